@@ -1,0 +1,331 @@
+"""Datasets as every other module sees them: ragged token ids, splits, encoding.
+
+A dataset is one module in `lstm_bench.datasets`, named by its file, with
+
+- ``Options``: a frozen pydantic model of what a suite may set under
+  ``dataset.options``;
+- ``DESCRIPTION``: one sentence;
+- ``load(options, data_dir, seed) -> Dataset``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel
+
+import lstm_bench.datasets
+from lstm_bench.errors import DatasetError
+from lstm_bench.heads import IntArray
+from lstm_bench.seeding import derive_rng
+from lstm_bench.space import TrialConfig
+
+PAD, START, OUT_OF_VOCABULARY, INDEX_FROM = 0, 1, 2, 3
+"""Token ids with a meaning of their own, as `keras.datasets.imdb` gives them:
+the word of frequency rank r (from 1) has id r + INDEX_FROM."""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Labelled sequences of token ids, ragged, with ids of the full vocabulary.
+
+    Attributes
+    ----------
+    tokens : int32 ndarray of shape (n_tokens,)
+        All sequences, one after the other.
+    offsets : int64 ndarray of shape (n_sequences + 1,)
+        Sequence i is ``tokens[offsets[i]:offsets[i + 1]]``.
+    y : int64 ndarray of shape (n_sequences,)
+        Class indices.
+    """
+
+    tokens: npt.NDArray[np.int32]
+    offsets: IntArray
+    y: IntArray
+
+    def __len__(self) -> int:
+        """Return the number of sequences."""
+        return len(self.y)
+
+    def __getitem__(self, i: int) -> npt.NDArray[np.int32]:
+        """Return the token ids of sequence `i`."""
+        return self.tokens[self.offsets[i] : self.offsets[i + 1]]
+
+    @property
+    def lengths(self) -> IntArray:
+        """Number of tokens of each sequence, start token included."""
+        lengths: IntArray = np.diff(self.offsets)
+        return lengths
+
+    def take(self, indices: IntArray) -> Sequences:
+        """Return the sequences at `indices`, in that order."""
+        lengths = self.lengths[indices]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        tokens = (
+            np.concatenate([self[int(i)] for i in indices])
+            if len(indices)
+            else np.empty(0, np.int32)
+        )
+        return Sequences(tokens.astype(np.int32, copy=False), offsets, self.y[indices])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A loaded dataset.
+
+    Attributes
+    ----------
+    train, test : Sequences
+    class_names : tuple of str
+        Name of each class index.
+    vocabulary : tuple of str
+        ``vocabulary[r - 1]`` is the word of rank r, whose id is r + 3.
+    digest : str
+        Hex SHA-256 over ids and labels of both parts: what was trained on.
+    source : str
+        Where it came from, for people: never a path of one machine alone.
+    synthetic : bool
+        Made by a program, not by people.
+    best_possible_accuracy : float or None
+        Accuracy of a classifier that knows how the data was made.
+    notes : tuple of str
+        What a reader of results has to know.
+    """
+
+    name: str
+    description: str
+    train: Sequences
+    test: Sequences
+    class_names: tuple[str, ...]
+    vocabulary: tuple[str, ...]
+    digest: str
+    source: str
+    synthetic: bool = False
+    best_possible_accuracy: float | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    def text(self, tokens: npt.NDArray[np.integer], max_words: int = 200) -> str:
+        """Return the words of `tokens`, the start token left out."""
+        words = [self._word(int(t)) for t in tokens if int(t) not in (PAD, START)]
+        text = " ".join(words[:max_words])
+        return text + (" ..." if len(words) > max_words else "")
+
+    def _word(self, token: int) -> str:
+        rank = token - INDEX_FROM
+        return self.vocabulary[rank - 1] if 0 < rank <= len(self.vocabulary) else "?"
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What one replicate trains, validates and tests on.
+
+    ``val_index`` holds each validation sequence's index in the part it was taken
+    from (train, or test where the suite validates on the test set).
+    """
+
+    train: Sequences
+    val: Sequences
+    test: Sequences
+    val_index: IntArray
+    validates_on_test: bool
+
+
+def dataset_names() -> list[str]:
+    """Return the names a suite may give as ``dataset.name``."""
+    modules = pkgutil.iter_modules(lstm_bench.datasets.__path__)
+    return sorted(m.name for m in modules if not m.name.startswith("_"))
+
+
+def dataset_module(name: str) -> ModuleType:
+    """Return the module of dataset `name`, which must be in `dataset_names`."""
+    return importlib.import_module(f"lstm_bench.datasets.{name}")
+
+
+def dataset_options(name: str, options: Mapping[str, Any]) -> BaseModel:
+    """Validate `options` by the dataset's own model; pydantic's error passes."""
+    validated: BaseModel = dataset_module(name).Options.model_validate(dict(options))
+    return validated
+
+
+def load_dataset(
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    data_dir: Path | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Load dataset `name`.
+
+    Parameters
+    ----------
+    options : mapping, optional
+        Checked by the dataset's ``Options``.
+    data_dir : Path, optional
+        Folder with the raw data, for datasets that need one.
+    seed : int
+        Used only by datasets that are generated.
+
+    Raises
+    ------
+    DatasetError
+        Missing or damaged data.
+    """
+    if name not in dataset_names():
+        raise DatasetError(
+            f"dataset: expected one of {', '.join(dataset_names())}, got {name!r}"
+        )
+    dataset: Dataset = dataset_module(name).load(
+        dataset_options(name, options or {}), data_dir, seed
+    )
+    return dataset
+
+
+def make_splits(
+    dataset: Dataset,
+    *,
+    root_seed: int,
+    replicate: int,
+    validation_fraction: float,
+    max_train_samples: int | None,
+    validates_on_test: bool = False,
+) -> Splits:
+    """Split into train, validation and test, stratified by class.
+
+    The seed depends on the replicate and not on the configuration, so that every
+    configuration of a replicate sees the same reviews.
+
+    Parameters
+    ----------
+    validation_fraction : float in (0, 1)
+        Share held out of the training reviews that are used.
+    max_train_samples : int or None
+        Train on at most so many; validation then shrinks in proportion, so that
+        ``n_val / (n_train + n_val)`` stays `validation_fraction`.
+    validates_on_test : bool
+        Train on all of train and validate on the test set, as the source
+        write-up did. Such a validation score is no estimate for new reviews.
+    """
+    rng = derive_rng(root_seed, "split", replicate)
+    order = _stratified_order(dataset.train.y, rng)
+    n = len(order)
+    if validates_on_test:
+        chosen = order[: min(n, max_train_samples or n)]
+        return Splits(
+            dataset.train.take(chosen),
+            dataset.test,
+            dataset.test,
+            np.arange(len(dataset.test)),
+            True,
+        )
+    n_train = n - round(n * validation_fraction)
+    n_train = min(n_train, max_train_samples or n_train)
+    n_val = max(1, round(n_train * validation_fraction / (1.0 - validation_fraction)))
+    n_val = min(n_val, n - n_train)
+    train_index, val_index = order[n_val : n_val + n_train], order[:n_val]
+    return Splits(
+        dataset.train.take(train_index),
+        dataset.train.take(val_index),
+        dataset.test,
+        val_index,
+        False,
+    )
+
+
+def _stratified_order(y: IntArray, rng: np.random.Generator) -> IntArray:
+    """Return a random order in which every prefix is balanced like the whole."""
+    position = np.empty(len(y))
+    for label in np.unique(y):
+        members = rng.permutation(np.flatnonzero(y == label))
+        # Spread each class evenly over [0, 1); jitter breaks ties at random.
+        position[members] = (np.arange(len(members)) + rng.random(len(members))) / len(
+            members
+        )
+    order: IntArray = np.argsort(position, kind="stable")
+    return order
+
+
+def encode(
+    sequences: Sequences, config: TrialConfig
+) -> tuple[npt.NDArray[np.int32], IntArray]:
+    """Cap the vocabulary, truncate and pad as `config` says.
+
+    Returns
+    -------
+    x : int32 ndarray of shape (n_sequences, sequence_length)
+        0 where padded; ids of ``vocabulary_size`` and above become 2.
+    lengths : int64 ndarray of shape (n_sequences,)
+        Tokens kept of each sequence.
+    """
+    limit = config.sequence_length
+    lengths = np.minimum(sequences.lengths, limit)
+    column = np.arange(limit)
+    if config.padding == "post":
+        is_token = column < lengths[:, None]
+    else:
+        is_token = column >= limit - lengths[:, None]
+    starts = sequences.offsets[:-1]
+    if config.truncating == "pre":
+        starts = sequences.offsets[1:] - lengths
+    # Row-major order of the True cells is the order of the kept tokens.
+    kept = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(
+        lengths.sum()
+    )
+    ids = sequences.tokens[kept]
+    x = np.zeros((len(sequences), limit), np.int32)
+    x[is_token] = np.where(ids < config.vocabulary_size, ids, OUT_OF_VOCABULARY)
+    return x, lengths
+
+
+def count_duplicates(dataset: Dataset) -> int:
+    """Return how many test sequences also stand in train, token for token."""
+    seen = {dataset.train[i].tobytes() for i in range(len(dataset.train))}
+    return sum(dataset.test[i].tobytes() in seen for i in range(len(dataset.test)))
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """Return what a dataset is, as plain JSON types: sizes, balance, lengths, digest."""
+    parts: dict[str, Any] = {}
+    for part, sequences in (("train", dataset.train), ("test", dataset.test)):
+        counts = np.bincount(sequences.y, minlength=dataset.n_classes)
+        quantiles = np.quantile(sequences.lengths, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1])
+        parts[part] = {
+            "n": len(sequences),
+            "classes": {
+                name: int(count)
+                for name, count in zip(dataset.class_names, counts, strict=True)
+            },
+            "length_mean": float(sequences.lengths.mean()),
+            "length_quantiles": {
+                q: float(v)
+                for q, v in zip(
+                    ("min", "5 %", "25 %", "median", "75 %", "95 %", "max"),
+                    quantiles,
+                    strict=True,
+                )
+            },
+        }
+    return {
+        "name": dataset.name,
+        "description": dataset.description,
+        "source": dataset.source,
+        "synthetic": dataset.synthetic,
+        "digest": dataset.digest,
+        "vocabulary_words": len(dataset.vocabulary),
+        "class_names": list(dataset.class_names),
+        "best_possible_accuracy": dataset.best_possible_accuracy,
+        "notes": list(dataset.notes),
+        "n_test_in_train": count_duplicates(dataset),
+        **parts,
+    }

@@ -1,0 +1,90 @@
+"""Output heads: what the last layer is, and how its output becomes probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lstm_bench.errors import SuiteError
+
+FloatArray = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A classification head.
+
+    Attributes
+    ----------
+    name, activation, loss : str
+        Suite name, Keras activation and Keras loss.
+    n_units : callable
+        Number of classes -> number of units of the last layer.
+    encode_targets : callable
+        Class indices of shape (n,) and number of classes -> float32 targets of
+        shape (n, n_units).
+    to_proba : callable
+        Outputs of shape (n, n_units) -> probabilities of shape (n, n_classes),
+        rows sum to 1. Every metric is computed from these, so that heads are
+        compared by the same formula.
+    """
+
+    name: str
+    activation: str
+    loss: str
+    n_units: Callable[[int], int]
+    encode_targets: Callable[[npt.NDArray[np.integer], int], Float32Array]
+    to_proba: Callable[[npt.NDArray[np.floating]], FloatArray]
+
+
+def _sigmoid_units(n_classes: int) -> int:
+    if n_classes != 2:
+        raise SuiteError(
+            f"head: sigmoid separates two classes, the dataset has {n_classes}; "
+            "use head: softmax"
+        )
+    return 1
+
+
+def _sigmoid_targets(y: npt.NDArray[np.integer], n_classes: int) -> Float32Array:
+    return y.astype(np.float32).reshape(-1, 1)
+
+
+def _sigmoid_proba(raw: npt.NDArray[np.floating]) -> FloatArray:
+    p = raw.reshape(-1).astype(np.float64)
+    return np.column_stack([1.0 - p, p])
+
+
+def _softmax_targets(y: npt.NDArray[np.integer], n_classes: int) -> Float32Array:
+    return np.eye(n_classes, dtype=np.float32)[y]
+
+
+def _softmax_proba(raw: npt.NDArray[np.floating]) -> FloatArray:
+    proba = raw.astype(np.float64)
+    normalised: FloatArray = proba / proba.sum(axis=1, keepdims=True)
+    return normalised
+
+
+HEADS: dict[str, Head] = {
+    "sigmoid": Head(
+        "sigmoid",
+        "sigmoid",
+        "binary_crossentropy",
+        _sigmoid_units,
+        _sigmoid_targets,
+        _sigmoid_proba,
+    ),
+    "softmax": Head(
+        "softmax",
+        "softmax",
+        "categorical_crossentropy",
+        lambda n_classes: n_classes,
+        _softmax_targets,
+        _softmax_proba,
+    ),
+}

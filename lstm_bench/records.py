@@ -1,0 +1,206 @@
+"""What is written about a training and read back: every key has its one name here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lstm_bench.heads import FloatArray, IntArray
+from lstm_bench.metrics import METRICS
+from lstm_bench.space import TrialConfig
+from lstm_bench.suite import Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Tags of MLflow runs
+TAG_STUDY = "lstm_bench.study"
+TAG_SUITE = "lstm_bench.suite"
+TAG_KIND = "lstm_bench.kind"  # one of KINDS
+TAG_TRIAL = "lstm_bench.trial"
+TAG_REFERENCE = "lstm_bench.reference"
+TAG_STATE = "lstm_bench.state"  # one of STATES
+TAG_CONFIG_ID = "lstm_bench.config_id"
+TAG_FAILURE = "failure_reason"
+TAG_TEST_SCORED = "lstm_bench.test_scored"
+
+KINDS = ("sweep", "trial", "reference", "train")
+STATES = ("running", "complete", "pruned", "failed")
+MLFLOW_STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+
+# Artifacts of a training's run
+CURVES = "curves.json"
+CONFIG = "config.json"
+SAMPLES = "samples.json"
+PREDICTIONS = "predictions"  # predictions/<split>.parquet
+FIGURES = "figures"
+MODEL = "model"
+# Artifacts of a sweep's run (a train run has them too)
+SUITE_FILE = "suite.yaml"
+ENVIRONMENT = "environment.json"
+DATASET = "dataset.json"
+REPORT = "report"
+
+# Metrics of a run that are not in METRICS
+OBJECTIVE = "objective"
+TRAIN_TIME = "train_time_s"
+EVAL_TIME = "eval_time_s"
+TOTAL_TIME = "total_time_s"
+EPOCH_TIME = "epoch_time_s"
+SAMPLES_PER_SECOND = "samples_per_s"
+N_PARAMETERS = "n_parameters"
+N_EPOCHS = "n_epochs"
+BEST_EPOCH = "best_epoch"
+BEST_VALUE = "best_objective"  # of the sweep's run, by trial
+
+SPLITS = ("train", "val", "test")
+
+
+def metric_key(split: str, metric: str) -> str:
+    """Return the MLflow key of `metric` on `split`: ``val_accuracy``."""
+    return f"{split}_{metric}"
+
+
+def best_key(split: str, metric: str) -> str:
+    """Return the key of the best epoch's value: ``best_val_accuracy``."""
+    return f"best_{split}_{metric}"
+
+
+@dataclass
+class History:
+    """One dict per epoch, in order.
+
+    Keys: ``epoch`` (from 1), ``train_loss``, ``val_loss`` (the head's own loss),
+    ``train_<metric>`` and ``val_<metric>`` for every metric, ``epoch_time_s``
+    (training steps alone), ``eval_time_s``, ``samples_per_s``.
+
+    ``train_*`` are running means over the epoch's batches with dropout on, as
+    Keras shows them.
+    """
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+
+    def at(self, epoch: int) -> dict[str, float]:
+        """Return the entry of `epoch`, counted from 1."""
+        return self.epochs[epoch - 1]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Probabilities on one split.
+
+    Attributes
+    ----------
+    split : str
+    index : int64 ndarray of shape (n,)
+        Index of each review in its part of the dataset.
+    y_true : int64 ndarray of shape (n,)
+    y_proba : float64 ndarray of shape (n, n_classes), rows sum to 1
+    """
+
+    split: str
+    index: IntArray
+    y_true: IntArray
+    y_proba: FloatArray
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What one training gave.
+
+    Attributes
+    ----------
+    objective : float
+        The study's metric on validation, of the weights that were kept.
+    metrics : dict
+        ``val_<metric>`` (and ``test_<metric>`` where scored) of the kept weights,
+        times in seconds, counts.
+    samples : list of dict
+        ``index, text, y_true, y_proba``: a few fixed validation reviews.
+    """
+
+    config: TrialConfig
+    history: History
+    objective: float
+    metrics: dict[str, float]
+    predictions: tuple[Prediction, ...]
+    samples: list[dict[str, Any]]
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study as it was read back from MLflow.
+
+    Attributes
+    ----------
+    study : str
+    suite : Suite
+    runs : DataFrame, one row per training, in order of start
+        ``run_id, experiment_id, run_name`` : str
+        ``kind`` : "trial" or "reference"
+        ``reference`` : str or None, the reference's name
+        ``trial`` : Int64, the Optuna trial's number; NA for references
+        ``config_id`` : str
+        ``state`` : one of `STATES`
+        ``failure_reason`` : str or None, for failed and pruned runs
+        ``seed`` : Int64
+        ``start_time`` : Timestamp, UTC
+        ``objective, train_time_s, eval_time_s, total_time_s, epoch_time_s,
+        samples_per_s, n_parameters, n_epochs, best_epoch`` : float
+        one column per `TrialConfig` field, in its own type (object columns)
+        ``val_<metric>``, ``best_val_<metric>``, ``test_<metric>``,
+        ``train_<metric>`` : float, NaN where not measured; of the weights that
+        were kept (train: of the last epoch)
+    curves : DataFrame
+        Long form ``run_id, split, metric, epoch, value``; metric includes
+        ``loss``; split is "train" or "val".
+    samples : DataFrame
+        ``run_id, index, text, y_true, y_pred`` (class names) and ``y_proba``
+        (list of float in the order of the dataset's class names).
+    dataset : dict
+        As `lstm_bench.data.describe_dataset` gives it, and ``n_used_train,
+        n_used_val`` (reviews that were trained and validated on), ``validation``
+        ("holdout" or "test").
+    environment : dict
+        As `lstm_bench.environment.describe_environment` gives it.
+    sessions : DataFrame
+        One row per command that worked on the study: ``run_id, start_time,
+        end_time, status``.
+    tracking_url : str or None
+        Address of the MLflow server, where there is one.
+    """
+
+    study: str
+    suite: Suite
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    samples: pd.DataFrame
+    dataset: dict[str, Any]
+    environment: dict[str, Any]
+    sessions: pd.DataFrame
+    tracking_url: str | None = None
+
+
+METRIC_COLUMNS: tuple[str, ...] = tuple(
+    key
+    for name in METRICS
+    for key in (
+        metric_key("val", name),
+        best_key("val", name),
+        metric_key("test", name),
+        metric_key("train", name),
+    )
+)
+RUN_NUMBER_COLUMNS: tuple[str, ...] = (
+    OBJECTIVE,
+    TRAIN_TIME,
+    EVAL_TIME,
+    TOTAL_TIME,
+    EPOCH_TIME,
+    SAMPLES_PER_SECOND,
+    N_PARAMETERS,
+    N_EPOCHS,
+    BEST_EPOCH,
+)

@@ -1,0 +1,424 @@
+"""Suites: the YAML files that say what a study compares."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lstm_bench.data import dataset_names, dataset_options
+from lstm_bench.errors import SuiteError
+from lstm_bench.metrics import METRICS, Metric
+from lstm_bench.space import (
+    CONFIG_FIELDS,
+    Axis,
+    CategoricalAxis,
+    FloatAxis,
+    IntAxis,
+    SearchSpace,
+    TrialConfig,
+    Value,
+)
+
+SUITE_FOLDER = Path("benchmarks")
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatasetSpec(_Part):
+    """Which dataset, how much of it, and what validates."""
+
+    name: str
+    options: dict[str, Any] = {}
+    validation: Literal["holdout", "test"] = "holdout"
+    validation_fraction: float = Field(0.2, gt=0, le=0.5)
+    max_train_samples: int | None = Field(None, ge=4)
+
+
+class StudySpec(_Part):
+    """How the space is searched."""
+
+    metric: str = "accuracy"
+    n_trials: int = Field(20, ge=1, le=1_000_000)
+    timeout_s: float | None = Field(None, gt=0)
+    sampler: Literal["tpe", "random", "grid"] = "tpe"
+    n_startup_trials: int = Field(10, ge=1)
+    pruner: Literal["none", "median", "hyperband"] = "none"
+    seed: int = Field(0, ge=0, lt=2**31)
+
+
+class Published(_Part):
+    """Figures somebody published, shown beside what is measured."""
+
+    label: str
+    source: str
+    reference: str
+    note: str = ""
+    val_accuracy: tuple[float, ...] = ()
+    epoch_time_s: tuple[float, ...] = ()
+    test_accuracy: float | None = Field(None, ge=0, le=1)
+
+
+class _SuiteFile(_Part):
+    """A suite as it stands in YAML."""
+
+    description: str
+    dataset: DatasetSpec | str
+    defaults: dict[str, Any] = {}
+    space: dict[str, Any] = {}
+    references: dict[str, dict[str, Any]] = {}
+    study: StudySpec = StudySpec()
+    published: tuple[Published, ...] = ()
+
+
+class Suite:
+    """A validated suite.
+
+    Attributes
+    ----------
+    name : str
+        The file's stem.
+    text : str
+        The file as it was read, logged with every sweep.
+    defaults : TrialConfig
+    space : SearchSpace
+    references : dict of str to TrialConfig
+    dataset, study, published
+        As in the file.
+    """
+
+    def __init__(self, name: str, text: str, where: str) -> None:
+        self.name = name
+        self.text = text
+        raw = _parse_yaml(text, where)
+        file = _validate(_SuiteFile, raw, where)
+        dataset = file.dataset
+        if isinstance(dataset, str):
+            dataset = DatasetSpec(name=dataset)
+        self.description = file.description
+        self.dataset = _check_dataset(dataset, where)
+        self.study = file.study
+        self.published = file.published
+        if self.study.metric not in METRICS:
+            raise SuiteError(
+                f"{where}: study.metric: "
+                + _expected_one_of(METRICS, self.study.metric)
+            )
+        self.defaults = config_from({}, file.defaults, f"{where}: defaults")
+        base = self.defaults.model_dump()
+        self.space = SearchSpace(
+            {
+                field: _parse_axis(field, value, base, f"{where}: space")
+                for field, value in file.space.items()
+            }
+        )
+        self.references = {
+            label: config_from(base, values, f"{where}: references.{label}")
+            for label, values in file.references.items()
+        }
+        if not self.space.axes and not self.references:
+            raise SuiteError(
+                f"{where}: space: expected at least one axis, got none; name an axis "
+                "(for example units: [32, 64]) or give fixed configurations under "
+                "references"
+            )
+        if self.study.sampler == "grid" and self.space.n_configurations is None:
+            raise SuiteError(
+                f"{where}: study.sampler: grid needs a finite space; give every "
+                "float axis a step, or use sampler: tpe"
+            )
+        for entry in self.published:
+            if entry.reference not in self.references:
+                raise SuiteError(
+                    f"{where}: published.reference: "
+                    + _expected_one_of(self.references, entry.reference)
+                )
+
+    @property
+    def metric(self) -> Metric:
+        """The objective, computed on validation probabilities."""
+        return METRICS[self.study.metric]
+
+    @property
+    def study_name(self) -> str:
+        """Name of the study: suite name and a hash of what changes its results.
+
+        The number of trials, the timeout, the description and published figures
+        are left out, so that a study can go on with more trials.
+        """
+        what = {
+            "dataset": self.dataset.model_dump(),
+            "defaults": self.defaults.model_dump(),
+            "space": {name: repr(axis) for name, axis in self.space},
+            "references": {k: v.model_dump() for k, v in self.references.items()},
+            "study": self.study.model_dump(exclude={"n_trials", "timeout_s"}),
+        }
+        canonical = json.dumps(what, sort_keys=True, separators=(",", ":"))
+        return f"{self.name}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+
+    def with_overrides(self, assignments: Sequence[str]) -> TrialConfig:
+        """Return the defaults with ``field=value`` assignments applied.
+
+        Values are read as YAML, as they would be in the suite.
+        """
+        values: dict[str, Any] = {}
+        for assignment in assignments:
+            field, sign, value = assignment.partition("=")
+            if not sign:
+                raise SuiteError(
+                    f"--set: expected field=value, got {assignment!r}; "
+                    "for example --set units=64"
+                )
+            try:
+                values[field.strip()] = yaml.safe_load(value)
+            except yaml.YAMLError as error:
+                raise SuiteError(
+                    f"--set {field}: expected a value, got {value!r}"
+                ) from error
+        return config_from(self.defaults.model_dump(), values, "--set")
+
+
+def load_suite(path: str | Path) -> Suite:
+    """Read and validate the suite at `path`.
+
+    A bare name such as ``imdb`` stands for ``benchmarks/imdb.yaml`` below the
+    working directory.
+
+    Raises
+    ------
+    SuiteError
+        No such file, or not a valid suite; names file, field, what was expected
+        and what came.
+    """
+    file = Path(path)
+    if not file.is_file() and file.name == str(path) and not file.suffix:
+        file = SUITE_FOLDER / f"{path}.yaml"
+    if not file.is_file():
+        known = [p.stem for p in suite_files()]
+        guess = did_you_mean(Path(path).stem, known)
+        listing = f"; suites here: {', '.join(known)}" if known else ""
+        raise SuiteError(f"{path}: no such suite file{guess}{listing}")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SuiteError(f"{file}: cannot be read as UTF-8 text ({error})") from error
+    return Suite(file.stem, text, str(file))
+
+
+def suite_from_text(name: str, text: str) -> Suite:
+    """Rebuild a suite from the text that was logged with a sweep."""
+    return Suite(name, text, f"{name}.yaml as logged")
+
+
+def suite_files() -> list[Path]:
+    """Return the suite files below the working directory's ``benchmarks/``."""
+    return sorted(SUITE_FOLDER.glob("*.yaml"))
+
+
+def config_from(
+    base: Mapping[str, Any], values: Mapping[str, Any], where: str
+) -> TrialConfig:
+    """Return the configuration of `base` updated by `values`, checked."""
+    return _validate(TrialConfig, {**base, **values}, where)
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """Return ``; did you mean 'x'?`` for a near miss, else an empty string."""
+    match = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {match[0]!r}?" if match else ""
+
+
+def _expected_one_of(known: Mapping[str, Any] | Sequence[str], got: str) -> str:
+    names = list(known)
+    return (
+        f"expected one of {', '.join(names)}, got {got!r}{did_you_mean(got, names)}"
+    )
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML's safe loader, but a key given twice is an error, not a silent win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if isinstance(key, str) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} stands twice", key_node.start_mark
+                )
+            if isinstance(key, str):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _parse_yaml(text: str, where: str) -> dict[str, Any]:
+    try:
+        raw = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  a safe loader
+    except yaml.YAMLError as error:
+        raise SuiteError(f"{where}: not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise SuiteError(
+            f"{where}: expected a mapping with description, dataset and space, "
+            f"got {type(raw).__name__}"
+        )
+    return raw
+
+
+def _validate(model: type[M], values: Mapping[str, Any], where: str) -> M:
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise SuiteError(explain(error, model, where)) from error
+
+
+def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
+    """Return one line per problem: where, what was expected, what came."""
+    lines = []
+    for problem in error.errors():
+        parts = [str(p) for p in problem["loc"] if str(p) not in ("DatasetSpec",)]
+        location = f"{where}: {'.'.join(parts)}" if parts else where
+        got = problem["input"]
+        if problem["type"] == "extra_forbidden":
+            known = _fields_at(model, parts[:-1])
+            guess = did_you_mean(parts[-1], known)
+            lines.append(
+                f"{location}: unknown field{guess}; known: {', '.join(known)}"
+            )
+        elif problem["type"] == "missing":
+            lines.append(f"{location}: required, but not given")
+        elif parts and parts[-1] == "str":
+            continue  # the other arm of "dataset: name or mapping"
+        else:
+            expected = problem["msg"]
+            expected = expected[0].lower() + expected[1:]
+            lines.append(f"{location}: {expected}, got {got!r}")
+    return "\n".join(lines)
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """Return the field names of the part of `model` at `path`."""
+    current: type[BaseModel] = model
+    for name in path:
+        nested = {"dataset": DatasetSpec, "study": StudySpec, "published": Published}
+        current = nested.get(name, current)
+    return list(current.model_fields)
+
+
+def _check_dataset(spec: DatasetSpec, where: str) -> DatasetSpec:
+    if spec.name not in dataset_names():
+        raise SuiteError(
+            f"{where}: dataset.name: " + _expected_one_of(dataset_names(), spec.name)
+        )
+    try:
+        dataset_options(spec.name, spec.options)
+    except ValidationError as error:
+        from lstm_bench.data import dataset_module
+
+        model = dataset_module(spec.name).Options
+        raise SuiteError(
+            explain(error, model, f"{where}: dataset.options")
+        ) from error
+    return spec
+
+
+_RANGE_KEYS = ("low", "high", "step", "log")
+
+
+def _parse_axis(field: str, value: Any, base: Mapping[str, Any], where: str) -> Axis:
+    if field not in CONFIG_FIELDS:
+        raise SuiteError(
+            f"{where}.{field}: unknown field{did_you_mean(field, CONFIG_FIELDS)}; "
+            f"known: {', '.join(CONFIG_FIELDS)}"
+        )
+    where = f"{where}.{field}"
+    axis: Axis
+    if isinstance(value, dict) and set(value) == {"choices"}:
+        value = value["choices"]
+    if isinstance(value, list):
+        axis = _parse_choices(field, value, where)
+    elif isinstance(value, dict):
+        axis = _parse_range(field, value, where)
+    else:
+        raise SuiteError(
+            f"{where}: expected a list of choices or {{low, high, step, log}}, "
+            f"got {value!r}"
+        )
+    checked: list[Value] = []
+    for endpoint in axis.endpoints:
+        config = config_from(base, {field: endpoint}, where)
+        checked.append(getattr(config, field))
+    if isinstance(axis, CategoricalAxis):
+        # As TrialConfig reads them: 0 and 0.0 are one choice of a float field.
+        if len(set(checked)) != len(checked):
+            raise SuiteError(
+                f"{where}: expected distinct choices, got {value!r}; remove the double"
+            )
+        axis = CategoricalAxis(tuple(checked))
+    return axis
+
+
+def _parse_choices(field: str, value: list[Any], where: str) -> CategoricalAxis:
+    if not value:
+        raise SuiteError(
+            f"{where}: expected at least one choice, got []; "
+            f"remove the axis to use defaults.{field}"
+        )
+    for choice in value:
+        if isinstance(choice, (list, dict)):
+            raise SuiteError(f"{where}: expected plain values, got {choice!r}")
+    return CategoricalAxis(tuple(value))
+
+
+def _parse_range(field: str, value: dict[str, Any], where: str) -> IntAxis | FloatAxis:
+    for key in value:
+        if key not in _RANGE_KEYS:
+            raise SuiteError(
+                f"{where}.{key}: unknown key{did_you_mean(str(key), _RANGE_KEYS)}; "
+                f"known: {', '.join(_RANGE_KEYS)}"
+            )
+    missing = [key for key in ("low", "high") if key not in value]
+    if missing:
+        raise SuiteError(f"{where}: expected low and high, {missing[0]} is missing")
+    annotation = TrialConfig.model_fields[field].annotation
+    if annotation not in (int, float, int | None):
+        raise SuiteError(
+            f"{where}: a range needs a number, {field} is none; give a list of choices"
+        )
+    number: type[int] | type[float] = float if annotation is float else int
+    read: dict[str, Any] = {"log": value.get("log", False)}
+    if not isinstance(read["log"], bool):
+        raise SuiteError(f"{where}.log: expected true or false, got {read['log']!r}")
+    for key in ("low", "high", "step"):
+        if value.get(key) is None:
+            continue
+        try:
+            read[key] = number(value[key])
+            exact = not isinstance(value[key], bool) and read[key] == float(value[key])
+        except (TypeError, ValueError):
+            exact = False
+        if not exact:
+            raise SuiteError(
+                f"{where}.{key}: expected {'an integer' if number is int else 'a number'}"
+                f", got {value[key]!r}"
+            )
+    if read["low"] > read["high"]:
+        raise SuiteError(
+            f"{where}: expected low <= high, got {read['low']} > {read['high']}"
+        )
+    if "step" in read and read["step"] <= 0:
+        raise SuiteError(f"{where}.step: expected more than 0, got {read['step']}")
+    if read["log"] and ("step" in read or read["low"] <= 0):
+        raise SuiteError(
+            f"{where}.log: a log scale needs low > 0 and no step; remove one of them"
+        )
+    return IntAxis(**read) if number is int else FloatAxis(**read)
