@@ -25,8 +25,13 @@ TAG_FAILURE = "failure_reason"
 TAG_TEST_SCORED = "lstm_bench.test_scored"
 
 KINDS = ("sweep", "trial", "reference", "train")
-STATES = ("running", "complete", "pruned", "failed")
-MLFLOW_STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+STATES = ("running", "complete", "pruned", "failed", "interrupted")
+MLFLOW_STATUS = {
+    "complete": "FINISHED",
+    "pruned": "KILLED",
+    "interrupted": "KILLED",
+    "failed": "FAILED",
+}
 
 # Artifacts of a training's run
 CURVES = "curves.json"

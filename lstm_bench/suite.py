@@ -240,9 +240,7 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
 
 def _expected_one_of(known: Mapping[str, Any] | Sequence[str], got: str) -> str:
     names = list(known)
-    return (
-        f"expected one of {', '.join(names)}, got {got!r}{did_you_mean(got, names)}"
-    )
+    return f"expected one of {', '.join(names)}, got {got!r}{did_you_mean(got, names)}"
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -263,7 +261,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 def _parse_yaml(text: str, where: str) -> dict[str, Any]:
     try:
-        raw = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  a safe loader
+        raw = yaml.load(text, Loader=_UniqueKeyLoader)
     except yaml.YAMLError as error:
         raise SuiteError(f"{where}: not valid YAML: {error}") from error
     if not isinstance(raw, dict):
@@ -291,9 +289,7 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         if problem["type"] == "extra_forbidden":
             known = _fields_at(model, parts[:-1])
             guess = did_you_mean(parts[-1], known)
-            lines.append(
-                f"{location}: unknown field{guess}; known: {', '.join(known)}"
-            )
+            lines.append(f"{location}: unknown field{guess}; known: {', '.join(known)}")
         elif problem["type"] == "missing":
             lines.append(f"{location}: required, but not given")
         elif parts and parts[-1] == "str":
@@ -325,9 +321,7 @@ def _check_dataset(spec: DatasetSpec, where: str) -> DatasetSpec:
         from lstm_bench.data import dataset_module
 
         model = dataset_module(spec.name).Options
-        raise SuiteError(
-            explain(error, model, f"{where}: dataset.options")
-        ) from error
+        raise SuiteError(explain(error, model, f"{where}: dataset.options")) from error
     return spec
 
 

@@ -1,4 +1,476 @@
-"""Placeholder."""
+"""The 50,000 labelled IMDB reviews (Maas et al., ACL 2011), with Keras's word ids.
+
+Sources, in this order: the raw archive of the authors, Keras's cached file, a
+download of Keras's file. From each come the ids that
+``keras.datasets.imdb.load_data()`` gives before any cap of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import hashlib
+import json
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+import urllib.request
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
 from pydantic import BaseModel, ConfigDict
+
+from lstm_bench.data import INDEX_FROM, START, Dataset, Sequences
+from lstm_bench.datasets._build import from_lists, sequences_digest
+from lstm_bench.errors import DatasetError
+
+DESCRIPTION = (
+    "IMDB film reviews, 25,000 to train on and 25,000 to test on, half of them "
+    "positive (Large Movie Review Dataset, Maas et al., ACL 2011)."
+)
+ARCHIVE = "aclImdb_v1.tar.gz"
+FOLDER = "aclImdb"
+INDEX = "imdb_word_index.json"
+NPZ = "imdb.npz"
+NPZ_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/imdb.npz"
+NPZ_SHA256 = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
+DOWNLOAD_TIMEOUT_S = 30.0
+MAX_DOWNLOAD_BYTES = 1 << 27
+MAX_REVIEW_BYTES = 1 << 20
+MAX_TEXT_BYTES = 1 << 30
+MAX_ARCHIVE_BYTES = 1 << 32
+MAX_MEMBERS = 1_000_000
+
+# Part of the cache key: raise it when parsing gives other ids than before.
+_FORMAT = 1
+_CLASSES = ("negative", "positive")
+_FULL_COUNT = 25_000
+_MEMBER = re.compile(r"aclImdb/(train|test)/(neg|pos)/([0-9]{1,9})_([0-9]{1,2})\.txt")
+_SPACES = {ord(c): " " for c in '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'}
+_WHAT_TO_DO = f"get {ARCHIVE} from its authors and give its folder as --data-dir"
+
+Texts = dict[tuple[str, int], list[tuple[int, int, str]]]
+"""(part, class) -> (number, rating, text) of each review."""
+
+
 class Options(BaseModel):
+    """What a suite may set under ``dataset.options``: nothing."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
+    """Load the reviews from the first source that there is.
+
+    Parameters
+    ----------
+    options : Options
+    data_dir : Path or None
+        Folder with ``aclImdb_v1.tar.gz`` or an unpacked ``aclImdb``, or that
+        folder itself; None: the variable LSTM_BENCH_DATA, then Keras's file.
+    seed : int
+        Not used: nothing is drawn.
+
+    Raises
+    ------
+    DatasetError
+        A given folder lacks the data, the data is damaged, or no source is left.
+    """
+    from_environment = os.environ.get("LSTM_BENCH_DATA")
+    if data_dir is not None:
+        return _from_raw(data_dir, f"data_dir {data_dir}")
+    if from_environment:
+        return _from_raw(Path(from_environment), f"LSTM_BENCH_DATA={from_environment}")
+    folder = _keras_folder()
+    if not (folder / NPZ).exists():
+        _download(folder / NPZ)
+    return _from_npz(folder / NPZ)
+
+
+def tokenize(text: str) -> list[str]:
+    """Return the words of `text` as Keras's tokenizer counts them."""
+    return text.lower().translate(_SPACES).split(" ")
+
+
+def _from_raw(folder: Path, where: str) -> Dataset:
+    archive = folder / ARCHIVE
+    unpacked = folder if folder.name == FOLDER else folder / FOLDER
+    if not archive.is_file() and not unpacked.is_dir():
+        raise DatasetError(
+            f"imdb: {where}: expected {ARCHIVE} or a folder {FOLDER}, found neither; "
+            f"{_WHAT_TO_DO}"
+        )
+    raw = archive if archive.is_file() else unpacked
+    index_path = raw.parent / INDEX
+    notes = []
+    try:
+        index_bytes = index_path.read_bytes() if index_path.is_file() else None
+        key = _cache_key(raw, index_bytes)
+        cache = _cache_folder() / key
+        cached = _read_cache(cache)
+        if cached is None:
+            texts = _read_texts(raw)
+            cached = _parse(texts, _word_index(index_bytes, index_path))
+            try:
+                _write_cache(cache, *cached)
+            except OSError as error:
+                notes.append(
+                    "The parsed reviews could not be kept for next time: "
+                    f"{error.strerror or type(error).__name__}."
+                )
+    except OSError as error:
+        raise DatasetError(
+            f"imdb: {raw}: expected readable reviews, got {error}; {_WHAT_TO_DO}"
+        ) from error
+    train, test, vocabulary = cached
+    if index_bytes is None:
+        notes.append(
+            f"No {INDEX} beside the reviews: words are ranked by their count in "
+            "train, which gives Keras's order up to ties."
+        )
+    return _dataset(
+        train, test, vocabulary, f"raw reviews of {ARCHIVE}, tokenized as Keras", notes
+    )
+
+
+def _dataset(
+    train: Sequences,
+    test: Sequences,
+    vocabulary: tuple[str, ...],
+    source: str,
+    notes: list[str],
+) -> Dataset:
+    for name, part in (("train", train), ("test", test)):
+        counts = np.bincount(part.y, minlength=2)
+        if len(part) != _FULL_COUNT:
+            notes.append(
+                f"Not the full dataset: {name} has {len(part):,} reviews "
+                f"({counts[1]:,} positive) where {_FULL_COUNT:,} are expected."
+            )
+    return Dataset(
+        name="imdb",
+        description=DESCRIPTION,
+        train=train,
+        test=test,
+        class_names=_CLASSES,
+        vocabulary=vocabulary,
+        digest=sequences_digest(train, test),
+        source=source,
+        notes=tuple(notes),
+    )
+
+
+# Raw text
+
+
+def _read_texts(raw: Path) -> Texts:
+    texts: Texts = {(part, y): [] for part in ("train", "test") for y in (0, 1)}
+    total = 0
+    for name, content in _members(raw):
+        total += len(content)
+        if total > MAX_TEXT_BYTES:
+            raise DatasetError(
+                f"imdb: {raw}: expected at most {MAX_TEXT_BYTES:,} bytes of text, got "
+                f"more; {_WHAT_TO_DO}"
+            )
+        match = _MEMBER.fullmatch(name)
+        if match is None:  # _members yields no others
+            continue
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DatasetError(
+                f"imdb: {raw}: {name}: expected UTF-8 text, got {error}; {_WHAT_TO_DO}"
+            ) from error
+        key = (match[1], int(match[2] == "pos"))
+        texts[key].append((int(match[3]), int(match[4]), text))
+    for (part, y), reviews in texts.items():
+        if not reviews:
+            counts = ", ".join(
+                f"{p}/{('neg', 'pos')[c]} {len(r)}" for (p, c), r in texts.items()
+            )
+            raise DatasetError(
+                f"imdb: {raw}: expected reviews in {part}/{('neg', 'pos')[y]} and the "
+                f"other three folders, got {counts}; {_WHAT_TO_DO}"
+            )
+        reviews.sort()
+    return texts
+
+
+def _members(raw: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of every review; nothing is ever unpacked to disk."""
+    if raw.is_dir():
+        for path in _review_files(raw):
+            _check_size(raw, path.name, path.stat().st_size)
+            yield f"{FOLDER}/{path.relative_to(raw).as_posix()}", path.read_bytes()
+        return
+    try:
+        with (
+            gzip.open(raw) as unzipped,
+            # Of a file that is read as a stream, tarfile only calls `read`.
+            tarfile.open(
+                fileobj=cast(IO[bytes], stream := _Limited(unzipped, raw)), mode="r|"
+            ) as archive,
+        ):
+            for n_members, member in enumerate(archive):
+                # A stream keeps every header it has passed; the reviews need none.
+                archive.members = []  # type: ignore[attr-defined]
+                if n_members >= MAX_MEMBERS:
+                    raise DatasetError(
+                        f"imdb: {raw}: expected at most {MAX_MEMBERS:,} members, got "
+                        f"more; {_WHAT_TO_DO}"
+                    )
+                if not member.isreg() or not _MEMBER.fullmatch(member.name):
+                    continue
+                _check_size(raw, member.name, member.size)
+                file = archive.extractfile(member)
+                if file is not None:
+                    yield member.name, file.read()
+            # tarfile stops at its end mark; gzip checks length and sum at its own.
+            while stream.read(1 << 20):
+                pass
+    except (EOFError, tarfile.TarError, zlib.error, gzip.BadGzipFile) as error:
+        raise DatasetError(
+            f"imdb: {raw}: expected a complete {ARCHIVE}, got a truncated or damaged "
+            f"file of {raw.stat().st_size:,} bytes ({error}); {_WHAT_TO_DO}"
+        ) from error
+
+
+class _Limited:
+    """A stream that ends with an error before it fills memory or disk or time."""
+
+    def __init__(self, file: gzip.GzipFile, raw: Path) -> None:
+        self._file, self._raw, self._n_left = file, raw, MAX_ARCHIVE_BYTES
+
+    def read(self, size: int) -> bytes:
+        content = self._file.read(min(size, self._n_left + 1))
+        self._n_left -= len(content)
+        if self._n_left < 0:
+            raise DatasetError(
+                f"imdb: {self._raw}: expected at most {MAX_ARCHIVE_BYTES:,} bytes when "
+                f"uncompressed, got more; {_WHAT_TO_DO}"
+            )
+        return content
+
+
+def _check_size(raw: Path, name: str, size: int) -> None:
+    if size > MAX_REVIEW_BYTES:
+        raise DatasetError(
+            f"imdb: {raw}: {name}: expected at most {MAX_REVIEW_BYTES:,} bytes, got "
+            f"{size:,}; {_WHAT_TO_DO}"
+        )
+
+
+def _review_files(unpacked: Path) -> list[Path]:
+    return sorted(
+        path
+        for part in ("train", "test")
+        for label in ("neg", "pos")
+        for path in unpacked.glob(f"{part}/{label}/*.txt")
+        if path.is_file()
+        and not path.is_symlink()
+        and _MEMBER.fullmatch(f"{FOLDER}/{path.relative_to(unpacked).as_posix()}")
+    )
+
+
+def _word_index(content: bytes | None, path: Path) -> dict[str, int] | None:
+    """Return word -> rank, ranks being 1, 2, ... without a gap."""
+    if content is None:
+        return None
+    try:
+        index = json.loads(content)
+        ranks = sorted(index.values())
+        is_index = ranks == list(range(1, len(ranks) + 1))
+    except (ValueError, AttributeError, TypeError):
+        is_index = False
+    if not is_index:
+        raise DatasetError(
+            f"imdb: {path}: expected a JSON object of words to ranks 1, 2, ... each "
+            "once, got something else; replace the file by Keras's, or remove it to "
+            "rank words by their count"
+        )
+    ranks_by_word: dict[str, int] = index
+    return ranks_by_word
+
+
+def _parse(
+    texts: Texts, index: dict[str, int] | None
+) -> tuple[Sequences, Sequences, tuple[str, ...]]:
+    words = {
+        key: [tokenize(text) for _, _, text in reviews]
+        for key, reviews in texts.items()
+    }
+    if index is None:
+        counts: Counter[str] = Counter()
+        for y in (0, 1):
+            for review in words["train", y]:
+                counts.update(review)
+        counts.pop("", None)
+        # Stable: among equally frequent words the first seen comes first.
+        ranked = [word for word, _ in counts.most_common()]
+        index = {word: rank for rank, word in enumerate(ranked, 1)}
+    ids = {word: rank + INDEX_FROM for word, rank in index.items()}
+    # Two spaces in a row leave an empty word, which has no id.
+    ids.pop("", None)
+    parts = []
+    for part in ("train", "test"):
+        lists = [
+            [START, *(ids[word] for word in review if word in ids)]
+            for y in (0, 1)
+            for review in words[part, y]
+        ]
+        labels = np.repeat([0, 1], [len(words[part, y]) for y in (0, 1)])
+        parts.append(from_lists(lists, labels))
+    return parts[0], parts[1], tuple(sorted(index, key=index.__getitem__))
+
+
+# Cache of parsed reviews
+
+
+def _cache_folder() -> Path:
+    root = os.environ.get("LSTM_BENCH_CACHE")
+    if root:
+        return Path(root) / "lstm-bench" / "imdb"
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "lstm-bench" / "imdb"
+
+
+def _cache_key(raw: Path, index_bytes: bytes | None) -> str:
+    digest = hashlib.sha256(f"format {_FORMAT}\n".encode())
+    if raw.is_dir():
+        for path in _review_files(raw):
+            content_digest = _file_sha256(path)
+            name = path.relative_to(raw).as_posix()
+            digest.update(f"{name} {path.stat().st_size} {content_digest}\n".encode())
+    else:
+        digest.update(_file_sha256(raw).encode())
+    index_digest = hashlib.sha256(index_bytes).hexdigest() if index_bytes else "none"
+    digest.update(f"\nindex {index_digest}".encode())
+    return digest.hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_cache(
+    cache: Path, train: Sequences, test: Sequences, vocabulary: tuple[str, ...]
+) -> None:
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=cache.parent))
+    try:
+        for name, part in (("train", train), ("test", test)):
+            for array in ("tokens", "offsets", "y"):
+                np.save(partial / f"{name}-{array}.npy", getattr(part, array))
+        meta = {
+            "digest": sequences_digest(train, test),
+            "vocabulary": list(vocabulary),
+        }
+        (partial / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+        # A folder only replaces an empty one: a damaged cache has to go first, and
+        # where another process was faster, its copy is as good.
+        shutil.rmtree(cache, ignore_errors=True)
+        try:
+            os.replace(partial, cache)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _read_cache(cache: Path) -> tuple[Sequences, Sequences, tuple[str, ...]] | None:
+    """Return what `_write_cache` wrote; None if missing or damaged."""
+    try:
+        meta = json.loads((cache / "meta.json").read_text(encoding="utf-8"))
+        parts = [
+            Sequences(
+                *(
+                    np.load(cache / f"{name}-{array}.npy", allow_pickle=False)
+                    for array in ("tokens", "offsets", "y")
+                )
+            )
+            for name in ("train", "test")
+        ]
+        # Covers every id and label: a flipped byte is found, too.
+        if sequences_digest(parts[0], parts[1]) != meta["digest"]:
+            return None
+        return parts[0], parts[1], tuple(meta["vocabulary"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
+
+
+# Keras's file
+
+
+def _keras_folder() -> Path:
+    home = os.environ.get("KERAS_HOME")
+    return (Path(home) if home else Path.home() / ".keras") / "datasets"
+
+
+def _download(target: Path) -> None:
+    """Fetch Keras's file to `target`, which appears only once it is complete."""
+    partial: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{NPZ}-", dir=target.parent)
+        partial = Path(name)
+        n_bytes = 0
+        with (
+            os.fdopen(handle, "wb") as file,
+            urllib.request.urlopen(NPZ_URL, timeout=DOWNLOAD_TIMEOUT_S) as response,
+        ):
+            while chunk := response.read(1 << 20):
+                n_bytes += len(chunk)
+                if n_bytes > MAX_DOWNLOAD_BYTES:
+                    break
+                file.write(chunk)
+        got = _file_sha256(partial)
+        if got != NPZ_SHA256:
+            raise DatasetError(
+                f"imdb: download of {NPZ_URL}: expected SHA-256 {NPZ_SHA256}, got "
+                f"{got} after {n_bytes:,} bytes; try again, or {_WHAT_TO_DO}"
+            )
+        os.replace(partial, target)
+    except (OSError, HTTPException) as error:
+        raise DatasetError(
+            f"imdb: download of {NPZ_URL}: expected Keras's {NPZ}, got "
+            f"{type(error).__name__}: {error}; try again, or {_WHAT_TO_DO}"
+        ) from error
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+
+
+def _from_npz(path: Path) -> Dataset:
+    got = _file_sha256(path)
+    # The file holds pickles, which run code: none is read before the hash matched.
+    if got != NPZ_SHA256:
+        raise DatasetError(
+            f"imdb: {path}: expected SHA-256 {NPZ_SHA256}, got {got}; remove the file "
+            f"so that it is fetched again, or {_WHAT_TO_DO}"
+        )
+    with np.load(path, allow_pickle=True) as arrays:
+        train, test = (_keras_part(arrays, part) for part in ("train", "test"))
+    index_path = path.parent / INDEX
+    index_bytes = index_path.read_bytes() if index_path.is_file() else None
+    index = _word_index(index_bytes, index_path) or {}
+    notes = [] if index else [f"No {INDEX} beside {NPZ}: words cannot be shown."]
+    vocabulary = tuple(sorted(index, key=index.__getitem__))
+    return _dataset(train, test, vocabulary, f"Keras's {NPZ}", notes)
+
+
+def _keras_part(arrays: Any, part: str) -> Sequences:
+    ranks = arrays[f"x_{part}"]
+    return from_lists(
+        [[START, *(rank + INDEX_FROM for rank in review)] for review in ranks],
+        arrays[f"y_{part}"],
+    )

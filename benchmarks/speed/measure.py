@@ -1,0 +1,56 @@
+"""What the speed benchmarks share: interleaved rounds, ratios, the machine."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+from lstm_bench.environment import describe_environment
+
+
+def interleave(
+    variants: Mapping[str, Callable[[], object]], rounds: int
+) -> dict[str, list[float]]:
+    """Run every variant once per round, in turn; return seconds by variant.
+
+    The order alternates, so that neither variant always runs on the caches, or in
+    the noise, that the other left behind.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for number in range(rounds):
+        names = list(variants) if number % 2 == 0 else list(variants)[::-1]
+        for name in names:
+            start = time.perf_counter()
+            variants[name]()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def spread(values: list[float]) -> str:
+    return (
+        f"median {statistics.median(values):.3f} "
+        f"(min {min(values):.3f}, max {max(values):.3f}, n = {len(values)})"
+    )
+
+
+def print_machine() -> None:
+    about = describe_environment()
+    packages = about["packages"]
+    print(
+        f"{about['cpu_model']}, {about['n_cores']} cores, {about['os']}, "
+        f"Python {about['python']}, TensorFlow {packages['tensorflow']}, "
+        f"Keras {packages['keras']}"
+    )
+
+
+def print_ratios(
+    seconds: Mapping[str, list[float]], baseline: str, unit: str = "s"
+) -> None:
+    """Print each variant's seconds, and the baseline's time over its, by round."""
+    for name, values in seconds.items():
+        print(f"{name:32} {spread(values)} {unit}")
+    for name, values in seconds.items():
+        if name != baseline:
+            ratios = [b / v for b, v in zip(seconds[baseline], values, strict=True)]
+            print(f"{baseline} / {name}: {spread(ratios)} times as fast")

@@ -1,0 +1,71 @@
+"""Which reviews form a batch, and how much padding of it is computed."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from lstm_bench.heads import IntArray
+from lstm_bench.space import TrialConfig
+
+WINDOW_BATCHES = 12
+"""Batches per length-sorted window: few enough to keep the order random, enough
+to make the reviews of one batch about equally long."""
+
+EVALUATION_BATCH = 256
+
+
+def training_batches(
+    lengths: IntArray, config: TrialConfig, rng: np.random.Generator
+) -> list[IntArray]:
+    """Return one epoch's batches as indices, every review once.
+
+    With masking, the shuffled reviews are cut into windows of `WINDOW_BATCHES`
+    batches, each window is sorted by length and cut into batches, and the batches
+    are shuffled. Without masking padding is computed anyway, so the order is
+    plainly random.
+    """
+    n, size = len(lengths), config.batch_size
+    order = rng.permutation(n)
+    if not config.masking:
+        return [order[i : i + size] for i in range(0, n, size)]
+    batches = []
+    for start in range(0, n, size * WINDOW_BATCHES):
+        window = order[start : start + size * WINDOW_BATCHES]
+        window = window[np.argsort(lengths[window], kind="stable")]
+        batches += [window[i : i + size] for i in range(0, len(window), size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def evaluation_batches(lengths: IntArray, config: TrialConfig) -> list[IntArray]:
+    """Return batches that cover every review once, sorted by length with masking."""
+    order = np.arange(len(lengths))
+    if config.masking:
+        order = np.argsort(lengths, kind="stable")
+    return [
+        order[i : i + EVALUATION_BATCH] for i in range(0, len(order), EVALUATION_BATCH)
+    ]
+
+
+def take_batch(
+    x: npt.NDArray[np.int32], lengths: IntArray, index: IntArray, config: TrialConfig
+) -> npt.NDArray[np.int32]:
+    """Return the rows at `index`, with masking trimmed to the longest of them.
+
+    Parameters
+    ----------
+    x : int32 ndarray of shape (n, sequence_length)
+    lengths : int64 ndarray of shape (n,)
+    index : int64 ndarray of shape (batch,)
+
+    Returns
+    -------
+    int32 ndarray of shape (batch, longest) with masking, else
+    (batch, sequence_length)
+    """
+    if not config.masking:
+        return x[index]
+    longest = max(1, int(lengths[index].max()))
+    if config.padding == "post":
+        return x[index, :longest]
+    return x[index, x.shape[1] - longest :]

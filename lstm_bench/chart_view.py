@@ -1,0 +1,114 @@
+"""A prepared chart view of a study in MLflow's UI, and the address that opens it.
+
+MLflow keeps a shared view as JSON in an experiment's tag. That is undocumented: a
+later MLflow may ignore it and then shows its usual page instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from lstm_bench import records as rec
+from lstm_bench.suite import Suite
+
+TAG_PREFIX = "mlflow.sharedViewState."
+MAX_RUNS = 100
+
+
+def chart_view_state(suite: Suite) -> dict[str, Any]:
+    """Return the view: search as parallel coordinates, curves, scores, cost."""
+    objective = rec.metric_key("val", suite.study.metric)
+    line = {
+        "scaleType": "linear",
+        "xAxisKey": "step",
+        "xAxisScaleType": "linear",
+        "selectedXAxisMetricKey": "",
+        "yAxisKey": "metric",
+        "yAxisExpressions": [],
+        "lineSmoothness": 0,
+        "useGlobalLineSmoothing": False,
+        "useGlobalXaxisKey": False,
+        "ignoreOutliers": False,
+    }
+    charts: list[dict[str, Any]] = [
+        {"type": "BAR", "metricKey": rec.OBJECTIVE},
+        {
+            "type": "LINE",
+            "metricKey": objective,
+            "selectedMetricKeys": [objective],
+            **line,
+        },
+        {
+            "type": "SCATTER",
+            "xaxis": {"key": rec.TRAIN_TIME, "type": "METRIC"},
+            "yaxis": {"key": rec.OBJECTIVE, "type": "METRIC"},
+        },
+    ]
+    if len(suite.space) > 0:
+        charts.insert(
+            0,
+            {
+                "type": "PARALLEL",
+                "selectedParams": [name for name, _ in suite.space],
+                "selectedMetrics": [rec.OBJECTIVE],
+                "showAllRuns": False,
+            },
+        )
+    section = "study"
+    return {
+        "searchFilter": f"tags.`{rec.TAG_STUDY}` = '{suite.study_name}'"
+        f" and tags.`{rec.TAG_KIND}` != 'sweep'",
+        "orderByKey": "attributes.start_time",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": [
+            f"metrics.`{rec.OBJECTIVE}`",
+            f"metrics.`{rec.TRAIN_TIME}`",
+            *(f"params.`{name}`" for name, _ in suite.space),
+        ],
+        "runsPinned": [],
+        "runsHidden": [],
+        "runsHiddenMode": "SHOWALL",
+        "runsVisibilityMap": {},
+        "runsExpanded": {},
+        "viewMaximized": False,
+        "runListHidden": False,
+        "isAccordionReordered": False,
+        "groupBy": None,
+        "groupsExpanded": {},
+        "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True,
+        "autoRefreshEnabled": True,
+        "compareRunSections": [
+            {
+                "uuid": section,
+                "name": suite.study_name,
+                "display": True,
+                "isReordered": False,
+            }
+        ],
+        "compareRunCharts": [
+            {
+                "uuid": f"chart-{number}",
+                "metricSectionId": section,
+                "runsCountToCompare": MAX_RUNS,
+                "deleted": False,
+                "isGenerated": False,
+                **chart,
+            }
+            for number, chart in enumerate(charts)
+        ],
+    }
+
+
+def chart_view_address(server: str, experiment_id: str, study: str) -> str:
+    """Return the address of a study's prepared view at the MLflow server `server`."""
+    return (
+        f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs"
+        f"?workflowType=machine_learning&viewStateShareKey={quote(study)}"
+        "&compareRunsMode=CHART"
+    )

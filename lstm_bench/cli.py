@@ -1,0 +1,425 @@
+"""The command line: each command reads its options and calls the library.
+
+Imports stay inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lstm_bench import __version__
+from lstm_bench.errors import LstmBenchError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lstm_bench.suite import Suite
+
+INTERRUPTED = 130
+
+
+class Optional(click.ParamType):
+    """A value that may be left empty, as `mlflow run` passes an unset parameter."""
+
+    def __init__(self, inner: click.ParamType) -> None:
+        self.inner = inner
+        self.name = inner.name
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return None for an empty text, else what the inner type makes of it."""
+        return None if value == "" else self.inner.convert(value, param, ctx)
+
+
+_tracking_uri = click.option(
+    "--tracking-uri",
+    type=Optional(click.STRING),
+    help="MLflow store: sqlite:///FILE or http://HOST:PORT. "
+    "[default: $MLFLOW_TRACKING_URI or mlflow.db here]",
+)
+_data_dir = click.option(
+    "--data-dir",
+    type=Optional(click.Path(path_type=Path)),
+    help="Folder with the raw data. [default: $LSTM_BENCH_DATA]",
+)
+_out = click.option(
+    "--out",
+    type=Optional(click.Path(path_type=Path, file_okay=True)),
+    help="Folder for the report. [default: reports/SUITE]",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lstm-bench")
+def cli() -> None:
+    """Find out which LSTM to use on your sequences, and believe the answer."""
+
+
+@cli.command()
+@click.argument("suite")
+@_data_dir
+@click.option(
+    "--trials",
+    type=Optional(click.IntRange(min=1)),
+    help="Finished trials to reach in all. [default: as the suite says]",
+)
+@click.option(
+    "--timeout",
+    type=Optional(click.FloatRange(min=0, min_open=True)),
+    help="Seconds after which no further trial starts. [default: the suite's]",
+)
+@_tracking_uri
+@click.option(
+    "--storage",
+    type=Optional(click.STRING),
+    help="Optuna database URL. [default: optuna.db here]",
+)
+@_out
+def sweep(
+    suite: str,
+    data_dir: Path | None,
+    trials: int | None,
+    timeout: float | None,
+    tracking_uri: str | None,
+    storage: str | None,
+    out: Path | None,
+) -> None:
+    """Run the study of SUITE and write its report.
+
+    SUITE is a file, or the name of one in benchmarks/. Started again, a study
+    goes on where it stopped.
+    """
+    from lstm_bench.preparation import prepare
+
+    console = _console()
+    loaded = _load(suite)
+    n_trials = trials or loaded.study.n_trials
+    _say(
+        console,
+        f"lstm-bench {__version__}, suite {loaded.name}: {_plan(loaded, n_trials)}",
+    )
+    folder = _report_folder(loaded, out)
+    prepared = prepare(loaded, data_dir)
+    _say(
+        console,
+        f"{prepared.dataset.name}: {len(prepared.splits.train):,} training and "
+        f"{len(prepared.splits.val):,} validation reviews "
+        f"({prepared.dataset.source})",
+    )
+    _say(console, "starting TensorFlow and MLflow (10-20 s) ...")
+
+    from lstm_bench.progress import make_progress
+    from lstm_bench.study import StudyStore, resolve_storage
+    from lstm_bench.sweep import run_sweep
+    from lstm_bench.tracking import Tracker, resolve_tracking_uri
+
+    uri = resolve_tracking_uri(tracking_uri)
+    storage_url = resolve_storage(storage)
+    signal.signal(signal.SIGTERM, _stop)
+    tracker = Tracker(uri)
+    outcome = run_sweep(
+        prepared,
+        tracker,
+        StudyStore(loaded, storage_url),
+        make_progress(console),
+        n_trials=n_trials,
+        timeout_s=timeout or loaded.study.timeout_s,
+    )
+    if outcome.interrupted:
+        tracker.end_sweep(outcome.run_id, "KILLED")
+        _say(
+            console,
+            f"stopped: {outcome.n_finished} of {outcome.n_total} trainings are "
+            "finished and kept; the same command goes on from there",
+        )
+        raise SystemExit(INTERRUPTED)
+    page = _write_report(loaded, uri, folder)
+    tracker.log_report(outcome.run_id, folder)
+    tracker.end_sweep(outcome.run_id, "FINISHED")
+    if outcome.best is None:
+        _say(console, "no training was completed; the report says why each one failed")
+    else:
+        _say(
+            console,
+            f"best: {outcome.best.label} with validation {loaded.study.metric} "
+            f"{outcome.best.value:.4f} (configuration {outcome.best.config_id})",
+        )
+    _say(console, f"report: {page}")
+    option = f" --tracking-uri {tracking_uri}" if tracking_uri else ""
+    _say(console, f"runs, curves and artifacts: lstm-bench ui{option}")
+
+
+@cli.command()
+@click.argument("suite")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Set a hyperparameter; may be given several times.",
+)
+@click.option(
+    "--config",
+    "assignment_text",
+    default="",
+    help="The same as one text, separated by spaces: 'units=64 head=softmax'.",
+)
+@_data_dir
+@click.option(
+    "--test/--no-test",
+    default=False,
+    help="Score the test set too; the run is tagged as having looked at it.",
+)
+@click.option("--log-model/--no-log-model", default=True, help="Log the trained model.")
+@_tracking_uri
+def train(
+    suite: str,
+    assignments: tuple[str, ...],
+    assignment_text: str,
+    data_dir: Path | None,
+    test: bool,
+    log_model: bool,
+    tracking_uri: str | None,
+) -> None:
+    """Train one configuration of SUITE and score it on validation.
+
+    The configuration is the suite's defaults with every --set applied.
+    """
+    from lstm_bench.preparation import prepare
+
+    console = _console()
+    loaded = _load(suite)
+    config = loaded.with_overrides([*assignment_text.split(), *assignments])
+    _say(console, f"lstm-bench {__version__}, one training of suite {loaded.name}")
+    prepared = prepare(loaded, data_dir)
+    _say(console, "starting TensorFlow and MLflow (10-20 s) ...")
+
+    from lstm_bench.progress import make_progress
+    from lstm_bench.sweep import train_one
+    from lstm_bench.tracking import Tracker, resolve_tracking_uri
+
+    tracker = Tracker(resolve_tracking_uri(tracking_uri))
+    signal.signal(signal.SIGTERM, _stop)
+    run_id, result = train_one(
+        prepared,
+        config,
+        tracker,
+        make_progress(console),
+        score_test=test,
+        log_model=log_model,
+    )
+    from lstm_bench.metrics import METRICS
+    from lstm_bench.records import TRAIN_TIME, metric_key
+
+    for entry in result.history.epochs:
+        _say(
+            console,
+            f"epoch {entry['epoch']:g}: train loss {entry['train_loss']:.4f}, "
+            f"validation loss {entry['val_loss']:.4f}, validation accuracy "
+            f"{entry['val_accuracy']:.4f}, {entry['epoch_time_s']:.1f} s",
+        )
+    for prediction in result.predictions:
+        scores = ", ".join(
+            f"{metric.label} "
+            f"{result.metrics[metric_key(prediction.split, metric.name)]:.4f}"
+            for metric in METRICS.values()
+        )
+        _say(console, f"{prediction.split} (n = {len(prediction.y_true):,}): {scores}")
+    _say(console, f"trained in {result.metrics[TRAIN_TIME]:.1f} s; MLflow run {run_id}")
+
+
+@cli.command()
+@click.argument("suite")
+@_tracking_uri
+@_out
+def report(suite: str, tracking_uri: str | None, out: Path | None) -> None:
+    """Rebuild the report of SUITE's study from MLflow alone."""
+    from lstm_bench.tracking import resolve_tracking_uri
+
+    loaded = _load(suite)
+    folder = _report_folder(loaded, out)
+    page = _write_report(loaded, resolve_tracking_uri(tracking_uri), folder)
+    _say(_console(), f"report: {page}")
+
+
+@cli.command()
+@_tracking_uri
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def ui(tracking_uri: str | None, port: int) -> None:
+    """Open MLflow's UI on this machine and print each study's chart view."""
+    from lstm_bench.tracking import resolve_tracking_uri
+    from lstm_bench.ui import serve
+
+    console = _console()
+    _say(console, "starting MLflow's server (about 10 s) ...")
+    signal.signal(signal.SIGTERM, _stop)
+    serve(resolve_tracking_uri(tracking_uri), port, lambda text: _say(console, text))
+
+
+@cli.group(invoke_without_command=True)
+@click.pass_context
+def suites(context: click.Context) -> None:
+    """List the suites in benchmarks/; check or show one."""
+    if context.invoked_subcommand is not None:
+        return
+    from lstm_bench.suite import SUITE_FOLDER, load_suite, suite_files
+
+    files = suite_files()
+    if not files:
+        raise LstmBenchError(
+            f"{SUITE_FOLDER}/: no suites here; run in a checkout of lstm-bench, or "
+            "give a suite's path to the commands"
+        )
+    for file in files:
+        loaded = load_suite(file)
+        click.echo(f"{loaded.name:12} {_plan(loaded, loaded.study.n_trials)}")
+        click.echo(f"{'':12} {loaded.description.strip()}")
+
+
+@suites.command()
+@click.argument("file")
+def check(file: str) -> None:
+    """Validate the suite FILE."""
+    loaded = _load(file)
+    click.echo(f"{file}: valid ({_plan(loaded, loaded.study.n_trials)})")
+
+
+@suites.command()
+@click.argument("file")
+def show(file: str) -> None:
+    """Print what the suite FILE resolves to."""
+    loaded = _load(file)
+    n = loaded.space.n_configurations
+    click.echo(f"{loaded.name}: {loaded.description.strip()}")
+    click.echo(f"study name: {loaded.study_name}")
+    click.echo("dataset:")
+    for key, value in loaded.dataset.model_dump().items():
+        click.echo(f"  {key}: {value}")
+    click.echo("space:" if len(loaded.space) else "space: none")
+    for name, axis in loaded.space:
+        click.echo(f"  {name}: {axis.describe()}")
+    if len(loaded.space):
+        click.echo(f"configurations: {'no end of them' if n is None else n}")
+    click.echo("defaults:")
+    for key, value in loaded.defaults.model_dump().items():
+        if key not in loaded.space.axes:
+            click.echo(f"  {key}: {value}")
+    for label, config in loaded.references.items():
+        base = loaded.defaults.model_dump()
+        differs = {k: v for k, v in config.model_dump().items() if base[k] != v}
+        click.echo(
+            f"reference {label}: "
+            + (", ".join(f"{k}={v}" for k, v in differs.items()) or "the defaults")
+        )
+    click.echo("study:")
+    for key, value in loaded.study.model_dump().items():
+        click.echo(f"  {key}: {value}")
+
+
+@cli.group()
+def data() -> None:
+    """Look at the datasets."""
+
+
+@data.command()
+@click.argument("name")
+@_data_dir
+def info(name: str, data_dir: Path | None) -> None:
+    """Say what dataset NAME is: sizes, balance, lengths, digest, duplicates."""
+    from lstm_bench.data import describe_dataset, load_dataset
+
+    about = describe_dataset(load_dataset(name, data_dir=data_dir))
+    click.echo(f"{about['name']}: {about['description']}")
+    click.echo(f"source: {about['source']}")
+    click.echo(f"digest (SHA-256 of ids and labels): {about['digest']}")
+    click.echo(f"vocabulary: {about['vocabulary_words']:,} words")
+    for part in ("train", "test"):
+        facts = about[part]
+        classes = ", ".join(f"{n:,} {name}" for name, n in facts["classes"].items())
+        click.echo(f"{part}: {facts['n']:,} reviews ({classes})")
+        quantiles = ", ".join(
+            f"{q} {v:g}" for q, v in facts["length_quantiles"].items()
+        )
+        click.echo(
+            f"  length in tokens, start included: mean {facts['length_mean']:.1f}, "
+            f"{quantiles}"
+        )
+    click.echo(f"test reviews that also stand in train: {about['n_test_in_train']}")
+    if about["best_possible_accuracy"] is not None:
+        click.echo(f"best possible accuracy: {about['best_possible_accuracy']:.4f}")
+    for note in about["notes"]:
+        click.echo(f"note: {note}")
+
+
+def _load(suite: str) -> Suite:
+    from lstm_bench.suite import load_suite
+
+    return load_suite(suite)
+
+
+def _plan(suite: Suite, n_trials: int) -> str:
+    parts = []
+    if suite.references:
+        parts.append(f"{len(suite.references)} references")
+    if len(suite.space):
+        n = suite.space.n_configurations
+        many = "a continuous space" if n is None else f"{n} configurations"
+        parts.append(f"{n_trials} trials over {many} of {', '.join(suite.space.axes)}")
+    return f"{' and '.join(parts)} on {suite.dataset.name}"
+
+
+def _report_folder(suite: Suite, out: Path | None) -> Path:
+    """Return the report's folder, made now: better to fail before the sweep."""
+    from lstm_bench.output import make_folder
+
+    return make_folder(
+        out if out is not None else Path("reports") / suite.name, "--out"
+    )
+
+
+def _write_report(suite: Suite, tracking_uri: str, folder: Path) -> Path:
+    from lstm_bench.report.render import write_report
+    from lstm_bench.tracking import load_results
+
+    return write_report(load_results(tracking_uri, suite), folder)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _say(console: Console, message: str) -> None:
+    console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line; a user's error ends with one message and code 2."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        code = INTERRUPTED
+    except LstmBenchError as error:
+        click.echo(f"error: {error}", err=True)
+        code = 2
+    sys.exit(code or 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""What a result was made with: versions, machine, commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lstm_bench import __version__
+
+PACKAGES = (
+    "tensorflow",
+    "keras",
+    "mlflow",
+    "optuna",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "matplotlib",
+)
+
+
+def describe_environment() -> dict[str, Any]:
+    """Return versions, CPU, cores, memory, OS and git state as plain JSON types.
+
+    ``git_commit`` and ``git_dirty`` are those of the working directory's
+    repository, None outside of one. Nothing names the host or its user.
+    """
+    commit, dirty = _git_state()
+    return {
+        "lstm_bench": __version__,
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "os": platform.platform(terse=True),
+        "cpu_model": _cpu_model(),
+        "n_cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "git_commit": commit,
+        "git_dirty": dirty,
+    }
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git_state() -> tuple[str | None, bool | None]:
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return commit, bool(_git("status", "--porcelain"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None  # no git, no repository, or no commit yet
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()

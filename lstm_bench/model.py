@@ -1,0 +1,81 @@
+"""Keras models from configurations, of stock layers alone."""
+
+from __future__ import annotations
+
+import os
+
+from lstm_bench.errors import LstmBenchError
+from lstm_bench.heads import HEADS
+from lstm_bench.quiet import quiet_stderr
+from lstm_bench.space import TrialConfig
+
+# Read when TensorFlow and Keras are imported: Keras may otherwise start on
+# another backend than the training loop is written for.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+with quiet_stderr():
+    import keras
+    import tensorflow  # noqa: F401
+
+if keras.backend.backend() != "tensorflow":
+    raise LstmBenchError(
+        f"KERAS_BACKEND: expected tensorflow, got {keras.backend.backend()}; "
+        "unset the variable"
+    )
+
+
+def build_model(config: TrialConfig, n_classes: int) -> keras.Model:
+    """Build and compile the model of `config`.
+
+    The input is int token ids of shape (batch, n_timesteps), any n_timesteps; the
+    output has shape (batch, head units). Only stock layers and operations are
+    used, so a saved model loads where lstm_bench is not installed.
+
+    Raises
+    ------
+    SuiteError
+        The head does not fit the number of classes.
+    """
+    head = HEADS[config.head]
+    n_outputs = head.n_units(n_classes)
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    x = keras.layers.Embedding(
+        config.vocabulary_size,
+        config.embedding_dim,
+        mask_zero=config.masking,
+        name="embedding",
+    )(tokens)
+    for layer in range(config.num_layers):
+        is_last = layer == config.num_layers - 1
+        lstm = keras.layers.LSTM(
+            config.units,
+            dropout=config.dropout,
+            recurrent_dropout=config.recurrent_dropout,
+            return_sequences=not is_last or config.pooling != "last",
+            name=f"lstm_{layer + 1}",
+        )
+        if config.bidirectional:
+            lstm = keras.layers.Bidirectional(lstm, name=f"bidirectional_{layer + 1}")
+        x = lstm(x)
+    if config.pooling == "mean":
+        # Takes the mask into account by itself.
+        x = keras.layers.GlobalAveragePooling1D(name="pooling")(x)
+    elif config.pooling == "max":
+        if config.masking:
+            # GlobalMaxPooling1D ignores masks. LSTM outputs lie in (-1, 1).
+            is_token = keras.ops.expand_dims(keras.ops.not_equal(tokens, 0), -1)
+            x = keras.ops.where(is_token, x, -1.0)
+        x = keras.ops.max(x, axis=1)
+    if config.head_dropout:
+        x = keras.layers.Dropout(config.head_dropout, name="head_dropout")(x)
+    outputs = keras.layers.Dense(n_outputs, activation=head.activation, name="head")(x)
+    model = keras.Model(tokens, outputs, name="lstm")
+    optimizer = keras.optimizers.get(
+        {
+            "class_name": config.optimizer,
+            "config": {"learning_rate": config.learning_rate},
+        }
+    )
+    model.compile(optimizer=optimizer, loss=head.loss, metrics=["accuracy"])
+    return model

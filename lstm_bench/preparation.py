@@ -1,0 +1,66 @@
+"""Load and split a suite's data, and say what it is; needs neither MLflow nor Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lstm_bench.data import Dataset, Splits, describe_dataset, load_dataset, make_splits
+from lstm_bench.environment import describe_environment
+from lstm_bench.seeding import derive_seed
+from lstm_bench.suite import Suite
+
+SEARCH_REPLICATE = 0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A suite's data, loaded and split, with what is logged about it."""
+
+    suite: Suite
+    dataset: Dataset
+    splits: Splits
+    about_data: Mapping[str, Any]
+    about_machine: Mapping[str, Any]
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """The named seeds of the search's trainings."""
+        root = self.suite.study.seed
+        return {
+            "root": root,
+            "replicate": SEARCH_REPLICATE,
+            **{
+                name: derive_seed(root, name, SEARCH_REPLICATE)
+                for name in ("split", "init", "order")
+            },
+        }
+
+
+def prepare(suite: Suite, data_dir: Path | None) -> Prepared:
+    """Load and split the data of `suite`.
+
+    Raises
+    ------
+    DatasetError
+        Missing or damaged data.
+    """
+    spec = suite.dataset
+    dataset = load_dataset(spec.name, spec.options, data_dir, suite.study.seed)
+    splits = make_splits(
+        dataset,
+        root_seed=suite.study.seed,
+        replicate=SEARCH_REPLICATE,
+        validation_fraction=spec.validation_fraction,
+        max_train_samples=spec.max_train_samples,
+        validates_on_test=spec.validation == "test",
+    )
+    about = {
+        **describe_dataset(dataset),
+        "n_used_train": len(splits.train),
+        "n_used_val": len(splits.val),
+        "validation": spec.validation,
+    }
+    return Prepared(suite, dataset, splits, about, describe_environment())

@@ -1,0 +1,204 @@
+"""What a person sees while a study runs: a live display, or plain lines on a pipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Training:
+    """The training that starts: what to call it and how long it may be."""
+
+    label: str
+    position: int
+    total: int
+    config: str
+    max_epochs: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a training ended; `value` and `best` are the objective's."""
+
+    state: str
+    value: float | None
+    best: float | None
+    seconds: float
+    reason: str | None = None
+
+
+class Progress(Protocol):
+    """Told by a sweep what happens."""
+
+    def say(self, message: str) -> None:
+        """Show a message."""
+
+    def begin(self, total: int, done: int) -> None:
+        """Start with `done` of `total` trainings finished earlier."""
+
+    def training(self, training: Training) -> None:
+        """A training starts."""
+
+    def epoch(self, entry: Mapping[str, float], metric: str) -> None:
+        """An epoch has ended."""
+
+    def ended(self, training: Training, ended: Ended) -> None:
+        """A training has ended."""
+
+    def close(self) -> None:
+        """Take the live display down."""
+
+
+class _Clock:
+    """Expected seconds to the end, from the trainings of this session."""
+
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+        self.n_done = 0
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.n_done += 1
+        self.seconds += seconds
+
+    def left(self, n_left: int) -> str:
+        if not self.n_done:
+            return "unknown"
+        return duration(n_left * self.seconds / self.n_done)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as ``48 s``, ``3 min 20 s`` or ``2 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _summary(training: Training, ended: Ended) -> str:
+    value = "" if ended.value is None else f" {ended.value:.4f}"
+    best = "" if ended.best is None else f", best {ended.best:.4f}"
+    reason = f" ({ended.reason})" if ended.reason else ""
+    return (
+        f"[{training.position}/{training.total}] {training.label}: {ended.state}{value}"
+        f"{reason} in {duration(ended.seconds)}{best} | {training.config}"
+    )
+
+
+class PlainProgress:
+    """One plain line per training, for pipes and logs."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.clock = _Clock()
+
+    def say(self, message: str) -> None:
+        """Print the message as it is."""
+        self.console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+    def begin(self, total: int, done: int) -> None:
+        """Say what was finished earlier, if anything."""
+        if done:
+            self.say(f"{done} of {total} trainings were finished earlier")
+
+    def training(self, training: Training) -> None:
+        """Print nothing: the line comes at the end."""
+
+    def epoch(self, entry: Mapping[str, float], metric: str) -> None:
+        """Print nothing."""
+
+    def ended(self, training: Training, ended: Ended) -> None:
+        """Print the training's line."""
+        self.clock.add(ended.seconds)
+        left = self.clock.left(training.total - training.position)
+        self.say(f"{_summary(training, ended)} | about {left} left")
+
+    def close(self) -> None:
+        """Nothing to take down."""
+
+
+class LiveProgress:
+    """Progress bars for the study and for the running training's epochs."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bars
+
+        self.console = console
+        self.clock = _Clock()
+        self.best: float | None = None
+        self.bars = Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=console,
+            transient=True,
+        )
+        self.study = self.bars.add_task("study", total=None, note="")
+        self.epochs = self.bars.add_task("epochs", total=None, note="")
+
+    def say(self, message: str) -> None:
+        """Print the message above the bars."""
+        self.console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+    def begin(self, total: int, done: int) -> None:
+        """Show the bars."""
+        self.bars.update(self.study, total=total, completed=done)
+        self.bars.start()
+
+    def _note(self, n_left: int) -> str:
+        best = "" if self.best is None else f"best {self.best:.4f}, "
+        elapsed = duration(time.monotonic() - self.clock.start)
+        return f"{best}elapsed {elapsed}, about {self.clock.left(n_left)} left"
+
+    def training(self, training: Training) -> None:
+        """Start the epoch bar anew."""
+        self.n_left = training.total - training.position + 1
+        self.bars.update(
+            self.study, completed=training.position - 1, note=self._note(self.n_left)
+        )
+        self.bars.reset(
+            self.epochs,
+            total=training.max_epochs,
+            description=training.label,
+            note=training.config,
+        )
+
+    def epoch(self, entry: Mapping[str, float], metric: str) -> None:
+        """Advance the epoch bar."""
+        self.bars.update(
+            self.epochs,
+            advance=1,
+            note=f"{metric.replace('_', ' ')} {entry[metric]:.4f}, "
+            f"{entry['epoch_time_s']:.1f} s an epoch",
+        )
+        self.bars.update(self.study, note=self._note(self.n_left))
+
+    def ended(self, training: Training, ended: Ended) -> None:
+        """Print the training's line above the bars."""
+        self.clock.add(ended.seconds)
+        self.best = ended.best
+        self.say(_summary(training, ended))
+        self.bars.update(
+            self.study,
+            completed=training.position,
+            note=self._note(training.total - training.position),
+        )
+
+    def close(self) -> None:
+        """Take the bars down."""
+        self.bars.stop()
+
+
+def make_progress(console: Console) -> Progress:
+    """Return the live display on a terminal, plain lines elsewhere."""
+    return LiveProgress(console) if console.is_terminal else PlainProgress(console)

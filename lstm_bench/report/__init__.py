@@ -1,0 +1,1 @@
+"""The report: `sections` say what it shows, `render` writes it."""

@@ -1,0 +1,351 @@
+"""The Optuna side of a sweep: what was tried, what comes next, how it ended."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import psutil
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from lstm_bench.errors import TrackingError
+from lstm_bench.seeding import derive_rng, derive_seed
+from lstm_bench.space import TrialConfig
+from lstm_bench.suite import Suite
+from lstm_bench.tracking import check_writable_database, first_line
+
+DEFAULT_STORAGE = "optuna.db"
+RUN_ID, CONFIG_ID, REFERENCE = "run_id", "config_id", "reference"
+INTERRUPTED, DUPLICATE_OF = "interrupted", "duplicate_of"
+OWNER = "owner"
+DIGEST = "dataset_digest"
+
+MAX_REPEATED_SUGGESTIONS = 5
+MAX_ENUMERATED = 100_000
+
+
+def resolve_storage(url: str | None) -> str:
+    """Return an absolute Optuna storage URL; ``optuna.db`` here by default.
+
+    Raises
+    ------
+    TrackingError
+        The folder is missing or cannot be written.
+    """
+    url = url or f"sqlite:///{DEFAULT_STORAGE}"
+    if url.startswith("sqlite:///"):
+        file = Path(url.removeprefix("sqlite:///")).absolute()
+        check_writable_database(file, "--storage")
+        return f"sqlite:///{file}"
+    if "://" not in url:
+        raise TrackingError(
+            f"--storage: expected a database URL such as sqlite:///optuna.db, got "
+            f"{url!r}"
+        )
+    return url
+
+
+@dataclass(frozen=True)
+class Next:
+    """A training to do: its trial, configuration and, for a reference, its name."""
+
+    trial: Trial
+    config: TrialConfig
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best finished training."""
+
+    value: float
+    run_id: str
+    config_id: str
+    label: str
+
+
+class StudyStore:
+    """The trials of one suite: a searched study and one of its references.
+
+    References live in a study of their own because their values may lie outside
+    the space, which would narrow what the sampler can learn from. Their results
+    still reach it: a suggestion that equals one is answered with its value.
+
+    Raises
+    ------
+    TrackingError
+        The storage cannot be opened.
+    """
+
+    def __init__(self, suite: Suite, storage_url: str) -> None:
+        self.suite = suite
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            storage = optuna.storages.RDBStorage(storage_url)
+            self.search = self._create(storage, suite.study_name, self._pruner())
+            self.references = self._create(
+                storage, f"{suite.study_name}/references", optuna.pruners.NopPruner()
+            )
+        except Exception as error:
+            # SQLAlchemy and each database driver have exceptions of their own.
+            if type(error).__module__.split(".")[0] not in ("sqlalchemy", "optuna"):
+                raise
+            raise TrackingError(
+                f"--storage: cannot be opened ({first_line(error)}); check the "
+                "address, or move the file away to begin anew"
+            ) from error
+
+    def _create(
+        self,
+        storage: optuna.storages.BaseStorage,
+        name: str,
+        pruner: optuna.pruners.BasePruner,
+    ) -> optuna.Study:
+        return optuna.create_study(
+            storage=storage,
+            study_name=name,
+            direction=self.suite.metric.direction,
+            pruner=pruner,
+            sampler=self._sampler(0),
+            load_if_exists=True,
+        )
+
+    def _pruner(self) -> optuna.pruners.BasePruner:
+        study = self.suite.study
+        if study.pruner == "median":
+            return optuna.pruners.MedianPruner(
+                n_startup_trials=min(5, study.n_startup_trials), n_warmup_steps=1
+            )
+        if study.pruner == "hyperband":
+            return optuna.pruners.HyperbandPruner(
+                min_resource=1, max_resource=self.suite.defaults.max_epochs
+            )
+        return optuna.pruners.NopPruner()
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        """Return a sampler seeded by the trial's number.
+
+        A sampler that is seeded once repeats its first suggestions when the
+        study is resumed; this one suggests what an undisturbed study would.
+        """
+        study = self.suite.study
+        seed = derive_seed(study.seed, "sampler", number)
+        if study.sampler == "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        if study.sampler == "grid":
+            grid = {name: values for name, values in self._grid_values()}
+            return optuna.samplers.GridSampler(
+                grid, seed=derive_seed(study.seed, "sampler", "grid")
+            )
+        return optuna.samplers.TPESampler(
+            seed=seed, n_startup_trials=study.n_startup_trials, multivariate=True
+        )
+
+    def _grid_values(self) -> list[tuple[str, list[Any]]]:
+        values = []
+        for name, axis in self.suite.space:
+            n = axis.n_choices
+            if n is None:
+                raise TypeError(f"{name} has no end of values")
+            if hasattr(axis, "choices"):
+                values.append((name, list(axis.choices)))
+            else:
+                # As Optuna computes stepped values, so that they compare equal.
+                step = axis.step or 1
+                values.append((name, [axis.low + i * step for i in range(n)]))
+        return values
+
+    # What is there
+
+    def check_digest(self, digest: str) -> None:
+        """Remember the dataset's digest; raise TrackingError if it has changed."""
+        known = self.search.user_attrs.get(DIGEST)
+        if known is None:
+            self.search.set_user_attr(DIGEST, digest)
+        elif known != digest:
+            raise TrackingError(
+                f"study {self.suite.study_name} was begun on other data (digest "
+                f"{known[:12]}, now {digest[:12]}); give the same data, or another "
+                "--storage to begin anew"
+            )
+
+    def finished(self) -> list[FrozenTrial]:
+        """Return the trials that count: ended by themselves, not duplicates."""
+        return [t for t in self._trials(self.search) if _counts(t)]
+
+    def finished_references(self) -> set[str]:
+        """Return the names of the references that are done."""
+        return {
+            t.user_attrs[REFERENCE] for t in self._trials(self.references) if _counts(t)
+        }
+
+    def best(self) -> Best | None:
+        """Return the best complete training, references included."""
+        best: Best | None = None
+        for trial in [*self._trials(self.references), *self.finished()]:
+            if trial.state != TrialState.COMPLETE or trial.value is None:
+                continue
+            if best is None or self.suite.metric.is_better(trial.value, best.value):
+                reference = trial.user_attrs.get(REFERENCE)
+                best = Best(
+                    trial.value,
+                    trial.user_attrs[RUN_ID],
+                    trial.user_attrs[CONFIG_ID],
+                    reference or f"trial {trial.number}",
+                )
+        return best
+
+    def run_ids(self) -> set[str]:
+        """Return the MLflow run ids of every training that counts."""
+        trials = [*self._trials(self.search), *self._trials(self.references)]
+        return {t.user_attrs[RUN_ID] for t in trials if _counts(t)}
+
+    def _trials(self, study: optuna.Study) -> list[FrozenTrial]:
+        return study.get_trials(deepcopy=False)
+
+    # What comes next
+
+    def next_reference(self) -> Next | None:
+        """Return the suite's first reference that is not done."""
+        done = self.finished_references()
+        for name, config in self.suite.references.items():
+            if name not in done:
+                trial = self.references.ask()
+                trial.set_user_attr(REFERENCE, name)
+                self._own(trial, config)
+                return Next(trial, config, name)
+        return None
+
+    def next_trial(self) -> Next | None:
+        """Return the sampler's next configuration that was not tried yet.
+
+        A suggestion that repeats an earlier configuration would give the same
+        result for the same seed: it is told the earlier result and the next one
+        is asked for, after a few such a random one of those left. None when
+        every configuration was tried.
+        """
+        space = self.suite.space
+        repeated = 0
+        while True:
+            tried = self._tried()
+            n = space.n_configurations
+            if n is not None and self._n_tried_in_space(tried) >= n:
+                return None
+            if repeated == MAX_REPEATED_SUGGESTIONS and n is not None:
+                self._enqueue_untried(tried, n)
+            self.search.sampler = self._sampler(len(self._trials(self.search)))
+            trial = self.search.ask()
+            config = space.suggest(trial, self.suite.defaults)
+            earlier = tried.get(config.config_id)
+            if earlier is None:
+                self._own(trial, config)
+                return Next(trial, config)
+            repeated += 1
+            trial.set_user_attr(DUPLICATE_OF, earlier.user_attrs[RUN_ID])
+            self.search.tell(trial, earlier.value, earlier.state)
+
+    def _tried(self) -> dict[str, FrozenTrial]:
+        trials = [*self._trials(self.references), *self._trials(self.search)]
+        return {t.user_attrs[CONFIG_ID]: t for t in trials if _counts(t)}
+
+    def _n_tried_in_space(self, tried: dict[str, FrozenTrial]) -> int:
+        n = self.suite.space.n_configurations
+        if n is None or n > MAX_ENUMERATED or len(tried) < n:
+            return 0
+        return sum(config_id in tried for config_id in self._enumerate())
+
+    def _enumerate(self) -> dict[str, dict[str, Any]]:
+        base = self.suite.defaults.model_dump()
+        names, values = zip(*self._grid_values(), strict=True)
+        combinations = (
+            dict(zip(names, combination, strict=True))
+            for combination in itertools.product(*values)
+        )
+        return {
+            TrialConfig.model_validate({**base, **chosen}).config_id: chosen
+            for chosen in combinations
+        }
+
+    def _enqueue_untried(self, tried: dict[str, FrozenTrial], n: int) -> None:
+        if n > MAX_ENUMERATED:
+            return
+        left = [c for key, c in self._enumerate().items() if key not in tried]
+        number = len(self._trials(self.search))
+        rng = derive_rng(self.suite.study.seed, "untried", number)
+        self.search.enqueue_trial(left[int(rng.integers(len(left)))])
+
+    def _own(self, trial: Trial, config: TrialConfig) -> None:
+        trial.set_user_attr(CONFIG_ID, config.config_id)
+        trial.set_user_attr(OWNER, _owner())
+
+    # How it ended
+
+    def tell(self, step: Next, state: str, value: float | None) -> None:
+        """Close a trial as complete, pruned or failed."""
+        study = self._study_of(step)
+        if state == "complete":
+            study.tell(step.trial, value)
+        elif state == "pruned":
+            study.tell(step.trial, state=TrialState.PRUNED)
+        else:
+            study.tell(step.trial, state=TrialState.FAIL)
+
+    def give_up(self, step: Next) -> None:
+        """Close a trial that was interrupted; the next start takes it up again."""
+        self._interrupt(self._study_of(step), step.trial._trial_id, step.trial.params)
+
+    def close_orphans(self) -> list[str]:
+        """Close trials whose process on this host is gone; return their run ids."""
+        run_ids = []
+        for study in (self.references, self.search):
+            for trial in self._trials(study):
+                owner = trial.user_attrs.get(OWNER)
+                if trial.state != TrialState.RUNNING or not _is_gone(owner):
+                    continue
+                self._interrupt(study, trial._trial_id, trial.params)
+                if RUN_ID in trial.user_attrs:
+                    run_ids.append(trial.user_attrs[RUN_ID])
+        return run_ids
+
+    def _interrupt(
+        self, study: optuna.Study, trial_id: int, params: dict[str, Any]
+    ) -> None:
+        study._storage.set_trial_user_attr(trial_id, INTERRUPTED, True)
+        study._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+        if study is self.search and params:
+            study.enqueue_trial(params)
+
+    def _study_of(self, step: Next) -> optuna.Study:
+        return self.search if step.reference is None else self.references
+
+
+def _counts(trial: FrozenTrial) -> bool:
+    return (
+        trial.state.is_finished()
+        and INTERRUPTED not in trial.user_attrs
+        and DUPLICATE_OF not in trial.user_attrs
+        and RUN_ID in trial.user_attrs
+    )
+
+
+def _owner() -> list[Any]:
+    process = psutil.Process()
+    return [socket.gethostname(), os.getpid(), process.create_time()]
+
+
+def _is_gone(owner: list[Any] | None) -> bool:
+    """Whether the owner was a process of this host that no longer runs."""
+    if owner is None:
+        return False
+    host, pid, created = owner
+    if host != socket.gethostname():
+        return False
+    try:
+        return bool(abs(psutil.Process(pid).create_time() - created) > 1.0)
+    except psutil.NoSuchProcess:
+        return True

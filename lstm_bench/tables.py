@@ -1,0 +1,702 @@
+"""Tables: `Results` in, tidy DataFrame out; numbers stay unrounded."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import shlex
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstm_bench.metrics import METRICS, Metric
+from lstm_bench.records import (
+    BEST_EPOCH,
+    EPOCH_TIME,
+    N_EPOCHS,
+    N_PARAMETERS,
+    OBJECTIVE,
+    STATES,
+    TOTAL_TIME,
+    TRAIN_TIME,
+    Results,
+    metric_key,
+)
+from lstm_bench.space import (
+    CONFIG_FIELDS,
+    Axis,
+    CategoricalAxis,
+    FloatAxis,
+    IntAxis,
+    TrialConfig,
+)
+from lstm_bench.suite import SUITE_FOLDER, Suite
+
+Z_95 = 1.959963984540054  # two-sided 95 % point of the standard normal
+MAX_BINS = 6
+MIN_TRIALS_FOR_IMPORTANCE = 4
+
+CI_LOW = "val_accuracy_wilson95_low"
+CI_HIGH = "val_accuracy_wilson95_high"
+VAL_METRICS: tuple[str, ...] = tuple(metric_key("val", name) for name in METRICS)
+_MEASURED = (TRAIN_TIME, EPOCH_TIME, N_PARAMETERS, N_EPOCHS, BEST_EPOCH)
+
+
+def wilson_interval(share: float, n: float, z: float = Z_95) -> tuple[float, float]:
+    """Wilson score interval of a share of `n` independent yes-or-no outcomes.
+
+    Parameters
+    ----------
+    share : float in [0, 1]
+    n : float
+        Number of outcomes; below 1, or with a NaN share, the interval is NaN.
+    z : float
+        Standard normal point; the default gives 95 %.
+
+    References
+    ----------
+    Wilson, "Probable inference, the law of succession, and statistical inference",
+    JASA 22(158), 1927.
+    """
+    if math.isnan(share) or n < 1:
+        return math.nan, math.nan
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def complete_runs(results: Results) -> pd.DataFrame:
+    """Return the runs that ended with an objective, in order of start."""
+    runs = results.runs
+    return runs[(runs["state"] == "complete") & runs[OBJECTIVE].notna()]
+
+
+def shown_fields(results: Results) -> list[str]:
+    """Return the hyperparameters worth a column: the axes, then what else varies."""
+    axes = list(results.suite.space.axes)
+    runs = results.runs
+    varying = [
+        field
+        for field in CONFIG_FIELDS
+        if field not in axes
+        and len({_plain(value) for value in runs[field].tolist()}) > 1
+    ]
+    return axes + varying
+
+
+def config_of_row(row: Any) -> TrialConfig:
+    """Return the configuration that stands in the hyperparameter columns of `row`."""
+    return TrialConfig.model_validate({f: _plain(row[f]) for f in CONFIG_FIELDS})
+
+
+def train_command(suite: Suite, config: TrialConfig) -> str:
+    """Return the shell command that trains `config`: what differs from defaults."""
+    defaults = suite.defaults.model_dump()
+    words = ["lstm-bench", "train", str(SUITE_FOLDER / f"{suite.name}.yaml")]
+    for field, value in config.model_dump().items():
+        if value != defaults[field]:
+            words += ["--set", f"{field}={_yaml(value)}"]
+    return shlex.join(words)
+
+
+def run_url(results: Results, experiment_id: Any, run_id: Any) -> str | None:
+    """Return the run's page on the MLflow server, where there is one."""
+    url = results.tracking_url
+    if not url or not url.startswith(("http://", "https://")):
+        return None
+    page = f"#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
+    return f"{url.rstrip('/')}/{page}"
+
+
+def leaderboard(results: Results) -> pd.DataFrame:
+    """Return one row per configuration with complete runs, best first.
+
+    Scores, times and counts are means over the configuration's `n_runs` complete
+    runs; `run_id`, `trial` and `url` are those of the first. The interval is
+    Wilson's 95 % over the reviews validated on: it says how far the accuracy of
+    *these weights* may be off on new reviews, not what another seed would give.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``rank, label, config_id, reference, trial, run_id``, the fields of
+        `shown_fields`, ``objective, val_<metric>...``, ``val_accuracy_wilson95_low,
+        val_accuracy_wilson95_high, n_used_val, n_runs, train_time_s, epoch_time_s,
+        n_parameters, n_epochs, best_epoch, command, url``
+    """
+    fields = shown_fields(results)
+    numbers = [OBJECTIVE, *VAL_METRICS, *_MEASURED]
+    columns = [
+        *("rank", "label", "config_id", "reference", "trial", "run_id"),
+        *fields,
+        *(OBJECTIVE, *VAL_METRICS, CI_LOW, CI_HIGH, "n_used_val", "n_runs"),
+        *_MEASURED,
+        *("command", "url"),
+    ]
+    n_val = results.dataset.get("n_used_val") or 0
+    rows: list[dict[str, Any]] = []
+    for config_id, group in complete_runs(results).groupby("config_id", sort=False):
+        first = group.iloc[0]
+        means = {name: float(group[name].mean()) for name in numbers}
+        low, high = wilson_interval(means["val_accuracy"], n_val)
+        rows.append(
+            {
+                "label": run_label(group),
+                "config_id": config_id,
+                "reference": _first(group["reference"]),
+                "trial": _first(group["trial"]),
+                "run_id": first["run_id"],
+                **{field: _plain(first[field]) for field in fields},
+                **means,
+                CI_LOW: low,
+                CI_HIGH: high,
+                "n_used_val": n_val,
+                "n_runs": len(group),
+                "command": train_command(results.suite, config_of_row(first)),
+                "url": run_url(results, first["experiment_id"], first["run_id"]),
+            }
+        )
+    table = pd.DataFrame(rows, columns=columns)
+    for column in ("reference", "trial", "url", *fields):
+        # One missing value must not turn whole numbers into floats.
+        table[column] = pd.Series([row[column] for row in rows], dtype=object)
+    table = table.sort_values(
+        OBJECTIVE, ascending=not results.suite.metric.higher_is_better, kind="stable"
+    ).reset_index(drop=True)
+    order = (
+        -table[OBJECTIVE]
+        if results.suite.metric.higher_is_better
+        else (table[OBJECTIVE])
+    )
+    table["rank"] = order.rank(method="min").astype("Int64")
+    return table
+
+
+def run_label(group: pd.DataFrame) -> str:
+    """Name a configuration as people do: its reference's name, or its trial."""
+    reference, trial = _first(group["reference"]), _first(group["trial"])
+    if reference is not None:
+        return f"reference {reference}"
+    return f"trial {trial}" if trial is not None else f"run {group.iloc[0]['run_id']}"
+
+
+def compare_heads(results: Results) -> pd.DataFrame:
+    """Return the objective, log loss and training time of each head's runs.
+
+    A search gives its heads different configurations, and the better head more of
+    them: these rows describe what was tried and are no paired comparison.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``head, n_runs, objective_mean, objective_sd, objective_min, objective_max,
+        objective_best, val_log_loss_mean, val_log_loss_best, train_time_s_mean,
+        epoch_time_s_mean``
+    """
+    columns = [
+        *("head", "n_runs", "objective_mean", "objective_sd", "objective_min"),
+        *("objective_max", "objective_best", "val_log_loss_mean", "val_log_loss_best"),
+        *("train_time_s_mean", "epoch_time_s_mean"),
+    ]
+    rows = [
+        {
+            "head": head,
+            "n_runs": len(group),
+            **{
+                f"objective_{name}": value
+                for name, value in _spread(
+                    group[OBJECTIVE], results.suite.metric
+                ).items()
+            },
+            "val_log_loss_mean": float(group["val_log_loss"].mean()),
+            "val_log_loss_best": float(group["val_log_loss"].min()),
+            "train_time_s_mean": float(group[TRAIN_TIME].mean()),
+            "epoch_time_s_mean": float(group[EPOCH_TIME].mean()),
+        }
+        for head, group in complete_runs(results).groupby("head")
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def compare_heads_paired(results: Results) -> pd.DataFrame:
+    """Return one row per two configurations that differ in their head alone.
+
+    Returns
+    -------
+    DataFrame with columns
+        the fields of `shown_fields` but the head, then ``head_a, head_b,
+        config_id_a, config_id_b, n_runs_a, n_runs_b, objective_a, objective_b,
+        difference``; the difference is b - a, of means over each one's runs.
+    """
+    fields = [field for field in shown_fields(results) if field != "head"]
+    columns = [
+        *fields,
+        *("head_a", "head_b", "config_id_a", "config_id_b", "n_runs_a", "n_runs_b"),
+        *("objective_a", "objective_b", "difference"),
+    ]
+    twins: dict[str, dict[str, pd.DataFrame]] = {}
+    for _, group in complete_runs(results).groupby("config_id", sort=False):
+        config = config_of_row(group.iloc[0])
+        key = config.model_dump_json(exclude={"head"})
+        twins.setdefault(key, {})[config.head] = group
+    rows = []
+    for by_head in twins.values():
+        for head_a, head_b in itertools.combinations(sorted(by_head), 2):
+            a, b = by_head[head_a], by_head[head_b]
+            mean_a, mean_b = float(a[OBJECTIVE].mean()), float(b[OBJECTIVE].mean())
+            rows.append(
+                {
+                    **{field: _plain(a.iloc[0][field]) for field in fields},
+                    "head_a": head_a,
+                    "head_b": head_b,
+                    "config_id_a": a.iloc[0]["config_id"],
+                    "config_id_b": b.iloc[0]["config_id"],
+                    "n_runs_a": len(a),
+                    "n_runs_b": len(b),
+                    "objective_a": mean_a,
+                    "objective_b": mean_b,
+                    "difference": mean_b - mean_a,
+                }
+            )
+    return pd.DataFrame(rows, columns=columns)
+
+
+def trial_runs(results: Results) -> pd.DataFrame:
+    """Return the complete runs of the search, references left out."""
+    runs = complete_runs(results)
+    return runs[runs["kind"] == "trial"]
+
+
+def axis_effect(results: Results, axis: str) -> pd.DataFrame:
+    """Return the objective of the search's complete trials by value of `axis`.
+
+    Numbers with more than six values are put in at most six bins of about equally
+    many trials. Everything else varies along: these are means over what the
+    sampler chose, not the effect of the axis alone.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``value`` (str), ``low, high`` (bounds of the bin; NaN for choices that are
+        not numbers), ``n, mean, sd, min, max, best``
+    """
+    columns = ["value", "low", "high", "n", "mean", "sd", "min", "max", "best"]
+    runs = trial_runs(results)
+    values = [_plain(value) for value in runs[axis].tolist()]
+    objective = runs[OBJECTIVE].to_numpy(dtype=float)
+    rows = []
+    for label, low, high, members in _bins(values, results.suite.space.axes[axis]):
+        chosen = pd.Series(objective[members])
+        rows.append(
+            {
+                "value": label,
+                "low": low,
+                "high": high,
+                "n": len(chosen),
+                **_spread(chosen, results.suite.metric),
+            }
+        )
+    return pd.DataFrame(rows, columns=columns)
+
+
+def importance(results: Results) -> pd.DataFrame:
+    """Return each axis' share in what separates the best trials (PED-ANOVA).
+
+    Needs at least four complete trials and two axes with more than one value;
+    otherwise the frame is empty and ``frame.attrs["reason"]`` says why.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``axis, importance`` (shares, their sum is 1), ``n_trials``
+
+    References
+    ----------
+    Watanabe, Bansal and Hutter, "PED-ANOVA: Efficiently Quantifying Hyperparameter
+    Importance in Arbitrary Subspaces", IJCAI 2023.
+    """
+    empty = pd.DataFrame(columns=["axis", "importance", "n_trials"])
+    axes = {
+        name: axis for name, axis in results.suite.space if axis.n_choices not in (0, 1)
+    }
+    runs = trial_runs(results)
+    if len(axes) < 2:
+        empty.attrs["reason"] = "Importance compares axes; this suite has " + (
+            "none." if not axes else f"only one that varies: {next(iter(axes))}."
+        )
+        return empty
+    if len(runs) < MIN_TRIALS_FOR_IMPORTANCE:
+        empty.attrs["reason"] = (
+            f"Importance needs at least {MIN_TRIALS_FOR_IMPORTANCE} complete trials; "
+            f"this study has {len(runs)}."
+        )
+        return empty
+    shares = _ped_anova(runs, axes, results.suite.metric)
+    if not shares or not all(math.isfinite(share) for share in shares.values()):
+        empty.attrs["reason"] = (
+            f"The {len(runs)} complete trials do not tell the axes apart: their best "
+            "ones are spread over the space like all of them."
+        )
+        return empty
+    table = pd.DataFrame(
+        {
+            "axis": list(shares),
+            "importance": list(shares.values()),
+            "n_trials": len(runs),
+        }
+    )
+    return table.sort_values(
+        "importance", ascending=False, kind="stable", ignore_index=True
+    )
+
+
+def _ped_anova(
+    runs: pd.DataFrame, axes: dict[str, Axis], metric: Metric
+) -> dict[str, float]:
+    import optuna
+    from optuna.distributions import (
+        BaseDistribution,
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+    from optuna.importance import PedAnovaImportanceEvaluator
+
+    distributions: dict[str, BaseDistribution] = {}
+    for name, axis in axes.items():
+        if isinstance(axis, CategoricalAxis):
+            distributions[name] = CategoricalDistribution(axis.choices)
+        elif isinstance(axis, IntAxis):
+            distributions[name] = IntDistribution(
+                axis.low, axis.high, log=axis.log, step=axis.step
+            )
+        elif isinstance(axis, FloatAxis):
+            distributions[name] = FloatDistribution(
+                axis.low, axis.high, log=axis.log, step=axis.step
+            )
+    with _quiet_optuna():
+        study = optuna.create_study(
+            direction="maximize" if metric.higher_is_better else "minimize",
+            sampler=optuna.samplers.RandomSampler(seed=0),
+        )
+        for _, run in runs.iterrows():
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params={name: _plain(run[name]) for name in axes},
+                    distributions=distributions,
+                    value=float(run[OBJECTIVE]),
+                )
+            )
+        shares = optuna.importance.get_param_importances(
+            study, evaluator=PedAnovaImportanceEvaluator(), normalize=False
+        )
+    total = sum(shares.values())
+    if not total > 0:
+        return {}
+    return {name: float(share) / total for name, share in shares.items()}
+
+
+@contextmanager
+def _quiet_optuna() -> Iterator[None]:
+    """Keep Optuna's log lines and its notes on experimental classes away."""
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def pareto(results: Results) -> pd.DataFrame:
+    """Return objective against training time, one row per configuration.
+
+    ``on_front`` is true where no other configuration is at least as good in both
+    and better in one.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``label, config_id, reference, trial, run_id, n_runs, objective,
+        train_time_s, on_front``, by training time
+    """
+    columns = [
+        *("label", "config_id", "reference", "trial", "run_id", "n_runs"),
+        *(OBJECTIVE, TRAIN_TIME),
+    ]
+    table = leaderboard(results)[columns]
+    table = table[table[TRAIN_TIME].notna()].sort_values(
+        TRAIN_TIME, kind="stable", ignore_index=True
+    )
+    sign = -1.0 if results.suite.metric.higher_is_better else 1.0
+    loss = sign * table[OBJECTIVE].to_numpy(dtype=float)
+    time = table[TRAIN_TIME].to_numpy(dtype=float)
+    on_front = [
+        not bool(np.any((loss <= a) & (time <= b) & ((loss < a) | (time < b))))
+        for a, b in zip(loss, time, strict=True)
+    ]
+    return table.assign(on_front=pd.Series(on_front, dtype=bool))
+
+
+def failures(results: Results) -> pd.DataFrame:
+    """Return the runs that failed, were pruned or interrupted: reason and command.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``label, run_id, kind, trial, config_id, state, failure_reason, n_epochs``,
+        the fields of `shown_fields`, ``command, url``
+    """
+    fields = shown_fields(results)
+    columns = [
+        *("label", "run_id", "kind", "trial", "config_id", "state", "failure_reason"),
+        *(N_EPOCHS, *fields, "command", "url"),
+    ]
+    runs = results.runs[results.runs["state"].isin(["failed", "pruned", "interrupted"])]
+    rows = [
+        {
+            "label": run_label(runs.loc[[index]]),
+            **{name: _plain(run[name]) for name in ("run_id", "kind", "trial")},
+            **{name: _plain(run[name]) for name in ("config_id", "state")},
+            "failure_reason": _plain(run["failure_reason"]),
+            N_EPOCHS: run[N_EPOCHS],
+            **{field: _plain(run[field]) for field in fields},
+            "command": train_command(results.suite, config_of_row(run)),
+            "url": run_url(results, run["experiment_id"], run["run_id"]),
+        }
+        for index, run in runs.iterrows()
+    ]
+    table = pd.DataFrame(rows, columns=columns)
+    for column in ("trial", "failure_reason", "url", *fields):
+        table[column] = pd.Series([row[column] for row in rows], dtype=object)
+    return table
+
+
+def study_summary(results: Results) -> dict[str, Any]:
+    """Return what a study amounts to: counts, times and the ends of its work.
+
+    Returns
+    -------
+    dict with keys
+        ``n_runs, n_<state>, n_trials, n_references,
+        n_configurations`` : int
+        ``total_time_s`` : float, summed over runs, parallel ones too
+        ``first_start, last_start`` : Timestamp or None
+        ``seeds`` : list of int
+    """
+    runs = results.runs
+    states = runs["state"].tolist()
+    starts = runs["start_time"].dropna()
+    return {
+        "n_runs": len(runs),
+        **{f"n_{state}": states.count(state) for state in STATES},
+        "n_trials": int((runs["kind"] == "trial").sum()),
+        "n_references": int((runs["kind"] == "reference").sum()),
+        "n_configurations": int(complete_runs(results)["config_id"].nunique()),
+        "total_time_s": float(runs[TOTAL_TIME].sum()),
+        "first_start": starts.min() if len(starts) else None,
+        "last_start": starts.max() if len(starts) else None,
+        "seeds": sorted({int(seed) for seed in runs["seed"].dropna().tolist()}),
+    }
+
+
+def published_comparison(results: Results) -> pd.DataFrame:
+    """Return published figures beside those of the measured reference runs.
+
+    Where the suite validates on the test set, the last epoch's validation accuracy
+    is the test accuracy.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``label, source, reference, figure`` ("val_accuracy", "epoch_time_s" or
+        "test_accuracy"), ``epoch`` (NA where it is one number for the run),
+        ``published, measured, difference`` (measured - published), ``n_runs``
+    """
+    columns = [
+        *("label", "source", "reference", "figure", "epoch"),
+        *("published", "measured", "difference", "n_runs"),
+    ]
+    complete = complete_runs(results)
+    rows: list[dict[str, Any]] = []
+    for entry in results.suite.published:
+        runs = _reference_runs(results, complete, entry.reference)
+
+        def add(
+            figure: str,
+            epoch: int | None,
+            published: float,
+            measured: float,
+            who: tuple[str, str, str] = (entry.label, entry.source, entry.reference),
+            n_runs: int = len(runs),
+        ) -> None:
+            rows.append(
+                {
+                    **dict(zip(("label", "source", "reference"), who, strict=True)),
+                    "figure": figure,
+                    "epoch": epoch,
+                    "published": published,
+                    "measured": measured,
+                    "difference": measured - published,
+                    "n_runs": n_runs,
+                }
+            )
+
+        accuracies = _by_epoch(results, runs, "val", "accuracy")
+        for epoch, value in enumerate(entry.val_accuracy, start=1):
+            add("val_accuracy", epoch, value, accuracies.get(epoch, math.nan))
+        times = _by_epoch(results, runs, "train", EPOCH_TIME)
+        for epoch, value in enumerate(entry.epoch_time_s, start=1):
+            if epoch in times:
+                add("epoch_time_s", epoch, value, times[epoch])
+        if entry.epoch_time_s:
+            mean = float(np.mean(entry.epoch_time_s))
+            add("epoch_time_s", None, mean, float(runs[EPOCH_TIME].mean()))
+        if entry.test_accuracy is not None:
+            measured = float(runs["test_accuracy"].mean())
+            if math.isnan(measured) and results.suite.dataset.validation == "test":
+                measured = float(runs["val_accuracy"].mean())
+            add("test_accuracy", None, entry.test_accuracy, measured)
+    table = pd.DataFrame(rows, columns=columns)
+    table["epoch"] = pd.array([row["epoch"] for row in rows], dtype="Int64")
+    return table
+
+
+def _reference_runs(
+    results: Results, complete: pd.DataFrame, name: str
+) -> pd.DataFrame:
+    runs = complete[complete["reference"] == name]
+    return runs[runs["config_id"] == results.suite.references[name].config_id]
+
+
+def _by_epoch(
+    results: Results, runs: pd.DataFrame, split: str, metric: str
+) -> dict[int, float]:
+    """Return the mean value by epoch over `runs`."""
+    curves = results.curves
+    chosen = curves[
+        curves["run_id"].isin(runs["run_id"].tolist()) & (curves["metric"] == metric)
+    ]
+    if metric != EPOCH_TIME:
+        chosen = chosen[chosen["split"] == split]
+    values: dict[int, list[float]] = {}
+    for epoch, value in zip(
+        chosen["epoch"].tolist(), chosen["value"].tolist(), strict=True
+    ):
+        values.setdefault(int(epoch), []).append(float(value))
+    return {epoch: float(np.mean(v)) for epoch, v in values.items()}
+
+
+def samples(results: Results, run_ids: Sequence[str]) -> pd.DataFrame:
+    """Return the fixed validation reviews of `run_ids`, in that order of runs.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``run_id, index, text, y_true, y_pred, correct``, then ``p_<class>``: the
+        probability the model gave each class
+    """
+    class_names = list(results.dataset.get("class_names", ()))
+    columns = [
+        *("run_id", "index", "text", "y_true", "y_pred", "correct"),
+        *(f"p_{name}" for name in class_names),
+    ]
+    rows = []
+    for run_id in run_ids:
+        for _, row in results.samples[results.samples["run_id"] == run_id].iterrows():
+            y_proba = [float(p) for p in row["y_proba"]]
+            rows.append(
+                {
+                    **{name: row[name] for name in columns[:5]},
+                    "correct": bool(row["y_true"] == row["y_pred"]),
+                    **{
+                        f"p_{name}": p
+                        for name, p in zip(class_names, y_proba, strict=True)
+                    },
+                }
+            )
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _spread(values: pd.Series[float], metric: Metric) -> dict[str, float]:
+    low, high = float(values.min()), float(values.max())
+    return {
+        "mean": float(values.mean()),
+        "sd": float(values.std(ddof=1)),
+        "min": low,
+        "max": high,
+        "best": high if metric.higher_is_better else low,
+    }
+
+
+def _bins(
+    values: Sequence[Any], axis: Axis
+) -> list[tuple[str, float, float, list[int]]]:
+    """Return (label, low, high, positions) per value or bin that was met."""
+    if isinstance(axis, CategoricalAxis):
+        order = list(axis.choices) + [v for v in values if v not in axis.choices]
+    else:
+        order = sorted(set(values))
+    distinct = [v for v in dict.fromkeys(order) if v in values]
+    if isinstance(axis, CategoricalAxis) or len(distinct) <= MAX_BINS:
+        return [
+            (
+                value_label(value),
+                *((float(value),) * 2 if _is_number(value) else (math.nan,) * 2),
+                [i for i, v in enumerate(values) if v == value],
+            )
+            for value in distinct
+        ]
+    numbers = np.array(values, dtype=float)
+    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, MAX_BINS + 1)))
+    which = np.clip(np.searchsorted(edges, numbers, side="right"), 1, len(edges) - 1)
+    bins = []
+    for i in range(1, len(edges)):
+        members = np.flatnonzero(which == i).tolist()
+        if members:
+            low, high = numbers[members].min(), numbers[members].max()
+            label = f"{low:.4g}" + ("" if low == high else f" to {high:.4g}")
+            bins.append((label, float(low), float(high), members))
+    return bins
+
+
+def value_label(value: Any) -> str:
+    """Write a hyperparameter's value as it would stand in a suite."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _plain(value: Any) -> Any:
+    """Return a scalar of a frame as the plain Python value it stands for."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _first(values: pd.Series[Any]) -> Any:
+    present = [v for v in (_plain(value) for value in values.tolist()) if v is not None]
+    return present[0] if present else None
+
+
+def _yaml(value: Any) -> str:
+    text = value_label(value) if not isinstance(value, float) else repr(value)
+    # YAML 1.1 reads 1e-05 as text: its floats need a point.
+    if isinstance(value, float) and "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return text

@@ -1,0 +1,228 @@
+"""Train and evaluate one model, on trimmed batches where padding is masked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstm_bench.model import keras  # sets the backend first  # isort: skip
+import tensorflow as tf
+
+from lstm_bench.batches import evaluation_batches, take_batch, training_batches
+from lstm_bench.data import Sequences, encode
+from lstm_bench.errors import TrialFailed
+from lstm_bench.heads import HEADS, FloatArray, IntArray
+from lstm_bench.metrics import Metric, evaluate_proba
+from lstm_bench.records import (
+    EPOCH_TIME,
+    EVAL_TIME,
+    SAMPLES_PER_SECOND,
+    History,
+    metric_key,
+)
+from lstm_bench.space import TrialConfig
+
+OnEpoch = Callable[[dict[str, float]], None]
+"""Called after every epoch with its entry of the history; may raise TrialPruned."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One split, ready for a configuration.
+
+    Attributes
+    ----------
+    x : int32 ndarray of shape (n, sequence_length)
+    lengths : int64 ndarray of shape (n,)
+    y : int64 ndarray of shape (n,)
+    targets : float32 ndarray of shape (n, head units)
+    """
+
+    x: npt.NDArray[np.int32]
+    lengths: IntArray
+    y: IntArray
+    targets: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, sequences: Sequences, config: TrialConfig, n_classes: int) -> Encoded:
+        """Encode `sequences` as `config` says."""
+        x, lengths = encode(sequences, config)
+        targets = HEADS[config.head].encode_targets(sequences.y, n_classes)
+        return cls(x, lengths, np.asarray(sequences.y), targets)
+
+
+class Steps:
+    """A model's training and prediction step, each traced once for every length.
+
+    Plain ``model.fit`` traces again when batch lengths change and takes seconds
+    each time; one signature with free dimensions avoids that.
+    """
+
+    def __init__(self, model: keras.Model, config: TrialConfig) -> None:
+        self.model = model
+        self.config = config
+        loss_fn = keras.losses.get(HEADS[config.head].loss)
+        n_outputs = model.output_shape[-1]
+        tokens = tf.TensorSpec((None, None), tf.int32)
+        targets = tf.TensorSpec((None, n_outputs), tf.float32)
+        model.optimizer.build(model.trainable_variables)
+
+        @tf.function(input_signature=[tokens, targets])
+        def train_step(x: Any, y: Any) -> tuple[Any, Any]:
+            with tf.GradientTape() as tape:
+                raw = model(x, training=True)
+                loss = tf.reduce_mean(loss_fn(y, raw))
+            gradients = tape.gradient(loss, model.trainable_variables)
+            model.optimizer.apply(gradients, model.trainable_variables)
+            return loss, raw
+
+        @tf.function(input_signature=[tokens, targets])
+        def predict_step(x: Any, y: Any) -> tuple[Any, Any]:
+            raw = model(x, training=False)
+            return tf.reduce_sum(loss_fn(y, raw)), raw
+
+        self._train_step = train_step
+        self._predict_step = predict_step
+
+    def trace(self) -> None:
+        """Trace both steps now, so that no timed epoch does."""
+        self._train_step.get_concrete_function()
+        self._predict_step.get_concrete_function()
+
+    def train_epoch(
+        self, data: Encoded, rng: np.random.Generator
+    ) -> tuple[float, FloatArray, IntArray]:
+        """Train on every review once.
+
+        Returns
+        -------
+        loss : float
+            Mean over reviews of the head's loss, with dropout on.
+        y_proba : float64 ndarray of shape (n, n_classes)
+            As predicted in each step, before its update.
+        y_true : int64 ndarray of shape (n,)
+
+        Raises
+        ------
+        TrialFailed
+            The loss is not finite, or memory is exhausted.
+        """
+        batches = training_batches(data.lengths, self.config, rng)
+        total, outputs = 0.0, []
+        with _expected_failures():
+            for number, index in enumerate(batches, start=1):
+                x = take_batch(data.x, data.lengths, index, self.config)
+                loss, raw = self._train_step(x, data.targets[index])
+                batch_loss = float(loss)
+                if not np.isfinite(batch_loss):
+                    raise TrialFailed(
+                        f"loss became {batch_loss} in step {number} of "
+                        f"{len(batches)}; a lower learning_rate may help"
+                    )
+                total += batch_loss * len(index)
+                outputs.append(raw.numpy())
+        to_proba = HEADS[self.config.head].to_proba
+        y_true = data.y[np.concatenate(batches)]
+        return total / len(y_true), to_proba(np.concatenate(outputs)), y_true
+
+    def predict(self, data: Encoded) -> tuple[float, FloatArray]:
+        """Return the mean loss and probabilities of shape (n, n_classes), in order.
+
+        Raises
+        ------
+        TrialFailed
+            An output is not finite, or memory is exhausted.
+        """
+        total = 0.0
+        raw = np.empty((len(data.y), self.model.output_shape[-1]), np.float32)
+        with _expected_failures():
+            for index in evaluation_batches(data.lengths, self.config):
+                x = take_batch(data.x, data.lengths, index, self.config)
+                loss, outputs = self._predict_step(x, data.targets[index])
+                total += float(loss)
+                raw[index] = outputs.numpy()
+        if not np.isfinite(raw).all():
+            raise TrialFailed("the model's outputs are not finite")
+        return total / len(data.y), HEADS[self.config.head].to_proba(raw)
+
+
+@contextmanager
+def _expected_failures() -> Iterator[None]:
+    """Turn exhausted memory into a failed trial."""
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        first_line = (str(error).splitlines() or ["no details"])[0]
+        raise TrialFailed(f"out of memory: {first_line[:300]}") from error
+
+
+def fit(
+    steps: Steps,
+    train: Encoded,
+    val: Encoded,
+    *,
+    metric: Metric,
+    rng: np.random.Generator,
+    on_epoch: OnEpoch = lambda entry: None,
+) -> History:
+    """Train until ``max_epochs`` or until `metric` on `val` stops improving.
+
+    With ``patience`` the best epoch's weights are restored at the end; without,
+    the last epoch's stay.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Orders the reviews.
+    on_epoch : callable
+        May raise TrialPruned, which passes through.
+
+    Raises
+    ------
+    TrialFailed
+        The loss is not finite, or memory is exhausted.
+    """
+    config, model = steps.config, steps.model
+    objective = metric_key("val", metric.name)
+    steps.trace()
+    history = History()
+    best_weights: list[Any] | None = None
+    for epoch in range(1, config.max_epochs + 1):
+        start = time.perf_counter()
+        train_loss, train_proba, train_y = steps.train_epoch(train, rng)
+        epoch_time = time.perf_counter() - start
+        val_loss, val_proba = steps.predict(val)
+        eval_time = time.perf_counter() - start - epoch_time
+        entry: dict[str, float] = {"epoch": epoch}
+        for split, loss, y, proba in (
+            ("train", train_loss, train_y, train_proba),
+            ("val", val_loss, val.y, val_proba),
+        ):
+            entry[metric_key(split, "loss")] = loss
+            for name, value in evaluate_proba(y, proba).items():
+                entry[metric_key(split, name)] = value
+        entry[EPOCH_TIME] = epoch_time
+        entry[EVAL_TIME] = eval_time
+        entry[SAMPLES_PER_SECOND] = len(train.y) / epoch_time
+        history.epochs.append(entry)
+        if epoch == 1 or metric.is_better(
+            entry[objective], history.at(history.best_epoch)[objective]
+        ):
+            history.best_epoch = epoch
+            if config.patience is not None:
+                best_weights = model.get_weights()
+        on_epoch(entry)
+        if (
+            config.patience is not None
+            and epoch - history.best_epoch >= config.patience
+        ):
+            break
+    if best_weights is not None and history.best_epoch != len(history.epochs):
+        model.set_weights(best_weights)
+    return history

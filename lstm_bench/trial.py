@@ -1,0 +1,151 @@
+"""One training from data to result; knows neither MLflow nor Optuna."""
+
+from __future__ import annotations
+
+import gc
+import time
+from typing import Any
+
+import numpy as np
+
+from lstm_bench.data import Dataset, Splits
+from lstm_bench.metrics import METRICS, Metric, evaluate_proba
+from lstm_bench.model import build_model, keras
+from lstm_bench.records import (
+    BEST_EPOCH,
+    EPOCH_TIME,
+    EVAL_TIME,
+    N_EPOCHS,
+    N_PARAMETERS,
+    OBJECTIVE,
+    SAMPLES_PER_SECOND,
+    TOTAL_TIME,
+    TRAIN_TIME,
+    Prediction,
+    TrialResult,
+    best_key,
+    metric_key,
+)
+from lstm_bench.seeding import derive_rng, derive_seed
+from lstm_bench.space import TrialConfig
+from lstm_bench.training import Encoded, OnEpoch, Steps, fit
+
+N_SAMPLES = 5
+
+
+def run_trial(
+    config: TrialConfig,
+    dataset: Dataset,
+    splits: Splits,
+    *,
+    metric: Metric,
+    root_seed: int,
+    replicate: int = 0,
+    score_test: bool = False,
+    on_epoch: OnEpoch = lambda entry: None,
+) -> tuple[TrialResult, keras.Model]:
+    """Train one configuration with one seed and evaluate it.
+
+    Initial weights, dropout and the order of reviews depend on the replicate and
+    not on the configuration, so that configurations are paired by replicate.
+
+    Parameters
+    ----------
+    score_test : bool
+        Score the test set too. Off in a search.
+
+    Raises
+    ------
+    TrialFailed
+        Non-finite loss or memory exhausted.
+    TrialPruned
+        `on_epoch` raised it.
+    SuiteError
+        The head does not fit the dataset's classes.
+    """
+    start = time.perf_counter()
+    keras.utils.set_random_seed(derive_seed(root_seed, "init", replicate))
+    model = build_model(config, dataset.n_classes)
+    steps = Steps(model, config)
+    train = Encoded.of(splits.train, config, dataset.n_classes)
+    val = Encoded.of(splits.val, config, dataset.n_classes)
+    history = fit(
+        steps,
+        train,
+        val,
+        metric=metric,
+        rng=derive_rng(root_seed, "order", replicate),
+        on_epoch=on_epoch,
+    )
+    # What was kept: the best epoch's weights, or without patience the last's.
+    kept = history.best_epoch if config.patience is not None else len(history.epochs)
+    metrics = {
+        key: value for key, value in history.at(kept).items() if key.startswith("val_")
+    }
+    last = history.epochs[-1]
+    metrics |= {key: value for key, value in last.items() if key.startswith("train_")}
+    for name, each in METRICS.items():
+        key = metric_key("val", name)
+        values = [entry[key] for entry in history.epochs]
+        metrics[best_key("val", name)] = (
+            max(values) if each.higher_is_better else min(values)
+        )
+    _, val_proba = steps.predict(val)
+    predictions = [Prediction("val", splits.val_index, val.y, val_proba)]
+    if score_test:
+        test = Encoded.of(splits.test, config, dataset.n_classes)
+        _, test_proba = steps.predict(test)
+        predictions.append(
+            Prediction("test", np.arange(len(test.y)), test.y, test_proba)
+        )
+        for name, value in evaluate_proba(test.y, test_proba).items():
+            metrics[metric_key("test", name)] = value
+    objective = metrics[metric_key("val", metric.name)]
+    epoch_times = [entry[EPOCH_TIME] for entry in history.epochs]
+    metrics |= {
+        OBJECTIVE: objective,
+        TRAIN_TIME: sum(epoch_times),
+        EVAL_TIME: sum(entry[EVAL_TIME] for entry in history.epochs),
+        EPOCH_TIME: float(np.median(epoch_times)),
+        SAMPLES_PER_SECOND: float(
+            np.median([entry[SAMPLES_PER_SECOND] for entry in history.epochs])
+        ),
+        N_PARAMETERS: float(model.count_params()),
+        N_EPOCHS: float(len(history.epochs)),
+        BEST_EPOCH: float(history.best_epoch),
+        TOTAL_TIME: time.perf_counter() - start,
+    }
+    result = TrialResult(
+        config,
+        history,
+        objective,
+        metrics,
+        tuple(predictions),
+        _samples(dataset, splits, predictions[0], root_seed),
+        dataset.class_names,
+    )
+    return result, model
+
+
+def free_memory() -> None:
+    """Forget every Keras model and graph of this process; call between trials."""
+    keras.backend.clear_session()
+    gc.collect()
+
+
+def _samples(
+    dataset: Dataset, splits: Splits, prediction: Prediction, root_seed: int
+) -> list[dict[str, Any]]:
+    """Return the same few validation reviews for every run of a study."""
+    rng = derive_rng(root_seed, "samples")
+    n = min(N_SAMPLES, len(splits.val))
+    rows = np.sort(rng.choice(len(splits.val), size=n, replace=False))
+    return [
+        {
+            "index": int(prediction.index[row]),
+            "text": dataset.text(splits.val[int(row)], max_words=60),
+            "y_true": int(prediction.y_true[row]),
+            "y_proba": [float(p) for p in prediction.y_proba[row]],
+        }
+        for row in rows
+    ]

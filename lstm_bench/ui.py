@@ -1,0 +1,109 @@
+"""Start MLflow's own UI light, on this machine alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+
+from lstm_bench import records as rec
+from lstm_bench.chart_view import chart_view_address
+from lstm_bench.errors import TrackingError
+from lstm_bench.tracking import find_runs
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """A study in the store and the address of its chart view."""
+
+    study: str
+    address: str
+
+
+def study_views(tracking_uri: str, server: str) -> list[StudyView]:
+    """Return the views of every study in the store, the latest first."""
+    client = MlflowClient(tracking_uri)
+    sweeps = find_runs(client, f"tags.`{rec.TAG_KIND}` = 'sweep'")
+    latest = {run.data.tags[rec.TAG_STUDY]: run.info.experiment_id for run in sweeps}
+    return [
+        StudyView(study, chart_view_address(server, experiment_id, study))
+        for study, experiment_id in reversed(latest.items())
+    ]
+
+
+def free_port(port: int) -> bool:
+    """Whether nothing listens on `port` of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def serve(tracking_uri: str, port: int, say: Callable[[str], None]) -> None:
+    """Run MLflow's server until it is stopped; say where to look once it answers.
+
+    One worker and no job execution: 370 MB and 8 s instead of 2.5 GB and 28 s.
+
+    Raises
+    ------
+    TrackingError
+        The port is taken, or the server does not start.
+    """
+    if tracking_uri.startswith("http"):
+        for view in study_views(tracking_uri, tracking_uri):
+            say(f"{view.study}: {view.address}")
+        say(f"the server at {tracking_uri} serves its own UI; nothing to start")
+        return
+    if not free_port(port):
+        raise TrackingError(
+            f"--port: something listens on {HOST}:{port} already; stop it, or give "
+            f"another, for example --port {port + 1}"
+        )
+    server = f"http://{HOST}:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST]
+    command += ["--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", tracking_uri]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        _wait_until_it_answers(process, port)
+        views = study_views(tracking_uri, server)
+        say(f"MLflow's UI: {server}/?workflowType=machine_learning")
+        for view in views:
+            say(f"{view.study}: {view.address}")
+        say("Ctrl-C stops it")
+        process.communicate()
+    except KeyboardInterrupt:
+        say("stopped")
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            assert process.stderr is not None
+            said = process.stderr.read().decode(errors="replace").strip()
+            raise TrackingError(f"MLflow's server did not start:\n{said[-2000:]}")
+        try:
+            socket.create_connection((HOST, port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise TrackingError(f"MLflow's server did not answer in {START_TIMEOUT_S:.0f} s")

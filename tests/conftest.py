@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lstm_bench.suite import Suite, load_suite
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TINY_SUITE = """
+description: a tiny study for tests
+dataset: {name: synthetic, options: {n_train: 240, n_test: 60}}
+defaults:
+  embedding_dim: 4
+  vocabulary_size: 200
+  sequence_length: 20
+  max_epochs: 2
+  patience: null
+  batch_size: 32
+space:
+  units: [2, 3, 4]
+  head: [sigmoid, softmax]
+study: {metric: accuracy, n_trials: 3, n_startup_trials: 2, seed: 7}
+"""
+
+
+@pytest.fixture
+def write_suite(tmp_path: Path) -> Callable[..., Path]:
+    """Write a suite file; `replace` maps text of the tiny suite to other text."""
+
+    def write(replace: dict[str, str] | None = None, text: str = TINY_SUITE) -> Path:
+        for old, new in (replace or {}).items():
+            assert old in text
+            text = text.replace(old, new)
+        file = tmp_path / "tiny.yaml"
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return write
+
+
+@pytest.fixture
+def tiny_suite(write_suite: Callable[..., Path]) -> Suite:
+    return load_suite(write_suite())

@@ -1,0 +1,78 @@
+import xml.etree.ElementTree as ET
+
+import numpy as np
+from matplotlib.figure import Figure
+from results_builder import make_results
+
+from lstm_bench import figures, tables
+from lstm_bench.metrics import METRICS
+
+ACCURACY = METRICS["accuracy"]
+
+
+def all_figures() -> dict[str, Figure]:
+    results = make_results()
+    board, trials = tables.leaderboard(results), tables.trial_runs(results)
+    epochs = [{"epoch": 1, "train_loss": 0.7, "val_loss": 0.6}]
+    return {
+        "curves": figures.plot_learning_curves(results.curves, board, "accuracy"),
+        "axis": figures.plot_axis_effect(
+            trials, tables.axis_effect(results, "units"), "units", ACCURACY
+        ),
+        "heads": figures.plot_heads(trials, ACCURACY),
+        "importance": figures.plot_importance(tables.importance(results)),
+        "pareto": figures.plot_pareto(tables.pareto(results), ACCURACY),
+        "confusion": figures.plot_confusion_matrix([0, 1], [0, 0], ["a$", "b$"]),
+        "run": figures.plot_run_curves(epochs, "loss"),
+        "history": figures.plot_objective_history(trials, ACCURACY),
+    }
+
+
+def test_every_figure_becomes_well_formed_svg_with_labelled_axes():
+    for name, fig in all_figures().items():
+        ET.fromstring(figures.figure_svg(fig, alt='a "quoted" <name>'))
+        assert fig.axes[0].get_xlabel() or name == "heads"
+
+
+def test_objectives_are_labelled_as_validation():
+    drawn = all_figures()
+    for name in ("curves", "axis", "heads", "pareto", "history"):
+        assert drawn[name].axes[0].get_ylabel() == "validation accuracy"
+
+
+def test_equal_figures_give_equal_bytes():
+    first, second = (figures.figure_svg(all_figures()["curves"]) for _ in range(2))
+    assert first == second
+
+
+def test_ids_of_figures_do_not_clash():
+    ids: list[str] = []
+    for fig in all_figures().values():
+        root = ET.fromstring(figures.figure_svg(fig))
+        ids += [e.attrib["id"] for e in root.iter() if "id" in e.attrib]
+    assert len(ids) == len(set(ids))
+
+
+def test_text_of_a_drawing_is_escaped_text_in_the_pages_colour():
+    fig = figures.plot_confusion_matrix([0, 1], [0, 1], ["<b>$x$", "影"])
+    svg = figures.figure_svg(fig)
+    assert "&lt;b&gt;$x$" in svg
+    assert figures.INK not in svg
+    assert "currentColor" in svg
+
+
+def test_confusion_matrix_counts_rows_by_true_class():
+    fig = figures.plot_confusion_matrix(
+        np.array([0, 0, 1]), np.array([0, 1, 1]), ["neg", "pos"]
+    )
+    texts = [t.get_text() for t in fig.axes[0].texts]
+    assert texts == ["1\n50.0%", "1\n50.0%", "0\n0.0%", "1\n100.0%"]
+
+
+def test_colours_follow_the_configuration():
+    colours = figures.configuration_colours(["a", "b", "a"])
+    assert colours == {"a": figures.PALETTE[0], "b": figures.PALETTE[1]}
+    curves = make_results().curves
+    board = tables.leaderboard(make_results())
+    fig = figures.plot_learning_curves(curves, board, "accuracy")
+    assert fig.axes[0].lines[-1].get_color() == figures.PALETTE[0]

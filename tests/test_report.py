@@ -1,0 +1,111 @@
+import io
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from results_builder import SEARCH, SUITE, make_results
+from test_tables import PUBLISHED
+
+from lstm_bench.errors import OutputError
+from lstm_bench.report.render import escape_markdown, write_report
+from lstm_bench.report.sections import SECTIONS
+
+FAILED = tuple(row for row in SEARCH if "state" in row)
+REFERENCES = (dict(reference="a", max_epochs=3, objective=0.8, train_time_s=45.0),)
+STUDIES = {
+    "search": make_results(),
+    "all_failed": make_results(FAILED),
+    "no_runs": make_results(()),
+    "references": make_results(REFERENCES, PUBLISHED, dataset={"validation": "test"}),
+    "log_loss": make_results(
+        suite_text=SUITE.replace("metric: accuracy", "metric: log_loss")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_section_says_something_about_every_study(name, study):
+    section = SECTIONS[name](STUDIES[study])
+    assert section.title
+    assert section.anchor == name
+    assert section.intro or section.blocks
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_study_gives_a_page_that_asks_nothing_of_anybody(tmp_path, study):
+    page = write_report(STUDIES[study], tmp_path)
+    assert page == tmp_path / "index.html"
+    text = page.read_text()
+    assert "default-src 'none'" in text
+    assert not re.search(r"<(script|link|img|iframe|object|embed)\b", text)
+    assert not re.search(r"@import|\bsrc=", text)
+    assert not re.search(r"url\((?!#)", text)
+    assert not re.search(r'<(?!a )[^>]*\shref="(?!#)', text)
+    ids = re.findall(r'\sid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert (tmp_path / "report.md").read_text().startswith("# ")
+
+
+def test_equal_results_give_equal_reports(tmp_path):
+    pages = [write_report(make_results(), tmp_path / f"{i}") for i in range(2)]
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
+def test_summary_names_the_best_its_interval_and_the_ceiling(tmp_path):
+    text = write_report(make_results(), tmp_path).read_text()
+    assert "SYNTHETIC" in text
+    assert "0.9500: that is the ceiling" in text
+    assert "Best of 5 configurations: trial 2 (units 32, dropout 0.1" in text
+    assert "0.8256 to 0.9448" in text
+    assert "optimistic" in text
+
+
+def test_validation_on_the_test_set_is_warned_of(tmp_path):
+    text = write_report(STUDIES["references"], tmp_path).read_text()
+    assert "The test set was used for validation" in text
+    assert 'id="published"' in text
+
+
+def test_values_are_shown_and_never_run(tmp_path):
+    bad = "<script>alert(1)</script>"
+    text = SUITE.replace("old:", f"'{bad}$':")
+    rows = (*SEARCH[:-1], {**SEARCH[-1], "reference": f"{bad}$"})
+    page = write_report(make_results(rows, text, text=bad), tmp_path).read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script" not in (tmp_path / "report.md").read_text().partition("as run")[0]
+
+
+def test_csv_keeps_every_digit(tmp_path):
+    rows = ({**SEARCH[0], "objective": 0.1234567890123}, *SEARCH[1:])
+    write_report(make_results(rows), tmp_path, formats=("csv",))
+    text = (tmp_path / "tables" / "leaderboard.csv").read_text()
+    assert 0.1234567890123 in pd.read_csv(io.StringIO(text))["objective"].tolist()
+    assert not (tmp_path / "index.html").exists()
+
+
+def test_markdown_escapes_what_would_break_a_table():
+    assert escape_markdown("a|b `c`\n<i>") == "a\\|b \\`c\\` &lt;i&gt;"
+
+
+def test_nothing_temporary_is_left(tmp_path):
+    write_report(make_results(), tmp_path)
+    assert not [p for p in tmp_path.rglob("*") if p.name.startswith(".")]
+
+
+def test_a_file_in_the_folders_place_is_the_users_error(tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    with pytest.raises(OutputError, match=r"taken.*--out"):
+        write_report(make_results(), taken)
+
+
+def test_reports_need_no_tensorflow():
+    code = (
+        "import sys, lstm_bench.report.render;"
+        "assert not {'tensorflow', 'keras', 'mlflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+from conftest import ROOT
+
+from lstm_bench.errors import SuiteError
+from lstm_bench.suite import load_suite
+
+SHIPPED = sorted((ROOT / "benchmarks").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda f: f.stem)
+def test_every_shipped_suite_is_valid(file):
+    suite = load_suite(file)
+    assert suite.name == file.stem
+    assert len(suite.space) or suite.references
+
+
+def test_the_four_suites_are_shipped():
+    assert {f.stem for f in SHIPPED} >= {"quick", "imdb", "imdb_small", "write_up"}
+
+
+@pytest.mark.parametrize(
+    ("replace", "message"),
+    [
+        ({"max_epochs: 2": "max_epoch: 2"}, "did you mean 'max_epochs'"),
+        ({"units: [2, 3, 4]": "untis: [2]"}, "space.untis: unknown field; did you"),
+        ({"units: [2, 3, 4]": "units: []"}, "expected at least one choice, got []"),
+        ({"units: [2, 3, 4]": "units: [2, 0]"}, "greater than or equal to 1, got 0"),
+        ({"units: [2, 3, 4]": "units: [2, 2]"}, "distinct choices"),
+        ({"units: [2, 3, 4]": "units: {low: 9, high: 1}"}, "low <= high"),
+        ({"units: [2, 3, 4]": "units: {low: 1}"}, "high is missing"),
+        ({"units: [2, 3, 4]": "units: {low: 1, hihg: 3}"}, "did you mean 'high'"),
+        ({"units: [2, 3, 4]": "units: {low: 1.5, high: 3}"}, "an integer, got 1.5"),
+        ({"units: [2, 3, 4]": "units: 3"}, "list of choices or"),
+        ({"metric: accuracy": "metric: acuracy"}, "did you mean 'accuracy'"),
+        ({"n_trials: 3": "n_trials: 0"}, "study.n_trials"),
+        ({"seed: 7": "sampler: tpee"}, "'tpe', 'random' or 'grid', got 'tpee'"),
+        ({"name: synthetic": "name: syntetic"}, "did you mean 'synthetic'"),
+        ({"n_train: 240": "n_trian: 240"}, "did you mean 'n_train'"),
+        ({"dataset: {name": "datset: {name"}, "did you mean 'dataset'"),
+        ({"embedding_dim: 4": "embedding_dim: 4\n  embedding_dim: 5"}, "stands twice"),
+        ({"space:": "space: {}\nignored:"}, "unknown field"),
+        ({"description: a tiny study for tests": ""}, "description: required"),
+        ({"description: a": "description: [a"}, "not valid YAML"),
+    ],
+)
+def test_a_wrong_suite_says_file_field_expected_and_got(write_suite, replace, message):
+    file = write_suite(replace)
+    with pytest.raises(SuiteError) as error:
+        load_suite(file)
+    assert message in str(error.value)
+    assert "tiny.yaml" in str(error.value)
+
+
+def test_a_suite_without_axes_and_references_is_refused(write_suite):
+    text = "description: x\ndataset: synthetic\nspace: {}\n"
+    with pytest.raises(SuiteError, match="expected at least one axis, got none"):
+        load_suite(write_suite(text=text))
+
+
+def test_grid_refuses_a_continuous_axis(write_suite):
+    file = write_suite(
+        {"units: [2, 3, 4]": "dropout: {low: 0, high: 0.5}", "seed: 7": "sampler: grid"}
+    )
+    with pytest.raises(SuiteError, match="grid needs a finite space"):
+        load_suite(file)
+
+
+def test_a_missing_file_names_the_nearest(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SuiteError, match="did you mean 'quick'"):
+        load_suite("quik")
+
+
+def test_the_study_name_changes_with_what_changes_results(write_suite):
+    name = load_suite(write_suite()).study_name
+    assert name == load_suite(write_suite({"n_trials: 3": "n_trials: 30"})).study_name
+    assert name == load_suite(write_suite({"a tiny": "another"})).study_name
+    for change in ({"seed: 7": "seed: 8"}, {"[2, 3, 4]": "[2, 3]"}, {"240": "250"}):
+        assert name != load_suite(write_suite(change)).study_name
+
+
+def test_overrides_are_checked_like_the_suite(tiny_suite):
+    config = tiny_suite.with_overrides(["units=64", "head=softmax", "patience=null"])
+    assert (config.units, config.head, config.patience) == (64, "softmax", None)
+    for wrong, message in (
+        ("units", "expected field=value"),
+        ("unit=3", "did you mean 'units'"),
+        ("units=none", "valid integer"),
+    ):
+        with pytest.raises(SuiteError, match=message):
+            tiny_suite.with_overrides([wrong])
+
+
+def test_write_up_is_the_write_ups_set_up():
+    suite = load_suite(ROOT / "benchmarks" / "write_up.yaml")
+    a, b = suite.references["model_a"], suite.references["model_b"]
+    assert (a.head, a.head_dropout, a.dropout) == ("sigmoid", 0.5, 0.0)
+    assert (b.head, b.dropout, b.recurrent_dropout) == ("softmax", 0.2, 0.2)
+    for config in (a, b):
+        assert (config.vocabulary_size, config.embedding_dim) == (10_000, 128)
+        assert (config.units, config.sequence_length) == (100, 500)
+        assert (config.padding, config.masking) == ("pre", False)
+        assert (config.batch_size, config.max_epochs) == (64, 3)
+    assert suite.dataset.validation == "test"
+    assert suite.published[0].val_accuracy == (0.8418, 0.8372, 0.8346)

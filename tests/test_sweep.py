@@ -1,0 +1,348 @@
+"""Sweeps end to end on a real sqlite store, with trainings of a second each."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from lstm_bench import records as rec
+from lstm_bench.errors import TrackingError, TrialFailed
+from lstm_bench.preparation import prepare
+from lstm_bench.progress import PlainProgress
+from lstm_bench.study import StudyStore, resolve_storage
+from lstm_bench.suite import Suite, load_suite
+from lstm_bench.sweep import run_sweep
+from lstm_bench.tracking import Tracker, load_results, resolve_tracking_uri
+
+pytestmark = pytest.mark.slow
+
+
+class Recorder(PlainProgress):
+    """Real progress lines, kept; `at_epoch` is called as each epoch ends."""
+
+    def __init__(self, at_epoch=None) -> None:
+        from rich.console import Console
+
+        super().__init__(Console(record=True, width=200, file=io.StringIO()))
+        self.at_epoch = at_epoch
+        self.n_epochs = 0
+
+    def epoch(self, entry, metric):
+        self.n_epochs += 1
+        if self.at_epoch is not None:
+            self.at_epoch(self.n_epochs)
+
+    def text(self) -> str:
+        return self.console.export_text()
+
+
+def sweep(suite: Suite, folder: Path, n_trials: int | None = None, recorder=None):
+    uri = resolve_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    tracker = Tracker(uri)
+    outcome = run_sweep(
+        prepare(suite, None),
+        tracker,
+        StudyStore(suite, resolve_storage(f"sqlite:///{folder}/optuna.db")),
+        recorder or Recorder(),
+        n_trials=n_trials or suite.study.n_trials,
+        timeout_s=None,
+    )
+    tracker.end_sweep(outcome.run_id, "KILLED" if outcome.interrupted else "FINISHED")
+    return outcome, load_results(uri, suite)
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("swept")
+    from conftest import TINY_SUITE
+
+    text = TINY_SUITE + "references: {wide: {units: 6, pooling: mean}}\n"
+    (folder / "tiny.yaml").write_text(text)
+    suite = load_suite(folder / "tiny.yaml")
+    recorder = Recorder()
+    outcome, results = sweep(suite, folder, recorder=recorder)
+    return suite, folder, outcome, results, recorder.text()
+
+
+def test_a_sweep_trains_references_first_and_every_trial(swept):
+    _, _, outcome, results, text = swept
+    assert (outcome.n_finished, outcome.n_total) == (4, 4)
+    assert list(results.runs["kind"]) == ["reference", "trial", "trial", "trial"]
+    assert set(results.runs["state"]) == {"complete"}
+    assert results.runs["config_id"].is_unique
+    assert len([line for line in text.splitlines() if line.startswith("[")]) == 4
+    assert "[1/4] wide: complete" in text
+
+
+def test_the_best_is_the_best_of_the_runs(swept):
+    _, _, outcome, results, _ = swept
+    assert outcome.best is not None
+    assert outcome.best.value == results.runs["objective"].max()
+
+
+def test_every_run_holds_what_was_promised(swept):
+    suite, folder, outcome, results, _ = swept
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    for run_id in results.runs["run_id"]:
+        run = client.get_run(run_id)
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["mlflow.parentRunId"] == outcome.run_id
+        assert run.data.tags[rec.TAG_STUDY] == suite.study_name
+        for name, value in (("embedding_dim", "4"), ("optimizer", "adam")):
+            assert run.data.params[name] == value
+        assert int(run.data.params["seed.split"]) > 0
+        steps = client.get_metric_history(run_id, "val_accuracy")
+        assert [m.step for m in steps] == [1, 2, 3]
+        assert run.data.metrics["best_val_accuracy"] >= run.data.metrics["val_accuracy"]
+        assert (
+            run.inputs.dataset_inputs[0].dataset.digest
+            == (results.dataset["digest"][:36])
+        )
+        top = {item.path for item in client.list_artifacts(run_id)}
+        assert top >= {
+            "suite.yaml",
+            "environment.json",
+            "dataset.json",
+            "curves.json",
+            "samples.json",
+            "predictions",
+            "figures",
+        }
+        figures = {item.path for item in client.list_artifacts(run_id, "figures")}
+        assert figures == {
+            "figures/accuracy.png",
+            "figures/loss.png",
+            "figures/confusion_matrix_val.png",
+        }
+        file = client.download_artifacts(run_id, "environment.json")
+        environment = json.loads(Path(file).read_text())
+        assert environment["packages"]["tensorflow"] and environment["cpu_model"]
+
+
+def test_predictions_reproduce_the_logged_metrics(swept):
+    import pandas as pd
+
+    from lstm_bench.metrics import evaluate_proba
+
+    _, folder, _, results, _ = swept
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    for row in results.runs.itertuples():
+        file = client.download_artifacts(row.run_id, "predictions/val.parquet")
+        frame = pd.read_parquet(file)
+        proba = frame.filter(like="p_").to_numpy()
+        scores = evaluate_proba(frame["y_true"].to_numpy(), proba)
+        assert scores["accuracy"] == row.val_accuracy
+        assert scores["log_loss"] == pytest.approx(row.val_log_loss)
+
+
+def test_the_model_of_the_best_alone_is_logged_and_loads(swept):
+    import mlflow
+    import numpy as np
+
+    _, folder, outcome, results, _ = swept
+    uri = f"sqlite:///{folder}/mlflow.db"
+    tracker = Tracker(uri)
+    with_model = [r for r in results.runs["run_id"] if tracker.has_model(r)]
+    assert with_model == [outcome.best.run_id]
+    mlflow.set_tracking_uri(uri)
+    address = f"runs:/{outcome.best.run_id}/{rec.MODEL}"
+    tokens = np.array([[1, 5, 6, 7, 0, 0]], np.int32)
+    model = mlflow.keras.load_model(address)
+    loaded = mlflow.pyfunc.load_model(address)
+    assert loaded.metadata.signature is not None
+    np.testing.assert_allclose(
+        np.asarray(model(tokens)), np.asarray(loaded.predict(tokens)), atol=1e-6
+    )
+
+
+def test_the_parent_has_the_best_value_by_training(swept):
+    _, folder, outcome, results, _ = swept
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    history = client.get_metric_history(outcome.run_id, rec.BEST_VALUE)
+    best = results.runs["objective"].cummax()
+    assert [m.value for m in history] == list(best)
+
+
+def test_results_read_back_what_was_measured(swept):
+    suite, _, _, results, _ = swept
+    assert results.suite.study_name == suite.study_name
+    curve = results.curves.query("split == 'val' and metric == 'accuracy'")
+    assert len(curve) == 8
+    last = curve[curve["epoch"] == 2].set_index("run_id")["value"]
+    runs = results.runs.set_index("run_id")
+    assert (runs["val_accuracy"] == last[runs.index]).all()
+    assert len(results.samples) == 5 * 4
+    assert results.samples.groupby("run_id")["index"].apply(tuple).nunique() == 1
+    assert results.dataset["n_used_train"] == 192
+    assert list(results.sessions["status"]) == ["FINISHED"]
+
+
+def test_curves_are_read_from_metrics_where_the_artifact_is_missing(swept, tmp_path):
+    suite, folder, _, results, _ = swept
+    run_id = results.runs["run_id"].iloc[0]
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    file = Path(client.download_artifacts(run_id, rec.CURVES))
+    kept = file.read_bytes()
+    file.unlink()
+    try:
+        again = load_results(f"sqlite:///{folder}/mlflow.db", suite)
+    finally:
+        file.write_bytes(kept)
+    order = ["run_id", "split", "metric", "epoch"]
+    kept_keys = results.curves.sort_values(order, ignore_index=True)
+    assert again.curves.sort_values(order, ignore_index=True).equals(kept_keys)
+
+
+def test_the_same_suite_and_seed_give_the_same_study(swept, tmp_path):
+    suite, _, _, results, _ = swept
+    _, again = sweep(suite, tmp_path)
+    columns = ["kind", "config_id", "objective", "val_log_loss"]
+    assert again.runs[columns].to_dict() == results.runs[columns].to_dict()
+
+
+def test_a_finished_study_is_not_trained_again_and_goes_on_with_more(swept):
+    suite, folder, _, results, _ = swept
+    outcome, again = sweep(suite, folder)
+    assert outcome.n_finished == 4
+    assert list(again.runs["run_id"]) == list(results.runs["run_id"])
+    # Six configurations are in the space; asking for more ends with a word.
+    recorder = Recorder()
+    outcome, more = sweep(suite, folder, n_trials=9, recorder=recorder)
+    assert len(more.runs) == 7
+    assert more.runs["config_id"].is_unique
+    assert "all 6 configurations" in recorder.text()
+
+
+def test_ctrl_c_closes_trial_and_run_and_a_second_start_resumes(tiny_suite, tmp_path):
+    whole, expected = sweep(tiny_suite, tmp_path / "..", 3)
+
+    def stop(n_epochs: int) -> None:
+        if n_epochs == 3:  # in the second trial's first epoch
+            signal.raise_signal(signal.SIGINT)
+
+    outcome, partial = sweep(tiny_suite, tmp_path, 3, Recorder(stop))
+    assert outcome.interrupted
+    assert list(partial.runs["state"]) == ["complete"]
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    runs = client.search_runs([partial.runs["experiment_id"].iloc[0]])
+    assert {run.info.status for run in runs} == {"FINISHED", "KILLED"}
+    outcome, resumed = sweep(tiny_suite, tmp_path, 3)
+    assert outcome.n_finished == whole.n_finished
+    columns = ["config_id", "objective"]
+    assert resumed.runs[columns].to_dict() == expected.runs[columns].to_dict()
+
+
+def test_a_failed_trial_keeps_its_reason_and_the_sweep_goes_on(
+    tiny_suite, tmp_path, monkeypatch
+):
+    import lstm_bench.trial
+
+    real = lstm_bench.trial.run_trial
+    calls = []
+
+    def fail_once(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise TrialFailed("loss became nan in step 1 of 6")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(lstm_bench.trial, "run_trial", fail_once)
+    outcome, results = sweep(tiny_suite, tmp_path)
+    assert outcome.n_finished == 3
+    assert list(results.runs["state"]) == ["complete", "failed", "complete"]
+    assert results.runs["failure_reason"].iloc[1].startswith("loss became nan")
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    run = client.get_run(results.runs["run_id"].iloc[1])
+    assert run.info.status == "FAILED"
+
+
+def test_our_own_defect_stops_the_sweep_and_closes_the_run_as_failed(
+    tiny_suite, tmp_path, monkeypatch
+):
+    import lstm_bench.trial
+
+    def defect(*args, **kwargs):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(lstm_bench.trial, "run_trial", defect)
+    with pytest.raises(ZeroDivisionError):
+        sweep(tiny_suite, tmp_path)
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.get_experiment_by_name("lstm-bench").experiment_id
+    runs = client.search_runs([experiment])
+    assert [run.info.status for run in runs] == ["FAILED", "FAILED"]
+
+
+def test_pruned_trials_are_killed_runs_with_their_epochs(write_suite, tmp_path):
+    suite = load_suite(
+        write_suite(
+            {
+                "max_epochs: 2": "max_epochs: 4",
+                "n_trials: 3": "n_trials: 6",
+                "n_startup_trials: 2": "n_startup_trials: 1, pruner: median",
+            }
+        )
+    )
+    _, results = sweep(suite, tmp_path)
+    pruned = results.runs[results.runs["state"] == "pruned"]
+    assert len(pruned)
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    for row in pruned.itertuples():
+        assert client.get_run(row.run_id).info.status == "KILLED"
+        assert row.failure_reason.startswith("pruned after epoch")
+        assert len(results.curves.query("run_id == @row.run_id"))
+
+
+def test_a_trial_whose_process_died_is_taken_up_again(tiny_suite, tmp_path):
+    import subprocess
+    import sys
+
+    script = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_sweep import Recorder, load_suite, sweep
+def die(n):
+    if n == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+sweep(load_suite({str(tmp_path / "tiny.yaml")!r}), Path({str(tmp_path)!r}),
+      None, Recorder(die))
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script])
+    assert done.returncode == -signal.SIGKILL
+    outcome, results = sweep(tiny_suite, tmp_path)
+    assert outcome.n_finished == 3
+    assert list(results.runs["state"]) == ["complete"] * 3
+    assert results.runs["config_id"].is_unique
+
+
+def test_lost_runs_and_other_data_are_refused(tiny_suite, tmp_path):
+    sweep(tiny_suite, tmp_path, 1)
+    (tmp_path / "mlflow.db").unlink()
+    with pytest.raises(TrackingError, match="1 finished trainings whose MLflow runs"):
+        sweep(tiny_suite, tmp_path, 1)
+    store = StudyStore(tiny_suite, resolve_storage(f"sqlite:///{tmp_path}/optuna.db"))
+    with pytest.raises(TrackingError, match="begun on other data"):
+        store.check_digest("0" * 64)
+
+
+def test_a_damaged_optuna_database_is_a_users_error(tiny_suite, tmp_path):
+    (tmp_path / "optuna.db").write_text("this is no database, but it is long enough")
+    with pytest.raises(TrackingError, match="cannot be opened"):
+        StudyStore(tiny_suite, resolve_storage(f"sqlite:///{tmp_path}/optuna.db"))
+
+
+def test_a_store_that_gives_out_in_mid_sweep_is_a_users_error(tiny_suite, tmp_path):
+    def drop_table(n_epochs: int) -> None:
+        if n_epochs == 2:
+            with sqlite3.connect(tmp_path / "mlflow.db") as connection:
+                connection.execute("DROP TABLE metrics")
+
+    with pytest.raises(TrackingError, match="start the same command again"):
+        sweep(tiny_suite, tmp_path, 1, Recorder(drop_table))

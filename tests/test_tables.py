@@ -1,0 +1,160 @@
+import math
+import shlex
+
+import pytest
+from results_builder import N_VAL, SEARCH, SUITE, make_results
+
+from lstm_bench import tables
+from lstm_bench.suite import SuiteError
+
+PUBLISHED = """\
+description: As published
+dataset: {name: synthetic, validation: test}
+references:
+  a: {head: sigmoid, max_epochs: 3}
+published:
+  - {label: them, source: a page, reference: a, val_accuracy: [0.7, 0.75],
+     epoch_time_s: [10, 20], test_accuracy: 0.75}
+"""
+
+
+def test_wilson_interval_of_half_of_one_hundred():
+    low, high = tables.wilson_interval(0.5, 100)
+    assert low == pytest.approx(0.4038, abs=1e-4)
+    assert high == pytest.approx(0.5962, abs=1e-4)
+    assert tables.wilson_interval(1.0, 10)[1] == pytest.approx(1.0)
+    assert math.isnan(tables.wilson_interval(math.nan, 10)[0])
+
+
+def test_leaderboard_ranks_complete_configurations_best_first():
+    board = tables.leaderboard(make_results())
+    assert board["objective"].tolist() == [0.90, 0.86, 0.82, 0.80, 0.70]
+    assert board["rank"].tolist() == [1, 2, 3, 4, 5]
+    assert board["label"].tolist()[0] == "trial 2"
+    assert board["label"].tolist()[-1] == "reference old"
+    assert set(board["n_used_val"]) == {N_VAL}
+    best = board.iloc[0]
+    assert (best[tables.CI_LOW], best[tables.CI_HIGH]) == pytest.approx(
+        tables.wilson_interval(0.9, N_VAL)
+    )
+
+
+def test_leaderboard_averages_the_runs_of_one_configuration():
+    twice = (*SEARCH[:1], {**SEARCH[0], "objective": 0.90})
+    board = tables.leaderboard(make_results(twice))
+    assert board["n_runs"].tolist() == [2]
+    assert board["objective"].tolist() == [pytest.approx(0.85)]
+
+
+def test_leaderboard_puts_the_lowest_loss_first():
+    text = SUITE.replace("metric: accuracy", "metric: log_loss")
+    board = tables.leaderboard(make_results(suite_text=text))
+    assert board["objective"].iloc[0] == 0.70
+    assert board["rank"].iloc[0] == 1
+
+
+def test_commands_train_exactly_the_configuration_of_their_row():
+    results = make_results()
+    for row in tables.leaderboard(results).to_dict("records"):
+        words = shlex.split(row["command"])
+        assert words[:3] == ["lstm-bench", "train", "benchmarks/small.yaml"]
+        config = results.suite.with_overrides(words[4::2])
+        assert config.config_id == row["config_id"]
+
+
+def test_links_need_a_server():
+    assert tables.leaderboard(make_results())["url"].tolist()[0] is None
+    served = make_results(tracking_url="http://host:5000")
+    assert tables.leaderboard(served)["url"].tolist()[0] == (
+        "http://host:5000/#/experiments/1/runs/r2?workflowType=machine_learning"
+    )
+    assert tables.run_url(make_results(tracking_url="javascript:x"), 1, "r") is None
+
+
+def test_heads_are_described_by_head():
+    frame = tables.compare_heads(make_results()).set_index("head")
+    assert frame.loc["softmax", "n_runs"] == 2
+    assert frame.loc["softmax", "objective_mean"] == pytest.approx(0.84)
+    assert frame.loc["softmax", "train_time_s_mean"] == pytest.approx(21.0)
+    assert frame.loc["sigmoid", "objective_best"] == 0.90
+
+
+def test_heads_are_paired_where_nothing_else_differs():
+    frame = tables.compare_heads_paired(make_results())
+    assert frame["difference"].tolist() == pytest.approx([0.02, -0.04])
+
+
+def test_axis_effect_by_choice_and_by_bin():
+    frame = tables.axis_effect(make_results(), "units")
+    assert frame["value"].tolist() == ["16", "32"]
+    assert frame["mean"].tolist() == pytest.approx([0.81, 0.88])
+    assert frame["n"].tolist() == [2, 2]
+    many = tuple(
+        dict(dropout=i / 100, objective=0.5 + i / 100, train_time_s=1.0)
+        for i in range(20)
+    )
+    binned = tables.axis_effect(make_results(many), "dropout")
+    assert len(binned) == 6
+    assert binned["n"].sum() == 20
+    assert binned["n"].max() - binned["n"].min() <= 1
+
+
+def test_importance_finds_the_axis_that_matters():
+    rows = tuple(
+        dict(units=u, dropout=d / 10, head=h, objective=0.5 + 0.4 * (u == 32),
+             train_time_s=1.0)
+        for u in (16, 32) for d in range(6) for h in ("sigmoid", "softmax")
+    )  # fmt: skip
+    frame = tables.importance(make_results(rows))
+    assert frame["importance"].sum() == pytest.approx(1.0)
+    assert frame["axis"].iloc[0] == "units"
+
+
+def test_importance_says_why_it_is_empty():
+    frame = tables.importance(make_results(SEARCH[:3]))
+    assert frame.empty
+    assert "at least 4" in frame.attrs["reason"]
+
+
+def test_pareto_front_holds_what_nothing_beats_in_both():
+    frame = tables.pareto(make_results()).set_index("label")
+    front = frame[frame["on_front"]].index.tolist()
+    assert front == ["trial 0", "trial 1", "trial 2"]
+
+
+def test_failures_keep_their_reason():
+    frame = tables.failures(make_results())
+    assert frame["state"].tolist() == ["pruned", "failed"]
+    assert set(frame["failure_reason"]) == {"loss | is `nan`"}
+
+
+def test_summary_counts_states():
+    facts = tables.study_summary(make_results())
+    assert (facts["n_complete"], facts["n_pruned"], facts["n_failed"]) == (5, 1, 1)
+    assert facts["total_time_s"] == pytest.approx(114.0)
+
+
+def test_published_figures_meet_the_reference_they_name():
+    rows = (dict(reference="a", max_epochs=3, objective=0.8, train_time_s=45.0),)
+    frame = tables.published_comparison(make_results(rows, PUBLISHED))
+    accuracy = frame[frame["figure"] == "val_accuracy"]
+    assert accuracy["measured"].tolist() == pytest.approx([0.78, 0.79])
+    assert accuracy["difference"].tolist() == pytest.approx([0.08, 0.04])
+    time = frame[frame["figure"] == "epoch_time_s"].iloc[0]
+    assert (time["published"], time["measured"]) == (15.0, 15.0)
+    # Validated on the test set, so the kept weights' score is the test score.
+    assert frame["measured"].iloc[-1] == pytest.approx(0.8)
+
+
+def test_samples_carry_one_probability_per_class():
+    frame = tables.samples(make_results(), ["r1"])
+    assert frame[["p_neg", "p_pos"]].iloc[0].tolist() == [0.25, 0.75]
+    assert not frame["correct"].any()
+
+
+def test_small_floats_survive_yaml():
+    results = make_results()
+    with pytest.raises(SuiteError):
+        results.suite.with_overrides(["learning_rate=0"])
+    command = tables.train_command(results.suite, results.suite.references["old"])
+    assert "learning_rate=1.0e-05" in command
