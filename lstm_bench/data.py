@@ -295,7 +295,7 @@ def count_duplicates(dataset: Dataset) -> int:
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
-    """Return what a dataset is, as plain JSON types: sizes, balance, lengths, digest."""
+    """Return sizes, balance, lengths and digest as plain JSON types."""
     parts: dict[str, Any] = {}
     for part, sequences in (("train", dataset.train), ("test", dataset.test)):
         counts = np.bincount(sequences.y, minlength=dataset.n_classes)

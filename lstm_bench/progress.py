@@ -43,13 +43,13 @@ class Progress(Protocol):
         """Start with `done` of `total` trainings finished earlier."""
 
     def training(self, training: Training) -> None:
-        """A training starts."""
+        """Show that a training starts."""
 
     def epoch(self, entry: Mapping[str, float], metric: str) -> None:
-        """An epoch has ended."""
+        """Show that an epoch has ended."""
 
     def ended(self, training: Training, ended: Ended) -> None:
-        """A training has ended."""
+        """Show how a training ended."""
 
     def close(self) -> None:
         """Take the live display down."""

@@ -401,10 +401,8 @@ def _parse_range(field: str, value: dict[str, Any], where: str) -> IntAxis | Flo
         except (TypeError, ValueError):
             exact = False
         if not exact:
-            raise SuiteError(
-                f"{where}.{key}: expected {'an integer' if number is int else 'a number'}"
-                f", got {value[key]!r}"
-            )
+            kind = "an integer" if number is int else "a number"
+            raise SuiteError(f"{where}.{key}: expected {kind}, got {value[key]!r}")
     if read["low"] > read["high"]:
         raise SuiteError(
             f"{where}: expected low <= high, got {read['low']} > {read['high']}"

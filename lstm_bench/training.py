@@ -170,7 +170,7 @@ def fit(
     metric: Metric,
     rng: np.random.Generator,
     on_epoch: OnEpoch = lambda entry: None,
-) -> History:
+) -> tuple[History, FloatArray]:
     """Train until ``max_epochs`` or until `metric` on `val` stops improving.
 
     With ``patience`` the best epoch's weights are restored at the end; without,
@@ -183,6 +183,12 @@ def fit(
     on_epoch : callable
         May raise TrialPruned, which passes through.
 
+    Returns
+    -------
+    history : History
+    val_proba : float64 ndarray of shape (n_val, n_classes)
+        Of the weights that were kept.
+
     Raises
     ------
     TrialFailed
@@ -193,6 +199,7 @@ def fit(
     steps.trace()
     history = History()
     best_weights: list[Any] | None = None
+    kept_proba: FloatArray | None = None
     for epoch in range(1, config.max_epochs + 1):
         start = time.perf_counter()
         train_loss, train_proba, train_y = steps.train_epoch(train, rng)
@@ -217,6 +224,7 @@ def fit(
             history.best_epoch = epoch
             if config.patience is not None:
                 best_weights = model.get_weights()
+                kept_proba = val_proba
         on_epoch(entry)
         if (
             config.patience is not None
@@ -225,4 +233,4 @@ def fit(
             break
     if best_weights is not None and history.best_epoch != len(history.epochs):
         model.set_weights(best_weights)
-    return history
+    return history, val_proba if kept_proba is None else kept_proba

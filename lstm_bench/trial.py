@@ -69,7 +69,7 @@ def run_trial(
     steps = Steps(model, config)
     train = Encoded.of(splits.train, config, dataset.n_classes)
     val = Encoded.of(splits.val, config, dataset.n_classes)
-    history = fit(
+    history, val_proba = fit(
         steps,
         train,
         val,
@@ -90,7 +90,6 @@ def run_trial(
         metrics[best_key("val", name)] = (
             max(values) if each.higher_is_better else min(values)
         )
-    _, val_proba = steps.predict(val)
     predictions = [Prediction("val", splits.val_index, val.y, val_proba)]
     if score_test:
         test = Encoded.of(splits.test, config, dataset.n_classes)

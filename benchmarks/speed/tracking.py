@@ -35,6 +35,7 @@ class Stopwatch:
         self.seconds = 0.0
 
     def time(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call `fn` and add its seconds."""
         start = time.perf_counter()
         value = fn(*args, **kwargs)
         self.seconds += time.perf_counter() - start
