@@ -8,7 +8,7 @@ import numpy.typing as npt
 from lstm_bench.heads import IntArray
 from lstm_bench.space import TrialConfig
 
-WINDOW_BATCHES = 12
+WINDOW_BATCHES = 16
 """Batches per length-sorted window: few enough to keep the order random, enough
 to make the reviews of one batch about equally long."""
 

@@ -116,44 +116,49 @@ def sweep(
     _say(console, "starting TensorFlow and MLflow (10-20 s) ...")
 
     from lstm_bench.progress import make_progress
+    from lstm_bench.stores import store_errors
     from lstm_bench.study import StudyStore, resolve_storage
     from lstm_bench.sweep import run_sweep
     from lstm_bench.tracking import Tracker, resolve_tracking_uri
 
-    uri = resolve_tracking_uri(tracking_uri)
-    storage_url = resolve_storage(storage)
-    signal.signal(signal.SIGTERM, _stop)
-    tracker = Tracker(uri)
-    outcome = run_sweep(
-        prepared,
-        tracker,
-        StudyStore(loaded, storage_url),
-        make_progress(console),
-        n_trials=n_trials,
-        timeout_s=timeout or loaded.study.timeout_s,
-    )
-    if outcome.interrupted:
-        tracker.end_sweep(outcome.run_id, "KILLED")
-        _say(
-            console,
-            f"stopped: {outcome.n_finished} of {outcome.n_total} trainings are "
-            "finished and kept; the same command goes on from there",
+    with store_errors():
+        uri = resolve_tracking_uri(tracking_uri)
+        storage_url = resolve_storage(storage)
+        signal.signal(signal.SIGTERM, _stop)
+        tracker = Tracker(uri)
+        outcome = run_sweep(
+            prepared,
+            tracker,
+            StudyStore(loaded, storage_url),
+            make_progress(console),
+            n_trials=n_trials,
+            timeout_s=timeout or loaded.study.timeout_s,
         )
-        raise SystemExit(INTERRUPTED)
-    page = _write_report(loaded, uri, folder)
-    tracker.log_report(outcome.run_id, folder)
-    tracker.end_sweep(outcome.run_id, "FINISHED")
-    if outcome.best is None:
-        _say(console, "no training was completed; the report says why each one failed")
-    else:
-        _say(
-            console,
-            f"best: {outcome.best.label} with validation {loaded.study.metric} "
-            f"{outcome.best.value:.4f} (configuration {outcome.best.config_id})",
-        )
-    _say(console, f"report: {page}")
-    option = f" --tracking-uri {tracking_uri}" if tracking_uri else ""
-    _say(console, f"runs, curves and artifacts: lstm-bench ui{option}")
+        if outcome.interrupted:
+            tracker.end_sweep(outcome.run_id, "KILLED")
+            _say(
+                console,
+                f"stopped: {outcome.n_finished} of {outcome.n_total} trainings are "
+                "finished and kept; the same command goes on from there",
+            )
+            raise SystemExit(INTERRUPTED)
+        page = _write_report(loaded, uri, folder)
+        tracker.log_report(outcome.run_id, folder)
+        tracker.end_sweep(outcome.run_id, "FINISHED")
+        if outcome.best is None:
+            _say(
+                console,
+                "no training was completed; the report says why each one failed",
+            )
+        else:
+            _say(
+                console,
+                f"best: {outcome.best.label} with validation {loaded.study.metric} "
+                f"{outcome.best.value:.4f} (configuration {outcome.best.config_id})",
+            )
+        _say(console, f"report: {page}")
+        option = f" --tracking-uri {tracking_uri}" if tracking_uri else ""
+        _say(console, f"runs, curves and artifacts: lstm-bench ui{option}")
 
 
 @cli.command()
@@ -202,19 +207,20 @@ def train(
     _say(console, "starting TensorFlow and MLflow (10-20 s) ...")
 
     from lstm_bench.progress import make_progress
+    from lstm_bench.stores import store_errors
     from lstm_bench.sweep import train_one
     from lstm_bench.tracking import Tracker, resolve_tracking_uri
 
-    tracker = Tracker(resolve_tracking_uri(tracking_uri))
     signal.signal(signal.SIGTERM, _stop)
-    run_id, result = train_one(
-        prepared,
-        config,
-        tracker,
-        make_progress(console),
-        score_test=test,
-        log_model=log_model,
-    )
+    with store_errors():
+        run_id, result = train_one(
+            prepared,
+            config,
+            Tracker(resolve_tracking_uri(tracking_uri)),
+            make_progress(console),
+            score_test=test,
+            log_model=log_model,
+        )
     from lstm_bench.metrics import METRICS
     from lstm_bench.records import TRAIN_TIME, metric_key
 
@@ -241,11 +247,13 @@ def train(
 @_out
 def report(suite: str, tracking_uri: str | None, out: Path | None) -> None:
     """Rebuild the report of SUITE's study from MLflow alone."""
+    from lstm_bench.stores import store_errors
     from lstm_bench.tracking import resolve_tracking_uri
 
     loaded = _load(suite)
     folder = _report_folder(loaded, out)
-    page = _write_report(loaded, resolve_tracking_uri(tracking_uri), folder)
+    with store_errors():
+        page = _write_report(loaded, resolve_tracking_uri(tracking_uri), folder)
     _say(_console(), f"report: {page}")
 
 
@@ -254,13 +262,17 @@ def report(suite: str, tracking_uri: str | None, out: Path | None) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(tracking_uri: str | None, port: int) -> None:
     """Open MLflow's UI on this machine and print each study's chart view."""
+    from lstm_bench.stores import store_errors
     from lstm_bench.tracking import resolve_tracking_uri
     from lstm_bench.ui import serve
 
     console = _console()
     _say(console, "starting MLflow's server (about 10 s) ...")
     signal.signal(signal.SIGTERM, _stop)
-    serve(resolve_tracking_uri(tracking_uri), port, lambda text: _say(console, text))
+    with store_errors():
+        serve(
+            resolve_tracking_uri(tracking_uri), port, lambda text: _say(console, text)
+        )
 
 
 @cli.group(invoke_without_command=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.heads import HEADS
@@ -40,10 +41,12 @@ def build_model(config: TrialConfig, n_classes: int) -> keras.Model:
     head = HEADS[config.head]
     n_outputs = head.n_units(n_classes)
     tokens = keras.Input((None,), dtype="int32", name="tokens")
+    is_causal = config.padding == "post" and not config.bidirectional
+    mask_layers = config.masking and not is_causal
     x = keras.layers.Embedding(
         config.vocabulary_size,
         config.embedding_dim,
-        mask_zero=config.masking,
+        mask_zero=mask_layers,
         name="embedding",
     )(tokens)
     for layer in range(config.num_layers):
@@ -52,20 +55,19 @@ def build_model(config: TrialConfig, n_classes: int) -> keras.Model:
             config.units,
             dropout=config.dropout,
             recurrent_dropout=config.recurrent_dropout,
-            return_sequences=not is_last or config.pooling != "last",
+            return_sequences=not is_last
+            or config.pooling != "last"
+            or (config.masking and is_causal),
             name=f"lstm_{layer + 1}",
         )
         if config.bidirectional:
             lstm = keras.layers.Bidirectional(lstm, name=f"bidirectional_{layer + 1}")
         x = lstm(x)
-    if config.pooling == "mean":
-        # Takes the mask into account by itself.
-        x = keras.layers.GlobalAveragePooling1D(name="pooling")(x)
+    if config.masking:
+        x = _pool_tokens(x, tokens, config, is_causal)
+    elif config.pooling == "mean":
+        x = keras.ops.mean(x, axis=1)
     elif config.pooling == "max":
-        if config.masking:
-            # GlobalMaxPooling1D ignores masks. LSTM outputs lie in (-1, 1).
-            is_token = keras.ops.expand_dims(keras.ops.not_equal(tokens, 0), -1)
-            x = keras.ops.where(is_token, x, -1.0)
         x = keras.ops.max(x, axis=1)
     if config.head_dropout:
         x = keras.layers.Dropout(config.head_dropout, name="head_dropout")(x)
@@ -79,3 +81,35 @@ def build_model(config: TrialConfig, n_classes: int) -> keras.Model:
     )
     model.compile(optimizer=optimizer, loss=head.loss, metrics=["accuracy"])
     return model
+
+
+def _pool_tokens(
+    outputs: Any, tokens: Any, config: TrialConfig, is_causal: bool
+) -> Any:
+    """Pool LSTM outputs over the tokens that are not padding.
+
+    Parameters
+    ----------
+    outputs : tensor of shape (batch, n_timesteps, features), or (batch, features)
+        where the layers are masked and only the last output is asked for
+    tokens : int tensor of shape (batch, n_timesteps), 0 where padded
+
+    Returns
+    -------
+    tensor of shape (batch, features)
+    """
+    ops = keras.ops
+    if config.pooling == "last" and not is_causal:
+        return outputs
+    is_token = ops.not_equal(tokens, 0)
+    if config.pooling == "max":
+        # LSTM outputs lie in (-1, 1).
+        return ops.max(ops.where(ops.expand_dims(is_token, -1), outputs, -1.0), axis=1)
+    n_tokens = ops.sum(ops.cast(is_token, "int32"), axis=1, keepdims=True)
+    if config.pooling == "last":
+        position = ops.cumsum(ops.ones_like(tokens), axis=1)
+        weights = ops.cast(ops.equal(position, n_tokens), outputs.dtype)
+    else:
+        share = 1.0 / ops.maximum(ops.cast(n_tokens, outputs.dtype), 1.0)
+        weights = ops.cast(is_token, outputs.dtype) * share
+    return ops.sum(outputs * ops.expand_dims(weights, -1), axis=1)

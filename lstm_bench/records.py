@@ -45,6 +45,7 @@ SUITE_FILE = "suite.yaml"
 ENVIRONMENT = "environment.json"
 DATASET = "dataset.json"
 REPORT = "report"
+REPORT_FILES = ("index.html", "report.md", "tables")
 
 # Metrics of a run that are not in METRICS
 OBJECTIVE = "objective"

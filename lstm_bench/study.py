@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from lstm_bench.errors import TrackingError
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.space import TrialConfig
+from lstm_bench.stores import check_writable_database, first_line
 from lstm_bench.suite import Suite
-from lstm_bench.tracking import check_writable_database, first_line
 
 DEFAULT_STORAGE = "optuna.db"
 RUN_ID, CONFIG_ID, REFERENCE = "run_id", "config_id", "reference"
@@ -119,7 +119,7 @@ class StudyStore:
         study = self.suite.study
         if study.pruner == "median":
             return optuna.pruners.MedianPruner(
-                n_startup_trials=min(5, study.n_startup_trials), n_warmup_steps=1
+                n_startup_trials=min(5, study.n_startup_trials), n_warmup_steps=2
             )
         if study.pruner == "hyperband":
             return optuna.pruners.HyperbandPruner(

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import sqlalchemy.exc
-from mlflow.exceptions import MlflowException
-from optuna.exceptions import StorageInternalError
 
 from lstm_bench.errors import TrackingError, TrialFailed, TrialPruned
 from lstm_bench.preparation import SEARCH_REPLICATE, Prepared
 from lstm_bench.progress import Ended, Progress, Training
 from lstm_bench.records import History, TrialResult, metric_key
 from lstm_bench.space import CONFIG_FIELDS, TrialConfig
+from lstm_bench.stores import store_errors
 from lstm_bench.study import RUN_ID, Best, Next, StudyStore
-from lstm_bench.tracking import Tracker, first_line
+from lstm_bench.tracking import Tracker
 
 
 @dataclass(frozen=True)
@@ -33,29 +27,6 @@ class SweepOutcome:
     n_total: int
     best: Best | None
     interrupted: bool
-
-
-@contextmanager
-def store_errors() -> Iterator[None]:
-    """Turn what a store or a disk says when it gives out into a TrackingError."""
-    advice = "what was finished is kept; start the same command again to go on"
-    try:
-        yield
-    except (
-        MlflowException,
-        StorageInternalError,
-        sqlalchemy.exc.OperationalError,
-    ) as error:
-        raise TrackingError(
-            f"a store could not be read or written: {first_line(error)}\n{advice}"
-        ) from error
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
-            raise
-        raise TrackingError(
-            f"{error.filename or 'the disk'} cannot be written: {error.strerror}\n"
-            f"{advice}"
-        ) from error
 
 
 def run_sweep(

@@ -35,6 +35,7 @@ from lstm_bench.errors import TrackingError
 from lstm_bench.figures import plot_confusion_matrix, plot_run_curves
 from lstm_bench.records import Prediction, Results, TrialResult
 from lstm_bench.space import CONFIG_FIELDS, TrialConfig
+from lstm_bench.stores import check_writable_database, first_line
 from lstm_bench.suite import Suite, suite_from_text
 
 if TYPE_CHECKING:
@@ -80,20 +81,6 @@ def resolve_tracking_uri(uri: str | None) -> str:
             f"{uri!r}; MLflow's plain-folder store is no longer supported"
         )
     return uri
-
-
-def check_writable_database(file: Path, option: str) -> None:
-    """Raise TrackingError unless sqlite can write `file`."""
-    if not file.parent.is_dir():
-        raise TrackingError(
-            f"{option}: {file.parent} is not a folder; make it, or name another file"
-        )
-    target = file if file.exists() else file.parent
-    if not os.access(target, os.W_OK):
-        raise TrackingError(
-            f"{option}: {target} cannot be written; run in a folder of your own, or "
-            f"give {option} sqlite:///FILE.db"
-        )
 
 
 def _check_server(uri: str) -> None:
@@ -371,8 +358,9 @@ class Tracker:
         self.client.set_terminated(run_id, status)
 
     def log_report(self, run_id: str, folder: Path) -> None:
-        """Attach the report in `folder` to the sweep's run."""
-        self.client.log_artifacts(run_id, str(folder), rec.REPORT)
+        """Attach the report in `folder` to the sweep's run, and nothing beside it."""
+        for name in rec.REPORT_FILES:
+            self.client.log_artifact(run_id, str(folder / name), rec.REPORT)
 
     def log_model(
         self, run_id: str, model: keras.Model, packages: Mapping[str, str]
@@ -416,11 +404,6 @@ class Tracker:
     def runs_of(self, study: str) -> list[Run]:
         """Return every run of `study`, sweeps and trainings, oldest first."""
         return find_runs(self.client, f"tags.`{rec.TAG_STUDY}` = '{study}'")
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def find_runs(client: MlflowClient, filter_string: str) -> list[Run]:

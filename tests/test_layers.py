@@ -14,6 +14,7 @@ ORDER = (
     "metrics",
     "quiet",
     "output",
+    "stores",
     "environment",
     "progress",
     "space",

@@ -182,7 +182,7 @@ def test_exhausted_memory_fails_the_trial():
         MemoryError("Unable to allocate 9 TiB"),
         tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"),
     ):
-        matches = pytest.raises(TrialFailed, match="out of memory: [UO]")
+        matches = pytest.raises(TrialFailed, match=r"out of memory: [UO]")
         with matches, _expected_failures():
             raise error
 

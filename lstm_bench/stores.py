@@ -1,0 +1,62 @@
+"""When a store or a disk gives out: say so in one message instead of a traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy.exc
+from mlflow.exceptions import MlflowException
+from optuna.exceptions import StorageInternalError
+
+from lstm_bench.errors import TrackingError
+
+DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
+ADVICE = "what was finished is kept; mend this and start the same command again"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def check_writable_database(file: Path, option: str) -> None:
+    """Raise TrackingError unless sqlite can write `file`."""
+    if not file.parent.is_dir():
+        raise TrackingError(
+            f"{option}: {file.parent} is not a folder; make it, or name another file"
+        )
+    target = file if file.exists() else file.parent
+    if not os.access(target, os.W_OK):
+        raise TrackingError(
+            f"{option}: {target} cannot be written; run in a folder of your own, or "
+            f"give {option} sqlite:///FILE.db"
+        )
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn what MLflow, Optuna, SQLAlchemy or a disk says into a TrackingError.
+
+    Other errors pass: they are defects, and keep their traceback.
+    """
+    try:
+        yield
+    except (
+        MlflowException,
+        StorageInternalError,
+        sqlalchemy.exc.DBAPIError,
+    ) as error:
+        raise TrackingError(
+            f"a store could not be read or written: {first_line(error)}\n{ADVICE}"
+        ) from error
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        raise TrackingError(
+            f"{error.filename or 'the disk'} cannot be written: {error.strerror}\n"
+            f"{ADVICE}"
+        ) from error

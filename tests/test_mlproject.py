@@ -1,0 +1,84 @@
+"""`mlflow run .` works where neither pyenv nor conda exists."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, TINY_SUITE
+
+from lstm_bench import cli
+
+PROJECT = yaml.safe_load((ROOT / "mlproject").read_text())
+
+
+def test_every_entry_point_has_typed_parameters_with_defaults():
+    assert set(PROJECT["entry_points"]) == {"main", "sweep", "train", "report"}
+    for entry in PROJECT["entry_points"].values():
+        for parameter in entry["parameters"].values():
+            assert set(parameter) == {"type", "default"}
+
+
+def test_main_runs_a_sweep_and_every_option_exists():
+    assert PROJECT["entry_points"]["main"] == PROJECT["entry_points"]["sweep"]
+    for entry in PROJECT["entry_points"].values():
+        words = entry["command"].split()
+        command = cli.cli.commands[words[3]]
+        known = {o for p in command.params for o in p.opts}
+        assert {w for w in words if w.startswith("--")} <= known
+
+
+def mlflow_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the project with a PATH that has no pyenv and no conda."""
+    tools = folder / "bin"
+    tools.mkdir(exist_ok=True)
+    for tool in ("bash", "sh", "git", "env"):
+        if (found := shutil.which(tool)) and not (tools / tool).exists():
+            (tools / tool).symlink_to(found)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    for name in ("PYENV_ROOT", "PYENV_SHELL", "CONDA_EXE", "MLFLOW_CONDA_HOME"):
+        environment.pop(name, None)
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{tools}"
+    return subprocess.run(
+        [sys.executable, "-m", "mlflow", "run", ".", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_the_projects_run_is_the_sweeps_run_and_local_works_too(tmp_path):
+    shutil.copy(ROOT / "mlproject", tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY_SUITE)
+    done = mlflow_run(tmp_path, "-P", "suite=tiny.yaml", "-P", "trials=1")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "reports" / "tiny" / "index.html").stat().st_size > 10_000
+    with sqlite3.connect(tmp_path / "mlflow.db") as store:
+        runs = store.execute(
+            "select r.run_uuid, r.status, t.value from runs r join tags t"
+            " on t.run_uuid = r.run_uuid and t.key = 'lstm_bench.kind'"
+            " order by r.start_time"
+        ).fetchall()
+        assert [(status, kind) for _, status, kind in runs] == [
+            ("FINISHED", "sweep"),
+            ("FINISHED", "trial"),
+        ]
+        (parent,) = store.execute(
+            "select value from tags where key = 'mlflow.parentRunId'"
+        ).fetchone()
+        assert parent == runs[0][0]
+        (n_runs,) = store.execute("select count(*) from runs").fetchone()
+        assert n_runs == 2
+
+    done = mlflow_run(
+        tmp_path, "--env-manager=local", "-e", "report", "-P", "suite=tiny.yaml"
+    )
+    assert done.returncode == 0, done.stderr
