@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -24,34 +25,37 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-class Optional(click.ParamType):
-    """A value that may be left empty, as `mlflow run` passes an unset parameter."""
+Callback = Callable[[click.Context, click.Parameter, Any], Any]
 
-    def __init__(self, inner: click.ParamType) -> None:
-        self.inner = inner
-        self.name = inner.name
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Any:
-        """Return None for an empty text, else what the inner type makes of it."""
-        return None if value == "" else self.inner.convert(value, param, ctx)
+def _or_empty(inner: click.ParamType[Any]) -> Callback:
+    """Read an option as `inner`; empty, as `mlflow run` passes it unset, is None."""
+
+    def convert(context: click.Context, option: click.Parameter, value: Any) -> Any:
+        if value is None or value == "":
+            return None
+        return inner.convert(value, option, context)
+
+    return convert
 
 
 _tracking_uri = click.option(
     "--tracking-uri",
-    type=Optional(click.STRING),
+    metavar="URI",
+    callback=_or_empty(click.STRING),
     help="MLflow store: sqlite:///FILE or http://HOST:PORT. "
     "[default: $MLFLOW_TRACKING_URI or mlflow.db here]",
 )
 _data_dir = click.option(
     "--data-dir",
-    type=Optional(click.Path(path_type=Path)),
+    metavar="DIR",
+    callback=_or_empty(click.Path(path_type=Path)),
     help="Folder with the raw data. [default: $LSTM_BENCH_DATA]",
 )
 _out = click.option(
     "--out",
-    type=Optional(click.Path(path_type=Path, file_okay=True)),
+    metavar="DIR",
+    callback=_or_empty(click.Path(path_type=Path)),
     help="Folder for the report. [default: reports/SUITE]",
 )
 
@@ -67,18 +71,21 @@ def cli() -> None:
 @_data_dir
 @click.option(
     "--trials",
-    type=Optional(click.IntRange(min=1)),
+    metavar="N",
+    callback=_or_empty(click.IntRange(min=1)),
     help="Finished trials to reach in all. [default: as the suite says]",
 )
 @click.option(
     "--timeout",
-    type=Optional(click.FloatRange(min=0, min_open=True)),
+    metavar="SECONDS",
+    callback=_or_empty(click.FloatRange(min=0, min_open=True)),
     help="Seconds after which no further trial starts. [default: the suite's]",
 )
 @_tracking_uri
 @click.option(
     "--storage",
-    type=Optional(click.STRING),
+    metavar="URL",
+    callback=_or_empty(click.STRING),
     help="Optuna database URL. [default: optuna.db here]",
 )
 @_out

@@ -61,7 +61,8 @@ def _sigmoid_proba(raw: npt.NDArray[np.floating]) -> FloatArray:
 
 
 def _softmax_targets(y: npt.NDArray[np.integer], n_classes: int) -> Float32Array:
-    return np.eye(n_classes, dtype=np.float32)[y]
+    one_hot: Float32Array = np.eye(n_classes, dtype=np.float32)[y]
+    return one_hot
 
 
 def _softmax_proba(raw: npt.NDArray[np.floating]) -> FloatArray:

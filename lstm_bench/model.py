@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from lstm_bench.errors import LstmBenchError
+from lstm_bench.backend import keras
 from lstm_bench.heads import HEADS
-from lstm_bench.quiet import quiet_stderr
 from lstm_bench.space import TrialConfig
-
-# Read when TensorFlow and Keras are imported: Keras may otherwise start on
-# another backend than the training loop is written for.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-
-with quiet_stderr():
-    import keras
-    import tensorflow  # noqa: F401
-
-if keras.backend.backend() != "tensorflow":
-    raise LstmBenchError(
-        f"KERAS_BACKEND: expected tensorflow, got {keras.backend.backend()}; "
-        "unset the variable"
-    )
 
 
 def build_model(config: TrialConfig, n_classes: int) -> keras.Model:

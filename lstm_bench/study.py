@@ -238,7 +238,7 @@ class StudyStore:
                 return None
             if repeated == MAX_REPEATED_SUGGESTIONS and n is not None:
                 self._enqueue_untried(tried, n)
-            self.search.sampler = self._sampler(len(self._trials(self.search)))
+            self.search.sampler = self._sampler(self._n_asked())
             trial = self.search.ask()
             config = space.suggest(trial, self.suite.defaults)
             earlier = tried.get(config.config_id)
@@ -247,7 +247,15 @@ class StudyStore:
                 return Next(trial, config)
             repeated += 1
             trial.set_user_attr(DUPLICATE_OF, earlier.user_attrs[RUN_ID])
-            self.search.tell(trial, earlier.value, earlier.state)
+            # A pruned trial has a value, its last; Optuna takes none when told.
+            is_complete = earlier.state == TrialState.COMPLETE
+            value = earlier.value if is_complete else None
+            self.search.tell(trial, value, earlier.state)
+
+    def _n_asked(self) -> int:
+        """Return the number of trials an undisturbed study would have by now."""
+        trials = self._trials(self.search)
+        return sum(INTERRUPTED not in t.user_attrs for t in trials)
 
     def _tried(self) -> dict[str, FrozenTrial]:
         trials = [*self._trials(self.references), *self._trials(self.search)]
@@ -275,8 +283,7 @@ class StudyStore:
         if n > MAX_ENUMERATED:
             return
         left = [c for key, c in self._enumerate().items() if key not in tried]
-        number = len(self._trials(self.search))
-        rng = derive_rng(self.suite.study.seed, "untried", number)
+        rng = derive_rng(self.suite.study.seed, "untried", self._n_asked())
         self.search.enqueue_trial(left[int(rng.integers(len(left)))])
 
     def _own(self, trial: Trial, config: TrialConfig) -> None:

@@ -249,7 +249,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, str) and key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key!r} stands twice", key_node.start_mark
@@ -305,7 +305,11 @@ def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     """Return the field names of the part of `model` at `path`."""
     current: type[BaseModel] = model
     for name in path:
-        nested = {"dataset": DatasetSpec, "study": StudySpec, "published": Published}
+        nested: dict[str, type[BaseModel]] = {
+            "dataset": DatasetSpec,
+            "study": StudySpec,
+            "published": Published,
+        }
         current = nested.get(name, current)
     return list(current.model_fields)
 
@@ -320,7 +324,7 @@ def _check_dataset(spec: DatasetSpec, where: str) -> DatasetSpec:
     except ValidationError as error:
         from lstm_bench.data import dataset_module
 
-        model = dataset_module(spec.name).Options
+        model: type[BaseModel] = dataset_module(spec.name).Options
         raise SuiteError(explain(error, model, f"{where}: dataset.options")) from error
     return spec
 

@@ -269,7 +269,7 @@ class _Session:
                 "`lstm-bench train` with its configuration makes it again"
             )
             return
-        import keras
+        from lstm_bench.backend import keras
 
         model = keras.models.load_model(self.model_file, safe_mode=True)
         packages = self.prepared.about_machine["packages"]

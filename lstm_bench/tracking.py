@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import mlflow
 import pandas as pd
@@ -27,7 +28,6 @@ from mlflow.entities import (
     ViewType,
 )
 from mlflow.exceptions import MlflowException
-from mlflow.utils.file_utils import local_file_uri_to_path
 
 from lstm_bench import records as rec
 from lstm_bench.chart_view import TAG_PREFIX, chart_view_state
@@ -39,7 +39,7 @@ from lstm_bench.stores import check_writable_database, first_line
 from lstm_bench.suite import Suite, suite_from_text
 
 if TYPE_CHECKING:
-    import keras
+    from lstm_bench.backend import keras
 
 DEFAULT_STORE = "mlflow.db"
 EXPERIMENT = "lstm-bench"
@@ -529,7 +529,7 @@ def _read_artifact(run: Run, client: MlflowClient, name: str) -> str | None:
     """Return an artifact's text: from the disk where it lies there, else asked for."""
     uri = str(run.info.artifact_uri)
     if uri.startswith(("file:", "/")):
-        file = Path(local_file_uri_to_path(uri)) / name
+        file = Path(url2pathname(urlsplit(uri).path)) / name
         return file.read_text(encoding="utf-8") if file.is_file() else None
     return _read_text(client, run.info.run_id, name)
 

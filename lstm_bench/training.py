@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.model import keras  # sets the backend first  # isort: skip
-import tensorflow as tf
-
+from lstm_bench.backend import keras, tf
 from lstm_bench.batches import evaluation_batches, take_batch, training_batches
 from lstm_bench.data import Sequences, encode
 from lstm_bench.errors import TrialFailed
@@ -73,7 +71,7 @@ class Steps:
         targets = tf.TensorSpec((None, n_outputs), tf.float32)
         model.optimizer.build(model.trainable_variables)
 
-        @tf.function(input_signature=[tokens, targets])
+        @tf.function(input_signature=[tokens, targets])  # type: ignore[untyped-decorator]
         def train_step(x: Any, y: Any) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 raw = model(x, training=True)
@@ -82,7 +80,7 @@ class Steps:
             model.optimizer.apply(gradients, model.trainable_variables)
             return loss, raw
 
-        @tf.function(input_signature=[tokens, targets])
+        @tf.function(input_signature=[tokens, targets])  # type: ignore[untyped-decorator]
         def predict_step(x: Any, y: Any) -> tuple[Any, Any]:
             raw = model(x, training=False)
             return tf.reduce_sum(loss_fn(y, raw)), raw

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from lstm_bench.backend import keras
 from lstm_bench.data import Dataset, Splits
 from lstm_bench.metrics import METRICS, Metric, evaluate_proba
-from lstm_bench.model import build_model, keras
+from lstm_bench.model import build_model
 from lstm_bench.records import (
     BEST_EPOCH,
     EPOCH_TIME,

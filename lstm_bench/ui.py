@@ -6,9 +6,11 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import IO
 
 from mlflow import MlflowClient
 
@@ -76,30 +78,32 @@ def serve(tracking_uri: str, port: int, say: Callable[[str], None]) -> None:
     command += ["--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", tracking_uri]
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    try:
-        _wait_until_it_answers(process, port)
-        views = study_views(tracking_uri, server)
-        say(f"MLflow's UI: {server}/?workflowType=machine_learning")
-        for view in views:
-            say(f"{view.study}: {view.address}")
-        say("Ctrl-C stops it")
-        process.communicate()
-    except KeyboardInterrupt:
-        say("stopped")
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=log
+        )
+        try:
+            _wait_until_it_answers(process, port, log)
+            say(f"MLflow's UI: {server}/?workflowType=machine_learning")
+            for view in study_views(tracking_uri, server):
+                say(f"{view.study}: {view.address}")
+            say("Ctrl-C stops it")
+            process.wait()
+        except KeyboardInterrupt:
+            say("stopped")
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_it_answers(
+    process: subprocess.Popen[bytes], port: int, log: IO[bytes]
+) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            assert process.stderr is not None
-            said = process.stderr.read().decode(errors="replace").strip()
+            log.seek(0)
+            said = log.read().decode(errors="replace").strip()
             raise TrackingError(f"MLflow's server did not start:\n{said[-2000:]}")
         try:
             socket.create_connection((HOST, port), timeout=1).close()

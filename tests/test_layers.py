@@ -28,6 +28,7 @@ ORDER = (
     "tables",
     "figures",
     "report",
+    "backend",
     "model",
     "training",
     "trial",

@@ -61,7 +61,8 @@ def ragged(n: int, longest: int) -> Sequences:
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("layers", [{}, {"num_layers": 2, "bidirectional": True}])
 def test_masked_outputs_agree_with_and_without_trimming(pooling, padding, head, layers):
-    from lstm_bench.model import build_model, keras
+    from lstm_bench.backend import keras
+    from lstm_bench.model import build_model
     from lstm_bench.training import Encoded, Steps
 
     keras.backend.clear_session()
@@ -79,7 +80,8 @@ def test_masked_outputs_agree_with_and_without_trimming(pooling, padding, head, 
 
 
 def test_one_step_gives_the_same_weights_with_and_without_trimming():
-    from lstm_bench.model import build_model, keras
+    from lstm_bench.backend import keras
+    from lstm_bench.model import build_model
     from lstm_bench.training import Encoded, Steps
 
     after = []

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from measure import interleave, print_machine, print_ratios
 
+from lstm_bench.backend import keras
 from lstm_bench.data import load_dataset, make_splits
-from lstm_bench.model import build_model, keras
+from lstm_bench.model import build_model
 from lstm_bench.space import TrialConfig
 from lstm_bench.training import Encoded, Steps
 

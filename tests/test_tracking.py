@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from lstm_bench.chart_view import TAG_PREFIX, chart_view_address, chart_view_state
+from lstm_bench.environment import describe_environment
+from lstm_bench.errors import TrackingError
+from lstm_bench.preparation import prepare
+from lstm_bench.tracking import Tracker, load_results, resolve_tracking_uri
+
+
+def test_the_default_store_is_absolute_and_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert resolve_tracking_uri(None) == f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    assert resolve_tracking_uri(None) == f"sqlite:///{tmp_path}/other.db"
+    assert resolve_tracking_uri("sqlite:///x.db") == f"sqlite:///{tmp_path}/x.db"
+
+
+def test_the_project_run_is_taken_once(tiny_suite, tmp_path, monkeypatch):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    first = Tracker(uri)
+    project_run = first.client.create_run(first.experiment_id).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", project_run)
+    tracker = Tracker(uri)
+    assert "MLFLOW_RUN_ID" not in os.environ
+    prepared = prepare(tiny_suite, None)
+    sweep = tracker.start_sweep(
+        tiny_suite, prepared.about_data, prepared.about_machine, 3
+    )
+    assert sweep == project_run
+    results = load_results(uri, tiny_suite)
+    assert len(results.runs) == 0
+    assert results.sessions["run_id"].tolist() == [project_run]
+
+
+def test_the_sweep_carries_a_prepared_chart_view(tiny_suite, tmp_path):
+    import json
+
+    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db")
+    prepared = prepare(tiny_suite, None)
+    tracker.start_sweep(tiny_suite, prepared.about_data, prepared.about_machine, 3)
+    experiment = tracker.client.get_experiment(tracker.experiment_id)
+    state = json.loads(experiment.tags[f"{TAG_PREFIX}{tiny_suite.study_name}"])
+    assert state == chart_view_state(tiny_suite)
+    parallel = state["compareRunCharts"][0]
+    assert parallel["selectedParams"] == ["units", "head"]
+    address = chart_view_address("http://127.0.0.1:5000/", "1", tiny_suite.study_name)
+    assert address.startswith("http://127.0.0.1:5000/#/experiments/1/runs?")
+    assert f"viewStateShareKey={tiny_suite.study_name}" in address
+
+
+def test_an_edited_suite_is_told_from_a_suite_never_run(
+    tiny_suite, write_suite, tmp_path
+):
+    from lstm_bench.suite import load_suite
+
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    tracker = Tracker(uri)
+    with pytest.raises(TrackingError, match="run `lstm-bench sweep` first"):
+        load_results(uri, tiny_suite)
+    prepared = prepare(tiny_suite, None)
+    tracker.start_sweep(tiny_suite, prepared.about_data, prepared.about_machine, 3)
+    edited = load_suite(write_suite({"seed: 7": "seed: 8"}))
+    with pytest.raises(TrackingError, match=f"it holds {tiny_suite.study_name}"):
+        load_results(uri, edited)
+
+
+def test_the_environment_names_versions_and_machine_but_no_host():
+    about = describe_environment()
+    assert about["n_cores"] >= 1
+    assert about["packages"]["mlflow"].startswith("3.")
+    assert socket.gethostname() not in str(about)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_ui_serves_on_this_machine_and_names_the_chart_view(tiny_suite, tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    tracker = Tracker(uri)
+    prepared = prepare(tiny_suite, None)
+    tracker.start_sweep(tiny_suite, prepared.about_data, prepared.about_machine, 3)
+    port = free_port()
+    said_file = (tmp_path / "said").open("wb")
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "lstm_bench.cli", "ui"),
+            *("--tracking-uri", uri, "--port", str(port)),
+        ],
+        stdout=said_file,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        for _ in range(600):
+            said = (tmp_path / "said").read_text()
+            if "Ctrl-C" in said or process.poll() is not None:
+                break
+            time.sleep(0.2)
+        address = f"http://127.0.0.1:{port}"
+        assert f"{tiny_suite.study_name}: {address}/#/experiments/" in said
+        with urllib.request.urlopen(f"{address}/health", timeout=30) as answer:
+            assert answer.read() == b"OK"
+        taken = subprocess.run(
+            [
+                *(sys.executable, "-m", "lstm_bench.cli", "ui"),
+                *("--tracking-uri", uri, "--port", str(port)),
+            ],
+            capture_output=True,
+            text=True,
+        )
+        assert taken.returncode == 2
+        assert "listens on" in taken.stderr
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        said_file.close()
+    assert process.returncode in (0, 130)
+    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if _serves(p, port)]
+
+
+def _serves(cmdline: Path, port: int) -> bool:
+    try:
+        words = cmdline.read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"mlflow" in words and str(port).encode() in words
