@@ -149,9 +149,10 @@ def sweep(
                 "finished and kept; the same command goes on from there",
             )
             raise SystemExit(INTERRUPTED)
+        # Closed first, so that the report is the one that can be rebuilt later.
+        tracker.end_sweep(outcome.run_id, "FINISHED")
         page = _write_report(loaded, uri, folder)
         tracker.log_report(outcome.run_id, folder)
-        tracker.end_sweep(outcome.run_id, "FINISHED")
         if outcome.best is None:
             _say(
                 console,

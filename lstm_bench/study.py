@@ -17,7 +17,7 @@ from lstm_bench.errors import TrackingError
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.space import TrialConfig
 from lstm_bench.stores import check_writable_database, first_line
-from lstm_bench.suite import Suite
+from lstm_bench.suite import MAX_GRID, Suite
 
 DEFAULT_STORAGE = "optuna.db"
 RUN_ID, CONFIG_ID, REFERENCE = "run_id", "config_id", "reference"
@@ -26,7 +26,6 @@ OWNER = "owner"
 DIGEST = "dataset_digest"
 
 MAX_REPEATED_SUGGESTIONS = 5
-MAX_ENUMERATED = 100_000
 
 
 def resolve_storage(url: str | None) -> str:
@@ -135,13 +134,9 @@ class StudyStore:
         """
         study = self.suite.study
         seed = derive_seed(study.seed, "sampler", number)
-        if study.sampler == "random":
+        # The grid's configurations are given to the study by `_enqueue_untried`.
+        if study.sampler in ("random", "grid"):
             return optuna.samplers.RandomSampler(seed=seed)
-        if study.sampler == "grid":
-            grid = {name: values for name, values in self._grid_values()}
-            return optuna.samplers.GridSampler(
-                grid, seed=derive_seed(study.seed, "sampler", "grid")
-            )
         return optuna.samplers.TPESampler(
             seed=seed, n_startup_trials=study.n_startup_trials, multivariate=True
         )
@@ -236,7 +231,10 @@ class StudyStore:
             n = space.n_configurations
             if n is not None and self._n_tried_in_space(tried) >= n:
                 return None
-            if repeated == MAX_REPEATED_SUGGESTIONS and n is not None:
+            if n is not None and (
+                self.suite.study.sampler == "grid"
+                or repeated == MAX_REPEATED_SUGGESTIONS
+            ):
                 self._enqueue_untried(tried, n)
             self.search.sampler = self._sampler(self._n_asked())
             trial = self.search.ask()
@@ -263,7 +261,7 @@ class StudyStore:
 
     def _n_tried_in_space(self, tried: dict[str, FrozenTrial]) -> int:
         n = self.suite.space.n_configurations
-        if n is None or n > MAX_ENUMERATED or len(tried) < n:
+        if n is None or n > MAX_GRID or len(tried) < n:
             return 0
         return sum(config_id in tried for config_id in self._enumerate())
 
@@ -280,7 +278,8 @@ class StudyStore:
         }
 
     def _enqueue_untried(self, tried: dict[str, FrozenTrial], n: int) -> None:
-        if n > MAX_ENUMERATED:
+        waiting = self.search.get_trials(deepcopy=False, states=[TrialState.WAITING])
+        if waiting or n > MAX_GRID:
             return
         left = [c for key, c in self._enumerate().items() if key not in tried]
         rng = derive_rng(self.suite.study.seed, "untried", self._n_asked())

@@ -27,6 +27,7 @@ from lstm_bench.space import (
 )
 
 SUITE_FOLDER = Path("benchmarks")
+MAX_GRID = 100_000
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -132,10 +133,13 @@ class Suite:
                 "(for example units: [32, 64]) or give fixed configurations under "
                 "references"
             )
-        if self.study.sampler == "grid" and self.space.n_configurations is None:
+        n = self.space.n_configurations
+        if self.study.sampler == "grid" and (n is None or n > MAX_GRID):
+            many = "no end of configurations" if n is None else f"{n:,} configurations"
             raise SuiteError(
-                f"{where}: study.sampler: grid needs a finite space; give every "
-                "float axis a step, or use sampler: tpe"
+                f"{where}: study.sampler: grid needs a finite space of at most "
+                f"{MAX_GRID:,} configurations, got {many}; give every float axis a "
+                "step, or use sampler: tpe"
             )
         for entry in self.published:
             if entry.reference not in self.references:

@@ -124,7 +124,14 @@ class Tracker:
 
     def _experiment(self) -> str:
         if self.project_run_id is not None:
-            run = self.client.get_run(self.project_run_id)
+            try:
+                run = self.client.get_run(self.project_run_id)
+            except MlflowException as error:
+                raise TrackingError(
+                    f"MLFLOW_RUN_ID: run {self.project_run_id} is not in "
+                    f"{self.tracking_uri}; start `mlflow run` in the project's own "
+                    "folder, or set MLFLOW_TRACKING_URI to an absolute address"
+                ) from error
             return str(run.info.experiment_id)
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
         known = self.client.get_experiment_by_name(name)
@@ -456,7 +463,7 @@ def load_results(tracking_uri: str, suite: Suite) -> Results:
     for run in trainings:
         # `mlflow gc` and interrupted clean-ups leave runs without their files.
         config, epochs, shown = _read_training(client, run)
-        rows.append(_run_row(run, config))
+        rows.append(_run_row(run, config, epochs))
         curves += _curve_rows(run.info.run_id, epochs)
         samples += _sample_rows(run.info.run_id, shown)
     logged = _read_text(client, context, rec.SUITE_FILE)
@@ -566,8 +573,14 @@ def _timestamp(milliseconds: int | None) -> pd.Timestamp | None:
     return pd.Timestamp(milliseconds, unit="ms", tz="UTC")
 
 
-def _run_row(run: Run, config: TrialConfig) -> dict[str, Any]:
-    tags, metrics = run.data.tags, run.data.metrics
+def _run_row(
+    run: Run, config: TrialConfig, epochs: list[dict[str, float]]
+) -> dict[str, Any]:
+    tags, metrics = run.data.tags, dict(run.data.metrics)
+    if epochs and rec.N_EPOCHS not in metrics:
+        # A training that did not end has its epochs, but no summary of them.
+        metrics[rec.N_EPOCHS] = float(len(epochs))
+        metrics[rec.TRAIN_TIME] = sum(entry[rec.EPOCH_TIME] for entry in epochs)
     return {
         "run_id": run.info.run_id,
         "experiment_id": run.info.experiment_id,

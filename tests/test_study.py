@@ -1,0 +1,126 @@
+"""What a study asks for next, on a real sqlite storage and without training."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from lstm_bench.errors import TrackingError
+from lstm_bench.study import RUN_ID, StudyStore, resolve_storage
+from lstm_bench.suite import Suite, load_suite
+
+
+def score(config_id: str) -> float:
+    """Return a made-up accuracy that depends on the configuration alone."""
+    return zlib.crc32(config_id.encode()) / 2**32
+
+
+def store_in(folder: Path, suite: Suite) -> StudyStore:
+    return StudyStore(suite, resolve_storage(f"sqlite:///{folder}/optuna.db"))
+
+
+def play(store: StudyStore, n: int, state: str = "complete") -> list[str]:
+    """Do `n` trials at most; return the configurations in order."""
+    asked = []
+    for _ in range(n):
+        step = store.next_trial()
+        if step is None:
+            break
+        step.trial.set_user_attr(RUN_ID, f"run-{step.config.config_id}")
+        step.trial.report(score(step.config.config_id), 1)
+        store.tell(step, state, score(step.config.config_id))
+        asked.append(step.config.config_id)
+    return asked
+
+
+SAMPLERS = ("tpe", "random", "grid")
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("state", ["complete", "pruned", "failed"])
+def test_every_configuration_is_asked_for_once_and_then_no_more(
+    sampler, state, write_suite, tmp_path
+):
+    suite = load_suite(write_suite({"seed: 7": f"seed: 7, sampler: {sampler}"}))
+    store = store_in(tmp_path, suite)
+    asked = play(store, 20, state)
+    assert len(asked) == len(set(asked)) == 6
+    assert len(store.finished()) == 6
+    assert store.next_trial() is None
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_resumed_study_asks_what_an_undisturbed_one_asks(
+    sampler, write_suite, tmp_path
+):
+    suite = load_suite(
+        write_suite(
+            {
+                "seed: 7": f"seed: 7, sampler: {sampler}",
+                "units: [2, 3, 4]": "units: {low: 1, high: 40}",
+            }
+        )
+    )
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = play(store_in(tmp_path / "whole", suite), 8)
+    asked = play(store_in(tmp_path / "parts", suite), 3)
+    interrupted = store_in(tmp_path / "parts", suite)
+    step = interrupted.next_trial()
+    interrupted.give_up(step)
+    asked += play(store_in(tmp_path / "parts", suite), 5)
+    assert asked == whole
+
+
+def test_references_come_from_the_suite_and_are_done_once(write_suite, tmp_path):
+    text = write_suite().read_text() + "references: {wide: {units: 60}, b: {units: 5}}"
+    suite = load_suite(write_suite(text=text))
+    store = store_in(tmp_path, suite)
+    names = []
+    while (step := store.next_reference()) is not None:
+        names.append(step.reference)
+        step.trial.set_user_attr(RUN_ID, f"run-{step.reference}")
+        store.tell(step, "complete", 0.9 if step.reference == "wide" else 0.8)
+    assert names == ["wide", "b"]
+    assert store_in(tmp_path, suite).next_reference() is None
+    assert store.best().label == "wide"
+    assert store.run_ids() == {"run-wide", "run-b"}
+
+
+def test_a_reference_inside_the_space_is_not_trained_again(write_suite, tmp_path):
+    text = write_suite().read_text() + "references: {small: {units: 2}}"
+    suite = load_suite(write_suite(text=text))
+    store = store_in(tmp_path, suite)
+    step = store.next_reference()
+    step.trial.set_user_attr(RUN_ID, "run-small")
+    store.tell(step, "complete", 0.9)
+    asked = play(store, 20)
+    assert step.config.config_id not in asked
+    assert len(asked) == 5
+
+
+def test_the_best_follows_the_metrics_direction(write_suite, tmp_path):
+    suite = load_suite(write_suite({"metric: accuracy": "metric: log_loss"}))
+    store = store_in(tmp_path, suite)
+    asked = play(store, 4)
+    assert store.best().value == min(score(config_id) for config_id in asked)
+
+
+def test_a_trial_of_a_live_process_is_left_alone(tiny_suite, tmp_path):
+    store = store_in(tmp_path, tiny_suite)
+    step = store.next_trial()
+    step.trial.set_user_attr(RUN_ID, "run-1")
+    assert store_in(tmp_path, tiny_suite).close_orphans() == []
+    states = [t.state for t in store.search.get_trials()]
+    assert states == [TrialState.RUNNING]
+
+
+def test_other_data_is_refused(tiny_suite, tmp_path):
+    store = store_in(tmp_path, tiny_suite)
+    store.check_digest("a" * 64)
+    store_in(tmp_path, tiny_suite).check_digest("a" * 64)
+    with pytest.raises(TrackingError, match="begun on other data"):
+        store.check_digest("b" * 64)
