@@ -59,8 +59,10 @@ def chart_view_state(suite: Suite) -> dict[str, Any]:
     return {
         "searchFilter": f"tags.`{rec.TAG_STUDY}` = '{suite.study_name}'"
         f" and tags.`{rec.TAG_KIND}` != 'sweep'",
-        "orderByKey": "attributes.start_time",
-        "orderByAsc": False,
+        # Sorted by time, MLflow folds the trainings into their sweep's run and
+        # draws none of them.
+        "orderByKey": f"metrics.`{rec.OBJECTIVE}`",
+        "orderByAsc": not suite.metric.higher_is_better,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],

@@ -67,6 +67,14 @@ def metric_key(split: str, metric: str) -> str:
     return f"{split}_{metric}"
 
 
+def final_key(key: str) -> str:
+    """Return the key of a curve's value for the weights that were kept.
+
+    A key of its own: as a further point it would lengthen the curve in MLflow's UI.
+    """
+    return f"final_{key}"
+
+
 def best_key(split: str, metric: str) -> str:
     """Return the key of the best epoch's value: ``best_val_accuracy``."""
     return f"best_{split}_{metric}"

@@ -317,15 +317,12 @@ class Tracker:
                 folder / rec.FIGURES / f"confusion_matrix_{shown.split}.png", dpi=90
             )
             self.client.log_artifacts(run_id, str(folder))
-        now = int(time.time() * 1000)
-        # Step after the last epoch's, so that the UI's "latest" value of val_*
-        # is the one of the weights that were kept.
-        step = len(result.history.epochs) + 1
+        now, step = int(time.time() * 1000), len(result.history.epochs)
         scored = [p.split for p in result.predictions if p.split == "test"]
         self.client.log_batch(
             run_id,
             metrics=[
-                Metric(key, float(value), now, step)
+                Metric(_summary_key(key), float(value), now, step)
                 for key, value in result.metrics.items()
             ],
             tags=[RunTag(rec.TAG_TEST_SCORED, str(bool(scored)).lower())],
@@ -411,6 +408,18 @@ class Tracker:
     def runs_of(self, study: str) -> list[Run]:
         """Return every run of `study`, sweeps and trainings, oldest first."""
         return find_runs(self.client, f"tags.`{rec.TAG_STUDY}` = '{study}'")
+
+
+def _is_curve(key: str) -> bool:
+    """Whether a metric has a value for every epoch."""
+    times = (rec.EPOCH_TIME, rec.EVAL_TIME, rec.SAMPLES_PER_SECOND)
+    is_score = key.startswith(("train_", "val_")) and key != rec.TRAIN_TIME
+    return is_score or key in times
+
+
+def _summary_key(key: str) -> str:
+    """Return the MLflow key of a finished training's value."""
+    return rec.final_key(key) if _is_curve(key) else key
 
 
 def find_runs(client: MlflowClient, filter_string: str) -> list[Run]:
@@ -555,16 +564,11 @@ def _history_from_metrics(
     """Rebuild the epochs of a run whose curves were not written (yet)."""
     epochs: dict[int, dict[str, float]] = {}
     for key in keys:
-        if key.startswith(("train_", "val_", rec.EPOCH_TIME)):
+        if _is_curve(key):
             for point in client.get_metric_history(run_id, key):
-                if point.step > 0:
-                    entry = epochs.setdefault(point.step, {"epoch": point.step})
-                    entry[key] = point.value
-    return [
-        epochs[step]
-        for step in sorted(epochs)
-        if rec.metric_key("train", "loss") in epochs[step]
-    ]
+                entry = epochs.setdefault(point.step, {"epoch": point.step})
+                entry[key] = point.value
+    return [epochs[step] for step in sorted(epochs)]
 
 
 def _timestamp(milliseconds: int | None) -> pd.Timestamp | None:
@@ -595,7 +599,7 @@ def _run_row(
         "start_time": _timestamp(run.info.start_time),
         **config.model_dump(),
         **{
-            key: metrics.get(key, float("nan"))
+            key: metrics.get(_summary_key(key), float("nan"))
             for key in (*rec.RUN_NUMBER_COLUMNS, *rec.METRIC_COLUMNS)
         },
     }
