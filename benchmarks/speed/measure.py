@@ -53,4 +53,8 @@ def print_ratios(
     for name, values in seconds.items():
         if name != baseline:
             ratios = [b / v for b, v in zip(seconds[baseline], values, strict=True)]
-            print(f"{baseline} / {name}: {spread(ratios)} times as fast")
+            best = min(seconds[baseline]) / min(values)
+            print(
+                f"{baseline} / {name}: {spread(ratios)} times as fast by round, "
+                f"{best:.3f} fastest against fastest"
+            )
