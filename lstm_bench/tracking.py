@@ -380,8 +380,9 @@ class Tracker:
         from mlflow.models import ModelSignature
         from mlflow.types import Schema, TensorSpec
 
+        # Without names: a named input reaches the model as a dict, which it warns of.
         signature = ModelSignature(
-            inputs=Schema([TensorSpec(np.dtype("int32"), (-1, -1), "tokens")]),
+            inputs=Schema([TensorSpec(np.dtype("int32"), (-1, -1))]),
             outputs=Schema(
                 [TensorSpec(np.dtype("float32"), (-1, model.output_shape[-1]))]
             ),

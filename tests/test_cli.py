@@ -169,7 +169,7 @@ def _small_disk(folder: Path, size: str) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs tmpfs")
-@pytest.mark.parametrize("size", ["128k", "1000k"])
+@pytest.mark.parametrize("size", ["128k", "500k"])
 def test_a_full_disk_is_a_users_error(size, write_suite, tmp_path, monkeypatch, capfd):
     suite = write_suite().read_text()
     disk = tmp_path / "disk"

@@ -42,8 +42,14 @@ class Recorder(PlainProgress):
         return self.console.export_text()
 
 
-def sweep(suite: Suite, folder: Path, n_trials: int | None = None, recorder=None):
-    uri = resolve_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+def sweep(
+    suite: Suite,
+    folder: Path,
+    n_trials: int | None = None,
+    recorder=None,
+    tracking: str = "mlflow.db",
+):
+    uri = resolve_tracking_uri(f"sqlite:///{folder}/{tracking}")
     tracker = Tracker(uri)
     outcome = run_sweep(
         prepare(suite, None),
@@ -286,6 +292,8 @@ def test_pruned_trials_are_killed_runs_with_their_epochs(write_suite, tmp_path):
         write_suite(
             {
                 "max_epochs: 2": "max_epochs: 4",
+                "units: [2, 3, 4]": "learning_rate: [0.001, 0.01, 5.0]",
+                "metric: accuracy": "metric: log_loss",
                 "n_trials: 3": "n_trials: 6",
                 "n_startup_trials: 2": "n_startup_trials: 1, pruner: median",
             }
@@ -326,9 +334,8 @@ sweep(load_suite({str(tmp_path / "tiny.yaml")!r}), Path({str(tmp_path)!r}),
 
 def test_lost_runs_and_other_data_are_refused(tiny_suite, tmp_path):
     sweep(tiny_suite, tmp_path, 1)
-    (tmp_path / "mlflow.db").unlink()
     with pytest.raises(TrackingError, match="1 finished trainings whose MLflow runs"):
-        sweep(tiny_suite, tmp_path, 1)
+        sweep(tiny_suite, tmp_path, 1, tracking="other.db")
     store = StudyStore(tiny_suite, resolve_storage(f"sqlite:///{tmp_path}/optuna.db"))
     with pytest.raises(TrackingError, match="begun on other data"):
         store.check_digest("0" * 64)
