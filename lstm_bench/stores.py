@@ -23,6 +23,19 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def cause(error: BaseException) -> str:
+    """Return what the database said where it was the one, else the first line.
+
+    MLflow and Optuna wrap the database's message in several of their own.
+    """
+    current: BaseException | None = error
+    while current is not None:
+        if isinstance(current, sqlalchemy.exc.DBAPIError) and current.orig is not None:
+            return first_line(current.orig)
+        current = current.__cause__ or current.__context__
+    return first_line(error)
+
+
 def check_writable_database(file: Path, option: str) -> None:
     """Raise TrackingError unless sqlite can write `file`."""
     if not file.parent.is_dir():
@@ -51,7 +64,7 @@ def store_errors() -> Iterator[None]:
         sqlalchemy.exc.DBAPIError,
     ) as error:
         raise TrackingError(
-            f"a store could not be read or written: {first_line(error)}\n{ADVICE}"
+            f"a store could not be read or written: {cause(error)}\n{ADVICE}"
         ) from error
     except OSError as error:
         if error.errno not in DISK_ERRORS:

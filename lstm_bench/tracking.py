@@ -48,6 +48,8 @@ EXPERIMENT = "lstm-bench"
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 # It misses pip in environments that uv made; requirements are named without it.
 logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
+# It prints the traceback of every database error that it also raises.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 PARENT_TAG = "mlflow.parentRunId"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -159,29 +161,51 @@ def test_sweep_writes_state_and_report_here(write_suite, tmp_path, monkeypatch, 
     assert page.read_text() == first
 
 
-def _small_disk(folder: Path, size: str) -> bool:
+def _small_disk(folder: Path) -> bool:
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)],
         capture_output=True,
     )
     return done.returncode == 0
 
 
+def _fill(path: Path) -> None:
+    """Write to `path` until the disk takes no further byte."""
+    with path.open("wb", buffering=0) as file:
+        for size in (65536, 512, 1):
+            with contextlib.suppress(OSError):
+                while file.tell() < 64 * 2**20:
+                    file.write(bytes(size))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs tmpfs")
-@pytest.mark.parametrize("size", ["128k", "500k"])
-def test_a_full_disk_is_a_users_error(size, write_suite, tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("finished", [0, 1])
+def test_a_full_disk_is_a_users_error(finished, write_suite, tmp_path):
     suite = write_suite().read_text()
     disk = tmp_path / "disk"
     disk.mkdir()
-    if not _small_disk(disk, size):
+    if not _small_disk(disk):
         pytest.skip("no right to mount a tmpfs here")
+
+    def sweep(trials: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "lstm_bench.cli", "sweep", "tiny.yaml"]
+        command += ["--trials", str(trials)]
+        return subprocess.run(command, cwd=disk, capture_output=True, text=True)
+
     try:
         (disk / "tiny.yaml").write_text(suite)
-        command = [sys.executable, "-m", "lstm_bench.cli", "sweep", "tiny.yaml"]
-        done = subprocess.run(command, cwd=disk, capture_output=True, text=True)
+        if finished:
+            assert sweep(finished).returncode == 0
+        _fill(disk / "filler")
+        if shutil.disk_usage(disk).free:
+            pytest.skip("this system does not hold a tmpfs to its size")
+        full = sweep(finished + 1)
+        (disk / "filler").unlink()
+        freed = sweep(finished + 1)
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "error: " in done.stderr
+    assert full.returncode == 2, full.stderr
+    assert "Traceback" not in full.stderr
+    assert "full" in full.stderr or "No space left" in full.stderr
+    assert freed.returncode == 0, freed.stderr
