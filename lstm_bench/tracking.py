@@ -32,7 +32,7 @@ from mlflow.exceptions import MlflowException
 from lstm_bench import records as rec
 from lstm_bench.chart_view import TAG_PREFIX, chart_view_state
 from lstm_bench.errors import TrackingError
-from lstm_bench.figures import plot_confusion_matrix, plot_run_curves
+from lstm_bench.figures.search import plot_confusion_matrix, plot_run_curves
 from lstm_bench.records import Prediction, Results, TrialResult
 from lstm_bench.space import CONFIG_FIELDS, TrialConfig
 from lstm_bench.stores import check_writable_database, first_line

@@ -4,8 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from results_builder import make_results
 
-from lstm_bench import figures, tables
+from lstm_bench.figures import search as figures
+from lstm_bench.figures import style
 from lstm_bench.metrics import METRICS
+from lstm_bench.tables import search as tables
 
 ACCURACY = METRICS["accuracy"]
 
@@ -30,7 +32,7 @@ def all_figures() -> dict[str, Figure]:
 
 def test_every_figure_becomes_well_formed_svg_with_labelled_axes():
     for name, fig in all_figures().items():
-        ET.fromstring(figures.figure_svg(fig, alt='a "quoted" <name>'))
+        ET.fromstring(style.figure_svg(fig, alt='a "quoted" <name>'))
         assert fig.axes[0].get_xlabel() or name == "heads"
 
 
@@ -41,23 +43,23 @@ def test_objectives_are_labelled_as_validation():
 
 
 def test_equal_figures_give_equal_bytes():
-    first, second = (figures.figure_svg(all_figures()["curves"]) for _ in range(2))
+    first, second = (style.figure_svg(all_figures()["curves"]) for _ in range(2))
     assert first == second
 
 
 def test_ids_of_figures_do_not_clash():
     ids: list[str] = []
     for fig in all_figures().values():
-        root = ET.fromstring(figures.figure_svg(fig))
+        root = ET.fromstring(style.figure_svg(fig))
         ids += [e.attrib["id"] for e in root.iter() if "id" in e.attrib]
     assert len(ids) == len(set(ids))
 
 
 def test_text_of_a_drawing_is_escaped_text_in_the_pages_colour():
     fig = figures.plot_confusion_matrix([0, 1], [0, 1], ["<b>$x$", "影"])
-    svg = figures.figure_svg(fig)
+    svg = style.figure_svg(fig)
     assert "&lt;b&gt;$x$" in svg
-    assert figures.INK not in svg
+    assert style.INK not in svg
     assert "currentColor" in svg
 
 
@@ -70,9 +72,9 @@ def test_confusion_matrix_counts_rows_by_true_class():
 
 
 def test_colours_follow_the_configuration():
-    colours = figures.configuration_colours(["a", "b", "a"])
-    assert colours == {"a": figures.PALETTE[0], "b": figures.PALETTE[1]}
+    colours = style.configuration_colours(["a", "b", "a"])
+    assert colours == {"a": style.PALETTE[0], "b": style.PALETTE[1]}
     curves = make_results().curves
     board = tables.leaderboard(make_results())
     fig = figures.plot_learning_curves(curves, board, "accuracy")
-    assert fig.axes[0].lines[-1].get_color() == figures.PALETTE[0]
+    assert fig.axes[0].lines[-1].get_color() == style.PALETTE[0]

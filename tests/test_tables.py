@@ -4,8 +4,9 @@ import shlex
 import pytest
 from results_builder import N_VAL, SEARCH, SUITE, make_results
 
-from lstm_bench import tables
 from lstm_bench.suite import SuiteError
+from lstm_bench.tables import cells
+from lstm_bench.tables import search as tables
 
 PUBLISHED = """\
 description: As published
@@ -68,7 +69,7 @@ def test_links_need_a_server():
     assert tables.leaderboard(served)["url"].tolist()[0] == (
         "http://host:5000/#/experiments/1/runs/r2?workflowType=machine_learning"
     )
-    assert tables.run_url(make_results(tracking_url="javascript:x"), 1, "r") is None
+    assert cells.run_url(make_results(tracking_url="javascript:x"), 1, "r") is None
 
 
 def test_heads_are_described_by_head():
@@ -156,5 +157,5 @@ def test_small_floats_survive_yaml():
     results = make_results()
     with pytest.raises(SuiteError):
         results.suite.with_overrides(["learning_rate=0"])
-    command = tables.train_command(results.suite, results.suite.references["old"])
+    command = cells.train_command(results.suite, results.suite.references["old"])
     assert "learning_rate=1.0e-05" in command

@@ -13,9 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lstm_bench.errors import OutputError
-from lstm_bench.figures import figure_svg
+from lstm_bench.figures.style import figure_svg
 from lstm_bench.records import Results
-from lstm_bench.report.sections import (
+from lstm_bench.report.blocks import (
     NUMERIC_KINDS,
     Drawing,
     Facts,
@@ -23,9 +23,9 @@ from lstm_bench.report.sections import (
     Note,
     Section,
     Table,
-    build_sections,
     cell_text,
 )
+from lstm_bench.report.sections import build_sections
 
 FORMATS = ("html", "csv", "md")
 _HERE = Path(__file__).parent

@@ -1,48 +1,32 @@
-"""Figures: data in, `Figure` out; no pyplot, no files, no global settings.
-
-Colours are keyed by configuration: make them once with `configuration_colours` and
-hand the same ones to every figure.
-"""
+"""Figures of the search: data in, `Figure` out."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import math
-import re
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-from xml.sax.saxutils import quoteattr
+from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lstm_bench.metrics import METRICS, Metric
-from lstm_bench.records import OBJECTIVE, TRAIN_TIME
-
-# Okabe and Ito's colour-blind safe palette without its black and yellow (which
-# vanish on dark and on light pages), then Tol's muted colours.
-PALETTE = (
-    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
-    *("#999933", "#AA4499", "#44AA99", "#CC6677"),
+from lstm_bench.figures.style import (
+    INK,
+    OTHERS,
+    PALETTE,
+    add_legend,
+    configuration_colours,
+    metric_label,
+    new_figure,
+    plain_text,
+    scatter_runs,
+    spread_out,
 )
-OTHERS = "#999999"
-# `figure_svg` turns this one into the page's text colour.
-INK = "#1b1c1d"
-INK_SVG = re.compile(INK, re.IGNORECASE)
+from lstm_bench.metrics import Metric
+from lstm_bench.records import OBJECTIVE, TRAIN_TIME
+from lstm_bench.tables.cells import plain, value_label
+
 MAX_OTHERS = 200
-
-
-def configuration_colours(config_ids: Iterable[str]) -> dict[str, str]:
-    """Give the first configurations a colour each; all others are grey."""
-    distinct = list(dict.fromkeys(config_ids))
-    return dict(zip(distinct, PALETTE, strict=False))
 
 
 def plot_learning_curves(
@@ -64,7 +48,7 @@ def plot_learning_curves(
     metric : str
         Name in `METRICS`, or "loss".
     """
-    fig, ax = _figure(7.4, 3.8)
+    fig, ax = new_figure(7.4, 3.8)
     wanted = curves[(curves["split"] == "val") & (curves["metric"] == metric)]
     by_run = dict(iter(wanted.sort_values("epoch").groupby("run_id")))
     colours = colours or configuration_colours(runs["config_id"].tolist())
@@ -83,14 +67,14 @@ def plot_learning_curves(
             lw=1.8,
             marker="o",
             ms=3.5,
-            label=_text(row["label"]),
+            label=plain_text(row["label"]),
         )
         handles.append(line)
     ax.set_xlabel("epoch")
-    ax.set_ylabel(f"validation {_metric_label(metric)}")
+    ax.set_ylabel(f"validation {metric_label(metric)}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if handles:
-        _legend(fig, handles[::-1])
+        add_legend(fig, handles[::-1])
     return fig
 
 
@@ -113,7 +97,7 @@ def plot_axis_effect(
     log : bool
         Logarithmic scale for a range.
     """
-    fig, ax = _figure(5.6, 3.2)
+    fig, ax = new_figure(5.6, 3.2)
     binned = bool((effect["low"] < effect["high"]).any())
     if binned:
         x = points[axis].to_numpy(dtype=float)
@@ -124,20 +108,17 @@ def plot_axis_effect(
             centres = np.sqrt(low * high)
     else:
         labels = effect["value"].tolist()
-        # Imported here: figures draw what tables label, and nothing else of them.
-        from lstm_bench.tables import value_label
-
         where = {label: i for i, label in enumerate(labels)}
-        position = [where[value_label(_scalar(v))] for v in points[axis].tolist()]
-        x = _spread_out(np.array(position, dtype=float))
+        position = [where[value_label(plain(v))] for v in points[axis].tolist()]
+        x = spread_out(np.array(position, dtype=float))
         centres = np.arange(len(labels), dtype=float)
-        ax.set_xticks(centres, [_text(label) for label in labels])
+        ax.set_xticks(centres, [plain_text(label) for label in labels])
         ax.set_xlim(-0.6, len(labels) - 0.4)
-    _scatter(ax, x, points, colours or {})
+    scatter_runs(ax, x, points, colours or {})
     ax.plot(centres, effect["mean"], color=INK, lw=1, marker="D", ms=5, label="mean")
-    ax.set_xlabel(_text(axis))
+    ax.set_xlabel(plain_text(axis))
     ax.set_ylabel(f"validation {metric.label}")
-    _legend(fig, ax.get_legend_handles_labels()[0])
+    add_legend(fig, ax.get_legend_handles_labels()[0])
     return fig
 
 
@@ -152,9 +133,9 @@ def plot_heads(
         ``head, objective, config_id``, one row per run.
     """
     heads = sorted(runs["head"].unique().tolist())
-    fig, ax = _figure(5.0, 3.2)
+    fig, ax = new_figure(5.0, 3.2)
     position = np.array([heads.index(h) for h in runs["head"].tolist()], dtype=float)
-    _scatter(ax, _spread_out(position), runs, colours or {})
+    scatter_runs(ax, spread_out(position), runs, colours or {})
     means = [float(runs.loc[runs["head"] == head, OBJECTIVE].mean()) for head in heads]
     ax.hlines(
         means,
@@ -165,24 +146,25 @@ def plot_heads(
         label="mean",
     )
     names = [
-        f"{_text(h)}\nn = {int((position == i).sum())}" for i, h in enumerate(heads)
+        f"{plain_text(h)}\nn = {int((position == i).sum())}"
+        for i, h in enumerate(heads)
     ]
     ax.set_xticks(range(len(heads)), names)
     ax.set_xlim(-0.6, len(heads) - 0.4)
     ax.set_ylabel(f"validation {metric.label}")
-    _legend(fig, ax.get_legend_handles_labels()[0])
+    add_legend(fig, ax.get_legend_handles_labels()[0])
     return fig
 
 
 def plot_importance(importance: pd.DataFrame) -> Figure:
     """Draw each axis' share as a bar, the largest on top."""
     n = len(importance)
-    fig, ax = _figure(5.6, 0.9 + 0.34 * n)
+    fig, ax = new_figure(5.6, 0.9 + 0.34 * n)
     shares = importance["importance"].to_numpy(dtype=float)
     bars = ax.barh(np.arange(n), shares, color=PALETTE[0], height=0.6)
     labels = [f"{share:.0%}" for share in shares]
     ax.bar_label(bars, labels, padding=3, color=INK, fontsize=9)
-    ax.set_yticks(np.arange(n), [_text(name) for name in importance["axis"]])
+    ax.set_yticks(np.arange(n), [plain_text(name) for name in importance["axis"]])
     ax.invert_yaxis()
     ax.set_xlim(0, max(0.1, float(shares.max(initial=0.0)) * 1.15))
     ax.set_xlabel("share of importance (PED-ANOVA)")
@@ -200,7 +182,7 @@ def plot_pareto(
     table : DataFrame
         As `tables.pareto` gives it.
     """
-    fig, ax = _figure(6.8, 3.6)
+    fig, ax = new_figure(6.8, 3.6)
     colours = colours or {}
     front = table[table["on_front"]].sort_values(TRAIN_TIME)
     others = table[~table["on_front"]]
@@ -223,7 +205,7 @@ def plot_pareto(
         )
     for row in front.to_dict("records"):
         ax.annotate(
-            _text(row["label"]),
+            plain_text(row["label"]),
             (row[TRAIN_TIME], row[OBJECTIVE]),
             xytext=(5, -11),
             textcoords="offset points",
@@ -236,7 +218,7 @@ def plot_pareto(
     ax.margins(x=0.12, y=0.12)
     ax.set_xlabel("training time (s)")
     ax.set_ylabel(f"validation {metric.label}")
-    _legend(fig, ax.get_legend_handles_labels()[0])
+    add_legend(fig, ax.get_legend_handles_labels()[0])
     return fig
 
 
@@ -255,7 +237,7 @@ def plot_confusion_matrix(
     np.add.at(counts, (np.asarray(y_true), np.asarray(y_pred)), 1)
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
-    fig, ax = _figure(2.2 + 0.9 * n, 1.6 + 0.8 * n)
+    fig, ax = new_figure(2.2 + 0.9 * n, 1.6 + 0.8 * n)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for i in range(n):
         for j in range(n):
@@ -268,7 +250,7 @@ def plot_confusion_matrix(
                 fontsize=9,
                 color="#ffffff" if shares[i, j] > 0.5 else "#000000",
             )
-    names = [_text(name) for name in class_names]
+    names = [plain_text(name) for name in class_names]
     ax.set_xticks(range(n), names)
     ax.set_yticks(range(n), names)
     ax.set_xlabel("predicted class")
@@ -290,7 +272,7 @@ def plot_run_curves(
     metric_name : str
         Name in `METRICS`, or "loss".
     """
-    fig, ax = _figure(5.0, 3.2)
+    fig, ax = new_figure(5.0, 3.2)
     for split, name, colour in (
         ("train", "train (running mean, dropout on)", OTHERS),
         ("val", "validation", PALETTE[0]),
@@ -307,7 +289,7 @@ def plot_run_curves(
                 label=name,
             )
     ax.set_xlabel("epoch")
-    ax.set_ylabel(_metric_label(metric_name))
+    ax.set_ylabel(metric_label(metric_name))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if ax.lines:
         ax.legend(frameon=False, fontsize=8, labelcolor=INK)
@@ -324,12 +306,12 @@ def plot_objective_history(
     runs : DataFrame
         The search's complete trials: ``trial, objective, config_id``.
     """
-    fig, ax = _figure(6.8, 3.2)
+    fig, ax = new_figure(6.8, 3.2)
     runs = runs[runs["trial"].notna()].sort_values("trial")
     number = runs["trial"].to_numpy(dtype=float)
     objective = runs[OBJECTIVE].to_numpy(dtype=float)
     running = np.maximum if metric.higher_is_better else np.minimum
-    _scatter(ax, number, runs, colours or {})
+    scatter_runs(ax, number, runs, colours or {})
     ax.plot(
         number,
         running.accumulate(objective) if len(objective) else objective,
@@ -341,109 +323,5 @@ def plot_objective_history(
     ax.set_xlabel("trial number")
     ax.set_ylabel(f"validation {metric.label}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(fig, ax.get_legend_handles_labels()[0])
+    add_legend(fig, ax.get_legend_handles_labels()[0])
     return fig
-
-
-def figure_svg(fig: Figure, alt: str = "", prefix: str | None = None) -> str:
-    """Return `fig` as SVG to stand inside a page.
-
-    Text stays text, in the page's font and colour; the same figure gives the same
-    bytes. Every id starts with `prefix` (by default a digest of the drawing), so
-    that several figures in a page do not clash.
-
-    Parameters
-    ----------
-    alt : str
-        What a screen reader says.
-    """
-    buffer = io.StringIO()
-    with (
-        matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lstm-bench"}),
-        warnings.catch_warnings(),
-    ):
-        # The reader's browser has glyphs that matplotlib's own font lacks.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    # An inline style element would hold for the whole page.
-    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
-    svg = INK_SVG.sub("currentColor", svg)
-    if prefix is None:
-        prefix = "f" + hashlib.sha256(svg.encode()).hexdigest()[:8]
-    # Text content cannot match: there, matplotlib writes quotes as they are but
-    # every < as &lt;, and the pattern is applied to tags alone.
-    svg = re.sub(r"<[^>]*>", lambda tag: _prefix_ids(tag.group(), prefix), svg)
-    return svg.replace(
-        "<svg ", f'<svg class="figure" role="img" aria-label={quoteattr(alt)} ', 1
-    )
-
-
-def _prefix_ids(tag: str, prefix: str) -> str:
-    tag = re.sub(r'(\sid=")', rf"\g<1>{prefix}-", tag)
-    tag = re.sub(r'(href="#)', rf"\g<1>{prefix}-", tag)
-    return re.sub(r"(url\(#)", rf"\g<1>{prefix}-", tag)
-
-
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """Return an empty figure of that size in inches, in the house style."""
-    fig = Figure(figsize=(width, height), layout="constrained")
-    ax = fig.add_subplot()
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.spines[["bottom", "left"]].set_color(INK)
-    ax.tick_params(colors=INK, labelsize=9)
-    ax.xaxis.label.set_color(INK)
-    ax.yaxis.label.set_color(INK)
-    ax.title.set_color(INK)
-    ax.grid(color=INK, alpha=0.12, lw=0.6)
-    ax.set_axisbelow(True)
-    return fig, ax
-
-
-def _scatter(
-    ax: Axes,
-    x: npt.NDArray[np.float64],
-    points: pd.DataFrame,
-    colours: Mapping[str, str],
-) -> None:
-    shades = [colours.get(c, OTHERS) for c in points["config_id"].tolist()]
-    ax.scatter(x, points[OBJECTIVE].to_numpy(dtype=float), s=22, c=shades, alpha=0.9)
-
-
-def _spread_out(position: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Move points of one position apart, evenly, so that none hides another."""
-    x = position.copy()
-    for value in np.unique(position):
-        members = np.flatnonzero(position == value)
-        x[members] += np.linspace(-0.18, 0.18, len(members) + 2)[1:-1]
-    return x
-
-
-def _legend(fig: Figure, handles: Sequence[Any]) -> None:
-    fig.legend(
-        handles=list(handles),
-        loc="outside upper left",
-        ncols=4,
-        frameon=False,
-        fontsize=8,
-        labelcolor=INK,
-    )
-
-
-def _metric_label(name: str) -> str:
-    if name == "loss":
-        return "loss (the head's own)"
-    return METRICS[name].label if name in METRICS else name
-
-
-def _text(value: Any) -> str:
-    """Keep dollar signs what they are: matplotlib reads them as mathematics."""
-    return str(value).replace("$", r"\$")
-
-
-def _scalar(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,10 +1,9 @@
-"""Tables: `Results` in, tidy DataFrame out; numbers stay unrounded."""
+"""Tables of the search: `Results` in, tidy DataFrame out; numbers stay unrounded."""
 
 from __future__ import annotations
 
 import itertools
 import math
-import shlex
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,17 +31,28 @@ from lstm_bench.space import (
     CategoricalAxis,
     FloatAxis,
     IntAxis,
-    TrialConfig,
 )
-from lstm_bench.suite import SUITE_FOLDER, Suite
+from lstm_bench.tables.cells import (
+    config_of_row,
+    first_present,
+    plain,
+    run_url,
+    train_command,
+    value_label,
+)
 
 Z_95 = 1.959963984540054  # two-sided 95 % point of the standard normal
+
 MAX_BINS = 6
+
 MIN_TRIALS_FOR_IMPORTANCE = 4
 
 CI_LOW = "val_accuracy_wilson95_low"
+
 CI_HIGH = "val_accuracy_wilson95_high"
+
 VAL_METRICS: tuple[str, ...] = tuple(metric_key("val", name) for name in METRICS)
+
 _MEASURED = (TRAIN_TIME, EPOCH_TIME, N_PARAMETERS, N_EPOCHS, BEST_EPOCH)
 
 
@@ -83,33 +93,9 @@ def shown_fields(results: Results) -> list[str]:
         field
         for field in CONFIG_FIELDS
         if field not in axes
-        and len({_plain(value) for value in runs[field].tolist()}) > 1
+        and len({plain(value) for value in runs[field].tolist()}) > 1
     ]
     return axes + varying
-
-
-def config_of_row(row: Any) -> TrialConfig:
-    """Return the configuration that stands in the hyperparameter columns of `row`."""
-    return TrialConfig.model_validate({f: _plain(row[f]) for f in CONFIG_FIELDS})
-
-
-def train_command(suite: Suite, config: TrialConfig) -> str:
-    """Return the shell command that trains `config`: what differs from defaults."""
-    defaults = suite.defaults.model_dump()
-    words = ["lstm-bench", "train", str(SUITE_FOLDER / f"{suite.name}.yaml")]
-    for field, value in config.model_dump().items():
-        if value != defaults[field]:
-            words += ["--set", f"{field}={_yaml(value)}"]
-    return shlex.join(words)
-
-
-def run_url(results: Results, experiment_id: Any, run_id: Any) -> str | None:
-    """Return the run's page on the MLflow server, where there is one."""
-    url = results.tracking_url
-    if not url or not url.startswith(("http://", "https://")):
-        return None
-    page = f"#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
-    return f"{url.rstrip('/')}/{page}"
 
 
 def leaderboard(results: Results) -> pd.DataFrame:
@@ -147,10 +133,10 @@ def leaderboard(results: Results) -> pd.DataFrame:
             {
                 "label": run_label(group),
                 "config_id": config_id,
-                "reference": _first(group["reference"]),
-                "trial": _first(group["trial"]),
+                "reference": first_present(group["reference"]),
+                "trial": first_present(group["trial"]),
                 "run_id": first["run_id"],
-                **{field: _plain(first[field]) for field in fields},
+                **{field: plain(first[field]) for field in fields},
                 **means,
                 CI_LOW: low,
                 CI_HIGH: high,
@@ -178,7 +164,7 @@ def leaderboard(results: Results) -> pd.DataFrame:
 
 def run_label(group: pd.DataFrame) -> str:
     """Name a configuration as people do: its reference's name, or its trial."""
-    reference, trial = _first(group["reference"]), _first(group["trial"])
+    reference, trial = first_present(group["reference"]), first_present(group["trial"])
     if reference is not None:
         return f"reference {reference}"
     return f"trial {trial}" if trial is not None else f"run {group.iloc[0]['run_id']}"
@@ -250,7 +236,7 @@ def compare_heads_paired(results: Results) -> pd.DataFrame:
             mean_a, mean_b = float(a[OBJECTIVE].mean()), float(b[OBJECTIVE].mean())
             rows.append(
                 {
-                    **{field: _plain(a.iloc[0][field]) for field in fields},
+                    **{field: plain(a.iloc[0][field]) for field in fields},
                     "head_a": head_a,
                     "head_b": head_b,
                     "config_id_a": a.iloc[0]["config_id"],
@@ -286,7 +272,7 @@ def axis_effect(results: Results, axis: str) -> pd.DataFrame:
     """
     columns = ["value", "low", "high", "n", "mean", "sd", "min", "max", "best"]
     runs = trial_runs(results)
-    values = [_plain(value) for value in runs[axis].tolist()]
+    values = [plain(value) for value in runs[axis].tolist()]
     objective = runs[OBJECTIVE].to_numpy(dtype=float)
     rows = []
     for label, low, high, members in _bins(values, results.suite.space.axes[axis]):
@@ -386,7 +372,7 @@ def _ped_anova(
         for _, run in runs.iterrows():
             study.add_trial(
                 optuna.trial.create_trial(
-                    params={name: _plain(run[name]) for name in axes},
+                    params={name: plain(run[name]) for name in axes},
                     distributions=distributions,
                     value=float(run[OBJECTIVE]),
                 )
@@ -463,11 +449,11 @@ def failures(results: Results) -> pd.DataFrame:
     rows = [
         {
             "label": run_label(runs.loc[[index]]),
-            **{name: _plain(run[name]) for name in ("run_id", "kind", "trial")},
-            **{name: _plain(run[name]) for name in ("config_id", "state")},
-            "failure_reason": _plain(run["failure_reason"]),
+            **{name: plain(run[name]) for name in ("run_id", "kind", "trial")},
+            **{name: plain(run[name]) for name in ("config_id", "state")},
+            "failure_reason": plain(run["failure_reason"]),
             N_EPOCHS: run[N_EPOCHS],
-            **{field: _plain(run[field]) for field in fields},
+            **{field: plain(run[field]) for field in fields},
             "command": train_command(results.suite, config_of_row(run)),
             "url": run_url(results, run["experiment_id"], run["run_id"]),
         }
@@ -668,36 +654,5 @@ def _bins(
     return bins
 
 
-def value_label(value: Any) -> str:
-    """Write a hyperparameter's value as it would stand in a suite."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _plain(value: Any) -> Any:
-    """Return a scalar of a frame as the plain Python value it stands for."""
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _first(values: pd.Series[Any]) -> Any:
-    present = [v for v in (_plain(value) for value in values.tolist()) if v is not None]
-    return present[0] if present else None
-
-
-def _yaml(value: Any) -> str:
-    text = value_label(value) if not isinstance(value, float) else repr(value)
-    # YAML 1.1 reads 1e-05 as text: its floats need a point.
-    if isinstance(value, float) and "e" in text and "." not in text:
-        text = text.replace("e", ".0e")
-    return text

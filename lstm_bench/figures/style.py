@@ -1,0 +1,146 @@
+"""The house style of figures, and a figure as SVG; no pyplot, no global settings.
+
+Colours are keyed by configuration: make them once with `configuration_colours` and
+hand the same ones to every figure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lstm_bench.metrics import METRICS
+from lstm_bench.records import OBJECTIVE
+
+# Okabe and Ito's colour-blind safe palette without its black and yellow (which
+# vanish on dark and on light pages), then Tol's muted colours.
+PALETTE = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
+    *("#999933", "#AA4499", "#44AA99", "#CC6677"),
+)
+
+OTHERS = "#999999"
+
+# `figure_svg` turns this one into the page's text colour.
+INK = "#1b1c1d"
+
+INK_SVG = re.compile(INK, re.IGNORECASE)
+
+
+def configuration_colours(config_ids: Iterable[str]) -> dict[str, str]:
+    """Give the first configurations a colour each; all others are grey."""
+    distinct = list(dict.fromkeys(config_ids))
+    return dict(zip(distinct, PALETTE, strict=False))
+
+
+def figure_svg(fig: Figure, alt: str = "", prefix: str | None = None) -> str:
+    """Return `fig` as SVG to stand inside a page.
+
+    Text stays text, in the page's font and colour; the same figure gives the same
+    bytes. Every id starts with `prefix` (by default a digest of the drawing), so
+    that several figures in a page do not clash.
+
+    Parameters
+    ----------
+    alt : str
+        What a screen reader says.
+    """
+    buffer = io.StringIO()
+    with (
+        matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lstm-bench"}),
+        warnings.catch_warnings(),
+    ):
+        # The reader's browser has glyphs that matplotlib's own font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    # An inline style element would hold for the whole page.
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = INK_SVG.sub("currentColor", svg)
+    if prefix is None:
+        prefix = "f" + hashlib.sha256(svg.encode()).hexdigest()[:8]
+    # Text content cannot match: there, matplotlib writes quotes as they are but
+    # every < as &lt;, and the pattern is applied to tags alone.
+    svg = re.sub(r"<[^>]*>", lambda tag: _prefix_ids(tag.group(), prefix), svg)
+    return svg.replace(
+        "<svg ", f'<svg class="figure" role="img" aria-label={quoteattr(alt)} ', 1
+    )
+
+
+def _prefix_ids(tag: str, prefix: str) -> str:
+    tag = re.sub(r'(\sid=")', rf"\g<1>{prefix}-", tag)
+    tag = re.sub(r'(href="#)', rf"\g<1>{prefix}-", tag)
+    return re.sub(r"(url\(#)", rf"\g<1>{prefix}-", tag)
+
+
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return an empty figure of that size in inches, in the house style."""
+    fig = Figure(figsize=(width, height), layout="constrained")
+    ax = fig.add_subplot()
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["bottom", "left"]].set_color(INK)
+    ax.tick_params(colors=INK, labelsize=9)
+    ax.xaxis.label.set_color(INK)
+    ax.yaxis.label.set_color(INK)
+    ax.title.set_color(INK)
+    ax.grid(color=INK, alpha=0.12, lw=0.6)
+    ax.set_axisbelow(True)
+    return fig, ax
+
+
+def scatter_runs(
+    ax: Axes,
+    x: npt.NDArray[np.float64],
+    points: pd.DataFrame,
+    colours: Mapping[str, str],
+) -> None:
+    """Draw one point per run at `x` and its objective."""
+    shades = [colours.get(c, OTHERS) for c in points["config_id"].tolist()]
+    ax.scatter(x, points[OBJECTIVE].to_numpy(dtype=float), s=22, c=shades, alpha=0.9)
+
+
+def spread_out(position: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Move points of one position apart, evenly, so that none hides another."""
+    x = position.copy()
+    for value in np.unique(position):
+        members = np.flatnonzero(position == value)
+        x[members] += np.linspace(-0.18, 0.18, len(members) + 2)[1:-1]
+    return x
+
+
+def add_legend(fig: Figure, handles: Sequence[Any]) -> None:
+    """Put a legend above the axes."""
+    fig.legend(
+        handles=list(handles),
+        loc="outside upper left",
+        ncols=4,
+        frameon=False,
+        fontsize=8,
+        labelcolor=INK,
+    )
+
+
+def metric_label(name: str) -> str:
+    """Return what to call `name`, a metric or "loss"."""
+    if name == "loss":
+        return "loss (the head's own)"
+    return METRICS[name].label if name in METRICS else name
+
+
+def plain_text(value: Any) -> str:
+    """Keep dollar signs what they are: matplotlib reads them as mathematics."""
+    return str(value).replace("$", r"\$")

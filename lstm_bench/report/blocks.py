@@ -1,0 +1,173 @@
+"""What a report is made of: sections of blocks, and how a value is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lstm_bench.tables.cells import value_label
+
+DASH = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as it is shown.
+
+    Attributes
+    ----------
+    key : str
+        Column of the frame.
+    label : str
+        With the unit, where there is one.
+    kind : str
+        How to write a value: one of `FORMATS`.
+    high : str or None
+        For "interval", the column of its upper end; `key` is the lower.
+    url : str or None
+        Column with the address the cell links to.
+    """
+
+    key: str
+    label: str
+    kind: str = "text"
+    high: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: the whole frame goes to CSV, `columns` of `n_shown` rows are shown."""
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+    n_shown: int = 100
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and what it shows."""
+
+    name: str
+    caption: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Note:
+    """A paragraph; a warning stands out."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Terms and what they are."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Text to be shown as it is."""
+
+    caption: str
+    text: str
+
+
+Block = Table | Drawing | Note | Facts | Listing
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report."""
+
+    title: str
+    anchor: str
+    intro: str
+    blocks: tuple[Block, ...] = ()
+
+
+def is_missing(value: Any) -> bool:
+    """Whether `value` is one that was not measured."""
+    return (
+        value is None
+        or value is pd.NA
+        or (isinstance(value, float) and math.isnan(value))
+    )
+
+
+def _number(value: Any) -> str:
+    return f"{float(value):,.4g}" if float(value) != int(value) else f"{int(value):,}"
+
+
+FORMATS: dict[str, Callable[[Any], str]] = {
+    "text": str,
+    "prose": str,
+    "command": str,
+    "value": value_label,
+    "score": lambda v: f"{float(v):.4f}",
+    "signed": lambda v: f"{float(v):+.4f}",
+    "share": lambda v: f"{float(v):.1%}",
+    "seconds": lambda v: f"{float(v):,.1f}",
+    "count": lambda v: f"{float(v):,.1f}".removesuffix(".0"),
+    "number": _number,
+    "yes": lambda v: "yes" if v else "no",
+    "time": lambda v: f"{pd.Timestamp(v):%Y-%m-%d %H:%M:%S}",
+}
+
+NUMERIC_KINDS = frozenset(
+    {"score", "signed", "share", "seconds", "count", "number", "interval"}
+)
+
+
+def cell_text(column: Column, row: Mapping[Any, Any]) -> str:
+    """Return what stands in `column` of `row`; a dash where nothing was measured."""
+    value = row[column.key]
+    if column.kind == "value":
+        if isinstance(value, float) and not is_missing(value):
+            return f"{value:.4g}"
+        return "null" if is_missing(value) else value_label(value)
+    if is_missing(value) or value is pd.NaT:
+        return DASH
+    if column.kind == "interval" and column.high is not None:
+        return f"{float(value):.4f} to {float(row[column.high]):.4f}"
+    return FORMATS[column.kind](value)
+
+
+def count(n: int, what: str) -> str:
+    """Return ``1 run`` or ``3 runs``."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def as_sentence(text: str) -> str:
+    """Return `text` with a full stop."""
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+
+
+def with_unit(value: Any, unit: str) -> str:
+    """Return a number with one decimal and its unit."""
+    return DASH if value is None else f"{float(value):.1f} {unit}"
+
+
+def when(value: Any) -> str:
+    """Return a time in UTC, to the second."""
+    return DASH if value is None else f"{value:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,1 @@
+"""Tables: `Results` in, tidy DataFrame out."""

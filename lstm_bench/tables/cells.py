@@ -1,0 +1,70 @@
+"""What stands in a cell: plain values, their text, commands and addresses."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstm_bench.records import Results
+from lstm_bench.space import CONFIG_FIELDS, TrialConfig
+from lstm_bench.suite import SUITE_FOLDER, Suite
+
+
+def config_of_row(row: Any) -> TrialConfig:
+    """Return the configuration that stands in the hyperparameter columns of `row`."""
+    return TrialConfig.model_validate({f: plain(row[f]) for f in CONFIG_FIELDS})
+
+
+def train_command(suite: Suite, config: TrialConfig) -> str:
+    """Return the shell command that trains `config`: what differs from defaults."""
+    defaults = suite.defaults.model_dump()
+    words = ["lstm-bench", "train", str(SUITE_FOLDER / f"{suite.name}.yaml")]
+    for field, value in config.model_dump().items():
+        if value != defaults[field]:
+            words += ["--set", f"{field}={_yaml(value)}"]
+    return shlex.join(words)
+
+
+def run_url(results: Results, experiment_id: Any, run_id: Any) -> str | None:
+    """Return the run's page on the MLflow server, where there is one."""
+    url = results.tracking_url
+    if not url or not url.startswith(("http://", "https://")):
+        return None
+    page = f"#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
+    return f"{url.rstrip('/')}/{page}"
+
+
+def value_label(value: Any) -> str:
+    """Write a hyperparameter's value as it would stand in a suite."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _yaml(value: Any) -> str:
+    text = value_label(value) if not isinstance(value, float) else repr(value)
+    # YAML 1.1 reads 1e-05 as text: its floats need a point.
+    if isinstance(value, float) and "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return text
+
+
+def plain(value: Any) -> Any:
+    """Return a scalar of a frame as the plain Python value it stands for."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def first_present(values: pd.Series[Any]) -> Any:
+    """Return the first value that is not missing, as a plain one."""
+    present = [v for v in (plain(value) for value in values.tolist()) if v is not None]
+    return present[0] if present else None
