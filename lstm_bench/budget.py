@@ -1,0 +1,143 @@
+"""What a budget of trials is expected to bring (Dodge et al. 2019)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from lstm_bench.checks import (
+    ROUNDING,
+    as_floats,
+    check_resampling,
+    check_values,
+    largest,
+)
+from lstm_bench.heads import FloatArray
+from lstm_bench.statistics import LEVEL
+
+
+def expected_best(values: npt.ArrayLike, higher_is_better: bool) -> FloatArray:
+    """Score to expect from the best of 1, 2, ... n_trials random trials.
+
+    Trials are drawn with replacement from those seen. With F the share of trials
+    that score at most v, the best of n draws is v with probability
+    ``F(v)**n - F(v-)**n``; lower-is-better scores are mirrored.
+
+    Parameters
+    ----------
+    values : array of shape (n_trials,)
+        Score of each trial of a *random* search, in any unit and order.
+    higher_is_better : bool
+
+    Returns
+    -------
+    ndarray of shape (n_trials,)
+        From the mean towards the best trial, which it never passes.
+
+    Raises
+    ------
+    ValueError
+        No values, or values that are not finite.
+
+    References
+    ----------
+    Dodge et al., "Show Your Work: Improved Reporting of Experimental Results",
+    EMNLP 2019, section 3.2.
+    """
+    trials = check_values("expected_best", "values", values)
+    return as_floats(_expected_best(trials[np.newaxis], higher_is_better)[0])
+
+
+def expected_best_interval(
+    values: npt.ArrayLike,
+    higher_is_better: bool,
+    *,
+    rng: np.random.Generator,
+    n_resamples: int = 1000,
+    level: float = LEVEL,
+) -> tuple[FloatArray, FloatArray]:
+    """Percentile bootstrap over trials of `expected_best`, for each budget apart.
+
+    At budgets near the number of trials the curve cannot pass the best trial seen,
+    nor can its interval: there it is a lower bound of what more search may find.
+
+    Parameters
+    ----------
+    values : array of shape (n_trials,)
+    higher_is_better : bool
+    rng : numpy.random.Generator
+    n_resamples : int
+    level : float in (0, 1)
+
+    Returns
+    -------
+    low, high : ndarray of shape (n_trials,)
+        In the unit of `values`; NaN for a single trial.
+
+    Raises
+    ------
+    ValueError
+        No values, values that are not finite, no resamples, or a level outside
+        (0, 1).
+
+    References
+    ----------
+    Dodge et al. 2019 as in `expected_best`; Efron and Tibshirani, "An Introduction
+    to the Bootstrap", 1993, section 13.3.
+    """
+    where = "expected_best_interval"
+    trials = check_values(where, "values", values)
+    check_resampling(where, n_resamples, level)
+    n = len(trials)
+    if n < 2:
+        return np.full(n, np.nan), np.full(n, np.nan)
+    estimate = _expected_best(trials[np.newaxis], higher_is_better)[0]
+    # Sorted, so that the order of the trials does not matter.
+    drawn = np.sort(trials)[rng.integers(n, size=(n_resamples, n))]
+    curves = _expected_best(drawn, higher_is_better)
+    tail = (1.0 - level) / 2
+    low, high = np.quantile(curves, [tail, 1.0 - tail], axis=0, method="hazen")
+    return np.minimum(low, estimate), np.maximum(high, estimate)
+
+
+def budget_that_paid(expected: npt.ArrayLike, tolerance: float) -> int:
+    """Smallest number of trials whose expected best all but equals the last one.
+
+    Parameters
+    ----------
+    expected : array of shape (n_trials,)
+        From `expected_best`, of either direction.
+    tolerance : float, at least 0
+        Difference that does not matter, in the metric's unit.
+
+    Returns
+    -------
+    int
+        From 1 to n_trials.
+
+    Raises
+    ------
+    ValueError
+        No values, values that are not finite, or a tolerance below 0.
+    """
+    curve = check_values("budget_that_paid", "expected", expected)
+    if not tolerance >= 0.0:
+        raise ValueError(
+            "budget_that_paid: tolerance: expected a number of at least 0, got "
+            f"{tolerance!r}"
+        )
+    slack = tolerance + ROUNDING * largest(curve)
+    return int(np.argmax(np.abs(curve - curve[-1]) <= slack)) + 1
+
+
+def _expected_best(values: FloatArray, higher_is_better: bool) -> FloatArray:
+    """`expected_best` of each row of values of shape (n_rows, n_trials)."""
+    n = values.shape[1]
+    ranked = np.sort(values, axis=1)
+    if not higher_is_better:
+        ranked = ranked[:, ::-1]
+    # Equal values need no care: their terms telescope.
+    below_or_at = (np.arange(n + 1) / n)[:, np.newaxis] ** np.arange(1, n + 1)
+    # Relative to the best, so that rounding cannot carry the curve past it.
+    best = ranked[:, -1:]
+    return as_floats(best + (ranked - best) @ np.diff(below_or_at, axis=0))
