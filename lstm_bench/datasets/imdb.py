@@ -27,6 +27,7 @@ from typing import IO, Any, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from lstm_bench.cache import cache_folder
 from lstm_bench.data import INDEX_FROM, START, Dataset, Sequences
 from lstm_bench.datasets._build import from_lists, sequences_digest
 from lstm_bench.errors import DatasetError
@@ -113,7 +114,7 @@ def _from_raw(folder: Path, where: str) -> Dataset:
     try:
         index_bytes = index_path.read_bytes() if index_path.is_file() else None
         key = _cache_key(raw, index_bytes)
-        cache = _cache_folder() / key
+        cache = cache_folder("imdb", key)
         cached = _read_cache(cache)
         if cached is None:
             texts = _read_texts(raw)
@@ -332,14 +333,6 @@ def _parse(
 
 
 # Cache of parsed reviews
-
-
-def _cache_folder() -> Path:
-    root = os.environ.get("LSTM_BENCH_CACHE")
-    if root:
-        return Path(root) / "lstm-bench" / "imdb"
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "lstm-bench" / "imdb"
 
 
 def _cache_key(raw: Path, index_bytes: bytes | None) -> str:

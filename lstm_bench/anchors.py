@@ -1,0 +1,58 @@
+"""Published results on the datasets that have any, with the data each of them used.
+
+They say how far a score is from what others reached; they are not reruns, and a
+result that used more data than a study is no match for it.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+FILE = "anchors.yaml"
+
+Regime = Literal["labelled", "unlabelled", "external"]
+
+REGIMES: dict[Regime, str] = {
+    "labelled": "only the labelled training reviews",
+    "unlabelled": "also the dataset's unlabelled reviews",
+    "external": "also other text, by pretraining",
+}
+
+
+class Anchor(BaseModel):
+    """One published test accuracy.
+
+    Attributes
+    ----------
+    accuracy : float
+        Share of the dataset's whole test part, in (0.5, 1).
+    regime : str
+        What was learnt from, a key of `REGIMES`.
+    n_train : int
+        Labelled reviews at hand, those held out for validation included.
+    source : str
+        Authors, title, venue, year and the table or section.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: str
+    label: str
+    accuracy: float = Field(gt=0.5, lt=1)
+    regime: Regime
+    n_train: int = Field(ge=1)
+    source: str
+    url: str = Field(pattern="^https://")
+    note: str = ""
+
+
+def load_anchors(dataset: str) -> tuple[Anchor, ...]:
+    """Return the published results on `dataset`, the best first; none if unknown."""
+    text = files("lstm_bench").joinpath(FILE).read_text(encoding="utf-8")
+    anchors = TypeAdapter(list[Anchor]).validate_python(yaml.safe_load(text))
+    chosen = [anchor for anchor in anchors if anchor.dataset == dataset]
+    return tuple(sorted(chosen, key=lambda a: (-a.accuracy, a.label)))
