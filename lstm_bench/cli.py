@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -20,7 +20,9 @@ from lstm_bench.errors import LstmBenchError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lstm_bench.preparation import Prepared
     from lstm_bench.suite import Suite
+    from lstm_bench.tracking import Tracker
 
 INTERRUPTED = 130
 
@@ -89,6 +91,11 @@ def cli() -> None:
     help="Optuna database URL. [default: optuna.db here]",
 )
 @_out
+@click.option(
+    "--confirm/--no-confirm",
+    default=False,
+    help="Then confirm the best few, where the suite declares it.",
+)
 def sweep(
     suite: str,
     data_dir: Path | None,
@@ -97,6 +104,7 @@ def sweep(
     tracking_uri: str | None,
     storage: str | None,
     out: Path | None,
+    confirm: bool,
 ) -> None:
     """Run the study of SUITE and write its report.
 
@@ -114,13 +122,7 @@ def sweep(
     )
     folder = _report_folder(loaded, out)
     prepared = prepare(loaded, data_dir)
-    _say(
-        console,
-        f"{prepared.dataset.name}: {len(prepared.splits.train):,} training and "
-        f"{len(prepared.splits.val):,} validation reviews "
-        f"({prepared.dataset.source})",
-    )
-    _say(console, "starting TensorFlow and MLflow (10-20 s) ...")
+    _say_data(console, prepared)
 
     from lstm_bench.progress import make_progress
     from lstm_bench.stores import store_errors
@@ -142,17 +144,10 @@ def sweep(
             timeout_s=timeout or loaded.study.timeout_s,
         )
         if outcome.interrupted:
-            tracker.end_sweep(outcome.run_id, "KILLED")
-            _say(
-                console,
-                f"stopped: {outcome.n_finished} of {outcome.n_total} trainings are "
-                "finished and kept; the same command goes on from there",
-            )
-            raise SystemExit(INTERRUPTED)
+            tracker.end_session(outcome.run_id, "KILLED")
+            _stopped(console, outcome.n_finished, outcome.n_total)
         # Closed first, so that the report is the one that can be rebuilt later.
-        tracker.end_sweep(outcome.run_id, "FINISHED")
-        page = _write_report(loaded, uri, folder)
-        tracker.log_report(outcome.run_id, folder)
+        tracker.end_session(outcome.run_id, "FINISHED")
         if outcome.best is None:
             _say(
                 console,
@@ -164,9 +159,74 @@ def sweep(
                 f"best: {outcome.best.label} with validation {loaded.study.metric} "
                 f"{outcome.best.value:.4f} (configuration {outcome.best.config_id})",
             )
-        _say(console, f"report: {page}")
+        _conclude(console, loaded, tracker, uri, folder, outcome.run_id)
+        if confirm and loaded.confirm is None:
+            _say(console, "no confirmation: the suite has no `confirm:` section")
+        elif confirm and outcome.best is not None:
+            run_id = _confirm(
+                console, prepared, tracker, uri, None, None, outcome.run_id
+            )
+            _conclude(console, loaded, tracker, uri, folder, run_id)
+        elif loaded.confirm is not None:
+            _say(console, f"next, is it so? lstm-bench confirm {suite}")
         option = f" --tracking-uri {tracking_uri}" if tracking_uri else ""
         _say(console, f"runs, curves and artifacts: lstm-bench ui{option}")
+
+
+@cli.command()
+@click.argument("suite")
+@_data_dir
+@click.option(
+    "--best",
+    metavar="K",
+    callback=_or_empty(click.IntRange(min=0)),
+    help="Configurations to take from the search. [default: as the suite says]",
+)
+@click.option(
+    "--replicates",
+    metavar="R",
+    callback=_or_empty(click.IntRange(min=1)),
+    help="Fresh seeds to reach in all. [default: as the suite says]",
+)
+@_tracking_uri
+@_out
+def confirm(
+    suite: str,
+    data_dir: Path | None,
+    best: int | None,
+    replicates: int | None,
+    tracking_uri: str | None,
+    out: Path | None,
+) -> None:
+    """Train SUITE's best again on fresh seeds, score test, and give a verdict.
+
+    The search's best configurations, the references and the pairs that the suite
+    names are trained on the same fresh seeds and scored on the test set once each.
+    Started again, the round goes on where it stopped.
+    """
+    from lstm_bench.preparation import prepare
+
+    console = _console()
+    loaded = _load(suite)
+    if loaded.confirm is None:
+        raise LstmBenchError(
+            f"{suite}: the suite has no `confirm:` section; add one, for example "
+            "confirm: {n_best: 3, n_replicates: 5, pairs: {head: [sigmoid, softmax]}}"
+        )
+    _say(console, f"lstm-bench {__version__}, confirmation of suite {loaded.name}")
+    folder = _report_folder(loaded, out)
+    prepared = prepare(loaded, data_dir)
+    _say_data(console, prepared)
+
+    from lstm_bench.stores import store_errors
+    from lstm_bench.tracking import Tracker, resolve_tracking_uri
+
+    with store_errors():
+        uri = resolve_tracking_uri(tracking_uri)
+        signal.signal(signal.SIGTERM, _stop)
+        tracker = Tracker(uri)
+        run_id = _confirm(console, prepared, tracker, uri, best, replicates, None)
+        _conclude(console, loaded, tracker, uri, folder, run_id)
 
 
 @cli.command()
@@ -255,13 +315,17 @@ def train(
 @_out
 def report(suite: str, tracking_uri: str | None, out: Path | None) -> None:
     """Rebuild the report of SUITE's study from MLflow alone."""
+    from lstm_bench.comparisons import analyse
+    from lstm_bench.loading import load_results
+    from lstm_bench.report.render import write_report
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking import resolve_tracking_uri
 
     loaded = _load(suite)
     folder = _report_folder(loaded, out)
     with store_errors():
-        page = _write_report(loaded, resolve_tracking_uri(tracking_uri), folder)
+        results = load_results(resolve_tracking_uri(tracking_uri), loaded)
+    page = write_report(analyse(results), folder)
     _say(_console(), f"report: {page}")
 
 
@@ -338,9 +402,11 @@ def show(file: str) -> None:
             f"reference {label}: "
             + (", ".join(f"{k}={v}" for k, v in differs.items()) or "the defaults")
         )
-    click.echo("study:")
-    for key, value in loaded.study.model_dump().items():
-        click.echo(f"  {key}: {value}")
+    parts = {"study": loaded.study, "confirm": loaded.confirm}
+    for name, part in parts.items():
+        click.echo(f"{name}:" if part else f"{name}: none")
+        for key, value in (part.model_dump() if part else {}).items():
+            click.echo(f"  {key}: {value}")
 
 
 @cli.group()
@@ -404,11 +470,85 @@ def _report_folder(suite: Suite, out: Path | None) -> Path:
     )
 
 
-def _write_report(suite: Suite, tracking_uri: str, folder: Path) -> Path:
-    from lstm_bench.report.render import write_report
-    from lstm_bench.tracking import load_results
+def _confirm(
+    console: Console,
+    prepared: Prepared,
+    tracker: Tracker,
+    uri: str,
+    n_best: int | None,
+    n_replicates: int | None,
+    parent_run_id: str | None,
+) -> str:
+    """Run a confirmation round and return its run; ends the command if stopped."""
+    from lstm_bench.confirm import choose_candidates, run_confirm
+    from lstm_bench.loading import load_results
+    from lstm_bench.progress import make_progress
 
-    return write_report(load_results(tracking_uri, suite), folder)
+    suite = prepared.suite
+    if suite.confirm is None:
+        raise TypeError("a round needs a suite with a confirm section")
+    n_best = suite.confirm.n_best if n_best is None else n_best
+    n_replicates = n_replicates or suite.confirm.n_replicates
+    results = load_results(uri, suite) if len(suite.space) else None
+    candidates = choose_candidates(suite, results, n_best)
+    _say(
+        console,
+        f"confirming {len(candidates)} configurations on {n_replicates} fresh seeds: "
+        + "; ".join(candidate.label for candidate in candidates),
+    )
+    outcome = run_confirm(
+        prepared,
+        tracker,
+        make_progress(console),
+        candidates,
+        n_replicates=n_replicates,
+        parent_run_id=parent_run_id,
+    )
+    if outcome.interrupted:
+        _stopped(console, outcome.n_finished, outcome.n_total)
+    return outcome.run_id
+
+
+def _conclude(
+    console: Console,
+    suite: Suite,
+    tracker: Tracker,
+    uri: str,
+    folder: Path,
+    run_id: str,
+) -> None:
+    """Write the report and the verdicts, log them, and say the answer."""
+    from lstm_bench.comparisons import analyse, answers, confirmation_summary
+    from lstm_bench.loading import load_results
+    from lstm_bench.report.render import write_report
+
+    analysis = analyse(load_results(uri, suite))
+    page = write_report(analysis, folder)
+    tracker.log_report(run_id, folder)
+    if analysis.contenders:
+        tracker.log_verdicts(run_id, *confirmation_summary(analysis))
+    for sentence in answers(analysis):
+        _say(console, sentence)
+    _say(console, f"report: {page}")
+
+
+def _stopped(console: Console, n_finished: int, n_total: int) -> NoReturn:
+    _say(
+        console,
+        f"stopped: {n_finished} of {n_total} trainings are finished and kept; the same "
+        "command goes on from there",
+    )
+    raise SystemExit(INTERRUPTED)
+
+
+def _say_data(console: Console, prepared: Prepared) -> None:
+    _say(
+        console,
+        f"{prepared.dataset.name}: {len(prepared.splits.train):,} training and "
+        f"{len(prepared.splits.val):,} validation reviews "
+        f"({prepared.dataset.source})",
+    )
+    _say(console, "starting TensorFlow and MLflow (10-20 s) ...")
 
 
 def _console() -> Console:

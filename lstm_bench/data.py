@@ -288,10 +288,11 @@ def encode(
     return x, lengths
 
 
-def count_duplicates(dataset: Dataset) -> int:
-    """Return how many test sequences also stand in train, token for token."""
+def stands_in_train(dataset: Dataset) -> npt.NDArray[np.bool_]:
+    """Return for each test sequence whether train has it too, token for token."""
     seen = {dataset.train[i].tobytes() for i in range(len(dataset.train))}
-    return sum(dataset.test[i].tobytes() in seen for i in range(len(dataset.test)))
+    n = len(dataset.test)
+    return np.array([dataset.test[i].tobytes() in seen for i in range(n)], bool)
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
@@ -326,6 +327,6 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "class_names": list(dataset.class_names),
         "best_possible_accuracy": dataset.best_possible_accuracy,
         "notes": list(dataset.notes),
-        "n_test_in_train": count_duplicates(dataset),
+        "n_test_in_train": int(stands_in_train(dataset).sum()),
         **parts,
     }

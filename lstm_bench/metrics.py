@@ -84,6 +84,26 @@ def f1(y_true: IntArray, y_proba: FloatArray) -> float:
     return float(f1_score(y_true, y_proba.argmax(axis=1), average="macro"))
 
 
+def pr_auc(y_true: IntArray, y_proba: FloatArray) -> float:
+    """Area under the precision-recall curve (average precision), in [0, 1].
+
+    Of class 1; above two classes the mean over classes, one against the rest.
+    """
+    from sklearn.metrics import average_precision_score
+
+    if y_proba.shape[1] == 2:
+        return float(average_precision_score(y_true, y_proba[:, 1]))
+    one_hot = np.eye(y_proba.shape[1])[y_true]
+    return float(average_precision_score(one_hot, y_proba))
+
+
+def balanced_accuracy(y_true: IntArray, y_proba: FloatArray) -> float:
+    """Mean over the classes of the share recognised (recall), in [0, 1]."""
+    from sklearn.metrics import recall_score
+
+    return float(recall_score(y_true, y_proba.argmax(axis=1), average="macro"))
+
+
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
@@ -91,7 +111,9 @@ METRICS: dict[str, Metric] = {
         Metric("log_loss", "log loss (nats)", log_loss, False),
         Metric("brier", "Brier score", brier, False),
         Metric("roc_auc", "ROC AUC", roc_auc, True),
+        Metric("pr_auc", "PR AUC", pr_auc, True),
         Metric("f1", "F1 (macro)", f1, True),
+        Metric("balanced_accuracy", "balanced accuracy", balanced_accuracy, True),
     )
 }
 

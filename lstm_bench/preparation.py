@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,25 @@ class Prepared:
     splits: Splits
     about_data: Mapping[str, Any]
     about_machine: Mapping[str, Any]
+    replicate: int = SEARCH_REPLICATE
 
     @property
     def seeds(self) -> dict[str, int]:
-        """The named seeds of the search's trainings."""
+        """The named seeds of this replicate's trainings."""
         root = self.suite.study.seed
         return {
             "root": root,
-            "replicate": SEARCH_REPLICATE,
+            "replicate": self.replicate,
             **{
-                name: derive_seed(root, name, SEARCH_REPLICATE)
+                name: derive_seed(root, name, self.replicate)
                 for name in ("split", "init", "order")
             },
         }
+
+    def at(self, replicate: int) -> Prepared:
+        """Return the same data as replicate `replicate` splits it."""
+        splits = _split(self.suite, self.dataset, replicate)
+        return replace(self, splits=splits, replicate=replicate)
 
 
 def prepare(suite: Suite, data_dir: Path | None) -> Prepared:
@@ -49,14 +55,7 @@ def prepare(suite: Suite, data_dir: Path | None) -> Prepared:
     """
     spec = suite.dataset
     dataset = load_dataset(spec.name, spec.options, data_dir, suite.study.seed)
-    splits = make_splits(
-        dataset,
-        root_seed=suite.study.seed,
-        replicate=SEARCH_REPLICATE,
-        validation_fraction=spec.validation_fraction,
-        max_train_samples=spec.max_train_samples,
-        validates_on_test=spec.validation == "test",
-    )
+    splits = _split(suite, dataset, SEARCH_REPLICATE)
     about = {
         **describe_dataset(dataset),
         "n_used_train": len(splits.train),
@@ -64,3 +63,15 @@ def prepare(suite: Suite, data_dir: Path | None) -> Prepared:
         "validation": spec.validation,
     }
     return Prepared(suite, dataset, splits, about, describe_environment())
+
+
+def _split(suite: Suite, dataset: Dataset, replicate: int) -> Splits:
+    spec = suite.dataset
+    return make_splits(
+        dataset,
+        root_seed=suite.study.seed,
+        replicate=replicate,
+        validation_fraction=spec.validation_fraction,
+        max_train_samples=spec.max_train_samples,
+        validates_on_test=spec.validation == "test",
+    )

@@ -22,9 +22,20 @@ TAG_REFERENCE = "lstm_bench.reference"
 TAG_STATE = "lstm_bench.state"  # one of STATES
 TAG_CONFIG_ID = "lstm_bench.config_id"
 TAG_FAILURE = "failure_reason"
+TAG_REPLICATE = "lstm_bench.replicate"  # of a confirmation round; 0 is the search
+TAG_LABEL = "lstm_bench.label"  # what people call the configuration
+TAG_ORIGIN = "lstm_bench.origin"  # why it is confirmed: one of ORIGINS
+TAG_BASELINE = "lstm_bench.baseline"
+TAG_OWNER = "lstm_bench.owner"  # the process that works on the run, as JSON
+# "true" where the test set was scored, "validation" where it served as validation
+# data; the runs that have this tag are the looks that the report counts.
 TAG_TEST_SCORED = "lstm_bench.test_scored"
+TEST_LOOKS = ("true", "validation")
 
-KINDS = ("sweep", "trial", "reference", "train")
+# Of a session ("sweep", "confirm") and of what it fits: the search's trainings, the
+# confirmation's, a training by itself, a baseline.
+KINDS = ("sweep", "confirm", "trial", "reference", "replicate", "train", "baseline")
+ORIGINS = ("search", "reference", "pair")
 STATES = ("running", "complete", "pruned", "failed", "interrupted")
 MLFLOW_STATUS = {
     "complete": "FINISHED",
@@ -38,9 +49,13 @@ CURVES = "curves.json"
 CONFIG = "config.json"
 SAMPLES = "samples.json"
 PREDICTIONS = "predictions"  # predictions/<split>.parquet
+ERRORS = "errors.json"  # the most confident errors on the test set
 FIGURES = "figures"
 MODEL = "model"
-# Artifacts of a sweep's run (a train run has them too)
+# Artifacts of a confirmation's run
+TEST_REVIEWS = "test_reviews.parquet"
+VERDICTS = "verdicts.json"
+# Artifacts of a session's run (a train run has them too)
 SUITE_FILE = "suite.yaml"
 ENVIRONMENT = "environment.json"
 DATASET = "dataset.json"
@@ -58,6 +73,7 @@ N_PARAMETERS = "n_parameters"
 N_EPOCHS = "n_epochs"
 BEST_EPOCH = "best_epoch"
 BEST_VALUE = "best_objective"  # of the sweep's run, by trial
+N_FEATURES = "n_features"  # of a baseline
 
 SPLITS = ("train", "val", "test")
 
@@ -73,6 +89,17 @@ def final_key(key: str) -> str:
     A key of its own: as a further point it would lengthen the curve in MLflow's UI.
     """
     return f"final_{key}"
+
+
+def is_curve_key(key: str) -> bool:
+    """Whether a metric has a value for every epoch."""
+    is_score = key.startswith(("train_", "val_")) and key != TRAIN_TIME
+    return is_score or key in (EPOCH_TIME, EVAL_TIME, SAMPLES_PER_SECOND)
+
+
+def summary_key(key: str) -> str:
+    """Return the MLflow key of a finished training's value."""
+    return final_key(key) if is_curve_key(key) else key
 
 
 def best_key(split: str, metric: str) -> str:
@@ -132,6 +159,9 @@ class TrialResult:
         times in seconds, counts.
     samples : list of dict
         ``index, text, y_true, y_proba``: a few fixed validation reviews.
+    errors : list of dict
+        The same of the most confident errors on the test set, the most confident
+        first; empty where test was not scored.
     """
 
     config: TrialConfig
@@ -141,6 +171,7 @@ class TrialResult:
     predictions: tuple[Prediction, ...]
     samples: list[dict[str, Any]]
     class_names: tuple[str, ...]
+    errors: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -151,7 +182,7 @@ class Results:
     ----------
     study : str
     suite : Suite
-    runs : DataFrame, one row per training, in order of start
+    runs : DataFrame, one row per training of the search, in order of start
         ``run_id, experiment_id, run_name`` : str
         ``kind`` : "trial" or "reference"
         ``reference`` : str or None, the reference's name
@@ -159,7 +190,7 @@ class Results:
         ``config_id`` : str
         ``state`` : one of `STATES`
         ``failure_reason`` : str or None, for failed and pruned runs
-        ``seed`` : Int64
+        ``seed, replicate`` : Int64
         ``start_time`` : Timestamp, UTC
         ``objective, train_time_s, eval_time_s, total_time_s, epoch_time_s,
         samples_per_s, n_parameters, n_epochs, best_epoch`` : float
@@ -173,6 +204,22 @@ class Results:
     samples : DataFrame
         ``run_id, index, text, y_true, y_pred`` (class names) and ``y_proba``
         (list of float in the order of the dataset's class names).
+    confirmed : DataFrame, one row per training of the confirmation round
+        The columns of `runs`, and ``label`` (what to call the configuration) and
+        ``origin`` (why it was confirmed: one of `ORIGINS`) : str
+    baselines : DataFrame, one row per fitted baseline
+        ``run_id, experiment_id, baseline, replicate`` (0: the search's split),
+        ``train_time_s, n_features``, ``val_<metric>, test_<metric>``.
+    predictions : dict of str to dict of str to Prediction
+        By run id, then split ("val", "test"): of `confirmed` and `baselines`.
+    errors : DataFrame
+        As `samples`, of the confirmed runs' most confident errors on test.
+    test_reviews : DataFrame
+        ``length`` (tokens, start included) and ``in_train`` (the same review stands
+        in train too) by index of the test set; empty before a confirmation.
+    test_looks : DataFrame
+        ``kind, study, how, n``: how often runs of this experiment looked at this
+        dataset's test set.
     dataset : dict
         As `lstm_bench.data.describe_dataset` gives it, and ``n_used_train,
         n_used_val`` (reviews that were trained and validated on), ``validation``
@@ -180,7 +227,7 @@ class Results:
     environment : dict
         As `lstm_bench.environment.describe_environment` gives it.
     sessions : DataFrame
-        One row per command that worked on the study: ``run_id, start_time,
+        One row per command that worked on the study: ``run_id, kind, start_time,
         end_time, status``.
     tracking_url : str or None
         Address of the MLflow server, where there is one.
@@ -191,6 +238,12 @@ class Results:
     runs: pd.DataFrame
     curves: pd.DataFrame
     samples: pd.DataFrame
+    confirmed: pd.DataFrame
+    baselines: pd.DataFrame
+    predictions: dict[str, dict[str, Prediction]]
+    errors: pd.DataFrame
+    test_reviews: pd.DataFrame
+    test_looks: pd.DataFrame
     dataset: dict[str, Any]
     environment: dict[str, Any]
     sessions: pd.DataFrame

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import os
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
-import psutil
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lstm_bench.errors import TrackingError
+from lstm_bench.owner import is_gone, this_process
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.space import TrialConfig
 from lstm_bench.stores import check_writable_database, first_line
@@ -287,7 +285,7 @@ class StudyStore:
 
     def _own(self, trial: Trial, config: TrialConfig) -> None:
         trial.set_user_attr(CONFIG_ID, config.config_id)
-        trial.set_user_attr(OWNER, _owner())
+        trial.set_user_attr(OWNER, this_process())
 
     # How it ended
 
@@ -311,7 +309,7 @@ class StudyStore:
         for study in (self.references, self.search):
             for trial in self._trials(study):
                 owner = trial.user_attrs.get(OWNER)
-                if trial.state != TrialState.RUNNING or not _is_gone(owner):
+                if trial.state != TrialState.RUNNING or not is_gone(owner):
                     continue
                 self._interrupt(study, trial._trial_id, trial.params)
                 if RUN_ID in trial.user_attrs:
@@ -337,21 +335,3 @@ def _counts(trial: FrozenTrial) -> bool:
         and DUPLICATE_OF not in trial.user_attrs
         and RUN_ID in trial.user_attrs
     )
-
-
-def _owner() -> list[Any]:
-    process = psutil.Process()
-    return [socket.gethostname(), os.getpid(), process.create_time()]
-
-
-def _is_gone(owner: list[Any] | None) -> bool:
-    """Whether the owner was a process of this host that no longer runs."""
-    if owner is None:
-        return False
-    host, pid, created = owner
-    if host != socket.gethostname():
-        return False
-    try:
-        return bool(abs(psutil.Process(pid).create_time() - created) > 1.0)
-    except psutil.NoSuchProcess:
-        return True

@@ -58,6 +58,29 @@ class StudySpec(_Part):
     seed: int = Field(0, ge=0, lt=2**31)
 
 
+class ConfirmSpec(_Part):
+    """How the best configurations are trained again on fresh seeds and tested."""
+
+    n_best: int = Field(
+        3, ge=0, le=1000, description="configurations taken from the search"
+    )
+    n_replicates: int = Field(
+        5, ge=1, le=1000, description="fresh seeds, the same for every configuration"
+    )
+    pairs: dict[str, Any] = {}
+    margin: float = Field(
+        0.01,
+        ge=0,
+        description="differences of the metric up to so much make no odds in practice",
+    )
+    families: tuple[Literal["best", "references", "pairs", "baselines"], ...] = (
+        "best",
+        "references",
+        "pairs",
+        "baselines",
+    )
+
+
 class Published(_Part):
     """Figures somebody published, shown beside what is measured."""
 
@@ -79,6 +102,7 @@ class _SuiteFile(_Part):
     space: dict[str, Any] = {}
     references: dict[str, dict[str, Any]] = {}
     study: StudySpec = StudySpec()
+    confirm: ConfirmSpec | None = None
     published: tuple[Published, ...] = ()
 
 
@@ -94,8 +118,10 @@ class Suite:
     defaults : TrialConfig
     space : SearchSpace
     references : dict of str to TrialConfig
-    dataset, study, published
-        As in the file.
+    dataset, study, confirm, published
+        As in the file; confirm is None where the suite declares no round.
+    pairs : dict of str to tuple
+        The values of each hyperparameter that confirmation flips.
     """
 
     def __init__(self, name: str, text: str, where: str) -> None:
@@ -127,6 +153,11 @@ class Suite:
             label: config_from(base, values, f"{where}: references.{label}")
             for label, values in file.references.items()
         }
+        self.confirm = file.confirm
+        self.pairs = {
+            field: _parse_pair(field, values, base, f"{where}: confirm.pairs")
+            for field, values in (file.confirm.pairs if file.confirm else {}).items()
+        }
         if not self.space.axes and not self.references:
             raise SuiteError(
                 f"{where}: space: expected at least one axis, got none; name an axis "
@@ -157,8 +188,9 @@ class Suite:
     def study_name(self) -> str:
         """Name of the study: suite name and a hash of what changes its results.
 
-        The number of trials, the timeout, the description and published figures
-        are left out, so that a study can go on with more trials.
+        The number of trials, the timeout, the confirmation round, the description
+        and published figures are left out: a study can go on with more trials, and
+        what a search found can be confirmed in more than one way.
         """
         what = {
             "dataset": self.dataset.model_dump(),
@@ -169,6 +201,21 @@ class Suite:
         }
         canonical = json.dumps(what, sort_keys=True, separators=(",", ":"))
         return f"{self.name}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+
+    def settings_text(self, config: TrialConfig) -> str:
+        """Return what sets `config` apart within this suite: ``units=64 head=...``."""
+        axes = [name for name, _ in self.space]
+        names = axes + [
+            name
+            for name in CONFIG_FIELDS
+            if name not in axes
+            and getattr(config, name) != getattr(self.defaults, name)
+        ]
+        values = [(name, getattr(config, name)) for name in names]
+        return " ".join(
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in values
+        )
 
     def with_overrides(self, assignments: Sequence[str]) -> TrialConfig:
         """Return the defaults with ``field=value`` assignments applied.
@@ -313,6 +360,7 @@ def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
             "dataset": DatasetSpec,
             "study": StudySpec,
             "published": Published,
+            "confirm": ConfirmSpec,
         }
         current = nested.get(name, current)
     return list(current.model_fields)
@@ -367,6 +415,20 @@ def _parse_axis(field: str, value: Any, base: Mapping[str, Any], where: str) -> 
             )
         axis = CategoricalAxis(tuple(checked))
     return axis
+
+
+def _parse_pair(
+    field: str, values: Any, base: Mapping[str, Any], where: str
+) -> tuple[Value, ...]:
+    if not isinstance(values, list) or len(values) < 2:
+        raise SuiteError(
+            f"{where}.{field}: expected a list of at least two values to compare, got "
+            f"{values!r}; for example head: [sigmoid, softmax]"
+        )
+    axis = _parse_axis(field, values, base, where)
+    if not isinstance(axis, CategoricalAxis):
+        raise TypeError(f"{where}.{field}: a list gives choices, got {axis!r}")
+    return axis.choices
 
 
 def _parse_choices(field: str, value: list[Any], where: str) -> CategoricalAxis:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lstm_bench.errors import TrackingError, TrialFailed, TrialPruned
-from lstm_bench.preparation import SEARCH_REPLICATE, Prepared
+from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Ended, Progress, Training
-from lstm_bench.records import History, TrialResult, metric_key
-from lstm_bench.space import CONFIG_FIELDS, TrialConfig
+from lstm_bench.records import TrialResult, metric_key
+from lstm_bench.space import TrialConfig
 from lstm_bench.stores import store_errors
 from lstm_bench.study import RUN_ID, Best, Next, StudyStore
+from lstm_bench.tracked import track_baselines, train_tracked
 from lstm_bench.tracking import Tracker
 
 
@@ -81,11 +82,15 @@ class _Session:
         self._check_stores()
         for run_id in self.store.close_orphans():
             self.tracker.close_run(run_id, "interrupted", "its process was gone")
-        self.run_id = self.tracker.start_sweep(
+        self.run_id = self.tracker.start_session(
+            "sweep",
             self.suite,
             self.prepared.about_data,
             self.prepared.about_machine,
-            self.n_trials,
+            {
+                "n_trials": self.n_trials,
+                **{f"study.{k}": v for k, v in self.suite.study.model_dump().items()},
+            },
         )
         total = len(self.suite.references) + self.n_trials
         interrupted = False
@@ -99,7 +104,7 @@ class _Session:
                 interrupted = True
             except BaseException:
                 self.progress.close()
-                self.tracker.end_sweep(self.run_id, "FAILED")
+                self.tracker.end_session(self.run_id, "FAILED")
                 raise
             self.progress.close()
             best = self.store.best()
@@ -125,6 +130,7 @@ class _Session:
         return len(names) + len(self.store.finished())
 
     def _train_all(self, total: int) -> None:
+        track_baselines(self.prepared, self.tracker, self.run_id, self.progress)
         while (step := self.store.next_reference()) is not None:
             self._train(step, total)
         while len(self.store.finished()) < self.n_trials:
@@ -141,24 +147,22 @@ class _Session:
             self._train(step, total)
 
     def _train(self, step: Next, total: int) -> None:
-        from lstm_bench.trial import free_memory, run_trial
+        from lstm_bench.trial import free_memory
 
         position = self._n_finished() + 1
         label = step.reference or f"trial {step.trial.number}"
         training = Training(
-            label, position, total, self._shown(step.config), step.config.max_epochs
+            label,
+            position,
+            total,
+            self.suite.settings_text(step.config),
+            step.config.max_epochs,
         )
         start = time.monotonic()
         self.progress.training(training)
-        run_id: str | None = None
-        history = History()
         objective = metric_key("val", self.suite.metric.name)
 
         def on_epoch(entry: dict[str, float]) -> None:
-            history.epochs.append(entry)
-            if run_id is None:
-                raise RuntimeError("an epoch ended before its run was opened")
-            self.tracker.log_epoch(run_id, entry)
             self.progress.epoch(entry, objective)
             epoch = int(entry["epoch"])
             step.trial.report(entry[objective], epoch)
@@ -167,40 +171,21 @@ class _Session:
                     f"pruned after epoch {epoch} at {objective} {entry[objective]:.4f}"
                 )
 
-        state, reason, value = "complete", None, None
         try:
             run_id = self._open_run(step, label)
             step.trial.set_user_attr(RUN_ID, run_id)
-            result, model = run_trial(
-                step.config,
-                self.prepared.dataset,
-                self.prepared.splits,
-                metric=self.suite.metric,
-                root_seed=self.suite.study.seed,
-                replicate=SEARCH_REPLICATE,
-                on_epoch=on_epoch,
+            ended = train_tracked(
+                self.prepared, step.config, self.tracker, run_id, on_epoch=on_epoch
             )
-            value = result.objective
-            self._keep_if_best(result, model, run_id)
-            self.tracker.finish_run(run_id, result, self.suite.metric.name)
-            del model
-        except TrialPruned as error:
-            state, reason = "pruned", str(error)
-        except TrialFailed as error:
-            state, reason = "failed", str(error)
-        except KeyboardInterrupt:
-            self._abandon(run_id, step, history, "interrupted", "stopped by the user")
+        except BaseException:
+            # Given back, so that the next start takes the trial up again.
+            self.store.give_up(step)
             raise
-        except BaseException as error:
-            self._abandon(
-                run_id, step, history, "failed", f"{type(error).__name__}: {error}"
-            )
-            raise
-        if run_id is not None and state != "complete":
-            self.tracker.abandon_run(
-                run_id, step.config, history.epochs, state, reason or state
-            )
-        self.store.tell(step, state, value)
+        value = None if ended.result is None else ended.result.objective
+        if value is not None:
+            self._keep_if_best(value, ended.model, run_id)
+        self.store.tell(step, ended.state, value)
+        ended = replace(ended, model=None)
         free_memory()
         best = self.store.best()
         if best is not None:
@@ -208,11 +193,11 @@ class _Session:
         self.progress.ended(
             training,
             Ended(
-                state,
+                ended.state,
                 value,
                 None if best is None else best.value,
                 time.monotonic() - start,
-                reason,
+                ended.reason,
             ),
         )
 
@@ -230,33 +215,9 @@ class _Session:
             reference=step.reference,
         )
 
-    def _abandon(
-        self,
-        run_id: str | None,
-        step: Next,
-        history: History,
-        state: str,
-        reason: str,
-    ) -> None:
-        """Close the run and give the trial back, so that a next start takes it up."""
-        self.store.give_up(step)
-        if run_id is not None:
-            self.tracker.abandon_run(run_id, step.config, history.epochs, state, reason)
-
-    def _shown(self, config: TrialConfig) -> str:
-        """Return what sets a configuration apart within this suite."""
-        axes = [name for name, _ in self.suite.space]
-        defaults = self.suite.defaults
-        names = axes + [
-            name
-            for name in CONFIG_FIELDS
-            if name not in axes and getattr(config, name) != getattr(defaults, name)
-        ]
-        return " ".join(f"{name}={_value(getattr(config, name))}" for name in names)
-
-    def _keep_if_best(self, result: TrialResult, model: Any, run_id: str) -> None:
+    def _keep_if_best(self, value: float, model: Any, run_id: str) -> None:
         best = self.store.best()
-        if best is None or self.suite.metric.is_better(result.objective, best.value):
+        if best is None or self.suite.metric.is_better(value, best.value):
             model.save(self.model_file)
             self.model_run_id = run_id
 
@@ -274,10 +235,6 @@ class _Session:
         model = keras.models.load_model(self.model_file, safe_mode=True)
         packages = self.prepared.about_machine["packages"]
         self.tracker.log_model(best.run_id, model, packages)
-
-
-def _value(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def train_one(
@@ -301,10 +258,7 @@ def train_one(
     TrialFailed
         Non-finite loss or memory exhausted; the run is closed as FAILED.
     """
-    from lstm_bench.trial import run_trial
-
     suite = prepared.suite
-    history = History()
     objective = metric_key("val", suite.metric.name)
     with store_errors():
         run_id = tracker.start_run(
@@ -320,32 +274,20 @@ def train_one(
         training = Training("training", 1, 1, "", config.max_epochs)
         progress.begin(1, 0)
         progress.training(training)
-
-        def on_epoch(entry: dict[str, float]) -> None:
-            history.epochs.append(entry)
-            tracker.log_epoch(run_id, entry)
-            progress.epoch(entry, objective)
-
         try:
-            result, model = run_trial(
+            ended = train_tracked(
+                prepared,
                 config,
-                prepared.dataset,
-                prepared.splits,
-                metric=suite.metric,
-                root_seed=suite.study.seed,
-                replicate=SEARCH_REPLICATE,
+                tracker,
+                run_id,
                 score_test=score_test,
-                on_epoch=on_epoch,
+                on_epoch=lambda entry: progress.epoch(entry, objective),
             )
-            tracker.finish_run(run_id, result, suite.metric.name)
-            if log_model:
-                tracker.log_model(run_id, model, prepared.about_machine["packages"])
-        except BaseException as error:
-            stopped = isinstance(error, KeyboardInterrupt)
-            state = "interrupted" if stopped else "failed"
-            reason = "stopped by the user" if stopped else str(error)
-            tracker.abandon_run(run_id, config, history.epochs, state, reason)
-            raise
         finally:
             progress.close()
-    return run_id, result
+        if ended.result is None:
+            raise TrialFailed(ended.reason or ended.state)
+        if log_model:
+            packages = prepared.about_machine["packages"]
+            tracker.log_model(run_id, ended.model, packages)
+    return run_id, ended.result

@@ -1,4 +1,4 @@
-"""Write runs to MLflow and read a study back; the one module that knows MLflow."""
+"""Write runs to MLflow."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import mlflow
 import pandas as pd
@@ -30,13 +29,16 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 
 from lstm_bench import records as rec
+from lstm_bench.baselines import BASELINES, BaselineResult
 from lstm_bench.chart_view import TAG_PREFIX, chart_view_state
 from lstm_bench.errors import TrackingError
 from lstm_bench.figures.search import plot_confusion_matrix, plot_run_curves
-from lstm_bench.records import Prediction, Results, TrialResult
-from lstm_bench.space import CONFIG_FIELDS, TrialConfig
+from lstm_bench.metrics import evaluate_proba
+from lstm_bench.owner import this_process
+from lstm_bench.records import Prediction, TrialResult
+from lstm_bench.space import TrialConfig
 from lstm_bench.stores import check_writable_database, first_line
-from lstm_bench.suite import Suite, suite_from_text
+from lstm_bench.suite import Suite
 
 if TYPE_CHECKING:
     from lstm_bench.backend import keras
@@ -151,41 +153,53 @@ class Tracker:
             location = (folder / "mlruns" / name).as_uri()
         return str(self.client.create_experiment(name, artifact_location=location))
 
-    def start_sweep(
+    def start_session(
         self,
+        kind: str,
         suite: Suite,
         dataset: Mapping[str, Any],
         environment: Mapping[str, Any],
-        n_trials: int,
+        params: Mapping[str, Any],
+        parent_run_id: str | None = None,
     ) -> str:
-        """Open the sweep's run, or take the one `mlflow run` made; return its id."""
+        """Open the run of a command, or take the one `mlflow run` made.
+
+        Parameters
+        ----------
+        kind : {"sweep", "confirm"}
+        params : mapping
+            What was asked of the command.
+
+        Returns
+        -------
+        str
+            The run's id.
+        """
         tags = {
-            rec.TAG_KIND: "sweep",
+            rec.TAG_KIND: kind,
             rec.TAG_SUITE: suite.name,
             rec.TAG_STUDY: suite.study_name,
             "mlflow.note.content": suite.description,
         }
-        if self.project_run_id is not None:
-            run_id = self.project_run_id
+        name = suite.study_name if kind == "sweep" else f"{suite.study_name} {kind}"
+        run_id, self.project_run_id = self.project_run_id, None
+        if run_id is not None:
             self.client.log_batch(
                 run_id, tags=[RunTag(key, value) for key, value in tags.items()]
             )
-            self.client.update_run(run_id, name=suite.study_name)
+            self.client.update_run(run_id, name=name)
         else:
+            if parent_run_id is not None:
+                tags[PARENT_TAG] = parent_run_id
             run_id = self.client.create_run(
-                self.experiment_id, tags=tags, run_name=suite.study_name
+                self.experiment_id, tags=tags, run_name=name
             ).info.run_id
-        params = {
-            "suite": suite.name,
-            "study": suite.study_name,
-            "n_trials": n_trials,
-            **{f"study.{k}": v for k, v in suite.study.model_dump().items()},
-        }
+        asked = {"suite": suite.name, "study": suite.study_name, **params}
         # `mlflow run` has logged the entry point's own parameters already.
         logged = self.client.get_run(run_id).data.params
         self.client.log_batch(
             run_id,
-            params=[Param(k, str(v)) for k, v in params.items() if k not in logged],
+            params=[Param(k, str(v)) for k, v in asked.items() if k not in logged],
         )
         self._log_context(run_id, suite, dataset, environment)
         self.client.set_experiment_tag(
@@ -208,39 +222,74 @@ class Tracker:
         seeds: Mapping[str, int],
         trial: int | None = None,
         reference: str | None = None,
+        label: str | None = None,
+        origin: str | None = None,
     ) -> str:
         """Open a training's run with its parameters, tags and dataset; return its id.
 
         Parameters
         ----------
-        kind : {"trial", "reference", "train"}
+        kind : {"trial", "reference", "replicate", "train"}
         seeds : mapping
-            Named seeds, logged as ``seed.<name>``.
+            Named seeds and the replicate, logged as ``seed.<name>``.
+        label, origin : str or None
+            What to call the configuration in a confirmation round, and why it is
+            there.
         """
+        tags = self._tags(suite, kind, parent_run_id, seeds) | {
+            rec.TAG_CONFIG_ID: config.config_id,
+            rec.TAG_STATE: "running",
+        }
+        more = {
+            rec.TAG_LABEL: label,
+            rec.TAG_ORIGIN: origin,
+            rec.TAG_TRIAL: None if trial is None else str(trial),
+            rec.TAG_REFERENCE: reference,
+        }
+        tags |= {key: value for key, value in more.items() if value is not None}
+        run_id: str = self.client.create_run(
+            self.experiment_id, tags=tags, run_name=name
+        ).info.run_id
+        self._log_inputs(run_id, config.model_dump(), seeds, dataset)
+        self._log_context(run_id, suite, dataset, environment)
+        return run_id
+
+    def _tags(
+        self,
+        suite: Suite,
+        kind: str,
+        parent_run_id: str | None,
+        seeds: Mapping[str, int],
+    ) -> dict[str, str]:
+        on_test = suite.dataset.validation == "test"
         tags = {
             rec.TAG_KIND: kind,
             rec.TAG_SUITE: suite.name,
             rec.TAG_STUDY: suite.study_name,
-            rec.TAG_CONFIG_ID: config.config_id,
-            rec.TAG_STATE: "running",
+            rec.TAG_REPLICATE: str(seeds["replicate"]),
+            rec.TAG_OWNER: json.dumps(this_process()),
+            rec.TAG_TEST_SCORED: "validation" if on_test else "false",
         }
         if parent_run_id is not None:
             tags[PARENT_TAG] = parent_run_id
-        if trial is not None:
-            tags[rec.TAG_TRIAL] = str(trial)
-        if reference is not None:
-            tags[rec.TAG_REFERENCE] = reference
-        run_id: str = self.client.create_run(
-            self.experiment_id, tags=tags, run_name=name
-        ).info.run_id
-        params = {
-            **config.model_dump(),
+        return tags
+
+    def _log_inputs(
+        self,
+        run_id: str,
+        params: Mapping[str, Any],
+        seeds: Mapping[str, int],
+        dataset: Mapping[str, Any],
+    ) -> None:
+        everything = {
+            **params,
             **{f"seed.{name}": seed for name, seed in seeds.items()},
             "dataset": dataset["name"],
             "dataset_digest": dataset["digest"][:12],
         }
         self.client.log_batch(
-            run_id, params=[Param(key, str(value)) for key, value in params.items()]
+            run_id,
+            params=[Param(key, str(value)) for key, value in everything.items()],
         )
         self.client.log_inputs(
             run_id,
@@ -256,8 +305,64 @@ class Tracker:
                 )
             ],
         )
-        self._log_context(run_id, suite, dataset, environment)
+
+    def log_baseline(
+        self,
+        result: BaselineResult,
+        *,
+        suite: Suite,
+        parent_run_id: str,
+        dataset: Mapping[str, Any],
+        seeds: Mapping[str, int],
+        class_names: tuple[str, ...],
+    ) -> str:
+        """Write a fitted baseline as a run of its own; return its id."""
+        baseline = BASELINES[result.name]
+        tags = self._tags(suite, "baseline", parent_run_id, seeds) | {
+            rec.TAG_BASELINE: result.name,
+            rec.TAG_LABEL: baseline.label,
+            rec.TAG_STATE: "running",
+            "mlflow.note.content": baseline.description,
+        }
+        run_id: str = self.client.create_run(
+            self.experiment_id, tags=tags, run_name=f"baseline {result.name}"
+        ).info.run_id
+        self._log_inputs(run_id, {"baseline": result.name}, seeds, dataset)
+        with tempfile.TemporaryDirectory() as folder:
+            _write_predictions(Path(folder), result.predictions, class_names)
+            self.client.log_artifacts(run_id, folder)
+        values = {
+            rec.metric_key(prediction.split, name): value
+            for prediction in result.predictions
+            for name, value in evaluate_proba(
+                prediction.y_true, prediction.y_proba
+            ).items()
+        }
+        values |= {
+            rec.TRAIN_TIME: result.train_time_s,
+            rec.N_FEATURES: float(result.n_features),
+        }
+        self._log_summary(run_id, values, result.predictions, step=0)
+        self.close_run(run_id, "complete")
         return run_id
+
+    def _log_summary(
+        self,
+        run_id: str,
+        values: Mapping[str, float],
+        predictions: tuple[Prediction, ...],
+        step: int,
+    ) -> None:
+        now = int(time.time() * 1000)
+        scored = any(prediction.split == "test" for prediction in predictions)
+        self.client.log_batch(
+            run_id,
+            metrics=[
+                Metric(rec.summary_key(key), float(value), now, step)
+                for key, value in values.items()
+            ],
+            tags=[RunTag(rec.TAG_TEST_SCORED, "true")] if scored else [],
+        )
 
     def _log_context(
         self,
@@ -300,13 +405,12 @@ class Tracker:
                 folder / rec.SAMPLES,
                 {"class_names": list(result.class_names), "samples": result.samples},
             )
-            (folder / rec.PREDICTIONS).mkdir()
-            for prediction in result.predictions:
-                frame = _prediction_frame(prediction, result.class_names)
-                frame.to_parquet(
-                    folder / rec.PREDICTIONS / f"{prediction.split}.parquet",
-                    index=False,
+            if result.errors:
+                _write_json(
+                    folder / rec.ERRORS,
+                    {"class_names": list(result.class_names), "samples": result.errors},
                 )
+            _write_predictions(folder, result.predictions, result.class_names)
             (folder / rec.FIGURES).mkdir()
             for curve in dict.fromkeys(("accuracy", "loss", metric)):
                 figure = plot_run_curves(result.history.epochs, curve)
@@ -319,15 +423,8 @@ class Tracker:
                 folder / rec.FIGURES / f"confusion_matrix_{shown.split}.png", dpi=90
             )
             self.client.log_artifacts(run_id, str(folder))
-        now, step = int(time.time() * 1000), len(result.history.epochs)
-        scored = [p.split for p in result.predictions if p.split == "test"]
-        self.client.log_batch(
-            run_id,
-            metrics=[
-                Metric(_summary_key(key), float(value), now, step)
-                for key, value in result.metrics.items()
-            ],
-            tags=[RunTag(rec.TAG_TEST_SCORED, str(bool(scored)).lower())],
+        self._log_summary(
+            run_id, result.metrics, result.predictions, len(result.history.epochs)
         )
         self.close_run(run_id, "complete")
 
@@ -359,12 +456,30 @@ class Tracker:
         self.client.log_batch(run_id, tags=tags)
         self.client.set_terminated(run_id, rec.MLFLOW_STATUS[state])
 
-    def end_sweep(self, run_id: str, status: str) -> None:
-        """Close the sweep's run as FINISHED, KILLED or FAILED."""
+    def end_session(self, run_id: str, status: str) -> None:
+        """Close the run of a command as FINISHED, KILLED or FAILED."""
         self.client.set_terminated(run_id, status)
 
+    def log_verdicts(
+        self, run_id: str, metrics: Mapping[str, float], verdicts: Mapping[str, Any]
+    ) -> None:
+        """Write what a confirmation came to, in figures and as JSON."""
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            run_id, metrics=[Metric(k, v, now, 0) for k, v in metrics.items()]
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            _write_json(Path(folder) / rec.VERDICTS, verdicts)
+            self.client.log_artifacts(run_id, folder)
+
+    def log_test_reviews(self, run_id: str, reviews: pd.DataFrame) -> None:
+        """Write what is known of each test review: length, and whether train has it."""
+        with tempfile.TemporaryDirectory() as folder:
+            reviews.to_parquet(Path(folder) / rec.TEST_REVIEWS)
+            self.client.log_artifacts(run_id, folder)
+
     def log_report(self, run_id: str, folder: Path) -> None:
-        """Attach the report in `folder` to the sweep's run, and nothing beside it."""
+        """Attach the report in `folder` to a command's run, and nothing beside it."""
         for name in rec.REPORT_FILES:
             self.client.log_artifact(run_id, str(folder / name), rec.REPORT)
 
@@ -409,20 +524,8 @@ class Tracker:
         return bool(outputs and outputs.model_outputs)
 
     def runs_of(self, study: str) -> list[Run]:
-        """Return every run of `study`, sweeps and trainings, oldest first."""
+        """Return every run of `study`, of commands and trainings, oldest first."""
         return find_runs(self.client, f"tags.`{rec.TAG_STUDY}` = '{study}'")
-
-
-def _is_curve(key: str) -> bool:
-    """Whether a metric has a value for every epoch."""
-    times = (rec.EPOCH_TIME, rec.EVAL_TIME, rec.SAMPLES_PER_SECOND)
-    is_score = key.startswith(("train_", "val_")) and key != rec.TRAIN_TIME
-    return is_score or key in times
-
-
-def _summary_key(key: str) -> str:
-    """Return the MLflow key of a finished training's value."""
-    return rec.final_key(key) if _is_curve(key) else key
 
 
 def find_runs(client: MlflowClient, filter_string: str) -> list[Run]:
@@ -445,241 +548,23 @@ def find_runs(client: MlflowClient, filter_string: str) -> list[Run]:
             return runs
 
 
-def load_results(tracking_uri: str, suite: Suite) -> Results:
-    """Read the study of `suite` from MLflow alone.
-
-    Raises
-    ------
-    TrackingError
-        The store holds no such study.
-    """
-    client = MlflowClient(tracking_uri)
-    study = suite.study_name
-    try:
-        found = find_runs(client, f"tags.`{rec.TAG_STUDY}` = '{study}'")
-    except MlflowException as error:
-        raise TrackingError(
-            f"--tracking-uri: {tracking_uri}: {first_line(error)}"
-        ) from error
-    sweeps = [run for run in found if run.data.tags[rec.TAG_KIND] == "sweep"]
-    trainings = [
-        run
-        for run in found
-        if run.data.tags[rec.TAG_KIND] in ("trial", "reference")
-        and run.data.tags[rec.TAG_STATE] in ("running", "complete", "pruned", "failed")
-    ]
-    if not sweeps:
-        raise TrackingError(_no_study(client, suite))
-    rows, curves, samples = [], [], []
-    context = sweeps[-1].info.run_id
-    for run in trainings:
-        # `mlflow gc` and interrupted clean-ups leave runs without their files.
-        config, epochs, shown = _read_training(client, run)
-        rows.append(_run_row(run, config, epochs))
-        curves += _curve_rows(run.info.run_id, epochs)
-        samples += _sample_rows(run.info.run_id, shown)
-    logged = _read_text(client, context, rec.SUITE_FILE)
-    return Results(
-        study=study,
-        suite=suite if logged is None else suite_from_text(suite.name, logged),
-        runs=_runs_frame(rows),
-        curves=pd.DataFrame(
-            curves, columns=["run_id", "split", "metric", "epoch", "value"]
-        ),
-        samples=pd.DataFrame(
-            samples,
-            columns=["run_id", "index", "text", "y_true", "y_pred", "y_proba"],
-        ),
-        dataset=json.loads(_read_text(client, context, rec.DATASET) or "{}"),
-        environment=json.loads(_read_text(client, context, rec.ENVIRONMENT) or "{}"),
-        sessions=pd.DataFrame(
-            [
-                {
-                    "run_id": run.info.run_id,
-                    "start_time": _timestamp(run.info.start_time),
-                    "end_time": _timestamp(run.info.end_time),
-                    "status": run.info.status,
-                }
-                for run in sweeps
-            ]
-        ),
-        tracking_url=tracking_uri if tracking_uri.startswith("http") else None,
-    )
-
-
-def _no_study(client: MlflowClient, suite: Suite) -> str:
-    others = find_runs(
-        client,
-        f"tags.`{rec.TAG_SUITE}` = '{suite.name}' and tags.`{rec.TAG_KIND}` = 'sweep'",
-    )
-    names = sorted({run.data.tags[rec.TAG_STUDY] for run in others})
-    if names:
-        return (
-            f"no study {suite.study_name} in the tracking store; it holds "
-            f"{', '.join(names)} of the same suite's earlier versions. Run "
-            "`lstm-bench sweep` with the suite as it is now, or restore that version"
+def _write_predictions(
+    folder: Path, predictions: tuple[Prediction, ...], class_names: tuple[str, ...]
+) -> None:
+    (folder / rec.PREDICTIONS).mkdir()
+    for prediction in predictions:
+        frame = pd.DataFrame(
+            {
+                "index": prediction.index,
+                "y_true": prediction.y_true,
+                **{
+                    f"p_{name}": prediction.y_proba[:, i]
+                    for i, name in enumerate(class_names)
+                },
+            }
         )
-    return (
-        f"no study {suite.study_name} in the tracking store; run `lstm-bench sweep` "
-        "first, or say where it was tracked with --tracking-uri"
-    )
-
-
-def _read_training(
-    client: MlflowClient, run: Run
-) -> tuple[TrialConfig, list[dict[str, float]], dict[str, Any] | None]:
-    run_id = run.info.run_id
-    stored = {
-        key: value for key, value in run.data.params.items() if key in CONFIG_FIELDS
-    }
-    config = TrialConfig.model_validate(
-        {key: None if value == "None" else value for key, value in stored.items()}
-    )
-    curves = _read_artifact(run, client, rec.CURVES)
-    if curves is not None:
-        epochs = json.loads(curves)["epochs"]
-    else:
-        epochs = _history_from_metrics(client, run_id, list(run.data.metrics))
-    shown = _read_artifact(run, client, rec.SAMPLES)
-    return config, epochs, None if shown is None else json.loads(shown)
-
-
-def _read_artifact(run: Run, client: MlflowClient, name: str) -> str | None:
-    """Return an artifact's text: from the disk where it lies there, else asked for."""
-    uri = str(run.info.artifact_uri)
-    if uri.startswith(("file:", "/")):
-        file = Path(url2pathname(urlsplit(uri).path)) / name
-        return file.read_text(encoding="utf-8") if file.is_file() else None
-    return _read_text(client, run.info.run_id, name)
-
-
-def _read_text(client: MlflowClient, run_id: str, name: str) -> str | None:
-    if name not in {item.path for item in client.list_artifacts(run_id)}:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        file = client.download_artifacts(run_id, name, folder)
-        return Path(file).read_text(encoding="utf-8")
-
-
-def _history_from_metrics(
-    client: MlflowClient, run_id: str, keys: Iterable[str]
-) -> list[dict[str, float]]:
-    """Rebuild the epochs of a run whose curves were not written (yet)."""
-    epochs: dict[int, dict[str, float]] = {}
-    for key in keys:
-        if _is_curve(key):
-            for point in client.get_metric_history(run_id, key):
-                entry = epochs.setdefault(point.step, {"epoch": point.step})
-                entry[key] = point.value
-    return [epochs[step] for step in sorted(epochs)]
-
-
-def _timestamp(milliseconds: int | None) -> pd.Timestamp | None:
-    if milliseconds is None:
-        return None
-    return pd.Timestamp(milliseconds, unit="ms", tz="UTC")
-
-
-def _run_row(
-    run: Run, config: TrialConfig, epochs: list[dict[str, float]]
-) -> dict[str, Any]:
-    tags, metrics = run.data.tags, dict(run.data.metrics)
-    if epochs and rec.N_EPOCHS not in metrics:
-        # A training that did not end has its epochs, but no summary of them.
-        metrics[rec.N_EPOCHS] = float(len(epochs))
-        metrics[rec.TRAIN_TIME] = sum(entry[rec.EPOCH_TIME] for entry in epochs)
-    return {
-        "run_id": run.info.run_id,
-        "experiment_id": run.info.experiment_id,
-        "run_name": run.info.run_name,
-        "kind": tags[rec.TAG_KIND],
-        "reference": tags.get(rec.TAG_REFERENCE),
-        "trial": int(tags[rec.TAG_TRIAL]) if rec.TAG_TRIAL in tags else None,
-        "config_id": tags[rec.TAG_CONFIG_ID],
-        "state": tags[rec.TAG_STATE],
-        "failure_reason": tags.get(rec.TAG_FAILURE),
-        "seed": int(run.data.params["seed.root"]),
-        "start_time": _timestamp(run.info.start_time),
-        **config.model_dump(),
-        **{
-            key: metrics.get(_summary_key(key), float("nan"))
-            for key in (*rec.RUN_NUMBER_COLUMNS, *rec.METRIC_COLUMNS)
-        },
-    }
-
-
-def _runs_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    columns = [
-        *("run_id", "experiment_id", "run_name", "kind", "reference", "trial"),
-        *("config_id", "state", "failure_reason", "seed", "start_time"),
-        *CONFIG_FIELDS,
-        *rec.RUN_NUMBER_COLUMNS,
-        *rec.METRIC_COLUMNS,
-    ]
-    frame = pd.DataFrame(
-        {c: pd.Series([row[c] for row in rows], dtype=object) for c in columns}
-    )
-    numbers = [*rec.RUN_NUMBER_COLUMNS, *rec.METRIC_COLUMNS]
-    return frame.astype(
-        {"trial": "Int64", "seed": "Int64"} | dict.fromkeys(numbers, float)
-    )
-
-
-def _curve_rows(run_id: str, epochs: list[dict[str, float]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "run_id": run_id,
-            "split": key.partition("_")[0],
-            "metric": key.partition("_")[2],
-            "epoch": int(entry["epoch"]),
-            "value": value,
-        }
-        for entry in epochs
-        for key, value in entry.items()
-        if key.startswith(("train_", "val_"))
-    ] + [
-        {
-            "run_id": run_id,
-            "split": "train",
-            "metric": rec.EPOCH_TIME,
-            "epoch": int(entry["epoch"]),
-            "value": entry[rec.EPOCH_TIME],
-        }
-        for entry in epochs
-        if rec.EPOCH_TIME in entry
-    ]
-
-
-def _sample_rows(run_id: str, shown: dict[str, Any] | None) -> list[dict[str, Any]]:
-    if shown is None:
-        return []
-    names = shown["class_names"]
-    return [
-        {
-            "run_id": run_id,
-            "index": sample["index"],
-            "text": sample["text"],
-            "y_true": names[sample["y_true"]],
-            "y_pred": names[max(range(len(names)), key=sample["y_proba"].__getitem__)],
-            "y_proba": sample["y_proba"],
-        }
-        for sample in shown["samples"]
-    ]
-
-
-def _prediction_frame(
-    prediction: Prediction, class_names: tuple[str, ...]
-) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "index": prediction.index,
-            "y_true": prediction.y_true,
-            **{
-                f"p_{name}": prediction.y_proba[:, i]
-                for i, name in enumerate(class_names)
-            },
-        }
-    )
+        file = folder / rec.PREDICTIONS / f"{prediction.split}.parquet"
+        frame.to_parquet(file, index=False)
 
 
 def _write_json(file: Path, content: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lstm_bench.backend import keras
-from lstm_bench.data import Dataset, Splits
+from lstm_bench.data import Dataset, Sequences, Splits
 from lstm_bench.metrics import METRICS, Metric, evaluate_proba
 from lstm_bench.model import build_model
 from lstm_bench.records import (
@@ -32,6 +32,8 @@ from lstm_bench.space import TrialConfig
 from lstm_bench.training import Encoded, OnEpoch, Steps, fit
 
 N_SAMPLES = 5
+N_ERRORS = 20
+SHOWN_WORDS = 60
 
 
 def run_trial(
@@ -92,6 +94,7 @@ def run_trial(
             max(values) if each.higher_is_better else min(values)
         )
     predictions = [Prediction("val", splits.val_index, val.y, val_proba)]
+    errors: list[dict[str, Any]] = []
     if score_test:
         test = Encoded.of(splits.test, config, dataset.n_classes)
         _, test_proba = steps.predict(test)
@@ -100,6 +103,7 @@ def run_trial(
         )
         for name, value in evaluate_proba(test.y, test_proba).items():
             metrics[metric_key("test", name)] = value
+        errors = _most_confident_errors(dataset, splits, predictions[-1])
     objective = metrics[metric_key("val", metric.name)]
     epoch_times = [entry[EPOCH_TIME] for entry in history.epochs]
     metrics |= {
@@ -123,6 +127,7 @@ def run_trial(
         tuple(predictions),
         _samples(dataset, splits, predictions[0], root_seed),
         dataset.class_names,
+        errors,
     )
     return result, model
 
@@ -140,12 +145,25 @@ def _samples(
     rng = derive_rng(root_seed, "samples")
     n = min(N_SAMPLES, len(splits.val))
     rows = np.sort(rng.choice(len(splits.val), size=n, replace=False))
-    return [
-        {
-            "index": int(prediction.index[row]),
-            "text": dataset.text(splits.val[int(row)], max_words=60),
-            "y_true": int(prediction.y_true[row]),
-            "y_proba": [float(p) for p in prediction.y_proba[row]],
-        }
-        for row in rows
-    ]
+    return [_shown(dataset, splits.val, prediction, int(row)) for row in rows]
+
+
+def _most_confident_errors(
+    dataset: Dataset, splits: Splits, prediction: Prediction
+) -> list[dict[str, Any]]:
+    """Return the test reviews that were given a wrong class most confidently."""
+    confidence = prediction.y_proba.max(axis=1)
+    wrong = np.flatnonzero(prediction.y_proba.argmax(axis=1) != prediction.y_true)
+    rows = wrong[np.argsort(-confidence[wrong], kind="stable")][:N_ERRORS]
+    return [_shown(dataset, splits.test, prediction, int(row)) for row in rows]
+
+
+def _shown(
+    dataset: Dataset, sequences: Sequences, prediction: Prediction, row: int
+) -> dict[str, Any]:
+    return {
+        "index": int(prediction.index[row]),
+        "text": dataset.text(sequences[row], max_words=SHOWN_WORDS),
+        "y_true": int(prediction.y_true[row]),
+        "y_proba": [float(p) for p in prediction.y_proba[row]],
+    }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from lstm_bench.metrics import METRICS
+from lstm_bench.metrics import METRICS, evaluate_proba
 from lstm_bench.records import (
     METRIC_COLUMNS,
     RUN_NUMBER_COLUMNS,
+    Prediction,
     Results,
 )
 from lstm_bench.space import CONFIG_FIELDS
@@ -38,6 +41,11 @@ SEARCH: tuple[dict[str, Any], ...] = (
          train_time_s=40.0),
 )  # fmt: skip
 N_VAL = 100
+BASELINE_COLUMNS = (
+    *("run_id", "experiment_id", "baseline", "label", "replicate", "train_time_s"),
+    "n_features",
+    *(f"{split}_{name}" for split in ("val", "test") for name in METRICS),
+)
 
 
 def make_results(
@@ -65,18 +73,12 @@ def make_results(
                 samples.append((run["run_id"], index, text, "neg", "pos", [0.25, 0.75]))
     columns = (
         *("run_id", "experiment_id", "run_name", "kind", "reference", "trial"),
-        *("config_id", "state", "failure_reason", "seed", "start_time"),
+        *("config_id", "state", "failure_reason", "seed", "replicate", "start_time"),
         *RUN_NUMBER_COLUMNS,
         *CONFIG_FIELDS,
         *METRIC_COLUMNS,
     )
-    frame = pd.DataFrame(runs, columns=list(columns))
-    for field in (*CONFIG_FIELDS, "reference", "failure_reason"):
-        frame[field] = pd.Series([run[field] for run in runs], dtype=object)
-    frame["trial"] = pd.array([run["trial"] for run in runs], dtype="Int64")
-    frame["seed"] = pd.array([run["seed"] for run in runs], dtype="Int64")
-    for column in (*RUN_NUMBER_COLUMNS, *METRIC_COLUMNS):
-        frame[column] = frame[column].astype(float)
+    frame = _frame(runs, columns)
     dataset = {
         "name": "synthetic",
         "description": "Made up",
@@ -103,6 +105,14 @@ def make_results(
             samples, columns=["run_id", "index", "text", "y_true", "y_pred", "y_proba"]
         ),
         "dataset": dataset,
+        "confirmed": _frame([], (*columns, "label", "origin")),
+        "baselines": pd.DataFrame(columns=list(BASELINE_COLUMNS)),
+        "predictions": {},
+        "errors": pd.DataFrame(
+            columns=["run_id", "index", "text", "y_true", "y_pred", "y_proba"]
+        ),
+        "test_reviews": pd.DataFrame({"length": [], "in_train": []}),
+        "test_looks": pd.DataFrame(columns=["kind", "study", "how", "n"]),
         "environment": {
             "lstm_bench": "1.0",
             "python": "3.11.9",
@@ -115,12 +125,119 @@ def make_results(
             "git_dirty": None,
         },
         "sessions": pd.DataFrame(
-            [("s0", _time(0), pd.NaT, "RUNNING")],
-            columns=["run_id", "start_time", "end_time", "status"],
+            [("s0", "sweep", _time(0), pd.NaT, "RUNNING")],
+            columns=["run_id", "kind", "start_time", "end_time", "status"],
         ),
     }
     changes["dataset"] = {**dataset, **changes.get("dataset", {})}
     return Results(**{**known, **changes})
+
+
+def _frame(runs: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
+    frame = pd.DataFrame(runs, columns=list(columns))
+    for field in (*CONFIG_FIELDS, "reference", "failure_reason"):
+        frame[field] = pd.Series([run[field] for run in runs], dtype=object)
+    for column in ("trial", "seed", "replicate"):
+        frame[column] = pd.array([run[column] for run in runs], dtype="Int64")
+    for column in (*RUN_NUMBER_COLUMNS, *METRIC_COLUMNS):
+        frame[column] = frame[column].astype(float)
+    return frame
+
+
+CONFIRM_SUITE = (
+    SUITE
+    + """\
+confirm:
+  n_best: 2
+  n_replicates: 3
+  pairs: {head: [sigmoid, softmax]}
+  margin: 0.05
+"""
+)
+# Right answers of 40 on test, by replicate; val is the same share of 20.
+CONFIRMED: tuple[tuple[dict[str, Any], str, str, tuple[int, ...]], ...] = (
+    (dict(units=32, dropout=0.1, head="sigmoid"), "trial 2", "search", (36, 37, 36)),
+    (dict(units=32, dropout=0.1, head="softmax"), "trial 3", "search", (34, 35, 33)),
+    (dict(reference="old", units=64, learning_rate=1e-5, head="sigmoid"),
+     "reference old", "reference", (24, 20, 22)),
+    (dict(reference="old", units=64, learning_rate=1e-5, head="softmax"),
+     "reference old with head softmax", "pair", (20, 24, 21)),
+)  # fmt: skip
+N_TEST = 40
+
+
+def make_confirmed_results(
+    confirmed: tuple[Any, ...] = CONFIRMED,
+    baseline: tuple[int, ...] = (30, 32, 29),
+    suite_text: str = CONFIRM_SUITE,
+    **changes: Any,
+) -> Results:
+    """Return results with a confirmation round of three replicates."""
+    results = make_results(suite_text=suite_text)
+    rows, predictions, errors = [], {}, []
+    for given, label, origin, right in confirmed:
+        for replicate, n_right in enumerate(right, start=1):
+            row, _ = _run_row(results.suite, len(rows), {**given, "objective": 0.5})
+            row["run_id"] = f"c{len(rows)}"
+            row |= dict(kind="replicate", replicate=replicate, label=label)
+            row |= dict(origin=origin, trial=None)
+            parts = make_predictions(n_right)
+            row |= _scores(parts)
+            predictions[row["run_id"]] = parts
+            sample = (row["run_id"], 3, "a <b>bad</b> film", "neg", "pos", [0.1, 0.9])
+            errors.append(sample)
+            rows.append(row)
+    fitted = []
+    for replicate, n_right in enumerate((*baseline[:1], *baseline)):
+        run_id = f"b{replicate}"
+        parts = make_predictions(n_right)
+        if replicate == 0:
+            del parts["test"]
+        values = ("e", "bag", "Bag of words", replicate, 1.5, 10.0)
+        columns = BASELINE_COLUMNS[1:7]
+        fitted.append(
+            {
+                "run_id": run_id,
+                **dict(zip(columns, values, strict=True)),
+                **_scores(parts),
+            }
+        )
+        predictions[run_id] = parts
+    columns = (*results.confirmed.columns,)
+    known: dict[str, Any] = {
+        "confirmed": _frame(rows, columns),
+        "baselines": pd.DataFrame(fitted, columns=list(BASELINE_COLUMNS)),
+        "predictions": predictions,
+        "errors": pd.DataFrame(errors, columns=results.errors.columns),
+        "test_reviews": pd.DataFrame(
+            {"length": 10 * np.arange(N_TEST), "in_train": np.arange(N_TEST) < 4}
+        ),
+        "test_looks": pd.DataFrame(
+            [("replicate", "small-1", "true", 12), ("train", "other-2", "true", 2)],
+            columns=["kind", "study", "how", "n"],
+        ),
+    }
+    return dataclasses.replace(results, **{**known, **changes})
+
+
+def make_predictions(n_right: int) -> dict[str, Prediction]:
+    """Return predictions that are right on the first `n_right` of 40, with 0.8."""
+    parts = {}
+    for split, n in (("val", N_TEST // 2), ("test", N_TEST)):
+        y_true = np.arange(n) % 2
+        right = np.arange(n) < n_right * n // N_TEST
+        chosen = np.where(right, y_true, 1 - y_true)
+        y_proba = np.where(np.eye(2)[chosen] == 1, 0.8, 0.2)
+        parts[split] = Prediction(split, np.arange(n), y_true, y_proba)
+    return parts
+
+
+def _scores(parts: dict[str, Prediction]) -> dict[str, float]:
+    return {
+        f"{split}_{name}": value
+        for split, part in parts.items()
+        for name, value in evaluate_proba(part.y_true, part.y_proba).items()
+    }
 
 
 def _run_row(suite: Suite, i: int, given: dict[str, Any]) -> tuple[dict[str, Any], int]:
@@ -140,6 +257,7 @@ def _run_row(suite: Suite, i: int, given: dict[str, Any]) -> tuple[dict[str, Any
         "state": state,
         "failure_reason": None if state == "complete" else "loss | is `nan`",
         "seed": 7,
+        "replicate": 0,
         "start_time": _time(i),
         "objective": objective,
         "train_time_s": given.get("train_time_s"),

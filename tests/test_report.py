@@ -5,11 +5,23 @@ import sys
 
 import pandas as pd
 import pytest
-from results_builder import SEARCH, SUITE, make_results
+from results_builder import (
+    CONFIRM_SUITE,
+    CONFIRMED,
+    SEARCH,
+    SUITE,
+    make_confirmed_results,
+    make_results,
+)
 from test_tables import PUBLISHED
 
+from lstm_bench.comparisons import analyse
 from lstm_bench.errors import OutputError
-from lstm_bench.report.render import escape_markdown, write_report
+from lstm_bench.report.render import (
+    escape_latex,
+    escape_markdown,
+    write_report,
+)
 from lstm_bench.report.sections import SECTIONS
 
 FAILED = tuple(row for row in SEARCH if "state" in row)
@@ -22,13 +34,18 @@ STUDIES = {
     "log_loss": make_results(
         suite_text=SUITE.replace("metric: accuracy", "metric: log_loss")
     ),
+    "confirmed": make_confirmed_results(),
+    "confirmed_one": make_confirmed_results(CONFIRMED[:1], baseline=()),
+    "confirmed_roc_auc": make_confirmed_results(
+        suite_text=CONFIRM_SUITE.replace("metric: accuracy", "metric: roc_auc")
+    ),
 }
 
 
 @pytest.mark.parametrize("name", SECTIONS)
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_section_says_something_about_every_study(name, study):
-    section = SECTIONS[name](STUDIES[study])
+    section = SECTIONS[name](analyse(STUDIES[study]))
     assert section.title
     assert section.anchor == name
     assert section.intro or section.blocks
@@ -36,7 +53,7 @@ def test_every_section_says_something_about_every_study(name, study):
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_study_gives_a_page_that_asks_nothing_of_anybody(tmp_path, study):
-    page = write_report(STUDIES[study], tmp_path)
+    page = write_report(analyse(STUDIES[study]), tmp_path)
     assert page == tmp_path / "index.html"
     text = page.read_text()
     assert "default-src 'none'" in text
@@ -50,21 +67,21 @@ def test_every_study_gives_a_page_that_asks_nothing_of_anybody(tmp_path, study):
 
 
 def test_equal_results_give_equal_reports(tmp_path):
-    pages = [write_report(make_results(), tmp_path / f"{i}") for i in range(2)]
+    pages = [write_report(analyse(make_results()), tmp_path / f"{i}") for i in range(2)]
     assert pages[0].read_bytes() == pages[1].read_bytes()
 
 
 def test_summary_names_the_best_its_interval_and_the_ceiling(tmp_path):
-    text = write_report(make_results(), tmp_path).read_text()
+    text = write_report(analyse(make_results()), tmp_path).read_text()
     assert "SYNTHETIC" in text
     assert "0.9500: that is the ceiling" in text
-    assert "Best of 5 configurations: trial 2 (units 32, dropout 0.1" in text
+    assert "Search: best of 5 configurations: trial 2 (units 32, dropout 0.1" in text
     assert "0.8256 to 0.9448" in text
     assert "optimistic" in text
 
 
 def test_validation_on_the_test_set_is_warned_of(tmp_path):
-    text = write_report(STUDIES["references"], tmp_path).read_text()
+    text = write_report(analyse(STUDIES["references"]), tmp_path).read_text()
     assert "The test set was used for validation" in text
     assert 'id="published"' in text
 
@@ -73,7 +90,9 @@ def test_values_are_shown_and_never_run(tmp_path):
     bad = "<script>alert(1)</script>"
     text = SUITE.replace("old:", f"'{bad}$':")
     rows = (*SEARCH[:-1], {**SEARCH[-1], "reference": f"{bad}$"})
-    page = write_report(make_results(rows, text, text=bad), tmp_path).read_text()
+    page = write_report(
+        analyse(make_results(rows, text, text=bad)), tmp_path
+    ).read_text()
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script" not in (tmp_path / "report.md").read_text().partition("as run")[0]
@@ -81,7 +100,7 @@ def test_values_are_shown_and_never_run(tmp_path):
 
 def test_csv_keeps_every_digit(tmp_path):
     rows = ({**SEARCH[0], "objective": 0.1234567890123}, *SEARCH[1:])
-    write_report(make_results(rows), tmp_path, formats=("csv",))
+    write_report(analyse(make_results(rows)), tmp_path, formats=("csv",))
     text = (tmp_path / "tables" / "leaderboard.csv").read_text()
     assert 0.1234567890123 in pd.read_csv(io.StringIO(text))["objective"].tolist()
     assert not (tmp_path / "index.html").exists()
@@ -92,7 +111,7 @@ def test_markdown_escapes_what_would_break_a_table():
 
 
 def test_nothing_temporary_is_left(tmp_path):
-    write_report(make_results(), tmp_path)
+    write_report(analyse(make_results()), tmp_path)
     assert not [p for p in tmp_path.rglob("*") if p.name.startswith(".")]
 
 
@@ -100,7 +119,7 @@ def test_a_file_in_the_folders_place_is_the_users_error(tmp_path):
     taken = tmp_path / "taken"
     taken.write_text("")
     with pytest.raises(OutputError, match=r"taken.*--out"):
-        write_report(make_results(), taken)
+        write_report(analyse(make_results()), taken)
 
 
 def test_reports_need_no_tensorflow():
@@ -109,3 +128,47 @@ def test_reports_need_no_tensorflow():
         "assert not {'tensorflow', 'keras', 'mlflow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_answer_stands_at_the_top_with_verdict_interval_and_seeds(tmp_path):
+    page = write_report(analyse(make_confirmed_results()), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    summary, _, rest = text.partition("## Confirmation")
+    # (36 + 37 + 36) / 120 right on test.
+    assert "(by validation): trial 2, test accuracy 0.9083" in summary
+    assert "trial 2 against Bag of words: better" in summary
+    assert "over 3 paired seeds, margin 0.05" in summary
+    assert "looked at 14 times" in rest
+    assert "a &lt;b&gt;bad&lt;/b&gt; film" in page.read_text()
+
+
+def test_no_lstm_beats_a_better_baseline_and_the_report_says_so(tmp_path):
+    results = make_confirmed_results(baseline=(40, 40, 40))
+    page = write_report(analyse(results), tmp_path).read_text()
+    assert "No LSTM beats the baseline Bag of words (accuracy 1.0000 on test)." in page
+    assert "trial 2 against Bag of words: worse" in page
+
+
+def test_latex_tables_are_whole_and_escaped(tmp_path):
+    write_report(analyse(make_confirmed_results()), tmp_path, formats=("latex",))
+    files = sorted((tmp_path / "tables").glob("*.tex"))
+    assert {"confirmed.tex", "comparisons.tex", "leaderboard.tex"} <= {
+        f.name for f in files
+    }
+    for file in files:
+        text = file.read_text()
+        assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
+        for part in (r"\toprule", r"\midrule", r"\bottomrule"):
+            assert part in text
+        assert not re.search(
+            r"(?<!\\)[%#_]", text.replace("tab:", "").split("label")[0]
+        )
+        n_columns = len(re.findall("[lrp]", text.split("tabular}{")[1].split("}")[0]))
+        assert n_columns >= 1
+        assert "−" not in text
+
+
+def test_escape_latex_writes_every_special_character_as_itself():
+    assert escape_latex("a_b & 50 % {x} \\ <1") == (
+        r"a\_b \& 50 \% \{x\} \textbackslash{} \textless{}1"
+    )

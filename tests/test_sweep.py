@@ -13,12 +13,13 @@ from mlflow import MlflowClient
 
 from lstm_bench import records as rec
 from lstm_bench.errors import TrackingError, TrialFailed
+from lstm_bench.loading import load_results
 from lstm_bench.preparation import prepare
 from lstm_bench.progress import PlainProgress
 from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suite import Suite, load_suite
 from lstm_bench.sweep import run_sweep
-from lstm_bench.tracking import Tracker, load_results, resolve_tracking_uri
+from lstm_bench.tracking import Tracker, resolve_tracking_uri
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +60,7 @@ def sweep(
         n_trials=n_trials or suite.study.n_trials,
         timeout_s=None,
     )
-    tracker.end_sweep(outcome.run_id, "KILLED" if outcome.interrupted else "FINISHED")
+    tracker.end_session(outcome.run_id, "KILLED" if outcome.interrupted else "FINISHED")
     return outcome, load_results(uri, suite)
 
 

@@ -4,8 +4,8 @@ import shlex
 import pytest
 from results_builder import N_VAL, SEARCH, SUITE, make_results
 
+from lstm_bench import cells
 from lstm_bench.suite import SuiteError
-from lstm_bench.tables import cells
 from lstm_bench.tables import search as tables
 
 PUBLISHED = """\

@@ -13,8 +13,9 @@ import pytest
 from lstm_bench.chart_view import TAG_PREFIX, chart_view_address, chart_view_state
 from lstm_bench.environment import describe_environment
 from lstm_bench.errors import TrackingError
+from lstm_bench.loading import load_results
 from lstm_bench.preparation import prepare
-from lstm_bench.tracking import Tracker, load_results, resolve_tracking_uri
+from lstm_bench.tracking import Tracker, resolve_tracking_uri
 
 
 def test_the_default_store_is_absolute_and_here(tmp_path, monkeypatch):
@@ -34,8 +35,8 @@ def test_the_project_run_is_taken_once(tiny_suite, tmp_path, monkeypatch):
     tracker = Tracker(uri)
     assert "MLFLOW_RUN_ID" not in os.environ
     prepared = prepare(tiny_suite, None)
-    sweep = tracker.start_sweep(
-        tiny_suite, prepared.about_data, prepared.about_machine, 3
+    sweep = tracker.start_session(
+        "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
     )
     assert sweep == project_run
     results = load_results(uri, tiny_suite)
@@ -48,7 +49,9 @@ def test_the_sweep_carries_a_prepared_chart_view(tiny_suite, tmp_path):
 
     tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db")
     prepared = prepare(tiny_suite, None)
-    tracker.start_sweep(tiny_suite, prepared.about_data, prepared.about_machine, 3)
+    tracker.start_session(
+        "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
+    )
     experiment = tracker.client.get_experiment(tracker.experiment_id)
     state = json.loads(experiment.tags[f"{TAG_PREFIX}{tiny_suite.study_name}"])
     assert state == chart_view_state(tiny_suite)
@@ -69,7 +72,9 @@ def test_an_edited_suite_is_told_from_a_suite_never_run(
     with pytest.raises(TrackingError, match="run `lstm-bench sweep` first"):
         load_results(uri, tiny_suite)
     prepared = prepare(tiny_suite, None)
-    tracker.start_sweep(tiny_suite, prepared.about_data, prepared.about_machine, 3)
+    tracker.start_session(
+        "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
+    )
     edited = load_suite(write_suite({"seed: 7": "seed: 8"}))
     with pytest.raises(TrackingError, match=f"it holds {tiny_suite.study_name}"):
         load_results(uri, edited)
@@ -93,7 +98,9 @@ def test_ui_serves_on_this_machine_and_names_the_chart_view(tiny_suite, tmp_path
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     tracker = Tracker(uri)
     prepared = prepare(tiny_suite, None)
-    tracker.start_sweep(tiny_suite, prepared.about_data, prepared.about_machine, 3)
+    tracker.start_session(
+        "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
+    )
     port = free_port()
     said_file = (tmp_path / "said").open("wb")
     process = subprocess.Popen(

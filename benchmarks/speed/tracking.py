@@ -56,8 +56,8 @@ def main() -> None:
     shares, costs = [], []
     with tempfile.TemporaryDirectory() as folder:
         tracker = Tracker(resolve_tracking_uri(f"sqlite:///{folder}/mlflow.db"))
-        parent = tracker.start_sweep(
-            suite, prepared.about_data, prepared.about_machine, arguments.rounds
+        parent = tracker.start_session(
+            "sweep", suite, prepared.about_data, prepared.about_machine, {}
         )
         for number in range(arguments.rounds):
             watch = Stopwatch()

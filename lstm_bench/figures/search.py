@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lstm_bench.cells import plain, value_label
 from lstm_bench.figures.style import (
     INK,
     OTHERS,
@@ -24,7 +25,6 @@ from lstm_bench.figures.style import (
 )
 from lstm_bench.metrics import Metric
 from lstm_bench.records import OBJECTIVE, TRAIN_TIME
-from lstm_bench.tables.cells import plain, value_label
 
 MAX_OTHERS = 200
 

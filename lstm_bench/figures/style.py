@@ -122,12 +122,12 @@ def spread_out(position: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return x
 
 
-def add_legend(fig: Figure, handles: Sequence[Any]) -> None:
+def add_legend(fig: Figure, handles: Sequence[Any], n_columns: int = 4) -> None:
     """Put a legend above the axes."""
     fig.legend(
         handles=list(handles),
         loc="outside upper left",
-        ncols=4,
+        ncols=n_columns,
         frameon=False,
         fontsize=8,
         labelcolor=INK,

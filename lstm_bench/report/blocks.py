@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lstm_bench.tables.cells import value_label
+from lstm_bench.cells import value_label
 
 DASH = "–"
 
@@ -120,12 +120,13 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "seconds": lambda v: f"{float(v):,.1f}",
     "count": lambda v: f"{float(v):,.1f}".removesuffix(".0"),
     "number": _number,
+    "p": lambda v: f"{float(v):.3f}" if float(v) >= 0.001 else "< 0.001",
     "yes": lambda v: "yes" if v else "no",
     "time": lambda v: f"{pd.Timestamp(v):%Y-%m-%d %H:%M:%S}",
 }
 
 NUMERIC_KINDS = frozenset(
-    {"score", "signed", "share", "seconds", "count", "number", "interval"}
+    {"score", "signed", "share", "seconds", "count", "number", "interval", "p"}
 )
 
 

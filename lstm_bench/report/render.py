@@ -1,4 +1,4 @@
-"""Write a report: one HTML file, CSV tables, Markdown."""
+"""Write a report: one HTML file, CSV and LaTeX tables, Markdown."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from lstm_bench.comparisons import Analysis
 from lstm_bench.errors import OutputError
 from lstm_bench.figures.style import figure_svg
-from lstm_bench.records import Results
 from lstm_bench.report.blocks import (
     NUMERIC_KINDS,
     Drawing,
@@ -27,14 +27,15 @@ from lstm_bench.report.blocks import (
 )
 from lstm_bench.report.sections import build_sections
 
-FORMATS = ("html", "csv", "md")
+FORMATS = ("html", "csv", "md", "latex")
+FORMAT_ORDER = ("html", "md", "csv", "latex")
 _HERE = Path(__file__).parent
 
 
 def write_report(
-    results: Results, out_dir: Path, formats: Sequence[str] = FORMATS
+    analysis: Analysis, out_dir: Path, formats: Sequence[str] = FORMATS
 ) -> Path:
-    """Write the report on `results` below `out_dir` and return its main file.
+    """Write the report on `analysis` below `out_dir` and return its main file.
 
     Parameters
     ----------
@@ -42,7 +43,8 @@ def write_report(
         Made where it does not exist; files of an earlier report are replaced.
     formats : sequence of str
         "html" writes ``index.html``, which loads nothing from anywhere; "csv"
-        ``tables/<name>.csv``, unrounded; "md" ``report.md``.
+        ``tables/<name>.csv``, unrounded; "md" ``report.md``; "latex"
+        ``tables/<name>.tex``, a booktabs table each, as the page shows it.
 
     Returns
     -------
@@ -59,8 +61,8 @@ def write_report(
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise ValueError(f"formats: expected some of {FORMATS}, got {tuple(formats)}")
-    sections = build_sections(results)
-    title = f"{results.suite.name}: {results.study}"
+    sections = build_sections(analysis)
+    title = f"{analysis.results.suite.name}: {analysis.results.study}"
     written: dict[str, Path] = {}
     if "html" in formats:
         written["html"] = out_dir / "index.html"
@@ -68,16 +70,17 @@ def write_report(
     if "md" in formats:
         written["md"] = out_dir / "report.md"
         _write(written["md"], render_markdown(sections, title))
-    if "csv" in formats:
-        written["csv"] = out_dir / "tables"
-        for section in sections:
-            for block in section.blocks:
-                if isinstance(block, Table):
-                    _write(
-                        written["csv"] / f"{block.name}.csv",
-                        block.frame.to_csv(index=False, lineterminator="\n"),
-                    )
-    return next(written[name] for name in ("html", "md", "csv") if name in written)
+    blocks = [block for section in sections for block in section.blocks]
+    shown = [block for block in blocks if isinstance(block, Table)]
+    folder = out_dir / "tables"
+    for table in shown if "csv" in formats else ():
+        written["csv"] = folder
+        content = table.frame.to_csv(index=False, lineterminator="\n")
+        _write(folder / f"{table.name}.csv", content)
+    for table in shown if "latex" in formats else ():
+        written["latex"] = folder
+        _write(folder / f"{table.name}.tex", render_latex(table))
+    return next(written[name] for name in FORMAT_ORDER if name in written)
 
 
 def render_html(sections: Sequence[Section], title: str) -> str:
@@ -188,6 +191,55 @@ def _markdown_block(block: Any) -> list[str]:
             indented = [f"    {line}" for line in block.text.splitlines()]
             return [escape_markdown(block.caption), "", *indented]
     raise TypeError(f"expected a block, got {type(block).__name__}")
+
+
+LATEX_SPECIAL = {
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "−": "$-$",
+    "±": r"$\pm$",
+    "–": "--",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+
+
+def render_latex(table: Table) -> str:
+    """Return `table` as LaTeX for the package booktabs; commands are left out."""
+    columns = [c for c in table.columns if c.kind != "command"]
+    layout = "".join(_latex_column(c.kind) for c in columns)
+    rows = [
+        [escape_latex(cell_text(column, row)) for column in columns]
+        for row in table.frame.head(table.n_shown).to_dict("records")
+    ]
+    head = [escape_latex(column.label) for column in columns]
+    lines = [
+        r"\begin{table}",
+        rf"\caption{{{escape_latex(_caption(table))}}}",
+        rf"\label{{tab:{table.name}}}",
+        rf"\begin{{tabular}}{{{layout}}}",
+        r"\toprule",
+        " & ".join(head) + r" \\",
+        r"\midrule",
+        *(" & ".join(cells) + r" \\" for cells in rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_column(kind: str) -> str:
+    if kind == "prose":
+        return "p{6cm}"
+    return "r" if kind in NUMERIC_KINDS else "l"
+
+
+def escape_latex(text: str) -> str:
+    """Write `text` so that LaTeX shows it as it is, on one line."""
+    return "".join(LATEX_SPECIAL.get(c, c) for c in " ".join(text.split()))
 
 
 def escape_markdown(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import pandas as pd
@@ -31,125 +30,14 @@ from lstm_bench.report.blocks import (
     Table,
     as_sentence,
     count,
-    duration,
     is_missing,
     when,
     with_unit,
 )
 from lstm_bench.space import CategoricalAxis
 from lstm_bench.tables import search as tables
-from lstm_bench.tables.cells import value_label
 
 SAMPLES_PER_RUN = 5
-
-
-def summary(results: Results) -> Section:
-    """Say what was run, on what, and what came out best."""
-    suite, facts = results.suite, tables.study_summary(results)
-    board = tables.leaderboard(results)
-    blocks: list[Block] = list(_dataset_notes(results))
-    n_trials, n_references = facts["n_trials"], facts["n_references"]
-    others = ", ".join(
-        f"{facts[f'n_{state}']} {state}"
-        for state in ("pruned", "failed", "interrupted", "running")
-        if facts[f"n_{state}"]
-    )
-    blocks.append(
-        Note(
-            f"{count(facts['n_runs'], 'training')}: {count(n_trials, 'trial')} of "
-            f"the search and {count(n_references, 'run')} of reference "
-            f"configurations. {facts['n_complete']} complete"
-            + (f", {others}" if others else "")
-            + f". All trainings together took {duration(facts['total_time_s'])}."
-        )
-    )
-    if board.empty:
-        blocks.append(Note("No training was completed, so nothing is compared.", True))
-    else:
-        blocks += _verdict(results, board)
-    return Section("Summary", "summary", suite.description, tuple(blocks))
-
-
-def _dataset_notes(results: Results) -> Iterator[Note]:
-    data = results.dataset
-    sentence = (
-        f"Dataset {data.get('name', DASH)}: {as_sentence(data.get('description', ''))} "
-        f"Trained on {data.get('n_used_train', 0):,} reviews, validated on "
-        f"{data.get('n_used_val', 0):,}."
-    )
-    yield Note(sentence)
-    if data.get("synthetic"):
-        ceiling = data.get("best_possible_accuracy")
-        yield Note(
-            "SYNTHETIC DATA: a program wrote these reviews. The scores show that the "
-            "suite works, and say nothing about reviews written by people."
-            + (
-                f" A classifier that knows how they were made reaches an accuracy of "
-                f"{ceiling:.4f}: that is the ceiling."
-                if ceiling is not None
-                else ""
-            ),
-            True,
-        )
-    if data.get("validation") == "test":
-        yield Note(
-            "The test set was used for validation, as the source did. Epochs or "
-            "configurations chosen by these scores were chosen on the test set: they "
-            "are no estimate for new reviews.",
-            True,
-        )
-
-
-def _verdict(results: Results, board: pd.DataFrame) -> Iterator[Note]:
-    metric, best = results.suite.metric, board.iloc[0]
-    settings = ", ".join(
-        f"{field} {value_label(best[field])}" for field in tables.shown_fields(results)
-    )
-    text = (
-        f"Best of {count(len(board), 'configuration')}: {best['label']}"
-        + (f" ({settings})" if settings else "")
-        + f", validation {metric.label} {best[OBJECTIVE]:.4f}"
-    )
-    if not math.isnan(best[tables.CI_LOW]):
-        text += (
-            "" if metric.name == "accuracy" else f", accuracy {best.val_accuracy:.4f}"
-        ) + (
-            f" (95 % Wilson interval of the accuracy over {best['n_used_val']:,} "
-            f"reviews: {best[tables.CI_LOW]:.4f} to {best[tables.CI_HIGH]:.4f})"
-        )
-    yield Note(text + ".")
-    if len(board) > 1:
-        second = board.iloc[1]
-        gap = abs(best[OBJECTIVE] - second[OBJECTIVE])
-        text = (
-            f"Runner-up: {second['label']}, {second[OBJECTIVE]:.4f}, {gap:.4f} behind"
-        )
-        inside = (
-            not math.isnan(best[tables.CI_LOW])
-            and best[tables.CI_LOW] <= second["val_accuracy"] <= best[tables.CI_HIGH]
-        )
-        text += (
-            "; its accuracy lies inside the best one's interval, so the order of the "
-            "two is not settled."
-            if inside
-            else "."
-        )
-        yield Note(text)
-    references = board[board["reference"].notna()]
-    for _, row in references.iterrows():
-        if row["rank"] > 2:
-            yield Note(
-                f"{row['label'].capitalize()}: {row[OBJECTIVE]:.4f}, rank "
-                f"{row['rank']} of {len(board)}."
-            )
-    if len(board) > 1 and int(best["n_runs"]) == 1:
-        yield Note(
-            "Read the best score as optimistic: it is the "
-            f"{'largest' if metric.higher_is_better else 'smallest'} of {len(board)} "
-            "on the same validation reviews, from one run with one seed, and part of "
-            "its lead is luck. Retrain the best few on other seeds before choosing "
-            "between them."
-        )
 
 
 def published(results: Results) -> Section:
@@ -342,8 +230,8 @@ def _paired_blocks(results: Results, paired: pd.DataFrame) -> Iterator[Block]:
     )
 
 
-def axes(results: Results) -> Section:
-    """One table and one figure per swept axis."""
+def axes(results: Results, more: tuple[Block, ...] = ()) -> Section:
+    """One table and one figure per swept axis; `more` blocks stand at the end."""
     title, anchor = "Axes", "axes"
     if not len(results.suite.space):
         return Section(
@@ -361,6 +249,7 @@ def axes(results: Results) -> Section:
             Column("value", name),
             Column("n", "trials (n)", "count"),
             Column("mean", f"mean {metric.label}", "score"),
+            Column(tables.MEAN_LOW, "95 % (t)", "interval", tables.MEAN_HIGH),
             Column("sd", "sd", "score"),
             Column("min", "min", "score"),
             Column("max", "max", "score"),
@@ -371,6 +260,9 @@ def axes(results: Results) -> Section:
             f"{count(len(trials), 'complete trial')} by value."
         )
         blocks.append(Table(f"axis_{name}", caption, effect, columns))
+        uneven = tables.explored_unevenly(effect)
+        if uneven is not None:
+            blocks.append(Note(f"{name}: {uneven}", True))
         log = not isinstance(axis, CategoricalAxis) and axis.log
         blocks.append(
             Drawing(
@@ -384,7 +276,7 @@ def axes(results: Results) -> Section:
         anchor,
         "The other axes vary along, and a sampler that learns tries good regions more "
         "often: these are means over what was tried, not the effect of one axis alone.",
-        tuple(blocks),
+        (*blocks, *more),
     )
 
 

@@ -12,6 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lstm_bench.cells import (
+    config_of_row,
+    first_present,
+    plain,
+    run_url,
+    train_command,
+    value_label,
+)
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.records import (
     BEST_EPOCH,
@@ -32,21 +40,16 @@ from lstm_bench.space import (
     FloatAxis,
     IntAxis,
 )
-from lstm_bench.tables.cells import (
-    config_of_row,
-    first_present,
-    plain,
-    run_url,
-    train_command,
-    value_label,
-)
-
-Z_95 = 1.959963984540054  # two-sided 95 % point of the standard normal
+from lstm_bench.statistics import mean_interval, wilson_interval
 
 MAX_BINS = 6
 
 MIN_TRIALS_FOR_IMPORTANCE = 4
 
+MIN_TRIALS_PER_VALUE = 3
+MAX_UNEVENNESS = 4
+
+MEAN_LOW, MEAN_HIGH = "mean_ci95_low", "mean_ci95_high"
 CI_LOW = "val_accuracy_wilson95_low"
 
 CI_HIGH = "val_accuracy_wilson95_high"
@@ -54,29 +57,6 @@ CI_HIGH = "val_accuracy_wilson95_high"
 VAL_METRICS: tuple[str, ...] = tuple(metric_key("val", name) for name in METRICS)
 
 _MEASURED = (TRAIN_TIME, EPOCH_TIME, N_PARAMETERS, N_EPOCHS, BEST_EPOCH)
-
-
-def wilson_interval(share: float, n: float, z: float = Z_95) -> tuple[float, float]:
-    """Wilson score interval of a share of `n` independent yes-or-no outcomes.
-
-    Parameters
-    ----------
-    share : float in [0, 1]
-    n : float
-        Number of outcomes; below 1, or with a NaN share, the interval is NaN.
-    z : float
-        Standard normal point; the default gives 95 %.
-
-    References
-    ----------
-    Wilson, "Probable inference, the law of succession, and statistical inference",
-    JASA 22(158), 1927.
-    """
-    if math.isnan(share) or n < 1:
-        return math.nan, math.nan
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def complete_runs(results: Results) -> pd.DataFrame:
@@ -268,15 +248,18 @@ def axis_effect(results: Results, axis: str) -> pd.DataFrame:
     -------
     DataFrame with columns
         ``value`` (str), ``low, high`` (bounds of the bin; NaN for choices that are
-        not numbers), ``n, mean, sd, min, max, best``
+        not numbers), ``n, mean, sd, min, max, best``, ``mean_ci95_low,
+        mean_ci95_high``: t interval over the value's trials
     """
     columns = ["value", "low", "high", "n", "mean", "sd", "min", "max", "best"]
+    columns += [MEAN_LOW, MEAN_HIGH]
     runs = trial_runs(results)
     values = [plain(value) for value in runs[axis].tolist()]
     objective = runs[OBJECTIVE].to_numpy(dtype=float)
     rows = []
     for label, low, high, members in _bins(values, results.suite.space.axes[axis]):
         chosen = pd.Series(objective[members])
+        interval = mean_interval(objective[members])
         rows.append(
             {
                 "value": label,
@@ -284,9 +267,25 @@ def axis_effect(results: Results, axis: str) -> pd.DataFrame:
                 "high": high,
                 "n": len(chosen),
                 **_spread(chosen, results.suite.metric),
+                MEAN_LOW: interval.low,
+                MEAN_HIGH: interval.high,
             }
         )
     return pd.DataFrame(rows, columns=columns)
+
+
+def explored_unevenly(effect: pd.DataFrame) -> str | None:
+    """Say why the trials of `axis_effect` cannot tell its values apart, if so."""
+    n = effect["n"]
+    if len(effect) < 2:
+        return "only one value has complete trials, so nothing can be said of the axis."
+    few, many = effect.iloc[int(n.argmin())], effect.iloc[int(n.argmax())]
+    if few["n"] >= MIN_TRIALS_PER_VALUE and many["n"] <= MAX_UNEVENNESS * few["n"]:
+        return None
+    return (
+        f"explored too unevenly to say: {few['value']} has {few['n']} complete trials, "
+        f"{many['value']} has {many['n']}."
+    )
 
 
 def importance(results: Results) -> pd.DataFrame:

@@ -1,0 +1,282 @@
+"""Confirmation: the best few again on fresh, paired seeds, and the test set once each.
+
+Replicate r has one split, one stream of initial seeds and one order of reviews for
+every configuration, so that configurations are compared pair by pair. MLflow alone
+says what is done, so a round needs no Optuna storage and resumes anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from mlflow.entities import Run
+
+from lstm_bench import records as rec
+from lstm_bench.cells import config_of_row
+from lstm_bench.data import stands_in_train
+from lstm_bench.errors import SuiteError, TrackingError
+from lstm_bench.owner import is_gone
+from lstm_bench.preparation import Prepared
+from lstm_bench.progress import Ended, Progress, Training
+from lstm_bench.records import Results, metric_key
+from lstm_bench.space import TrialConfig
+from lstm_bench.stores import store_errors
+from lstm_bench.suite import Suite
+from lstm_bench.tables.search import trial_runs
+from lstm_bench.tracked import track_baselines, train_tracked
+from lstm_bench.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration to confirm, what to call it, and why: one of `ORIGINS`."""
+
+    config: TrialConfig
+    label: str
+    origin: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class ConfirmOutcome:
+    """How a confirmation's session ended."""
+
+    run_id: str
+    n_finished: int
+    n_total: int
+    interrupted: bool
+
+
+def choose_candidates(
+    suite: Suite, results: Results | None, n_best: int
+) -> list[Candidate]:
+    """Return what to confirm: the search's best, the references, and their pairs.
+
+    Parameters
+    ----------
+    results : Results or None
+        Of the search; not needed where the suite searches nothing.
+    n_best : int
+        Configurations to take from the search, by validation objective.
+
+    Raises
+    ------
+    SuiteError
+        Nothing to confirm.
+    """
+    chosen = [] if results is None else _best_of_search(results, n_best)
+    chosen += [
+        Candidate(config, f"reference {name}", "reference", name)
+        for name, config in suite.references.items()
+    ]
+    flipped = []
+    for base in chosen:
+        for field, values in suite.pairs.items():
+            for value in values:
+                config = TrialConfig.model_validate(
+                    {**base.config.model_dump(), field: value}
+                )
+                label = f"{base.label} with {field} {value}"
+                flipped.append(Candidate(config, label, "pair"))
+    distinct = {c.config.config_id: c for c in reversed([*chosen, *flipped])}
+    if not distinct:
+        raise SuiteError(
+            f"{suite.name}: nothing to confirm: the search has no complete trial and "
+            "the suite no reference; run `lstm-bench sweep` first"
+        )
+    return list(reversed(distinct.values()))
+
+
+def _best_of_search(results: Results, n_best: int) -> list[Candidate]:
+    ranked = trial_runs(results).sort_values(
+        rec.OBJECTIVE,
+        ascending=not results.suite.metric.higher_is_better,
+        kind="stable",
+    )
+    best = ranked.drop_duplicates("config_id").head(n_best)
+    return [
+        Candidate(config_of_row(row), f"trial {row['trial']}", "search")
+        for _, row in best.iterrows()
+    ]
+
+
+def run_confirm(
+    prepared: Prepared,
+    tracker: Tracker,
+    progress: Progress,
+    candidates: Sequence[Candidate],
+    *,
+    n_replicates: int,
+    parent_run_id: str | None = None,
+) -> ConfirmOutcome:
+    """Train every candidate on replicates 1 to `n_replicates` and score test.
+
+    What earlier sessions finished counts; more replicates may be asked for later.
+    Replicates are the outer loop, so that a round that is stopped leaves whole
+    pairs. The session's MLflow run is closed; verdicts and report are the caller's.
+
+    Raises
+    ------
+    TrackingError
+        A store gave out, or holds this study's runs of other data.
+    """
+    with store_errors():
+        return _Round(
+            prepared, tracker, progress, candidates, n_replicates, parent_run_id
+        ).run()
+
+
+class _Round:
+    def __init__(
+        self,
+        prepared: Prepared,
+        tracker: Tracker,
+        progress: Progress,
+        candidates: Sequence[Candidate],
+        n_replicates: int,
+        parent_run_id: str | None,
+    ) -> None:
+        self.prepared = prepared
+        self.suite = prepared.suite
+        self.tracker = tracker
+        self.progress = progress
+        self.candidates = candidates
+        self.n_replicates = n_replicates
+        self.parent_run_id = parent_run_id
+
+    def run(self) -> ConfirmOutcome:
+        known = self.tracker.runs_of(self.suite.study_name)
+        self._check_digest(known)
+        self._close_orphans(known)
+        wanted = {
+            (candidate.config.config_id, replicate)
+            for candidate in self.candidates
+            for replicate in range(1, self.n_replicates + 1)
+        }
+        self.done = wanted & {
+            (run.data.tags[rec.TAG_CONFIG_ID], int(run.data.tags[rec.TAG_REPLICATE]))
+            for run in known
+            if run.data.tags[rec.TAG_KIND] == "replicate"
+            and run.data.tags[rec.TAG_STATE] in ("complete", "failed")
+        }
+        self.total = len(wanted)
+        self.run_id = self.tracker.start_session(
+            "confirm",
+            self.suite,
+            self.prepared.about_data,
+            self.prepared.about_machine,
+            {
+                "n_replicates": self.n_replicates,
+                "n_candidates": len(self.candidates),
+            },
+            self.parent_run_id,
+        )
+        test = self.prepared.dataset.test
+        reviews = pd.DataFrame(
+            {
+                "length": test.lengths,
+                "in_train": stands_in_train(self.prepared.dataset),
+            }
+        )
+        self.tracker.log_test_reviews(self.run_id, reviews)
+        self.progress.begin(self.total, len(self.done))
+        try:
+            self._train_all()
+        except KeyboardInterrupt:
+            self.tracker.end_session(self.run_id, "KILLED")
+            return self._outcome(interrupted=True)
+        except BaseException:
+            self.tracker.end_session(self.run_id, "FAILED")
+            raise
+        finally:
+            self.progress.close()
+        self.tracker.end_session(self.run_id, "FINISHED")
+        return self._outcome(interrupted=False)
+
+    def _outcome(self, interrupted: bool) -> ConfirmOutcome:
+        return ConfirmOutcome(self.run_id, len(self.done), self.total, interrupted)
+
+    def _check_digest(self, known: Sequence[Run]) -> None:
+        digest = self.prepared.dataset.digest[:12]
+        others = {
+            run.data.params["dataset_digest"]
+            for run in known
+            if "dataset_digest" in run.data.params
+        } - {digest}
+        if others:
+            raise TrackingError(
+                f"study {self.suite.study_name} was begun on other data (digest "
+                f"{', '.join(sorted(others))}, now {digest}); give the same data, or "
+                "another --tracking-uri to begin anew"
+            )
+
+    def _close_orphans(self, known: Sequence[Run]) -> None:
+        for run in known:
+            tags = run.data.tags
+            if (
+                tags[rec.TAG_KIND] == "replicate"
+                and tags[rec.TAG_STATE] == "running"
+                and is_gone(json.loads(tags[rec.TAG_OWNER]))
+            ):
+                reason = "its process was gone"
+                self.tracker.close_run(run.info.run_id, "interrupted", reason)
+
+    def _train_all(self) -> None:
+        for replicate in range(1, self.n_replicates + 1):
+            prepared = self.prepared.at(replicate)
+            track_baselines(
+                prepared, self.tracker, self.run_id, self.progress, score_test=True
+            )
+            for candidate in self.candidates:
+                if (candidate.config.config_id, replicate) not in self.done:
+                    self._train(prepared, candidate)
+
+    def _train(self, prepared: Prepared, candidate: Candidate) -> None:
+        from lstm_bench.trial import free_memory
+
+        config, replicate = candidate.config, prepared.replicate
+        position = len(self.done) + 1
+        training = Training(
+            f"{candidate.label}, replicate {replicate}",
+            position,
+            self.total,
+            self.suite.settings_text(config),
+            config.max_epochs,
+        )
+        start = time.monotonic()
+        self.progress.training(training)
+        objective = metric_key("val", self.suite.metric.name)
+        run_id = self.tracker.start_run(
+            config,
+            suite=self.suite,
+            kind="replicate",
+            name=f"{candidate.label}, replicate {replicate}",
+            parent_run_id=self.run_id,
+            dataset=prepared.about_data,
+            environment=prepared.about_machine,
+            seeds=prepared.seeds,
+            reference=candidate.reference,
+            label=candidate.label,
+            origin=candidate.origin,
+        )
+        ended = train_tracked(
+            prepared,
+            config,
+            self.tracker,
+            run_id,
+            score_test=True,
+            on_epoch=lambda entry: self.progress.epoch(entry, objective),
+        )
+        value = None if ended.result is None else ended.result.objective
+        state, reason = ended.state, ended.reason
+        del ended
+        free_memory()
+        self.done.add((config.config_id, replicate))
+        # Validation alone: nobody should steer a round by its test scores.
+        self.progress.ended(
+            training, Ended(state, value, None, time.monotonic() - start, reason)
+        )

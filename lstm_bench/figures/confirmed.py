@@ -1,0 +1,165 @@
+"""Figures of the confirmation round: data in, `Figure` out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lstm_bench.figures.style import (
+    INK,
+    OTHERS,
+    PALETTE,
+    add_legend,
+    new_figure,
+    plain_text,
+)
+from lstm_bench.metrics import Metric
+
+VERDICT_COLOURS = {
+    "better": PALETTE[2],
+    "worse": PALETTE[1],
+    "equivalent": PALETTE[0],
+    "not enough data": OTHERS,
+}
+
+
+def plot_confirmed(
+    board: pd.DataFrame, metric: Metric, colours: Mapping[str, str]
+) -> Figure:
+    """Draw each contender's mean on test with both its intervals, best on top.
+
+    Parameters
+    ----------
+    board : DataFrame
+        As `tables.confirmed.confirmed_board` gives it.
+    """
+    n = len(board)
+    fig, ax = new_figure(7.4, 1.1 + 0.36 * n)
+    y = np.arange(n)
+    for i, row in enumerate(board.to_dict("records")):
+        colour = colours.get(row["key"], OTHERS)
+        ax.hlines(i, row["both_low"], row["both_high"], color=colour, lw=1.2)
+        ax.hlines(i, row["seeds_low"], row["seeds_high"], color=colour, lw=4, alpha=0.5)
+        marker = "s" if row["kind"] == "baseline" else "o"
+        ax.plot(row["test_mean"], i, marker, color=colour, ms=6)
+    names = [
+        f"{plain_text(row['label'])} (n = {row['n_seeds']})"
+        for row in board.to_dict("records")
+    ]
+    ax.set_yticks(y, names)
+    ax.set_ylim(n - 0.4, -0.6)
+    ax.set_xlabel(f"test {metric.label}, mean over n seeds")
+    return fig
+
+
+def plot_forest(comparisons: pd.DataFrame, metric: Metric) -> Figure:
+    """Draw paired differences with their intervals and the margin of equivalence.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        As `comparisons.compare_all` gives it.
+    """
+    n = len(comparisons)
+    fig, ax = new_figure(8.2, 1.2 + 0.4 * n)
+    margin = float(comparisons["margin"].max()) if n else 0.0
+    ax.axvspan(-margin, margin, color=OTHERS, alpha=0.18, lw=0, label="margin")
+    ax.axvline(0, color=INK, lw=0.8)
+    for i, row in enumerate(comparisons.to_dict("records")):
+        colour = VERDICT_COLOURS[row["verdict"]]
+        ax.hlines(i, row["both_low"], row["both_high"], color=colour, lw=1.2)
+        ax.hlines(i, row["ci_low"], row["ci_high"], color=colour, lw=4, alpha=0.5)
+        ax.plot(row["difference"], i, "o", color=colour, ms=6)
+    names = [
+        f"{plain_text(row['label_a'])}\n− {plain_text(row['label_b'])}"
+        for row in comparisons.to_dict("records")
+    ]
+    ax.set_yticks(np.arange(n), names, fontsize=8)
+    ax.set_ylim(n - 0.4, -0.6)
+    better = "to the right a is better" if metric.higher_is_better else "to the left"
+    ax.set_xlabel(f"difference in test {metric.label} (a − b), {better}")
+    handles = [
+        ax.plot([], [], "o", color=colour, label=verdict)[0]
+        for verdict, colour in VERDICT_COLOURS.items()
+        if verdict in set(comparisons["verdict"])
+    ]
+    add_legend(fig, [*handles, ax.patches[0]])
+    return fig
+
+
+def plot_reliability(
+    curves: Sequence[pd.DataFrame], colours: Mapping[str, str]
+) -> Figure:
+    """Draw accuracy against confidence, with the diagonal of perfect calibration.
+
+    Parameters
+    ----------
+    curves : sequence of DataFrame
+        As `tables.confirmed.reliability` gives them.
+    """
+    fig, ax = new_figure(5.6, 4.2)
+    starts = [curve["confidence"].min() for curve in curves if len(curve)]
+    low = min([*starts, 0.95])
+    ax.plot([low, 1], [low, 1], color=INK, lw=0.8, ls="--", label="calibrated")
+    for curve in curves:
+        key = curve["key"].iloc[0]
+        colour = colours.get(key, OTHERS)
+        ax.plot(
+            curve["confidence"],
+            curve["accuracy"],
+            marker="o",
+            ms=3.5,
+            color=colour,
+            label=plain_text(curve["label"].iloc[0]),
+        )
+        ax.fill_between(
+            curve["confidence"], curve["low"], curve["high"], color=colour, alpha=0.15
+        )
+    ax.set_xlabel("confidence in the predicted class (mean of the bin)")
+    ax.set_ylabel("share of the bin that is right")
+    add_legend(fig, ax.get_legend_handles_labels()[0], n_columns=2)
+    return fig
+
+
+def plot_expected_best(table: pd.DataFrame, metric: Metric) -> Figure:
+    """Draw the expected best score by number of trials, and where it stopped paying.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `tables.confirmed.expected_best` gives it.
+    """
+    fig, ax = new_figure(6.4, 3.4)
+    n, expected = table["n_trials"], table["expected"]
+    colour = PALETTE[0]
+    ax.fill_between(n, table["ci_low"], table["ci_high"], color=colour, alpha=0.18)
+    ax.plot(n, expected, color=colour, marker="o", ms=3, label="expected best")
+    paid = int(table.attrs["n_paid"])
+    if paid < int(n.iloc[-1]):
+        ax.axvspan(
+            paid,
+            float(n.iloc[-1]),
+            color=OTHERS,
+            alpha=0.15,
+            lw=0,
+            label="within margin",
+        )
+    ax.set_xlabel("trials")
+    ax.set_ylabel(f"validation {metric.label}")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    seconds = float(table["seconds"].iloc[0])
+    above = ax.secondary_xaxis(
+        "top",
+        functions=(
+            lambda x: np.asarray(x, float) * seconds,
+            lambda x: np.asarray(x, float) / seconds,
+        ),
+    )
+    above.set_xlabel("seconds of training", color=INK, fontsize=9)
+    above.tick_params(colors=INK, labelsize=9)
+    add_legend(fig, ax.get_legend_handles_labels()[0])
+    return fig

@@ -1,0 +1,408 @@
+"""Sections about the confirmation round and baselines, each of an `Analysis`."""
+
+from __future__ import annotations
+
+from lstm_bench.comparisons import Analysis, confirm_spec
+from lstm_bench.figures import confirmed as figures
+from lstm_bench.figures.style import configuration_colours
+from lstm_bench.metrics import METRICS
+from lstm_bench.records import TRAIN_TIME
+from lstm_bench.report.blocks import (
+    Block,
+    Column,
+    Drawing,
+    Note,
+    Section,
+    Table,
+    count,
+)
+from lstm_bench.tables import confirmed as tables
+
+N_RELIABILITY = 4
+HOW = {"true": "scored", "validation": "used as validation data"}
+
+
+def confirmation(analysis: Analysis) -> Section:
+    """Show every confirmed configuration and baseline on test."""
+    title, anchor = "Confirmation on fresh seeds", "confirmation"
+    suite = analysis.results.suite
+    if not analysis.contenders:
+        again = (
+            f"`lstm-bench confirm benchmarks/{suite.name}.yaml` runs one."
+            if suite.confirm is not None
+            else "The suite declares none."
+        )
+        text = (
+            f"No confirmation round was completed, so nothing is known of test. {again}"
+        )
+        return Section(title, anchor, text, _looks(analysis))
+    metric, board = suite.metric, tables.confirmed_board(analysis)
+    columns = (
+        Column("rank", "#", "count"),
+        Column("label", "configuration"),
+        Column("kind", "kind"),
+        *(Column(f, f, "value") for f in tables.confirmed_fields(analysis)),
+        Column("n_seeds", "seeds (n)", "count"),
+        Column("val_mean", f"validation {metric.label}", "score"),
+        Column("test_mean", f"test {metric.label}", "score"),
+        Column("seeds_low", "95 % over seeds (t)", "interval", "seeds_high"),
+        Column(
+            "reviews_low", "95 % over reviews (bootstrap)", "interval", "reviews_high"
+        ),
+        Column("both_low", "95 % over seeds and reviews", "interval", "both_high"),
+        Column("n_failed", "failed", "count"),
+        Column(TRAIN_TIME, "training (s)", "seconds"),
+        Column("command", "command that trains it again", "command"),
+    )
+    caption = (
+        f"Mean {metric.label} over n fresh seeds; ranked by validation, so that test "
+        "had no say. Over seeds: what another seed would give on these reviews. Over "
+        "reviews: what these models would give on other reviews."
+    )
+    blocks: list[Block] = [
+        Table("confirmed", caption, board, columns),
+        Drawing(
+            "confirmed",
+            f"Test {metric.label}: thick bars are 95 % t intervals over seeds, thin "
+            "ones 95 % intervals over seeds and reviews. Squares are baselines.",
+            figures.plot_confirmed(board, metric, _colours(analysis)),
+        ),
+        _optimism(analysis),
+        *_looks(analysis),
+    ]
+    intro = (
+        "Each configuration was trained again on fresh seeds. A seed has one split, "
+        "one stream of initial weights and one order of reviews for all of them, so "
+        "they are compared pair by pair. Test was scored once for each training."
+    )
+    return Section(title, anchor, intro, tuple(blocks))
+
+
+def _optimism(analysis: Analysis) -> Table:
+    columns = (
+        Column("label", "configuration"),
+        Column("n_seeds", "seeds (n)", "count"),
+        Column("search", "search score", "score"),
+        Column("val_mean", "validation mean", "score"),
+        Column("test_mean", "test mean", "score"),
+        Column("search_minus_val", "search − validation", "signed"),
+        Column("val_minus_test", "validation − test", "signed"),
+        Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
+    )
+    caption = (
+        "Selection optimism. Search − validation: how much of the search's score was "
+        "the luck of one seed. Validation − test: how much early stopping on "
+        "validation, and a test set of other reviews, take off. Positive means "
+        "flattered."
+    )
+    return Table("optimism", caption, analysis.optimism, columns)
+
+
+def _looks(analysis: Analysis) -> tuple[Block, ...]:
+    frame = analysis.results.test_looks
+    n = int(frame["n"].sum())
+    if not n:
+        return (
+            Note("The test set of this data has not been looked at in this store."),
+        )
+    frame = frame.assign(how=[HOW[how] for how in frame["how"].tolist()])
+    columns = (
+        Column("kind", "by"),
+        Column("study", "study"),
+        Column("how", "how"),
+        Column("n", "times (n)", "count"),
+    )
+    caption = (
+        f"The test set was looked at {count(n, 'time')} in this tracking store. Every "
+        "look that steers a decision makes the next score more optimistic."
+    )
+    return (Table("test_looks", caption, frame, columns),)
+
+
+def comparisons(analysis: Analysis) -> Section:
+    """Paired differences with verdicts."""
+    title, anchor = "Comparisons and verdicts", "comparisons"
+    frame, suite = analysis.comparisons, analysis.results.suite
+    if frame.empty:
+        return Section(title, anchor, "No two configurations were confirmed together.")
+    metric = suite.metric
+    columns = (
+        Column("family", "family"),
+        Column("label_a", "a", "prose"),
+        Column("label_b", "b", "prose"),
+        Column("verdict", "verdict: a is"),
+        Column("n_seeds", "seeds (n)", "count"),
+        Column("mean_a", "a", "score"),
+        Column("mean_b", "b", "score"),
+        Column("difference", "a − b", "signed"),
+        Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
+        Column("both_low", "95 % over seeds and reviews", "interval", "both_high"),
+        Column("p_t", "p (t)", "p"),
+        Column("p_t_holm", "p (t, Holm)", "p"),
+        Column("p_wilcoxon", "p (Wilcoxon)", "p"),
+        Column("p_equivalence_holm", "p (equivalence, Holm)", "p"),
+        Column("p_a_beats_b", "P(a beats b)", "share"),
+        Column("p_mcnemar_exact", "McNemar exact p, median", "p"),
+        Column("p_mcnemar_mid", "McNemar mid-p, median", "p"),
+        Column("n_mcnemar_below_5_percent", "seeds with mid-p < 5 %", "count"),
+        Column("n_seeds_needed", "seeds needed", "count"),
+    )
+    margin = confirm_spec(suite).margin
+    caption = (
+        f"Differences in test {metric.label} on the same seeds. Better or worse: the "
+        f"interval over seeds lies beyond the margin of {margin:g} and Holm's p is "
+        "below 5 %. Equivalent: two one-sided tests place the difference inside the "
+        "margin. Holm's correction is within each family."
+    )
+    return Section(
+        title,
+        anchor,
+        "The winner was chosen on validation. A difference smaller than the margin "
+        "makes no odds in practice, says the suite; where neither can be said, the "
+        "table says how many seeds would be needed.",
+        (
+            Drawing(
+                "forest",
+                f"Difference in test {metric.label}, a − b: thick bars are 95 % t "
+                "intervals over seeds, thin ones over seeds and reviews; the grey band "
+                f"is the margin of ±{margin:g}.",
+                figures.plot_forest(frame, metric),
+            ),
+            Table("comparisons", caption, frame, columns),
+        ),
+    )
+
+
+def baselines(analysis: Analysis) -> Section:
+    """Show what an LSTM has to beat."""
+    title, anchor = "Baselines", "baselines"
+    frame = tables.baselines(analysis.results)
+    if frame.empty:
+        return Section(title, anchor, "No baseline was fitted.")
+    metric = analysis.results.suite.metric
+    columns = (
+        Column("label", "baseline"),
+        Column("fitted_on", "fitted on"),
+        Column("n_splits", "splits (n)", "count"),
+        Column("val_mean", f"validation {metric.label}", "score"),
+        Column("test_mean", f"test {metric.label}", "score"),
+        Column("n_features", "features", "count"),
+        Column(TRAIN_TIME, "fit (s)", "seconds"),
+    )
+    caption = (
+        "Fitted on exactly the training reviews that the LSTMs saw; means over splits."
+    )
+    return Section(
+        title,
+        anchor,
+        "Whoever trains an LSTM should first know what a bag of words gives. The "
+        "baselines read whole reviews with every word; their settings were fixed "
+        "beforehand.",
+        (Table("baselines", caption, frame, columns),),
+    )
+
+
+def calibration(analysis: Analysis) -> Section:
+    """Say whether probabilities can be taken at their word."""
+    title, anchor = "Calibration", "calibration"
+    if not analysis.contenders:
+        return Section(
+            title, anchor, "Calibration is measured in a confirmation round."
+        )
+    frame = tables.calibration(analysis)
+    columns = (
+        Column("label", "configuration"),
+        Column("n_seeds", "seeds (n)", "count"),
+        *(Column(name, m.label, "score") for name, m in METRICS.items()),
+        Column("ece", "ECE", "score"),
+        Column("temperature", "temperature", "number"),
+        Column("ece_scaled", "ECE, scaled", "score"),
+        Column("log_loss_scaled", "log loss (nats), scaled", "score"),
+    )
+    n_test = len(analysis.results.test_reviews)
+    caption = (
+        f"Means over seeds on {n_test:,} test reviews. ECE: expected calibration "
+        "error, 15 bins of equal mass. A temperature above 1 says that the model is "
+        "too sure; it is fitted on validation, and scaled columns have it applied."
+    )
+    blocks: list[Block] = [Table("calibration", caption, frame, columns)]
+    heads = tables.calibration_of_heads(analysis)
+    if len(heads):
+        columns = (
+            Column("measure", "measure"),
+            Column("sigmoid", "sigmoid", "score"),
+            Column("softmax", "softmax", "score"),
+            Column("difference", "softmax − sigmoid", "signed"),
+            Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
+            Column("n_seeds", "seeds (n)", "count"),
+            Column("n_configurations", "configurations (n)", "count"),
+        )
+        caption = (
+            "Sigmoid and softmax from the same formula on the same probabilities, all "
+            "else equal; paired by seed."
+        )
+        blocks.append(Table("calibration_heads", caption, heads, columns))
+    shown = [c for c in analysis.contenders if not c.is_baseline][:N_RELIABILITY]
+    if analysis.winner is not None and analysis.winner not in shown:
+        shown = [analysis.winner, *shown[:-1]]
+    if analysis.baseline is not None:
+        shown.append(analysis.baseline)
+    blocks.append(
+        Drawing(
+            "reliability",
+            "Reliability on test: seeds pooled, bins of equal mass, bands are 95 % "
+            "Wilson intervals that take pooled predictions as independent. Below the "
+            "dashed line the model is too sure.",
+            figures.plot_reliability(
+                [tables.reliability(c) for c in shown], _colours(analysis)
+            ),
+        )
+    )
+    return Section(
+        title,
+        anchor,
+        "A model is calibrated when it is right in 80 % of the cases it is 80 % sure "
+        "of.",
+        tuple(blocks),
+    )
+
+
+def budget(analysis: Analysis) -> Section:
+    """Show what more trials would have brought."""
+    title, anchor = "Budget", "budget"
+    suite = analysis.results.suite
+    frame = tables.expected_best(analysis.results)
+    if frame.empty:
+        return Section(title, anchor, "It takes two complete trials to say anything.")
+    n, paid = len(frame), int(frame.attrs["n_paid"])
+    margin = confirm_spec(suite).margin
+    columns = (
+        Column("n_trials", "trials", "count"),
+        Column("seconds", "seconds of training", "seconds"),
+        Column("expected", f"expected best {suite.metric.label}", "score"),
+        Column("ci_low", "95 % bootstrap", "interval", "ci_high"),
+    )
+    intro = (
+        "The best validation score to expect from so many trials drawn at random from "
+        f"the {n} complete ones (Dodge et al. 2019). "
+        + (
+            f"From {paid} trials on, the rest of the budget is expected to bring less "
+            f"than the margin of {margin:g}."
+            if paid < n
+            else "It was still rising by more than the margin at the end."
+        )
+        + " A sampler that learns does not draw at random, so its own curve may rise "
+        "faster."
+    )
+    caption = f"Expected best validation {suite.metric.label} by number of trials."
+    return Section(
+        title,
+        anchor,
+        intro,
+        (
+            Drawing(
+                "expected_best",
+                f"{caption} The band is a 95 % bootstrap interval over trials, the "
+                "grey area the part of the budget that stays within the margin.",
+                figures.plot_expected_best(frame, suite.metric),
+            ),
+            Table("expected_best", caption, frame, columns),
+        ),
+    )
+
+
+def slices(analysis: Analysis) -> Section:
+    """Say where the winner is right and where it is wrong."""
+    title, anchor = "Slices and errors", "slices"
+    frame, errors = tables.slices(analysis), tables.confident_errors(analysis)
+    if frame.empty:
+        return Section(title, anchor, "Slices are measured in a confirmation round.")
+    columns = (
+        Column("slice", "slice"),
+        Column("value", "value"),
+        Column("n", "reviews (n)", "count"),
+        Column("label", "configuration"),
+        Column("accuracy", "accuracy", "score"),
+        Column("ci_low", "95 % Wilson", "interval", "ci_high"),
+    )
+    blocks: list[Block] = [
+        Table(
+            "slices",
+            "Test accuracy by slice, mean over seeds; the interval is over the slice's "
+            "reviews.",
+            frame,
+            columns,
+        )
+    ]
+    if len(errors):
+        shown = (
+            Column("text", "review", "prose"),
+            Column("y_true", "true class"),
+            Column("y_pred", "predicted"),
+            Column("n_seeds", "seeds (n)", "count"),
+            Column("confidence", "mean confidence", "score"),
+        )
+        caption = (
+            "The most confident errors of the best LSTM: test reviews that stand among "
+            "the 20 surest errors of most seeds."
+        )
+        blocks.append(Table("errors", caption, errors, shown))
+    return Section(
+        title,
+        anchor,
+        "Where the best confirmed LSTM is right and where it is wrong, beside the best "
+        "baseline.",
+        tuple(blocks),
+    )
+
+
+def anchors(analysis: Analysis) -> Section:
+    """Set own results among published ones."""
+    title, anchor = "Published anchors", "anchors"
+    frame = tables.anchors(analysis)
+    columns = (
+        Column("label", "model"),
+        Column("accuracy", "test accuracy", "score"),
+        Column("regime", "data"),
+        Column("n_train", "labelled reviews (n)", "count"),
+        Column("source", "source", "prose"),
+        Column("note", "note", "prose"),
+    )
+    caption = (
+        "Published accuracies on the same 25,000 test reviews. Data: labelled, only "
+        "the labelled training reviews; unlabelled, the set's 50,000 unlabelled "
+        "reviews too; external, models pretrained on other text."
+    )
+    return Section(
+        title,
+        anchor,
+        "What others reached, and with what data. Only rows of the same regime and "
+        "number of reviews compare with like.",
+        (Table("anchors", caption, frame, columns),),
+    )
+
+
+def axes_confirmed(analysis: Analysis) -> tuple[Block, ...]:
+    """Return marginal means over the confirmed runs, for the section on axes."""
+    metric, blocks = analysis.results.suite.metric, []
+    for name in analysis.results.suite.space.axes if analysis.contenders else ():
+        frame = tables.confirmed_axis_effect(analysis, name)
+        if len(frame) < 2:
+            continue
+        columns = (
+            Column("value", name, "value"),
+            Column("n_configurations", "configurations (n)", "count"),
+            Column("n_runs", "runs (n)", "count"),
+            Column("mean", f"mean test {metric.label}", "score"),
+            Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
+        )
+        caption = (
+            f"{name} in the confirmed runs. They were chosen for their scores, so a "
+            "value with few configurations says little about the axis."
+        )
+        blocks.append(Table(f"axis_{name}_confirmed", caption, frame, columns))
+    return tuple(blocks)
+
+
+def _colours(analysis: Analysis) -> dict[str, str]:
+    return configuration_colours(c.key for c in analysis.contenders)

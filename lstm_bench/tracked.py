@@ -1,0 +1,146 @@
+"""A training or a baseline as an MLflow run, closed however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lstm_bench import records as rec
+from lstm_bench.baselines import BASELINES, run_baseline
+from lstm_bench.errors import TrialFailed, TrialPruned
+from lstm_bench.metrics import METRICS
+from lstm_bench.preparation import Prepared
+from lstm_bench.progress import Progress, duration
+from lstm_bench.records import TrialResult
+from lstm_bench.space import TrialConfig
+from lstm_bench.tracking import Tracker
+
+if TYPE_CHECKING:
+    from lstm_bench.backend import keras
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """How a training ended.
+
+    Attributes
+    ----------
+    state : {"complete", "pruned", "failed"}
+    reason : str or None
+        Why it is not complete.
+    result, model
+        None unless it is complete.
+    """
+
+    state: str
+    reason: str | None = None
+    result: TrialResult | None = None
+    model: keras.Model | None = None
+
+
+def train_tracked(
+    prepared: Prepared,
+    config: TrialConfig,
+    tracker: Tracker,
+    run_id: str,
+    *,
+    score_test: bool = False,
+    on_epoch: Callable[[dict[str, float]], None],
+) -> Tracked:
+    """Train `config` on `prepared`'s replicate and write run `run_id`.
+
+    Parameters
+    ----------
+    score_test : bool
+        Score the test set too.
+    on_epoch : callable
+        Called with each epoch's entry after it was logged; may raise TrialPruned.
+
+    Raises
+    ------
+    BaseException
+        Whatever is neither a failure nor a pruning of this training; the run is
+        closed as interrupted or failed before.
+    """
+    from lstm_bench.trial import run_trial
+
+    suite = prepared.suite
+    epochs: list[dict[str, float]] = []
+
+    def log(entry: dict[str, float]) -> None:
+        epochs.append(entry)
+        tracker.log_epoch(run_id, entry)
+        on_epoch(entry)
+
+    try:
+        result, model = run_trial(
+            config,
+            prepared.dataset,
+            prepared.splits,
+            metric=suite.metric,
+            root_seed=suite.study.seed,
+            replicate=prepared.replicate,
+            score_test=score_test,
+            on_epoch=log,
+        )
+        tracker.finish_run(run_id, result, suite.metric.name)
+        return Tracked("complete", None, result, model)
+    except (TrialPruned, TrialFailed) as error:
+        state = "pruned" if isinstance(error, TrialPruned) else "failed"
+        tracker.abandon_run(run_id, config, epochs, state, str(error))
+        return Tracked(state, str(error))
+    except KeyboardInterrupt:
+        reason = "stopped by the user"
+        tracker.abandon_run(run_id, config, epochs, "interrupted", reason)
+        raise
+    except BaseException as error:
+        reason = f"{type(error).__name__}: {error}"
+        tracker.abandon_run(run_id, config, epochs, "failed", reason)
+        raise
+
+
+def track_baselines(
+    prepared: Prepared,
+    tracker: Tracker,
+    parent_run_id: str,
+    progress: Progress,
+    *,
+    score_test: bool = False,
+) -> None:
+    """Fit every baseline on `prepared`'s training reviews, a run each.
+
+    Those that this study has already for the same replicate are left as they are.
+    """
+    suite, metric = prepared.suite, METRICS["accuracy"]
+    done = {
+        run.data.tags[rec.TAG_BASELINE]
+        for run in tracker.runs_of(suite.study_name)
+        if run.data.tags[rec.TAG_KIND] == "baseline"
+        and run.data.tags[rec.TAG_STATE] == "complete"
+        and run.data.tags[rec.TAG_REPLICATE] == str(prepared.replicate)
+        and (not score_test or run.data.tags[rec.TAG_TEST_SCORED] == "true")
+    }
+    for name, baseline in BASELINES.items():
+        if name in done:
+            continue
+        result = run_baseline(
+            name, prepared.dataset, prepared.splits, score_test=score_test
+        )
+        tracker.log_baseline(
+            result,
+            suite=suite,
+            parent_run_id=parent_run_id,
+            dataset=prepared.about_data,
+            seeds=prepared.seeds,
+            class_names=prepared.dataset.class_names,
+        )
+        for note in result.notes:
+            progress.say(note)
+        val = result.predictions[0]
+        progress.say(
+            f"baseline {baseline.label}: validation {metric.label} "
+            f"{metric.fn(val.y_true, val.y_proba):.4f}, fitted in "
+            f"{duration(result.train_time_s)}"
+            + (" (from the cache)" if result.cached else "")
+        )

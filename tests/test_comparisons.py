@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from results_builder import (
+    CONFIRM_SUITE,
+    CONFIRMED,
+    make_confirmed_results,
+    make_results,
+)
+
+from lstm_bench.comparisons import (
+    analyse,
+    answers,
+    confirmation_summary,
+    find_contenders,
+)
+from lstm_bench.tables import confirmed as tables
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    return analyse(make_confirmed_results())
+
+
+def rows_of(analysis, family):
+    table = analysis.comparisons
+    return table[table["family"] == family]
+
+
+def test_contenders_are_the_confirmed_configurations_then_the_baselines(analysis):
+    labels = [c.label for c in analysis.contenders]
+    assert labels == [
+        "trial 2",
+        "trial 3",
+        "reference old",
+        "reference old with head softmax",
+        "Bag of words",
+    ]
+    # The search's split of the baseline (replicate 0) is no replicate of the round.
+    assert set(analysis.contenders[-1].test) == {1, 2, 3}
+
+
+def test_the_winner_is_chosen_by_validation_alone():
+    results = make_confirmed_results()
+    flattered = results.confirmed.copy()
+    flattered.loc[flattered["label"] == "trial 3", "val_accuracy"] = 0.99
+    winner = analyse(make_confirmed_results(confirmed=CONFIRMED)).winner
+    assert winner.label == "trial 2"
+    changed = make_confirmed_results()
+    object.__setattr__(changed, "confirmed", flattered)
+    assert analyse(changed).winner.label == "trial 3"
+
+
+def test_differences_are_means_over_paired_seeds(analysis):
+    (row,) = rows_of(analysis, "best").to_dict("records")
+    assert (row["label_a"], row["label_b"]) == ("trial 2", "trial 3")
+    # Right of 40: 36-34, 37-35, 36-33, so (2 + 2 + 3) / 3 / 40.
+    assert row["difference"] == pytest.approx(7 / 120)
+    assert row["n_seeds"] == 3
+    # t interval: sd of (2, 2, 3)/40 is 0.57735/40, half-width 4.30265 sd / sqrt(3).
+    half = 4.30265 * 0.57735 / 40 / np.sqrt(3)
+    assert row["ci_low"] == pytest.approx(7 / 120 - half, rel=1e-4)
+    assert row["ci_high"] == pytest.approx(7 / 120 + half, rel=1e-4)
+    # a is right on the first 36 reviews and b on the first 34 of them: b never alone.
+    assert (row["n_only_a"], row["n_only_b"]) == (2, 0)
+    # Exact McNemar of 2 to 0: 2 * 0.25; mid-p takes half the observed 2 * 0.25 off.
+    assert row["p_mcnemar_exact"] == pytest.approx(0.5)
+    assert row["p_mcnemar_mid"] == pytest.approx(0.25)
+
+
+def test_each_family_holds_what_it_says(analysis):
+    assert rows_of(analysis, "references")["label_b"].tolist() == ["reference old"]
+    assert rows_of(analysis, "baselines")["label_b"].tolist() == ["Bag of words"]
+    pairs = rows_of(analysis, "pairs: head")
+    assert pairs["label_a"].tolist() == [
+        "head sigmoid, mean of 2 configurations",
+        "trial 2",
+        "reference old",
+    ]
+    # By replicate the mean of both pairs: (2+4)/2, (2-4)/2, (3+1)/2 of 40.
+    assert pairs["difference"].iloc[0] == pytest.approx((3 - 1 + 2) / 3 / 40)
+    assert set(analysis.comparisons["family"]) == {
+        "best",
+        "references",
+        "pairs: head",
+        "baselines",
+    }
+
+
+def test_a_suite_names_its_families():
+    text = CONFIRM_SUITE + "  families: [baselines]\n"
+    table = analyse(make_confirmed_results(suite_text=text)).comparisons
+    assert set(table["family"]) == {"baselines"}
+
+
+def test_holm_corrects_within_the_family(analysis):
+    for _, rows in analysis.comparisons.groupby("family"):
+        assert (rows["p_t_holm"] >= rows["p_t"] - 1e-12).all()
+    pairs = rows_of(analysis, "pairs: head")
+    assert pairs["p_t_holm"].min() == pytest.approx(3 * pairs["p_t"].min())
+    single = rows_of(analysis, "best")
+    assert single["p_t_holm"].tolist() == single["p_t"].tolist()
+
+
+def test_pairs_use_only_the_seeds_that_both_have():
+    results = make_confirmed_results()
+    failed = results.confirmed.copy()
+    lost = (failed["label"] == "trial 3") & (failed["replicate"] == 2)
+    failed.loc[lost, "state"] = "failed"
+    object.__setattr__(results, "confirmed", failed)
+    analysis = analyse(results)
+    (row,) = rows_of(analysis, "best").to_dict("records")
+    assert row["n_seeds"] == 2
+    assert row["difference"] == pytest.approx((2 + 3) / 2 / 40)
+    board = tables.confirmed_board(analysis).set_index("label")
+    assert board.loc["trial 3", ["n_seeds", "n_failed"]].tolist() == [2, 1]
+
+
+def test_a_metric_that_is_better_lower_turns_the_verdict():
+    text = CONFIRM_SUITE.replace("metric: accuracy", "metric: log_loss")
+    analysis = analyse(make_confirmed_results(suite_text=text))
+    (row,) = rows_of(analysis, "baselines").to_dict("records")
+    assert analysis.winner.label == "trial 2"
+    assert row["difference"] < 0
+    assert row["verdict"] == "better"
+
+
+def test_optimism_is_what_choosing_by_a_score_flattered(analysis):
+    own = analysis.optimism.set_index("label").loc["trial 2"]
+    assert own["search"] == pytest.approx(0.90)
+    # Validation is right on 18 of 20 in every replicate.
+    assert own["val_mean"] == pytest.approx(0.90)
+    assert own["search_minus_val"] == pytest.approx(0.0)
+    assert own["val_minus_test"] == pytest.approx(0.90 - 109 / 120)
+
+
+def test_without_a_round_there_is_no_verdict_but_the_baseline_is_named():
+    analysis = analyse(make_results())
+    assert analysis.winner is None
+    assert analysis.comparisons.empty
+    assert find_contenders(make_results()) == []
+    assert answers(analysis) == []
+    unconfirmed = make_confirmed_results(confirmed=())
+    (said,) = answers(analyse(unconfirmed))
+    # Right on 15 of 20 validation reviews; the search's best trial has 0.9.
+    assert said == (
+        "Best baseline on the same validation reviews: Bag of words 0.7500; the best "
+        "LSTM's 0.9000 is ahead of it."
+    )
+
+
+def test_the_summary_is_plain_json_without_nan(analysis):
+    metrics, verdicts = confirmation_summary(analysis)
+    assert metrics["confirmed_test_accuracy_mean"] == pytest.approx(109 / 120)
+    assert metrics["confirmed_n_seeds"] == 3
+    again = json.loads(json.dumps(verdicts, allow_nan=False))
+    assert again["winner"]["label"] == "trial 2"
+    assert len(again["comparisons"]) == len(analysis.comparisons)
+    one = analyse(make_confirmed_results(CONFIRMED[:1], baseline=()))
+    json.dumps(confirmation_summary(one)[1], allow_nan=False)
+
+
+def test_equal_results_give_equal_verdicts(analysis):
+    again = analyse(make_confirmed_results())
+    assert again.comparisons.equals(analysis.comparisons)
+
+
+def test_the_board_names_each_interval_by_its_source(analysis):
+    board = tables.confirmed_board(analysis)
+    assert board["rank"].tolist() == [1, 2, 3, 4, 5]
+    first = board.iloc[0]
+    assert first["test_mean"] == pytest.approx(109 / 120)
+    assert (
+        first["both_high"] - first["both_low"]
+        > first["seeds_high"] - (first["seeds_low"])
+    )
+    assert first["reviews_low"] < first["test_mean"] < first["reviews_high"]
+    assert board["kind"].tolist().count("baseline") == 1
+
+
+def test_calibration_is_measured_on_test_with_a_temperature_from_validation(analysis):
+    table = tables.calibration(analysis).set_index("label")
+    row = table.loc["trial 2"]
+    # Always 0.8 sure and right in 36, 37 and 36 of 40: off by 0.1, 0.125 and 0.1.
+    assert row["ece"] == pytest.approx((0.1 + 0.125 + 0.1) / 3)
+    # Right on 18 of 20 on validation: 0.8 should be 0.9, so T = log 4 / log 9.
+    assert row["temperature"] == pytest.approx(np.log(4) / np.log(9), rel=1e-3)
+    assert row["ece_scaled"] < row["ece"]
+
+
+def test_heads_are_compared_on_the_same_probabilities(analysis):
+    table = tables.calibration_of_heads(analysis).set_index("measure")
+    row = table.loc["brier"]
+    # Brier is 0.08 where right and 1.28 where wrong; pairs average both sizes.
+    sigmoid = [(36 + 24) / 80, (37 + 20) / 80, (36 + 22) / 80]
+    softmax = [(34 + 20) / 80, (35 + 24) / 80, (33 + 21) / 80]
+    assert row["sigmoid"] == pytest.approx(np.mean([1.28 - 1.2 * s for s in sigmoid]))
+    gap = np.mean([1.2 * (a - b) for a, b in zip(sigmoid, softmax, strict=True)])
+    assert row["difference"] == pytest.approx(gap)
+    assert row["n_configurations"] == 2
+
+
+def test_slices_divide_the_test_set(analysis):
+    table = tables.slices(analysis)
+    own = table[table["key"] == analysis.winner.key]
+    for _, rows in own.groupby("slice"):
+        assert rows["n"].sum() == 40
+    # The first four reviews stand in train too, and all seeds are right on them.
+    in_train = own[(own["slice"] == "stands in train too") & (own["value"] == "yes")]
+    assert in_train[["n", "accuracy"]].values.tolist() == [[4, 1.0]]
+    # Lengths are 0 to 390 by tens, the default keeps 200 tokens: 19 are cut.
+    cut = own[own["slice"].str.startswith("truncated") & (own["value"] == "yes")]
+    assert cut["n"].tolist() == [19]
+
+
+def test_errors_count_the_seeds_that_share_them(analysis):
+    (row,) = tables.confident_errors(analysis).to_dict("records")
+    assert (row["n_seeds"], row["confidence"]) == (3, pytest.approx(0.9))
+
+
+def test_expected_best_rises_to_the_best_and_says_what_it_cost():
+    results = make_results()
+    table = tables.expected_best(results)
+    values = np.array([0.80, 0.82, 0.90, 0.86])
+    assert table["expected"].iloc[0] == pytest.approx(values.mean())
+    assert table["expected"].is_monotonic_increasing
+    assert table["expected"].iloc[-1] <= 0.90
+    # 10 + 12 + 20 + 30 s in four trials, and 1 s each for the pruned and the failed.
+    assert table["seconds"].iloc[0] == pytest.approx(74 / 4)
+    assert 1 <= table.attrs["n_paid"] <= 4
+
+
+def test_anchors_stand_beside_own_results_of_the_same_dataset_only():
+    results = make_confirmed_results()
+    assert tables.anchors(analyse(results)).empty
+    results.dataset["name"] = "imdb"
+    table = tables.anchors(analyse(results))
+    assert table["own"].sum() == 2
+    assert table["accuracy"].is_monotonic_decreasing
+    assert set(table["regime"]) <= {"labelled", "unlabelled", "external"}
+
+
+def test_confirmed_axis_effect_averages_within_a_seed(analysis):
+    table = tables.confirmed_axis_effect(analysis, "head").set_index("value")
+    assert table.loc["sigmoid", "n_runs"] == 6
+    expected = np.mean([36 + 24, 37 + 20, 36 + 22]) / 80
+    assert table.loc["sigmoid", "mean"] == pytest.approx(expected)
