@@ -330,6 +330,27 @@ def report(suite: str, tracking_uri: str | None, out: Path | None) -> None:
 
 
 @cli.command()
+@click.argument("a")
+@click.argument("b")
+@_tracking_uri
+def compare(a: str, b: str, tracking_uri: str | None) -> None:
+    """Give the verdict on A against B, from a confirmation round.
+
+    A and B are suites (their best confirmed configurations are compared), or
+    SUITE:CONFIGURATION, where the configuration is a label ("trial 7", "small"), a
+    baseline ("nb_lr") or the first digits of an id; those digits do alone, too.
+    """
+    from lstm_bench.head_to_head import compare_by_name
+    from lstm_bench.stores import store_errors
+    from lstm_bench.tracking import resolve_tracking_uri
+
+    with store_errors():
+        lines = compare_by_name(resolve_tracking_uri(tracking_uri), a, b)
+    for line in lines:
+        _say(_console(), line)
+
+
+@cli.command()
 @_tracking_uri
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(tracking_uri: str | None, port: int) -> None:
@@ -518,7 +539,8 @@ def _conclude(
     run_id: str,
 ) -> None:
     """Write the report and the verdicts, log them, and say the answer."""
-    from lstm_bench.comparisons import analyse, answers, confirmation_summary
+    from lstm_bench.answers import answers, confirmation_summary
+    from lstm_bench.comparisons import analyse
     from lstm_bench.loading import load_results
     from lstm_bench.report.render import write_report
 
@@ -527,8 +549,8 @@ def _conclude(
     tracker.log_report(run_id, folder)
     if analysis.contenders:
         tracker.log_verdicts(run_id, *confirmation_summary(analysis))
-    for sentence in answers(analysis):
-        _say(console, sentence)
+    for answer in answers(analysis):
+        _say(console, f"{answer.question}: {answer.text}")
     _say(console, f"report: {page}")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,20 @@ import pandas as pd
 
 from lstm_bench import bootstrap
 from lstm_bench import statistics as stats
-from lstm_bench.cells import config_of_row, plain, value_label
+from lstm_bench.cells import value_label
+from lstm_bench.contenders import (
+    Contender,
+    Pair,
+    best_on_validation,
+    common_replicates,
+    confirm_spec,
+    find_contenders,
+    twins,
+)
 from lstm_bench.heads import FloatArray
-from lstm_bench.metrics import Metric
-from lstm_bench.records import OBJECTIVE, Prediction, Results, metric_key
+from lstm_bench.records import OBJECTIVE, Results
 from lstm_bench.seeding import derive_rng
-from lstm_bench.space import TrialConfig
-from lstm_bench.suite import ConfirmSpec, Suite
+from lstm_bench.suite import Suite
 
 COLUMNS = (
     *("family", "label_a", "label_b", "id_a", "id_b", "n_seeds", "mean_a", "mean_b"),
@@ -32,48 +39,6 @@ COLUMNS = (
     *("n_only_a", "n_only_b", "p_mcnemar_exact", "p_mcnemar_mid"),
     *("n_mcnemar_below_5_percent", "margin", "verdict", "n_seeds_needed"),
 )
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A configuration or baseline with its scores by replicate.
-
-    Attributes
-    ----------
-    key : str
-        The configuration's id, or ``baseline:<name>``.
-    origin : str
-        "search", "reference", "pair" or "baseline".
-    config : TrialConfig or None
-        None for a baseline.
-    val, test : mapping of int to float
-        The suite's metric by replicate.
-    predictions : mapping of int to mapping of str to Prediction
-        By replicate, then split.
-    """
-
-    key: str
-    label: str
-    origin: str
-    config: TrialConfig | None
-    val: Mapping[int, float]
-    test: Mapping[int, float]
-    predictions: Mapping[int, Mapping[str, Prediction]]
-
-    @property
-    def is_baseline(self) -> bool:
-        """Whether this is no LSTM."""
-        return self.origin == "baseline"
-
-    @property
-    def mean_val(self) -> float:
-        """Mean over replicates of the metric on validation."""
-        return float(np.mean(list(self.val.values())))
-
-    @property
-    def mean_test(self) -> float:
-        """Mean over replicates of the metric on test."""
-        return float(np.mean(list(self.test.values())))
 
 
 @dataclass(frozen=True)
@@ -104,8 +69,8 @@ def analyse(results: Results) -> Analysis:
     """Compare everything that the confirmation round of `results` has scored."""
     found = find_contenders(results)
     metric = results.suite.metric
-    winner = _best([c for c in found if not c.is_baseline], metric)
-    baseline = _best([c for c in found if c.is_baseline], metric)
+    winner = best_on_validation([c for c in found if not c.is_baseline], metric)
+    baseline = best_on_validation([c for c in found if c.is_baseline], metric)
     return Analysis(
         results,
         tuple(found),
@@ -114,58 +79,6 @@ def analyse(results: Results) -> Analysis:
         compare_all(results.suite, found, winner),
         selection_optimism(results, found),
     )
-
-
-def confirm_spec(suite: Suite) -> ConfirmSpec:
-    """Return the suite's declaration of a round, or its defaults."""
-    return suite.confirm or ConfirmSpec()
-
-
-def find_contenders(results: Results) -> list[Contender]:
-    """Return every confirmed configuration, then the baselines scored beside them."""
-    name = results.suite.metric.name
-    val, test = metric_key("val", name), metric_key("test", name)
-    runs = results.confirmed
-    complete = runs[(runs["state"] == "complete") & runs[test].notna()]
-    found = [
-        _contender(results, group, str(key), val, test)
-        for key, group in complete.groupby("config_id", sort=False)
-    ]
-    scored = results.baselines
-    scored = scored[(scored["replicate"] > 0) & scored[test].notna()]
-    if found:
-        found += [
-            _contender(results, group, f"baseline:{key}", val, test)
-            for key, group in scored.groupby("baseline", sort=False)
-        ]
-    return found
-
-
-def _contender(
-    results: Results, group: pd.DataFrame, key: str, val: str, test: str
-) -> Contender:
-    first = group.iloc[0]
-    replicates = [int(r) for r in group["replicate"].tolist()]
-    is_baseline = key.startswith("baseline:")
-    return Contender(
-        key,
-        str(first["label"]),
-        "baseline" if is_baseline else str(first["origin"]),
-        None if is_baseline else config_of_row(first),
-        dict(zip(replicates, group[val].tolist(), strict=True)),
-        dict(zip(replicates, group[test].tolist(), strict=True)),
-        {
-            replicate: results.predictions.get(run_id, {})
-            for replicate, run_id in zip(
-                replicates, group["run_id"].tolist(), strict=True
-            )
-        },
-    )
-
-
-def _best(chosen: Sequence[Contender], metric: Metric) -> Contender | None:
-    sign = 1.0 if metric.higher_is_better else -1.0
-    return max(chosen, key=lambda c: sign * c.mean_val, default=None)
 
 
 def compare_all(
@@ -195,9 +108,6 @@ def compare_all(
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n_seeds_needed": "Int64"})
 
 
-Pair = tuple[Contender, Contender]
-
-
 def _families(
     family: str, found: Sequence[Contender], suite: Suite, winner: Contender
 ) -> Iterator[tuple[str, list[list[Pair]]]]:
@@ -220,17 +130,6 @@ def _flipped(found: Sequence[Contender], field: str, suite: Suite) -> list[list[
             comparisons.append(pairs)
         comparisons += [[pair] for pair in pairs]
     return comparisons
-
-
-def twins(found: Sequence[Contender], field: str, a: Any, b: Any) -> list[Pair]:
-    """Return the configurations confirmed with `field` at `a` and at `b`, as pairs."""
-    by_rest: dict[str, dict[Any, Contender]] = {}
-    for contender in found:
-        if contender.config is not None:
-            key = contender.config.model_dump_json(exclude={field})
-            value = getattr(contender.config, field)
-            by_rest.setdefault(key, {})[value] = contender
-    return [(t[a], t[b]) for t in by_rest.values() if a in t and b in t]
 
 
 def _compare_family(
@@ -256,9 +155,61 @@ def _compare_family(
     return rows
 
 
-def common_replicates(members: Sequence[Contender]) -> list[int]:
-    """Return the replicates on which every one of `members` was scored."""
-    return sorted(set.intersection(*(set(c.test) for c in members)))
+def compare_two(
+    a: Contender, b: Contender, suite: Suite, *, paired: bool
+) -> dict[str, Any]:
+    """Return one comparison as a row of `COLUMNS`, by `suite`'s metric and margin.
+
+    Parameters
+    ----------
+    paired : bool
+        Whether equal replicates of both had equal splits and seeds. If not, Welch's
+        interval and tests are used, and nothing is said review by review.
+    """
+    if paired and common_replicates([a, b]):
+        return _compare_family("two", [[(a, b)]], suite)[0]
+    scores = [np.array([c.test[r] for r in sorted(c.test)]) for c in (a, b)]
+    comparison = stats.compare_unpaired(
+        scores[0],
+        scores[1],
+        margin=confirm_spec(suite).margin,
+        higher_is_better=suite.metric.higher_is_better,
+    )
+    row = _row(a.label, b.label, a.key, b.key, comparison)
+    return {
+        **dict.fromkeys(COLUMNS, math.nan),
+        **row,
+        "family": "two",
+        "p_t_holm": comparison.p_t,
+        "p_equivalence_holm": comparison.p_equivalence,
+        "verdict": stats.verdict(comparison, comparison.p_t, comparison.p_equivalence),
+    }
+
+
+def _row(
+    label_a: str,
+    label_b: str,
+    id_a: str,
+    id_b: str,
+    comparison: stats.PairedComparison,
+) -> dict[str, Any]:
+    return {
+        "label_a": label_a,
+        "label_b": label_b,
+        "id_a": id_a,
+        "id_b": id_b,
+        "n_seeds": comparison.n_seeds,
+        "mean_a": comparison.mean_a,
+        "mean_b": comparison.mean_b,
+        "difference": comparison.difference.estimate,
+        "ci_low": comparison.difference.low,
+        "ci_high": comparison.difference.high,
+        "p_t": comparison.p_t,
+        "p_wilcoxon": comparison.p_wilcoxon,
+        "p_a_beats_b": comparison.p_a_beats_b,
+        "margin": comparison.margin,
+        "n_seeds_needed": comparison.n_seeds_needed,
+    }
 
 
 def _compare(
@@ -286,29 +237,16 @@ def _compare(
         label_a, label_b = (
             f"{field} {value}, mean of {len(pairs)} configurations" for value in values
         )
+    id_a, id_b = (" ".join(pair[i].key for pair in pairs) for i in (0, 1))
     row = {
-        "label_a": label_a,
-        "label_b": label_b,
-        "id_a": " ".join(x.key for x, _ in pairs),
-        "id_b": " ".join(y.key for _, y in pairs),
-        "n_seeds": len(replicates),
-        "mean_a": comparison.mean_a,
-        "mean_b": comparison.mean_b,
-        "difference": comparison.difference.estimate,
-        "ci_low": comparison.difference.low,
-        "ci_high": comparison.difference.high,
+        **_row(label_a, label_b, id_a, id_b, comparison),
         "both_low": both[0],
         "both_high": both[1],
-        "p_t": comparison.p_t,
-        "p_wilcoxon": comparison.p_wilcoxon,
-        "p_a_beats_b": comparison.p_a_beats_b,
         "n_only_a": _median([test.n_only_a for test in tests]),
         "n_only_b": _median([test.n_only_b for test in tests]),
         "p_mcnemar_exact": _median([test.p_exact for test in tests]),
         "p_mcnemar_mid": _median(p_mid),
         "n_mcnemar_below_5_percent": sum(p < 0.05 for p in p_mid),
-        "margin": comparison.margin,
-        "n_seeds_needed": comparison.n_seeds_needed,
     }
     return row, comparison
 
@@ -393,141 +331,3 @@ def selection_optimism(results: Results, found: Sequence[Contender]) -> pd.DataF
     columns = ["label", "config_id", "n_seeds", "search", "val_mean", "test_mean"]
     columns += ["search_minus_val", "val_minus_test", "ci_low", "ci_high"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def answers(analysis: Analysis) -> list[str]:
-    """Return the answer in sentences: who won, by how much, against what, how sure."""
-    return [*_confirmed_answers(analysis), *_baseline_answer(analysis)]
-
-
-def _confirmed_answers(analysis: Analysis) -> Iterator[str]:
-    metric, winner = analysis.results.suite.metric, analysis.winner
-    if winner is None:
-        return
-    test = stats.mean_interval(np.array(list(winner.test.values())))
-    yield (
-        f"Best confirmed LSTM (by validation): {winner.label}, test {metric.label} "
-        f"{_with_interval(test.estimate, test.low, test.high)} over {test.n} "
-        f"{'seed' if test.n == 1 else 'seeds'}."
-    )
-    table = analysis.comparisons
-    for family in table["family"].unique():
-        rows = table[table["family"] == family]
-        if family.startswith("pairs"):
-            # The first row of several pairs is their mean.
-            yield describe(rows.iloc[0], metric)
-        elif family == "references":
-            for _, row in rows.iterrows():
-                yield describe(row, metric)
-        else:
-            # The strongest opponent on validation; the table has all of them.
-            by_key = {c.key: c for c in analysis.contenders}
-            opponents = [by_key[key] for key in rows["id_b"].tolist()]
-            strongest = _best(opponents, metric)
-            row = rows[rows["id_b"] == (strongest.key if strongest else None)]
-            yield describe(row.iloc[0], metric)
-    rows = analysis.optimism
-    own = rows[rows["config_id"] == winner.key].iloc[0]
-    text = (
-        f"Selection optimism of {winner.label}: validation minus test "
-        f"{own['val_minus_test']:+.4f}"
-    )
-    if not math.isnan(own["search_minus_val"]):
-        text += (
-            "; search score minus mean validation over fresh seeds "
-            f"{own['search_minus_val']:+.4f}"
-        )
-    yield text + " (positive: flattered)."
-
-
-def _baseline_answer(analysis: Analysis) -> Iterator[str]:
-    """Say plainly whether an LSTM beats the best baseline."""
-    results, best = analysis.results, analysis.baseline
-    metric = results.suite.metric
-    if best is not None:
-        lstms = [c for c in analysis.contenders if not c.is_baseline]
-        if not any(metric.is_better(c.mean_test, best.mean_test) for c in lstms):
-            yield (
-                f"No LSTM beats the baseline {best.label} "
-                f"({metric.label} {best.mean_test:.4f} on test)."
-            )
-        return
-    baselines = results.baselines[results.baselines["replicate"] == 0]
-    runs = results.runs[results.runs["state"] == "complete"]
-    key = metric_key("val", metric.name)
-    if baselines.empty or runs.empty:
-        return
-    ascending = not metric.higher_is_better
-    row = baselines.sort_values(key, ascending=ascending, kind="stable").iloc[0]
-    values = runs[OBJECTIVE]
-    value = float(values.max() if metric.higher_is_better else values.min())
-    yield (
-        f"Best baseline on the same validation reviews: {row['label']} "
-        f"{float(row[key]):.4f}; "
-        + (
-            f"the best LSTM's {value:.4f} is ahead of it."
-            if metric.is_better(value, float(row[key]))
-            else f"no LSTM of the search beats it (best {value:.4f})."
-        )
-    )
-
-
-def describe(row: Mapping[str, Any] | pd.Series[Any], metric: Metric) -> str:
-    """Return one comparison as a sentence with verdict, interval and seeds."""
-    n = int(row["n_seeds"])
-    text = (
-        f"{row['label_a']} against {row['label_b']}: {row['verdict']}; test "
-        f"{metric.label} {row['mean_a']:.4f} against {row['mean_b']:.4f}, difference "
-        f"{_with_interval(row['difference'], row['ci_low'], row['ci_high'], '+.4f')} "
-        f"over {n} paired {'seed' if n == 1 else 'seeds'}, margin {row['margin']:g}"
-    )
-    if row["verdict"] == "not enough data":
-        needed = row["n_seeds_needed"]
-        text += (
-            "; it would take more than 1,000 seeds"
-            if needed is pd.NA or needed is None
-            else f"; it would take about {max(int(needed), n + 1):,} seeds"
-        )
-    return text + "."
-
-
-def _with_interval(
-    estimate: float, low: float, high: float, written: str = ".4f"
-) -> str:
-    if math.isnan(low):
-        return f"{estimate:{written}}"
-    return f"{estimate:{written}} (95 % {low:{written}} to {high:{written}})"
-
-
-def confirmation_summary(
-    analysis: Analysis,
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """Return the round's metrics for MLflow, and its verdicts as plain JSON types."""
-    suite, winner = analysis.results.suite, analysis.winner
-    said = {"metric": suite.metric.name, "answers": answers(analysis)}
-    if winner is None:
-        return {}, {"winner": None, **said, "comparisons": [], "optimism": []}
-    interval = stats.mean_interval(np.array(list(winner.test.values())))
-    key = f"confirmed_test_{suite.metric.name}"
-    values = {
-        f"{key}_mean": interval.estimate,
-        f"{key}_ci95_low": interval.low,
-        f"{key}_ci95_high": interval.high,
-        "confirmed_n_seeds": float(interval.n),
-    }
-    verdicts = {
-        "winner": {"config_id": winner.key, "label": winner.label},
-        **said,
-        "margin": confirm_spec(suite).margin,
-        "comparisons": _records(analysis.comparisons),
-        "optimism": _records(analysis.optimism),
-    }
-    return {k: v for k, v in values.items() if not math.isnan(v)}, verdicts
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as plain values, None for NaN: JSON has none."""
-    return [
-        {str(key): plain(value) for key, value in row.items()}
-        for row in table.to_dict("records")
-    ]

@@ -109,6 +109,18 @@ def load_results(tracking_uri: str, suite: Suite) -> Results:
     )
 
 
+def load_suite_of(client: MlflowClient, run: Run) -> Suite:
+    """Return the suite that was logged with a training's run."""
+    text = _read_artifact(run, client, rec.SUITE_FILE)
+    name = run.data.tags[rec.TAG_SUITE]
+    if text is None:
+        raise TrackingError(
+            f"run {run.info.run_id} has lost its {rec.SUITE_FILE}; name the suite's "
+            "file instead"
+        )
+    return suite_from_text(name, text.decode())
+
+
 def _kind(run: Run) -> str:
     return str(run.data.tags[rec.TAG_KIND])
 

@@ -11,12 +11,9 @@ from results_builder import (
     make_results,
 )
 
-from lstm_bench.comparisons import (
-    analyse,
-    answers,
-    confirmation_summary,
-    find_contenders,
-)
+from lstm_bench.answers import answers, confirmation_summary
+from lstm_bench.comparisons import analyse
+from lstm_bench.contenders import find_contenders
 from lstm_bench.tables import confirmed as tables
 
 
@@ -146,9 +143,9 @@ def test_without_a_round_there_is_no_verdict_but_the_baseline_is_named():
     unconfirmed = make_confirmed_results(confirmed=())
     (said,) = answers(analyse(unconfirmed))
     # Right on 15 of 20 validation reviews; the search's best trial has 0.9.
-    assert said == (
-        "Best baseline on the same validation reviews: Bag of words 0.7500; the best "
-        "LSTM's 0.9000 is ahead of it."
+    assert said.text == (
+        "Bag of words has validation accuracy 0.7500 on the same reviews; the search's "
+        "best LSTM, 0.9000, is ahead of it."
     )
 
 

@@ -35,7 +35,9 @@ ORDER = (
     "chart_view",
     "batches",
     "cells",
+    "contenders",
     "comparisons",
+    "answers",
     "tables",
     "figures",
     "report",
@@ -49,6 +51,7 @@ ORDER = (
     "study",
     "sweep",
     "confirm",
+    "head_to_head",
     "ui",
     "cli",
 )

@@ -135,7 +135,7 @@ def test_the_answer_stands_at_the_top_with_verdict_interval_and_seeds(tmp_path):
     text = (tmp_path / "report.md").read_text()
     summary, _, rest = text.partition("## Confirmation")
     # (36 + 37 + 36) / 120 right on test.
-    assert "(by validation): trial 2, test accuracy 0.9083" in summary
+    assert "trial 2, chosen on validation: test accuracy 0.9083" in summary
     assert "trial 2 against Bag of words: better" in summary
     assert "over 3 paired seeds, margin 0.05" in summary
     assert "looked at 14 times" in rest
@@ -145,7 +145,7 @@ def test_the_answer_stands_at_the_top_with_verdict_interval_and_seeds(tmp_path):
 def test_no_lstm_beats_a_better_baseline_and_the_report_says_so(tmp_path):
     results = make_confirmed_results(baseline=(40, 40, 40))
     page = write_report(analyse(results), tmp_path).read_text()
-    assert "No LSTM beats the baseline Bag of words (accuracy 1.0000 on test)." in page
+    assert "No LSTM beats the baseline Bag of words." in page
     assert "trial 2 against Bag of words: worse" in page
 
 

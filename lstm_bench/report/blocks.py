@@ -120,20 +120,21 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "seconds": lambda v: f"{float(v):,.1f}",
     "count": lambda v: f"{float(v):,.1f}".removesuffix(".0"),
     "number": _number,
+    "whole": lambda v: f"{float(v):,.0f}",
     "p": lambda v: f"{float(v):.3f}" if float(v) >= 0.001 else "< 0.001",
     "yes": lambda v: "yes" if v else "no",
     "time": lambda v: f"{pd.Timestamp(v):%Y-%m-%d %H:%M:%S}",
 }
 
 NUMERIC_KINDS = frozenset(
-    {"score", "signed", "share", "seconds", "count", "number", "interval", "p"}
+    {"score", "signed", "share", "seconds", "count", "number", "interval", "p", "whole"}
 )
 
 
 def cell_text(column: Column, row: Mapping[Any, Any]) -> str:
     """Return what stands in `column` of `row`; a dash where nothing was measured."""
     value = row[column.key]
-    if column.kind == "value":
+    if column.kind == "value" and value is not pd.NA:
         if isinstance(value, float) and not is_missing(value):
             return f"{value:.4g}"
         return "null" if is_missing(value) else value_label(value)

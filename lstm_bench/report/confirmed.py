@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lstm_bench.comparisons import Analysis, confirm_spec
+from lstm_bench.comparisons import Analysis
+from lstm_bench.contenders import confirm_spec
 from lstm_bench.figures import confirmed as figures
-from lstm_bench.figures.style import configuration_colours
 from lstm_bench.metrics import METRICS
 from lstm_bench.records import TRAIN_TIME
 from lstm_bench.report.blocks import (
@@ -16,9 +16,11 @@ from lstm_bench.report.blocks import (
     Table,
     count,
 )
+from lstm_bench.report.colours import shown_colours
 from lstm_bench.tables import confirmed as tables
 
 N_RELIABILITY = 4
+MAJORITY = "baseline:majority"
 HOW = {"true": "scored", "validation": "used as validation data"}
 
 
@@ -64,8 +66,11 @@ def confirmation(analysis: Analysis) -> Section:
         Drawing(
             "confirmed",
             f"Test {metric.label}: thick bars are 95 % t intervals over seeds, thin "
-            "ones 95 % intervals over seeds and reviews. Squares are baselines.",
-            figures.plot_confirmed(board, metric, _colours(analysis)),
+            "ones 95 % intervals over seeds and reviews. Squares are baselines; the "
+            "majority class is left out.",
+            figures.plot_confirmed(
+                board[board["key"] != MAJORITY], metric, shown_colours(analysis.results)
+            ),
         ),
         _optimism(analysis),
         *_looks(analysis),
@@ -165,8 +170,8 @@ def comparisons(analysis: Analysis) -> Section:
                 "forest",
                 f"Difference in test {metric.label}, a − b: thick bars are 95 % t "
                 "intervals over seeds, thin ones over seeds and reviews; the grey band "
-                f"is the margin of ±{margin:g}.",
-                figures.plot_forest(frame, metric),
+                f"is the margin of ±{margin:g}. The majority class is left out.",
+                figures.plot_forest(frame[frame["id_b"] != MAJORITY], metric),
             ),
             Table("comparisons", caption, frame, columns),
         ),
@@ -186,7 +191,7 @@ def baselines(analysis: Analysis) -> Section:
         Column("n_splits", "splits (n)", "count"),
         Column("val_mean", f"validation {metric.label}", "score"),
         Column("test_mean", f"test {metric.label}", "score"),
-        Column("n_features", "features", "count"),
+        Column("n_features", "features", "whole"),
         Column(TRAIN_TIME, "fit (s)", "seconds"),
     )
     caption = (
@@ -254,7 +259,7 @@ def calibration(analysis: Analysis) -> Section:
             "Wilson intervals that take pooled predictions as independent. Below the "
             "dashed line the model is too sure.",
             figures.plot_reliability(
-                [tables.reliability(c) for c in shown], _colours(analysis)
+                [tables.reliability(c) for c in shown], shown_colours(analysis.results)
             ),
         )
     )
@@ -402,7 +407,3 @@ def axes_confirmed(analysis: Analysis) -> tuple[Block, ...]:
         )
         blocks.append(Table(f"axis_{name}_confirmed", caption, frame, columns))
     return tuple(blocks)
-
-
-def _colours(analysis: Analysis) -> dict[str, str]:
-    return configuration_colours(c.key for c in analysis.contenders)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pandas as pd
 
 from lstm_bench.figures import search as figures
-from lstm_bench.figures.style import configuration_colours
 from lstm_bench.metrics import METRICS
 from lstm_bench.records import (
     BEST_EPOCH,
@@ -34,6 +33,7 @@ from lstm_bench.report.blocks import (
     when,
     with_unit,
 )
+from lstm_bench.report.colours import shown_colours
 from lstm_bench.space import CategoricalAxis
 from lstm_bench.tables import search as tables
 
@@ -90,7 +90,7 @@ def leaderboard(results: Results) -> Section:
     title, anchor = "Leaderboard", "leaderboard"
     board = tables.leaderboard(results)
     if board.empty:
-        return Section(title, anchor, "No training was completed: nothing to rank.")
+        return Section(title, anchor, "The search has no complete training to rank.")
     metric = results.suite.metric
     key = f"val_{metric.name}"
     scores = [Column(key, f"{metric.label} (objective)", "score")]
@@ -131,7 +131,7 @@ def leaderboard(results: Results) -> Section:
                 "objective_history",
                 f"Validation {metric.label} of the {len(trials)} complete trials in "
                 "the order the search tried them.",
-                figures.plot_objective_history(trials, metric, _colours(board)),
+                figures.plot_objective_history(trials, metric, shown_colours(results)),
             )
         )
     return Section(
@@ -148,7 +148,9 @@ def heads(results: Results) -> Section:
     title, anchor = "Heads: sigmoid and softmax", "heads"
     frame = tables.compare_heads(results)
     if frame.empty:
-        return Section(title, anchor, "No training was completed: no head to compare.")
+        return Section(
+            title, anchor, "The search has no complete training to compare heads."
+        )
     metric = results.suite.metric
     columns = (
         Column("head", "head"),
@@ -173,12 +175,13 @@ def heads(results: Results) -> Section:
             "nothing to compare it with.",
             tuple(blocks),
         )
-    board = tables.leaderboard(results)
     blocks.append(
         Drawing(
             "heads",
             f"Validation {metric.label} of every complete run by head.",
-            figures.plot_heads(tables.complete_runs(results), metric, _colours(board)),
+            figures.plot_heads(
+                tables.complete_runs(results), metric, shown_colours(results)
+            ),
         )
     )
     paired = tables.compare_heads_paired(results)
@@ -241,7 +244,7 @@ def axes(results: Results, more: tuple[Block, ...] = ()) -> Section:
     if trials.empty:
         return Section(title, anchor, "No trial was completed: no axis to show.")
     metric = results.suite.metric
-    colours = _colours(tables.leaderboard(results))
+    colours = shown_colours(results)
     blocks: list[Block] = []
     for name, axis in results.suite.space:
         effect = tables.axis_effect(results, name)
@@ -293,7 +296,7 @@ def curves(results: Results) -> Section:
     for name in wanted:
         if name in known:
             figure = figures.plot_learning_curves(
-                results.curves, board, name, _colours(board)
+                results.curves, board, name, shown_colours(results)
             )
             caption = (
                 f"Validation {METRICS[name].label} by epoch: the best {n} of "
@@ -369,9 +372,7 @@ def cost(results: Results) -> Section:
                 "pareto",
                 f"Validation {metric.label} against training time of "
                 f"{count(len(frame), 'configuration')}.",
-                figures.plot_pareto(
-                    frame, metric, _colours(tables.leaderboard(results))
-                ),
+                figures.plot_pareto(frame, metric, shown_colours(results)),
             ),
         ),
     )
@@ -490,7 +491,3 @@ def provenance(results: Results) -> Section:
     return Section(
         "Provenance", "provenance", "What it takes to run this again.", tuple(blocks)
     )
-
-
-def _colours(board: pd.DataFrame) -> dict[str, str]:
-    return configuration_colours(board["config_id"].tolist())

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from lstm_bench.answers import answers
 from lstm_bench.cells import value_label
-from lstm_bench.comparisons import Analysis, answers
-from lstm_bench.records import OBJECTIVE, Results
+from lstm_bench.comparisons import Analysis
+from lstm_bench.records import OBJECTIVE, TOTAL_TIME, Results
 from lstm_bench.report.blocks import (
     DASH,
     Block,
+    Facts,
     Note,
     Section,
     as_sentence,
@@ -27,8 +29,10 @@ def summary(analysis: Analysis) -> Section:
     results = analysis.results
     suite, facts = results.suite, tables.study_summary(results)
     board = tables.leaderboard(results)
-    blocks: list[Block] = list(_dataset_notes(results))
-    blocks += [Note(sentence) for sentence in answers(analysis)]
+    blocks: list[Block] = []
+    if found := answers(analysis):
+        blocks.append(Facts(tuple((a.question, a.text) for a in found)))
+    blocks += _dataset_notes(results)
     n_trials, n_references = facts["n_trials"], facts["n_references"]
     others = ", ".join(
         f"{facts[f'n_{state}']} {state}"
@@ -37,18 +41,31 @@ def summary(analysis: Analysis) -> Section:
     )
     blocks.append(
         Note(
-            f"{count(facts['n_runs'], 'training')}: {count(n_trials, 'trial')} of "
-            f"the search and {count(n_references, 'run')} of reference "
+            f"Search: {count(facts['n_runs'], 'training')}, "
+            f"{count(n_trials, 'trial')} and {count(n_references, 'run')} of reference "
             f"configurations. {facts['n_complete']} complete"
             + (f", {others}" if others else "")
-            + f". All trainings together took {duration(facts['total_time_s'])}."
+            + f". All together took {duration(facts['total_time_s'])}."
         )
     )
-    if board.empty:
-        blocks.append(Note("No training was completed, so nothing is compared.", True))
-    else:
+    if len(results.confirmed):
+        blocks.append(_round_note(results))
+    if len(board):
         blocks += _verdict(results, board)
+    elif not analysis.contenders:
+        blocks.append(Note("No training was completed, so nothing is compared.", True))
     return Section("Summary", "summary", suite.description, tuple(blocks))
+
+
+def _round_note(results: Results) -> Note:
+    runs = results.confirmed
+    return Note(
+        f"Confirmation: {count(len(runs), 'training')} of "
+        f"{count(int(runs['config_id'].nunique()), 'configuration')} on "
+        f"{count(int(runs['replicate'].nunique()), 'fresh seed')}, together "
+        f"{duration(float(runs[TOTAL_TIME].sum()))}. Test set looked at "
+        f"{count(int(results.test_looks['n'].sum()), 'time')} in this tracking store."
+    )
 
 
 def _dataset_notes(results: Results) -> Iterator[Note]:

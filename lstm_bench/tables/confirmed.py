@@ -16,8 +16,8 @@ from lstm_bench import calibration as calibrated
 from lstm_bench import statistics as stats
 from lstm_bench.anchors import load_anchors
 from lstm_bench.cells import plain, train_command
-from lstm_bench.comparisons import (
-    Analysis,
+from lstm_bench.comparisons import Analysis
+from lstm_bench.contenders import (
     Contender,
     common_replicates,
     confirm_spec,
@@ -60,6 +60,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
     rows = []
     for contender in analysis.contenders:
         config = contender.config.model_dump() if contender.config else {}
+        # None is a value that a field may have; a baseline has no such field.
         test = stats.mean_interval(np.array(list(contender.test.values())))
         reviews, both = _review_intervals(contender, results)
         rows.append(
@@ -67,7 +68,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
                 "label": contender.label,
                 "kind": "baseline" if contender.is_baseline else "LSTM",
                 "key": contender.key,
-                **{field: config.get(field) for field in fields},
+                **{field: config.get(field, pd.NA) for field in fields},
                 "n_seeds": test.n,
                 "n_failed": _n_failed(results, contender.key),
                 "val_mean": contender.mean_val,

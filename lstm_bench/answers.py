@@ -1,0 +1,190 @@
+"""The answer in sentences, and as JSON: who won, by how much, how sure."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstm_bench import statistics as stats
+from lstm_bench.cells import plain
+from lstm_bench.comparisons import Analysis
+from lstm_bench.contenders import Contender, best_on_validation, confirm_spec
+from lstm_bench.metrics import Metric
+from lstm_bench.records import OBJECTIVE, metric_key
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question in a word or two, and its answer in a sentence."""
+
+    question: str
+    text: str
+
+
+def answers(analysis: Analysis) -> list[Answer]:
+    """Return what the study comes to: who won, by how much, against what, how sure."""
+    if analysis.winner is None:
+        return list(_search_answers(analysis))
+    return list(_confirmed_answers(analysis, analysis.winner))
+
+
+def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]:
+    metric, table = analysis.results.suite.metric, analysis.comparisons
+    test = stats.mean_interval(np.array(list(winner.test.values())))
+    yield Answer(
+        "best LSTM",
+        f"{winner.label}, chosen on validation: test {metric.label} "
+        f"{_with_interval(test.estimate, test.low, test.high)} over {test.n} fresh "
+        f"{'seed' if test.n == 1 else 'seeds'}.",
+    )
+    for family in table["family"].unique():
+        rows = table[table["family"] == family]
+        if family.startswith("pairs"):
+            # The first row of several pairs is their mean.
+            field = family.removeprefix("pairs: ")
+            yield Answer(f"does {field} matter", describe(rows.iloc[0], metric))
+        elif family == "references":
+            for _, row in rows.iterrows():
+                yield Answer("against the reference", describe(row, metric))
+        else:
+            # The strongest opponent on validation; the table has all of them.
+            by_key = {c.key: c for c in analysis.contenders}
+            opponents = [by_key[key] for key in rows["id_b"].tolist()]
+            strongest = best_on_validation(opponents, metric)
+            row = rows[rows["id_b"] == (strongest.key if strongest else None)].iloc[0]
+            is_baseline = family == "baselines"
+            yield Answer(
+                "against the best baseline" if is_baseline else "against the next best",
+                describe(row, metric)
+                + (_nobody_beats(analysis) if is_baseline else ""),
+            )
+    yield from _optimism_answers(analysis, winner)
+
+
+def _nobody_beats(analysis: Analysis) -> str:
+    """Return a sentence where no LSTM's mean on test beats the best baseline's."""
+    metric, best = analysis.results.suite.metric, analysis.baseline
+    lstms = [c for c in analysis.contenders if not c.is_baseline]
+    if best is None or any(
+        metric.is_better(c.mean_test, best.mean_test) for c in lstms
+    ):
+        return ""
+    return f" No LSTM beats the baseline {best.label}."
+
+
+def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]:
+    """Say how much the scores that chose flattered what they chose."""
+    metric, rows = analysis.results.suite.metric, analysis.optimism
+    own = rows[rows["config_id"] == winner.key].iloc[0]
+    gap = _with_interval(own["val_minus_test"], own["ci_low"], own["ci_high"], "+.4f")
+    text = f"{winner.label}: validation flatters it by {gap} against test."
+    searched = rows[rows["search"].notna()]
+    if len(searched):
+        scores = searched["search"]
+        place = scores.argmax() if metric.higher_is_better else scores.argmin()
+        best = searched.iloc[int(place)]
+        text += (
+            f" The search had its best score from {best['label']}: {best['search']:.4f}"
+            f" with one seed, {best['val_mean']:.4f} on average over fresh seeds; "
+            f"choosing by one seed flattered it by {best['search_minus_val']:+.4f}."
+        )
+    yield Answer("selection optimism", text)
+
+
+def _search_answers(analysis: Analysis) -> Iterator[Answer]:
+    """Before a confirmation: set the search's best beside the best baseline."""
+    results, metric = analysis.results, analysis.results.suite.metric
+    baselines = results.baselines[results.baselines["replicate"] == 0]
+    runs = results.runs[results.runs["state"] == "complete"]
+    key = metric_key("val", metric.name)
+    if baselines.empty or runs.empty:
+        return
+    ascending = not metric.higher_is_better
+    row = baselines.sort_values(key, ascending=ascending, kind="stable").iloc[0]
+    values = runs[OBJECTIVE]
+    value = float(values.max() if metric.higher_is_better else values.min())
+    yield Answer(
+        "against the best baseline",
+        f"{row['label']} has validation {metric.label} {float(row[key]):.4f} on the "
+        "same reviews; "
+        + (
+            f"the search's best LSTM, {value:.4f}, is ahead of it."
+            if metric.is_better(value, float(row[key]))
+            else f"no LSTM of the search beats it (best {value:.4f})."
+        ),
+    )
+
+
+def describe(
+    row: Mapping[str, Any] | pd.Series[Any], metric: Metric, paired: bool = True
+) -> str:
+    """Return one comparison as a sentence with verdict, interval and seeds."""
+    n = int(row["n_seeds"])
+    seeds = "paired seeds" if paired else "seeds each, not paired"
+    if n == 1:
+        seeds = seeds.replace("seeds", "seed")
+    text = (
+        f"{row['label_a']} against {row['label_b']}: {row['verdict']}; test "
+        f"{metric.label} {row['mean_a']:.4f} against {row['mean_b']:.4f}, difference "
+        f"{_with_interval(row['difference'], row['ci_low'], row['ci_high'], '+.4f')} "
+        f"over {n} {seeds}, margin {row['margin']:g}"
+    )
+    if row["verdict"] == "not enough data":
+        needed = row["n_seeds_needed"]
+        text += (
+            "; it would take more than 1,000 seeds"
+            if needed is pd.NA or needed is None
+            else f"; it would take about {max(int(needed), n + 1):,} seeds"
+        )
+    return text + "."
+
+
+def _with_interval(
+    estimate: float, low: float, high: float, written: str = ".4f"
+) -> str:
+    if math.isnan(low):
+        return f"{estimate:{written}}"
+    return f"{estimate:{written}} (95 % {low:{written}} to {high:{written}})"
+
+
+def confirmation_summary(
+    analysis: Analysis,
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Return the round's metrics for MLflow, and its verdicts as plain JSON types."""
+    suite, winner = analysis.results.suite, analysis.winner
+    said = {
+        "metric": suite.metric.name,
+        "answers": [dataclasses.asdict(a) for a in answers(analysis)],
+    }
+    if winner is None:
+        return {}, {"winner": None, **said, "comparisons": [], "optimism": []}
+    interval = stats.mean_interval(np.array(list(winner.test.values())))
+    key = f"confirmed_test_{suite.metric.name}"
+    values = {
+        f"{key}_mean": interval.estimate,
+        f"{key}_ci95_low": interval.low,
+        f"{key}_ci95_high": interval.high,
+        "confirmed_n_seeds": float(interval.n),
+    }
+    verdicts = {
+        "winner": {"config_id": winner.key, "label": winner.label},
+        **said,
+        "margin": confirm_spec(suite).margin,
+        "comparisons": _records(analysis.comparisons),
+        "optimism": _records(analysis.optimism),
+    }
+    return {k: v for k, v in values.items() if not math.isnan(v)}, verdicts
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as plain values, None for NaN: JSON has none."""
+    return [
+        {str(key): plain(value) for key, value in row.items()}
+        for row in table.to_dict("records")
+    ]

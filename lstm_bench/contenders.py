@@ -1,0 +1,130 @@
+"""Who takes part in a comparison: confirmed configurations and baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstm_bench.cells import config_of_row
+from lstm_bench.metrics import Metric
+from lstm_bench.records import Prediction, Results, metric_key
+from lstm_bench.space import TrialConfig
+from lstm_bench.suite import ConfirmSpec, Suite
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A configuration or baseline with its scores by replicate.
+
+    Attributes
+    ----------
+    key : str
+        The configuration's id, or ``baseline:<name>``.
+    origin : str
+        "search", "reference", "pair" or "baseline".
+    config : TrialConfig or None
+        None for a baseline.
+    val, test : mapping of int to float
+        The suite's metric by replicate.
+    predictions : mapping of int to mapping of str to Prediction
+        By replicate, then split.
+    """
+
+    key: str
+    label: str
+    origin: str
+    config: TrialConfig | None
+    val: Mapping[int, float]
+    test: Mapping[int, float]
+    predictions: Mapping[int, Mapping[str, Prediction]]
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is no LSTM."""
+        return self.origin == "baseline"
+
+    @property
+    def mean_val(self) -> float:
+        """Mean over replicates of the metric on validation."""
+        return float(np.mean(list(self.val.values())))
+
+    @property
+    def mean_test(self) -> float:
+        """Mean over replicates of the metric on test."""
+        return float(np.mean(list(self.test.values())))
+
+
+def confirm_spec(suite: Suite) -> ConfirmSpec:
+    """Return the suite's declaration of a round, or its defaults."""
+    return suite.confirm or ConfirmSpec()
+
+
+def find_contenders(results: Results) -> list[Contender]:
+    """Return every confirmed configuration, then the baselines scored beside them."""
+    name = results.suite.metric.name
+    val, test = metric_key("val", name), metric_key("test", name)
+    runs = results.confirmed
+    complete = runs[(runs["state"] == "complete") & runs[test].notna()]
+    found = [
+        _contender(results, group, str(key), val, test)
+        for key, group in complete.groupby("config_id", sort=False)
+    ]
+    scored = results.baselines
+    scored = scored[(scored["replicate"] > 0) & scored[test].notna()]
+    if found:
+        found += [
+            _contender(results, group, f"baseline:{key}", val, test)
+            for key, group in scored.groupby("baseline", sort=False)
+        ]
+    return found
+
+
+def _contender(
+    results: Results, group: pd.DataFrame, key: str, val: str, test: str
+) -> Contender:
+    first = group.iloc[0]
+    replicates = [int(r) for r in group["replicate"].tolist()]
+    is_baseline = key.startswith("baseline:")
+    return Contender(
+        key,
+        str(first["label"]),
+        "baseline" if is_baseline else str(first["origin"]),
+        None if is_baseline else config_of_row(first),
+        dict(zip(replicates, group[val].tolist(), strict=True)),
+        dict(zip(replicates, group[test].tolist(), strict=True)),
+        {
+            replicate: results.predictions.get(run_id, {})
+            for replicate, run_id in zip(
+                replicates, group["run_id"].tolist(), strict=True
+            )
+        },
+    )
+
+
+def common_replicates(members: Sequence[Contender]) -> list[int]:
+    """Return the replicates on which every one of `members` was scored."""
+    return sorted(set.intersection(*(set(c.test) for c in members)))
+
+
+Pair = tuple[Contender, Contender]
+
+
+def twins(found: Sequence[Contender], field: str, a: Any, b: Any) -> list[Pair]:
+    """Return the configurations confirmed with `field` at `a` and at `b`, as pairs."""
+    by_rest: dict[str, dict[Any, Contender]] = {}
+    for contender in found:
+        if contender.config is not None:
+            key = contender.config.model_dump_json(exclude={field})
+            value = getattr(contender.config, field)
+            by_rest.setdefault(key, {})[value] = contender
+    return [(t[a], t[b]) for t in by_rest.values() if a in t and b in t]
+
+
+def best_on_validation(chosen: Sequence[Contender], metric: Metric) -> Contender | None:
+    """Return the one with the best mean on validation; None of none."""
+    sign = 1.0 if metric.higher_is_better else -1.0
+    return max(chosen, key=lambda c: sign * c.mean_val, default=None)

@@ -1,0 +1,160 @@
+"""Compare two configurations or the winners of two studies, by name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+
+from lstm_bench import records as rec
+from lstm_bench.answers import describe
+from lstm_bench.comparisons import Analysis, analyse, compare_two
+from lstm_bench.contenders import Contender
+from lstm_bench.errors import TrackingError
+from lstm_bench.loading import load_results, load_suite_of
+from lstm_bench.suite import Suite, load_suite
+from lstm_bench.tracking import find_runs
+
+CONFIG_ID = re.compile(r"[0-9a-f]{4,12}")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: a contender within its study."""
+
+    analysis: Analysis
+    contender: Contender
+
+    @property
+    def suite(self) -> Suite:
+        """The study's suite, as it was last run."""
+        return self.analysis.results.suite
+
+
+def find_side(tracking_uri: str, name: str) -> Side:
+    """Return what `name` stands for.
+
+    Parameters
+    ----------
+    name : str
+        A suite (its best confirmed configuration), ``SUITE:CONFIGURATION`` (a label
+        such as ``trial 7``, a reference, a baseline, or the first digits of a
+        configuration's id), or such digits alone.
+
+    Raises
+    ------
+    SuiteError, TrackingError
+        No such suite or configuration, or it was not confirmed.
+    """
+    suite_name, _, wanted = name.partition(":")
+    if not wanted and CONFIG_ID.fullmatch(name):
+        suite, wanted = _suite_of_config(tracking_uri, name), name
+    else:
+        suite = load_suite(suite_name)
+    analysis = analyse(load_results(tracking_uri, suite))
+    if analysis.winner is None:
+        raise TrackingError(
+            f"{name}: study {suite.study_name} has no confirmed configuration; run "
+            f"`lstm-bench confirm {suite_name}` first"
+        )
+    if not wanted:
+        return Side(analysis, analysis.winner)
+    return Side(analysis, _pick(analysis, wanted, name))
+
+
+def _suite_of_config(tracking_uri: str, digits: str) -> Suite:
+    client = MlflowClient(tracking_uri)
+    runs = find_runs(
+        client,
+        f"tags.`{rec.TAG_KIND}` = 'replicate' and "
+        f"tags.`{rec.TAG_CONFIG_ID}` LIKE '{digits}%'",
+    )
+    studies = {run.data.tags[rec.TAG_STUDY]: run for run in runs}
+    if len(studies) != 1:
+        found = ", ".join(sorted(studies)) or "none"
+        raise TrackingError(
+            f"{digits}: expected a configuration that was confirmed in one study, got "
+            f"{found}; give SUITE:{digits}, or run `lstm-bench confirm` first"
+        )
+    return load_suite_of(client, next(iter(studies.values())))
+
+
+def _pick(analysis: Analysis, wanted: str, name: str) -> Contender:
+    labels = {
+        wanted,
+        f"reference {wanted}",
+        f"trial {wanted}",
+    }
+    matching = [
+        c
+        for c in analysis.contenders
+        if c.label in labels
+        or c.key == f"baseline:{wanted}"
+        or (CONFIG_ID.fullmatch(wanted) and c.key.startswith(wanted))
+    ]
+    if len(matching) == 1:
+        return matching[0]
+    known = "; ".join(
+        f"{c.label} ({c.key.removeprefix('baseline:')})" for c in analysis.contenders
+    )
+    raise TrackingError(
+        f"{name}: expected one confirmed configuration or baseline, got "
+        f"{len(matching)} of that name; known: {known}"
+    )
+
+
+def compare_by_name(tracking_uri: str, name_a: str, name_b: str) -> list[str]:
+    """Return the verdict on two configurations, or two studies' winners.
+
+    They are paired by replicate where both studies split and seed alike. Metric and
+    margin are those of the first one's suite.
+
+    Raises
+    ------
+    SuiteError, TrackingError
+        An unknown name, other data, another metric, or twice the same.
+    """
+    a, b = find_side(tracking_uri, name_a), find_side(tracking_uri, name_b)
+    same_study = a.suite.study_name == b.suite.study_name
+    if same_study and a.contender.key == b.contender.key:
+        raise TrackingError(
+            f"{name_a} and {name_b} are the same configuration ({a.contender.label}); "
+            "name two"
+        )
+    digests = [str(side.analysis.results.dataset.get("digest")) for side in (a, b)]
+    if digests[0] != digests[1]:
+        raise TrackingError(
+            f"{name_a} and {name_b} were tested on different data ({digests[0][:12]} "
+            f"and {digests[1][:12]}): their scores cannot be compared"
+        )
+    if a.suite.metric != b.suite.metric:
+        raise TrackingError(
+            f"{name_a} is judged by {a.suite.metric.name} and {name_b} by "
+            f"{b.suite.metric.name}: give both suites one metric"
+        )
+    paired = a.suite.study.seed == b.suite.study.seed and (
+        a.suite.dataset == b.suite.dataset
+    )
+    row = compare_two(a.contender, b.contender, a.suite, paired=paired)
+    metric = a.suite.metric
+    lines = [describe(row, metric, paired)]
+    if not same_study and not paired:
+        lines.append(
+            "The studies split or seed their data differently, so nothing is paired: "
+            "what differs may be the amount of data or the split as well as the model."
+        )
+    lines.append(
+        f"p of no difference {row['p_t']:.3g} (t), {row['p_wilcoxon']:.3g} "
+        f"({'Wilcoxon' if paired else 'Mann-Whitney'}); p of the equivalence test "
+        f"{row['p_equivalence_holm']:.3g}; P(a beats b) {row['p_a_beats_b']:.0%}."
+    )
+    if paired:
+        lines.append(
+            f"Over seeds and reviews: {row['difference']:+.4f} (95 % "
+            f"{row['both_low']:+.4f} to {row['both_high']:+.4f}). McNemar over "
+            f"reviews, medians: {row['n_only_a']:g} right in the first alone, "
+            f"{row['n_only_b']:g} in the second alone, exact p "
+            f"{row['p_mcnemar_exact']:.3g}, mid-p {row['p_mcnemar_mid']:.3g}."
+        )
+    return lines
