@@ -479,7 +479,10 @@ def _plan(suite: Suite, n_trials: int) -> str:
         n = suite.space.n_configurations
         many = "a continuous space" if n is None else f"{n} configurations"
         parts.append(f"{n_trials} trials over {many} of {', '.join(suite.space.axes)}")
-    return f"{' and '.join(parts)} on {suite.dataset.name}"
+    plan = f"{' and '.join(parts)} on {suite.dataset.name}"
+    if suite.confirm is not None:
+        plan += f"; confirmed on {suite.confirm.n_replicates} fresh seeds"
+    return plan
 
 
 def _report_folder(suite: Suite, out: Path | None) -> Path:

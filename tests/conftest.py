@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,17 @@ space:
   head: [sigmoid, softmax]
 study: {metric: accuracy, n_trials: 3, n_startup_trials: 2, seed: 7}
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what is cached away from the user's cache, unless told where to."""
+    if "LSTM_BENCH_CACHE" in os.environ:
+        yield
+        return
+    os.environ["LSTM_BENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    del os.environ["LSTM_BENCH_CACHE"]
 
 
 @pytest.fixture

@@ -69,14 +69,15 @@ def test_the_projects_run_is_the_sweeps_run_and_local_works_too(tmp_path):
         ).fetchall()
         assert [(status, kind) for _, status, kind in runs] == [
             ("FINISHED", "sweep"),
+            *[("FINISHED", "baseline")] * 3,
             ("FINISHED", "trial"),
         ]
-        (parent,) = store.execute(
-            "select value from tags where key = 'mlflow.parentRunId'"
-        ).fetchone()
-        assert parent == runs[0][0]
+        parents = store.execute(
+            "select distinct value from tags where key = 'mlflow.parentRunId'"
+        ).fetchall()
+        assert parents == [(runs[0][0],)]
         (n_runs,) = store.execute("select count(*) from runs").fetchone()
-        assert n_runs == 2
+        assert n_runs == 5
 
     done = mlflow_run(
         tmp_path, "--env-manager=local", "-e", "report", "-P", "suite=tiny.yaml"

@@ -16,8 +16,9 @@ def test_every_shipped_suite_is_valid(file):
     assert len(suite.space) or suite.references
 
 
-def test_the_four_suites_are_shipped():
-    assert {f.stem for f in SHIPPED} >= {"quick", "imdb", "imdb_small", "write_up"}
+def test_the_suites_of_the_readme_are_shipped():
+    names = {"quick", "imdb", "imdb_small", "heads", "write_up"}
+    assert {f.stem for f in SHIPPED} == names
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,12 @@ def test_the_four_suites_are_shipped():
         ({"dataset: {name": "datset: {name"}, "did you mean 'dataset'"),
         ({"embedding_dim: 4": "embedding_dim: 4\n  embedding_dim: 5"}, "stands twice"),
         ({"space:": "space: {}\nignored:"}, "unknown field"),
+        ({"study:": "confirm: {n_bst: 1}\nstudy:"}, "did you mean 'n_best'"),
+        ({"study:": "confirm: {pairs: {head: [sigmoid]}}\nstudy:"}, "two values"),
+        ({"study:": "confirm: {pairs: {haed: [1, 2]}}\nstudy:"}, "confirm.pairs.haed"),
+        ({"study:": "confirm: {pairs: {units: [2, 0]}}\nstudy:"}, "got 0"),
+        ({"study:": "confirm: {margin: -1}\nstudy:"}, "confirm.margin"),
+        ({"study:": "confirm: {families: [best, al]}\nstudy:"}, "'references'"),
         ({"description: a tiny study for tests": ""}, "description: required"),
         ({"description: a": "description: [a"}, "not valid YAML"),
     ],
@@ -77,6 +84,8 @@ def test_the_study_name_changes_with_what_changes_results(write_suite):
     name = load_suite(write_suite()).study_name
     assert name == load_suite(write_suite({"n_trials: 3": "n_trials: 30"})).study_name
     assert name == load_suite(write_suite({"a tiny": "another"})).study_name
+    confirmed = write_suite({"study:": "confirm: {n_best: 1}\nstudy:"})
+    assert name == load_suite(confirmed).study_name
     for change in ({"seed: 7": "seed: 8"}, {"[2, 3, 4]": "[2, 3]"}, {"240": "250"}):
         assert name != load_suite(write_suite(change)).study_name
 

@@ -1,0 +1,342 @@
+"""Confirmation rounds end to end on a real sqlite store, with tiny trainings."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY_SUITE
+from results_builder import CONFIRM_SUITE, make_results
+from test_sweep import Recorder
+
+from lstm_bench import records as rec
+from lstm_bench.answers import answers
+from lstm_bench.comparisons import analyse
+from lstm_bench.confirm import Candidate, choose_candidates, run_confirm
+from lstm_bench.errors import SuiteError, TrackingError
+from lstm_bench.head_to_head import compare_by_name
+from lstm_bench.loading import load_results
+from lstm_bench.preparation import prepare
+from lstm_bench.suite import load_suite
+from lstm_bench.tracking import Tracker
+
+TEXT = TINY_SUITE.partition("space:")[0] + (
+    "references: {small: {units: 2}}\n"
+    "study: {metric: accuracy, seed: 7}\n"
+    "confirm: {n_replicates: 2, pairs: {head: [sigmoid, softmax]}, margin: 0.1}\n"
+)
+
+
+def write(folder: Path, text: str = TEXT, name: str = "pair"):
+    (folder / f"{name}.yaml").write_text(text)
+    return load_suite(folder / f"{name}.yaml")
+
+
+def confirm(suite, folder: Path, n_replicates=2, recorder=None):
+    uri = f"sqlite:///{folder}/mlflow.db"
+    results = load_results(uri, suite) if len(suite.space) else None
+    outcome = run_confirm(
+        prepare(suite, None),
+        Tracker(uri),
+        recorder or Recorder(),
+        choose_candidates(suite, results, 2),
+        n_replicates=n_replicates,
+    )
+    return outcome, load_results(uri, suite)
+
+
+def test_candidates_are_the_best_the_references_and_their_pairs():
+    results = make_results(suite_text=CONFIRM_SUITE)
+    candidates = choose_candidates(results.suite, results, 2)
+    assert [(c.label, c.origin) for c in candidates] == [
+        ("trial 2", "search"),
+        ("trial 3", "search"),
+        ("reference old", "reference"),
+        # trial 2 and 3 are each other's pair already; pruned trials never come.
+        ("reference old with head softmax", "pair"),
+    ]
+    assert candidates[3].config == candidates[2].config.model_copy(
+        update={"head": "softmax"}
+    )
+
+
+def test_no_trial_and_no_reference_is_nothing_to_confirm():
+    text = CONFIRM_SUITE.replace("references:\n", "").replace(
+        "  old: {units: 64, learning_rate: 1.0e-05}\n", ""
+    )
+    results = make_results((), suite_text=text)
+    with pytest.raises(SuiteError, match="nothing to confirm"):
+        choose_candidates(results.suite, results, 2)
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("confirmed")
+    suite = write(folder)
+    outcome, results = confirm(suite, folder)
+    return suite, folder, outcome, results
+
+
+@pytest.mark.slow
+def test_every_configuration_has_every_replicate_and_a_test_score(confirmed):
+    _, _, outcome, results = confirmed
+    assert (outcome.n_finished, outcome.n_total) == (4, 4)
+    runs = results.confirmed
+    assert sorted(zip(runs["label"], runs["replicate"], strict=True)) == [
+        ("reference small", 1),
+        ("reference small", 2),
+        ("reference small with head softmax", 1),
+        ("reference small with head softmax", 2),
+    ]
+    assert runs["test_accuracy"].notna().all()
+    assert set(runs["state"]) == {"complete"}
+    # The search has no part in a suite without a space.
+    assert results.runs.empty
+
+
+@pytest.mark.slow
+def test_replicates_pair_splits_and_differ_among_themselves(confirmed):
+    _, _, _, results = confirmed
+    by_replicate: dict[int, list[np.ndarray]] = {1: [], 2: []}
+    for _, run in results.confirmed.iterrows():
+        val = results.predictions[run["run_id"]]["val"]
+        by_replicate[int(run["replicate"])].append(val.index)
+    for first, second in by_replicate.values():
+        assert np.array_equal(first, second)
+    assert not np.array_equal(by_replicate[1][0], by_replicate[2][0])
+    # Baselines validate on the same reviews as the LSTMs of their replicate.
+    for _, run in results.baselines.iterrows():
+        val = results.predictions[run["run_id"]]["val"]
+        expected = by_replicate[int(run["replicate"])][0]
+        assert np.array_equal(val.index, expected)
+
+
+@pytest.mark.slow
+def test_runs_carry_their_seeds_parent_and_look_at_test(confirmed):
+    suite, folder, outcome, results = confirmed
+    client = Tracker(f"sqlite:///{folder}/mlflow.db").client
+    prepared = prepare(suite, None)
+    for _, row in results.confirmed.iterrows():
+        run = client.get_run(row["run_id"])
+        tags, params = run.data.tags, run.data.params
+        seeds = prepared.at(int(row["replicate"])).seeds
+        assert {k: int(params[f"seed.{k}"]) for k in seeds} == seeds
+        assert tags["mlflow.parentRunId"] == outcome.run_id
+        assert tags[rec.TAG_TEST_SCORED] == "true"
+    looks = results.test_looks.set_index("kind")["n"].to_dict()
+    assert looks == {"replicate": 4, "baseline": 6}
+    assert client.get_run(outcome.run_id).info.status == "FINISHED"
+
+
+@pytest.mark.slow
+def test_the_round_leaves_what_slices_and_errors_need(confirmed):
+    _, _, _, results = confirmed
+    assert len(results.test_reviews) == 60
+    assert results.test_reviews["length"].min() > 0
+    assert set(results.errors["run_id"]) <= set(results.confirmed["run_id"])
+    for _, error in results.errors.iterrows():
+        assert error["y_true"] != error["y_pred"]
+
+
+@pytest.mark.slow
+def test_logged_metrics_are_those_of_the_logged_predictions(confirmed):
+    _, _, _, results = confirmed
+    for _, run in results.confirmed.iterrows():
+        test = results.predictions[run["run_id"]]["test"]
+        accuracy = np.mean(test.y_proba.argmax(axis=1) == test.y_true)
+        assert run["test_accuracy"] == pytest.approx(accuracy)
+
+
+@pytest.mark.slow
+def test_a_finished_round_is_not_trained_again_and_grows(confirmed):
+    suite, folder, _, before = confirmed
+    recorder = Recorder()
+    outcome, results = confirm(suite, folder, recorder=recorder)
+    assert outcome.n_finished == 4
+    assert recorder.n_epochs == 0
+    assert len(results.confirmed) == 4
+    assert len(results.baselines) == len(before.baselines)
+    recorder = Recorder()
+    outcome, results = confirm(suite, folder, n_replicates=3, recorder=recorder)
+    assert (outcome.n_finished, recorder.n_epochs) == (6, 2 * 2)
+    same = results.confirmed[results.confirmed["replicate"] < 3]
+    assert same["run_id"].tolist() == before.confirmed["run_id"].tolist()
+
+
+@pytest.mark.slow
+def test_the_answer_comes_from_the_store_alone(confirmed):
+    suite, folder, _, _ = confirmed
+    results = load_results(f"sqlite:///{folder}/mlflow.db", suite)
+    analysis = analyse(results)
+    said = {answer.question: answer.text for answer in answers(analysis)}
+    assert {"best LSTM", "does head matter", "against the best baseline"} <= set(said)
+    assert set(analysis.comparisons["family"]) >= {"pairs: head", "baselines"}
+
+
+@pytest.mark.slow
+def test_two_configurations_and_two_studies_are_compared_by_name(
+    confirmed, monkeypatch
+):
+    _, folder, _, results = confirmed
+    monkeypatch.chdir(folder)
+    uri = f"sqlite:///{folder}/mlflow.db"
+    lines = compare_by_name(uri, "pair.yaml:small", "pair.yaml:nb_lr")
+    assert lines[0].startswith("reference small against NB")
+    assert "paired seeds" in lines[0]
+    ids = sorted(set(results.confirmed["config_id"]))
+    by_id = compare_by_name(uri, ids[0], ids[1])
+    assert "paired seeds" in by_id[0]
+    fewer = TEXT.replace("n_test: 60}}", "n_test: 60}, max_train_samples: 100}")
+    confirm(write(folder, fewer, "fewer"), folder)
+    lines = compare_by_name(uri, "pair.yaml", "fewer.yaml")
+    assert "seeds each, not paired" in lines[0]
+    assert "nothing is paired" in lines[1]
+    # Another seed makes other synthetic reviews.
+    other = write(folder, TEXT.replace("seed: 7", "seed: 8"), "other")
+    confirm(other, folder, n_replicates=1)
+    with pytest.raises(TrackingError, match="tested on different data"):
+        compare_by_name(uri, "pair.yaml", "other.yaml")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        ("pair.yaml:smal", "pair.yaml", "known: reference small"),
+        ("pair.yaml:small", "pair.yaml:small", "the same configuration"),
+        ("ffffff", "pair.yaml", "got none"),
+        ("nowhere.yaml", "pair.yaml", "no such suite file"),
+    ],
+)
+def test_names_that_lead_nowhere_are_answered(confirmed, monkeypatch, a, b, message):
+    from lstm_bench.errors import LstmBenchError
+
+    _, folder, _, _ = confirmed
+    monkeypatch.chdir(folder)
+    with pytest.raises(LstmBenchError, match=message):
+        compare_by_name(f"sqlite:///{folder}/mlflow.db", a, b)
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_finished_and_a_second_start_goes_on(tmp_path):
+    suite = write(tmp_path)
+
+    def stop_in_the_second_training(n_epochs):
+        if n_epochs == 3:
+            raise KeyboardInterrupt
+
+    recorder = Recorder(stop_in_the_second_training)
+    outcome, results = confirm(suite, tmp_path, recorder=recorder)
+    assert outcome.interrupted
+    assert outcome.n_finished == 1
+    client = Tracker(f"sqlite:///{tmp_path}/mlflow.db").client
+    assert client.get_run(outcome.run_id).info.status == "KILLED"
+    assert results.confirmed["state"].tolist() == ["complete"]
+    outcome, results = confirm(suite, tmp_path)
+    assert (outcome.interrupted, outcome.n_finished) == (False, 4)
+    assert results.confirmed["state"].tolist() == ["complete"] * 4
+    statuses = {r.info.status for r in Tracker(
+        f"sqlite:///{tmp_path}/mlflow.db"
+    ).runs_of(suite.study_name)}  # fmt: skip
+    assert "RUNNING" not in statuses
+
+
+@pytest.mark.slow
+def test_a_run_whose_process_died_is_closed_and_done_again(tmp_path):
+    suite = write(tmp_path)
+    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db")
+    prepared = prepare(suite, None)
+    candidate = Candidate(suite.references["small"], "reference small", "reference")
+    session = tracker.start_session(
+        "confirm", suite, prepared.about_data, prepared.about_machine, {}
+    )
+    orphan = tracker.start_run(
+        candidate.config,
+        suite=suite,
+        kind="replicate",
+        name="orphan",
+        parent_run_id=session,
+        dataset=prepared.about_data,
+        environment=prepared.about_machine,
+        seeds=prepared.at(1).seeds,
+        label=candidate.label,
+        origin=candidate.origin,
+    )
+    host, pid, created = json.loads(
+        tracker.client.get_run(orphan).data.tags[rec.TAG_OWNER]
+    )
+    gone = json.dumps([host, pid, created - 1000])
+    tracker.client.set_tag(orphan, rec.TAG_OWNER, gone)
+    confirm(suite, tmp_path, n_replicates=1)
+    closed = tracker.client.get_run(orphan)
+    assert closed.data.tags[rec.TAG_STATE] == "interrupted"
+    assert closed.info.status == "KILLED"
+
+
+@pytest.mark.slow
+def test_other_data_is_refused(tmp_path):
+    suite = write(tmp_path)
+    confirm(suite, tmp_path, n_replicates=1)
+    prepared = prepare(suite, None)
+    other = dataclasses.replace(
+        prepared, dataset=dataclasses.replace(prepared.dataset, digest="f" * 64)
+    )
+    with pytest.raises(TrackingError, match="begun on other data"):
+        run_confirm(
+            other,
+            Tracker(f"sqlite:///{tmp_path}/mlflow.db"),
+            Recorder(),
+            choose_candidates(suite, None, 1),
+            n_replicates=1,
+        )
+
+
+@pytest.mark.slow
+def test_a_search_never_scores_test_and_a_round_follows_it(
+    tmp_path, monkeypatch, capfd
+):
+    from test_cli import run
+
+    text = TINY_SUITE + "confirm: {n_best: 1, n_replicates: 1, margin: 0.1}\n"
+    write(tmp_path, text, "tiny")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert run("sweep", "tiny.yaml", "--trials", "2") == 0
+    assert "next, is it so? lstm-bench confirm tiny.yaml" in capfd.readouterr().out
+    suite = load_suite(tmp_path / "tiny.yaml")
+    results = load_results(f"sqlite:///{tmp_path}/mlflow.db", suite)
+    assert results.runs["test_accuracy"].isna().all()
+    assert results.baselines["test_accuracy"].isna().all()
+    assert results.test_looks.empty
+
+    assert run("confirm", "tiny.yaml", "--replicates", "2") == 0
+    out = capfd.readouterr().out
+    assert "best LSTM: trial" in out
+    results = load_results(f"sqlite:///{tmp_path}/mlflow.db", suite)
+    assert len(results.confirmed) == 2
+    assert results.runs["test_accuracy"].isna().all()
+    session = results.sessions.set_index("kind").loc["confirm", "run_id"]
+    client = Tracker(f"sqlite:///{tmp_path}/mlflow.db").client
+    logged = client.get_run(session).data.metrics
+    mean = results.confirmed["test_accuracy"].mean()
+    assert logged["confirmed_test_accuracy_mean"] == pytest.approx(mean)
+    names = {item.path for item in client.list_artifacts(session)}
+    assert {rec.VERDICTS, rec.TEST_REVIEWS, rec.REPORT} <= names
+    page = (tmp_path / "reports" / "tiny" / "index.html").read_text()
+    assert "Confirmation on fresh seeds" in page
+
+    assert run("train", "tiny.yaml", "--test", "--no-log-model") == 0
+    looks = load_results(f"sqlite:///{tmp_path}/mlflow.db", suite).test_looks
+    assert looks.set_index("kind")["n"].to_dict()["train"] == 1
+
+
+@pytest.mark.slow
+def test_a_suite_without_a_round_says_what_to_add(write_suite, tmp_path, monkeypatch):
+    from test_cli import run
+
+    write_suite()
+    monkeypatch.chdir(tmp_path)
+    assert run("confirm", "tiny.yaml") == 2
