@@ -19,14 +19,17 @@ PROJECT = yaml.safe_load((ROOT / "mlproject").read_text())
 
 
 def test_every_entry_point_has_typed_parameters_with_defaults():
-    assert set(PROJECT["entry_points"]) == {"main", "sweep", "train", "report"}
+    names = {"main", "sweep", "confirm", "train", "report"}
+    assert set(PROJECT["entry_points"]) == names
     for entry in PROJECT["entry_points"].values():
         for parameter in entry["parameters"].values():
             assert set(parameter) == {"type", "default"}
 
 
-def test_main_runs_a_sweep_and_every_option_exists():
-    assert PROJECT["entry_points"]["main"] == PROJECT["entry_points"]["sweep"]
+def test_main_is_a_sweep_with_its_confirmation_and_every_option_exists():
+    main, sweep = (PROJECT["entry_points"][name] for name in ("main", "sweep"))
+    assert main["parameters"] == sweep["parameters"]
+    assert main["command"] == f"{sweep['command']} --confirm"
     for entry in PROJECT["entry_points"].values():
         words = entry["command"].split()
         command = cli.cli.commands[words[3]]
