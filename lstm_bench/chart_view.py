@@ -14,6 +14,8 @@ from lstm_bench.suite import Suite
 
 TAG_PREFIX = "mlflow.sharedViewState."
 MAX_RUNS = 100
+# The view shows the search; a round's trainings would stand beside it unasked.
+HIDDEN = ("sweep", "confirm", "replicate", "baseline")
 
 
 def chart_view_state(suite: Suite) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def chart_view_state(suite: Suite) -> dict[str, Any]:
     section = "study"
     return {
         "searchFilter": f"tags.`{rec.TAG_STUDY}` = '{suite.study_name}'"
-        f" and tags.`{rec.TAG_KIND}` != 'sweep'",
+        + "".join(f" and tags.`{rec.TAG_KIND}` != '{kind}'" for kind in HIDDEN),
         # Sorted by time, MLflow folds the trainings into their sweep's run and
         # draws none of them.
         "orderByKey": f"metrics.`{rec.OBJECTIVE}`",

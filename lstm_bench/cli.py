@@ -552,6 +552,8 @@ def _conclude(
     tracker.log_report(run_id, folder)
     if analysis.contenders:
         tracker.log_verdicts(run_id, *confirmation_summary(analysis))
+    if len(analysis.results.confirmed) and not analysis.contenders:
+        _say(console, "no training of the round was completed; the report says why")
     for answer in answers(analysis):
         _say(console, f"{answer.question}: {answer.text}")
     _say(console, f"report: {page}")

@@ -67,13 +67,15 @@ def find_contenders(results: Results) -> list[Contender]:
     """Return every confirmed configuration, then the baselines scored beside them."""
     name = results.suite.metric.name
     val, test = metric_key("val", name), metric_key("test", name)
-    runs = results.confirmed
+    # A run that lost its predictions can be compared with nothing.
+    whole = [run_id for run_id, parts in results.predictions.items() if len(parts) == 2]
+    runs = results.confirmed[results.confirmed["run_id"].isin(whole)]
     complete = runs[(runs["state"] == "complete") & runs[test].notna()]
     found = [
         _contender(results, group, str(key), val, test)
         for key, group in complete.groupby("config_id", sort=False)
     ]
-    scored = results.baselines
+    scored = results.baselines[results.baselines["run_id"].isin(whole)]
     scored = scored[(scored["replicate"] > 0) & scored[test].notna()]
     if found:
         found += [
@@ -97,7 +99,7 @@ def _contender(
         dict(zip(replicates, group[val].tolist(), strict=True)),
         dict(zip(replicates, group[test].tolist(), strict=True)),
         {
-            replicate: results.predictions.get(run_id, {})
+            replicate: results.predictions[run_id]
             for replicate, run_id in zip(
                 replicates, group["run_id"].tolist(), strict=True
             )

@@ -34,8 +34,13 @@ class StudyView:
 def study_views(tracking_uri: str, server: str) -> list[StudyView]:
     """Return the views of every study in the store, the latest first."""
     client = MlflowClient(tracking_uri)
-    sweeps = find_runs(client, f"tags.`{rec.TAG_KIND}` = 'sweep'")
-    latest = {run.data.tags[rec.TAG_STUDY]: run.info.experiment_id for run in sweeps}
+    sessions = [
+        run
+        for kind in ("confirm", "sweep")
+        for run in find_runs(client, f"tags.`{rec.TAG_KIND}` = '{kind}'")
+    ]
+    sessions.sort(key=lambda run: run.info.start_time)
+    latest = {run.data.tags[rec.TAG_STUDY]: run.info.experiment_id for run in sessions}
     return [
         StudyView(study, chart_view_address(server, experiment_id, study))
         for study, experiment_id in reversed(latest.items())

@@ -15,6 +15,7 @@ from lstm_bench.answers import answers, confirmation_summary
 from lstm_bench.comparisons import analyse
 from lstm_bench.contenders import find_contenders
 from lstm_bench.tables import confirmed as tables
+from lstm_bench.tables import search as search_tables
 
 
 @pytest.fixture(scope="module")
@@ -245,3 +246,20 @@ def test_confirmed_axis_effect_averages_within_a_seed(analysis):
     assert table.loc["sigmoid", "n_runs"] == 6
     expected = np.mean([36 + 24, 37 + 20, 36 + 22]) / 80
     assert table.loc["sigmoid", "mean"] == pytest.approx(expected)
+
+
+def test_a_failed_replicate_stands_among_the_failures():
+    results = make_confirmed_results()
+    failed = results.confirmed.copy()
+    failed.loc[4, "state"] = "failed"
+    object.__setattr__(results, "confirmed", failed)
+    labels = search_tables.failures(results)["label"].tolist()
+    # The search has a pruned and a failed run of its own.
+    assert labels == ["trial 4", "trial 5", "trial 3, replicate 2"]
+
+
+def test_a_run_that_lost_its_predictions_is_left_out():
+    results = make_confirmed_results()
+    del results.predictions["c0"]
+    contender = analyse(results).contenders[0]
+    assert sorted(contender.test) == [2, 3]

@@ -444,10 +444,13 @@ def failures(results: Results) -> pd.DataFrame:
         *("label", "run_id", "kind", "trial", "config_id", "state", "failure_reason"),
         *(N_EPOCHS, *fields, "command", "url"),
     ]
-    runs = results.runs[results.runs["state"].isin(["failed", "pruned", "interrupted"])]
+    parts = [results.runs, results.confirmed]
+    runs = pd.concat([part for part in parts if len(part)] or parts[:1])
+    runs = runs[runs["state"].isin(["failed", "pruned", "interrupted"])]
+    runs = runs.reset_index(drop=True)
     rows = [
         {
-            "label": run_label(runs.loc[[index]]),
+            "label": _failed_label(runs.loc[[index]]),
             **{name: plain(run[name]) for name in ("run_id", "kind", "trial")},
             **{name: plain(run[name]) for name in ("config_id", "state")},
             "failure_reason": plain(run["failure_reason"]),
@@ -462,6 +465,13 @@ def failures(results: Results) -> pd.DataFrame:
     for column in ("trial", "failure_reason", "url", *fields):
         table[column] = pd.Series([row[column] for row in rows], dtype=object)
     return table
+
+
+def _failed_label(run: pd.DataFrame) -> str:
+    label = first_present(run["label"]) if "label" in run else None
+    if label is None:
+        return run_label(run)
+    return f"{label}, replicate {first_present(run['replicate'])}"
 
 
 def study_summary(results: Results) -> dict[str, Any]:
