@@ -1,3 +1,4 @@
+import functools
 import io
 import re
 import subprocess
@@ -42,10 +43,15 @@ STUDIES = {
 }
 
 
+@functools.cache
+def analysis_of(study):
+    return analyse(STUDIES[study])
+
+
 @pytest.mark.parametrize("name", SECTIONS)
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_section_says_something_about_every_study(name, study):
-    section = SECTIONS[name](analyse(STUDIES[study]))
+    section = SECTIONS[name](analysis_of(study))
     assert section.title
     assert section.anchor == name
     assert section.intro or section.blocks
@@ -53,7 +59,7 @@ def test_every_section_says_something_about_every_study(name, study):
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_study_gives_a_page_that_asks_nothing_of_anybody(tmp_path, study):
-    page = write_report(analyse(STUDIES[study]), tmp_path)
+    page = write_report(analysis_of(study), tmp_path)
     assert page == tmp_path / "index.html"
     text = page.read_text()
     assert "default-src 'none'" in text
