@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import io
 import re
@@ -178,3 +179,22 @@ def test_escape_latex_writes_every_special_character_as_itself():
     assert escape_latex("a_b & 50 % {x} \\ <1") == (
         r"a\_b \& 50 \% \{x\} \textbackslash{} \textless{}1"
     )
+
+
+def test_a_baseline_has_no_hyperparameters_and_a_dash_says_so(tmp_path):
+    write_report(analysis_of("confirmed"), tmp_path)
+    lines = (tmp_path / "report.md").read_text().splitlines()
+    (row,) = [
+        line for line in lines if line.startswith("| 3 | Bag of words | baseline")
+    ]
+    assert row.split("|")[4].strip() == "–"
+    assert "null" not in row
+
+
+def test_a_round_without_a_search_speaks_of_the_round_alone(tmp_path):
+    results = make_confirmed_results()
+    only = dataclasses.replace(results, runs=results.runs.iloc[:0])
+    write_report(analyse(only), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "Search: " not in text
+    assert "Confirmation: 12 trainings of 4 configurations on 3 fresh seeds" in text

@@ -131,6 +131,14 @@ NUMERIC_KINDS = frozenset(
 )
 
 
+def shown_rows(table: Table) -> list[dict[str, Any]]:
+    """Return the rows that are shown, by column."""
+    frame = table.frame.head(table.n_shown)
+    # Not to_dict, which turns NA (no such field) into None (a value it may have).
+    rows = frame.itertuples(index=False, name=None)
+    return [dict(zip(frame.columns, row, strict=True)) for row in rows]
+
+
 def cell_text(column: Column, row: Mapping[Any, Any]) -> str:
     """Return what stands in `column` of `row`; a dash where nothing was measured."""
     value = row[column.key]

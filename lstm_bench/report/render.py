@@ -24,6 +24,7 @@ from lstm_bench.report.blocks import (
     Section,
     Table,
     cell_text,
+    shown_rows,
 )
 from lstm_bench.report.sections import build_sections
 
@@ -112,7 +113,7 @@ def _html_block(block: Any, prefix: str) -> dict[str, Any]:
     """Return a block as the template wants it: a kind and what it shows."""
     match block:
         case Table():
-            shown = block.frame.head(block.n_shown).to_dict("records")
+            shown = shown_rows(block)
             return {
                 "kind": "table",
                 "name": block.name,
@@ -169,7 +170,7 @@ def _markdown_block(block: Any) -> list[str]:
             rule = ["---:" if c.kind in NUMERIC_KINDS else "---" for c in block.columns]
             rows = [
                 [escape_markdown(cell_text(c, row)) for c in block.columns]
-                for row in block.frame.head(block.n_shown).to_dict("records")
+                for row in shown_rows(block)
             ]
             return [
                 escape_markdown(_caption(block)),
@@ -212,7 +213,7 @@ def render_latex(table: Table) -> str:
     layout = "".join(_latex_column(c.kind) for c in columns)
     rows = [
         [escape_latex(cell_text(column, row)) for column in columns]
-        for row in table.frame.head(table.n_shown).to_dict("records")
+        for row in shown_rows(table)
     ]
     head = [escape_latex(column.label) for column in columns]
     lines = [

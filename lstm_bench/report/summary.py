@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -33,28 +34,32 @@ def summary(analysis: Analysis) -> Section:
     if found := answers(analysis):
         blocks.append(Facts(tuple((a.question, a.text) for a in found)))
     blocks += _dataset_notes(results)
-    n_trials, n_references = facts["n_trials"], facts["n_references"]
+    searched = facts["n_runs"] or not analysis.contenders
+    if searched:
+        blocks.append(Note(_search_text(facts)))
+    if len(results.confirmed):
+        blocks.append(_round_note(results))
+    if len(board):
+        blocks += _verdict(results, board)
+    elif searched:
+        blocks.append(Note("No training was completed, so nothing is compared.", True))
+    return Section("Summary", "summary", suite.description, tuple(blocks))
+
+
+def _search_text(facts: Mapping[str, Any]) -> str:
     others = ", ".join(
         f"{facts[f'n_{state}']} {state}"
         for state in ("pruned", "failed", "interrupted", "running")
         if facts[f"n_{state}"]
     )
-    blocks.append(
-        Note(
-            f"Search: {count(facts['n_runs'], 'training')}, "
-            f"{count(n_trials, 'trial')} and {count(n_references, 'run')} of reference "
-            f"configurations. {facts['n_complete']} complete"
-            + (f", {others}" if others else "")
-            + f". All together took {duration(facts['total_time_s'])}."
-        )
+    return (
+        f"Search: {count(facts['n_runs'], 'training')}, "
+        f"{count(facts['n_trials'], 'trial')} and "
+        f"{count(facts['n_references'], 'run')} of reference configurations. "
+        f"{facts['n_complete']} complete"
+        + (f", {others}" if others else "")
+        + f". All together took {duration(facts['total_time_s'])}."
     )
-    if len(results.confirmed):
-        blocks.append(_round_note(results))
-    if len(board):
-        blocks += _verdict(results, board)
-    elif not analysis.contenders:
-        blocks.append(Note("No training was completed, so nothing is compared.", True))
-    return Section("Summary", "summary", suite.description, tuple(blocks))
 
 
 def _round_note(results: Results) -> Note:
