@@ -197,4 +197,5 @@ def test_a_round_without_a_search_speaks_of_the_round_alone(tmp_path):
     write_report(analyse(only), tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert "Search: " not in text
+    assert "## Leaderboard" not in text
     assert "Confirmation: 12 trainings of 4 configurations on 3 fresh seeds" in text

@@ -42,8 +42,19 @@ SECTIONS: dict[str, Build] = {
     "provenance": _of_search(search.provenance),
 }
 
+
+def _searched(analysis: Analysis) -> bool:
+    """Whether there was a search to speak of; a round may stand by itself."""
+    return bool(len(analysis.results.runs)) or not analysis.contenders
+
+
+SEARCH_SECTIONS = (
+    *("leaderboard", "heads", "axes", "curves", "importance", "budget"),
+    *("cost", "samples"),
+)
 # Left out where they have nothing to say; all others say why they are empty.
 OPTIONAL: dict[str, Callable[[Analysis], bool]] = {
+    **dict.fromkeys(SEARCH_SECTIONS, _searched),
     "published": lambda analysis: bool(analysis.results.suite.published),
     "comparisons": lambda analysis: bool(analysis.contenders),
     "calibration": lambda analysis: bool(analysis.contenders),
