@@ -147,6 +147,7 @@ def calibration(analysis: Analysis) -> pd.DataFrame:
     for contender in analysis.contenders:
         by_seed = [_calibration(parts) for parts in contender.predictions.values()]
         means = {key: float(np.mean([s[key] for s in by_seed])) for key in by_seed[0]}
+        means |= _mean_metrics(analysis.results, contender)
         rows.append(
             {
                 "label": contender.label,
@@ -159,12 +160,23 @@ def calibration(analysis: Analysis) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "ece_scaled", "log_loss_scaled"])
 
 
+def _mean_metrics(results: Results, contender: Contender) -> dict[str, float]:
+    """Return the means on test that were logged when each run ended."""
+    frame, column, key = results.confirmed, "config_id", contender.key
+    if contender.is_baseline:
+        frame, column = results.baselines, "baseline"
+        key = key.removeprefix("baseline:")
+    own = frame[(frame[column] == key) & frame["replicate"].isin(list(contender.test))]
+    return {name: float(own[metric_key("test", name)].mean()) for name in METRICS}
+
+
 def _calibration(parts: Any) -> dict[str, float]:
     val, test = parts["val"], parts["test"]
     temperature = calibrated.fit_temperature(val.y_true, val.y_proba)
     scaled = calibrated.apply_temperature(test.y_proba, temperature)
     return {
-        **{name: m.fn(test.y_true, test.y_proba) for name, m in METRICS.items()},
+        "log_loss": METRICS["log_loss"].fn(test.y_true, test.y_proba),
+        "brier": METRICS["brier"].fn(test.y_true, test.y_proba),
         "ece": calibrated.expected_calibration_error(test.y_true, test.y_proba),
         "temperature": temperature,
         "ece_scaled": calibrated.expected_calibration_error(test.y_true, scaled),
