@@ -11,7 +11,7 @@ from lstm_bench import records as rec
 from lstm_bench.answers import describe
 from lstm_bench.comparisons import Analysis, analyse, compare_two
 from lstm_bench.contenders import Contender
-from lstm_bench.errors import TrackingError
+from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.loading import load_results, load_suite_of
 from lstm_bench.suite import Suite, load_suite
 from lstm_bench.tracking import find_runs
@@ -51,7 +51,11 @@ def find_side(tracking_uri: str, name: str) -> Side:
     if not wanted and CONFIG_ID.fullmatch(name):
         suite, wanted = _suite_of_config(tracking_uri, name), name
     else:
-        suite = load_suite(suite_name)
+        try:
+            suite = load_suite(suite_name)
+        except SuiteError as error:
+            hint = "" if wanted else f"; for a configuration give SUITE:{name}"
+            raise SuiteError(f"{error}{hint}") from error
     analysis = analyse(load_results(tracking_uri, suite))
     if analysis.winner is None:
         raise TrackingError(

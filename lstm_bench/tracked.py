@@ -11,7 +11,7 @@ from lstm_bench.baselines import BASELINES, run_baseline
 from lstm_bench.errors import TrialFailed, TrialPruned
 from lstm_bench.metrics import METRICS
 from lstm_bench.preparation import Prepared
-from lstm_bench.progress import Progress, duration
+from lstm_bench.progress import Progress
 from lstm_bench.records import TrialResult
 from lstm_bench.space import TrialConfig
 from lstm_bench.tracking import Tracker
@@ -141,6 +141,6 @@ def track_baselines(
         progress.say(
             f"baseline {baseline.label}: validation {metric.label} "
             f"{metric.fn(val.y_true, val.y_proba):.4f}, fitted in "
-            f"{duration(result.train_time_s)}"
+            f"{result.train_time_s:.1f} s"
             + (" (from the cache)" if result.cached else "")
         )

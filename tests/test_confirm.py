@@ -208,7 +208,7 @@ def test_two_configurations_and_two_studies_are_compared_by_name(
         ("pair.yaml:smal", "pair.yaml", "known: reference small"),
         ("pair.yaml:small", "pair.yaml:small", "the same configuration"),
         ("ffffff", "pair.yaml", "got none"),
-        ("nowhere.yaml", "pair.yaml", "no such suite file"),
+        ("small", "pair.yaml", "no such suite file.*give SUITE:small"),
     ],
 )
 def test_names_that_lead_nowhere_are_answered(confirmed, monkeypatch, a, b, message):
