@@ -14,8 +14,7 @@ from lstm_bench.suite import Suite
 
 TAG_PREFIX = "mlflow.sharedViewState."
 MAX_RUNS = 100
-# The view shows the search; a round's trainings would stand beside it unasked.
-HIDDEN = ("sweep", "confirm", "replicate", "baseline")
+HIDDEN = ("sweep", "confirm", "baseline")
 
 
 def chart_view_state(suite: Suite) -> dict[str, Any]:
@@ -57,10 +56,12 @@ def chart_view_state(suite: Suite) -> dict[str, Any]:
                 "showAllRuns": False,
             },
         )
+    # A round's trainings would crowd out the search they are about.
+    hidden = (*HIDDEN, "replicate") if len(suite.space) else HIDDEN
     section = "study"
     return {
         "searchFilter": f"tags.`{rec.TAG_STUDY}` = '{suite.study_name}'"
-        + "".join(f" and tags.`{rec.TAG_KIND}` != '{kind}'" for kind in HIDDEN),
+        + "".join(f" and tags.`{rec.TAG_KIND}` != '{kind}'" for kind in hidden),
         # Sorted by time, MLflow folds the trainings into their sweep's run and
         # draws none of them.
         "orderByKey": f"metrics.`{rec.OBJECTIVE}`",

@@ -55,6 +55,20 @@ def test_the_sweep_carries_a_prepared_chart_view(tiny_suite, tmp_path):
     experiment = tracker.client.get_experiment(tracker.experiment_id)
     state = json.loads(experiment.tags[f"{TAG_PREFIX}{tiny_suite.study_name}"])
     assert state == chart_view_state(tiny_suite)
+    # The filter is one that MLflow understands, and finds the search alone.
+    for kind in ("trial", "replicate", "reference"):
+        tracker.start_run(
+            tiny_suite.defaults,
+            suite=tiny_suite,
+            kind=kind,
+            name=kind,
+            parent_run_id=None,
+            dataset=prepared.about_data,
+            environment=prepared.about_machine,
+            seeds=prepared.seeds,
+        )
+    found = tracker.client.search_runs([tracker.experiment_id], state["searchFilter"])
+    assert {run.info.run_name for run in found} == {"trial", "reference"}
     parallel = state["compareRunCharts"][0]
     assert parallel["selectedParams"] == ["units", "head"]
     address = chart_view_address("http://127.0.0.1:5000/", "1", tiny_suite.study_name)
