@@ -60,7 +60,9 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
             row = rows[rows["id_b"] == (strongest.key if strongest else None)].iloc[0]
             is_baseline = family == "baselines"
             yield Answer(
-                "against the best baseline" if is_baseline else "against the next best",
+                "against the best baseline"
+                if is_baseline
+                else "against the search's next best",
                 describe(row, metric)
                 + (_nobody_beats(analysis) if is_baseline else ""),
             )
@@ -83,7 +85,7 @@ def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]
     metric, rows = analysis.results.suite.metric, analysis.optimism
     own = rows[rows["config_id"] == winner.key].iloc[0]
     gap = _with_interval(own["val_minus_test"], own["ci_low"], own["ci_high"], "+.4f")
-    text = f"{winner.label}: validation flatters it by {gap} against test."
+    text = f"{winner.label}: validation minus test is {gap}."
     searched = rows[rows["search"].notna()]
     if len(searched):
         scores = searched["search"]
@@ -91,8 +93,8 @@ def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]
         best = searched.iloc[int(place)]
         text += (
             f" The search had its best score from {best['label']}: {best['search']:.4f}"
-            f" with one seed, {best['val_mean']:.4f} on average over fresh seeds; "
-            f"choosing by one seed flattered it by {best['search_minus_val']:+.4f}."
+            f" with one seed, {best['val_mean']:.4f} on average over fresh seeds, a "
+            f"difference of {best['search_minus_val']:+.4f}."
         )
     yield Answer("selection optimism", text)
 
@@ -136,13 +138,21 @@ def describe(
         f"over {n} {seeds}, margin {row['margin']:g}"
     )
     if row["verdict"] == "not enough data":
-        needed = row["n_seeds_needed"]
-        text += (
-            "; it would take more than 1,000 seeds"
-            if needed is pd.NA or needed is None
-            else f"; it would take about {max(int(needed), n + 1):,} seeds"
-        )
+        text += f"; {_what_it_takes(row['n_seeds_needed'], n)}"
     return text + "."
+
+
+def _what_it_takes(needed: Any, n: int) -> str:
+    if n < 2:
+        return "one seed says nothing of other seeds"
+    if needed is pd.NA or needed is None:
+        return "it would take more than 1,000 seeds"
+    if int(needed) > n:
+        return f"it would take about {int(needed):,} seeds"
+    return (
+        "its interval by itself would do, the correction for the family's other "
+        "comparisons asks for more seeds"
+    )
 
 
 def _with_interval(

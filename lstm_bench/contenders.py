@@ -127,6 +127,15 @@ def twins(found: Sequence[Contender], field: str, a: Any, b: Any) -> list[Pair]:
 
 
 def best_on_validation(chosen: Sequence[Contender], metric: Metric) -> Contender | None:
-    """Return the one with the best mean on validation; None of none."""
+    """Return the one with the best mean on validation; None of none.
+
+    Over the replicates that all have, so that an unfinished round is fair.
+    """
     sign = 1.0 if metric.higher_is_better else -1.0
-    return max(chosen, key=lambda c: sign * c.mean_val, default=None)
+    shared = common_replicates(chosen) if chosen else []
+
+    def score(contender: Contender) -> float:
+        values = [contender.val[r] for r in shared or contender.val]
+        return sign * float(np.mean(values))
+
+    return max(chosen, key=score, default=None)

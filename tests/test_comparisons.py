@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from results_builder import (
     CONFIRM_SUITE,
@@ -11,7 +12,7 @@ from results_builder import (
     make_results,
 )
 
-from lstm_bench.answers import answers, confirmation_summary
+from lstm_bench.answers import answers, confirmation_summary, describe
 from lstm_bench.comparisons import analyse
 from lstm_bench.contenders import find_contenders
 from lstm_bench.tables import confirmed as tables
@@ -263,3 +264,30 @@ def test_a_run_that_lost_its_predictions_is_left_out():
     del results.predictions["c0"]
     contender = analyse(results).contenders[0]
     assert sorted(contender.test) == [2, 3]
+
+
+def test_the_winner_of_an_unfinished_round_is_chosen_over_shared_seeds():
+    results = make_confirmed_results()
+    runs = results.confirmed.copy()
+    # Without its poor third seed trial 3 would look best by its own mean.
+    of_3 = runs["label"] == "trial 3"
+    runs.loc[of_3, "val_accuracy"] = [0.9, 0.99, 0.5]
+    runs.loc[runs["label"] == "trial 2", "val_accuracy"] = [0.95, 0.99, 0.6]
+    runs = runs[~(of_3 & (runs["replicate"] == 3))]
+    object.__setattr__(results, "confirmed", runs)
+    analysis = analyse(results)
+    assert analysis.winner.label == "trial 2"
+
+
+def test_not_enough_data_says_what_it_would_take(analysis):
+    row = rows_of(analysis, "baselines").iloc[0].to_dict()
+    row |= {"verdict": "not enough data", "n_seeds": 3}
+    metric = analysis.results.suite.metric
+    for needed, n, said in (
+        (12, 3, "about 12 seeds"),
+        (pd.NA, 3, "more than 1,000 seeds"),
+        (3, 3, "correction for the family's other comparisons"),
+        (pd.NA, 1, "one seed says nothing"),
+    ):
+        row |= {"n_seeds_needed": needed, "n_seeds": n}
+        assert said in describe(row, metric)

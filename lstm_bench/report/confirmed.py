@@ -21,6 +21,11 @@ from lstm_bench.tables import confirmed as tables
 
 N_RELIABILITY = 4
 MAJORITY = "baseline:majority"
+UNEQUAL = (
+    "Not every configuration has the same number of seeds: the round is unfinished, or "
+    "trainings failed. The winner is chosen over the seeds that all have; this table's "
+    "means and order are over each one's own."
+)
 HOW = {"true": "scored", "validation": "used as validation data"}
 
 
@@ -61,7 +66,10 @@ def confirmation(analysis: Analysis) -> Section:
         "had no say. Over seeds: what another seed would give on these reviews. Over "
         "reviews: what these models would give on other reviews."
     )
-    blocks: list[Block] = [
+    blocks: list[Block] = []
+    if board["n_seeds"].nunique() > 1:
+        blocks.append(Note(UNEQUAL, True))
+    blocks += [
         Table("confirmed", caption, board, columns),
         Drawing(
             "confirmed",
@@ -348,8 +356,9 @@ def slices(analysis: Analysis) -> Section:
             Column("confidence", "mean confidence", "score"),
         )
         caption = (
-            "The most confident errors of the best LSTM: test reviews that stand among "
-            "the 20 surest errors of most seeds."
+            "The most confident errors of the best LSTM on test, those of most seeds "
+            "first; seeds (n) have the review among their 20 surest errors. Its first "
+            "60 words, as the tokens give them."
         )
         blocks.append(Table("errors", caption, errors, shown))
     return Section(
