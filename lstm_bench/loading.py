@@ -75,11 +75,12 @@ def load_results(tracking_uri: str, suite: Suite) -> Results:
             predictions[run_id] = _read_predictions(client, run)
         else:
             runs.append(row)
-    logged = _read_artifact(context, client, rec.SUITE_FILE)
     dataset = _read_json(context, client, rec.DATASET) or {}
     return Results(
         study=study,
-        suite=suite if logged is None else suite_from_text(suite.name, logged.decode()),
+        # The caller's: the margin, say, may have been changed since; what changes
+        # results is in the study's name.
+        suite=suite,
         runs=_runs_frame(runs),
         curves=pd.DataFrame(
             curves, columns=["run_id", "split", "metric", "epoch", "value"]

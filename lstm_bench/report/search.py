@@ -487,7 +487,7 @@ def provenance(results: Results) -> Section:
                 ),
             )
         )
-    blocks.append(Listing(f"{results.suite.name}.yaml, as run", results.suite.text))
+    blocks.append(Listing(f"{results.suite.name}.yaml", results.suite.text))
     return Section(
         "Provenance", "provenance", "What it takes to run this again.", tuple(blocks)
     )
