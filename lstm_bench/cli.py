@@ -166,7 +166,8 @@ def sweep(
             run_id = _confirm(
                 console, prepared, tracker, uri, None, None, outcome.run_id
             )
-            _conclude(console, loaded, tracker, uri, folder, run_id)
+            run_ids = (run_id, outcome.run_id)
+            _conclude(console, loaded, tracker, uri, folder, *run_ids)
         elif loaded.confirm is not None:
             _say(console, f"next, is it so? lstm-bench confirm {suite}")
         option = f" --tracking-uri {tracking_uri}" if tracking_uri else ""
@@ -539,7 +540,7 @@ def _conclude(
     tracker: Tracker,
     uri: str,
     folder: Path,
-    run_id: str,
+    *run_ids: str,
 ) -> None:
     """Write the report and the verdicts, log them, and say the answer."""
     from lstm_bench.answers import answers, confirmation_summary
@@ -549,9 +550,10 @@ def _conclude(
 
     analysis = analyse(load_results(uri, suite))
     page = write_report(analysis, folder)
-    tracker.log_report(run_id, folder)
-    if analysis.contenders:
-        tracker.log_verdicts(run_id, *confirmation_summary(analysis))
+    for run_id in run_ids:
+        tracker.log_report(run_id, folder)
+        if analysis.contenders:
+            tracker.log_verdicts(run_id, *confirmation_summary(analysis))
     if len(analysis.results.confirmed) and not analysis.contenders:
         _say(console, "no training of the round was completed; the report says why")
     for answer in answers(analysis):

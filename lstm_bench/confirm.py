@@ -85,8 +85,9 @@ def choose_candidates(
     distinct = {c.config.config_id: c for c in reversed([*chosen, *flipped])}
     if not distinct:
         raise SuiteError(
-            f"{suite.name}: nothing to confirm: the search has no complete trial and "
-            "the suite no reference; run `lstm-bench sweep` first"
+            f"{suite.name}: nothing to confirm: no complete trial of the search was "
+            f"taken (best {n_best} asked for) and the suite has no reference; ask for "
+            "--best 1 or more, or run `lstm-bench sweep` first"
         )
     return list(reversed(distinct.values()))
 

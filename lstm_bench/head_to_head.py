@@ -148,6 +148,13 @@ def compare_by_name(tracking_uri: str, name_a: str, name_b: str) -> list[str]:
             "The studies split or seed their data differently, so nothing is paired: "
             "what differs may be the amount of data or the split as well as the model."
         )
+    if same_study:
+        lines.append(
+            "Judged by itself; the report corrects each verdict for the other "
+            "comparisons of its family."
+        )
+    if row["n_seeds"] < 2:
+        return lines
     lines.append(
         f"p of no difference {row['p_t']:.3g} (t), {row['p_wilcoxon']:.3g} "
         f"({'Wilcoxon' if paired else 'Mann-Whitney'}); p of the equivalence test "
