@@ -12,7 +12,8 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from xml.sax.saxutils import quoteattr
+from urllib.parse import quote, unquote
+from xml.sax.saxutils import escape, quoteattr
 
 import matplotlib
 import numpy as np
@@ -37,6 +38,14 @@ OTHERS = "#999999"
 INK = "#1b1c1d"
 
 INK_SVG = re.compile(INK, re.IGNORECASE)
+
+# What a point is called travels as the artist's address, which matplotlib writes
+# around the point; `figure_svg` turns it into a title.
+NAME_SCHEME = "name:"
+NAMED = re.compile(rf'<a xlink:href="{NAME_SCHEME}([^"]*)"[^>]*>(.*?)</a>', re.DOTALL)
+# Hundredths of a point are finer than any screen.
+LONG_NUMBER = re.compile(r"(?<![\w#.])-?\d+\.\d{3,}")
+ANY_TAG = re.compile(r"<[^>]*>")
 
 
 def configuration_colours(config_ids: Iterable[str]) -> dict[str, str]:
@@ -71,14 +80,40 @@ def figure_svg(fig: Figure, alt: str = "", prefix: str | None = None) -> str:
     # An inline style element would hold for the whole page.
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = INK_SVG.sub("currentColor", svg)
+    svg = NAMED.sub(_named_point, svg)
+    # Text content stays as it is.
+    svg = ANY_TAG.sub(lambda tag: _shorter_tag(tag.group()), svg)
+    svg = re.sub(r">\s+<", "><", svg)
     if prefix is None:
         prefix = "f" + hashlib.sha256(svg.encode()).hexdigest()[:8]
     # Text content cannot match: there, matplotlib writes quotes as they are but
     # every < as &lt;, and the pattern is applied to tags alone.
-    svg = re.sub(r"<[^>]*>", lambda tag: _prefix_ids(tag.group(), prefix), svg)
+    svg = ANY_TAG.sub(lambda tag: _prefix_ids(tag.group(), prefix), svg)
     return svg.replace(
         "<svg ", f'<svg class="figure" role="img" aria-label={quoteattr(alt)} ', 1
     )
+
+
+def point_name(*parts: str) -> str:
+    """Return the address that gives a point its name, one line for each part.
+
+    Give it to an artist's `set_url`, or one for each point to `set_urls`.
+    """
+    return NAME_SCHEME + quote("\n".join(part for part in parts if part))
+
+
+def _named_point(match: re.Match[str]) -> str:
+    title = escape(unquote(match.group(1)))
+    return f'<g class="point"><title>{title}</title>{match.group(2)}</g>'
+
+
+def _shorter_tag(tag: str) -> str:
+    tag = re.sub(r"font-family: [^;\"]*", "font-family: sans-serif", tag)
+    return LONG_NUMBER.sub(_rounded, " ".join(tag.split()))
+
+
+def _rounded(match: re.Match[str]) -> str:
+    return f"{float(match.group()):.2f}".rstrip("0").rstrip(".")
 
 
 def _prefix_ids(tag: str, prefix: str) -> str:
@@ -108,9 +143,25 @@ def scatter_runs(
     points: pd.DataFrame,
     colours: Mapping[str, str],
 ) -> None:
-    """Draw one point per run at `x` and its objective."""
-    shades = [colours.get(c, OTHERS) for c in points["config_id"].tolist()]
-    ax.scatter(x, points[OBJECTIVE].to_numpy(dtype=float), s=22, c=shades, alpha=0.9)
+    """Draw one point per run at `x` and its objective; coloured ones on top.
+
+    Parameters
+    ----------
+    points : DataFrame
+        ``objective, config_id`` and, where points are to be named, ``name``.
+    """
+    ids, y = points["config_id"].tolist(), points[OBJECTIVE].to_numpy(dtype=float)
+    names = points["name"].tolist() if "name" in points else [""] * len(ids)
+    order = sorted(range(len(ids)), key=lambda i: ids[i] in colours)
+    drawn = ax.scatter(
+        x[order],
+        y[order],
+        s=22,
+        c=[colours.get(ids[i], OTHERS) for i in order],
+        alpha=0.9,
+    )
+    if any(names):
+        drawn.set_urls([point_name(names[i], f"{y[i]:.4f}") for i in order])
 
 
 def spread_out(position: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -31,6 +31,11 @@ class Column:
         For "interval", the column of its upper end; `key` is the lower.
     url : str or None
         Column with the address the cell links to.
+    colours : tuple of str and mapping, or None
+        Column with a key (a configuration's id), and the colours by key: the cell
+        starts with a dot of that colour.
+    more : bool
+        Of interest to few: the page hides the column until it is asked for.
     """
 
     key: str
@@ -38,6 +43,8 @@ class Column:
     kind: str = "text"
     high: str | None = None
     url: str | None = None
+    colours: tuple[str, Mapping[str, str]] | None = None
+    more: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,11 +60,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure and what it shows."""
+    """A figure, what it shows, and the rows that are drawn."""
 
     name: str
     caption: str
     figure: Figure
+    data: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,29 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """Questions and their answers in sentences; the first is the one that counts."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One number to take away: what it is, its value, and what goes with it."""
+
+    label: str
+    value: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Cards:
+    """The few numbers to take away."""
+
+    items: tuple[Card, ...]
+
+
+@dataclass(frozen=True)
 class Listing:
     """Text to be shown as it is."""
 
@@ -83,7 +114,7 @@ class Listing:
     text: str
 
 
-Block = Table | Drawing | Note | Facts | Listing
+Block = Table | Drawing | Note | Facts | Answers | Cards | Listing
 
 
 @dataclass(frozen=True)
@@ -123,11 +154,14 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "whole": lambda v: f"{float(v):,.0f}",
     "p": lambda v: f"{float(v):.3f}" if float(v) >= 0.001 else "< 0.001",
     "yes": lambda v: "yes" if v else "no",
+    "curve": lambda v: f"{float(v[0]):.4f} to {float(v[-1]):.4f}" if v else DASH,
+    "bar": lambda v: f"{float(v):.1%}",
     "time": lambda v: f"{pd.Timestamp(v):%Y-%m-%d %H:%M:%S}",
 }
 
 NUMERIC_KINDS = frozenset(
     {"score", "signed", "share", "seconds", "count", "number", "interval", "p", "whole"}
+    | {"bar"}
 )
 
 
@@ -137,6 +171,30 @@ def shown_rows(table: Table) -> list[dict[str, Any]]:
     # Not to_dict, which turns NA (no such field) into None (a value it may have).
     rows = frame.itertuples(index=False, name=None)
     return [dict(zip(frame.columns, row, strict=True)) for row in rows]
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """Return `frame` as CSV with every digit; a curve is its values and spaces."""
+    curves = {
+        name: [
+            " ".join(map(str, value)) if isinstance(value, tuple) else value
+            for value in frame[name].tolist()
+        ]
+        for name in frame.columns
+        if any(isinstance(value, tuple) for value in frame[name].head(1))
+    }
+    return frame.assign(**curves).to_csv(index=False, lineterminator="\n")
+
+
+def whole_caption(table: Table) -> str:
+    """Return the caption, and how many rows are left out where some are."""
+    n = len(table.frame)
+    if n <= table.n_shown:
+        return table.caption
+    return (
+        f"{table.caption} The first {table.n_shown} of {n:,} rows; "
+        f"tables/{table.name}.csv has all."
+    )
 
 
 def cell_text(column: Column, row: Mapping[Any, Any]) -> str:

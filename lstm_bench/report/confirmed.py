@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from lstm_bench.comparisons import Analysis
 from lstm_bench.contenders import confirm_spec
 from lstm_bench.figures import confirmed as figures
@@ -79,6 +81,7 @@ def confirmation(analysis: Analysis) -> Section:
             figures.plot_confirmed(
                 board[board["key"] != MAJORITY], metric, shown_colours(analysis.results)
             ),
+            board[board["key"] != MAJORITY],
         ),
         _optimism(analysis),
         *_looks(analysis),
@@ -180,6 +183,7 @@ def comparisons(analysis: Analysis) -> Section:
                 "intervals over seeds, thin ones over seeds and reviews; the grey band "
                 f"is the margin of ±{margin:g}. The majority class is left out.",
                 figures.plot_forest(frame[frame["id_b"] != MAJORITY], metric),
+                frame[frame["id_b"] != MAJORITY],
             ),
             Table("comparisons", caption, frame, columns),
         ),
@@ -260,15 +264,15 @@ def calibration(analysis: Analysis) -> Section:
         shown = [analysis.winner, *shown[:-1]]
     if analysis.baseline is not None:
         shown.append(analysis.baseline)
+    curves = [tables.reliability(c) for c in shown]
     blocks.append(
         Drawing(
             "reliability",
             "Reliability on test: seeds pooled, bins of equal mass, bands are 95 % "
             "Wilson intervals that take pooled predictions as independent. Below the "
             "dashed line the model is too sure.",
-            figures.plot_reliability(
-                [tables.reliability(c) for c in shown], shown_colours(analysis.results)
-            ),
+            figures.plot_reliability(curves, shown_colours(analysis.results)),
+            pd.concat(curves, ignore_index=True),
         )
     )
     return Section(
@@ -318,6 +322,7 @@ def budget(analysis: Analysis) -> Section:
                 f"{caption} The band is a 95 % bootstrap interval over trials, the "
                 "grey area the part of the budget that stays within the margin.",
                 figures.plot_expected_best(frame, suite.metric),
+                frame,
             ),
             Table("expected_best", caption, frame, columns),
         ),

@@ -132,6 +132,7 @@ def leaderboard(results: Results) -> Section:
                 f"Validation {metric.label} of the {len(trials)} complete trials in "
                 "the order the search tried them.",
                 figures.plot_objective_history(trials, metric, shown_colours(results)),
+                trials[["trial", "config_id", OBJECTIVE]],
             )
         )
     return Section(
@@ -182,6 +183,7 @@ def heads(results: Results) -> Section:
             figures.plot_heads(
                 tables.complete_runs(results), metric, shown_colours(results)
             ),
+            tables.complete_runs(results)[["run_id", "config_id", "head", OBJECTIVE]],
         )
     )
     paired = tables.compare_heads_paired(results)
@@ -272,6 +274,7 @@ def axes(results: Results, more: tuple[Block, ...] = ()) -> Section:
                 f"axis_{name}",
                 f"Each point is a trial, each diamond the mean of a value of {name}.",
                 figures.plot_axis_effect(trials, effect, name, metric, colours, log),
+                trials[["trial", "config_id", name, OBJECTIVE]],
             )
         )
     return Section(
@@ -302,7 +305,10 @@ def curves(results: Results) -> Section:
                 f"Validation {METRICS[name].label} by epoch: the best {n} of "
                 f"{count(len(board), 'configuration')} in colour, one run each."
             )
-            blocks.append(Drawing(f"curves_{name}", caption, figure))
+            drawn = results.curves[
+                (results.curves["split"] == "val") & (results.curves["metric"] == name)
+            ]
+            blocks.append(Drawing(f"curves_{name}", caption, figure, drawn))
     if not blocks:
         return Section(title, anchor, "No completed training has left a curve.")
     return Section(
@@ -334,7 +340,7 @@ def importance(results: Results) -> Section:
         f"trials ({n} here) the shares are rough.",
         (
             Table("importance", caption, frame, columns),
-            Drawing("importance", caption, figures.plot_importance(frame)),
+            Drawing("importance", caption, figures.plot_importance(frame), frame),
         ),
     )
 
@@ -373,6 +379,7 @@ def cost(results: Results) -> Section:
                 f"Validation {metric.label} against training time of "
                 f"{count(len(frame), 'configuration')}.",
                 figures.plot_pareto(frame, metric, shown_colours(results)),
+                frame,
             ),
         ),
     )

@@ -1,0 +1,240 @@
+"""A report as one HTML file that asks nobody for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from lstm_bench.figures.style import INK, figure_svg
+from lstm_bench.report.blocks import (
+    DASH,
+    NUMERIC_KINDS,
+    Answers,
+    Cards,
+    Column,
+    Drawing,
+    Facts,
+    Listing,
+    Note,
+    Section,
+    Table,
+    cell_text,
+    csv_text,
+    shown_rows,
+    whole_caption,
+)
+
+# More rows than this stay out of the page's CSV: those that are drawn or shown do.
+MAX_CSV_ROWS = 1_000
+# Wider than this, in inches, a figure takes the page's whole width.
+WIDE_FIGURE = 6.9
+# With more columns than this, so does a table.
+WIDE_TABLE = 6
+SPARK_WIDTH, SPARK_HEIGHT = 72, 18
+# What may stand in a data URL as it is; everything else is percent-encoded.
+CSV_SAFE = ",:;=/()+*!@$-_.|"
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Page:
+    """What stands around the sections.
+
+    Attributes
+    ----------
+    kind : str
+        What sort of report this is.
+    title, question, meta, footer : str
+        The suite's name, what it asks, study and date, what made the page.
+    """
+
+    kind: str
+    title: str
+    question: str
+    meta: str
+    footer: str
+
+
+def render_html(sections: Sequence[Section], page: Page) -> str:
+    """Return the page: style, script and drawings inside, every value escaped.
+
+    A Content-Security-Policy forbids every request; the one script it lets run is
+    the page's own, by its hash.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = (_HERE / "script.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    numbers = {Table: count(1), Drawing: count(1)}
+    return environment.get_template("template.html").render(
+        page=page,
+        style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_hash=f"sha256-{digest}",
+        sections=[
+            {
+                "title": section.title,
+                "anchor": section.anchor,
+                "intro": section.intro,
+                "blocks": [
+                    _html_block(b, next(numbers.get(type(b), count())))
+                    for b in section.blocks
+                ],
+            }
+            for section in sections
+        ],
+    )
+
+
+def _html_block(block: Any, number: int) -> dict[str, Any]:
+    """Return a block as the template wants it: a kind and what it shows."""
+    match block:
+        case Table():
+            return {
+                "kind": "table",
+                "name": block.name,
+                "number": number,
+                "wide": len(block.columns) > WIDE_TABLE,
+                "caption": whole_caption(block),
+                "headers": [(c.label, _cell_class(c), c.more) for c in block.columns],
+                "rows": list(_rows(block)),
+                "csv": _csv_link(block.name, block.frame, block.n_shown),
+            }
+        case Drawing():
+            return {
+                "kind": "figure",
+                "name": f"figure-{block.name}",
+                "number": number,
+                "wide": block.figure.get_figwidth() > WIDE_FIGURE,
+                "caption": block.caption,
+                "svg": Markup(figure_svg(block.figure, block.caption, f"g{number}")),
+                "csv": _csv_link(block.name, block.data, MAX_CSV_ROWS),
+            }
+        case Note():
+            return {"kind": "note", "text": block.text, "warning": block.warning}
+        case Facts():
+            return {"kind": "facts", "items": block.items}
+        case Answers():
+            return {"kind": "answers", "items": block.items}
+        case Cards():
+            return {"kind": "cards", "items": block.items}
+        case Listing():
+            return {"kind": "listing", "caption": block.caption, "text": block.text}
+    raise TypeError(f"expected a block, got {type(block).__name__}")
+
+
+def _rows(table: Table) -> Iterator[Markup]:
+    """Yield each row's cells; the cell that names the row is its header."""
+    header = next((i for i, c in enumerate(table.columns) if c.key == "label"), None)
+    rows = shown_rows(table)
+    ranges = {
+        c.key: _range([row[c.key] for row in rows])
+        for c in table.columns
+        if c.kind == "curve"
+    }
+    for row in rows:
+        yield Markup(
+            "".join(
+                _cell(column, row, i == header, ranges.get(column.key))
+                for i, column in enumerate(table.columns)
+            )
+        )
+
+
+def _range(curves: Sequence[Any]) -> tuple[float, float]:
+    """Return the lowest and highest value of all curves: they share one scale."""
+    values = [value for curve in curves for value in curve or ()]
+    return (min(values), max(values)) if values else (0.0, 1.0)
+
+
+def _cell(
+    column: Column,
+    row: dict[str, Any],
+    is_header: bool,
+    limits: tuple[float, float] | None,
+) -> str:
+    """Return one cell, escaped."""
+    text, value = escape(cell_text(column, row)), row[column.key]
+    url = row[column.url] if column.url else None
+    inner, more = text, ""
+    if url:
+        inner = f'<a href="{escape(str(url))}" rel="noreferrer">{text}</a>'
+    elif text == DASH:
+        pass
+    elif column.kind == "command":
+        inner = f"<code>{text}</code>"
+    elif column.kind == "curve" and limits is not None:
+        inner = _sparkline(value, limits, text)
+        more = f' data-text="{text}"'
+    elif column.kind == "bar":
+        share = 100 * float(value)
+        inner = f'<span class="bar"><i style="width:{share:.1f}%"></i></span>{text}'
+    if column.colours is not None:
+        key, colours = column.colours
+        if colour := colours.get(row[key]):
+            inner = f'<i class="dot" style="background:{_css_colour(colour)}"></i>' + (
+                inner
+            )
+    css = _cell_class(column)
+    attributes = (f' class="{css}"' if css else "") + more
+    if is_header:
+        return f'<th scope="row"{attributes}>{inner}</th>'
+    return f"<td{attributes}>{inner}</td>"
+
+
+def _css_colour(colour: str) -> str:
+    """Return `colour` for a style attribute: baselines have the text's own."""
+    return "currentColor" if colour == INK else escape(colour)
+
+
+def _sparkline(values: Sequence[float], limits: tuple[float, float], text: str) -> str:
+    """Return a learning curve as a line some words wide, on the column's scale."""
+    low, high = limits
+    span = (high - low) or 1.0
+    step = (SPARK_WIDTH - 4) / max(len(values) - 1, 1)
+    height = SPARK_HEIGHT - 4
+    points = [
+        f"{2 + i * step:.1f} {2 + height * (1 - (v - low) / span):.1f}"
+        for i, v in enumerate(values)
+    ]
+    path = "M" + "L".join(points if len(points) > 1 else points * 2)
+    return (
+        f'<svg class="spark" viewBox="0 0 {SPARK_WIDTH} {SPARK_HEIGHT}" role="img" '
+        f'aria-label="{text}"><path d="{path}"/></svg>'
+    )
+
+
+def _cell_class(column: Column) -> str:
+    if column.kind in NUMERIC_KINDS:
+        return "number"
+    return column.kind if column.kind in ("prose", "command", "curve") else ""
+
+
+def _csv_link(name: str, frame: pd.DataFrame, n_shown: int) -> Markup:
+    """Return a link that holds `frame` as CSV in itself."""
+    n = len(frame)
+    if n > MAX_CSV_ROWS:
+        frame = frame.head(min(n_shown, MAX_CSV_ROWS))
+    label = "CSV" if len(frame) == n else f"CSV of {len(frame):,} rows"
+    content = quote(csv_text(frame), safe=CSV_SAFE)
+    return Markup(
+        f'<a class="get" download="{escape(name)}.csv" '
+        f'href="data:text/csv;charset=utf-8,{content}" '
+        f'aria-label="Download {escape(name)} as CSV">{label}</a>'
+    )

@@ -1,0 +1,77 @@
+"""A report as GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from lstm_bench.report.blocks import (
+    NUMERIC_KINDS,
+    Answers,
+    Cards,
+    Drawing,
+    Facts,
+    Listing,
+    Note,
+    Section,
+    Table,
+    cell_text,
+    shown_rows,
+    whole_caption,
+)
+
+
+def render_markdown(sections: Sequence[Section], title: str) -> str:
+    """Return the report as GitHub-flavoured Markdown, drawings left out."""
+    lines = [f"# {escape_markdown(title)}", ""]
+    for section in sections:
+        lines += [f"## {escape_markdown(section.title)}", ""]
+        lines += [escape_markdown(section.intro), ""]
+        for block in section.blocks:
+            lines += [*_markdown_block(block), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _markdown_block(block: Any) -> list[str]:
+    match block:
+        case Table():
+            head = [escape_markdown(c.label) for c in block.columns]
+            rule = ["---:" if c.kind in NUMERIC_KINDS else "---" for c in block.columns]
+            rows = [
+                [escape_markdown(cell_text(c, row)) for c in block.columns]
+                for row in shown_rows(block)
+            ]
+            return [
+                escape_markdown(whole_caption(block)),
+                "",
+                *("| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)),
+            ]
+        case Drawing():
+            return [f"Figure (in the HTML report): {escape_markdown(block.caption)}"]
+        case Note():
+            text = escape_markdown(block.text)
+            return [f"**{text}**" if block.warning else text]
+        case Facts() | Answers():
+            return [
+                f"- {escape_markdown(term)}: {escape_markdown(fact)}"
+                for term, fact in block.items
+            ]
+        case Cards():
+            return [
+                f"- **{escape_markdown(f'{card.label}: {card.value}')}** "
+                f"{escape_markdown(card.detail)}"
+                for card in block.items
+            ]
+        case Listing():
+            # Indented, so that no fence inside the text can end the block.
+            indented = [f"    {line}" for line in block.text.splitlines()]
+            return [escape_markdown(block.caption), "", *indented]
+    raise TypeError(f"expected a block, got {type(block).__name__}")
+
+
+def escape_markdown(text: str) -> str:
+    """Write `text` so that Markdown shows it as it is, on one line."""
+    text = " ".join(text.split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`|*\[\]])", r"\\\1", text)

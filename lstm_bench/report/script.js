@@ -1,0 +1,213 @@
+// What the page can do beyond being read. Everything is there without it: tables and
+// figures are plain HTML; this sorts, filters and hides. It stores nothing and asks
+// nobody for anything.
+"use strict";
+(() => {
+  const make = (tag, props = {}, ...children) => {
+    const node = Object.assign(document.createElement(tag), props);
+    node.append(...children);
+    return node;
+  };
+  const say = make("div", { className: "toast", role: "status" });
+  document.body.append(say);
+  let silence;
+  const tell = (text) => {
+    say.textContent = text;
+    clearTimeout(silence);
+    silence = setTimeout(() => (say.textContent = ""), 4000);
+  };
+
+  // ---- tables ------------------------------------------------------------
+  // A cell's number as it is written: "1,234.5", "+0.0123", "< 0.001", "0.81 to 0.85"
+  // (its lower end), "12.5%". Missing values ("–") stand last in both directions.
+  const number = (text) => {
+    const match = text.replace(/,/g, "").replace("−", "-").match(/[-+]?\d+(\.\d+)?(e[-+]?\d+)?/i);
+    return match ? Number(match[0]) - (text.startsWith("<") ? 1e-12 : 0) : NaN;
+  };
+  const cellText = (row, i) => row.cells[i].dataset.text ?? row.cells[i].textContent.trim();
+  const compare = (i, numeric, sign) => (a, b) => {
+    const [x, y] = [a, b].map((row) => cellText(row, i));
+    if ((x === "–") !== (y === "–")) return x === "–" ? 1 : -1;
+    const by = numeric ? number(x) - number(y) : x.localeCompare(y, "en", { numeric: true });
+    return sign * (by || 0);
+  };
+
+  // Every word must stand in the row; "units>32" and "head=softmax" ask one column.
+  const matcher = (query, names) => {
+    const tests = query.trim().toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
+      const [, name, sign, wanted] = word.match(/^([\w.]+)(<=|>=|=|<|>)(.+)$/) ?? [];
+      const i = sign ? names.indexOf(name) : -1;
+      if (i < 0) return (row) => row.textContent.toLowerCase().includes(word);
+      const n = Number(wanted);
+      return (row) => {
+        const text = cellText(row, i).toLowerCase();
+        if (sign === "=") return text === wanted || (!isNaN(n) && number(text) === n);
+        const value = number(text);
+        return { "<": value < n, ">": value > n, "<=": value <= n, ">=": value >= n }[sign];
+      };
+    });
+    return (row) => tests.every((test) => test(row));
+  };
+
+  for (const table of document.querySelectorAll("table.data")) {
+    const body = table.tBodies[0];
+    const original = [...body.rows];
+    const heads = [...table.tHead.rows[0].cells];
+    const names = heads.map((head) => head.textContent.trim().toLowerCase().replace(/\s+/g, "_"));
+
+    heads.forEach((head, i) => {
+      if (head.classList.contains("curve") || head.classList.contains("command")) return;
+      const numeric = head.classList.contains("number");
+      const button = make("button", { type: "button", className: "sort" }, ...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        // Numbers start with the largest, words with A; the third click undoes it.
+        const order = numeric ? ["descending", "ascending"] : ["ascending", "descending"];
+        const next = order[order.indexOf(head.getAttribute("aria-sort")) + 1];
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        if (next) head.setAttribute("aria-sort", next);
+        const rows = next
+          ? [...original].sort(compare(i, numeric, next === "ascending" ? 1 : -1))
+          : original;
+        body.append(...rows);
+      });
+    });
+
+    const hide = (i, hidden) => {
+      for (const row of table.rows) row.cells[i].hidden = hidden;
+    };
+    const optional = heads.some((head) => head.dataset.more !== undefined);
+    if (original.length < 6 && !optional) continue;
+
+    const tools = make("div", { className: "tools" });
+    if (original.length >= 6) {
+      const shown = make("output", { textContent: `${original.length} rows` });
+      const input = make("input", { type: "search", placeholder: "filter: softmax units>32" });
+      input.setAttribute("aria-label", `Filter the rows of ${table.dataset.name}`);
+      input.addEventListener("input", () => {
+        const keep = matcher(input.value, names);
+        original.forEach((row) => (row.hidden = !keep(row)));
+        const n = original.filter((row) => !row.hidden).length;
+        shown.textContent = n === original.length ? `${n} rows` : `${n} of ${original.length} rows`;
+      });
+      tools.append(input, shown);
+    }
+    const menu = make("details", { className: "columns" });
+    const label = make("summary");
+    const boxes = heads.map((head, i) => {
+      const box = make("input", { type: "checkbox", checked: head.dataset.more === undefined });
+      box.addEventListener("change", () => {
+        hide(i, !box.checked);
+        count();
+      });
+      if (!box.checked) hide(i, true);
+      return box;
+    });
+    const count = () => {
+      const n = boxes.filter((box) => !box.checked).length;
+      label.textContent = n ? `Columns (${n} hidden)` : "Columns";
+    };
+    count();
+    const all = make("button", { type: "button", textContent: "show all" });
+    all.addEventListener("click", () => {
+      boxes.forEach((box, i) => { box.checked = true; hide(i, false); });
+      count();
+    });
+    const choices = make("div", { className: "choices" }, all);
+    heads.forEach((head, i) => choices.append(make("label", {}, boxes[i], ` ${head.textContent}`)));
+    menu.append(label, choices);
+    tools.append(menu);
+    table.closest(".scroll").before(tools);
+  }
+  // An open menu closes when the reader goes on elsewhere.
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll("details.columns[open]"))
+      if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape")
+      for (const menu of document.querySelectorAll("details.columns[open]")) menu.open = false;
+  });
+
+  // ---- commands ----------------------------------------------------------
+  const copy = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      // Frames such as MLflow's have no clipboard; a selection can still be copied.
+      const area = make("textarea", { value: text, className: "offscreen" });
+      document.body.append(area);
+      area.select();
+      const done = document.execCommand("copy");
+      area.remove();
+      return done;
+    }
+  };
+  for (const code of document.querySelectorAll("td.command code")) {
+    const button = make("button", { type: "button", className: "copy", textContent: "copy" });
+    button.setAttribute("aria-label", `Copy the command: ${code.textContent}`);
+    button.addEventListener("click", async () => {
+      const done = await copy(code.textContent);
+      tell(done ? "The command is in the clipboard." : "This viewer forbids copying: select the text.");
+    });
+    code.before(button);
+  }
+
+  // ---- figures -----------------------------------------------------------
+  const warnFramed = () => {
+    if (window.self !== window.top)
+      tell("If nothing is saved, this viewer forbids downloads: open the report's own file.");
+  };
+  for (const link of document.querySelectorAll("a[download]")) link.addEventListener("click", warnFramed);
+  for (const figure of document.querySelectorAll("figure[id]")) {
+    const svg = figure.querySelector("svg.figure");
+    const button = make("button", { type: "button", className: "get", textContent: "SVG" });
+    button.setAttribute("aria-label", `Download figure ${figure.id} as SVG`);
+    button.addEventListener("click", () => {
+      const alone = svg.cloneNode(true);
+      for (const node of alone.querySelectorAll("text")) node.style.fontFamily = "sans-serif";
+      const text = new XMLSerializer().serializeToString(alone).replaceAll("currentColor", "#1b1c1d");
+      const address = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
+      make("a", { href: address, download: `${figure.id}.svg` }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 1000);
+      warnFramed();
+    });
+    figure.querySelector(".gets").append(button);
+  }
+
+  // A point names its configuration at once, on touch screens too; the SVG's own title
+  // does so after a while, where there is no script.
+  const tip = make("div", { className: "tip", hidden: true });
+  tip.setAttribute("aria-hidden", "true");
+  document.body.append(tip);
+  const show = (event) => {
+    const point = event.target.closest?.("svg.figure .point");
+    tip.hidden = !point;
+    if (!point) return;
+    const title = point.querySelector("title");
+    if (title) {
+      point.dataset.title = title.textContent;
+      title.remove();
+    }
+    tip.textContent = point.dataset.title;
+    const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
+    const above = event.clientY - tip.offsetHeight - 12;
+    tip.style.left = `${Math.max(8, left)}px`;
+    tip.style.top = `${above < 8 ? event.clientY + 18 : above}px`;
+  };
+  document.addEventListener("pointermove", show);
+  document.addEventListener("pointerdown", show);
+  document.addEventListener("scroll", () => (tip.hidden = true), true);
+
+  // ---- contents ----------------------------------------------------------
+  const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.hash.slice(1), a]));
+  const visible = new Set();
+  const watch = new IntersectionObserver((entries) => {
+    for (const entry of entries) visible[entry.isIntersecting ? "add" : "delete"](entry.target.id);
+    for (const a of links.values()) a.removeAttribute("aria-current");
+    const first = [...links.keys()].find((id) => visible.has(id));
+    if (first) links.get(first).setAttribute("aria-current", "true");
+  }, { rootMargin: "-15% 0px -60%" });
+  for (const section of document.querySelectorAll("main > section[id]")) watch.observe(section);
+})();
