@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lstm_bench import statistics as stats
-from lstm_bench.cells import plain
+from lstm_bench.cells import plain, value_label
 from lstm_bench.comparisons import Analysis
 from lstm_bench.contenders import Contender, best_on_validation, confirm_spec
 from lstm_bench.metrics import Metric
@@ -39,7 +39,8 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
     test = stats.mean_interval(np.array(list(winner.test.values())))
     yield Answer(
         "best LSTM",
-        f"{winner.label}, chosen on validation: test {metric.label} "
+        f"{winner.label}{_settings(analysis, winner)}, chosen on validation: test "
+        f"{metric.label} "
         f"{_with_interval(test.estimate, test.low, test.high)} over {test.n} fresh "
         f"{'seed' if test.n == 1 else 'seeds'}.",
     )
@@ -67,6 +68,15 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
                 + (_nobody_beats(analysis) if is_baseline else ""),
             )
     yield from _optimism_answers(analysis, winner)
+
+
+def _settings(analysis: Analysis, winner: Contender) -> str:
+    """Return the winner's values of the suite's axes, in brackets."""
+    values = [
+        f"{axis} {value_label(getattr(winner.config, axis))}"
+        for axis in analysis.results.suite.space.axes
+    ]
+    return f" ({', '.join(values)})" if values else ""
 
 
 def _nobody_beats(analysis: Analysis) -> str:

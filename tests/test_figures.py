@@ -21,12 +21,12 @@ def all_figures() -> dict[str, Figure]:
         "axis": figures.plot_axis_effect(
             trials, tables.axis_effect(results, "units"), "units", ACCURACY
         ),
-        "heads": figures.plot_heads(trials, ACCURACY),
+        "heads": figures.plot_heads(trials, trials, ACCURACY),
         "importance": figures.plot_importance(tables.importance(results)),
         "pareto": figures.plot_pareto(tables.pareto(results), ACCURACY),
         "confusion": figures.plot_confusion_matrix([0, 1], [0, 0], ["a$", "b$"]),
         "run": figures.plot_run_curves(epochs, "loss"),
-        "history": figures.plot_objective_history(trials, ACCURACY),
+        "history": figures.plot_objective_history(trials, trials, ACCURACY),
     }
 
 

@@ -25,6 +25,7 @@ from lstm_bench.report.latex import escape_latex
 from lstm_bench.report.markdown import escape_markdown
 from lstm_bench.report.render import write_report
 from lstm_bench.report.sections import SECTIONS
+from lstm_bench.report.view import make_view
 
 FAILED = tuple(row for row in SEARCH if "state" in row)
 REFERENCES = (dict(reference="a", max_epochs=3, objective=0.8, train_time_s=45.0),)
@@ -49,10 +50,15 @@ def analysis_of(study):
     return analyse(STUDIES[study])
 
 
+@functools.cache
+def view_of(study):
+    return make_view(analysis_of(study))
+
+
 @pytest.mark.parametrize("name", SECTIONS)
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_section_says_something_about_every_study(name, study):
-    section = SECTIONS[name](analysis_of(study))
+    section = SECTIONS[name](view_of(study))
     assert section.title
     assert section.anchor == name
     assert section.intro or section.blocks
@@ -87,8 +93,10 @@ def test_summary_names_the_best_its_interval_and_the_ceiling(tmp_path):
     text = write_report(analyse(make_results()), tmp_path).read_text()
     assert "SYNTHETIC" in text
     assert "0.9500: that is the ceiling" in text
-    assert "Search: best of 5 configurations: trial 2 (units 32, dropout 0.1" in text
+    assert "trial 2 (units 32, dropout 0.1, head sigmoid" in text
+    assert "the best of 5 configurations" in text
     assert "0.8256 to 0.9448" in text
+    assert "Runner-up is trial 3, 0.8600, 0.0400 behind" in text
     assert "optimistic" in text
 
 
@@ -148,7 +156,8 @@ def test_the_answer_stands_at_the_top_with_verdict_interval_and_seeds(tmp_path):
     text = (tmp_path / "report.md").read_text()
     summary, _, rest = text.partition("## Confirmation")
     # (36 + 37 + 36) / 120 right on test.
-    assert "trial 2, chosen on validation: test accuracy 0.9083" in summary
+    settings = "(units 32, dropout 0.1, head sigmoid)"
+    assert f"trial 2 {settings}, chosen on validation: test accuracy 0.9083" in summary
     assert "trial 2 against Bag of words: better" in summary
     assert "over 3 paired seeds, margin 0.05" in summary
     assert "looked at 14 times" in rest
@@ -190,10 +199,11 @@ def test_escape_latex_writes_every_special_character_as_itself():
 def test_a_baseline_has_no_hyperparameters_and_a_dash_says_so(tmp_path):
     write_report(analysis_of("confirmed"), tmp_path)
     lines = (tmp_path / "report.md").read_text().splitlines()
-    (row,) = [
-        line for line in lines if line.startswith("| 3 | Bag of words | baseline")
-    ]
-    assert row.split("|")[4].strip() == "–"
+    (head,) = [line for line in lines if line.startswith("| # | configuration | test")]
+    (row,) = [line for line in lines if line.startswith("| 3 | Bag of words | ")]
+    cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    assert cells["kind"] == "baseline"
+    assert cells["units"] == cells["head"] == "–"
     assert "null" not in row
 
 
@@ -202,6 +212,7 @@ def test_a_round_without_a_search_speaks_of_the_round_alone(tmp_path):
     only = dataclasses.replace(results, runs=results.runs.iloc[:0])
     write_report(analyse(only), tmp_path)
     text = (tmp_path / "report.md").read_text()
-    assert "Search: " not in text
+    assert "of the search" not in text.partition("## Confirmation")[0]
     assert "## Leaderboard" not in text
-    assert "Confirmation: 12 trainings of 4 configurations on 3 fresh seeds" in text
+    assert "4 configurations confirmed on 3 fresh seeds" in text
+    assert "12 trainings of the round took" in text

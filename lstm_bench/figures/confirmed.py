@@ -16,8 +16,10 @@ from lstm_bench.figures.style import (
     add_legend,
     new_figure,
     plain_text,
+    point_name,
 )
 from lstm_bench.metrics import Metric
+from lstm_bench.records import TRAIN_TIME
 
 VERDICT_COLOURS = {
     "better": PALETTE[2],
@@ -28,14 +30,19 @@ VERDICT_COLOURS = {
 
 
 def plot_confirmed(
-    board: pd.DataFrame, metric: Metric, colours: Mapping[str, str]
+    board: pd.DataFrame,
+    metric: Metric,
+    colours: Mapping[str, str],
+    seeds: Mapping[str, Mapping[int, float]],
 ) -> Figure:
-    """Draw each contender's mean on test with both its intervals, best on top.
+    """Draw each contender's mean on test, both its intervals and every seed.
 
     Parameters
     ----------
     board : DataFrame
         As `tables.confirmed.confirmed_board` gives it.
+    seeds : mapping of str to mapping of int to float
+        Test scores by contender's key, then replicate.
     """
     n = len(board)
     fig, ax = new_figure(7.4, 1.1 + 0.36 * n)
@@ -45,7 +52,12 @@ def plot_confirmed(
         ax.hlines(i, row["both_low"], row["both_high"], color=colour, lw=1.2)
         ax.hlines(i, row["seeds_low"], row["seeds_high"], color=colour, lw=4, alpha=0.5)
         marker = "s" if row["kind"] == "baseline" else "o"
-        ax.plot(row["test_mean"], i, marker, color=colour, ms=6)
+        (mean,) = ax.plot(row["test_mean"], i, marker, color=colour, ms=6, zorder=3)
+        mean.set_url(point_name(row["label"], f"mean {row['test_mean']:.4f}"))
+        values = seeds.get(row["key"], {})
+        ax.plot(
+            list(values.values()), [i + 0.22] * len(values), "|", color=colour, ms=6
+        )
     names = [
         f"{plain_text(row['label'])} (n = {row['n_seeds']})"
         for row in board.to_dict("records")
@@ -53,6 +65,45 @@ def plot_confirmed(
     ax.set_yticks(y, names)
     ax.set_ylim(n - 0.4, -0.6)
     ax.set_xlabel(f"test {metric.label}, mean over n seeds")
+    return fig
+
+
+def plot_confirmed_cost(
+    table: pd.DataFrame, metric: Metric, colours: Mapping[str, str]
+) -> Figure:
+    """Draw test score against training time with error bars, and join the front.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `tables.runs.confirmed_cost` gives it.
+    """
+    fig, ax = new_figure(6.8, 3.8)
+    front = table[table["on_front"]]
+    ax.plot(
+        front[TRAIN_TIME],
+        front["test_mean"],
+        color=INK,
+        lw=1,
+        drawstyle="steps-post",
+        label="Pareto front",
+    )
+    for row in table.to_dict("records"):
+        colour = colours.get(row["key"], OTHERS)
+        x, y = row[TRAIN_TIME], row["test_mean"]
+        ax.vlines(x, row["test_low"], row["test_high"], color=colour, lw=1.3)
+        ax.hlines(y, row["time_low"], row["time_high"], color=colour, lw=1.3)
+        marker = "s" if row["kind"] == "baseline" else "o"
+        (point,) = ax.plot(x, y, marker, color=colour, ms=6, zorder=3)
+        point.set_url(point_name(row["label"], f"{y:.4f} in {x:.1f} s"))
+        point.set_label(plain_text(row["label"]))
+    times = table[TRAIN_TIME]
+    if len(times) and times.min() > 0 and times.max() / times.min() > 20:
+        ax.set_xscale("log")
+    ax.margins(x=0.12, y=0.12)
+    ax.set_xlabel("training time (s), mean over seeds")
+    ax.set_ylabel(f"test {metric.label}, mean over seeds")
+    add_legend(fig, ax.get_legend_handles_labels()[0], n_columns=2)
     return fig
 
 
@@ -73,7 +124,13 @@ def plot_forest(comparisons: pd.DataFrame, metric: Metric) -> Figure:
         colour = VERDICT_COLOURS[row["verdict"]]
         ax.hlines(i, row["both_low"], row["both_high"], color=colour, lw=1.2)
         ax.hlines(i, row["ci_low"], row["ci_high"], color=colour, lw=4, alpha=0.5)
-        ax.plot(row["difference"], i, "o", color=colour, ms=6)
+        (mean,) = ax.plot(row["difference"], i, "o", color=colour, ms=6)
+        mean.set_url(
+            point_name(
+                f"{row['label_a']} against {row['label_b']}: {row['verdict']}",
+                f"{row['difference']:+.4f}",
+            )
+        )
     names = [
         f"{plain_text(row['label_a'])}\n− {plain_text(row['label_b'])}"
         for row in comparisons.to_dict("records")
@@ -116,6 +173,7 @@ def plot_reliability(
             color=colour,
             label=plain_text(curve["label"].iloc[0]),
         )
+        ax.lines[-1].set_url(point_name(str(curve["label"].iloc[0])))
         ax.fill_between(
             curve["confidence"], curve["low"], curve["high"], color=colour, alpha=0.15
         )

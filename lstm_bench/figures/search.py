@@ -20,11 +20,13 @@ from lstm_bench.figures.style import (
     metric_label,
     new_figure,
     plain_text,
+    point_name,
     scatter_runs,
     spread_out,
 )
 from lstm_bench.metrics import Metric
 from lstm_bench.records import OBJECTIVE, TRAIN_TIME
+from lstm_bench.tables.search import MEAN_HIGH, MEAN_LOW
 
 MAX_OTHERS = 200
 
@@ -48,14 +50,17 @@ def plot_learning_curves(
     metric : str
         Name in `METRICS`, or "loss".
     """
-    fig, ax = new_figure(7.4, 3.8)
+    fig, ax = new_figure(6.4, 3.6)
     wanted = curves[(curves["split"] == "val") & (curves["metric"] == metric)]
     by_run = dict(iter(wanted.sort_values("epoch").groupby("run_id")))
     colours = colours or configuration_colours(runs["config_id"].tolist())
     drawn = [row for row in runs.to_dict("records") if row["run_id"] in by_run]
     for row in drawn[n_highlighted : n_highlighted + MAX_OTHERS]:
         curve = by_run[row["run_id"]]
-        ax.plot(curve["epoch"], curve["value"], color=OTHERS, lw=0.8, alpha=0.5)
+        (line,) = ax.plot(
+            curve["epoch"], curve["value"], color=OTHERS, lw=0.8, alpha=0.5
+        )
+        line.set_url(point_name(str(row["label"])))
     # The best is drawn last, on top; the legend lists it first.
     handles = []
     for row in reversed(drawn[:n_highlighted]):
@@ -69,6 +74,7 @@ def plot_learning_curves(
             ms=3.5,
             label=plain_text(row["label"]),
         )
+        line.set_url(point_name(str(row["label"])))
         handles.append(line)
     ax.set_xlabel("epoch")
     ax.set_ylabel(f"validation {metric_label(metric)}")
@@ -115,6 +121,11 @@ def plot_axis_effect(
         ax.set_xticks(centres, [plain_text(label) for label in labels])
         ax.set_xlim(-0.6, len(labels) - 0.4)
     scatter_runs(ax, x, points, colours or {})
+    # Two trials far apart have an interval that would flatten everything else.
+    objective = points[OBJECTIVE].to_numpy(dtype=float)
+    span = float(np.ptp(objective)) or 0.01
+    ax.set_ylim(objective.min() - 0.35 * span, objective.max() + 0.35 * span)
+    ax.vlines(centres, effect[MEAN_LOW], effect[MEAN_HIGH], color=INK, lw=1.2)
     ax.plot(centres, effect["mean"], color=INK, lw=1, marker="D", ms=5, label="mean")
     ax.set_xlabel(plain_text(axis))
     ax.set_ylabel(f"validation {metric.label}")
@@ -123,19 +134,24 @@ def plot_axis_effect(
 
 
 def plot_heads(
-    runs: pd.DataFrame, metric: Metric, colours: Mapping[str, str] | None = None
+    points: pd.DataFrame,
+    runs: pd.DataFrame,
+    metric: Metric,
+    colours: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Draw every run's objective by head, and each head's mean.
+    """Draw runs' objectives by head, and each head's mean.
 
     Parameters
     ----------
+    points : DataFrame
+        The runs to draw: ``head, objective, config_id``, and ``name``.
     runs : DataFrame
-        ``head, objective, config_id``, one row per run.
+        All complete runs: ``head, objective``.
     """
     heads = sorted(runs["head"].unique().tolist())
-    fig, ax = new_figure(5.0, 3.2)
-    position = np.array([heads.index(h) for h in runs["head"].tolist()], dtype=float)
-    scatter_runs(ax, spread_out(position), runs, colours or {})
+    fig, ax = new_figure(5.6, 3.2)
+    position = np.array([heads.index(h) for h in points["head"].tolist()], dtype=float)
+    scatter_runs(ax, spread_out(position), points, colours or {})
     means = [float(runs.loc[runs["head"] == head, OBJECTIVE].mean()) for head in heads]
     ax.hlines(
         means,
@@ -145,10 +161,7 @@ def plot_heads(
         lw=1.4,
         label="mean",
     )
-    names = [
-        f"{plain_text(h)}\nn = {int((position == i).sum())}"
-        for i, h in enumerate(heads)
-    ]
+    names = [f"{plain_text(h)}\nn = {int((runs['head'] == h).sum()):,}" for h in heads]
     ax.set_xticks(range(len(heads)), names)
     ax.set_xlim(-0.6, len(heads) - 0.4)
     ax.set_ylabel(f"validation {metric.label}")
@@ -180,7 +193,8 @@ def plot_pareto(
     Parameters
     ----------
     table : DataFrame
-        As `tables.pareto` gives it.
+        As `tables.pareto` gives it; ``low, high`` where there are error bars, and
+        ``name`` where points have more of a name than their label.
     """
     fig, ax = new_figure(6.8, 3.6)
     colours = colours or {}
@@ -195,14 +209,23 @@ def plot_pareto(
         label="Pareto front",
     )
     for group, marker in ((others, "o"), (front, "D")):
-        ax.scatter(
-            group[TRAIN_TIME],
-            group[OBJECTIVE],
-            s=34,
-            marker=marker,
-            c=[colours.get(c, OTHERS) for c in group["config_id"]],
-            zorder=3,
+        shades = [colours.get(c, OTHERS) for c in group["config_id"]]
+        points = ax.scatter(
+            group[TRAIN_TIME], group[OBJECTIVE], s=34, marker=marker, c=shades, zorder=3
         )
+        points.set_urls(
+            [
+                point_name(
+                    str(row.get("name", row["label"])),
+                    f"{row[OBJECTIVE]:.4f} in {row[TRAIN_TIME]:.1f} s",
+                )
+                for row in group.to_dict("records")
+            ]
+        )
+        if "low" in group:
+            ax.vlines(
+                group[TRAIN_TIME], group["low"], group["high"], colors=shades, lw=1.1
+            )
     for row in front.to_dict("records"):
         ax.annotate(
             plain_text(row["label"]),
@@ -297,21 +320,26 @@ def plot_run_curves(
 
 
 def plot_objective_history(
-    runs: pd.DataFrame, metric: Metric, colours: Mapping[str, str] | None = None
+    points: pd.DataFrame,
+    runs: pd.DataFrame,
+    metric: Metric,
+    colours: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draw the objective by trial number, and the best so far.
 
     Parameters
     ----------
+    points : DataFrame
+        The trials to draw: ``trial, objective, config_id``, and ``name``.
     runs : DataFrame
-        The search's complete trials: ``trial, objective, config_id``.
+        All complete trials: ``trial, objective``.
     """
-    fig, ax = new_figure(6.8, 3.2)
+    fig, ax = new_figure(6.8, 3.4)
     runs = runs[runs["trial"].notna()].sort_values("trial")
     number = runs["trial"].to_numpy(dtype=float)
     objective = runs[OBJECTIVE].to_numpy(dtype=float)
     running = np.maximum if metric.higher_is_better else np.minimum
-    scatter_runs(ax, number, runs, colours or {})
+    scatter_runs(ax, points["trial"].to_numpy(dtype=float), points, colours or {})
     ax.plot(
         number,
         running.accumulate(objective) if len(objective) else objective,

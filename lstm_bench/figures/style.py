@@ -43,6 +43,8 @@ INK_SVG = re.compile(INK, re.IGNORECASE)
 # around the point; `figure_svg` turns it into a title.
 NAME_SCHEME = "name:"
 NAMED = re.compile(rf'<a xlink:href="{NAME_SCHEME}([^"]*)"[^>]*>(.*?)</a>', re.DOTALL)
+# One group for each point, only to clip it, is a third of a large drawing.
+CLIPPED = re.compile(r'<g clip-path="[^"]*">\s*(<use[^>]*/>)\s*</g>')
 # Hundredths of a point are finer than any screen.
 LONG_NUMBER = re.compile(r"(?<![\w#.])-?\d+\.\d{3,}")
 ANY_TAG = re.compile(r"<[^>]*>")
@@ -104,7 +106,8 @@ def point_name(*parts: str) -> str:
 
 def _named_point(match: re.Match[str]) -> str:
     title = escape(unquote(match.group(1)))
-    return f'<g class="point"><title>{title}</title>{match.group(2)}</g>'
+    inner = CLIPPED.sub(r"\1", match.group(2))
+    return f'<g class="point"><title>{title}</title>{inner}</g>'
 
 
 def _shorter_tag(tag: str) -> str:
@@ -126,15 +129,20 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     """Return an empty figure of that size in inches, in the house style."""
     fig = Figure(figsize=(width, height), layout="constrained")
     ax = fig.add_subplot()
+    dress(ax)
+    return fig, ax
+
+
+def dress(ax: Axes) -> None:
+    """Give axes the house style."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["bottom", "left"]].set_color(INK)
     ax.tick_params(colors=INK, labelsize=9)
-    ax.xaxis.label.set_color(INK)
-    ax.yaxis.label.set_color(INK)
+    ax.xaxis.label.set(color=INK, fontsize=9)
+    ax.yaxis.label.set(color=INK, fontsize=9)
     ax.title.set_color(INK)
     ax.grid(color=INK, alpha=0.12, lw=0.6)
     ax.set_axisbelow(True)
-    return fig, ax
 
 
 def scatter_runs(

@@ -28,7 +28,7 @@ class Column:
     kind : str
         How to write a value: one of `FORMATS`.
     high : str or None
-        For "interval", the column of its upper end; `key` is the lower.
+        For an interval, the column of its upper end; `key` is the lower.
     url : str or None
         Column with the address the cell links to.
     colours : tuple of str and mapping, or None
@@ -49,13 +49,20 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: the whole frame goes to CSV, `columns` of `n_shown` rows are shown."""
+    """A table: the whole frame goes to CSV, `columns` of `n_shown` rows are shown.
+
+    Attributes
+    ----------
+    wide : bool
+        Whether it takes the page's whole width, or half of it beside a drawing.
+    """
 
     name: str
     caption: str
     frame: pd.DataFrame
     columns: tuple[Column, ...]
     n_shown: int = 100
+    wide: bool = True
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,7 @@ def _number(value: Any) -> str:
 FORMATS: dict[str, Callable[[Any], str]] = {
     "text": str,
     "prose": str,
+    "name": str,
     "command": str,
     "value": value_label,
     "score": lambda v: f"{float(v):.4f}",
@@ -161,8 +169,10 @@ FORMATS: dict[str, Callable[[Any], str]] = {
 
 NUMERIC_KINDS = frozenset(
     {"score", "signed", "share", "seconds", "count", "number", "interval", "p", "whole"}
-    | {"bar"}
+    | {"bar", "interval_s", "interval_share"}
 )
+# How both ends of each kind of interval are written.
+INTERVALS = {"interval": ".4f", "interval_s": ",.1f", "interval_share": ".1%"}
 
 
 def shown_rows(table: Table) -> list[dict[str, Any]]:
@@ -206,8 +216,9 @@ def cell_text(column: Column, row: Mapping[Any, Any]) -> str:
         return "null" if is_missing(value) else value_label(value)
     if is_missing(value) or value is pd.NaT:
         return DASH
-    if column.kind == "interval" and column.high is not None:
-        return f"{float(value):.4f} to {float(row[column.high]):.4f}"
+    if column.kind in INTERVALS and column.high is not None:
+        written = INTERVALS[column.kind]
+        return f"{float(value):{written}} to {float(row[column.high]):{written}}"
     return FORMATS[column.kind](value)
 
 

@@ -1,10 +1,9 @@
-"""Sections about the confirmation round and baselines, each of an `Analysis`."""
+"""Sections about the confirmation round and baselines, each of a `View`."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from lstm_bench.comparisons import Analysis
 from lstm_bench.contenders import confirm_spec
 from lstm_bench.figures import confirmed as figures
 from lstm_bench.metrics import METRICS
@@ -18,7 +17,7 @@ from lstm_bench.report.blocks import (
     Table,
     count,
 )
-from lstm_bench.report.colours import shown_colours
+from lstm_bench.report.view import View
 from lstm_bench.tables import confirmed as tables
 
 N_RELIABILITY = 4
@@ -31,10 +30,10 @@ UNEQUAL = (
 HOW = {"true": "scored", "validation": "used as validation data"}
 
 
-def confirmation(analysis: Analysis) -> Section:
+def confirmation(view: View) -> Section:
     """Show every confirmed configuration and baseline on test."""
     title, anchor = "Confirmation on fresh seeds", "confirmation"
-    suite = analysis.results.suite
+    analysis, suite = view.analysis, view.suite
     if not analysis.contenders:
         again = (
             f"`lstm-bench confirm benchmarks/{suite.name}.yaml` runs one."
@@ -44,22 +43,23 @@ def confirmation(analysis: Analysis) -> Section:
         text = (
             f"No confirmation round was completed, so nothing is known of test. {again}"
         )
-        return Section(title, anchor, text, _looks(analysis))
+        return Section(title, anchor, text, _looks(view))
     metric, board = suite.metric, tables.confirmed_board(analysis)
+    drawn = board[board["key"] != MAJORITY]
     columns = (
         Column("rank", "#", "count"),
-        Column("label", "configuration"),
-        Column("kind", "kind"),
-        *(Column(f, f, "value") for f in tables.confirmed_fields(analysis)),
-        Column("n_seeds", "seeds (n)", "count"),
-        Column("val_mean", f"validation {metric.label}", "score"),
+        view.label(key="key"),
         Column("test_mean", f"test {metric.label}", "score"),
         Column("seeds_low", "95 % over seeds (t)", "interval", "seeds_high"),
+        Column("n_seeds", "seeds (n)", "count"),
+        Column("val_mean", f"validation {metric.label}", "score"),
+        Column("kind", "kind", more=True),
+        *(Column(f, f, "value") for f in tables.confirmed_fields(analysis)),
         Column(
             "reviews_low", "95 % over reviews (bootstrap)", "interval", "reviews_high"
         ),
         Column("both_low", "95 % over seeds and reviews", "interval", "both_high"),
-        Column("n_failed", "failed", "count"),
+        Column("n_failed", "failed", "count", more=True),
         Column(TRAIN_TIME, "training (s)", "seconds"),
         Column("command", "command that trains it again", "command"),
     )
@@ -76,15 +76,18 @@ def confirmation(analysis: Analysis) -> Section:
         Drawing(
             "confirmed",
             f"Test {metric.label}: thick bars are 95 % t intervals over seeds, thin "
-            "ones 95 % intervals over seeds and reviews. Squares are baselines; the "
-            "majority class is left out.",
+            "ones 95 % intervals over seeds and reviews, ticks the single seeds. "
+            "Squares are baselines; the majority class is left out.",
             figures.plot_confirmed(
-                board[board["key"] != MAJORITY], metric, shown_colours(analysis.results)
+                drawn,
+                metric,
+                view.colours,
+                {c.key: c.test for c in analysis.contenders},
             ),
-            board[board["key"] != MAJORITY],
+            drawn,
         ),
-        _optimism(analysis),
-        *_looks(analysis),
+        _optimism(view),
+        *_looks(view),
     ]
     intro = (
         "Each configuration was trained again on fresh seeds. A seed has one split, "
@@ -94,9 +97,9 @@ def confirmation(analysis: Analysis) -> Section:
     return Section(title, anchor, intro, tuple(blocks))
 
 
-def _optimism(analysis: Analysis) -> Table:
+def _optimism(view: View) -> Table:
     columns = (
-        Column("label", "configuration"),
+        view.label(),
         Column("n_seeds", "seeds (n)", "count"),
         Column("search", "search score", "score"),
         Column("val_mean", "validation mean", "score"),
@@ -111,11 +114,11 @@ def _optimism(analysis: Analysis) -> Table:
         "validation, and a test set of other reviews, take off. Positive means "
         "flattered."
     )
-    return Table("optimism", caption, analysis.optimism, columns)
+    return Table("optimism", caption, view.analysis.optimism, columns)
 
 
-def _looks(analysis: Analysis) -> tuple[Block, ...]:
-    frame = analysis.results.test_looks
+def _looks(view: View) -> tuple[Block, ...]:
+    frame = view.results.test_looks
     n = int(frame["n"].sum())
     if not n:
         return (
@@ -135,41 +138,13 @@ def _looks(analysis: Analysis) -> tuple[Block, ...]:
     return (Table("test_looks", caption, frame, columns),)
 
 
-def comparisons(analysis: Analysis) -> Section:
+def comparisons(view: View) -> Section:
     """Paired differences with verdicts."""
     title, anchor = "Comparisons and verdicts", "comparisons"
-    frame, suite = analysis.comparisons, analysis.results.suite
+    frame, metric = view.analysis.comparisons, view.metric
     if frame.empty:
         return Section(title, anchor, "No two configurations were confirmed together.")
-    metric = suite.metric
-    columns = (
-        Column("family", "family"),
-        Column("label_a", "a", "prose"),
-        Column("label_b", "b", "prose"),
-        Column("verdict", "verdict: a is"),
-        Column("n_seeds", "seeds (n)", "count"),
-        Column("mean_a", "a", "score"),
-        Column("mean_b", "b", "score"),
-        Column("difference", "a − b", "signed"),
-        Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
-        Column("both_low", "95 % over seeds and reviews", "interval", "both_high"),
-        Column("p_t", "p (t)", "p"),
-        Column("p_t_holm", "p (t, Holm)", "p"),
-        Column("p_wilcoxon", "p (Wilcoxon)", "p"),
-        Column("p_equivalence_holm", "p (equivalence, Holm)", "p"),
-        Column("p_a_beats_b", "P(a beats b)", "share"),
-        Column("p_mcnemar_exact", "McNemar exact p, median", "p"),
-        Column("p_mcnemar_mid", "McNemar mid-p, median", "p"),
-        Column("n_mcnemar_below_5_percent", "seeds with mid-p < 5 %", "count"),
-        Column("n_seeds_needed", "seeds needed", "count"),
-    )
-    margin = confirm_spec(suite).margin
-    caption = (
-        f"Differences in test {metric.label} on the same seeds. Better or worse: the "
-        f"interval over seeds lies beyond the margin of {margin:g} and Holm's p is "
-        "below 5 %. Equivalent: two one-sided tests place the difference inside the "
-        "margin. Holm's correction is within each family."
-    )
+    margin = confirm_spec(view.suite).margin
     return Section(
         title,
         anchor,
@@ -185,20 +160,70 @@ def comparisons(analysis: Analysis) -> Section:
                 figures.plot_forest(frame[frame["id_b"] != MAJORITY], metric),
                 frame[frame["id_b"] != MAJORITY],
             ),
-            Table("comparisons", caption, frame, columns),
+            comparison_table(view, frame, "comparisons"),
         ),
     )
 
 
-def baselines(analysis: Analysis) -> Section:
+def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
+    """Return rows of the comparisons with everything that is known of them."""
+    metric = view.metric
+    columns = (
+        Column("family", "family"),
+        Column("label_a", "a", "name"),
+        Column("label_b", "b", "name"),
+        Column(
+            "verdict",
+            "verdict: a is",
+            colours=("verdict", figures.VERDICT_COLOURS),
+        ),
+        Column("n_seeds", "seeds (n)", "count"),
+        Column("mean_a", "a", "score"),
+        Column("mean_b", "b", "score"),
+        Column("difference", "a − b", "signed"),
+        Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
+        Column("both_low", "95 % over seeds and reviews", "interval", "both_high"),
+        Column("p_t", "p (t)", "p", more=True),
+        Column("p_t_holm", "p (t, Holm)", "p"),
+        Column("p_wilcoxon", "p (Wilcoxon)", "p", more=True),
+        Column("p_equivalence_holm", "p (equivalence, Holm)", "p"),
+        Column("p_a_beats_b", "P(a beats b)", "share", more=True),
+        Column("p_mcnemar_exact", "McNemar exact p, median", "p", more=True),
+        Column("p_mcnemar_mid", "McNemar mid-p, median", "p", more=True),
+        Column(
+            "n_mcnemar_below_5_percent", "seeds with mid-p < 5 %", "count", more=True
+        ),
+        Column("n_seeds_needed", "seeds needed", "count"),
+    )
+    margin = confirm_spec(view.suite).margin
+    caption = (
+        f"Differences in test {metric.label} on the same seeds. Better or worse: the "
+        f"interval over seeds lies beyond the margin of {margin:g} and Holm's p is "
+        "below 5 %. Equivalent: two one-sided tests place the difference inside the "
+        "margin. Holm's correction is within each family."
+    )
+    return Table(name, caption, frame, columns)
+
+
+def head_blocks(view: View) -> tuple[Block, ...]:
+    """Return the verdicts on heads, for the section on them; none without pairs."""
+    frame = view.analysis.comparisons
+    own = frame[frame["family"] == "pairs: head"]
+    if own.empty:
+        return ()
+    return (comparison_table(view, own, "heads_confirmed"),)
+
+
+def baselines(view: View) -> Section:
     """Show what an LSTM has to beat."""
     title, anchor = "Baselines", "baselines"
-    frame = tables.baselines(analysis.results)
+    frame = tables.baselines(view.results)
     if frame.empty:
         return Section(title, anchor, "No baseline was fitted.")
-    metric = analysis.results.suite.metric
+    metric = view.metric
+    frame = frame.assign(key=[f"baseline:{name}" for name in frame["baseline"]])
     columns = (
-        Column("label", "baseline"),
+        view.label("baseline", "key"),
         Column("fitted_on", "fitted on"),
         Column("n_splits", "splits (n)", "count"),
         Column("val_mean", f"validation {metric.label}", "score"),
@@ -219,16 +244,17 @@ def baselines(analysis: Analysis) -> Section:
     )
 
 
-def calibration(analysis: Analysis) -> Section:
+def calibration(view: View) -> Section:
     """Say whether probabilities can be taken at their word."""
     title, anchor = "Calibration", "calibration"
+    analysis = view.analysis
     if not analysis.contenders:
         return Section(
             title, anchor, "Calibration is measured in a confirmation round."
         )
     frame = tables.calibration(analysis)
     columns = (
-        Column("label", "configuration"),
+        view.label(key="key"),
         Column("n_seeds", "seeds (n)", "count"),
         *(Column(name, m.label, "score") for name, m in METRICS.items()),
         Column("ece", "ECE", "score"),
@@ -258,7 +284,7 @@ def calibration(analysis: Analysis) -> Section:
             "Sigmoid and softmax from the same formula on the same probabilities, all "
             "else equal; paired by seed."
         )
-        blocks.append(Table("calibration_heads", caption, heads, columns))
+        blocks.append(Table("calibration_heads", caption, heads, columns, wide=False))
     shown = [c for c in analysis.contenders if not c.is_baseline][:N_RELIABILITY]
     if analysis.winner is not None and analysis.winner not in shown:
         shown = [analysis.winner, *shown[:-1]]
@@ -271,7 +297,7 @@ def calibration(analysis: Analysis) -> Section:
             "Reliability on test: seeds pooled, bins of equal mass, bands are 95 % "
             "Wilson intervals that take pooled predictions as independent. Below the "
             "dashed line the model is too sure.",
-            figures.plot_reliability(curves, shown_colours(analysis.results)),
+            figures.plot_reliability(curves, view.colours),
             pd.concat(curves, ignore_index=True),
         )
     )
@@ -284,11 +310,11 @@ def calibration(analysis: Analysis) -> Section:
     )
 
 
-def budget(analysis: Analysis) -> Section:
+def budget(view: View) -> Section:
     """Show what more trials would have brought."""
     title, anchor = "Budget", "budget"
-    suite = analysis.results.suite
-    frame = tables.expected_best(analysis.results)
+    suite = view.suite
+    frame = tables.expected_best(view.results)
     if frame.empty:
         return Section(title, anchor, "It takes two complete trials to say anything.")
     n, paid = len(frame), int(frame.attrs["n_paid"])
@@ -324,61 +350,42 @@ def budget(analysis: Analysis) -> Section:
                 figures.plot_expected_best(frame, suite.metric),
                 frame,
             ),
-            Table("expected_best", caption, frame, columns),
+            Table("expected_best", caption, frame, columns, wide=False),
         ),
     )
 
 
-def slices(analysis: Analysis) -> Section:
+def slices(view: View) -> Section:
     """Say where the winner is right and where it is wrong."""
-    title, anchor = "Slices and errors", "slices"
-    frame, errors = tables.slices(analysis), tables.confident_errors(analysis)
+    title, anchor = "Slices", "slices"
+    frame = tables.slices(view.analysis)
     if frame.empty:
         return Section(title, anchor, "Slices are measured in a confirmation round.")
     columns = (
         Column("slice", "slice"),
         Column("value", "value"),
         Column("n", "reviews (n)", "count"),
-        Column("label", "configuration"),
+        view.label(key="key"),
         Column("accuracy", "accuracy", "score"),
         Column("ci_low", "95 % Wilson", "interval", "ci_high"),
     )
-    blocks: list[Block] = [
-        Table(
-            "slices",
-            "Test accuracy by slice, mean over seeds; the interval is over the slice's "
-            "reviews.",
-            frame,
-            columns,
-        )
-    ]
-    if len(errors):
-        shown = (
-            Column("text", "review", "prose"),
-            Column("y_true", "true class"),
-            Column("y_pred", "predicted"),
-            Column("n_seeds", "seeds (n)", "count"),
-            Column("confidence", "mean confidence", "score"),
-        )
-        caption = (
-            "The most confident errors of the best LSTM on test, those of most seeds "
-            "first; seeds (n) have the review among their 20 surest errors. Its first "
-            "60 words, as the tokens give them."
-        )
-        blocks.append(Table("errors", caption, errors, shown))
+    caption = (
+        "Test accuracy by slice, mean over seeds; the interval is over the slice's "
+        "reviews."
+    )
     return Section(
         title,
         anchor,
         "Where the best confirmed LSTM is right and where it is wrong, beside the best "
         "baseline.",
-        tuple(blocks),
+        (Table("slices", caption, frame, columns),),
     )
 
 
-def anchors(analysis: Analysis) -> Section:
+def anchors(view: View) -> Section:
     """Set own results among published ones."""
     title, anchor = "Published anchors", "anchors"
-    frame = tables.anchors(analysis)
+    frame = tables.anchors(view.analysis)
     columns = (
         Column("label", "model"),
         Column("accuracy", "test accuracy", "score"),
@@ -401,11 +408,11 @@ def anchors(analysis: Analysis) -> Section:
     )
 
 
-def axes_confirmed(analysis: Analysis) -> tuple[Block, ...]:
+def axes_confirmed(view: View) -> tuple[Block, ...]:
     """Return marginal means over the confirmed runs, for the section on axes."""
-    metric, blocks = analysis.results.suite.metric, []
-    for name in analysis.results.suite.space.axes if analysis.contenders else ():
-        frame = tables.confirmed_axis_effect(analysis, name)
+    metric, blocks = view.metric, []
+    for name in view.suite.space.axes if view.analysis.contenders else ():
+        frame = tables.confirmed_axis_effect(view.analysis, name)
         if len(frame) < 2:
             continue
         columns = (
@@ -419,5 +426,7 @@ def axes_confirmed(analysis: Analysis) -> tuple[Block, ...]:
             f"{name} in the confirmed runs. They were chosen for their scores, so a "
             "value with few configurations says little about the axis."
         )
-        blocks.append(Table(f"axis_{name}_confirmed", caption, frame, columns))
+        blocks.append(
+            Table(f"axis_{name}_confirmed", caption, frame, columns, wide=False)
+        )
     return tuple(blocks)

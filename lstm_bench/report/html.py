@@ -39,8 +39,6 @@ from lstm_bench.report.blocks import (
 MAX_CSV_ROWS = 1_000
 # Wider than this, in inches, a figure takes the page's whole width.
 WIDE_FIGURE = 6.9
-# With more columns than this, so does a table.
-WIDE_TABLE = 6
 SPARK_WIDTH, SPARK_HEIGHT = 72, 18
 # What may stand in a data URL as it is; everything else is percent-encoded.
 CSV_SAFE = ",:;=/()+*!@$-_.|"
@@ -110,7 +108,7 @@ def _html_block(block: Any, number: int) -> dict[str, Any]:
                 "kind": "table",
                 "name": block.name,
                 "number": number,
-                "wide": len(block.columns) > WIDE_TABLE,
+                "wide": block.wide,
                 "caption": whole_caption(block),
                 "headers": [(c.label, _cell_class(c), c.more) for c in block.columns],
                 "rows": list(_rows(block)),
@@ -158,9 +156,12 @@ def _rows(table: Table) -> Iterator[Markup]:
 
 
 def _range(curves: Sequence[Any]) -> tuple[float, float]:
-    """Return the lowest and highest value of all curves: they share one scale."""
-    values = [value for curve in curves for value in curve or ()]
-    return (min(values), max(values)) if values else (0.0, 1.0)
+    """Return the scale that all curves of a column share.
+
+    Its lower end is the lowest tenth: first epochs would flatten all the rest.
+    """
+    values = sorted(value for curve in curves for value in curve or ())
+    return (values[len(values) // 10], values[-1]) if values else (0.0, 1.0)
 
 
 def _cell(
@@ -210,7 +211,7 @@ def _sparkline(values: Sequence[float], limits: tuple[float, float], text: str) 
     step = (SPARK_WIDTH - 4) / max(len(values) - 1, 1)
     height = SPARK_HEIGHT - 4
     points = [
-        f"{2 + i * step:.1f} {2 + height * (1 - (v - low) / span):.1f}"
+        f"{2 + i * step:.1f} {2 + height * (1 - max((v - low) / span, 0)):.1f}"
         for i, v in enumerate(values)
     ]
     path = "M" + "L".join(points if len(points) > 1 else points * 2)
@@ -223,7 +224,7 @@ def _sparkline(values: Sequence[float], limits: tuple[float, float], text: str) 
 def _cell_class(column: Column) -> str:
     if column.kind in NUMERIC_KINDS:
         return "number"
-    return column.kind if column.kind in ("prose", "command", "curve") else ""
+    return column.kind if column.kind in ("prose", "name", "command", "curve") else ""
 
 
 def _csv_link(name: str, frame: pd.DataFrame, n_shown: int) -> Markup:

@@ -1,4 +1,4 @@
-"""Sections about the search, each a function of `Results`."""
+"""Sections about the search, each a function of a `View`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from lstm_bench.figures import search as figures
+from lstm_bench.figures.parallel import plot_parallel
 from lstm_bench.metrics import METRICS
 from lstm_bench.records import (
     BEST_EPOCH,
@@ -14,41 +15,38 @@ from lstm_bench.records import (
     N_EPOCHS,
     OBJECTIVE,
     TRAIN_TIME,
-    Results,
 )
 from lstm_bench.records import N_PARAMETERS as N_PARAMS
 from lstm_bench.report.blocks import (
-    DASH,
     Block,
     Column,
     Drawing,
-    Facts,
-    Listing,
     Note,
     Section,
     Table,
-    as_sentence,
     count,
     is_missing,
-    when,
-    with_unit,
 )
-from lstm_bench.report.colours import shown_colours
+from lstm_bench.report.view import View
 from lstm_bench.space import CategoricalAxis
 from lstm_bench.tables import search as tables
+from lstm_bench.tables.curves import validation_curves
 
-SAMPLES_PER_RUN = 5
+# Rows of the leaderboard in the page; its CSV file has all.
+N_BOARD = 250
+NO_TRIAL = "No trial was completed: no axis to show."
 
 
-def published(results: Results) -> Section:
+def published(view: View) -> Section:
     """Set published figures beside what was measured."""
     title, anchor = "Published and measured", "published"
-    if not results.suite.published:
+    results = view.results
+    if not view.suite.published:
         return Section(title, anchor, "The suite names no published figures.")
     frame = tables.published_comparison(results)
     notes: list[Block] = [
         Note(f"{entry.label}: {entry.source}. {entry.note}".strip())
-        for entry in results.suite.published
+        for entry in view.suite.published
     ]
     frame = frame.assign(
         what=[
@@ -75,23 +73,27 @@ def published(results: Results) -> Section:
         "Published figures and those measured here; times belong to two different "
         "machines."
     )
-    table = Table("published", caption, frame, columns)
     return Section(
         title,
         anchor,
         "Figures somebody published for a configuration, beside the same "
         "configuration trained here.",
-        (*notes, table),
+        (*notes, Table("published", caption, frame, columns)),
     )
 
 
-def leaderboard(results: Results) -> Section:
+def leaderboard(view: View) -> Section:
     """Every completed configuration, best first."""
     title, anchor = "Leaderboard", "leaderboard"
-    board = tables.leaderboard(results)
+    board, metric, results = view.board, view.metric, view.results
     if board.empty:
         return Section(title, anchor, "The search has no complete training to rank.")
-    metric = results.suite.metric
+    curves = validation_curves(results, metric.name)
+    board = board.assign(
+        curve=pd.Series(
+            [curves.get(run_id) for run_id in board["run_id"].tolist()], dtype=object
+        )
+    )
     key = f"val_{metric.name}"
     scores = [Column(key, f"{metric.label} (objective)", "score")]
     interval = Column(
@@ -99,42 +101,54 @@ def leaderboard(results: Results) -> Section:
     )
     if metric.name == "accuracy":
         scores.append(interval)
+    scores.append(Column("curve", f"{metric.label} by epoch", "curve"))
     for name, other in METRICS.items():
         if name != metric.name:
-            scores.append(Column(f"val_{name}", other.label, "score"))
+            scores.append(Column(f"val_{name}", other.label, "score", more=True))
             if name == "accuracy":
                 scores.append(interval)
     columns = (
         Column("rank", "#", "count"),
-        Column("label", "configuration", url="url"),
-        *(Column(f, f, "value") for f in tables.shown_fields(results)),
+        Column(
+            "label", "configuration", url="url", colours=("config_id", view.colours)
+        ),
         *scores,
+        *(Column(f, f, "value") for f in view.fields),
         Column("n_runs", "runs (n)", "count"),
         Column(TRAIN_TIME, "training (s)", "seconds"),
-        Column(EPOCH_TIME, "per epoch (s)", "seconds"),
-        Column(N_EPOCHS, "epochs", "count"),
-        Column(BEST_EPOCH, "best epoch", "count"),
+        Column(EPOCH_TIME, "per epoch (s)", "seconds", more=True),
+        Column(N_EPOCHS, "epochs", "count", more=True),
+        Column(BEST_EPOCH, "best epoch", "count", more=True),
         Column(N_PARAMS, "parameters", "count"),
+        Column("config_id", "configuration id", more=True),
         Column("command", "command that trains it again", "command"),
     )
     n_val = results.dataset.get("n_used_val", 0)
     direction = "higher" if metric.higher_is_better else "lower"
     caption = (
         f"Scores of the kept weights on {n_val:,} validation reviews, means over the "
-        f"configuration's runs (n); ranked by {metric.label}, {direction} is better."
+        f"configuration's runs (n); ranked by {metric.label}, {direction} is better. "
+        "The line is the score after each epoch, all rows on one scale, which leaves "
+        "the lowest tenth out."
     )
-    blocks: list[Block] = [Table("leaderboard", caption, board, columns)]
+    blocks: list[Block] = [Table("leaderboard", caption, board, columns, N_BOARD)]
     trials = tables.trial_runs(results)
     if len(trials) > 1:
+        drawn, note = view.sample(view.named(trials), "complete trials")
+        caption = (
+            f"Validation {metric.label} of the {len(trials):,} complete trials in the "
+            "order the search tried them; the line is the best so far."
+        )
         blocks.append(
             Drawing(
                 "objective_history",
-                f"Validation {metric.label} of the {len(trials)} complete trials in "
-                "the order the search tried them.",
-                figures.plot_objective_history(trials, metric, shown_colours(results)),
-                trials[["trial", "config_id", OBJECTIVE]],
+                caption + note,
+                figures.plot_objective_history(drawn, trials, metric, view.colours),
+                drawn[["trial", "config_id", OBJECTIVE]],
             )
         )
+        if len(view.suite.space):
+            blocks.append(_parallel(view, trials))
     return Section(
         title,
         anchor,
@@ -144,15 +158,31 @@ def leaderboard(results: Results) -> Section:
     )
 
 
-def heads(results: Results) -> Section:
-    """Sigmoid against softmax."""
+def _parallel(view: View, trials: pd.DataFrame) -> Drawing:
+    drawn, note = view.sample(view.named(trials), "complete trials")
+    axes = dict(view.suite.space)
+    return Drawing(
+        "parallel",
+        "The search as parallel coordinates: each line is a complete trial, from its "
+        f"values on the left to its validation {view.metric.label} on the right; "
+        "coloured ones are the best and the confirmed." + note,
+        plot_parallel(drawn, axes, view.metric, view.colours),
+        drawn[["trial", "config_id", *axes, OBJECTIVE]],
+    )
+
+
+def heads(view: View, more: tuple[Block, ...] = ()) -> Section:
+    """Sigmoid against softmax; `more` blocks stand at the start."""
     title, anchor = "Heads: sigmoid and softmax", "heads"
+    results, metric = view.results, view.metric
     frame = tables.compare_heads(results)
     if frame.empty:
-        return Section(
-            title, anchor, "The search has no complete training to compare heads."
+        intro = (
+            "Both heads are scored by the same formula, from class probabilities."
+            if more
+            else "No complete training to compare heads."
         )
-    metric = results.suite.metric
+        return Section(title, anchor, intro, more)
     columns = (
         Column("head", "head"),
         Column("n_runs", "runs (n)", "count"),
@@ -160,14 +190,14 @@ def heads(results: Results) -> Section:
         Column("objective_sd", "sd", "score"),
         Column("objective_min", "min", "score"),
         Column("objective_max", "max", "score"),
-        Column("objective_best", "best", "score"),
+        Column("objective_best", "best", "score", more=True),
         Column("val_log_loss_mean", "mean log loss (nats)", "score"),
-        Column("val_log_loss_best", "best log loss (nats)", "score"),
+        Column("val_log_loss_best", "best log loss (nats)", "score", more=True),
         Column("train_time_s_mean", "mean training (s)", "seconds"),
         Column("epoch_time_s_mean", "mean per epoch (s)", "seconds"),
     )
-    caption = "Validation scores and times of all complete runs, by head."
-    blocks: list[Block] = [Table("heads", caption, frame, columns)]
+    caption = "Validation scores and times of all complete runs of the search, by head."
+    blocks: list[Block] = [*more, Table("heads", caption, frame, columns)]
     if len(frame) == 1:
         return Section(
             title,
@@ -176,39 +206,40 @@ def heads(results: Results) -> Section:
             "nothing to compare it with.",
             tuple(blocks),
         )
+    runs = tables.complete_runs(results)
+    drawn, note = view.sample(view.named(runs), "complete runs")
     blocks.append(
         Drawing(
             "heads",
-            f"Validation {metric.label} of every complete run by head.",
-            figures.plot_heads(
-                tables.complete_runs(results), metric, shown_colours(results)
-            ),
-            tables.complete_runs(results)[["run_id", "config_id", "head", OBJECTIVE]],
+            f"Validation {metric.label} of every complete run by head; lines are "
+            "means." + note,
+            figures.plot_heads(drawn, runs, metric, view.colours),
+            drawn[["run_id", "config_id", "head", OBJECTIVE]],
         )
     )
     paired = tables.compare_heads_paired(results)
     if paired.empty:
         blocks.append(
             Note(
-                "No two complete configurations differ in the head alone, so there is "
-                "no paired comparison."
+                "No two complete configurations of the search differ in the head "
+                "alone, so it has no paired comparison."
             )
         )
     else:
-        blocks += _paired_blocks(results, paired)
+        blocks += _paired_blocks(view, paired)
     return Section(
         title,
         anchor,
         "Both heads are scored by the same formula, from class probabilities. A search "
-        "does not pair its heads: each was tried with other settings, so the means of "
-        "this first table do not say which head is better.",
+        "does not pair its heads: each was tried with other settings, so the means "
+        "over its runs do not say which head is better.",
         tuple(blocks),
     )
 
 
-def _paired_blocks(results: Results, paired: pd.DataFrame) -> Iterator[Block]:
-    fields = [f for f in tables.shown_fields(results) if f != "head"]
-    metric = results.suite.metric
+def _paired_blocks(view: View, paired: pd.DataFrame) -> Iterator[Block]:
+    fields = [f for f in view.fields if f != "head"]
+    metric = view.metric
     columns = (
         *(Column(f, f, "value") for f in fields),
         Column("head_a", "a"),
@@ -223,8 +254,8 @@ def _paired_blocks(results: Results, paired: pd.DataFrame) -> Iterator[Block]:
     wins = int((paired["difference"] > 0).sum())
     yield Table(
         "heads_paired",
-        f"{count(len(paired), 'pair')} of configurations that differ in the head "
-        "alone.",
+        f"{count(len(paired), 'pair')} of searched configurations that differ in the "
+        "head alone.",
         paired,
         columns,
     )
@@ -235,48 +266,52 @@ def _paired_blocks(results: Results, paired: pd.DataFrame) -> Iterator[Block]:
     )
 
 
-def axes(results: Results, more: tuple[Block, ...] = ()) -> Section:
+def axes(view: View, more: tuple[Block, ...] = ()) -> Section:
     """One table and one figure per swept axis; `more` blocks stand at the end."""
     title, anchor = "Axes", "axes"
-    if not len(results.suite.space):
+    results, metric = view.results, view.metric
+    if not len(view.suite.space):
         return Section(
             title, anchor, "The suite sweeps no axis: it trains fixed configurations."
         )
     trials = tables.trial_runs(results)
     if trials.empty:
-        return Section(title, anchor, "No trial was completed: no axis to show.")
-    metric = results.suite.metric
-    colours = shown_colours(results)
+        return Section(title, anchor, NO_TRIAL)
+    drawn, note = view.sample(view.named(trials), "complete trials")
     blocks: list[Block] = []
-    for name, axis in results.suite.space:
+    for name, axis in view.suite.space:
         effect = tables.axis_effect(results, name)
         columns = (
             Column("value", name),
             Column("n", "trials (n)", "count"),
             Column("mean", f"mean {metric.label}", "score"),
             Column(tables.MEAN_LOW, "95 % (t)", "interval", tables.MEAN_HIGH),
-            Column("sd", "sd", "score"),
-            Column("min", "min", "score"),
-            Column("max", "max", "score"),
             Column("best", "best", "score"),
+            Column("sd", "sd", "score", more=True),
+            Column("min", "min", "score", more=True),
+            Column("max", "max", "score", more=True),
         )
         caption = (
             f"{name} ({axis.describe()}): validation {metric.label} of "
             f"{count(len(trials), 'complete trial')} by value."
         )
-        blocks.append(Table(f"axis_{name}", caption, effect, columns))
-        uneven = tables.explored_unevenly(effect)
-        if uneven is not None:
-            blocks.append(Note(f"{name}: {uneven}", True))
+        blocks.append(Table(f"axis_{name}", caption, effect, columns, wide=False))
         log = not isinstance(axis, CategoricalAxis) and axis.log
         blocks.append(
             Drawing(
                 f"axis_{name}",
-                f"Each point is a trial, each diamond the mean of a value of {name}.",
-                figures.plot_axis_effect(trials, effect, name, metric, colours, log),
-                trials[["trial", "config_id", name, OBJECTIVE]],
+                f"{name}: each point is a trial, each diamond the mean of a value with "
+                "its 95 % t interval over the value's trials, cut off where it is far "
+                "wider than the points spread." + note,
+                figures.plot_axis_effect(
+                    drawn, effect, name, metric, view.colours, log
+                ),
+                drawn[["trial", "config_id", name, OBJECTIVE]],
             )
         )
+        uneven = tables.explored_unevenly(effect)
+        if uneven is not None:
+            blocks.append(Note(f"{name}: {uneven}", True))
     return Section(
         title,
         anchor,
@@ -286,44 +321,10 @@ def axes(results: Results, more: tuple[Block, ...] = ()) -> Section:
     )
 
 
-def curves(results: Results) -> Section:
-    """Learning curves."""
-    title, anchor = "Learning curves", "curves"
-    board = tables.leaderboard(results)
-    if board.empty or results.curves.empty:
-        return Section(title, anchor, "No completed training has left a curve.")
-    blocks: list[Block] = []
-    known = set(results.curves["metric"].tolist())
-    wanted = dict.fromkeys((results.suite.metric.name, "accuracy", "log_loss"))
-    n = min(5, len(board))
-    for name in wanted:
-        if name in known:
-            figure = figures.plot_learning_curves(
-                results.curves, board, name, shown_colours(results)
-            )
-            caption = (
-                f"Validation {METRICS[name].label} by epoch: the best {n} of "
-                f"{count(len(board), 'configuration')} in colour, one run each."
-            )
-            drawn = results.curves[
-                (results.curves["split"] == "val") & (results.curves["metric"] == name)
-            ]
-            blocks.append(Drawing(f"curves_{name}", caption, figure, drawn))
-    if not blocks:
-        return Section(title, anchor, "No completed training has left a curve.")
-    return Section(
-        title,
-        anchor,
-        "Scores after each epoch, on the validation reviews. Where training stops "
-        "early, the weights of the best epoch are kept.",
-        tuple(blocks),
-    )
-
-
-def importance(results: Results) -> Section:
+def importance(view: View) -> Section:
     """Which axes separate the best trials."""
     title, anchor = "Importance", "importance"
-    frame = tables.importance(results)
+    frame = tables.importance(view.results)
     if frame.empty:
         return Section(title, anchor, str(frame.attrs["reason"]))
     n = int(frame["n_trials"].iloc[0])
@@ -332,169 +333,14 @@ def importance(results: Results) -> Section:
         Column("importance", "share", "share"),
         Column("n_trials", "trials (n)", "count"),
     )
-    caption = f"Share of each axis in what separates the best of {n} complete trials."
+    caption = f"Share of each axis in what separates the best of {n:,} complete trials."
     return Section(
         title,
         anchor,
         "PED-ANOVA asks where the best tenth of the trials lies in the space. With few "
-        f"trials ({n} here) the shares are rough.",
+        f"trials ({n:,} here) the shares are rough.",
         (
-            Table("importance", caption, frame, columns),
+            Table("importance", caption, frame, columns, wide=False),
             Drawing("importance", caption, figures.plot_importance(frame), frame),
         ),
-    )
-
-
-def cost(results: Results) -> Section:
-    """Score against training time."""
-    title, anchor = "Cost", "cost"
-    frame = tables.pareto(results)
-    if frame.empty:
-        return Section(title, anchor, "No completed training has a training time.")
-    metric = results.suite.metric
-    columns = (
-        Column("label", "configuration"),
-        Column(TRAIN_TIME, "training (s)", "seconds"),
-        Column(OBJECTIVE, f"validation {metric.label}", "score"),
-        Column("on_front", "on the front", "yes"),
-        Column("n_runs", "runs (n)", "count"),
-    )
-    return Section(
-        title,
-        anchor,
-        "A configuration is on the front when no other is both faster to train and at "
-        "least as good. Trainings that ran side by side share the machine, so times "
-        "are comparable within a study only.",
-        (
-            Table(
-                "pareto",
-                f"Validation {metric.label} and training time; "
-                f"{frame['on_front'].sum()} of {count(len(frame), 'configuration')} "
-                "are on the Pareto front.",
-                frame,
-                columns,
-            ),
-            Drawing(
-                "pareto",
-                f"Validation {metric.label} against training time of "
-                f"{count(len(frame), 'configuration')}.",
-                figures.plot_pareto(frame, metric, shown_colours(results)),
-                frame,
-            ),
-        ),
-    )
-
-
-def failures(results: Results) -> Section:
-    """List the runs that gave no score."""
-    title, anchor = "Pruned and failed", "failures"
-    frame = tables.failures(results)
-    if frame.empty:
-        return Section(title, anchor, "No run was pruned, failed or interrupted.")
-    columns = (
-        Column("label", "run", url="url"),
-        Column("state", "state"),
-        Column("failure_reason", "reason", "prose"),
-        Column(N_EPOCHS, "epochs", "count"),
-        *(Column(f, f, "value") for f in tables.shown_fields(results)),
-        Column("command", "command that trains it again", "command"),
-    )
-    caption = f"The {count(len(frame), 'run')} without a final score, and why."
-    return Section(
-        title,
-        anchor,
-        "Pruned runs were stopped because their curves did not look promising.",
-        (Table("failures", caption, frame, columns),),
-    )
-
-
-def samples(results: Results) -> Section:
-    """Show what the best run and the references make of a few reviews."""
-    title, anchor = "Samples", "samples"
-    board = tables.leaderboard(results)
-    rows = board[(board["rank"] == 1) | board["reference"].notna()]
-    names = list(results.dataset.get("class_names", ()))
-    columns = (
-        Column("text", "review", "prose"),
-        Column("y_true", "true class"),
-        Column("y_pred", "predicted"),
-        *(Column(f"p_{name}", f"p({name})", "score") for name in names),
-    )
-    blocks: list[Block] = []
-    for number, row in enumerate(rows.to_dict("records"), start=1):
-        frame = tables.samples(results, [row["run_id"]]).head(SAMPLES_PER_RUN)
-        if len(frame):
-            caption = f"{row['label']}: {len(frame)} fixed validation reviews."
-            blocks.append(Table(f"samples_{number}", caption, frame, columns))
-    if not blocks:
-        return Section(title, anchor, "No completed training has left samples.")
-    return Section(
-        title,
-        anchor,
-        "The same few validation reviews for every run, not chosen by the outcome: "
-        "enough to see what the numbers are about, too few to judge by.",
-        tuple(blocks),
-    )
-
-
-def provenance(results: Results) -> Section:
-    """Where, when, with what and from what."""
-    env, data = results.environment, results.dataset
-    facts = tables.study_summary(results)
-    commit = env.get("git_commit")
-    dirty = {True: " with uncommitted changes", False: "", None: ""}
-    seeds = facts["seeds"]
-    items = [
-        ("study", results.study),
-        ("lstm-bench", str(env.get("lstm_bench", DASH))),
-        ("Python", str(env.get("python", DASH))),
-        (
-            "packages",
-            ", ".join(f"{k} {v}" for k, v in (env.get("packages") or {}).items()),
-        ),
-        ("operating system", str(env.get("os", DASH))),
-        (
-            "processor",
-            f"{env.get('cpu_model', DASH)}, {env.get('n_cores', DASH)} cores",
-        ),
-        ("memory", with_unit(env.get("memory_gib"), "GiB")),
-        (
-            "git commit",
-            f"{commit}{dirty[env.get('git_dirty')]}" if commit else "not in a checkout",
-        ),
-        ("study seed", str(results.suite.study.seed)),
-        (
-            "training seeds",
-            ", ".join(map(str, seeds[:10])) + (" ..." if len(seeds) > 10 else ""),
-        ),
-        ("first training began", when(facts["first_start"])),
-        ("last training began", when(facts["last_start"])),
-        ("dataset", str(data.get("source", DASH))),
-        ("dataset digest (SHA-256)", str(data.get("digest", DASH))),
-        (
-            "test reviews that also stand in train",
-            f"{data.get('n_test_in_train', DASH)} of "
-            f"{(data.get('test') or {}).get('n', DASH)}",
-        ),
-    ]
-    blocks: list[Block] = [Facts(tuple((k, v or DASH) for k, v in items))]
-    blocks += [Note(as_sentence(str(note))) for note in data.get("notes", ())]
-    if len(results.sessions):
-        blocks.append(
-            Table(
-                "sessions",
-                f"The {count(len(results.sessions), 'command')} that worked on this "
-                "study (times in UTC).",
-                results.sessions,
-                (
-                    Column("run_id", "MLflow run"),
-                    Column("start_time", "start", "time"),
-                    Column("end_time", "end", "time"),
-                    Column("status", "status"),
-                ),
-            )
-        )
-    blocks.append(Listing(f"{results.suite.name}.yaml", results.suite.text))
-    return Section(
-        "Provenance", "provenance", "What it takes to run this again.", tuple(blocks)
     )

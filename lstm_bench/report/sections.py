@@ -6,67 +6,75 @@ from collections.abc import Callable
 
 from lstm_bench.anchors import load_anchors
 from lstm_bench.comparisons import Analysis
-from lstm_bench.records import Results
 from lstm_bench.report import confirmed, search, summary
 from lstm_bench.report.blocks import Section
+from lstm_bench.report.classification import classification
+from lstm_bench.report.cost import cost
+from lstm_bench.report.curves import curves
+from lstm_bench.report.provenance import provenance
+from lstm_bench.report.runs import failures, runs
+from lstm_bench.report.samples import samples
+from lstm_bench.report.view import View, make_view
 
-Build = Callable[[Analysis], Section]
+Build = Callable[[View], Section]
 
 
-def _of_search(build: Callable[[Results], Section]) -> Build:
-    return lambda analysis: build(analysis.results)
+def _axes(view: View) -> Section:
+    return search.axes(view, confirmed.axes_confirmed(view))
 
 
-def _axes(analysis: Analysis) -> Section:
-    return search.axes(analysis.results, confirmed.axes_confirmed(analysis))
+def _heads(view: View) -> Section:
+    return search.heads(view, confirmed.head_blocks(view))
 
 
 SECTIONS: dict[str, Build] = {
     "summary": summary.summary,
-    "published": _of_search(search.published),
+    "published": search.published,
     "confirmation": confirmed.confirmation,
     "comparisons": confirmed.comparisons,
-    "leaderboard": _of_search(search.leaderboard),
-    "heads": _of_search(search.heads),
+    "leaderboard": search.leaderboard,
+    "heads": _heads,
     "axes": _axes,
-    "curves": _of_search(search.curves),
-    "importance": _of_search(search.importance),
+    "curves": curves,
+    "importance": search.importance,
     "budget": confirmed.budget,
-    "cost": _of_search(search.cost),
+    "cost": cost,
     "baselines": confirmed.baselines,
     "calibration": confirmed.calibration,
+    "classes": classification,
     "slices": confirmed.slices,
     "anchors": confirmed.anchors,
-    "failures": _of_search(search.failures),
-    "samples": _of_search(search.samples),
-    "provenance": _of_search(search.provenance),
+    "failures": failures,
+    "samples": samples,
+    "runs": runs,
+    "provenance": provenance,
 }
 
 
-def _searched(analysis: Analysis) -> bool:
+def _searched(view: View) -> bool:
     """Whether there was a search to speak of; a round may stand by itself."""
-    return bool(len(analysis.results.runs)) or not analysis.contenders
+    return bool(len(view.results.runs)) or not view.analysis.contenders
 
 
-SEARCH_SECTIONS = (
-    *("leaderboard", "heads", "axes", "curves", "importance", "budget"),
-    *("cost", "samples"),
-)
+def _confirmed(view: View) -> bool:
+    return bool(view.analysis.contenders)
+
+
 # Left out where they have nothing to say; all others say why they are empty.
-OPTIONAL: dict[str, Callable[[Analysis], bool]] = {
-    **dict.fromkeys(SEARCH_SECTIONS, _searched),
-    "published": lambda analysis: bool(analysis.results.suite.published),
-    "comparisons": lambda analysis: bool(analysis.contenders),
-    "calibration": lambda analysis: bool(analysis.contenders),
-    "slices": lambda analysis: bool(analysis.contenders),
-    "anchors": lambda analysis: bool(load_anchors(analysis.results.suite.dataset.name)),
+OPTIONAL: dict[str, Callable[[View], bool]] = {
+    **dict.fromkeys(("leaderboard", "axes", "importance", "budget"), _searched),
+    **dict.fromkeys(("comparisons", "calibration", "slices"), _confirmed),
+    "heads": lambda view: _searched(view) or bool(confirmed.head_blocks(view)),
+    "published": lambda view: bool(view.suite.published),
+    "anchors": lambda view: bool(load_anchors(view.suite.dataset.name)),
 }
 
 
 def build_sections(analysis: Analysis) -> list[Section]:
     """Return the sections of a report on `analysis`, in order."""
+    view = make_view(analysis)
     return [
-        build(analysis)
+        build(view)
         for name, build in SECTIONS.items()
-        if name not in OPTIONAL or OPTIONAL[name](analysis)
+        if name not in OPTIONAL or OPTIONAL[name](view)
     ]

@@ -1,86 +1,63 @@
-"""The top of a report: what was asked, what came out, how sure."""
+"""The top of a report: what was asked, what won, how sure, what it cost, what not."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from lstm_bench.answers import answers
-from lstm_bench.cells import value_label
-from lstm_bench.comparisons import Analysis
-from lstm_bench.records import OBJECTIVE, TOTAL_TIME, Results
+from lstm_bench.contenders import Contender
+from lstm_bench.records import OBJECTIVE, TOTAL_TIME, TRAIN_TIME
 from lstm_bench.report.blocks import (
     DASH,
+    Answers,
     Block,
-    Facts,
+    Card,
+    Cards,
     Note,
     Section,
     as_sentence,
     count,
     duration,
 )
+from lstm_bench.report.view import View
 from lstm_bench.tables import search as tables
+from lstm_bench.tables.confirmed import confirmed_board
+
+# Fewer seeds than this leave the interval over seeds wide and its t far from normal.
+FEW_SEEDS = 5
 
 
-def summary(analysis: Analysis) -> Section:
-    """Say what was run, on what, and what came out best."""
-    results = analysis.results
-    suite, facts = results.suite, tables.study_summary(results)
-    board = tables.leaderboard(results)
-    blocks: list[Block] = []
-    if found := answers(analysis):
-        blocks.append(Facts(tuple((a.question, a.text) for a in found)))
-    blocks += _dataset_notes(results)
-    searched = facts["n_runs"] or not analysis.contenders
-    if searched:
-        blocks.append(Note(_search_text(facts)))
-    if len(results.confirmed):
-        blocks.append(_round_note(results))
-    if len(board):
-        blocks += _verdict(results, board)
-    elif searched:
+def summary(view: View) -> Section:
+    """Say what was asked and what came out, before anything else."""
+    results = view.results
+    facts = tables.study_summary(results)
+    board = view.board
+    blocks: list[Block] = list(_warnings(view))
+    if cards := tuple(_cards(view, facts)):
+        blocks.append(Cards(cards))
+    said = [("What was asked", _question(view, facts))]
+    if view.analysis.winner is None and len(board):
+        said += _searched_answers(view)
+    said += [(_capital(a.question), a.text) for a in answers(view.analysis)]
+    said.append(("What it cost", _cost(view, facts)))
+    if limits := list(_limits(view)):
+        said.append(("What this cannot say", " ".join(limits)))
+    blocks.append(Answers(tuple(said)))
+    if not len(board) and not view.lstms:
         blocks.append(Note("No training was completed, so nothing is compared.", True))
-    return Section("Summary", "summary", suite.description, tuple(blocks))
+    return Section("The answer", "summary", "", tuple(blocks))
 
 
-def _search_text(facts: Mapping[str, Any]) -> str:
-    others = ", ".join(
-        f"{facts[f'n_{state}']} {state}"
-        for state in ("pruned", "failed", "interrupted", "running")
-        if facts[f"n_{state}"]
-    )
-    return (
-        f"Search: {count(facts['n_runs'], 'training')}, "
-        f"{count(facts['n_trials'], 'trial')} and "
-        f"{count(facts['n_references'], 'run')} of reference configurations. "
-        f"{facts['n_complete']} complete"
-        + (f", {others}" if others else "")
-        + f". All together took {duration(facts['total_time_s'])}."
-    )
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
-def _round_note(results: Results) -> Note:
-    runs = results.confirmed
-    return Note(
-        f"Confirmation: {count(len(runs), 'training')} of "
-        f"{count(int(runs['config_id'].nunique()), 'configuration')} on "
-        f"{count(int(runs['replicate'].nunique()), 'fresh seed')}, together "
-        f"{duration(float(runs[TOTAL_TIME].sum()))}. Test set looked at "
-        f"{count(int(results.test_looks['n'].sum()), 'time')} in this tracking store."
-    )
-
-
-def _dataset_notes(results: Results) -> Iterator[Note]:
-    data = results.dataset
-    sentence = (
-        f"Dataset {data.get('name', DASH)}: {as_sentence(data.get('description', ''))} "
-        f"Trained on {data.get('n_used_train', 0):,} reviews, validated on "
-        f"{data.get('n_used_val', 0):,}."
-    )
-    yield Note(sentence)
+def _warnings(view: View) -> Iterator[Note]:
+    data = view.results.dataset
     if data.get("synthetic"):
         ceiling = data.get("best_possible_accuracy")
         yield Note(
@@ -103,29 +80,137 @@ def _dataset_notes(results: Results) -> Iterator[Note]:
         )
 
 
-def _verdict(results: Results, board: pd.DataFrame) -> Iterator[Note]:
-    metric, best = results.suite.metric, board.iloc[0]
-    settings = ", ".join(
-        f"{field} {value_label(best[field])}" for field in tables.shown_fields(results)
-    )
-    text = (
-        f"Search: best of {count(len(board), 'configuration')}: {best['label']}"
-        + (f" ({settings})" if settings else "")
-        + f", validation {metric.label} {best[OBJECTIVE]:.4f}"
-    )
-    if not math.isnan(best[tables.CI_LOW]):
-        text += (
-            "" if metric.name == "accuracy" else f", accuracy {best.val_accuracy:.4f}"
-        ) + (
-            f" (95 % Wilson interval of the accuracy over {best['n_used_val']:,} "
-            f"reviews: {best[tables.CI_LOW]:.4f} to {best[tables.CI_HIGH]:.4f})"
+def _cards(view: View, facts: dict[str, Any]) -> Iterator[Card]:
+    metric, analysis = view.metric, view.analysis
+    if analysis.winner is not None:
+        yield from _confirmed_cards(view, analysis.winner)
+    elif len(view.board):
+        best = view.board.iloc[0]
+        yield Card(
+            f"best validation {metric.label}, one seed",
+            f"{best[OBJECTIVE]:.4f}",
+            f"{best['label']}{_wilson(best, metric.name == 'accuracy')}",
         )
-    yield Note(text + ".")
+        if not math.isnan(best[TRAIN_TIME]):
+            yield Card(
+                "training the best took",
+                duration(float(best[TRAIN_TIME])),
+                f"{best['n_parameters']:,.0f} parameters",
+            )
+    if facts["n_trials"]:
+        n = view.suite.space.n_configurations
+        of = "a continuous space" if n is None else f"{n:,} configurations"
+        yield Card(
+            "searched",
+            count(facts["n_trials"], "trial"),
+            f"of {of}: {_states(facts)}, {duration(facts['total_time_s'])}",
+        )
+
+
+def _confirmed_cards(view: View, winner: Contender) -> Iterator[Card]:
+    metric = view.metric
+    board = confirmed_board(view.analysis)
+    own = board[board["key"] == winner.key].iloc[0]
+    yield Card(
+        f"test {metric.label} of the best LSTM",
+        f"{own['test_mean']:.4f}",
+        f"{winner.label}; {_interval(own['seeds_low'], own['seeds_high'])}"
+        f"{count(int(own['n_seeds']), 'fresh seed')}",
+    )
+    baseline, table = view.analysis.baseline, view.analysis.comparisons
+    if baseline is not None:
+        rows = table[(table["family"] == "baselines") & (table["id_b"] == baseline.key)]
+        for row in rows.to_dict("records"):
+            than = "than" if row["verdict"] in ("better", "worse") else "beside"
+            yield Card(
+                "against the best baseline",
+                f"{row['difference']:+.4f}",
+                f"{row['verdict']} {than} {baseline.label}, {row['mean_b']:.4f}; "
+                f"{_interval(row['ci_low'], row['ci_high'], '+.4f')}"
+                f"{count(int(row['n_seeds']), 'paired seed')}",
+            )
+    if not math.isnan(own[TRAIN_TIME]):
+        yield Card(
+            "training the best takes",
+            duration(float(own[TRAIN_TIME])),
+            "on average over its seeds",
+        )
+
+
+def _interval(low: float, high: float, written: str = ".4f") -> str:
+    if math.isnan(low):
+        return ""
+    return f"95 % {low:{written}} to {high:{written}}, "
+
+
+def _wilson(row: pd.Series, is_accuracy: bool) -> str:
+    if math.isnan(row[tables.CI_LOW]):
+        return ""
+    what = "" if is_accuracy else f"accuracy {row['val_accuracy']:.4f}, "
+    return (
+        f"; {what}95 % {row[tables.CI_LOW]:.4f} to {row[tables.CI_HIGH]:.4f} over "
+        f"{row['n_used_val']:,} reviews (Wilson)"
+    )
+
+
+def _question(view: View, facts: dict[str, Any]) -> str:
+    suite, data = view.suite, view.results.dataset
+    axes = list(suite.space.axes)
+    parts = []
+    if axes:
+        parts.append(f"{count(facts['n_trials'], 'trial')} over {_listed(axes)}")
+    if suite.references:
+        parts.append(count(len(suite.references), "reference configuration"))
+    runs = view.results.confirmed
+    if len(runs):
+        n = int(runs["config_id"].nunique())
+        seeds = int(runs["replicate"].nunique())
+        parts.append(
+            f"{count(n, 'configuration')} confirmed on {count(seeds, 'fresh seed')}"
+        )
+    what = f": {'; '.join(parts)}." if parts else "."
+    n_test = (data.get("test") or {}).get("n")
+    return (
+        f"Which LSTM has the best {view.metric.label} on {data.get('name', DASH)}"
+        f"{what} {as_sentence(data.get('description', ''))} Trained on "
+        f"{data.get('n_used_train', 0):,} reviews, validated on "
+        f"{data.get('n_used_val', 0):,}"
+        + (f", tested on {n_test:,}." if len(runs) and n_test else ".")
+    )
+
+
+def _listed(words: list[str]) -> str:
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _states(facts: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{facts[f'n_{state}']} {state}"
+        for state in ("complete", "pruned", "failed", "interrupted", "running")
+        if facts[f"n_{state}"]
+    )
+
+
+def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
+    """Say what the search came to; without a round that is all there is."""
+    board, metric = view.board, view.metric
+    best = board.iloc[0]
+    settings = view.settings(best)
+    yield (
+        "What won",
+        f"{best['label']}"
+        + (f" ({settings})" if settings else "")
+        + f": validation {metric.label} {best[OBJECTIVE]:.4f}"
+        + _wilson(best, metric.name == "accuracy")
+        + f", the best of {count(len(board), 'configuration')}.",
+    )
     if len(board) > 1:
         second = board.iloc[1]
         gap = abs(best[OBJECTIVE] - second[OBJECTIVE])
         text = (
-            f"Runner-up: {second['label']}, {second[OBJECTIVE]:.4f}, {gap:.4f} behind"
+            f"Runner-up is {second['label']}, {second[OBJECTIVE]:.4f}, {gap:.4f} behind"
         )
         inside = (
             not math.isnan(best[tables.CI_LOW])
@@ -137,18 +222,78 @@ def _verdict(results: Results, board: pd.DataFrame) -> Iterator[Note]:
             if inside
             else "."
         )
-        yield Note(text)
+        yield "By how much", text
     references = board[board["reference"].notna()]
-    for _, row in references.iterrows():
+    for row in references.to_dict("records"):
         if row["rank"] > 2:
-            yield Note(
-                f"{row['label'].capitalize()}: {row[OBJECTIVE]:.4f}, rank "
-                f"{row['rank']} of {len(board)}."
+            yield (
+                _capital(row["label"]),
+                f"{row[OBJECTIVE]:.4f}, rank {row['rank']} of {len(board)}.",
             )
-    if len(board) > 1 and int(best["n_runs"]) == 1:
-        yield Note(
-            "Read the best score as optimistic: it is the "
-            f"{'largest' if metric.higher_is_better else 'smallest'} of {len(board)} "
-            "on the same validation reviews, from one run with one seed, and part of "
-            "its lead is luck. The confirmation round is for choosing between them."
+
+
+def _cost(view: View, facts: dict[str, Any]) -> str:
+    runs = view.results.confirmed
+    parts = []
+    if facts["n_runs"]:
+        parts.append(
+            f"{count(facts['n_runs'], 'training')} of the search took "
+            f"{duration(facts['total_time_s'])} ({_states(facts)})"
         )
+    if len(runs):
+        parts.append(
+            f"{count(len(runs), 'training')} of the round took "
+            f"{duration(float(runs[TOTAL_TIME].sum()))}"
+        )
+    env = view.results.environment
+    machine = f"{env.get('cpu_model', DASH)}, {env.get('n_cores', DASH)} cores"
+    looks = int(view.results.test_looks["n"].sum())
+    return (
+        (f"{'; '.join(parts)}, evaluation included, on {machine}." if parts else "")
+        + f" The test set was looked at {count(looks, 'time')} in this tracking store."
+    ).strip()
+
+
+def _limits(view: View) -> Iterator[str]:
+    """Yield what the data cannot say, a sentence each."""
+    data, analysis, board = view.results.dataset, view.analysis, view.board
+    if analysis.winner is None and len(board):
+        n = int(board.iloc[0]["n_runs"])
+        yield (
+            f"How the best does on the test set, or with another seed: it was trained "
+            f"{'once' if n == 1 else f'{n} times'}."
+        )
+        if len(board) > 1 and n == 1:
+            best = "largest" if view.metric.higher_is_better else "smallest"
+            yield (
+                f"Its score is optimistic: it is the {best} of {len(board)} on the "
+                "same validation reviews, and part of its lead is luck; a "
+                "confirmation round is for choosing between them."
+            )
+    elif analysis.winner is not None:
+        n = len(analysis.winner.test)
+        if n < FEW_SEEDS:
+            yield (
+                f"Much about other seeds: {count(n, 'seed')} "
+                f"{'says' if n == 1 else 'say'} little of how seeds scatter."
+            )
+        undecided = analysis.comparisons["verdict"] == "not enough data"
+        if n_open := int(undecided.sum()):
+            total = len(analysis.comparisons)
+            yield (
+                f"{n_open} of {count(total, 'comparison')} "
+                f"{'is' if n_open == 1 else 'are'} undecided with this many seeds."
+            )
+    whole = (data.get("train") or {}).get("n")
+    used = int(data.get("n_used_train") or 0) + int(data.get("n_used_val") or 0)
+    if whole and data.get("validation") != "test" and used < whole:
+        yield (
+            f"What more data would give: {data.get('n_used_train', 0):,} of "
+            f"{whole:,} training reviews were trained on."
+        )
+    if axes := list(view.suite.space.axes):
+        yield (
+            f"Anything about values outside the space, or about what was held fixed "
+            f"(all but {_listed(axes)})."
+        )
+    yield "Anything about other data, or about times on other machines."

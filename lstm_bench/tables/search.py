@@ -40,7 +40,7 @@ from lstm_bench.space import (
     FloatAxis,
     IntAxis,
 )
-from lstm_bench.statistics import mean_interval, wilson_interval
+from lstm_bench.statistics import mean_interval, pareto_front, wilson_interval
 
 MAX_BINS = 6
 
@@ -420,14 +420,12 @@ def pareto(results: Results) -> pd.DataFrame:
     table = table[table[TRAIN_TIME].notna()].sort_values(
         TRAIN_TIME, kind="stable", ignore_index=True
     )
-    sign = -1.0 if results.suite.metric.higher_is_better else 1.0
-    loss = sign * table[OBJECTIVE].to_numpy(dtype=float)
-    time = table[TRAIN_TIME].to_numpy(dtype=float)
-    on_front = [
-        not bool(np.any((loss <= a) & (time <= b) & ((loss < a) | (time < b))))
-        for a, b in zip(loss, time, strict=True)
-    ]
-    return table.assign(on_front=pd.Series(on_front, dtype=bool))
+    on_front = pareto_front(
+        table[TRAIN_TIME].to_numpy(dtype=float),
+        table[OBJECTIVE].to_numpy(dtype=float),
+        results.suite.metric.higher_is_better,
+    )
+    return table.assign(on_front=on_front)
 
 
 def failures(results: Results) -> pd.DataFrame:

@@ -1,0 +1,84 @@
+"""The section on what it takes to run a study again."""
+
+from __future__ import annotations
+
+from lstm_bench.report.blocks import (
+    DASH,
+    Block,
+    Column,
+    Facts,
+    Listing,
+    Note,
+    Section,
+    Table,
+    as_sentence,
+    count,
+    when,
+    with_unit,
+)
+from lstm_bench.report.view import View
+from lstm_bench.tables import search as tables
+
+
+def provenance(view: View) -> Section:
+    """Where, when, with what and from what."""
+    results = view.results
+    env, data = results.environment, results.dataset
+    facts = tables.study_summary(results)
+    commit = env.get("git_commit")
+    dirty = {True: " with uncommitted changes", False: "", None: ""}
+    seeds = facts["seeds"]
+    items = [
+        ("study", results.study),
+        ("lstm-bench", str(env.get("lstm_bench", DASH))),
+        ("Python", str(env.get("python", DASH))),
+        (
+            "packages",
+            ", ".join(f"{k} {v}" for k, v in (env.get("packages") or {}).items()),
+        ),
+        ("operating system", str(env.get("os", DASH))),
+        (
+            "processor",
+            f"{env.get('cpu_model', DASH)}, {env.get('n_cores', DASH)} cores",
+        ),
+        ("memory", with_unit(env.get("memory_gib"), "GiB")),
+        (
+            "git commit",
+            f"{commit}{dirty[env.get('git_dirty')]}" if commit else "not in a checkout",
+        ),
+        ("study seed", str(results.suite.study.seed)),
+        (
+            "training seeds",
+            ", ".join(map(str, seeds[:10])) + (" ..." if len(seeds) > 10 else ""),
+        ),
+        ("first training began", when(facts["first_start"])),
+        ("last training began", when(facts["last_start"])),
+        ("dataset", str(data.get("source", DASH))),
+        ("dataset digest (SHA-256)", str(data.get("digest", DASH))),
+        (
+            "test reviews that also stand in train",
+            f"{data.get('n_test_in_train', DASH)} of "
+            f"{(data.get('test') or {}).get('n', DASH)}",
+        ),
+    ]
+    blocks: list[Block] = [Facts(tuple((k, v or DASH) for k, v in items))]
+    blocks += [Note(as_sentence(str(note))) for note in data.get("notes", ())]
+    if len(results.sessions):
+        blocks.append(
+            Table(
+                "sessions",
+                f"The {count(len(results.sessions), 'command')} that worked on this "
+                "study (times in UTC).",
+                results.sessions,
+                (
+                    Column("run_id", "MLflow run"),
+                    Column("start_time", "start", "time"),
+                    Column("end_time", "end", "time"),
+                    Column("status", "status"),
+                ),
+            )
+        )
+    blocks.append(Listing(f"{results.suite.name}.yaml", results.suite.text))
+    return Section(
+        "Provenance", "provenance", "What it takes to run this again.", tuple(blocks)
+    )

@@ -1,0 +1,128 @@
+"""What several sections of a report need, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lstm_bench.cells import plain, value_label
+from lstm_bench.comparisons import Analysis
+from lstm_bench.contenders import Contender
+from lstm_bench.figures.style import INK, configuration_colours
+from lstm_bench.metrics import Metric
+from lstm_bench.records import Results
+from lstm_bench.report.blocks import Column
+from lstm_bench.seeding import derive_rng
+from lstm_bench.suite import Suite
+from lstm_bench.tables import search as tables
+
+# A drawing of more points than this draws a sample of them.
+MAX_POINTS = 600
+
+
+@dataclass(frozen=True)
+class View:
+    """A study as its report looks at it.
+
+    Attributes
+    ----------
+    board : DataFrame
+        As `tables.search.leaderboard` gives it.
+    fields : list of str
+        The hyperparameters worth a column: axes, then what else varies.
+    colours : mapping of str to str
+        One colour by configuration id, everywhere; baselines (``baseline:<name>``)
+        have the page's text colour.
+    """
+
+    analysis: Analysis
+    board: pd.DataFrame
+    fields: list[str]
+    colours: Mapping[str, str]
+
+    @property
+    def results(self) -> Results:
+        """The study as it was read back."""
+        return self.analysis.results
+
+    @property
+    def suite(self) -> Suite:
+        """The study's suite."""
+        return self.results.suite
+
+    @property
+    def metric(self) -> Metric:
+        """The study's metric."""
+        return self.suite.metric
+
+    @property
+    def lstms(self) -> list[Contender]:
+        """The confirmed configurations."""
+        return [c for c in self.analysis.contenders if not c.is_baseline]
+
+    def label(self, title: str = "configuration", key: str = "config_id") -> Column:
+        """Return the column that names a configuration, in its colour."""
+        return Column("label", title, colours=(key, self.colours))
+
+    def settings(self, row: Mapping[str, object] | pd.Series) -> str:
+        """Return the values of `fields` in `row`: ``units 32, head softmax``."""
+        return ", ".join(
+            f"{field} {value_label(plain(row[field]))}" for field in self.fields
+        )
+
+    def named(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Return `runs` with ``name``: what a point of a drawing is called."""
+        columns = [
+            [value_label(plain(v)) for v in runs[f].tolist()] for f in self.fields
+        ]
+        settings = [
+            ", ".join(f"{f} {v}" for f, v in zip(self.fields, values, strict=True))
+            for values in zip(*columns, strict=True)
+        ] or [""] * len(runs)
+        heads = [
+            f"reference {reference}" if isinstance(reference, str) else f"trial {trial}"
+            for reference, trial in zip(
+                runs["reference"].tolist(), runs["trial"].tolist(), strict=True
+            )
+        ]
+        names = [f"{h}\n{s}" if s else h for h, s in zip(heads, settings, strict=True)]
+        return runs.assign(name=pd.Series(names, index=runs.index, dtype=object))
+
+    def sample(self, rows: pd.DataFrame, what: str) -> tuple[pd.DataFrame, str]:
+        """Return at most `MAX_POINTS` of `rows` to draw, and a sentence if it is fewer.
+
+        Those with a colour are kept; the others are drawn at random, the same ones
+        each time.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            With ``config_id``.
+        what : str
+            What a row is, in the plural.
+        """
+        if len(rows) <= MAX_POINTS:
+            return rows, ""
+        coloured = rows["config_id"].isin(list(self.colours)).to_numpy()
+        rng = derive_rng(self.suite.study.seed, "sample", what)
+        rest = rng.permutation((~coloured).nonzero()[0])
+        keep = coloured.nonzero()[0].tolist() + rest.tolist()
+        chosen = rows.iloc[sorted(keep[:MAX_POINTS])]
+        return chosen, f" Drawn are {len(chosen):,} of {len(rows):,} {what}, at random."
+
+
+def make_view(analysis: Analysis) -> View:
+    """Return the view of `analysis` that sections are built from."""
+    results = analysis.results
+    board = tables.leaderboard(results)
+    confirmed = results.confirmed["config_id"].tolist()
+    baselines = results.baselines["baseline"].unique().tolist()
+    colours = configuration_colours([*confirmed, *board["config_id"].tolist()])
+    return View(
+        analysis,
+        board,
+        tables.shown_fields(results),
+        colours | {f"baseline:{name}": INK for name in baselines},
+    )

@@ -1,0 +1,137 @@
+"""Every training of a study, and what it cost: tidy DataFrames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lstm_bench import statistics as stats
+from lstm_bench.cells import config_of_row, run_url, train_command
+from lstm_bench.comparisons import Analysis
+from lstm_bench.records import (
+    BEST_EPOCH,
+    N_EPOCHS,
+    OBJECTIVE,
+    TRAIN_TIME,
+    Results,
+    metric_key,
+)
+from lstm_bench.tables.curves import validation_curves
+
+
+def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
+    """Return one row per training of the search and of the round, in order of start.
+
+    Parameters
+    ----------
+    fields : list of str
+        Hyperparameters to have a column.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``label, part`` ("search" or "round"), ``state, config_id, replicate``,
+        `fields`, ``objective`` (on validation), ``test`` (the same metric on test;
+        NaN in a search), ``curve`` (tuple: the metric on validation by epoch),
+        ``n_epochs, best_epoch, train_time_s, start_time, run_id, command, url``
+    """
+    metric = results.suite.metric.name
+    parts = [part for part in (results.runs, results.confirmed) if len(part)]
+    columns = ["label", "part", "state", "config_id", "replicate", *fields, OBJECTIVE]
+    columns += ["test", "curve", N_EPOCHS, BEST_EPOCH, TRAIN_TIME, "start_time"]
+    columns += ["run_id", "command", "url"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    runs = pd.concat(parts, ignore_index=True)
+    curves = validation_curves(results, metric)
+    commands = {
+        config_id: train_command(results.suite, config_of_row(group.iloc[0]))
+        for config_id, group in runs.groupby("config_id", sort=False)
+    }
+    ids = runs["run_id"].tolist()
+    labels = _labels(runs)
+    table = runs.assign(
+        label=pd.Series(labels, dtype=object),
+        part=np.where(runs["kind"] == "replicate", "round", "search"),
+        test=runs[metric_key("test", metric)],
+        curve=pd.Series([curves.get(run_id) for run_id in ids], dtype=object),
+        command=pd.Series([commands[c] for c in runs["config_id"]], dtype=object),
+        url=pd.Series(
+            [
+                run_url(results, experiment, run_id)
+                for experiment, run_id in zip(runs["experiment_id"], ids, strict=True)
+            ],
+            dtype=object,
+        ),
+    )
+    return table[columns].sort_values("start_time", kind="stable", ignore_index=True)
+
+
+def _labels(runs: pd.DataFrame) -> list[str]:
+    named = runs["label"] if "label" in runs else pd.Series([None] * len(runs))
+    labels = []
+    for label, reference, trial in zip(
+        named.tolist(), runs["reference"].tolist(), runs["trial"].tolist(), strict=True
+    ):
+        if isinstance(label, str):
+            labels.append(label)
+        elif isinstance(reference, str):
+            labels.append(f"reference {reference}")
+        else:
+            labels.append(f"trial {trial}")
+    return labels
+
+
+def confirmed_cost(analysis: Analysis) -> pd.DataFrame:
+    """Return test score against training time of every contender, with intervals.
+
+    Returns
+    -------
+    DataFrame with columns
+        one row per contender whose time is known: ``label, key, kind`` ("LSTM" or
+        "baseline"), ``n_seeds, train_time_s,
+        time_low, time_high, test_mean, test_low, test_high`` (95 % t intervals over
+        seeds), ``on_front`` (no other is both at least as fast and as good, and
+        better in one), by training time
+    """
+    columns = ["label", "key", "kind", "n_seeds", TRAIN_TIME, "time_low", "time_high"]
+    columns += ["test_mean", "test_low", "test_high"]
+    results = analysis.results
+    rows = []
+    for contender in analysis.contenders:
+        if contender.is_baseline:
+            frame, key = results.baselines, contender.key.removeprefix("baseline:")
+            own = frame[frame["baseline"] == key]
+        else:
+            frame = results.confirmed
+            own = frame[frame["config_id"] == contender.key]
+        own = own[own["replicate"].isin(list(contender.test))]
+        seconds = own[TRAIN_TIME].dropna().to_numpy(dtype=float)
+        if not len(seconds):
+            continue
+        time = stats.mean_interval(seconds)
+        test = stats.mean_interval(np.array(list(contender.test.values())))
+        rows.append(
+            {
+                "label": contender.label,
+                "key": contender.key,
+                "kind": "baseline" if contender.is_baseline else "LSTM",
+                "n_seeds": test.n,
+                TRAIN_TIME: time.estimate,
+                "time_low": time.low,
+                "time_high": time.high,
+                "test_mean": test.estimate,
+                "test_low": test.low,
+                "test_high": test.high,
+            }
+        )
+    table = pd.DataFrame(rows, columns=columns).sort_values(
+        TRAIN_TIME, kind="stable", ignore_index=True
+    )
+    return table.assign(
+        on_front=stats.pareto_front(
+            table[TRAIN_TIME].to_numpy(dtype=float),
+            table["test_mean"].to_numpy(dtype=float),
+            results.suite.metric.higher_is_better,
+        )
+    )
