@@ -4,6 +4,7 @@ import functools
 import hashlib
 import io
 import re
+import shutil
 import subprocess
 import sys
 
@@ -194,6 +195,37 @@ def test_escape_latex_writes_every_special_character_as_itself():
     assert escape_latex("a_b & 50 % {x} \\ <1") == (
         r"a\_b \& 50 \% \{x\} \textbackslash{} \textless{}1"
     )
+
+
+def test_latex_writes_what_it_has_no_glyph_for_as_its_code_point():
+    assert escape_latex("é 影 \x96 →") == "é [U+5F71] [U+0096] [U+2192]"
+
+
+@pytest.mark.parametrize("study", ["confirmed", "references"])
+def test_latex_tables_compile_with_booktabs(tmp_path, study):
+    latex = shutil.which("pdflatex")
+    if latex is None:
+        pytest.skip("no pdflatex here: install Debian's texlive-latex-recommended")
+    results = STUDIES[study]
+    odd = results.errors.assign(text="50 % of a_b & {c} ~ ^ \\ # $x$ 影 é \x96 “q” <i>")
+    write_report(analyse(dataclasses.replace(results, errors=odd)), tmp_path)
+    tables = sorted((tmp_path / "tables").glob("*.tex"))
+    assert tables
+    document = tmp_path / "all.tex"
+    document.write_text(
+        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
+        + "".join(f"\\input{{tables/{t.name}}}\n\\clearpage\n" for t in tables)
+        + "\\end{document}\n"
+    )
+    done = subprocess.run(
+        [latex, "-halt-on-error", "-interaction=nonstopmode", document.name],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "all.pdf").stat().st_size > 1000
 
 
 def test_a_baseline_has_no_hyperparameters_and_a_dash_says_so(tmp_path):
