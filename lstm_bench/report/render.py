@@ -17,7 +17,7 @@ from lstm_bench.report.markdown import render_markdown
 from lstm_bench.report.sections import build_sections
 
 FORMATS = ("html", "csv", "md", "latex")
-FORMAT_ORDER = ("html", "md", "csv", "latex")
+MAIN_FILES = ("index.html", "report.md")
 
 
 def write_report(
@@ -64,26 +64,31 @@ def write_sections(
     Path
         ``index.html``, or ``report.md`` or ``tables`` where that was not asked for.
     """
+    files = report_files(sections, page, formats)
+    for name, text in files.items():
+        write_text(out_dir / name, text)
+    return out_dir / next((name for name in MAIN_FILES if name in files), "tables")
+
+
+def report_files(
+    sections: Sequence[Section], page: Page, formats: Sequence[str] = FORMATS
+) -> dict[str, str]:
+    """Return what `write_sections` writes: text by path below the report's folder."""
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise ValueError(f"formats: expected some of {FORMATS}, got {tuple(formats)}")
-    written: dict[str, Path] = {}
+    files: dict[str, str] = {}
     if "html" in formats:
-        written["html"] = out_dir / "index.html"
-        write_text(written["html"], render_html(sections, page))
+        files["index.html"] = render_html(sections, page)
     if "md" in formats:
-        written["md"] = out_dir / "report.md"
-        write_text(written["md"], render_markdown(sections, page.title))
+        files["report.md"] = render_markdown(sections, page.title)
     blocks = [block for section in sections for block in section.blocks]
     shown = [block for block in blocks if isinstance(block, Table)]
-    folder = out_dir / "tables"
     for table in shown if "csv" in formats else ():
-        written["csv"] = folder
-        write_text(folder / f"{table.name}.csv", csv_text(table.frame))
+        files[f"tables/{table.name}.csv"] = csv_text(table.frame)
     for table in shown if "latex" in formats else ():
-        written["latex"] = folder
-        write_text(folder / f"{table.name}.tex", render_latex(table))
-    return next(written[name] for name in FORMAT_ORDER if name in written)
+        files[f"tables/{table.name}.tex"] = render_latex(table)
+    return files
 
 
 def write_text(path: Path, text: str) -> None:
