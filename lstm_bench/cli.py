@@ -331,6 +331,53 @@ def report(suite: str, tracking_uri: str | None, out: Path | None) -> None:
 
 
 @cli.command()
+@click.argument("suites", nargs=-1, required=True, metavar="SUITE...")
+@_tracking_uri
+@click.option(
+    "--out",
+    metavar="DIR",
+    callback=_or_empty(click.Path(path_type=Path)),
+    help="Folder for README.md and published/. [default: reports]",
+)
+@click.option(
+    "--allow-synthetic",
+    is_flag=True,
+    help="Publish studies of synthetic data too.",
+)
+def publish(
+    suites: tuple[str, ...],
+    tracking_uri: str | None,
+    out: Path | None,
+    allow_synthetic: bool,
+) -> None:
+    """Write the reports that are committed with a project, and their index.
+
+    Each SUITE's report goes to reports/published/SUITE, made from MLflow alone, with
+    a summary.json. reports/README.md then lists every study published so far, also
+    those not named now. Nothing is written where a file would show a path on this
+    machine.
+    """
+    from lstm_bench.loading import load_results
+    from lstm_bench.output import make_folder
+    from lstm_bench.publish import publish as publish_studies
+    from lstm_bench.stores import store_errors
+    from lstm_bench.tracking import resolve_tracking_uri
+
+    loaded = [_load(suite) for suite in suites]
+    folder = make_folder(out if out is not None else Path("reports"), "--out")
+    with store_errors():
+        uri = resolve_tracking_uri(tracking_uri)
+        studies = [load_results(uri, suite) for suite in loaded]
+    done = publish_studies(studies, folder, allow_synthetic=allow_synthetic)
+    console = _console()
+    for page in done.pages:
+        _say(console, f"published: {page}")
+    _say(console, f"index: {done.index}")
+    for warning in done.warnings:
+        _say(console, f"warning: {warning}")
+
+
+@cli.command()
 @click.argument("a")
 @click.argument("b")
 @_tracking_uri

@@ -24,6 +24,10 @@ class OutputError(LstmBenchError):
     """A file or folder that the command should write cannot be written."""
 
 
+class PublishError(LstmBenchError):
+    """A study, or a file about it, is not fit to be published."""
+
+
 class TrialFailed(LstmBenchError):
     """One training failed in a way that the sweep expects; the sweep goes on.
 

@@ -110,6 +110,8 @@ def test_data_info_says_what_a_dataset_is(capsys):
         (["train", "tiny.yaml", "--set", "unit=3"], "did you mean 'units'"),
         (["train", "tiny.yaml", "--set", "units=0"], "greater than or equal to 1"),
         (["report", "tiny.yaml"], "run `lstm-bench sweep` first"),
+        (["publish", "tiny.yaml"], "run `lstm-bench sweep` first"),
+        (["publish"], "Missing argument 'SUITE...'"),
         (["data", "info", "imbd"], "expected one of imdb, synthetic"),
         (["suites"], "no suites here"),
         (["swep"], "No such command"),
@@ -159,6 +161,16 @@ def test_sweep_writes_state_and_report_here(write_suite, tmp_path, monkeypatch, 
     page.unlink()
     assert run("report", "tiny.yaml") == 0
     assert page.read_text() == first
+    capfd.readouterr()
+    assert run("publish", "tiny.yaml", "--out", "out") == 2
+    assert "--allow-synthetic" in capfd.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+    assert run("publish", "tiny.yaml", "--out", "out", "--allow-synthetic") == 0
+    said = capfd.readouterr().out.splitlines()
+    assert said == [
+        "published: out/published/tiny/index.html",
+        "index: out/README.md",
+    ]
 
 
 def _small_disk(folder: Path) -> bool:

@@ -96,6 +96,19 @@ def figure_svg(fig: Figure, alt: str = "", prefix: str | None = None) -> str:
     )
 
 
+def standalone_svg(fig: Figure) -> str:
+    """Return `fig` as SVG to stand in a file of its own.
+
+    On white and with its letters as outlines, so that it looks the same on a light
+    and on a dark page and needs no font; the same figure gives the same bytes.
+    """
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "lstm-bench"}):
+        fig.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None})
+    lines = buffer.getvalue().splitlines()
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
 def point_name(*parts: str) -> str:
     """Return the address that gives a point its name, one line for each part.
 
