@@ -134,6 +134,9 @@ def test_rows_are_filtered_by_words_and_by_column(browser):
     box.send_keys("head=sigmoid units=16")
     assert column(browser, BOARD, 2) == ["trial 0"]
     box.clear()
+    box.send_keys("val_accuracy>=0.86")
+    assert column(browser, BOARD, 2) == ["trial 2", "trial 3"]
+    box.clear()
     box.send_keys("no such thing")
     assert shown.text == "0 of 11 rows"
 

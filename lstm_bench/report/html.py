@@ -110,7 +110,9 @@ def _html_block(block: Any, number: int) -> dict[str, Any]:
                 "number": number,
                 "wide": block.wide,
                 "caption": whole_caption(block),
-                "headers": [(c.label, _cell_class(c), c.more) for c in block.columns],
+                "headers": [
+                    (c.label, c.key, _cell_class(c), c.more) for c in block.columns
+                ],
                 "rows": list(_rows(block)),
                 "csv": _csv_link(block.name, block.frame, block.n_shown),
             }

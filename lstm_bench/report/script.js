@@ -32,7 +32,8 @@
     return sign * (by || 0);
   };
 
-  // Every word must stand in the row; "units>32" and "head=softmax" ask one column.
+  // Every word must stand in the row; "units>32" and "head=softmax" ask one column, by
+  // the name it has in the CSV.
   const matcher = (query, names) => {
     const tests = query.trim().toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
       const [, name, sign, wanted] = word.match(/^([\w.]+)(<=|>=|=|<|>)(.+)$/) ?? [];
@@ -53,7 +54,7 @@
     const body = table.tBodies[0];
     const original = [...body.rows];
     const heads = [...table.tHead.rows[0].cells];
-    const names = heads.map((head) => head.textContent.trim().toLowerCase().replace(/\s+/g, "_"));
+    const names = heads.map((head) => head.dataset.key.toLowerCase());
 
     heads.forEach((head, i) => {
       if (head.classList.contains("curve") || head.classList.contains("command")) return;
