@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import tempfile
+from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,24 +16,31 @@ from urllib.request import url2pathname
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Run, RunInfo
 from mlflow.exceptions import MlflowException
 
 from lstm_bench import records as rec
 from lstm_bench.errors import TrackingError
-from lstm_bench.metrics import METRICS
+from lstm_bench.heads import IntArray
+from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.records import Prediction, Results
 from lstm_bench.space import CONFIG_FIELDS, TrialConfig
 from lstm_bench.stores import first_line
 from lstm_bench.suite import Suite, suite_from_text
-from lstm_bench.tracking import find_runs
+from lstm_bench.tracking import find_pages, find_runs
 
 SHOWN_STATES = ("running", "complete", "pruned", "failed")
+# Configurations of the search whose samples are read, the best ones.
+N_SAMPLED = 20
 SAMPLE_COLUMNS = ["run_id", "index", "text", "y_true", "y_pred", "y_proba"]
 
 
 def load_results(tracking_uri: str, suite: Suite) -> Results:
     """Read the study of `suite` from MLflow alone.
+
+    Samples are read of the runs that may be shown: of references, of confirmed runs
+    and of the `N_SAMPLED` configurations that did best in the search. Of thousands
+    of runs they would be thousands of further requests to a server.
 
     Raises
     ------
@@ -41,23 +49,18 @@ def load_results(tracking_uri: str, suite: Suite) -> Results:
     """
     client = MlflowClient(tracking_uri)
     study = suite.study_name
-    try:
-        found = find_runs(client, f"tags.`{rec.TAG_STUDY}` = '{study}'")
-    except MlflowException as error:
-        raise TrackingError(
-            f"--tracking-uri: {tracking_uri}: {first_line(error)}"
-        ) from error
-    sessions = [run for run in found if _kind(run) in ("sweep", "confirm")]
-    if not sessions:
-        raise TrackingError(_no_study(client, suite))
-    context = sessions[-1]
-    runs, curves, samples, errors = [], [], [], []
-    confirmed, baselines, predictions = [], [], {}
-    for run in found:
+    runs, confirmed, baselines = [], [], []
+    sessions: list[Run] = []
+    curves, predictions = _Curves(), {}
+    samples, errors = _Samples(client, rec.SAMPLES), _Samples(client, rec.ERRORS)
+    searched: dict[str, RunInfo] = {}
+    for run in _study_runs(client, tracking_uri, study):
         run_id, kind = run.info.run_id, _kind(run)
+        if kind in ("sweep", "confirm"):
+            sessions.append(run)
         if kind == "baseline" and run.data.tags[rec.TAG_STATE] == "complete":
             baselines.append(_baseline_row(run))
-            predictions[run_id] = _read_predictions(client, run)
+            predictions[run_id] = _read_predictions(client, run.info)
         if kind not in ("trial", "reference", "replicate"):
             continue
         if run.data.tags[rec.TAG_STATE] not in SHOWN_STATES:
@@ -65,31 +68,36 @@ def load_results(tracking_uri: str, suite: Suite) -> Results:
         # `mlflow gc` and interrupted clean-ups leave runs without their files.
         config, epochs = _read_training(client, run)
         row = _run_row(run, config, epochs)
-        curves += _curve_rows(run_id, epochs)
-        samples += _sample_rows(run_id, _read_json(run, client, rec.SAMPLES))
+        curves.add(run_id, epochs)
         if kind == "replicate":
             tags = run.data.tags
             why = {"label": tags[rec.TAG_LABEL], "origin": tags[rec.TAG_ORIGIN]}
             confirmed.append({**row, **why})
-            errors += _sample_rows(run_id, _read_json(run, client, rec.ERRORS))
-            predictions[run_id] = _read_predictions(client, run)
+            samples.add(run.info)
+            errors.add(run.info)
+            predictions[run_id] = _read_predictions(client, run.info)
         else:
             runs.append(row)
+            searched[run_id] = run.info
+    if not sessions:
+        raise TrackingError(_no_study(client, suite))
+    runs_frame = _runs_frame(runs)
+    for run_id in _sampled(runs_frame, suite.metric):
+        samples.add(searched[run_id])
+    context = sessions[-1].info
     dataset = _read_json(context, client, rec.DATASET) or {}
     return Results(
         study=study,
         # The caller's: the margin, say, may have been changed since; what changes
         # results is in the study's name.
         suite=suite,
-        runs=_runs_frame(runs),
-        curves=pd.DataFrame(
-            curves, columns=["run_id", "split", "metric", "epoch", "value"]
-        ),
-        samples=pd.DataFrame(samples, columns=SAMPLE_COLUMNS),
+        runs=runs_frame,
+        curves=curves.frame(),
+        samples=samples.frame(),
         confirmed=_runs_frame(confirmed, ("label", "origin")),
         baselines=_baselines_frame(baselines),
         predictions=predictions,
-        errors=pd.DataFrame(errors, columns=SAMPLE_COLUMNS),
+        errors=errors.frame(),
         test_reviews=_read_test_reviews(client, sessions),
         test_looks=_test_looks(client, str(dataset.get("digest", ""))),
         dataset=dataset,
@@ -110,9 +118,34 @@ def load_results(tracking_uri: str, suite: Suite) -> Results:
     )
 
 
+def _study_runs(client: MlflowClient, tracking_uri: str, study: str) -> Iterator[Run]:
+    """Yield the study's runs, oldest first, of which one page is held at a time."""
+    try:
+        for page in find_pages(client, f"tags.`{rec.TAG_STUDY}` = '{study}'"):
+            yield from page
+    except MlflowException as error:
+        raise TrackingError(
+            f"--tracking-uri: {tracking_uri}: {first_line(error)}"
+        ) from error
+
+
+def _sampled(runs: pd.DataFrame, metric: Metric) -> list[str]:
+    """Return the runs of the search whose samples may be shown, in order of start.
+
+    Among them the run that stands for its configuration in the tables: the first.
+    """
+    complete = runs[(runs["state"] == "complete") & runs[rec.OBJECTIVE].notna()]
+    means = complete.groupby("config_id")[rec.OBJECTIVE].mean()
+    rank = means.rank(method="min", ascending=not metric.higher_is_better)
+    best = complete["config_id"].isin(rank.index[rank <= N_SAMPLED])
+    shown = complete[best].drop_duplicates("config_id")["run_id"].tolist()
+    shown += runs.loc[runs["kind"] == "reference", "run_id"].tolist()
+    return runs.loc[runs["run_id"].isin(shown), "run_id"].tolist()
+
+
 def load_suite_of(client: MlflowClient, run: Run) -> Suite:
     """Return the suite that was logged with a training's run."""
-    text = _read_artifact(run, client, rec.SUITE_FILE)
+    text = _read_artifact(run.info, client, rec.SUITE_FILE)
     name = run.data.tags[rec.TAG_SUITE]
     if text is None:
         raise TrackingError(
@@ -143,7 +176,7 @@ def _test_looks(client: MlflowClient, digest: str) -> pd.DataFrame:
 def _read_test_reviews(client: MlflowClient, sessions: list[Run]) -> pd.DataFrame:
     for run in reversed(sessions):
         if _kind(run) == "confirm":
-            content = _read_artifact(run, client, rec.TEST_REVIEWS)
+            content = _read_artifact(run.info, client, rec.TEST_REVIEWS)
             if content is not None:
                 return pd.read_parquet(io.BytesIO(content))
     return pd.DataFrame({"length": [], "in_train": []})
@@ -176,18 +209,18 @@ def _read_training(
     config = TrialConfig.model_validate(
         {key: None if value == "None" else value for key, value in stored.items()}
     )
-    curves = _read_json(run, client, rec.CURVES)
+    curves = _read_json(run.info, client, rec.CURVES)
     if curves is not None:
         return config, curves["epochs"]
     keys = list(run.data.metrics)
     return config, _history_from_metrics(client, run.info.run_id, keys)
 
 
-def _read_predictions(client: MlflowClient, run: Run) -> dict[str, Prediction]:
+def _read_predictions(client: MlflowClient, info: RunInfo) -> dict[str, Prediction]:
     predictions = {}
     for split in ("val", "test"):
         name = f"{rec.PREDICTIONS}/{split}.parquet"
-        content = _read_artifact(run, client, name)
+        content = _read_artifact(info, client, name)
         if content is not None:
             frame = pd.read_parquet(io.BytesIO(content))
             y_proba = frame.filter(regex="^p_").to_numpy(np.float64)
@@ -200,23 +233,23 @@ def _read_predictions(client: MlflowClient, run: Run) -> dict[str, Prediction]:
     return predictions
 
 
-def _read_json(run: Run, client: MlflowClient, name: str) -> Any:
-    content = _read_artifact(run, client, name)
+def _read_json(info: RunInfo, client: MlflowClient, name: str) -> Any:
+    content = _read_artifact(info, client, name)
     return None if content is None else json.loads(content)
 
 
-def _read_artifact(run: Run, client: MlflowClient, name: str) -> bytes | None:
+def _read_artifact(info: RunInfo, client: MlflowClient, name: str) -> bytes | None:
     """Return an artifact: from the disk where it lies there, else asked for."""
-    uri = str(run.info.artifact_uri)
+    uri = str(info.artifact_uri)
     if uri.startswith(("file:", "/")):
         file = Path(url2pathname(urlsplit(uri).path)) / name
         return file.read_bytes() if file.is_file() else None
     folder, _, _ = name.rpartition("/")
-    listed = client.list_artifacts(run.info.run_id, folder or None)
+    listed = client.list_artifacts(info.run_id, folder or None)
     if name not in {item.path for item in listed}:
         return None
     with tempfile.TemporaryDirectory() as local:
-        path = client.download_artifacts(run.info.run_id, name, local)
+        path = client.download_artifacts(info.run_id, name, local)
         return Path(path).read_bytes()
 
 
@@ -316,34 +349,93 @@ def _baselines_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(BASELINE_NUMBERS, float) | {"replicate": int})
 
 
-def _curve_rows(run_id: str, epochs: list[dict[str, float]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "run_id": run_id,
-            "split": key.partition("_")[0],
-            "metric": key.partition("_")[2],
-            "epoch": int(entry["epoch"]),
-            "value": value,
-        }
-        for entry in epochs
-        for key, value in entry.items()
-        if key.startswith(("train_", "val_"))
-    ] + [
-        {
-            "run_id": run_id,
-            "split": "train",
-            "metric": rec.EPOCH_TIME,
-            "epoch": int(entry["epoch"]),
-            "value": entry[rec.EPOCH_TIME],
-        }
-        for entry in epochs
-        if rec.EPOCH_TIME in entry
-    ]
+class _Curves:
+    """Collects the long form column by column.
+
+    A study of thousands of runs has a million points, and a dict for each of them
+    would take a gigabyte. Texts are numbers until the frame is made.
+    """
+
+    def __init__(self) -> None:
+        self._run_ids: list[str] = []
+        self._n_points: list[int] = []
+        self._keys: dict[tuple[str, str], int] = {}
+        self._keys_of: dict[tuple[str, ...], tuple[list[str], list[int]]] = {}
+        self._key = array("q")
+        self._epoch = array("q")
+        self._value = array("d")
+
+    def add(self, run_id: str, epochs: list[dict[str, float]]) -> None:
+        """Add a run's scores epoch by epoch, then its times."""
+        n_before = len(self._value)
+        for entry in epochs:
+            keys, numbers = self._scores(tuple(entry))
+            self._key.extend(numbers)
+            self._epoch.extend([int(entry["epoch"])] * len(keys))
+            self._value.extend([_number(entry[key]) for key in keys])
+        for entry in epochs:
+            if rec.EPOCH_TIME in entry:
+                self._key.append(self._number_of("train", rec.EPOCH_TIME))
+                self._epoch.append(int(entry["epoch"]))
+                self._value.append(_number(entry[rec.EPOCH_TIME]))
+        self._run_ids.append(run_id)
+        self._n_points.append(len(self._value) - n_before)
+
+    def _scores(self, keys: tuple[str, ...]) -> tuple[list[str], list[int]]:
+        if keys not in self._keys_of:
+            scores = [key for key in keys if key.startswith(("train_", "val_"))]
+            parts = [key.partition("_") for key in scores]
+            numbers = [self._number_of(split, metric) for split, _, metric in parts]
+            self._keys_of[keys] = scores, numbers
+        return self._keys_of[keys]
+
+    def _number_of(self, split: str, metric: str) -> int:
+        return self._keys.setdefault((split, metric), len(self._keys))
+
+    def frame(self) -> pd.DataFrame:
+        """Return columns ``run_id, split, metric, epoch, value``."""
+        key = np.array(self._key, dtype=np.int64)
+        run = np.repeat(np.arange(len(self._run_ids)), self._n_points)
+        return pd.DataFrame(
+            {
+                "run_id": _texts(self._run_ids, run),
+                "split": _texts([split for split, _ in self._keys], key),
+                "metric": _texts([metric for _, metric in self._keys], key),
+                "epoch": np.array(self._epoch, dtype=np.int64),
+                "value": np.array(self._value, dtype=np.float64),
+            }
+        )
 
 
-def _sample_rows(run_id: str, shown: dict[str, Any] | None) -> list[dict[str, Any]]:
-    if shown is None:
-        return []
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _texts(distinct: list[str], numbers: IntArray) -> Any:
+    """Return ``distinct[number]`` for each number, as a column."""
+    return pd.array(distinct, dtype="str").take(numbers)
+
+
+class _Samples:
+    """Collects what runs have in one file of reviews shown with their probabilities."""
+
+    def __init__(self, client: MlflowClient, name: str) -> None:
+        self._client = client
+        self._name = name
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, info: RunInfo) -> None:
+        """Read the file of a run, where it has one."""
+        shown = _read_json(info, self._client, self._name)
+        if shown is not None:
+            self._rows += _sample_rows(info.run_id, shown)
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per run and review."""
+        return pd.DataFrame(self._rows, columns=SAMPLE_COLUMNS)
+
+
+def _sample_rows(run_id: str, shown: dict[str, Any]) -> list[dict[str, Any]]:
     names = shown["class_names"]
     return [
         {

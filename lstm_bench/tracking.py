@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
 import socket
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -56,6 +58,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 PARENT_TAG = "mlflow.parentRunId"
 CONNECT_TIMEOUT_S = 5.0
+PAGE_SIZE = 500
 
 
 def resolve_tracking_uri(uri: str | None) -> str:
@@ -530,22 +533,47 @@ class Tracker:
 
 def find_runs(client: MlflowClient, filter_string: str) -> list[Run]:
     """Return the runs that match, over every experiment, oldest first."""
+    return [run for page in find_pages(client, filter_string) for run in page]
+
+
+def find_pages(client: MlflowClient, filter_string: str) -> Iterator[list[Run]]:
+    """Yield what `find_runs` returns page by page, for who keeps little of a run.
+
+    A run takes some 20 kB while it is held, and MLflow's rows of it several times
+    that while its page is read.
+    """
     experiments = [e.experiment_id for e in client.search_experiments()]
-    runs: list[Run] = []
     token = None
     while True:
-        page = client.search_runs(
-            experiments,
-            filter_string,
-            ViewType.ACTIVE_ONLY,
-            max_results=1000,
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
-        runs += page
+        with _collector_paused():
+            page = client.search_runs(
+                experiments,
+                filter_string,
+                ViewType.ACTIVE_ONLY,
+                max_results=PAGE_SIZE,
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
+        yield list(page)
         token = page.token
         if not token:
-            return runs
+            return
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector away from a page that is being read.
+
+    Its ten thousands of rows all live until the page is whole. To look through them
+    again and again for cycles took three quarters of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _write_predictions(
