@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import gc
+
+import pytest
+from results_builder import make_predictions
+
+from lstm_bench import loading, tracking
+from lstm_bench.errors import TrackingError
+from lstm_bench.loading import load_results
+from lstm_bench.metrics import METRICS
+from lstm_bench.preparation import prepare
+from lstm_bench.records import History, TrialResult
+from lstm_bench.suite import Suite, config_from
+from lstm_bench.tables import search as tables
+from lstm_bench.tracking import Tracker, find_runs
+
+OBJECTIVES = {2: 0.7, 3: 0.9, 4: 0.8}
+HISTORY = [
+    {"epoch": 1, "train_loss": 0.75, "val_accuracy": 0.5, "epoch_time_s": 2.0},
+    {"epoch": 2, "train_loss": 0.25, "val_accuracy": 1.0, "epoch_time_s": 3.0},
+]
+
+
+@pytest.fixture
+def store(tiny_suite: Suite, tmp_path) -> str:
+    """Write three complete trials, by units, and a pruned one of a single epoch."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    tracker = Tracker(uri)
+    prepared = prepare(tiny_suite, None)
+    about = (prepared.about_data, prepared.about_machine)
+    session = tracker.start_session("sweep", tiny_suite, *about, {})
+    for trial, units in enumerate((*OBJECTIVES, 2)):
+        config = config_from(tiny_suite.defaults.model_dump(), {"units": units}, "")
+        run_id = tracker.start_run(
+            config,
+            suite=tiny_suite,
+            kind="trial",
+            name=f"trial {trial}",
+            parent_run_id=session,
+            dataset=prepared.about_data,
+            environment=prepared.about_machine,
+            seeds=prepared.seeds,
+            trial=trial,
+        )
+        if trial == len(OBJECTIVES):
+            tracker.abandon_run(run_id, config, HISTORY[:1], "pruned", "slow")
+            continue
+        sample = {"index": 0, "text": "a film", "y_true": 1, "y_proba": [0.25, 0.75]}
+        result = TrialResult(
+            config,
+            History(HISTORY, 2),
+            OBJECTIVES[units],
+            {"objective": OBJECTIVES[units]},
+            (make_predictions(30)["val"],),
+            [sample],
+            ("neg", "pos"),
+        )
+        tracker.finish_run(run_id, result, "accuracy")
+    return uri
+
+
+def test_curves_are_long_scores_by_epoch_then_times(store, tiny_suite):
+    results = load_results(store, tiny_suite)
+    curves = results.curves
+    first = curves[curves["run_id"] == results.runs["run_id"].iloc[0]]
+    assert first.drop(columns="run_id").to_numpy().tolist() == [
+        ["train", "loss", 1, 0.75],
+        ["val", "accuracy", 1, 0.5],
+        ["train", "loss", 2, 0.25],
+        ["val", "accuracy", 2, 1.0],
+        ["train", "epoch_time_s", 1, 2.0],
+        ["train", "epoch_time_s", 2, 3.0],
+    ]
+    assert curves["run_id"].unique().tolist() == results.runs["run_id"].tolist()
+    assert len(curves) == 3 * 6 + 3
+
+
+def test_samples_are_read_of_the_best_configurations(store, tiny_suite, monkeypatch):
+    assert len(load_results(store, tiny_suite).samples) == 3
+    monkeypatch.setattr(loading, "N_SAMPLED", 2)
+    results = load_results(store, tiny_suite)
+    best = tables.leaderboard(results)["run_id"].tolist()[:2]
+    assert set(results.samples["run_id"]) == set(best)
+
+
+def test_the_lowest_loss_is_the_best_whose_samples_are_read(
+    store, tiny_suite, monkeypatch
+):
+    monkeypatch.setattr(loading, "N_SAMPLED", 1)
+    runs = load_results(store, tiny_suite).runs
+    lowest = runs.loc[runs["objective"] == 0.7, "run_id"].tolist()
+    assert loading._sampled(runs, METRICS["log_loss"]) == lowest
+
+
+def test_runs_come_in_one_order_from_pages_of_any_size(store, tiny_suite, monkeypatch):
+    client = Tracker(store).client
+    whole = [run.info.run_id for run in find_runs(client, "")]
+    monkeypatch.setattr(tracking, "PAGE_SIZE", 2)
+    assert [run.info.run_id for run in find_runs(client, "")] == whole
+    assert len(load_results(store, tiny_suite).runs) == 4
+
+
+def test_the_collector_runs_again_after_reading_and_after_an_error(store, tiny_suite):
+    load_results(store, tiny_suite)
+    assert gc.isenabled()
+    with pytest.raises(TrackingError):
+        load_results("sqlite:////nowhere/at/all.db", tiny_suite)
+    assert gc.isenabled()
