@@ -22,11 +22,40 @@ def config_of_row(row: Any) -> TrialConfig:
 def train_command(suite: Suite, config: TrialConfig) -> str:
     """Return the shell command that trains `config`: what differs from defaults."""
     defaults = suite.defaults.model_dump()
-    words = ["lstm-bench", "train", str(SUITE_FOLDER / f"{suite.name}.yaml")]
-    for field, value in config.model_dump().items():
-        if value != defaults[field]:
-            words += ["--set", f"{field}={_yaml(value)}"]
-    return shlex.join(words)
+    return " ".join(
+        [_train(suite)]
+        + [
+            _setting(field, value)
+            for field, value in config.model_dump().items()
+            if value != defaults[field]
+        ]
+    )
+
+
+def train_commands(suite: Suite, runs: pd.DataFrame) -> list[str]:
+    """Return the `train_command` of the configuration in every row of `runs`.
+
+    Field by field, since most fields are at their default in every row.
+    """
+    begin = _train(suite)
+    parts: list[list[str]] = [[begin] for _ in range(len(runs))]
+    for field, default in suite.defaults.model_dump().items():
+        values = runs[field].tolist()
+        if values.count(default) == len(values):
+            continue
+        for words, value in zip(parts, map(plain, values), strict=True):
+            if value != default:
+                words.append(_setting(field, value))
+    return [" ".join(words) for words in parts]
+
+
+def _train(suite: Suite) -> str:
+    file = SUITE_FOLDER / f"{suite.name}.yaml"
+    return shlex.join(["lstm-bench", "train", str(file)])
+
+
+def _setting(field: str, value: Any) -> str:
+    return "--set " + shlex.quote(f"{field}={_yaml(value)}")
 
 
 def run_url(results: Results, experiment_id: Any, run_id: Any) -> str | None:
@@ -62,9 +91,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def first_present(values: pd.Series[Any]) -> Any:
-    """Return the first value that is not missing, as a plain one."""
-    present = [v for v in (plain(value) for value in values.tolist()) if v is not None]
-    return present[0] if present else None

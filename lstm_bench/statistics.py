@@ -180,15 +180,40 @@ def wilson_interval(
     Wilson, "Probable inference, the law of succession, and statistical inference",
     JASA 22(158), 1927.
     """
-    check_level("wilson_interval", level)
-    if math.isnan(share) or n < 1:
-        return math.nan, math.nan
-    if not 0.0 <= share <= 1.0:
-        raise ValueError(
-            f"wilson_interval: share: expected a number in [0, 1], got {share!r}"
-        )
-    low, high = wilson_bounds(np.array([share]), np.array([n]), level)
+    low, high = wilson_intervals(np.array([share], dtype=float), n, level)
     return float(low[0]), float(high[0])
+
+
+def wilson_intervals(
+    shares: FloatArray, n: float, level: float = LEVEL
+) -> tuple[FloatArray, FloatArray]:
+    """`wilson_interval` of each of `shares`, all of `n` outcomes.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (k,)
+    n : float
+    level : float in (0, 1)
+
+    Returns
+    -------
+    low, high : ndarray of shape (k,)
+
+    Raises
+    ------
+    ValueError
+        As `wilson_interval`.
+    """
+    check_level("wilson_interval", level)
+    if n < 1:
+        return np.full(len(shares), np.nan), np.full(len(shares), np.nan)
+    outside = shares[(shares < 0.0) | (shares > 1.0)]
+    if len(outside):
+        raise ValueError(
+            "wilson_interval: share: expected a number in [0, 1], got "
+            f"{float(outside[0])!r}"
+        )
+    return wilson_bounds(shares, np.array([n]), level)
 
 
 def compare_paired(

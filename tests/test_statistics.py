@@ -109,6 +109,16 @@ def test_wilson_interval_agrees_with_scipy(k, n):
     )
 
 
+def test_wilson_intervals_are_each_ones_interval():
+    shares = np.array([0.0, 0.5, np.nan, 1.0])
+    low, high = statistics.wilson_intervals(shares, 10)
+    each = [statistics.wilson_interval(share, 10) for share in shares]
+    assert np.array_equal(np.transpose([low, high]), each, equal_nan=True)
+    assert np.isnan(statistics.wilson_intervals(shares, 0)).all()
+    with pytest.raises(ValueError, match=r"expected a number in \[0, 1\], got 1.5"):
+        statistics.wilson_intervals(np.array([0.5, 1.5]), 10)
+
+
 def test_wilson_interval_is_undefined_without_outcomes():
     assert all(map(math.isnan, statistics.wilson_interval(math.nan, 10)))
     assert all(map(math.isnan, statistics.wilson_interval(0.5, 0)))
@@ -797,6 +807,14 @@ def test_expected_best_by_hand():
     )
     # Ties: the larger of two draws from 0, 1, 1 is 0 in 1 of 9 cases.
     assert budget.expected_best([0, 1, 1], True)[1] == pytest.approx(8 / 9)
+
+
+@pytest.mark.parametrize("n", [2, 39, 40, 41, 1000])
+def test_expected_best_of_many_trials_leaves_nothing_out(n):
+    values = np.random.default_rng(n).normal(size=n)
+    shares = (np.arange(n + 1) / n)[:, np.newaxis] ** np.arange(1, n + 1)
+    direct = np.sort(values) @ np.diff(shares, axis=0)
+    assert budget.expected_best(values, True) == pytest.approx(direct, rel=1e-12)
 
 
 def test_expected_best_is_what_drawing_trials_gives():

@@ -5,6 +5,7 @@ import pytest
 from results_builder import N_VAL, SEARCH, SUITE, make_results
 
 from lstm_bench import cells
+from lstm_bench.statistics import wilson_interval
 from lstm_bench.suite import SuiteError
 from lstm_bench.tables import search as tables
 
@@ -20,11 +21,11 @@ published:
 
 
 def test_wilson_interval_of_half_of_one_hundred():
-    low, high = tables.wilson_interval(0.5, 100)
+    low, high = wilson_interval(0.5, 100)
     assert low == pytest.approx(0.4038, abs=1e-4)
     assert high == pytest.approx(0.5962, abs=1e-4)
-    assert tables.wilson_interval(1.0, 10)[1] == pytest.approx(1.0)
-    assert math.isnan(tables.wilson_interval(math.nan, 10)[0])
+    assert wilson_interval(1.0, 10)[1] == pytest.approx(1.0)
+    assert math.isnan(wilson_interval(math.nan, 10)[0])
 
 
 def test_leaderboard_ranks_complete_configurations_best_first():
@@ -36,7 +37,7 @@ def test_leaderboard_ranks_complete_configurations_best_first():
     assert set(board["n_used_val"]) == {N_VAL}
     best = board.iloc[0]
     assert (best[tables.CI_LOW], best[tables.CI_HIGH]) == pytest.approx(
-        tables.wilson_interval(0.9, N_VAL)
+        wilson_interval(0.9, N_VAL)
     )
 
 
@@ -47,11 +48,36 @@ def test_leaderboard_averages_the_runs_of_one_configuration():
     assert board["objective"].tolist() == [pytest.approx(0.85)]
 
 
+def test_the_first_of_several_runs_stands_for_its_configuration():
+    again = ({**SEARCH[0], "objective": 0.90}, *SEARCH[1:], SEARCH[0])
+    board = tables.leaderboard(make_results(again)).set_index("config_id")
+    row = board[board["n_runs"] == 2].iloc[0]
+    assert (row["run_id"], row["trial"], row["label"]) == ("r0", 0, "trial 0")
+    assert row["objective"] == (0.90 + SEARCH[0]["objective"]) / 2
+
+
+def test_tables_of_a_search_without_complete_runs_keep_their_columns():
+    full, none = make_results(SEARCH[:6]), make_results(SEARCH[4:6])
+    for table in (tables.leaderboard, tables.compare_heads_paired, tables.pareto):
+        empty = table(none)
+        assert empty.empty
+        assert list(empty.columns) == list(table(full).columns)
+
+
 def test_leaderboard_puts_the_lowest_loss_first():
     text = SUITE.replace("metric: accuracy", "metric: log_loss")
     board = tables.leaderboard(make_results(suite_text=text))
     assert board["objective"].iloc[0] == 0.70
     assert board["rank"].iloc[0] == 1
+
+
+def test_the_commands_of_many_rows_are_those_of_each():
+    results = make_results((*SEARCH, dict(patience=None, masking=False)))
+    suite, runs = results.suite, results.runs
+    assert cells.train_commands(suite, runs) == [
+        cells.train_command(suite, cells.config_of_row(row))
+        for _, row in runs.iterrows()
+    ]
 
 
 def test_commands_train_exactly_the_configuration_of_their_row():

@@ -13,11 +13,9 @@ import numpy as np
 import pandas as pd
 
 from lstm_bench.cells import (
-    config_of_row,
-    first_present,
     plain,
     run_url,
-    train_command,
+    train_commands,
     value_label,
 )
 from lstm_bench.metrics import METRICS, Metric
@@ -40,7 +38,7 @@ from lstm_bench.space import (
     FloatAxis,
     IntAxis,
 )
-from lstm_bench.statistics import mean_interval, pareto_front, wilson_interval
+from lstm_bench.statistics import mean_interval, pareto_front, wilson_intervals
 
 MAX_BINS = 6
 
@@ -73,7 +71,7 @@ def shown_fields(results: Results) -> list[str]:
         field
         for field in CONFIG_FIELDS
         if field not in axes
-        and len({plain(value) for value in runs[field].tolist()}) > 1
+        and len({plain(value) for value in set(runs[field].tolist())}) > 1
     ]
     return axes + varying
 
@@ -104,32 +102,37 @@ def leaderboard(results: Results) -> pd.DataFrame:
         *("command", "url"),
     ]
     n_val = results.dataset.get("n_used_val") or 0
-    rows: list[dict[str, Any]] = []
-    for config_id, group in complete_runs(results).groupby("config_id", sort=False):
-        first = group.iloc[0]
-        means = {name: float(group[name].mean()) for name in numbers}
-        low, high = wilson_interval(means["val_accuracy"], n_val)
-        rows.append(
-            {
-                "label": run_label(group),
-                "config_id": config_id,
-                "reference": first_present(group["reference"]),
-                "trial": first_present(group["trial"]),
-                "run_id": first["run_id"],
-                **{field: plain(first[field]) for field in fields},
-                **means,
-                CI_LOW: low,
-                CI_HIGH: high,
-                "n_used_val": n_val,
-                "n_runs": len(group),
-                "command": train_command(results.suite, config_of_row(first)),
-                "url": run_url(results, first["experiment_id"], first["run_id"]),
-            }
-        )
-    table = pd.DataFrame(rows, columns=columns)
+    runs = complete_runs(results)
+    first, by_config = _first_runs(runs), runs.groupby("config_id", sort=False)
+    # Of float columns: a single run's mean is its value, to the last digit.
+    means = by_config[numbers].mean()
+    low, high = wilson_intervals(means["val_accuracy"].to_numpy(dtype=float), n_val)
+    known: dict[str, Any] = {
+        "config_id": first["config_id"].tolist(),
+        "reference": _plain_list(by_config["reference"].first()),
+        "trial": _plain_list(by_config["trial"].first()),
+        "run_id": first["run_id"].tolist(),
+        **{field: _plain_list(first[field]) for field in fields},
+        **{name: means[name].to_numpy(dtype=float) for name in numbers},
+        CI_LOW: low,
+        CI_HIGH: high,
+        "n_used_val": n_val,
+        "n_runs": by_config.size().to_numpy(),
+        "command": train_commands(results.suite, first),
+        "url": [
+            run_url(results, experiment_id, run_id)
+            for experiment_id, run_id in zip(
+                first["experiment_id"].tolist(), first["run_id"].tolist(), strict=True
+            )
+        ],
+    }
     for column in ("reference", "trial", "url", *fields):
         # One missing value must not turn whole numbers into floats.
-        table[column] = pd.Series([row[column] for row in rows], dtype=object)
+        known[column] = pd.Series(known[column], dtype=object)
+    known["label"] = list(
+        map(run_label, known["reference"], known["trial"], known["run_id"])
+    )
+    table = pd.DataFrame(known, columns=columns)
     table = table.sort_values(
         OBJECTIVE, ascending=not results.suite.metric.higher_is_better, kind="stable"
     ).reset_index(drop=True)
@@ -142,12 +145,20 @@ def leaderboard(results: Results) -> pd.DataFrame:
     return table
 
 
-def run_label(group: pd.DataFrame) -> str:
+def _first_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the first of each configuration's runs, in order of start."""
+    return runs.drop_duplicates("config_id")
+
+
+def _plain_list(values: pd.Series[Any]) -> list[Any]:
+    return [plain(value) for value in values.tolist()]
+
+
+def run_label(reference: str | None, trial: int | None, run_id: str) -> str:
     """Name a configuration as people do: its reference's name, or its trial."""
-    reference, trial = first_present(group["reference"]), first_present(group["trial"])
     if reference is not None:
         return f"reference {reference}"
-    return f"trial {trial}" if trial is not None else f"run {group.iloc[0]['run_id']}"
+    return f"trial {trial}" if trial is not None else f"run {run_id}"
 
 
 def compare_heads(results: Results) -> pd.DataFrame:
@@ -204,28 +215,31 @@ def compare_heads_paired(results: Results) -> pd.DataFrame:
         *("head_a", "head_b", "config_id_a", "config_id_b", "n_runs_a", "n_runs_b"),
         *("objective_a", "objective_b", "difference"),
     ]
-    twins: dict[str, dict[str, pd.DataFrame]] = {}
-    for _, group in complete_runs(results).groupby("config_id", sort=False):
-        config = config_of_row(group.iloc[0])
-        key = config.model_dump_json(exclude={"head"})
-        twins.setdefault(key, {})[config.head] = group
+    runs = complete_runs(results)
+    first, by_config = _first_runs(runs), runs.groupby("config_id", sort=False)
+    means, n_runs = by_config[OBJECTIVE].mean().tolist(), by_config.size().tolist()
+    ids, heads = first["config_id"].tolist(), first["head"].tolist()
+    values = {field: _plain_list(first[field]) for field in CONFIG_FIELDS}
+    rest = zip(*(values[f] for f in CONFIG_FIELDS if f != "head"), strict=True)
+    twins: dict[tuple[Any, ...], dict[str, int]] = {}
+    for i, key in enumerate(rest):
+        twins.setdefault(key, {})[heads[i]] = i
     rows = []
     for by_head in twins.values():
         for head_a, head_b in itertools.combinations(sorted(by_head), 2):
             a, b = by_head[head_a], by_head[head_b]
-            mean_a, mean_b = float(a[OBJECTIVE].mean()), float(b[OBJECTIVE].mean())
             rows.append(
                 {
-                    **{field: plain(a.iloc[0][field]) for field in fields},
+                    **{field: values[field][a] for field in fields},
                     "head_a": head_a,
                     "head_b": head_b,
-                    "config_id_a": a.iloc[0]["config_id"],
-                    "config_id_b": b.iloc[0]["config_id"],
-                    "n_runs_a": len(a),
-                    "n_runs_b": len(b),
-                    "objective_a": mean_a,
-                    "objective_b": mean_b,
-                    "difference": mean_b - mean_a,
+                    "config_id_a": ids[a],
+                    "config_id_b": ids[b],
+                    "n_runs_a": n_runs[a],
+                    "n_runs_b": n_runs[b],
+                    "objective_a": means[a],
+                    "objective_b": means[b],
+                    "difference": means[b] - means[a],
                 }
             )
     return pd.DataFrame(rows, columns=columns)
@@ -368,14 +382,15 @@ def _ped_anova(
             direction="maximize" if metric.higher_is_better else "minimize",
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
-        for _, run in runs.iterrows():
-            study.add_trial(
-                optuna.trial.create_trial(
-                    params={name: plain(run[name]) for name in axes},
-                    distributions=distributions,
-                    value=float(run[OBJECTIVE]),
-                )
+        values = zip(*(_plain_list(runs[name]) for name in axes), strict=True)
+        study.add_trials(
+            optuna.trial.create_trial(
+                params=dict(zip(axes, chosen, strict=True)),
+                distributions=distributions,
+                value=float(objective),
             )
+            for chosen, objective in zip(values, runs[OBJECTIVE], strict=True)
+        )
         shares = optuna.importance.get_param_importances(
             study, evaluator=PedAnovaImportanceEvaluator(), normalize=False
         )
@@ -446,30 +461,35 @@ def failures(results: Results) -> pd.DataFrame:
     runs = pd.concat([part for part in parts if len(part)] or parts[:1])
     runs = runs[runs["state"].isin(["failed", "pruned", "interrupted"])]
     runs = runs.reset_index(drop=True)
-    rows = [
-        {
-            "label": _failed_label(runs.loc[[index]]),
-            **{name: plain(run[name]) for name in ("run_id", "kind", "trial")},
-            **{name: plain(run[name]) for name in ("config_id", "state")},
-            "failure_reason": plain(run["failure_reason"]),
-            N_EPOCHS: run[N_EPOCHS],
-            **{field: plain(run[field]) for field in fields},
-            "command": train_command(results.suite, config_of_row(run)),
-            "url": run_url(results, run["experiment_id"], run["run_id"]),
-        }
-        for index, run in runs.iterrows()
-    ]
-    table = pd.DataFrame(rows, columns=columns)
+    taken = ("run_id", "kind", "trial", "config_id", "state", "failure_reason")
+    known: dict[str, Any] = {name: _plain_list(runs[name]) for name in taken}
+    known |= {
+        "label": _failed_labels(runs),
+        N_EPOCHS: runs[N_EPOCHS],
+        **{field: _plain_list(runs[field]) for field in fields},
+        "command": train_commands(results.suite, runs),
+        "url": [
+            run_url(results, experiment_id, run_id)
+            for experiment_id, run_id in zip(
+                runs["experiment_id"], known["run_id"], strict=True
+            )
+        ],
+    }
     for column in ("trial", "failure_reason", "url", *fields):
-        table[column] = pd.Series([row[column] for row in rows], dtype=object)
-    return table
+        known[column] = pd.Series(known[column], dtype=object)
+    return pd.DataFrame(known, columns=columns)
 
 
-def _failed_label(run: pd.DataFrame) -> str:
-    label = first_present(run["label"]) if "label" in run else None
-    if label is None:
-        return run_label(run)
-    return f"{label}, replicate {first_present(run['replicate'])}"
+def _failed_labels(runs: pd.DataFrame) -> list[str]:
+    names = (_plain_list(runs[name]) for name in ("reference", "trial", "run_id"))
+    labels = [run_label(*of_run) for of_run in zip(*names, strict=True)]
+    if "label" not in runs:
+        return labels
+    own, replicates = _plain_list(runs["label"]), _plain_list(runs["replicate"])
+    return [
+        label if name is None else f"{name}, replicate {replicate}"
+        for label, name, replicate in zip(labels, own, replicates, strict=True)
+    ]
 
 
 def study_summary(results: Results) -> dict[str, Any]:
