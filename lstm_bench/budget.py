@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +16,9 @@ from lstm_bench.checks import (
 )
 from lstm_bench.heads import FloatArray
 from lstm_bench.statistics import LEVEL
+
+# exp(-40) is 4e-18, a fiftieth of what rounding does to 1.
+NEGLIGIBLE = 40.0
 
 
 def expected_best(values: npt.ArrayLike, higher_is_better: bool) -> FloatArray:
@@ -96,7 +101,9 @@ def expected_best_interval(
     drawn = np.sort(trials)[rng.integers(n, size=(n_resamples, n))]
     curves = _expected_best(drawn, higher_is_better)
     tail = (1.0 - level) / 2
-    low, high = np.quantile(curves, [tail, 1.0 - tail], axis=0, method="hazen")
+    low, high = np.quantile(
+        curves, [tail, 1.0 - tail], axis=0, method="hazen", overwrite_input=True
+    )
     return np.minimum(low, estimate), np.maximum(high, estimate)
 
 
@@ -136,8 +143,20 @@ def _expected_best(values: FloatArray, higher_is_better: bool) -> FloatArray:
     ranked = np.sort(values, axis=1)
     if not higher_is_better:
         ranked = ranked[:, ::-1]
-    # Equal values need no care: their terms telescope.
-    below_or_at = (np.arange(n + 1) / n)[:, np.newaxis] ** np.arange(1, n + 1)
-    # Relative to the best, so that rounding cannot carry the curve past it.
     best = ranked[:, -1:]
-    return as_floats(best + (ranked - best) @ np.diff(below_or_at, axis=0))
+    # Relative to the best, so that rounding cannot carry the curve past it.
+    gaps = ranked - best
+    curves = np.empty_like(gaps)
+    first = 1
+    while first <= n:
+        # Budgets double from block to block. The best of so many is not among the
+        # poorest trials: all below `begin` together weigh less than rounding does.
+        last = min(2 * first - 1, n)
+        begin = int(n * math.exp(-NEGLIGIBLE / first))
+        budgets = np.arange(first, last + 1)
+        # Equal values need no care: their terms telescope.
+        below_or_at = (np.arange(begin, n + 1) / n)[:, np.newaxis] ** budgets
+        curves[:, first - 1 : last] = gaps[:, begin:] @ np.diff(below_or_at, axis=0)
+        first = last + 1
+    curves += best
+    return as_floats(curves)
