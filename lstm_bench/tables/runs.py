@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lstm_bench import statistics as stats
-from lstm_bench.cells import config_of_row, run_url, train_command
+from lstm_bench.cells import run_url, train_commands
 from lstm_bench.comparisons import Analysis
 from lstm_bench.records import (
     BEST_EPOCH,
@@ -44,10 +44,6 @@ def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     runs = pd.concat(parts, ignore_index=True)
     curves = validation_curves(results, metric)
-    commands = {
-        config_id: train_command(results.suite, config_of_row(group.iloc[0]))
-        for config_id, group in runs.groupby("config_id", sort=False)
-    }
     ids = runs["run_id"].tolist()
     labels = _labels(runs)
     table = runs.assign(
@@ -55,7 +51,7 @@ def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
         part=np.where(runs["kind"] == "replicate", "round", "search"),
         test=runs[metric_key("test", metric)],
         curve=pd.Series([curves.get(run_id) for run_id in ids], dtype=object),
-        command=pd.Series([commands[c] for c in runs["config_id"]], dtype=object),
+        command=pd.Series(train_commands(results.suite, runs), dtype=object),
         url=pd.Series(
             [
                 run_url(results, experiment, run_id)
