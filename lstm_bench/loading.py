@@ -38,9 +38,9 @@ SAMPLE_COLUMNS = ["run_id", "index", "text", "y_true", "y_pred", "y_proba"]
 def load_results(tracking_uri: str, suite: Suite) -> Results:
     """Read the study of `suite` from MLflow alone.
 
-    Samples are read of the runs that may be shown: of references, of confirmed runs
-    and of the `N_SAMPLED` configurations that did best in the search. Of thousands
-    of runs they would be thousands of further requests to a server.
+    Samples and predictions are read of the runs that may be shown: of references, of
+    confirmed runs and of the `N_SAMPLED` configurations that did best in the search.
+    Of thousands of runs they would be thousands of further requests to a server.
 
     Raises
     ------
@@ -84,6 +84,7 @@ def load_results(tracking_uri: str, suite: Suite) -> Results:
     runs_frame = _runs_frame(runs)
     for run_id in _sampled(runs_frame, suite.metric):
         samples.add(searched[run_id])
+        predictions[run_id] = _read_predictions(client, searched[run_id])
     context = sessions[-1].info
     dataset = _read_json(context, client, rec.DATASET) or {}
     return Results(

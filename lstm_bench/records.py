@@ -203,7 +203,8 @@ class Results:
         ``loss``; split is "train" or "val".
     samples : DataFrame
         ``run_id, index, text, y_true, y_pred`` (class names) and ``y_proba``
-        (list of float in the order of the dataset's class names).
+        (list of float in the order of the dataset's class names); of `confirmed`,
+        the references and the search's best.
     confirmed : DataFrame, one row per training of the confirmation round
         The columns of `runs`, and ``label`` (what to call the configuration) and
         ``origin`` (why it was confirmed: one of `ORIGINS`) : str
@@ -211,7 +212,8 @@ class Results:
         ``run_id, experiment_id, baseline, replicate`` (0: the search's split),
         ``train_time_s, n_features``, ``val_<metric>, test_<metric>``.
     predictions : dict of str to dict of str to Prediction
-        By run id, then split ("val", "test"): of `confirmed` and `baselines`.
+        By run id, then split ("val", "test"): of `confirmed`, `baselines`, the
+        references and the search's best.
     errors : DataFrame
         As `samples`, of the confirmed runs' most confident errors on test.
     test_reviews : DataFrame

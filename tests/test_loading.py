@@ -82,6 +82,9 @@ def test_samples_are_read_of_the_best_configurations(store, tiny_suite, monkeypa
     results = load_results(store, tiny_suite)
     best = tables.leaderboard(results)["run_id"].tolist()[:2]
     assert set(results.samples["run_id"]) == set(best)
+    assert {run_id: list(parts) for run_id, parts in results.predictions.items()} == (
+        dict.fromkeys(best, ["val"])
+    )
 
 
 def test_the_lowest_loss_is_the_best_whose_samples_are_read(
