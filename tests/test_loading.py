@@ -83,7 +83,7 @@ def test_samples_are_read_of_the_best_configurations(store, tiny_suite, monkeypa
     best = tables.leaderboard(results)["run_id"].tolist()[:2]
     assert set(results.samples["run_id"]) == set(best)
     assert {run_id: list(parts) for run_id, parts in results.predictions.items()} == (
-        dict.fromkeys(best, ["val"])
+        {run_id: ["val"] for run_id in best}
     )
 
 

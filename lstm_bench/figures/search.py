@@ -22,6 +22,7 @@ from lstm_bench.figures.style import (
     plain_text,
     point_name,
     scatter_runs,
+    set_log_x,
     spread_out,
 )
 from lstm_bench.metrics import Metric
@@ -109,7 +110,7 @@ def plot_axis_effect(
         x = points[axis].to_numpy(dtype=float)
         centres = ((effect["low"] + effect["high"]) / 2).to_numpy(dtype=float)
         if log:
-            ax.set_xscale("log")
+            set_log_x(ax)
             low, high = (effect[end].to_numpy(dtype=float) for end in ("low", "high"))
             centres = np.sqrt(low * high)
     else:
@@ -237,7 +238,7 @@ def plot_pareto(
         )
     times = table[TRAIN_TIME]
     if len(times) and times.min() > 0 and times.max() / times.min() > 20:
-        ax.set_xscale("log")
+        set_log_x(ax)
     ax.margins(x=0.12, y=0.12)
     ax.set_xlabel("training time (s)")
     ax.set_ylabel(f"validation {metric.label}")

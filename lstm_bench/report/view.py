@@ -81,11 +81,10 @@ class View:
             ", ".join(f"{f} {v}" for f, v in zip(self.fields, values, strict=True))
             for values in zip(*columns, strict=True)
         ] or [""] * len(runs)
+        parts = (runs[name].tolist() for name in ("reference", "trial", "run_id"))
         heads = [
-            f"reference {reference}" if isinstance(reference, str) else f"trial {trial}"
-            for reference, trial in zip(
-                runs["reference"].tolist(), runs["trial"].tolist(), strict=True
-            )
+            tables.run_label(plain(reference), plain(trial), run_id)
+            for reference, trial, run_id in zip(*parts, strict=True)
         ]
         names = [f"{h}\n{s}" if s else h for h, s in zip(heads, settings, strict=True)]
         return runs.assign(name=pd.Series(names, index=runs.index, dtype=object))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lstm_bench import statistics as stats
-from lstm_bench.cells import run_url, train_commands
+from lstm_bench.cells import plain, run_url, train_commands
 from lstm_bench.comparisons import Analysis
 from lstm_bench.records import (
     BEST_EPOCH,
@@ -17,6 +17,7 @@ from lstm_bench.records import (
     metric_key,
 )
 from lstm_bench.tables.curves import validation_curves
+from lstm_bench.tables.search import run_label
 
 
 def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
@@ -64,18 +65,20 @@ def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
 
 
 def _labels(runs: pd.DataFrame) -> list[str]:
-    named = runs["label"] if "label" in runs else pd.Series([None] * len(runs))
-    labels = []
-    for label, reference, trial in zip(
-        named.tolist(), runs["reference"].tolist(), runs["trial"].tolist(), strict=True
-    ):
-        if isinstance(label, str):
-            labels.append(label)
-        elif isinstance(reference, str):
-            labels.append(f"reference {reference}")
-        else:
-            labels.append(f"trial {trial}")
-    return labels
+    """Return the round's own labels, and the search's by reference or trial."""
+    labels = [
+        run_label(plain(reference), plain(trial), run_id)
+        for reference, trial, run_id in zip(
+            runs["reference"].tolist(),
+            runs["trial"].tolist(),
+            runs["run_id"].tolist(),
+            strict=True,
+        )
+    ]
+    if "label" not in runs:
+        return labels
+    own = runs["label"].tolist()
+    return [o if isinstance(o, str) else la for o, la in zip(own, labels, strict=True)]
 
 
 def confirmed_cost(analysis: Analysis) -> pd.DataFrame:
