@@ -41,7 +41,7 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
         "best LSTM",
         f"{winner.label}{_settings(analysis, winner)}, chosen on validation: test "
         f"{metric.label} "
-        f"{_with_interval(test.estimate, test.low, test.high)} over {test.n} fresh "
+        f"{with_interval(test.estimate, test.low, test.high)} over {test.n} fresh "
         f"{'seed' if test.n == 1 else 'seeds'}.",
     )
     for family in table["family"].unique():
@@ -94,7 +94,7 @@ def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]
     """Say how much the scores that chose flattered what they chose."""
     metric, rows = analysis.results.suite.metric, analysis.optimism
     own = rows[rows["config_id"] == winner.key].iloc[0]
-    gap = _with_interval(own["val_minus_test"], own["ci_low"], own["ci_high"], "+.4f")
+    gap = with_interval(own["val_minus_test"], own["ci_low"], own["ci_high"], "+.4f")
     text = f"{winner.label}: validation minus test is {gap}."
     searched = rows[rows["search"].notna()]
     if len(searched):
@@ -144,15 +144,16 @@ def describe(
     text = (
         f"{row['label_a']} against {row['label_b']}: {row['verdict']}; test "
         f"{metric.label} {row['mean_a']:.4f} against {row['mean_b']:.4f}, difference "
-        f"{_with_interval(row['difference'], row['ci_low'], row['ci_high'], '+.4f')} "
+        f"{with_interval(row['difference'], row['ci_low'], row['ci_high'], '+.4f')} "
         f"over {n} {seeds}, margin {row['margin']:g}"
     )
     if row["verdict"] == "not enough data":
-        text += f"; {_what_it_takes(row['n_seeds_needed'], n)}"
+        text += f"; {what_it_takes(row['n_seeds_needed'], n)}"
     return text + "."
 
 
-def _what_it_takes(needed: Any, n: int) -> str:
+def what_it_takes(needed: Any, n: int) -> str:
+    """Return how many seeds a verdict would take, of `n` that there are."""
     if n < 2:
         return "one seed says nothing of other seeds"
     if needed is pd.NA or needed is None:
@@ -165,9 +166,10 @@ def _what_it_takes(needed: Any, n: int) -> str:
     )
 
 
-def _with_interval(
+def with_interval(
     estimate: float, low: float, high: float, written: str = ".4f"
 ) -> str:
+    """Return a number and its 95 % interval, where it has one."""
     if math.isnan(low):
         return f"{estimate:{written}}"
     return f"{estimate:{written}} (95 % {low:{written}} to {high:{written}})"

@@ -144,6 +144,14 @@ def _compare_family(
         row, comparison = _compare(pairs, common, suite, field)
         rows.append({"family": family, **row})
         comparisons.append(comparison)
+    _judge(rows, comparisons)
+    return rows
+
+
+def _judge(
+    rows: Sequence[dict[str, Any]], comparisons: Sequence[stats.PairedComparison]
+) -> None:
+    """Add verdicts to a family's rows, by p-values with Holm's correction."""
     p_t = stats.holm([c.p_t for c in comparisons])
     p_equivalence = stats.holm([c.p_equivalence for c in comparisons])
     for i, (row, comparison) in enumerate(zip(rows, comparisons, strict=True)):
@@ -152,22 +160,58 @@ def _compare_family(
         row["verdict"] = stats.verdict(
             comparison, float(p_t[i]), float(p_equivalence[i])
         )
-    return rows
+
+
+def same_test_data(a: Results, b: Results) -> bool:
+    """Whether two studies were tested on the same reviews; False where unknown."""
+    digest = a.dataset.get("digest")
+    return digest is not None and digest == b.dataset.get("digest")
+
+
+def same_seeds(a: Results, b: Results) -> bool:
+    """Whether equal replicates of two studies had equal splits and seeds."""
+    return (
+        same_test_data(a, b)
+        and a.suite.study.seed == b.suite.study.seed
+        and a.suite.dataset == b.suite.dataset
+    )
 
 
 def compare_two(
     a: Contender, b: Contender, suite: Suite, *, paired: bool
 ) -> dict[str, Any]:
-    """Return one comparison as a row of `COLUMNS`, by `suite`'s metric and margin.
+    """Return one comparison as a row of `COLUMNS`; see `compare_each`."""
+    return compare_each("two", [(a, b)], suite, paired=[paired])[0]
+
+
+def compare_each(
+    family: str, members: Sequence[Pair], suite: Suite, *, paired: Sequence[bool]
+) -> list[dict[str, Any]]:
+    """Return rows of `COLUMNS`, by `suite`'s metric and margin, judged as one family.
 
     Parameters
     ----------
-    paired : bool
-        Whether equal replicates of both had equal splits and seeds. If not, Welch's
-        interval and tests are used, and nothing is said review by review.
+    paired : sequence of bool
+        For each pair, whether equal replicates of both had equal splits and seeds.
+        If not, or if they share no replicate, Welch's interval and tests are used,
+        and nothing is said review by review.
     """
-    if paired and common_replicates([a, b]):
-        return _compare_family("two", [[(a, b)]], suite)[0]
+    rows, comparisons = [], []
+    for (a, b), is_paired in zip(members, paired, strict=True):
+        common = common_replicates([a, b]) if is_paired else []
+        if common:
+            row, comparison = _compare([(a, b)], common, suite, None)
+        else:
+            row, comparison = _compare_unpaired(a, b, suite)
+        rows.append({**dict.fromkeys(COLUMNS, math.nan), **row, "family": family})
+        comparisons.append(comparison)
+    _judge(rows, comparisons)
+    return rows
+
+
+def _compare_unpaired(
+    a: Contender, b: Contender, suite: Suite
+) -> tuple[dict[str, Any], stats.PairedComparison]:
     scores = [np.array([c.test[r] for r in sorted(c.test)]) for c in (a, b)]
     comparison = stats.compare_unpaired(
         scores[0],
@@ -175,15 +219,7 @@ def compare_two(
         margin=confirm_spec(suite).margin,
         higher_is_better=suite.metric.higher_is_better,
     )
-    row = _row(a.label, b.label, a.key, b.key, comparison)
-    return {
-        **dict.fromkeys(COLUMNS, math.nan),
-        **row,
-        "family": "two",
-        "p_t_holm": comparison.p_t,
-        "p_equivalence_holm": comparison.p_equivalence,
-        "verdict": stats.verdict(comparison, comparison.p_t, comparison.p_equivalence),
-    }
+    return _row(a.label, b.label, a.key, b.key, comparison), comparison
 
 
 def _row(

@@ -9,7 +9,13 @@ from mlflow import MlflowClient
 
 from lstm_bench import records as rec
 from lstm_bench.answers import describe
-from lstm_bench.comparisons import Analysis, analyse, compare_two
+from lstm_bench.comparisons import (
+    Analysis,
+    analyse,
+    compare_two,
+    same_seeds,
+    same_test_data,
+)
 from lstm_bench.contenders import Contender
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.loading import load_results, load_suite_of
@@ -126,20 +132,22 @@ def compare_by_name(tracking_uri: str, name_a: str, name_b: str) -> list[str]:
             f"{name_a} and {name_b} are the same configuration ({a.contender.label}); "
             "name two"
         )
-    digests = [str(side.analysis.results.dataset.get("digest")) for side in (a, b)]
-    if digests[0] != digests[1]:
+    results_a, results_b = a.analysis.results, b.analysis.results
+    if not same_test_data(results_a, results_b):
+        digests = [
+            str(results.dataset.get("digest") or "unknown")[:12]
+            for results in (results_a, results_b)
+        ]
         raise TrackingError(
-            f"{name_a} and {name_b} were tested on different data ({digests[0][:12]} "
-            f"and {digests[1][:12]}): their scores cannot be compared"
+            f"{name_a} and {name_b} were tested on different data ({digests[0]} and "
+            f"{digests[1]}): their scores cannot be compared"
         )
     if a.suite.metric != b.suite.metric:
         raise TrackingError(
             f"{name_a} is judged by {a.suite.metric.name} and {name_b} by "
             f"{b.suite.metric.name}: give both suites one metric"
         )
-    paired = a.suite.study.seed == b.suite.study.seed and (
-        a.suite.dataset == b.suite.dataset
-    )
+    paired = same_seeds(results_a, results_b)
     row = compare_two(a.contender, b.contender, a.suite, paired=paired)
     metric = a.suite.metric
     lines = [describe(row, metric, paired)]

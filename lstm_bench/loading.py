@@ -35,12 +35,20 @@ N_SAMPLED = 20
 SAMPLE_COLUMNS = ["run_id", "index", "text", "y_true", "y_pred", "y_proba"]
 
 
-def load_results(tracking_uri: str, suite: Suite) -> Results:
+def load_results(
+    tracking_uri: str, suite: Suite, study: str | None = None
+) -> Results:
     """Read the study of `suite` from MLflow alone.
 
     Samples and predictions are read of the runs that may be shown: of references, of
     confirmed runs and of the `N_SAMPLED` configurations that did best in the search.
     Of thousands of runs they would be thousands of further requests to a server.
+
+    Parameters
+    ----------
+    study : str or None
+        Its name in the store, where another version of this package gave it: a new
+        hyperparameter changes the names of studies.
 
     Raises
     ------
@@ -48,7 +56,7 @@ def load_results(tracking_uri: str, suite: Suite) -> Results:
         The store holds no such study.
     """
     client = MlflowClient(tracking_uri)
-    study = suite.study_name
+    study = study or suite.study_name
     runs, confirmed, baselines = [], [], []
     sessions: list[Run] = []
     curves, predictions = _Curves(), {}
@@ -193,7 +201,8 @@ def _no_study(client: MlflowClient, suite: Suite) -> str:
         return (
             f"no study {suite.study_name} in the tracking store; it holds "
             f"{', '.join(names)} of the same suite's earlier versions. Run "
-            "`lstm-bench sweep` with the suite as it is now, or restore that version"
+            "`lstm-bench sweep` with the suite as it is now, or give `lstm-bench "
+            "report` one of these names"
         )
     return (
         f"no study {suite.study_name} in the tracking store; run `lstm-bench sweep` "

@@ -216,6 +216,49 @@ def wilson_intervals(
     return wilson_bounds(shares, np.array([n]), level)
 
 
+def newcombe_interval(
+    share_a: float, n_a: float, share_b: float, n_b: float, level: float = LEVEL
+) -> Interval:
+    """Newcombe's hybrid-score interval of the difference of two shares, ``a - b``.
+
+    For shares of independent samples: of two accuracies on the same reviews it is
+    as a rule too wide, since what is hard for one model is hard for the other.
+
+    Parameters
+    ----------
+    share_a, share_b : float in [0, 1]
+    n_a, n_b : float
+        Number of outcomes of each; below 1, or with a NaN share, the bounds are NaN.
+    level : float in (0, 1)
+
+    Returns
+    -------
+    Interval
+        In [-1, 1]; its `n` is that of the smaller sample.
+
+    Raises
+    ------
+    ValueError
+        A share outside [0, 1] or a level outside (0, 1).
+
+    References
+    ----------
+    Newcombe, "Interval estimation for the difference between independent
+    proportions: comparison of eleven methods", Statistics in Medicine 17(8), 1998,
+    method 10.
+    """
+    low_a, high_a = wilson_interval(share_a, n_a, level)
+    low_b, high_b = wilson_interval(share_b, n_b, level)
+    difference = share_a - share_b
+    return Interval(
+        difference,
+        difference - math.hypot(share_a - low_a, high_b - share_b),
+        difference + math.hypot(high_a - share_a, share_b - low_b),
+        int(min(n_a, n_b)),
+        f"{percent_text(level)} Newcombe interval over {n_a:,g} and {n_b:,g} outcomes",
+    )
+
+
 def compare_paired(
     a: npt.ArrayLike, b: npt.ArrayLike, *, margin: float, higher_is_better: bool
 ) -> PairedComparison:

@@ -49,6 +49,7 @@ ORDER = (
     "tracking",
     "loading",
     "publish",
+    "studies",
     "tracked",
     "study",
     "sweep",

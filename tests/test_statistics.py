@@ -119,6 +119,39 @@ def test_wilson_intervals_are_each_ones_interval():
         statistics.wilson_intervals(np.array([0.5, 1.5]), 10)
 
 
+@pytest.mark.parametrize(
+    ("a", "n_a", "b", "n_b", "low", "high"),
+    [
+        (56, 70, 48, 80, 0.0524, 0.3339),
+        (9, 10, 3, 10, 0.1705, 0.8090),
+        (6, 7, 2, 7, 0.0582, 0.8062),
+        (5, 56, 0, 29, -0.0381, 0.1926),
+        (0, 10, 0, 20, -0.1611, 0.2775),
+        (0, 10, 0, 10, -0.2775, 0.2775),
+        (10, 10, 0, 20, 0.6791, 1.0),
+        (10, 10, 0, 10, 0.6075, 1.0),
+    ],
+)
+def test_newcombe_interval_gives_the_values_of_its_papers_table_ii(
+    a, n_a, b, n_b, low, high
+):
+    interval = statistics.newcombe_interval(a / n_a, n_a, b / n_b, n_b)
+    assert interval.estimate == pytest.approx(a / n_a - b / n_b)
+    assert interval.low == pytest.approx(low, abs=5e-5)
+    assert interval.high == pytest.approx(high, abs=5e-5)
+    mirrored = statistics.newcombe_interval(b / n_b, n_b, a / n_a, n_a)
+    assert (mirrored.low, mirrored.high) == pytest.approx(
+        (-interval.high, -interval.low)
+    )
+
+
+def test_newcombe_interval_is_undefined_without_outcomes():
+    interval = statistics.newcombe_interval(0.5, 0, 0.5, 10)
+    assert interval.estimate == 0.0
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+
+
 def test_wilson_interval_is_undefined_without_outcomes():
     assert all(map(math.isnan, statistics.wilson_interval(math.nan, 10)))
     assert all(map(math.isnan, statistics.wilson_interval(0.5, 0)))

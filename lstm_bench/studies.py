@@ -1,0 +1,193 @@
+"""Find studies by name, in one tracking store or in several."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from lstm_bench import records as rec
+from lstm_bench.errors import LstmBenchError, SuiteError, TrackingError
+from lstm_bench.loading import load_results, load_suite_of
+from lstm_bench.records import Results
+from lstm_bench.stores import first_line
+from lstm_bench.suite import SUITE_FOLDER, Suite, did_you_mean, load_suite
+from lstm_bench.tracking import find_runs, resolve_tracking_uri
+
+# The address of a store may have an @ of its own, a scheme comes first.
+AT_STORE = re.compile(r"(?P<name>.+?)@(?P<store>[A-Za-z][\w+.-]*:/.*|[^@]*)")
+
+
+@dataclass(frozen=True)
+class FoundStudy:
+    """A study and where it is.
+
+    Attributes
+    ----------
+    name : str
+        As it was asked for.
+    tracking_uri : str
+        Resolved.
+    study : str
+        Its name in the store.
+    """
+
+    name: str
+    tracking_uri: str
+    study: str
+    suite: Suite
+
+
+def load_studies(tracking_uri: str | None, names: Sequence[str]) -> list[Results]:
+    """Read the studies called `names` from MLflow alone, in their order.
+
+    Parameters
+    ----------
+    tracking_uri : str or None
+        Store of the names that do not say theirs; None for the default one.
+    names : sequence of str
+        Suites (a file, or a name in ``benchmarks/``: the study of the suite as it is
+        now) or names of studies as they stand in the store (with the suite as it was
+        logged). ``@STORE`` after a name looks for it in another tracking store.
+
+    Raises
+    ------
+    SuiteError, TrackingError
+        An unknown study or store, or twice the same study.
+    """
+    found: list[FoundStudy] = []
+    for name in names:
+        one = find_study(tracking_uri, name)
+        for other in found:
+            if (one.study, one.tracking_uri) == (other.study, other.tracking_uri):
+                raise TrackingError(
+                    f"{other.name} and {name}: expected two studies, got study "
+                    f"{one.study} of {_shown(one.tracking_uri)} twice; "
+                    + _studies_in(one.tracking_uri)
+                )
+        found.append(one)
+    return [_load(one) for one in found]
+
+
+def find_study(tracking_uri: str | None, name: str) -> FoundStudy:
+    """Return what `name` stands for; see `load_studies`."""
+    wanted, store = _split(name)
+    if not wanted:
+        raise SuiteError(
+            f"{name}: expected STUDY@STORE, got no study; for example "
+            "imdb_small@sqlite:///other/mlflow.db"
+        )
+    suite = unknown = None
+    try:
+        suite = load_suite(wanted)
+    except SuiteError as error:
+        # A file that is there has a mistake of its own; a bare name may be a study's.
+        if Path(wanted).name != wanted or _suite_file(wanted).is_file():
+            raise
+        unknown = error
+    try:
+        uri = _resolve_store(tracking_uri, store, name)
+    except TrackingError:
+        if unknown is not None and store is None and tracking_uri is None:
+            raise unknown from None
+        raise
+    if suite is not None:
+        return FoundStudy(name, uri, suite.study_name, suite)
+    return _find_stored(uri, wanted, name, unknown)
+
+
+def _suite_file(name: str) -> Path:
+    return Path(name) if Path(name).suffix else SUITE_FOLDER / f"{name}.yaml"
+
+
+def _split(name: str) -> tuple[str, str | None]:
+    if Path(name).is_file() or "@" not in name:
+        return name, None
+    match = AT_STORE.fullmatch(name)
+    return (match["name"], match["store"]) if match else (name.partition("@")[0], "")
+
+
+def _resolve_store(tracking_uri: str | None, store: str | None, name: str) -> str:
+    """Return the store's address; one that is not there is not made."""
+    if store is not None and not store.strip():
+        raise TrackingError(
+            f"{name}: expected STUDY@STORE, got no store; for example "
+            f"{name.partition('@')[0]}@sqlite:///other/mlflow.db"
+        )
+    try:
+        uri = resolve_tracking_uri(store or tracking_uri).rstrip("/")
+    except TrackingError as error:
+        if store is None:
+            raise
+        said = str(error).removeprefix("--tracking-uri: ")
+        raise TrackingError(f"{name}: {said}") from error
+    file = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not file.is_file():
+        where = "run `lstm-bench sweep` first, or say where it was tracked with "
+        where += "--tracking-uri or NAME@STORE"
+        raise TrackingError(
+            f"{name}: expected a tracking store, got no file {file}; {where}"
+        )
+    return uri
+
+
+def _find_stored(
+    uri: str, wanted: str, name: str, unknown: SuiteError | None
+) -> FoundStudy:
+    runs = _sessions(uri)
+    own = [run for run in runs if run.data.tags[rec.TAG_STUDY] == wanted]
+    if not own:
+        studies = sorted({run.data.tags[rec.TAG_STUDY] for run in runs})
+        raise TrackingError(
+            f"{name}: expected a suite's file or a study of {_shown(uri)}, got neither "
+            f"({unknown}){did_you_mean(wanted, studies)}; {_listed(studies)}"
+        ) from unknown
+    # The last one's: what changes results is in the study's name, the rest is not.
+    suite = load_suite_of(MlflowClient(uri), own[-1])
+    return FoundStudy(name, uri, wanted, suite)
+
+
+def _load(found: FoundStudy) -> Results:
+    try:
+        return load_results(found.tracking_uri, found.suite, found.study)
+    except LstmBenchError as error:
+        raise type(error)(f"{found.name}: {error}") from error
+
+
+def _sessions(uri: str) -> list[Run]:
+    """Return the runs of every sweep and confirmation in the store, oldest first."""
+    client = MlflowClient(uri)
+    try:
+        runs = [
+            run
+            for kind in ("sweep", "confirm")
+            for run in find_runs(client, f"tags.`{rec.TAG_KIND}` = '{kind}'")
+        ]
+    except MlflowException as error:
+        raise TrackingError(f"{_shown(uri)}: {first_line(error)}") from error
+    return sorted(runs, key=lambda run: int(run.info.start_time))
+
+
+def _studies_in(uri: str) -> str:
+    return _listed(sorted({run.data.tags[rec.TAG_STUDY] for run in _sessions(uri)}))
+
+
+def _listed(studies: Sequence[str]) -> str:
+    if not studies:
+        return "the store holds no study; run `lstm-bench sweep` first"
+    return f"studies in the store: {', '.join(studies)}"
+
+
+def _shown(uri: str) -> str:
+    """Return a store's address without what logs in to it."""
+    parts = urlsplit(uri)
+    if not parts.hostname:
+        return uri
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
