@@ -62,6 +62,26 @@ _out = click.option(
 )
 
 
+def _formats(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> tuple[str, ...]:
+    """Read formats separated by commas; empty means all."""
+    from lstm_bench.report.render import FORMATS
+
+    names = tuple(
+        dict.fromkeys(n.strip() for n in (value or "").split(",") if n.strip())
+    )
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown:
+        raise click.BadParameter(
+            f"expected some of {', '.join(FORMATS)}, separated by commas, got "
+            f"{', '.join(map(repr, unknown))}",
+            context,
+            option,
+        )
+    return names or FORMATS
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lstm-bench")
 def cli() -> None:
@@ -311,23 +331,61 @@ def train(
 
 
 @cli.command()
-@click.argument("suite")
+@click.argument("names", metavar="STUDY...", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "formats",
+    metavar="LIST",
+    callback=_formats,
+    help="What to write, separated by commas: html, csv, md, latex. [default: all]",
+)
 @_tracking_uri
-@_out
-def report(suite: str, tracking_uri: str | None, out: Path | None) -> None:
-    """Rebuild the report of SUITE's study from MLflow alone."""
-    from lstm_bench.comparisons import analyse
-    from lstm_bench.loading import load_results
-    from lstm_bench.report.render import write_report
-    from lstm_bench.stores import store_errors
-    from lstm_bench.tracking import resolve_tracking_uri
+@click.option(
+    "--out",
+    metavar="DIR",
+    callback=_or_empty(click.Path(path_type=Path)),
+    help="Folder for the report. [default: reports/SUITE, or reports/A_vs_B]",
+)
+def report(
+    names: tuple[str, ...],
+    formats: tuple[str, ...],
+    tracking_uri: str | None,
+    out: Path | None,
+) -> None:
+    """Rebuild the report on STUDY from MLflow alone, or compare several.
 
-    loaded = _load(suite)
-    folder = _report_folder(loaded, out)
+    STUDY is a suite, or a study's name as it stands in the store, such as
+    imdb_small-1a2b3c4d: an earlier version of a suite. With @STORE after it, as in
+    imdb_small@sqlite:///other/mlflow.db, it is read from another tracking store:
+    another machine, another day.
+
+    Two or more are set side by side, with differences, intervals and warnings where
+    data, protocols, machines or code differ.
+    """
+    from lstm_bench.comparisons import analyse
+    from lstm_bench.output import make_folder
+    from lstm_bench.report.render import write_report, write_sections
+    from lstm_bench.report.studies import build_study_sections, studies_page
+    from lstm_bench.report.studies_answer import study_answers, warnings
+    from lstm_bench.stores import store_errors
+    from lstm_bench.studies import load_studies, report_name
+    from lstm_bench.tables.studies import compare_studies
+
+    console = _console()
     with store_errors():
-        results = load_results(resolve_tracking_uri(tracking_uri), loaded)
-    page = write_report(analyse(results), folder)
-    _say(_console(), f"report: {page}")
+        results = load_studies(tracking_uri, names)
+    folder = make_folder(out or Path("reports") / report_name(results, names), "--out")
+    if len(results) == 1:
+        page = write_report(analyse(results[0]), folder, formats)
+    else:
+        compared = compare_studies([analyse(one) for one in results])
+        for answer in study_answers(compared):
+            _say(console, f"{answer.question}: {answer.text}")
+        for warning in warnings(compared):
+            _say(console, f"warning: {warning}")
+        sections = build_study_sections(compared)
+        page = write_sections(sections, studies_page(compared), folder, formats)
+    _say(console, f"report: {page}")
 
 
 @cli.command()

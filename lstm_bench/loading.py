@@ -35,9 +35,7 @@ N_SAMPLED = 20
 SAMPLE_COLUMNS = ["run_id", "index", "text", "y_true", "y_pred", "y_proba"]
 
 
-def load_results(
-    tracking_uri: str, suite: Suite, study: str | None = None
-) -> Results:
+def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> Results:
     """Read the study of `suite` from MLflow alone.
 
     Samples and predictions are read of the runs that may be shown: of references, of

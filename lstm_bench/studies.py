@@ -75,6 +75,23 @@ def load_studies(tracking_uri: str | None, names: Sequence[str]) -> list[Results
     return [_load(one) for one in found]
 
 
+def report_name(results: Sequence[Results], asked: Sequence[str]) -> str:
+    """Return what to call the folder of a report: ``imdb`` or ``imdb_vs_heads``.
+
+    By the suites' names; by the studies' where these are not distinct or one study
+    was asked for by its own name, and with a number where the same study comes from
+    several stores.
+    """
+    names = [r.suite.name for r in results]
+    by_study = len(results) == 1 and _split(asked[0])[0] == results[0].study
+    if by_study or len(set(names)) < len(names):
+        names = [r.study for r in results]
+    if len(set(names)) < len(names):
+        names = [f"{name}_{i}" for i, name in enumerate(names, start=1)]
+    # A name comes from a store that others may write.
+    return "_vs_".join(re.sub(r"[^\w.-]+|^\.+", "_", name) for name in names)
+
+
 def find_study(tracking_uri: str | None, name: str) -> FoundStudy:
     """Return what `name` stands for; see `load_studies`."""
     wanted, store = _split(name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from lstm_bench.records import Results
 from lstm_bench.report.blocks import (
     DASH,
     Block,
@@ -23,6 +26,35 @@ from lstm_bench.tables import search as tables
 def provenance(view: View) -> Section:
     """Where, when, with what and from what."""
     results = view.results
+    blocks: list[Block] = list(origin(results))
+    if len(results.sessions):
+        blocks.append(
+            Table(
+                "sessions",
+                f"The {count(len(results.sessions), 'command')} that worked on this "
+                "study (times in UTC).",
+                results.sessions,
+                (
+                    Column("run_id", "MLflow run"),
+                    Column("start_time", "start", "time"),
+                    Column("end_time", "end", "time"),
+                    Column("status", "status"),
+                ),
+            )
+        )
+    blocks.append(suite_text(results))
+    return Section(
+        "Provenance", "provenance", "What it takes to run this again.", tuple(blocks)
+    )
+
+
+def suite_text(results: Results) -> Listing:
+    """Return the suite as it was read."""
+    return Listing(f"{results.suite.name}.yaml", results.suite.text)
+
+
+def origin(results: Results) -> Iterator[Block]:
+    """Yield where, when, with what and from what a study was made."""
     env, data = results.environment, results.dataset
     facts = tables.study_summary(results)
     commit = env.get("git_commit")
@@ -61,24 +93,6 @@ def provenance(view: View) -> Section:
             f"{(data.get('test') or {}).get('n', DASH)}",
         ),
     ]
-    blocks: list[Block] = [Facts(tuple((k, v or DASH) for k, v in items))]
-    blocks += [Note(as_sentence(str(note))) for note in data.get("notes", ())]
-    if len(results.sessions):
-        blocks.append(
-            Table(
-                "sessions",
-                f"The {count(len(results.sessions), 'command')} that worked on this "
-                "study (times in UTC).",
-                results.sessions,
-                (
-                    Column("run_id", "MLflow run"),
-                    Column("start_time", "start", "time"),
-                    Column("end_time", "end", "time"),
-                    Column("status", "status"),
-                ),
-            )
-        )
-    blocks.append(Listing(f"{results.suite.name}.yaml", results.suite.text))
-    return Section(
-        "Provenance", "provenance", "What it takes to run this again.", tuple(blocks)
-    )
+    yield Facts(tuple((k, v or DASH) for k, v in items))
+    for note in data.get("notes", ()):
+        yield Note(as_sentence(str(note)))
