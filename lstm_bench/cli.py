@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -39,6 +40,16 @@ def _or_empty(inner: click.ParamType[Any]) -> Callback:
         return inner.convert(value, option, context)
 
     return convert
+
+
+def _http_url(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> str | None:
+    if value is None or value.startswith(("http://", "https://")):
+        return value
+    raise click.BadParameter(
+        f"expected an address such as http://127.0.0.1:5000, got {value!r}"
+    )
 
 
 _tracking_uri = click.option(
@@ -339,6 +350,12 @@ def train(
     callback=_formats,
     help="What to write, separated by commas: html, csv, md, latex. [default: all]",
 )
+@click.option(
+    "--mlflow-url",
+    metavar="URL",
+    callback=_http_url,
+    help="MLflow server that rows link to. [default: the store, where it is one]",
+)
 @_tracking_uri
 @click.option(
     "--out",
@@ -349,6 +366,7 @@ def train(
 def report(
     names: tuple[str, ...],
     formats: tuple[str, ...],
+    mlflow_url: str | None,
     tracking_uri: str | None,
     out: Path | None,
 ) -> None:
@@ -362,30 +380,10 @@ def report(
     Two or more are set side by side, with differences, intervals and warnings where
     data, protocols, machines or code differ.
     """
-    from lstm_bench.comparisons import analyse
-    from lstm_bench.output import make_folder
-    from lstm_bench.report.render import write_report, write_sections
-    from lstm_bench.report.studies import build_study_sections, studies_page
-    from lstm_bench.report.studies_answer import study_answers, warnings
-    from lstm_bench.stores import store_errors
-    from lstm_bench.studies import load_studies, report_name
-    from lstm_bench.tables.studies import compare_studies
+    from lstm_bench.collector import collector_paused
 
-    console = _console()
-    with store_errors():
-        results = load_studies(tracking_uri, names)
-    folder = make_folder(out or Path("reports") / report_name(results, names), "--out")
-    if len(results) == 1:
-        page = write_report(analyse(results[0]), folder, formats)
-    else:
-        compared = compare_studies([analyse(one) for one in results])
-        for answer in study_answers(compared):
-            _say(console, f"{answer.question}: {answer.text}")
-        for warning in warnings(compared):
-            _say(console, f"warning: {warning}")
-        sections = build_study_sections(compared)
-        page = write_sections(sections, studies_page(compared), folder, formats)
-    _say(console, f"report: {page}")
+    with collector_paused():
+        _report(names, formats, mlflow_url, tracking_uri, out)
 
 
 @cli.command()
@@ -569,6 +567,42 @@ def info(name: str, data_dir: Path | None) -> None:
         click.echo(f"best possible accuracy: {about['best_possible_accuracy']:.4f}")
     for note in about["notes"]:
         click.echo(f"note: {note}")
+
+
+def _report(
+    names: tuple[str, ...],
+    formats: tuple[str, ...],
+    mlflow_url: str | None,
+    tracking_uri: str | None,
+    out: Path | None,
+) -> None:
+    """Write the report on one study, or on several side by side."""
+    from lstm_bench.comparisons import analyse
+    from lstm_bench.output import make_folder
+    from lstm_bench.report.render import write_report, write_sections
+    from lstm_bench.report.studies import build_study_sections, studies_page
+    from lstm_bench.report.studies_answer import study_answers, warnings
+    from lstm_bench.stores import store_errors
+    from lstm_bench.studies import load_studies, report_name
+    from lstm_bench.tables.studies import compare_studies
+
+    console = _console()
+    with store_errors():
+        results = load_studies(tracking_uri, names)
+    if mlflow_url is not None:
+        results = [replace(one, tracking_url=mlflow_url) for one in results]
+    folder = make_folder(out or Path("reports") / report_name(results, names), "--out")
+    if len(results) == 1:
+        page = write_report(analyse(results[0]), folder, formats)
+    else:
+        compared = compare_studies([analyse(one) for one in results])
+        for answer in study_answers(compared):
+            _say(console, f"{answer.question}: {answer.text}")
+        for warning in warnings(compared):
+            _say(console, f"warning: {warning}")
+        sections = build_study_sections(compared)
+        page = write_sections(sections, studies_page(compared), folder, formats)
+    _say(console, f"report: {page}")
 
 
 def _load(suite: str) -> Suite:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import os
@@ -10,7 +9,6 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -33,6 +31,7 @@ from mlflow.exceptions import MlflowException
 from lstm_bench import records as rec
 from lstm_bench.baselines import BASELINES, BaselineResult
 from lstm_bench.chart_view import TAG_PREFIX, chart_view_state
+from lstm_bench.collector import collector_paused
 from lstm_bench.errors import TrackingError
 from lstm_bench.figures.search import plot_confusion_matrix, plot_run_curves
 from lstm_bench.metrics import evaluate_proba
@@ -545,7 +544,7 @@ def find_pages(client: MlflowClient, filter_string: str) -> Iterator[list[Run]]:
     experiments = [e.experiment_id for e in client.search_experiments()]
     token = None
     while True:
-        with _collector_paused():
+        with collector_paused():
             page = client.search_runs(
                 experiments,
                 filter_string,
@@ -558,22 +557,6 @@ def find_pages(client: MlflowClient, filter_string: str) -> Iterator[list[Run]]:
         token = page.token
         if not token:
             return
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector away from a page that is being read.
-
-    Its ten thousands of rows all live until the page is whole. To look through them
-    again and again for cycles took three quarters of the time.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _write_predictions(

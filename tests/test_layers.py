@@ -17,6 +17,7 @@ ORDER = (
     "stores",
     "environment",
     "owner",
+    "collector",
     "cache",
     "progress",
     "space",
