@@ -39,21 +39,17 @@ def summary(view: View) -> Section:
     blocks: list[Block] = list(_warnings(view))
     if cards := tuple(_cards(view, facts)):
         blocks.append(Cards(cards))
-    said = [("What was asked", _question(view, facts))]
+    said = [("what was asked", _question(view, facts))]
     if view.analysis.winner is None and len(board):
         said += _searched_answers(view)
-    said += [(_capital(a.question), a.text) for a in answers(view.analysis)]
-    said.append(("What it cost", _cost(view, facts)))
+    said += [(a.question, a.text) for a in answers(view.analysis)]
+    said.append(("what it cost", _cost(view, facts)))
     if limits := list(_limits(view)):
-        said.append(("What this cannot say", " ".join(limits)))
+        said.append(("what this cannot say", " ".join(limits)))
     blocks.append(Answers(tuple(said)))
     if not len(board) and not view.lstms:
         blocks.append(Note("No training was completed, so nothing is compared.", True))
     return Section("The answer", "summary", "", tuple(blocks))
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _warnings(view: View) -> Iterator[Note]:
@@ -199,7 +195,7 @@ def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
     best = board.iloc[0]
     settings = view.settings(best)
     yield (
-        "What won",
+        "what won",
         f"{best['label']}"
         + (f" ({settings})" if settings else "")
         + f": validation {metric.label} {best[OBJECTIVE]:.4f}"
@@ -222,12 +218,12 @@ def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
             if inside
             else "."
         )
-        yield "By how much", text
+        yield "by how much", text
     references = board[board["reference"].notna()]
     for row in references.to_dict("records"):
         if row["rank"] > 2:
             yield (
-                _capital(row["label"]),
+                str(row["label"]),
                 f"{row[OBJECTIVE]:.4f}, rank {row['rank']} of {len(board)}.",
             )
 
