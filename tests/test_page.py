@@ -237,9 +237,14 @@ def test_a_point_names_its_configuration(browser):
         By.CSS_SELECTOR, "#figure-objective_history .point use"
     )
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", point)
-    ActionChains(browser).move_to_element(point).perform()
     tip = browser.find_element(By.CLASS_NAME, "tip")
-    assert tip.is_displayed()
+
+    def hovered(_):
+        # Scrolling, which may still go on, hides it until the pointer moves again.
+        ActionChains(browser).move_to_element(point).move_by_offset(1, 0).perform()
+        return tip.is_displayed()
+
+    WebDriverWait(browser, 10).until(hovered)
     assert tip.text.startswith("trial ")
     assert "units" in tip.text
 
