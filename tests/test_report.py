@@ -105,6 +105,10 @@ def test_validation_on_the_test_set_is_warned_of(tmp_path):
     text = write_report(analyse(STUDIES["references"]), tmp_path).read_text()
     assert "The test set was used for validation" in text
     assert 'id="published"' in text
+    assert "them reports test accuracy 0.7500 for a; here it has 0.8000" in text
+    assert "(+0.0500), 1 run." in text
+    # No axis was swept, so nothing is said of axes.
+    assert 'id="axes"' not in text
 
 
 def test_values_are_shown_and_never_run(tmp_path):

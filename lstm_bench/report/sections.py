@@ -56,13 +56,19 @@ def _searched(view: View) -> bool:
     return bool(len(view.results.runs)) or not view.analysis.contenders
 
 
+def _swept(view: View) -> bool:
+    """Whether the search had axes; references alone have none to speak of."""
+    return _searched(view) and bool(len(view.suite.space))
+
+
 def _confirmed(view: View) -> bool:
     return bool(view.analysis.contenders)
 
 
 # Left out where they have nothing to say; all others say why they are empty.
 OPTIONAL: dict[str, Callable[[View], bool]] = {
-    **dict.fromkeys(("leaderboard", "axes", "importance", "budget"), _searched),
+    **dict.fromkeys(("axes", "importance", "budget"), _swept),
+    "leaderboard": _searched,
     **dict.fromkeys(("comparisons", "calibration", "slices"), _confirmed),
     "heads": lambda view: _searched(view) or bool(confirmed.head_blocks(view)),
     "published": lambda view: bool(view.suite.published),

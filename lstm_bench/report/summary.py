@@ -43,6 +43,7 @@ def summary(view: View) -> Section:
     if view.analysis.winner is None and len(board):
         said += _searched_answers(view)
     said += [(a.question, a.text) for a in answers(view.analysis)]
+    said += _published_answers(view)
     said.append(("what it cost", _cost(view, facts)))
     if limits := list(_limits(view)):
         said.append(("what this cannot say", " ".join(limits)))
@@ -226,6 +227,21 @@ def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
                 str(row["label"]),
                 f"{row[OBJECTIVE]:.4f}, rank {row['rank']} of {len(board)}.",
             )
+
+
+def _published_answers(view: View) -> Iterator[tuple[str, str]]:
+    """Set each published test accuracy beside the one measured here."""
+    if not view.suite.published:
+        return
+    frame = tables.published_comparison(view.results)
+    rows = frame[(frame["figure"] == "test_accuracy") & frame["measured"].notna()]
+    for row in rows.to_dict("records"):
+        yield (
+            "against the published figure",
+            f"{row['label']} reports test accuracy {row['published']:.4f} for "
+            f"{row['reference']}; here it has {row['measured']:.4f} "
+            f"({row['difference']:+.4f}), {count(int(row['n_runs']), 'run')}.",
+        )
 
 
 def _cost(view: View, facts: dict[str, Any]) -> str:
