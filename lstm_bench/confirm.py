@@ -7,7 +7,6 @@ says what is done, so a round needs no Optuna storage and resumes anywhere.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ from lstm_bench import records as rec
 from lstm_bench.cells import config_of_row
 from lstm_bench.data import stands_in_train
 from lstm_bench.errors import SuiteError, TrackingError
-from lstm_bench.owner import is_gone
 from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Ended, Progress, Training
 from lstm_bench.records import Results, metric_key
+from lstm_bench.recovery import close_orphaned_runs
 from lstm_bench.space import TrialConfig
 from lstm_bench.stores import store_errors
 from lstm_bench.suite import Suite
@@ -150,9 +149,9 @@ class _Round:
         self.parent_run_id = parent_run_id
 
     def run(self) -> ConfirmOutcome:
+        close_orphaned_runs(self.tracker, self.suite.study_name)
         known = self.tracker.runs_of(self.suite.study_name)
         self._check_digest(known)
-        self._close_orphans(known)
         wanted = {
             (candidate.config.config_id, replicate)
             for candidate in self.candidates
@@ -214,17 +213,6 @@ class _Round:
                 f"{', '.join(sorted(others))}, now {digest}); give the same data, or "
                 "another --tracking-uri to begin anew"
             )
-
-    def _close_orphans(self, known: Sequence[Run]) -> None:
-        for run in known:
-            tags = run.data.tags
-            if (
-                tags[rec.TAG_KIND] == "replicate"
-                and tags[rec.TAG_STATE] == "running"
-                and is_gone(json.loads(tags[rec.TAG_OWNER]))
-            ):
-                reason = "its process was gone"
-                self.tracker.close_run(run.info.run_id, "interrupted", reason)
 
     def _train_all(self) -> None:
         for replicate in range(1, self.n_replicates + 1):

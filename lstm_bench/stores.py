@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import sqlalchemy.exc
 from mlflow.exceptions import MlflowException
 from optuna.exceptions import StorageInternalError
@@ -48,6 +49,32 @@ def check_writable_database(file: Path, option: str) -> None:
             f"{option}: {target} cannot be written; run in a folder of your own, or "
             f"give {option} sqlite:///FILE.db"
         )
+
+
+def create_whole(url: str, create: Callable[[str], object]) -> None:
+    """Create a sqlite store under another name first, if there is none at `url`.
+
+    Its tables are made one by one; of a process that is killed meanwhile, half a
+    store would be left that opens nowhere.
+
+    Parameters
+    ----------
+    create : callable
+        Makes the store at the URL that it is given.
+    """
+    file = Path(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///") or file.exists():
+        return
+    for left in file.parent.glob(f".{file.name}.*.new"):
+        if not psutil.pid_exists(int(left.name.split(".")[-2])):
+            left.unlink(missing_ok=True)
+    begun = file.with_name(f".{file.name}.{os.getpid()}.new")
+    create(f"sqlite:///{begun}")
+    if file.exists():
+        # Another process was faster, and has begun to write into its own.
+        begun.unlink()
+    else:
+        begun.replace(file)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lstm_bench.errors import TrackingError
 from lstm_bench.owner import is_gone, this_process
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.space import TrialConfig
-from lstm_bench.stores import check_writable_database, first_line
+from lstm_bench.stores import check_writable_database, create_whole, first_line
 from lstm_bench.suite import MAX_GRID, Suite
 
 DEFAULT_STORAGE = "optuna.db"
@@ -24,6 +25,7 @@ OWNER = "owner"
 DIGEST = "dataset_digest"
 
 MAX_REPEATED_SUGGESTIONS = 5
+UNMARKED_S = 10.0
 
 
 def resolve_storage(url: str | None) -> str:
@@ -57,6 +59,20 @@ class Next:
 
 
 @dataclass(frozen=True)
+class Orphan:
+    """A trial that a process left behind when it was killed."""
+
+    study: optuna.Study
+    trial: FrozenTrial
+
+    @property
+    def run_id(self) -> str | None:
+        """The trial's MLflow run, where it had come so far."""
+        run_id = self.trial.user_attrs.get(RUN_ID)
+        return None if run_id is None else str(run_id)
+
+
+@dataclass(frozen=True)
 class Best:
     """The best finished training."""
 
@@ -83,6 +99,7 @@ class StudyStore:
         self.suite = suite
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
+            create_whole(storage_url, optuna.storages.RDBStorage)
             storage = optuna.storages.RDBStorage(storage_url)
             self.search = self._create(storage, suite.study_name, self._pruner())
             self.references = self._create(
@@ -250,8 +267,11 @@ class StudyStore:
 
     def _n_asked(self) -> int:
         """Return the number of trials an undisturbed study would have by now."""
-        trials = self._trials(self.search)
-        return sum(INTERRUPTED not in t.user_attrs for t in trials)
+        return sum(
+            INTERRUPTED not in t.user_attrs
+            and (t.state != TrialState.RUNNING or OWNER in t.user_attrs)
+            for t in self._trials(self.search)
+        )
 
     def _tried(self) -> dict[str, FrozenTrial]:
         trials = [*self._trials(self.references), *self._trials(self.search)]
@@ -303,29 +323,64 @@ class StudyStore:
         """Close a trial that was interrupted; the next start takes it up again."""
         self._interrupt(self._study_of(step), step.trial._trial_id, step.trial.params)
 
-    def close_orphans(self) -> list[str]:
-        """Close trials whose process on this host is gone; return their run ids."""
-        run_ids = []
-        for study in (self.references, self.search):
-            for trial in self._trials(study):
-                owner = trial.user_attrs.get(OWNER)
-                if trial.state != TrialState.RUNNING or not is_gone(owner):
-                    continue
-                self._interrupt(study, trial._trial_id, trial.params)
-                if RUN_ID in trial.user_attrs:
-                    run_ids.append(trial.user_attrs[RUN_ID])
-        return run_ids
+    def orphans(self) -> list[Orphan]:
+        """Return the running trials whose process on this host is gone.
+
+        A trial is asked for and only then marked with its process; one that is not
+        marked for `UNMARKED_S` was killed in between.
+        """
+        now = datetime.now()
+        return [
+            Orphan(study, trial)
+            for study in (self.references, self.search)
+            for trial in self._trials(study)
+            if trial.state == TrialState.RUNNING
+            and (
+                is_gone(trial.user_attrs[OWNER])
+                if OWNER in trial.user_attrs
+                else _age_s(trial, now) > UNMARKED_S
+            )
+        ]
+
+    def settle(self, orphan: Orphan, state: str | None, value: float | None) -> None:
+        """Close an orphan as its run ended, or give it up if it did not.
+
+        Parameters
+        ----------
+        state : str or None
+            The run's state; "complete", "pruned" and "failed" mean that it ended.
+        value : float or None
+            The objective of a complete one.
+        """
+        study, trial = orphan.study, orphan.trial
+        storage, trial_id = study._storage, trial._trial_id
+        if state == "complete" and value is not None:
+            storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [value])
+        elif state == "pruned":
+            storage.set_trial_state_values(trial_id, TrialState.PRUNED)
+        elif state == "failed":
+            storage.set_trial_state_values(trial_id, TrialState.FAIL)
+        else:
+            self._interrupt(study, trial_id, trial.params)
 
     def _interrupt(
         self, study: optuna.Study, trial_id: int, params: dict[str, Any]
     ) -> None:
-        study._storage.set_trial_user_attr(trial_id, INTERRUPTED, True)
-        study._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+        # Queued first: killed in between, the trial is an orphan still and is queued
+        # once more, which the next suggestion of the same values finds out.
         if study is self.search and params:
             study.enqueue_trial(params)
+        study._storage.set_trial_user_attr(trial_id, INTERRUPTED, True)
+        study._storage.set_trial_state_values(trial_id, TrialState.FAIL)
 
     def _study_of(self, step: Next) -> optuna.Study:
         return self.search if step.reference is None else self.references
+
+
+def _age_s(trial: FrozenTrial, now: datetime) -> float:
+    # Optuna keeps local time without a zone.
+    start = trial.datetime_start
+    return 0.0 if start is None else (now - start).total_seconds()
 
 
 def _counts(trial: FrozenTrial) -> bool:

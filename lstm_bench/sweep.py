@@ -12,6 +12,7 @@ from lstm_bench.errors import TrackingError, TrialFailed, TrialPruned
 from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Ended, Progress, Training
 from lstm_bench.records import TrialResult, metric_key
+from lstm_bench.recovery import close_orphaned_runs, settle_orphaned_trials
 from lstm_bench.space import TrialConfig
 from lstm_bench.stores import store_errors
 from lstm_bench.study import RUN_ID, Best, Next, StudyStore
@@ -80,8 +81,7 @@ class _Session:
 
     def run(self) -> SweepOutcome:
         self._check_stores()
-        for run_id in self.store.close_orphans():
-            self.tracker.close_run(run_id, "interrupted", "its process was gone")
+        self._recover()
         self.run_id = self.tracker.start_session(
             "sweep",
             self.suite,
@@ -107,10 +107,17 @@ class _Session:
                 self.tracker.end_session(self.run_id, "FAILED")
                 raise
             self.progress.close()
+            # Once more: a trial without its mark is told from a new one by its age.
+            self._recover()
             best = self.store.best()
             if best is not None and not interrupted:
                 self._log_best_model(best)
         return SweepOutcome(self.run_id, self._n_finished(), total, best, interrupted)
+
+    def _recover(self) -> None:
+        """Put in order what earlier processes left behind when they were killed."""
+        close_orphaned_runs(self.tracker, self.suite.study_name)
+        settle_orphaned_trials(self.store, self.tracker)
 
     def _check_stores(self) -> None:
         self.store.check_digest(self.prepared.dataset.digest)

@@ -38,7 +38,7 @@ from lstm_bench.metrics import evaluate_proba
 from lstm_bench.owner import this_process
 from lstm_bench.records import Prediction, TrialResult
 from lstm_bench.space import TrialConfig
-from lstm_bench.stores import check_writable_database, first_line
+from lstm_bench.stores import check_writable_database, create_whole, first_line
 from lstm_bench.suite import Suite
 
 if TYPE_CHECKING:
@@ -118,6 +118,9 @@ class Tracker:
     def __init__(self, tracking_uri: str) -> None:
         self.tracking_uri = tracking_uri
         try:
+            create_whole(
+                tracking_uri, lambda uri: MlflowClient(uri).search_experiments()
+            )
             self.client = MlflowClient(tracking_uri)
             # `mlflow run` made a run for this project and names it here. It is the
             # sweep's run. Left in the environment, every later start_run adopts it.
@@ -181,6 +184,7 @@ class Tracker:
             rec.TAG_KIND: kind,
             rec.TAG_SUITE: suite.name,
             rec.TAG_STUDY: suite.study_name,
+            rec.TAG_OWNER: json.dumps(this_process()),
             "mlflow.note.content": suite.description,
         }
         name = suite.study_name if kind == "sweep" else f"{suite.study_name} {kind}"

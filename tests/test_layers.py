@@ -53,6 +53,7 @@ ORDER = (
     "studies",
     "tracked",
     "study",
+    "recovery",
     "sweep",
     "confirm",
     "head_to_head",

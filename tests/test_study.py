@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from lstm_bench import study
 from lstm_bench.errors import TrackingError
-from lstm_bench.study import RUN_ID, StudyStore, resolve_storage
+from lstm_bench.owner import this_process
+from lstm_bench.stores import create_whole
+from lstm_bench.study import CONFIG_ID, OWNER, RUN_ID, StudyStore, resolve_storage
 from lstm_bench.suite import Suite, load_suite
 
 
@@ -113,9 +116,83 @@ def test_a_trial_of_a_live_process_is_left_alone(tiny_suite, tmp_path):
     store = store_in(tmp_path, tiny_suite)
     step = store.next_trial()
     step.trial.set_user_attr(RUN_ID, "run-1")
-    assert store_in(tmp_path, tiny_suite).close_orphans() == []
+    assert store_in(tmp_path, tiny_suite).orphans() == []
     states = [t.state for t in store.search.get_trials()]
     assert states == [TrialState.RUNNING]
+
+
+def killed(store):
+    """Return a trial as a process leaves it behind that is killed."""
+    step = store.next_trial()
+    step.trial.set_user_attr(RUN_ID, "run-1")
+    host, pid, created = this_process()
+    step.trial.set_user_attr(OWNER, [host, pid, created - 1000])
+    return step
+
+
+@pytest.mark.parametrize(
+    ("state", "ended"),
+    [
+        ("complete", TrialState.COMPLETE),
+        ("pruned", TrialState.PRUNED),
+        ("failed", TrialState.FAIL),
+    ],
+)
+def test_a_trial_whose_run_had_ended_counts_and_is_not_repeated(
+    tiny_suite, tmp_path, state, ended
+):
+    store = store_in(tmp_path, tiny_suite)
+    step = killed(store)
+    (orphan,) = store.orphans()
+    assert orphan.run_id == "run-1"
+    store.settle(orphan, state, 0.75 if state == "complete" else None)
+    (trial,) = store.finished()
+    assert (trial.state, trial.user_attrs[CONFIG_ID]) == (ended, step.config.config_id)
+    assert store.next_trial().config != step.config
+
+
+@pytest.mark.parametrize("state", [None, "interrupted", "running"])
+def test_a_trial_that_was_killed_is_taken_up_with_its_parameters(
+    tiny_suite, tmp_path, state
+):
+    store = store_in(tmp_path, tiny_suite)
+    step = killed(store)
+    store.settle(store.orphans()[0], state, None)
+    assert store.finished() == store.orphans() == []
+    assert store.next_trial().config == step.config
+    assert store.next_trial().config != step.config
+
+
+def test_a_trial_killed_before_it_had_a_mark_is_told_by_its_age(
+    tiny_suite, tmp_path, monkeypatch
+):
+    store = store_in(tmp_path, tiny_suite)
+    store.search.ask()
+    assert store.orphans() == []
+    # It is no trial of an undisturbed study: the next one is numbered without it.
+    assert store._n_asked() == 0
+    monkeypatch.setattr(study, "UNMARKED_S", -1.0)
+    (orphan,) = store.orphans()
+    store.settle(orphan, None, None)
+    assert store.orphans() == []
+
+
+def test_a_store_is_whole_or_not_there(tmp_path):
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+
+    def killed_in_between(at):
+        Path(at.removeprefix("sqlite:///")).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        create_whole(url, killed_in_between)
+    assert not (tmp_path / "x.db").exists()
+    (tmp_path / ".x.db.999999999.new").write_bytes(b"of a process that is gone")
+    create_whole(url, lambda at: Path(at.removeprefix("sqlite:///")).write_bytes(b"x"))
+    assert (tmp_path / "x.db").read_bytes() == b"x"
+    create_whole(url, killed_in_between)
+    assert (tmp_path / "x.db").read_bytes() == b"x"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.db"]
 
 
 def test_other_data_is_refused(tiny_suite, tmp_path):

@@ -1,0 +1,143 @@
+"""A sweep that is killed again and again ends like one that was left alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TINY_SUITE
+from mlflow import MlflowClient
+
+from lstm_bench import records as rec
+from lstm_bench.loading import load_results
+from lstm_bench.study import StudyStore
+from lstm_bench.suite import load_suite
+from lstm_bench.tracking import find_runs
+
+pytestmark = pytest.mark.slow
+
+N_KILLS = int(os.environ.get("LSTM_BENCH_KILLS", "20"))
+N_TRIALS = 5
+SUITE = (
+    TINY_SUITE.replace("n_trials: 3", f"n_trials: {N_TRIALS}")
+    + "confirm: {n_best: 2, n_replicates: 2}\n"
+)
+
+
+def start(folder, environment):
+    command = [sys.executable, "-m", "lstm_bench.cli", "sweep", "tiny.yaml"]
+    return subprocess.Popen(
+        [*command, "--confirm"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(folder, environment):
+    """Run the command to its end; return its seconds."""
+    begun = time.monotonic()
+    process = start(folder, environment)
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, said[-3000:]
+    return time.monotonic() - begun
+
+
+def read(folder):
+    suite = load_suite(folder / "tiny.yaml")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    return suite, MlflowClient(uri), load_results(uri, suite)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("chaos")
+    here = os.getcwd()
+    environment = os.environ | {
+        "LSTM_BENCH_CACHE": str(root / "cache"),
+        "PYTHONPATH": os.pathsep.join((here, os.environ.get("PYTHONPATH", ""))),
+    }
+    for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
+        environment.pop(variable, None)
+    for name in ("calm", "killed"):
+        (root / name).mkdir()
+        (root / name / "tiny.yaml").write_text(SUITE)
+    seconds = finish(root / "calm", environment)
+    rng = np.random.default_rng(20)
+    n_kills = 0
+    for _ in range(N_KILLS):
+        process = start(root / "killed", environment)
+        try:
+            process.communicate(timeout=float(rng.uniform(0, seconds)))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            n_kills += 1
+    finish(root / "killed", environment)
+    print(f"killed {n_kills} times within {seconds:.0f} s")
+    assert n_kills > N_KILLS / 3
+    return root / "calm", root / "killed"
+
+
+def test_as_many_trials_are_finished_and_none_is_repeated(folders):
+    for folder in folders:
+        suite, _, _ = read(folder)
+        store = StudyStore(suite, f"sqlite:///{folder / 'optuna.db'}")
+        finished = store.finished()
+        assert len(finished) == N_TRIALS
+        ids = [trial.user_attrs["config_id"] for trial in finished]
+        assert len(set(ids)) == N_TRIALS
+        assert store.orphans() == []
+
+
+def test_the_same_configurations_have_the_same_scores(folders):
+    calm, killed = (read(folder)[2] for folder in folders)
+
+    def scores(runs: pd.DataFrame) -> dict[tuple[str, int], float]:
+        complete = runs[runs["state"] == "complete"]
+        keys = zip(complete["config_id"], complete["replicate"], strict=True)
+        found = dict(zip(keys, complete[rec.OBJECTIVE], strict=True))
+        assert len(found) == len(complete)
+        return found
+
+    assert scores(killed.runs) == scores(calm.runs)
+    assert scores(killed.confirmed) == scores(calm.confirmed)
+    assert len(killed.confirmed[killed.confirmed["state"] == "complete"]) == 4
+
+
+def test_no_run_stays_running_and_every_finished_run_is_whole(folders):
+    suite, client, results = read(folders[1])
+    runs = find_runs(client, f"tags.`{rec.TAG_STUDY}` = '{suite.study_name}'")
+    assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
+    complete = pd.concat([results.runs, results.confirmed])
+    complete = complete[complete["state"] == "complete"]
+    for run_id, n_epochs in zip(
+        complete["run_id"], complete[rec.N_EPOCHS], strict=True
+    ):
+        history = client.get_metric_history(run_id, "val_accuracy")
+        assert [point.step for point in history] == list(range(1, int(n_epochs) + 1))
+        own = results.curves[
+            (results.curves["run_id"] == run_id)
+            & (results.curves["split"] == "val")
+            & (results.curves["metric"] == "accuracy")
+        ]
+        assert own["value"].tolist() == [point.value for point in history]
+        held = {item.path for item in client.list_artifacts(run_id)}
+        assert held >= {rec.CURVES, rec.SAMPLES, rec.PREDICTIONS, rec.SUITE_FILE}
+
+
+def test_the_report_and_its_tables_are_whole(folders):
+    for folder in folders:
+        page = (folder / "reports" / "tiny" / "index.html").read_text()
+        assert page.rstrip().endswith("</html>")
+        assert not [p for p in folder.rglob("*.new")]
+        boards = pd.read_csv(folder / "reports" / "tiny" / "tables" / "confirmed.csv")
+        assert boards["n_seeds"].tolist()[0] == 2
