@@ -72,6 +72,7 @@ SAMPLES_PER_SECOND = "samples_per_s"
 N_PARAMETERS = "n_parameters"
 N_EPOCHS = "n_epochs"
 BEST_EPOCH = "best_epoch"
+N_RESUMED = "n_resumed_epochs"  # done before a checkpoint that was taken up
 BEST_VALUE = "best_objective"  # of the sweep's run, by trial
 N_FEATURES = "n_features"  # of a baseline
 
@@ -116,11 +117,13 @@ class History:
     (training steps alone), ``eval_time_s``, ``samples_per_s``.
 
     ``train_*`` are running means over the epoch's batches with dropout on, as
-    Keras shows them.
+    Keras shows them. The first `n_resumed` were trained by a process that was gone
+    before the end.
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
+    n_resumed: int = 0
 
     def at(self, epoch: int) -> dict[str, float]:
         """Return the entry of `epoch`, counted from 1."""

@@ -104,6 +104,7 @@ class _SuiteFile(_Part):
     study: StudySpec = StudySpec()
     confirm: ConfirmSpec | None = None
     published: tuple[Published, ...] = ()
+    checkpoint: bool = False
 
 
 class Suite:
@@ -120,6 +121,8 @@ class Suite:
     references : dict of str to TrialConfig
     dataset, study, confirm, published
         As in the file; confirm is None where the suite declares no round.
+    checkpoint : bool
+        Whether trainings keep their state after each epoch, to go on from there.
     pairs : dict of str to tuple
         The values of each hyperparameter that confirmation flips.
     """
@@ -136,6 +139,7 @@ class Suite:
         self.dataset = _check_dataset(dataset, where)
         self.study = file.study
         self.published = file.published
+        self.checkpoint = file.checkpoint
         if self.study.metric not in METRICS:
             raise SuiteError(
                 f"{where}: study.metric: "
@@ -189,8 +193,8 @@ class Suite:
         """Name of the study: suite name and a hash of what changes its results.
 
         The number of trials, the timeout, the confirmation round, the description
-        and published figures are left out: a study can go on with more trials, and
-        what a search found can be confirmed in more than one way.
+        published figures and checkpoints are left out: a study can go on with more
+        trials, and what a search found can be confirmed in more than one way.
         """
         what = {
             "dataset": self.dataset.model_dump(),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lstm_bench import records as rec
 from lstm_bench.baselines import BASELINES, run_baseline
+from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.errors import TrialFailed, TrialPruned
 from lstm_bench.metrics import METRICS
 from lstm_bench.preparation import Prepared
@@ -66,6 +67,11 @@ def train_tracked(
     from lstm_bench.trial import run_trial
 
     suite = prepared.suite
+    checkpoint = (
+        Checkpoint.of(suite.study_name, config.config_id, prepared.replicate)
+        if suite.checkpoint
+        else None
+    )
     epochs: list[dict[str, float]] = []
 
     def log(entry: dict[str, float]) -> None:
@@ -83,13 +89,14 @@ def train_tracked(
             replicate=prepared.replicate,
             score_test=score_test,
             on_epoch=log,
+            checkpoint=checkpoint,
         )
         tracker.finish_run(run_id, result, suite.metric.name)
-        return Tracked("complete", None, result, model)
+        ended = Tracked("complete", None, result, model)
     except (TrialPruned, TrialFailed) as error:
         state = "pruned" if isinstance(error, TrialPruned) else "failed"
         tracker.abandon_run(run_id, config, epochs, state, str(error))
-        return Tracked(state, str(error))
+        ended = Tracked(state, str(error))
     except KeyboardInterrupt:
         reason = "stopped by the user"
         tracker.abandon_run(run_id, config, epochs, "interrupted", reason)
@@ -98,6 +105,9 @@ def train_tracked(
         reason = f"{type(error).__name__}: {error}"
         tracker.abandon_run(run_id, config, epochs, "failed", reason)
         raise
+    if checkpoint is not None:
+        checkpoint.discard()
+    return ended
 
 
 def track_baselines(

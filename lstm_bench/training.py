@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from lstm_bench.backend import keras, tf
 from lstm_bench.batches import evaluation_batches, take_batch, training_batches
+from lstm_bench.checkpoint import Checkpoint, State
 from lstm_bench.data import Sequences, encode
 from lstm_bench.errors import TrialFailed
 from lstm_bench.heads import HEADS, FloatArray, IntArray
@@ -87,6 +88,18 @@ class Steps:
 
         self._train_step = train_step
         self._predict_step = predict_step
+
+    def _all_variables(self) -> list[Any]:
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def variables(self) -> list[Any]:
+        """Return the values of the model's and the optimizer's variables."""
+        return [np.asarray(variable) for variable in self._all_variables()]
+
+    def set_variables(self, values: list[Any]) -> None:
+        """Set what `variables` returned."""
+        for variable, value in zip(self._all_variables(), values, strict=True):
+            variable.assign(value)
 
     def trace(self) -> None:
         """Trace both steps now, so that no timed epoch does."""
@@ -168,6 +181,7 @@ def fit(
     metric: Metric,
     rng: np.random.Generator,
     on_epoch: OnEpoch = lambda entry: None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[History, FloatArray]:
     """Train until ``max_epochs`` or until `metric` on `val` stops improving.
 
@@ -180,6 +194,10 @@ def fit(
         Orders the reviews.
     on_epoch : callable
         May raise TrialPruned, which passes through.
+    checkpoint : Checkpoint or None
+        Where the state after each epoch is kept. If it holds one, training goes on
+        from there as if it had never stopped; `on_epoch` is told of the epochs that
+        were done first.
 
     Returns
     -------
@@ -192,43 +210,76 @@ def fit(
     TrialFailed
         The loss is not finite, or memory is exhausted.
     """
-    config, model = steps.config, steps.model
+    config = steps.config
     objective = metric_key("val", metric.name)
     steps.trace()
     history = History()
     best_weights: list[Any] | None = None
-    kept_proba: FloatArray | None = None
-    for epoch in range(1, config.max_epochs + 1):
-        start = time.perf_counter()
-        train_loss, train_proba, train_y = steps.train_epoch(train, rng)
-        epoch_time = time.perf_counter() - start
-        val_loss, val_proba = steps.predict(val)
-        eval_time = time.perf_counter() - start - epoch_time
-        entry: dict[str, float] = {"epoch": epoch}
-        for split, loss, y, proba in (
-            ("train", train_loss, train_y, train_proba),
-            ("val", val_loss, val.y, val_proba),
-        ):
-            entry[metric_key(split, "loss")] = loss
-            for name, value in evaluate_proba(y, proba).items():
-                entry[metric_key(split, name)] = value
-        entry[EPOCH_TIME] = epoch_time
-        entry[EVAL_TIME] = eval_time
-        entry[SAMPLES_PER_SECOND] = len(train.y) / epoch_time
+    best_proba: FloatArray | None = None
+    val_proba: FloatArray | None = None
+    saved = None if checkpoint is None else checkpoint.load()
+    if saved is not None:
+        history, best_weights = saved.history, saved.best_weights
+        history.n_resumed = len(history.epochs)
+        val_proba, best_proba = saved.val_proba, saved.best_proba
+        steps.set_variables(saved.variables)
+        rng.bit_generator.state = saved.rng
+        for entry in history.epochs:
+            on_epoch(entry)
+    while val_proba is None or not _is_over(history, config):
+        epoch = len(history.epochs) + 1
+        entry, val_proba = _train_epoch(steps, train, val, rng, epoch)
         history.epochs.append(entry)
         if epoch == 1 or metric.is_better(
             entry[objective], history.at(history.best_epoch)[objective]
         ):
             history.best_epoch = epoch
             if config.patience is not None:
-                best_weights = model.get_weights()
-                kept_proba = val_proba
+                best_weights = steps.model.get_weights()
+                best_proba = val_proba
+        if checkpoint is not None:
+            # Before anybody hears of the epoch: nobody hears of it twice.
+            checkpoint.save(
+                State(
+                    history,
+                    steps.variables(),
+                    dict(rng.bit_generator.state),
+                    best_weights,
+                    val_proba,
+                    best_proba,
+                )
+            )
         on_epoch(entry)
-        if (
-            config.patience is not None
-            and epoch - history.best_epoch >= config.patience
-        ):
-            break
     if best_weights is not None and history.best_epoch != len(history.epochs):
-        model.set_weights(best_weights)
-    return history, val_proba if kept_proba is None else kept_proba
+        steps.model.set_weights(best_weights)
+    return history, val_proba if best_proba is None else best_proba
+
+
+def _is_over(history: History, config: TrialConfig) -> bool:
+    n = len(history.epochs)
+    return n >= config.max_epochs or (
+        config.patience is not None and n - history.best_epoch >= config.patience
+    )
+
+
+def _train_epoch(
+    steps: Steps, train: Encoded, val: Encoded, rng: np.random.Generator, epoch: int
+) -> tuple[dict[str, float], FloatArray]:
+    """Train on every review once; return the epoch's entry and `val`'s predictions."""
+    start = time.perf_counter()
+    train_loss, train_proba, train_y = steps.train_epoch(train, rng)
+    epoch_time = time.perf_counter() - start
+    val_loss, val_proba = steps.predict(val)
+    eval_time = time.perf_counter() - start - epoch_time
+    entry: dict[str, float] = {"epoch": epoch}
+    for split, loss, y, proba in (
+        ("train", train_loss, train_y, train_proba),
+        ("val", val_loss, val.y, val_proba),
+    ):
+        entry[metric_key(split, "loss")] = loss
+        for name, value in evaluate_proba(y, proba).items():
+            entry[metric_key(split, name)] = value
+    entry[EPOCH_TIME] = epoch_time
+    entry[EVAL_TIME] = eval_time
+    entry[SAMPLES_PER_SECOND] = len(train.y) / epoch_time
+    return entry, val_proba

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lstm_bench.backend import keras
+from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.data import Dataset, Sequences, Splits
 from lstm_bench.metrics import METRICS, Metric, evaluate_proba
 from lstm_bench.model import build_model
@@ -18,6 +19,7 @@ from lstm_bench.records import (
     EVAL_TIME,
     N_EPOCHS,
     N_PARAMETERS,
+    N_RESUMED,
     OBJECTIVE,
     SAMPLES_PER_SECOND,
     TOTAL_TIME,
@@ -46,6 +48,7 @@ def run_trial(
     replicate: int = 0,
     score_test: bool = False,
     on_epoch: OnEpoch = lambda entry: None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[TrialResult, keras.Model]:
     """Train one configuration with one seed and evaluate it.
 
@@ -56,6 +59,8 @@ def run_trial(
     ----------
     score_test : bool
         Score the test set too. Off in a search.
+    checkpoint : Checkpoint or None
+        Where the state after each epoch is kept, and taken from if it is there.
 
     Raises
     ------
@@ -79,6 +84,7 @@ def run_trial(
         metric=metric,
         rng=derive_rng(root_seed, "order", replicate),
         on_epoch=on_epoch,
+        checkpoint=checkpoint,
     )
     # What was kept: the best epoch's weights, or without patience the last's.
     kept = history.best_epoch if config.patience is not None else len(history.epochs)
@@ -117,7 +123,13 @@ def run_trial(
         N_PARAMETERS: float(model.count_params()),
         N_EPOCHS: float(len(history.epochs)),
         BEST_EPOCH: float(history.best_epoch),
-        TOTAL_TIME: time.perf_counter() - start,
+        N_RESUMED: float(history.n_resumed),
+        TOTAL_TIME: time.perf_counter()
+        - start
+        + sum(
+            entry[EPOCH_TIME] + entry[EVAL_TIME]
+            for entry in history.epochs[: history.n_resumed]
+        ),
     }
     result = TrialResult(
         config,

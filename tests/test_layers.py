@@ -26,6 +26,7 @@ ORDER = (
     "suite",
     "preparation",
     "records",
+    "checkpoint",
     "checks",
     "statistics",
     "bootstrap",
