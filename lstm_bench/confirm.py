@@ -259,9 +259,10 @@ class _Round:
             run_id,
             score_test=True,
             on_epoch=lambda entry: self.progress.epoch(entry, objective),
+            say=self.progress.say,
         )
         value = None if ended.result is None else ended.result.objective
-        state, reason = ended.state, ended.reason
+        state, reason, is_stop_asked = ended.state, ended.reason, ended.is_stop_asked
         del ended
         free_memory()
         self.done.add((config.config_id, replicate))
@@ -269,3 +270,5 @@ class _Round:
         self.progress.ended(
             training, Ended(state, value, None, time.monotonic() - start, reason)
         )
+        if is_stop_asked:
+            raise KeyboardInterrupt

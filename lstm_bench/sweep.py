@@ -182,7 +182,12 @@ class _Session:
             run_id = self._open_run(step, label)
             step.trial.set_user_attr(RUN_ID, run_id)
             ended = train_tracked(
-                self.prepared, step.config, self.tracker, run_id, on_epoch=on_epoch
+                self.prepared,
+                step.config,
+                self.tracker,
+                run_id,
+                on_epoch=on_epoch,
+                say=self.progress.say,
             )
         except BaseException:
             # Given back, so that the next start takes the trial up again.
@@ -207,6 +212,8 @@ class _Session:
                 ended.reason,
             ),
         )
+        if ended.is_stop_asked:
+            raise KeyboardInterrupt
 
     def _open_run(self, step: Next, label: str) -> str:
         return self.tracker.start_run(
@@ -289,6 +296,7 @@ def train_one(
                 run_id,
                 score_test=score_test,
                 on_epoch=lambda entry: progress.epoch(entry, objective),
+                say=progress.say,
             )
         finally:
             progress.close()

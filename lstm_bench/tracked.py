@@ -15,6 +15,7 @@ from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Progress
 from lstm_bench.records import TrialResult
 from lstm_bench.space import TrialConfig
+from lstm_bench.stopping import stopping_after_the_epoch
 from lstm_bench.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -32,12 +33,15 @@ class Tracked:
         Why it is not complete.
     result, model
         None unless it is complete.
+    is_stop_asked : bool
+        Whether somebody asked to stop meanwhile: nothing should be begun after it.
     """
 
     state: str
     reason: str | None = None
     result: TrialResult | None = None
     model: keras.Model | None = None
+    is_stop_asked: bool = False
 
 
 def train_tracked(
@@ -48,6 +52,7 @@ def train_tracked(
     *,
     score_test: bool = False,
     on_epoch: Callable[[dict[str, float]], None],
+    say: Callable[[str], None],
 ) -> Tracked:
     """Train `config` on `prepared`'s replicate and write run `run_id`.
 
@@ -57,6 +62,8 @@ def train_tracked(
         Score the test set too.
     on_epoch : callable
         Called with each epoch's entry after it was logged; may raise TrialPruned.
+    say : callable
+        Tells the person who asked to stop that the epoch is finished first.
 
     Raises
     ------
@@ -78,21 +85,23 @@ def train_tracked(
         epochs.append(entry)
         tracker.log_epoch(run_id, entry)
         on_epoch(entry)
+        stop.epoch_has_ended()
 
     try:
-        result, model = run_trial(
-            config,
-            prepared.dataset,
-            prepared.splits,
-            metric=suite.metric,
-            root_seed=suite.study.seed,
-            replicate=prepared.replicate,
-            score_test=score_test,
-            on_epoch=log,
-            checkpoint=checkpoint,
-        )
-        tracker.finish_run(run_id, result, suite.metric.name)
-        ended = Tracked("complete", None, result, model)
+        with stopping_after_the_epoch(say) as stop:
+            result, model = run_trial(
+                config,
+                prepared.dataset,
+                prepared.splits,
+                metric=suite.metric,
+                root_seed=suite.study.seed,
+                replicate=prepared.replicate,
+                score_test=score_test,
+                on_epoch=log,
+                checkpoint=checkpoint,
+            )
+            tracker.finish_run(run_id, result, suite.metric.name)
+        ended = Tracked("complete", None, result, model, stop.is_asked)
     except (TrialPruned, TrialFailed) as error:
         state = "pruned" if isinstance(error, TrialPruned) else "failed"
         tracker.abandon_run(run_id, config, epochs, state, str(error))

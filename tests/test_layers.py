@@ -18,6 +18,7 @@ ORDER = (
     "environment",
     "owner",
     "collector",
+    "stopping",
     "cache",
     "progress",
     "space",

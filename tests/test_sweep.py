@@ -16,6 +16,7 @@ from lstm_bench.errors import TrackingError, TrialFailed
 from lstm_bench.loading import load_results
 from lstm_bench.preparation import prepare
 from lstm_bench.progress import PlainProgress
+from lstm_bench.stopping import PATIENCE
 from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suite import Suite, load_suite
 from lstm_bench.sweep import run_sweep
@@ -235,8 +236,10 @@ def test_ctrl_c_closes_trial_and_run_and_a_second_start_resumes(tiny_suite, tmp_
         if n_epochs == 3:  # in the second trial's first epoch
             signal.raise_signal(signal.SIGINT)
 
-    outcome, partial = sweep(tiny_suite, tmp_path, 3, Recorder(stop))
+    recorder = Recorder(stop)
+    outcome, partial = sweep(tiny_suite, tmp_path, 3, recorder)
     assert outcome.interrupted
+    assert PATIENCE in recorder.text()
     assert list(partial.runs["state"]) == ["complete"]
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     runs = client.search_runs([partial.runs["experiment_id"].iloc[0]])

@@ -1,0 +1,50 @@
+"""How a person stops a training: after the epoch, and at once when asked again."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = "stopping after this epoch; the same signal again stops at once"
+
+
+class Stop:
+    """Whether somebody asked to stop."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.is_asked = False
+        self._say = say
+
+    def handle(self, signum: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        if self.is_asked:
+            raise KeyboardInterrupt
+        self.is_asked = True
+        self._say(PATIENCE)
+
+    def epoch_has_ended(self) -> None:
+        """Raise KeyboardInterrupt if somebody asked to stop."""
+        if self.is_asked:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def stopping_after_the_epoch(say: Callable[[str], None]) -> Iterator[Stop]:
+    """Hold SIGINT and SIGTERM back until `Stop.epoch_has_ended` is called.
+
+    Only the main thread gets signals; elsewhere nothing changes.
+    """
+    stop = Stop(say)
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, stop.handle) for number in SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
