@@ -95,18 +95,19 @@ def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]
     metric, rows = analysis.results.suite.metric, analysis.optimism
     own = rows[rows["config_id"] == winner.key].iloc[0]
     gap = with_interval(own["val_minus_test"], own["ci_low"], own["ci_high"], "+.4f")
-    text = f"{winner.label}: validation minus test is {gap}."
+    text = ""
     searched = rows[rows["search"].notna()]
     if len(searched):
         scores = searched["search"]
         place = scores.argmax() if metric.higher_is_better else scores.argmin()
         best = searched.iloc[int(place)]
-        text += (
-            f" The search had its best score from {best['label']}: {best['search']:.4f}"
-            f" with one seed, {best['val_mean']:.4f} on average over fresh seeds, a "
-            f"difference of {best['search_minus_val']:+.4f}."
+        text = (
+            f"The search's best score, {best['search']:.4f} with one seed "
+            f"({best['label']}), became {best['val_mean']:.4f} on average over fresh "
+            f"seeds: it had flattered by {signed(best['search_minus_val'])}. "
         )
-    yield Answer("selection optimism", text)
+    text += f"From validation to test {winner.label} loses {gap}."
+    yield Answer("how much luck was in it", text)
 
 
 def _search_answers(analysis: Analysis) -> Iterator[Answer]:
@@ -133,6 +134,15 @@ def _search_answers(analysis: Analysis) -> Iterator[Answer]:
     )
 
 
+LEADS = {
+    "better": "{a} is better than {b}",
+    "worse": "{a} is worse than {b}",
+    "equivalent": "{a} and {b} are equivalent",
+    "not enough data": "Not settled between {a} and {b}",
+    "identical": "{a} and {b} have the same scores",
+}
+
+
 def describe(
     row: Mapping[str, Any] | pd.Series[Any], metric: Metric, paired: bool = True
 ) -> str:
@@ -141,38 +151,53 @@ def describe(
     seeds = "paired seeds" if paired else "seeds each, not paired"
     if n == 1:
         seeds = seeds.replace("seeds", "seed")
+    lead = LEADS[row["verdict"]].format(a=row["label_a"], b=row["label_b"])
     text = (
-        f"{row['label_a']} against {row['label_b']}: {row['verdict']}; test "
-        f"{metric.label} {row['mean_a']:.4f} against {row['mean_b']:.4f}, difference "
+        f"{lead[0].upper()}{lead[1:]}: test {metric.label} {row['mean_a']:.4f} against "
+        f"{row['mean_b']:.4f}, difference "
         f"{with_interval(row['difference'], row['ci_low'], row['ci_high'], '+.4f')} "
-        f"over {n} {seeds}, margin {row['margin']:g}"
+        f"over {n} {seeds}; differences up to {row['margin']:g} make no odds"
     )
     if row["verdict"] == "not enough data":
-        text += f"; {what_it_takes(row['n_seeds_needed'], n)}"
+        text += f"; {what_it_takes(row, metric)}"
     return text + "."
 
 
-def what_it_takes(needed: Any, n: int) -> str:
-    """Return how many seeds a verdict would take, of `n` that there are."""
+def what_it_takes(row: Mapping[str, Any] | pd.Series[Any], metric: Metric) -> str:
+    """Return what an undecided comparison lacks: seeds, or nothing but correction."""
+    n, needed = int(row["n_seeds"]), row["n_seeds_needed"]
     if n < 2:
         return "one seed says nothing of other seeds"
     if needed is pd.NA or needed is None:
-        return "it would take more than 1,000 seeds"
+        return "it would take more than 1,000 seeds to settle it"
     if int(needed) > n:
-        return f"it would take about {int(needed):,} seeds"
+        return f"about {int(needed):,} seeds would settle it"
+    low, high, margin = row["ci_low"], row["ci_high"], row["margin"]
+    alone = "equivalent"
+    if low > margin or high < -margin:
+        alone = "better" if (low > 0) == metric.higher_is_better else "worse"
     return (
-        "its interval by itself would do, the correction for the family's other "
-        "comparisons asks for more seeds"
+        f"asked alone it would be {alone}, but corrected for the other comparisons of "
+        f"its family (Holm) p is {max(row['p_t_holm'], 0.001):.3f}"
+        if alone != "equivalent"
+        else "asked alone it would be equivalent, but not once corrected for the other "
+        "comparisons of its family (Holm)"
     )
+
+
+def signed(value: float) -> str:
+    """Return a number with its sign, four digits and a true minus."""
+    return f"{value:+.4f}".replace("-", "−")
 
 
 def with_interval(
     estimate: float, low: float, high: float, written: str = ".4f"
 ) -> str:
     """Return a number and its 95 % interval, where it has one."""
-    if math.isnan(low):
-        return f"{estimate:{written}}"
-    return f"{estimate:{written}} (95 % {low:{written}} to {high:{written}})"
+    text = f"{estimate:{written}}"
+    if not math.isnan(low):
+        text += f" (95 % {low:{written}} to {high:{written}})"
+    return text.replace("-", "−")
 
 
 def confirmation_summary(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lstm_bench.records import Results
 from lstm_bench.space import CONFIG_FIELDS, TrialConfig
-from lstm_bench.suite import SUITE_FOLDER, Suite
+from lstm_bench.suite import Suite
 
 
 def config_of_row(row: Any) -> TrialConfig:
@@ -33,12 +33,15 @@ def train_command(suite: Suite, config: TrialConfig) -> str:
 
 
 def train_commands(suite: Suite, runs: pd.DataFrame) -> list[str]:
-    """Return the `train_command` of the configuration in every row of `runs`.
+    """Return the `train_command` of every row of `runs`, on its replicate.
 
     Field by field, since most fields are at their default in every row.
     """
     begin = _train(suite)
-    parts: list[list[str]] = [[begin] for _ in range(len(runs))]
+    parts: list[list[str]] = [
+        [begin] if replicate == 0 else [begin, f"--replicate {replicate}"]
+        for replicate in runs["replicate"].tolist()
+    ]
     for field, default in suite.defaults.model_dump().items():
         values = runs[field].tolist()
         if values.count(default) == len(values):
@@ -50,8 +53,7 @@ def train_commands(suite: Suite, runs: pd.DataFrame) -> list[str]:
 
 
 def _train(suite: Suite) -> str:
-    file = SUITE_FOLDER / f"{suite.name}.yaml"
-    return shlex.join(["lstm-bench", "train", str(file)])
+    return shlex.join(["lstm-bench", "train", suite.path])
 
 
 def _setting(field: str, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""A prepared chart view of a study in MLflow's UI, and the address that opens it.
+"""A prepared chart view of a study in MLflow's UI, and addresses that open it.
 
 MLflow keeps a shared view as JSON in an experiment's tag. That is undocumented: a
 later MLflow may ignore it and then shows its usual page instead.
@@ -116,4 +116,12 @@ def chart_view_address(server: str, experiment_id: str, study: str) -> str:
         f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs"
         f"?workflowType=machine_learning&viewStateShareKey={quote(study)}"
         "&compareRunsMode=CHART"
+    )
+
+
+def report_address(server: str, experiment_id: str, run_id: str) -> str:
+    """Return the address of a command's report in MLflow's artifact viewer."""
+    return (
+        f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+        f"/artifacts/{rec.REPORT}/index.html?workflowType=machine_learning"
     )

@@ -283,6 +283,13 @@ def confirm(
     help="Score the test set too; the run is tagged as having looked at it.",
 )
 @click.option("--log-model/--no-log-model", default=True, help="Log the trained model.")
+@click.option(
+    "--replicate",
+    metavar="R",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Split and seeds of a confirmation's replicate. [default: 0, the search's]",
+)
 @_tracking_uri
 def train(
     suite: str,
@@ -291,6 +298,7 @@ def train(
     data_dir: Path | None,
     test: bool,
     log_model: bool,
+    replicate: int,
     tracking_uri: str | None,
 ) -> None:
     """Train one configuration of SUITE and score it on validation.
@@ -303,7 +311,7 @@ def train(
     loaded = _load(suite)
     config = loaded.with_overrides([*assignment_text.split(), *assignments])
     _say(console, f"lstm-bench {__version__}, one training of suite {loaded.name}")
-    prepared = prepare(loaded, data_dir)
+    prepared = prepare(loaded, data_dir).at(replicate)
     _say(console, "starting TensorFlow and MLflow (10-20 s) ...")
 
     from lstm_bench.progress import make_progress

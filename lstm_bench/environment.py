@@ -28,8 +28,8 @@ PACKAGES = (
 def describe_environment() -> dict[str, Any]:
     """Return versions, CPU, cores, memory, OS and git state as plain JSON types.
 
-    ``git_commit`` and ``git_dirty`` are those of the working directory's
-    repository, None outside of one. Nothing names the host or its user.
+    ``git_commit`` and ``git_dirty`` are those of the repository that this code is
+    tracked in, None outside of one. Nothing names the host or its user.
     """
     commit, dirty = _git_state()
     return {
@@ -58,14 +58,21 @@ def _cpu_model() -> str:
 
 def _git_state() -> tuple[str | None, bool | None]:
     try:
-        commit = _git("rev-parse", "HEAD")
-        return commit, bool(_git("status", "--porcelain"))
+        # An environment inside somebody's repository is not tracked by it.
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
+        changed = _git("status", "--porcelain", "--untracked-files=no", ".")
+        return _git("rev-parse", "HEAD"), bool(changed)
     except (OSError, subprocess.SubprocessError):
         return None, None  # no git, no repository, or no commit yet
 
 
 def _git(*arguments: str) -> str:
     done = subprocess.run(
-        ["git", *arguments], capture_output=True, text=True, check=True, timeout=10
+        ["git", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=10,
+        cwd=Path(__file__).parent,
     )
     return done.stdout.strip()

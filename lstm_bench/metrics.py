@@ -5,6 +5,7 @@ Names follow scikit-learn: ``*_loss`` and ``brier`` are better when lower.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -23,13 +24,14 @@ class Metric:
     """A metric: its name, label, function and direction.
 
     ``fn(y_true, y_proba)`` takes int classes of shape (n,) and probabilities of
-    shape (n, n_classes) whose rows sum to 1.
+    shape (n, n_classes) whose rows sum to 1, and returns 0 to `highest`.
     """
 
     name: str
     label: str
     fn: Callable[[IntArray, FloatArray], float]
     higher_is_better: bool
+    highest: float = 1.0
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -108,8 +110,8 @@ METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
         Metric("accuracy", "accuracy", accuracy, True),
-        Metric("log_loss", "log loss (nats)", log_loss, False),
-        Metric("brier", "Brier score", brier, False),
+        Metric("log_loss", "log loss (nats)", log_loss, False, math.inf),
+        Metric("brier", "Brier score", brier, False, 2.0),
         Metric("roc_auc", "ROC AUC", roc_auc, True),
         Metric("pr_auc", "PR AUC", pr_auc, True),
         Metric("f1", "F1 (macro)", f1, True),

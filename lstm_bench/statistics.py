@@ -9,7 +9,7 @@ of the first, `wilson_interval` and the bootstraps over reviews of the second, a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,14 @@ class Interval:
     high: float
     n: int
     method: str
+
+    def within(self, lowest: float, highest: float) -> Interval:
+        """Return the interval cut at the range that values can have.
+
+        A t interval of few values reaches beyond it: it knows no range.
+        """
+        low, high = max(self.low, lowest), min(self.high, highest)
+        return replace(self, low=low, high=high)
 
 
 @dataclass(frozen=True)

@@ -159,15 +159,20 @@ def _find_stored(
 ) -> FoundStudy:
     runs = _sessions(uri)
     own = [run for run in runs if run.data.tags[rec.TAG_STUDY] == wanted]
+    studies = sorted({run.data.tags[rec.TAG_STUDY] for run in runs})
     if not own:
-        studies = sorted({run.data.tags[rec.TAG_STUDY] for run in runs})
+        # A suite whose file is not here, but of which the store has just one study.
+        of_suite = [run for run in runs if run.data.tags[rec.TAG_SUITE] == wanted]
+        if len({run.data.tags[rec.TAG_STUDY] for run in of_suite}) == 1:
+            own = of_suite
+    if not own:
         raise TrackingError(
             f"{name}: expected a suite's file or a study of {_shown(uri)}, got neither "
             f"({unknown}){did_you_mean(wanted, studies)}; {_listed(studies)}"
         ) from unknown
     # The last one's: what changes results is in the study's name, the rest is not.
     suite = load_suite_of(MlflowClient(uri), own[-1])
-    return FoundStudy(name, uri, wanted, suite)
+    return FoundStudy(name, uri, own[-1].data.tags[rec.TAG_STUDY], suite)
 
 
 def _load(found: FoundStudy) -> Results:

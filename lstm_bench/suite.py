@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -27,6 +28,8 @@ from lstm_bench.space import (
 )
 
 SUITE_FOLDER = Path("benchmarks")
+# What MLflow, Optuna and every file system take in a name.
+NAME = re.compile(r"\w[\w. -]*", re.ASCII)
 MAX_GRID = 100_000
 
 M = TypeVar("M", bound=BaseModel)
@@ -116,6 +119,8 @@ class Suite:
         The file's stem.
     text : str
         The file as it was read, logged with every sweep.
+    path : str
+        Where a command finds the file: as it was given, or in benchmarks/.
     defaults : TrialConfig
     space : SearchSpace
     references : dict of str to TrialConfig
@@ -127,9 +132,12 @@ class Suite:
         The values of each hyperparameter that confirmation flips.
     """
 
-    def __init__(self, name: str, text: str, where: str) -> None:
+    def __init__(
+        self, name: str, text: str, where: str, path: str | None = None
+    ) -> None:
         self.name = name
         self.text = text
+        self.path = path or str(SUITE_FOLDER / f"{name}.yaml")
         raw = _parse_yaml(text, where)
         file = _validate(_SuiteFile, raw, where)
         dataset = file.dataset
@@ -263,11 +271,16 @@ def load_suite(path: str | Path) -> Suite:
         guess = did_you_mean(Path(path).stem, known)
         listing = f"; suites here: {', '.join(known)}" if known else ""
         raise SuiteError(f"{path}: no such suite file{guess}{listing}")
+    if not NAME.fullmatch(file.stem):
+        raise SuiteError(
+            f"{file}: expected a file name of letters, digits, spaces and . _ - (it "
+            f"becomes the study's name), got {file.stem!r}; rename the file"
+        )
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SuiteError(f"{file}: cannot be read as UTF-8 text ({error})") from error
-    return Suite(file.stem, text, str(file))
+    return Suite(file.stem, text, str(file), str(file))
 
 
 def suite_from_text(name: str, text: str) -> Suite:

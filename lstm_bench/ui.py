@@ -15,7 +15,7 @@ from typing import IO
 from mlflow import MlflowClient
 
 from lstm_bench import records as rec
-from lstm_bench.chart_view import chart_view_address
+from lstm_bench.chart_view import chart_view_address, report_address
 from lstm_bench.errors import TrackingError
 from lstm_bench.tracking import find_runs
 
@@ -25,10 +25,11 @@ START_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True)
 class StudyView:
-    """A study in the store and the address of its chart view."""
+    """A study in the store, and the addresses of its chart view and its report."""
 
     study: str
     address: str
+    report: str
 
 
 def study_views(tracking_uri: str, server: str) -> list[StudyView]:
@@ -40,10 +41,14 @@ def study_views(tracking_uri: str, server: str) -> list[StudyView]:
         for run in find_runs(client, f"tags.`{rec.TAG_KIND}` = '{kind}'")
     ]
     sessions.sort(key=lambda run: run.info.start_time)
-    latest = {run.data.tags[rec.TAG_STUDY]: run.info.experiment_id for run in sessions}
+    latest = {run.data.tags[rec.TAG_STUDY]: run.info for run in sessions}
     return [
-        StudyView(study, chart_view_address(server, experiment_id, study))
-        for study, experiment_id in reversed(latest.items())
+        StudyView(
+            study,
+            chart_view_address(server, info.experiment_id, study),
+            report_address(server, info.experiment_id, info.run_id),
+        )
+        for study, info in reversed(latest.items())
     ]
 
 
@@ -70,7 +75,7 @@ def serve(tracking_uri: str, port: int, say: Callable[[str], None]) -> None:
     """
     if tracking_uri.startswith("http"):
         for view in study_views(tracking_uri, tracking_uri):
-            say(f"{view.study}: {view.address}")
+            _say_view(view, say)
         say(f"the server at {tracking_uri} serves its own UI; nothing to start")
         return
     if not free_port(port):
@@ -91,7 +96,7 @@ def serve(tracking_uri: str, port: int, say: Callable[[str], None]) -> None:
             _wait_until_it_answers(process, port, log)
             say(f"MLflow's UI: {server}/?workflowType=machine_learning")
             for view in study_views(tracking_uri, server):
-                say(f"{view.study}: {view.address}")
+                _say_view(view, say)
             say("Ctrl-C stops it")
             process.wait()
         except KeyboardInterrupt:
@@ -99,6 +104,11 @@ def serve(tracking_uri: str, port: int, say: Callable[[str], None]) -> None:
         finally:
             process.terminate()
             process.wait(timeout=20)
+
+
+def _say_view(view: StudyView, say: Callable[[str], None]) -> None:
+    say(f"{view.study}: {view.address}")
+    say(f"{view.study}, report: {view.report}")
 
 
 def _wait_until_it_answers(

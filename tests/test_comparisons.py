@@ -286,7 +286,7 @@ def test_not_enough_data_says_what_it_would_take(analysis):
     for needed, n, said in (
         (12, 3, "about 12 seeds"),
         (pd.NA, 3, "more than 1,000 seeds"),
-        (3, 3, "correction for the family's other comparisons"),
+        (3, 3, "asked alone it would be better, but corrected for the other"),
         (pd.NA, 1, "one seed says nothing"),
     ):
         row |= {"n_seeds_needed": needed, "n_seeds": n}

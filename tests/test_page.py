@@ -75,7 +75,7 @@ BOARD = "table[aria-labelledby=t-leaderboard]"
 
 
 def header(browser, table, text):
-    for button in browser.find_elements(By.CSS_SELECTOR, f"{table} thead button"):
+    for button in browser.find_elements(By.CSS_SELECTOR, f"{table} thead .sort"):
         if button.text.startswith(text):
             return button
     raise AssertionError(f"no column {text}")
@@ -136,6 +136,24 @@ def test_rows_are_filtered_by_words_and_by_column(browser):
     box.clear()
     box.send_keys("val_accuracy>=0.86")
     assert column(browser, BOARD, 2) == ["trial 2", "trial 3"]
+    for query, expected in (
+        ('"trial 1"', ["trial 1"]),
+        ("units > 16 softmax", ["trial 3"]),
+        ("training<=10", ["trial 0"]),
+        ("sigm units=64", ["reference old"]),
+    ):
+        box.clear()
+        box.send_keys(query)
+        assert column(browser, BOARD, 2) == expected, query
+    for query, said in (
+        ("foo>3", "no column foo"),
+        ("units>", "units> needs a value"),
+        ("units>many", "units> needs a number"),
+    ):
+        box.clear()
+        box.send_keys(query)
+        assert shown.text.startswith(said)
+        assert len(column(browser, BOARD, 2)) == 11
     box.clear()
     box.send_keys("no such thing")
     assert shown.text == "0 of 11 rows"
@@ -279,7 +297,7 @@ def test_a_figure_is_saved_as_svg_and_its_data_as_csv(browser, folder, page):
     assert "currentColor" not in svg
     texts = ["".join(e.itertext()) for e in root.iter() if e.tag.endswith("}text")]
     assert any(text.startswith("trial 2 (n = 3)") for text in texts)
-    csv = wait_for(folder / "downloads" / "confirmed.csv")
+    csv = wait_for(folder / "downloads" / "figure-confirmed.csv")
     table = (page.parent / "tables" / "confirmed.csv").read_text()
     # The drawing has what the table has.
     assert csv.splitlines()[0] == table.splitlines()[0]

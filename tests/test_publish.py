@@ -67,7 +67,6 @@ def test_the_row_of_a_confirmed_study():
     assert row == {
         "suite": "[small](published/small/report.md) "
         "([page](published/small/index.html))",
-        "question": "Which of a few?",
         "data": "imdb: 400 to train on, 100 to validate, 50 to test",
         "best LSTM": "trial 2 (units=32 dropout=0.1 head=sigmoid)",
         "score (95 % interval), seeds": "test accuracy 0.9083 (0.8725 to 0.9442), "
@@ -156,7 +155,7 @@ def test_publishing_writes_reports_summaries_picture_and_index(tmp_path):
     assert summary["against_baseline"]["verdict"] == "better"
     index = written["README.md"].decode()
     assert "| [small](published/small/report.md)" in index
-    assert "- against the best baseline: trial 2 against Bag of words: better" in index
+    assert "- against the best baseline: Trial 2 is better than Bag of words:" in index
     assert "lstm-bench publish as\\_published small" not in index
     assert "lstm-bench publish as_published small\n```" in index
     for target in re.findall(r"\]\(([^)]+)\)", index):

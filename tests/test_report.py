@@ -163,8 +163,10 @@ def test_the_answer_stands_at_the_top_with_verdict_interval_and_seeds(tmp_path):
     # (36 + 37 + 36) / 120 right on test.
     settings = "(units 32, dropout 0.1, head sigmoid)"
     assert f"trial 2 {settings}, chosen on validation: test accuracy 0.9083" in summary
-    assert "trial 2 against Bag of words: better" in summary
-    assert "over 3 paired seeds, margin 0.05" in summary
+    assert (
+        "Trial 2 is better than Bag of words: test accuracy 0.9083 against" in summary
+    )
+    assert "over 3 paired seeds; differences up to 0.05 make no odds" in summary
     assert "looked at 14 times" in rest
     assert "a &lt;b&gt;bad&lt;/b&gt; film" in page.read_text()
 
@@ -173,7 +175,7 @@ def test_no_lstm_beats_a_better_baseline_and_the_report_says_so(tmp_path):
     results = make_confirmed_results(baseline=(40, 40, 40))
     page = write_report(analyse(results), tmp_path).read_text()
     assert "No LSTM beats the baseline Bag of words." in page
-    assert "trial 2 against Bag of words: worse" in page
+    assert "Trial 2 is worse than Bag of words: test accuracy" in page
 
 
 def test_latex_tables_are_whole_and_escaped(tmp_path):
@@ -251,4 +253,4 @@ def test_a_round_without_a_search_speaks_of_the_round_alone(tmp_path):
     assert "of the search" not in text.partition("## Confirmation")[0]
     assert "## Leaderboard" not in text
     assert "4 configurations confirmed on 3 fresh seeds" in text
-    assert "12 trainings of the round took" in text
+    assert "12 trainings of the confirmation took" in text

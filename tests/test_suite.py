@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, TINY_SUITE
 
 from lstm_bench.errors import SuiteError
 from lstm_bench.suite import load_suite
@@ -114,3 +114,13 @@ def test_write_up_is_the_write_ups_set_up():
         assert (config.batch_size, config.max_epochs) == (64, 3)
     assert suite.dataset.validation == "test"
     assert suite.published[0].val_accuracy == (0.8418, 0.8372, 0.8346)
+
+
+def test_a_name_that_no_store_would_take_is_refused(tmp_path):
+    file = tmp_path / "odd & 100%.yaml"
+    file.write_text(TINY_SUITE)
+    with pytest.raises(SuiteError, match="rename the file"):
+        load_suite(file)
+    fine = tmp_path / "my suite_1.0-b.yaml"
+    fine.write_text(TINY_SUITE)
+    assert load_suite(fine).path == str(fine)

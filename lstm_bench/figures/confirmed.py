@@ -97,7 +97,18 @@ def plot_confirmed_cost(
         marker = "s" if row["kind"] == "baseline" else "o"
         (point,) = ax.plot(x, y, marker, color=colour, ms=6, zorder=3)
         point.set_url(point_name(row["label"], f"{y:.4f} in {x:.1f} s"))
-        point.set_label(plain_text(row["label"]))
+        if row["kind"] == "baseline":
+            # They share the text's colour, so each has its name beside it.
+            ax.annotate(
+                plain_text(row["label"]),
+                (x, y),
+                xytext=(7, 5),
+                textcoords="offset points",
+                fontsize=8,
+                color=INK,
+            )
+        else:
+            point.set_label(plain_text(row["label"]))
     times = table[TRAIN_TIME]
     if len(times) and times.min() > 0 and times.max() / times.min() > 20:
         set_log_x(ax)

@@ -46,7 +46,8 @@ def plot_curves_over_seeds(
             label=plain_text(label),
         )
         n = int(curve["n_seeds"].iloc[0])
-        line.set_url(point_name(str(label), f"mean of {n} seeds"))
+        last = float(curve["mean"].iloc[-1])
+        line.set_url(point_name(str(label), f"mean of {n} seeds, last {last:.4f}"))
     ax.set_xlabel("epoch")
     ax.set_ylabel(f"validation {metric_label(metric)}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

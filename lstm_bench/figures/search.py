@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,8 +47,8 @@ def plot_learning_curves(
     curves : DataFrame
         As in `Results`: ``run_id, split, metric, epoch, value``.
     runs : DataFrame
-        ``run_id, config_id, label``, best first: the first `n_highlighted` are
-        coloured and named, at most 200 others are grey.
+        ``run_id, config_id, label`` and, for the pointer, ``name``, best first: the
+        first `n_highlighted` are coloured and named, at most 200 others are grey.
     metric : str
         Name in `METRICS`, or "loss".
     """
@@ -61,7 +62,7 @@ def plot_learning_curves(
         (line,) = ax.plot(
             curve["epoch"], curve["value"], color=OTHERS, lw=0.8, alpha=0.5
         )
-        line.set_url(point_name(str(row["label"])))
+        line.set_url(_curve_name(row, curve))
     # The best is drawn last, on top; the legend lists it first.
     handles = []
     for row in reversed(drawn[:n_highlighted]):
@@ -75,7 +76,7 @@ def plot_learning_curves(
             ms=3.5,
             label=plain_text(row["label"]),
         )
-        line.set_url(point_name(str(row["label"])))
+        line.set_url(_curve_name(row, curve))
         handles.append(line)
     ax.set_xlabel("epoch")
     ax.set_ylabel(f"validation {metric_label(metric)}")
@@ -83,6 +84,11 @@ def plot_learning_curves(
     if handles:
         add_legend(fig, handles[::-1])
     return fig
+
+
+def _curve_name(row: Mapping[Hashable, Any], curve: pd.DataFrame) -> str:
+    name = str(row.get("name", row["label"]))
+    return point_name(name, f"last {curve['value'].iloc[-1]:.4f}")
 
 
 def plot_axis_effect(

@@ -206,9 +206,12 @@ def set_log_x(ax: Axes) -> None:
 
 
 def add_legend(fig: Figure, handles: Sequence[Any], n_columns: int = 4) -> None:
-    """Put a legend above the axes."""
+    """Put a legend above the axes, to be read row by row."""
+    # Matplotlib fills column by column, the first ones longest.
+    n_columns = min(n_columns, max(len(handles), 1))
+    by_rows = [h for i in range(n_columns) for h in list(handles)[i::n_columns]]
     fig.legend(
-        handles=list(handles),
+        handles=by_rows,
         loc="outside upper left",
         ncols=n_columns,
         frameon=False,

@@ -218,8 +218,10 @@ def cell_text(column: Column, row: Mapping[Any, Any]) -> str:
         return DASH
     if column.kind in INTERVALS and column.high is not None:
         written = INTERVALS[column.kind]
-        return f"{float(value):{written}} to {float(row[column.high]):{written}}"
-    return FORMATS[column.kind](value)
+        text = f"{float(value):{written}} to {float(row[column.high]):{written}}"
+    else:
+        text = FORMATS[column.kind](value)
+    return text.replace("-", "−") if column.kind in NUMERIC_KINDS else text
 
 
 def count(n: int, what: str) -> str:

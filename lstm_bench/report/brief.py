@@ -15,7 +15,6 @@ from lstm_bench.comparisons import Analysis
 from lstm_bench.contenders import Contender, confirm_spec
 from lstm_bench.records import OBJECTIVE, TOTAL_TIME, Results
 from lstm_bench.report.heading import last_work, machine
-from lstm_bench.suite import SUITE_FOLDER
 from lstm_bench.tables import confirmed as confirmed_tables
 from lstm_bench.tables import search as tables
 
@@ -154,7 +153,7 @@ def commands(results: Results) -> tuple[str, ...]:
     ``DIR`` stands for the folder with the raw data.
     """
     suite, searched = results.suite, results.suite.space.axes
-    file = str(SUITE_FOLDER / f"{suite.name}.yaml")
+    file = suite.path
     data = [] if results.dataset.get("synthetic") else ["--data-dir", "DIR"]
     found = []
     if len(results.runs):

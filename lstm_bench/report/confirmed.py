@@ -21,6 +21,13 @@ from lstm_bench.report.view import View
 from lstm_bench.tables import confirmed as tables
 
 N_RELIABILITY = 4
+SHOWN_METRICS = ("accuracy", "log_loss", "brier")
+MEASURES = {
+    "log_loss": "log loss (nats)",
+    "brier": "Brier score",
+    "ece": "ECE",
+    "temperature": "temperature",
+}
 MAJORITY = "baseline:majority"
 UNEQUAL = (
     "Not every configuration has the same number of seeds: the round is unfinished, or "
@@ -56,7 +63,11 @@ def confirmation(view: View) -> Section:
         Column("kind", "kind", more=True),
         *(Column(f, f, "value") for f in tables.confirmed_fields(analysis)),
         Column(
-            "reviews_low", "95 % over reviews (bootstrap)", "interval", "reviews_high"
+            "reviews_low",
+            "95 % over reviews (bootstrap)",
+            "interval",
+            "reviews_high",
+            more=True,
         ),
         Column("both_low", "95 % over seeds and reviews", "interval", "both_high"),
         Column("n_failed", "failed", "count", more=True),
@@ -178,11 +189,17 @@ def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
             colours=("verdict", figures.VERDICT_COLOURS),
         ),
         Column("n_seeds", "seeds (n)", "count"),
-        Column("mean_a", "a", "score"),
-        Column("mean_b", "b", "score"),
+        Column("mean_a", "mean of a", "score"),
+        Column("mean_b", "mean of b", "score"),
         Column("difference", "a − b", "signed"),
         Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
-        Column("both_low", "95 % over seeds and reviews", "interval", "both_high"),
+        Column(
+            "both_low",
+            "95 % over seeds and reviews",
+            "interval",
+            "both_high",
+            more=True,
+        ),
         Column("p_t", "p (t)", "p", more=True),
         Column("p_t_holm", "p (t, Holm)", "p"),
         Column("p_wilcoxon", "p (Wilcoxon)", "p", more=True),
@@ -228,6 +245,7 @@ def baselines(view: View) -> Section:
         Column("n_splits", "splits (n)", "count"),
         Column("val_mean", f"validation {metric.label}", "score"),
         Column("test_mean", f"test {metric.label}", "score"),
+        Column("test_low", "95 % over splits (t)", "interval", "test_high"),
         Column("n_features", "features", "whole"),
         Column(TRAIN_TIME, "fit (s)", "seconds"),
     )
@@ -256,21 +274,35 @@ def calibration(view: View) -> Section:
     columns = (
         view.label(key="key"),
         Column("n_seeds", "seeds (n)", "count"),
-        *(Column(name, m.label, "score") for name, m in METRICS.items()),
+        *(
+            Column(name, m.label, "score", more=name not in SHOWN_METRICS)
+            for name, m in METRICS.items()
+        ),
+        Column("log_loss_low", "95 % of log loss", "interval", "log_loss_high"),
         Column("ece", "ECE", "score"),
-        Column("temperature", "temperature", "number"),
+        Column("ece_low", "95 % of ECE", "interval", "ece_high"),
+        Column("temperature", "temperature", "score"),
+        Column(
+            "temperature_low",
+            "95 % of temperature",
+            "interval",
+            "temperature_high",
+            more=True,
+        ),
         Column("ece_scaled", "ECE, scaled", "score"),
         Column("log_loss_scaled", "log loss (nats), scaled", "score"),
     )
     n_test = len(analysis.results.test_reviews)
     caption = (
-        f"Means over seeds on {n_test:,} test reviews. ECE: expected calibration "
-        "error, 15 bins of equal mass. A temperature above 1 says that the model is "
-        "too sure; it is fitted on validation, and scaled columns have it applied."
+        f"Means over seeds on {n_test:,} test reviews, intervals are 95 % t intervals "
+        "over seeds. ECE: expected calibration error, 15 bins of equal mass. A "
+        "temperature above 1 says that the model is too sure; it is fitted on "
+        "validation, and scaled columns have it applied."
     )
     blocks: list[Block] = [Table("calibration", caption, frame, columns)]
     heads = tables.calibration_of_heads(analysis)
     if len(heads):
+        heads = heads.assign(measure=[MEASURES[m] for m in heads["measure"]])
         columns = (
             Column("measure", "measure"),
             Column("sigmoid", "sigmoid", "score"),

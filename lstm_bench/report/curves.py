@@ -69,6 +69,8 @@ def _searched(view: View, name: str) -> Drawing | None:
     return Drawing(
         f"curves_{name}",
         caption,
-        plot_learning_curves(rows, drawn, name, view.colours, N_HIGHLIGHTED),
+        plot_learning_curves(
+            rows, view.named(drawn), name, view.colours, N_HIGHLIGHTED
+        ),
         pd.DataFrame(data[["label", "run_id", "epoch", "value"]]),
     )

@@ -124,7 +124,7 @@ def _html_block(block: Any, number: int) -> dict[str, Any]:
                 "wide": block.figure.get_figwidth() > WIDE_FIGURE,
                 "caption": block.caption,
                 "svg": Markup(figure_svg(block.figure, block.caption, f"g{number}")),
-                "csv": _csv_link(block.name, block.data, MAX_CSV_ROWS),
+                "csv": _csv_link(f"figure-{block.name}", block.data, MAX_CSV_ROWS),
             }
         case Note():
             return {"kind": "note", "text": block.text, "warning": block.warning}

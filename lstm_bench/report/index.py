@@ -14,7 +14,7 @@ from lstm_bench.tables.overview import published_tests
 FOLDER = "published"
 PICTURE = "overview.svg"
 COLUMNS = (
-    *("suite", "question", "data", "best LSTM", "score (95 % interval), seeds"),
+    *("suite", "data", "best LSTM", "score (95 % interval), seeds"),
     *("best baseline", "LSTM against baseline", "trained in", "date"),
 )
 INTRODUCTION = (
@@ -58,7 +58,6 @@ def table_row(brief: Brief) -> tuple[str, ...]:
         data += " (SYNTHETIC)"
     return (
         f"[{name}]({report}) ([page]({page}))",
-        escape_markdown(brief.question),
         escape_markdown(data),
         escape_markdown(_who(winner)),
         escape_markdown(("" if brief.confirmed else "not confirmed: ") + _score(brief)),

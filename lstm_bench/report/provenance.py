@@ -35,6 +35,7 @@ def provenance(view: View) -> Section:
                 "study (times in UTC).",
                 results.sessions,
                 (
+                    Column("kind", "command"),
                     Column("run_id", "MLflow run"),
                     Column("start_time", "start", "time"),
                     Column("end_time", "end", "time"),
@@ -59,7 +60,8 @@ def origin(results: Results) -> Iterator[Block]:
     facts = tables.study_summary(results)
     commit = env.get("git_commit")
     dirty = {True: " with uncommitted changes", False: "", None: ""}
-    seeds = facts["seeds"]
+    replicates = facts["replicates"]
+    n_test = (data.get("test") or {}).get("n")
     items = [
         ("study", results.study),
         ("lstm-bench", str(env.get("lstm_bench", DASH))),
@@ -80,8 +82,9 @@ def origin(results: Results) -> Iterator[Block]:
         ),
         ("study seed", str(results.suite.study.seed)),
         (
-            "training seeds",
-            ", ".join(map(str, seeds[:10])) + (" ..." if len(seeds) > 10 else ""),
+            "replicates (0 is the search)",
+            ", ".join(map(str, replicates[:20]))
+            + (" ..." if len(replicates) > 20 else ""),
         ),
         ("first training began", when(facts["first_start"])),
         ("last training began", when(facts["last_start"])),
@@ -90,7 +93,7 @@ def origin(results: Results) -> Iterator[Block]:
         (
             "test reviews that also stand in train",
             f"{data.get('n_test_in_train', DASH)} of "
-            f"{(data.get('test') or {}).get('n', DASH)}",
+            f"{DASH if n_test is None else f'{n_test:,}'}",
         ),
     ]
     yield Facts(tuple((k, v or DASH) for k, v in items))

@@ -23,14 +23,14 @@ def runs(view: View) -> Section:
         Column(
             "label", "configuration", url="url", colours=("config_id", view.colours)
         ),
-        Column("part", "part"),
+        Column("part", "part", more=True),
         Column("state", "state"),
         Column("replicate", "seed", "count"),
         Column(OBJECTIVE, f"validation {metric.label}", "score"),
         Column("test", f"test {metric.label}", "score"),
         Column("curve", f"{metric.label} by epoch", "curve"),
         *(Column(f, f, "value") for f in view.fields),
-        Column(N_EPOCHS, "epochs", "count"),
+        Column(N_EPOCHS, "epochs", "count", more=True),
         Column(BEST_EPOCH, "best epoch", "count", more=True),
         Column(TRAIN_TIME, "training (s)", "seconds"),
         Column("start_time", "began (UTC)", "time", more=True),

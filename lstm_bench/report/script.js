@@ -32,35 +32,62 @@
     return sign * (by || 0);
   };
 
-  // Every word must stand in the row; "units>32" and "head=softmax" ask one column, by
-  // the name it has in the CSV.
-  const matcher = (query, names) => {
-    const tests = query.trim().toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
-      const [, name, sign, wanted] = word.match(/^([\w.]+)(<=|>=|=|<|>)(.+)$/) ?? [];
-      const i = sign ? names.indexOf(name) : -1;
-      if (i < 0) return (row) => row.textContent.toLowerCase().includes(word);
-      const n = Number(wanted);
-      return (row) => {
-        const text = cellText(row, i).toLowerCase();
-        if (sign === "=") return text === wanted || (!isNaN(n) && number(text) === n);
-        const value = number(text);
-        return { "<": value < n, ">": value > n, "<=": value <= n, ">=": value >= n }[sign];
-      };
-    });
-    return (row) => tests.every((test) => test(row));
+  // Words and "quoted words" must stand in the row; units>32 and head=softmax ask one
+  // column, by its name in the CSV or by its heading. Returns what is wrong, or the test.
+  const PART = /([\w.]+)\s*(<=|>=|=|<|>)\s*("[^"]*"|[^\s"]+)|"([^"]*)"|(\S+)/g;
+  const plainName = (text) => text.toLowerCase().replace(/\(.*?\)/g, "").trim().replace(/\s+/g, "_");
+  const matcher = (query, heads) => {
+    const tests = [];
+    for (const [, name, sign, given, quoted, word] of query.toLowerCase().matchAll(PART)) {
+      if (sign) {
+        const i = heads.findIndex((head) =>
+          [head.dataset.key.toLowerCase(), plainName(head.textContent)].includes(name));
+        if (i < 0) return { wrong: `no column ${name}` };
+        const wanted = given.replace(/"/g, "");
+        const n = Number(wanted);
+        if (sign === "=") {
+          tests.push((row) => {
+            const text = cellText(row, i).toLowerCase();
+            return text === wanted || (!isNaN(n) && number(text) === n);
+          });
+          continue;
+        }
+        if (isNaN(n)) return { wrong: `${name}${sign} needs a number` };
+        tests.push((row) => {
+          const value = number(cellText(row, i));
+          return { "<": value < n, ">": value > n, "<=": value <= n, ">=": value >= n }[sign];
+        });
+      } else if (/[<>=]$/.test(word ?? "")) {
+        return { wrong: `${word} needs a value` };
+      } else {
+        // In one cell, at the beginning of a word; a quoted one to its end too.
+        const text = (quoted ?? word).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+        const pattern = new RegExp(`(^|[^\\w])${text}${quoted === undefined ? "" : "([^\\w]|$)"}`);
+        tests.push((row) => [...row.cells].some((cell) =>
+          pattern.test((cell.dataset.text ?? cell.textContent).toLowerCase())));
+      }
+    }
+    return { test: (row) => tests.every((test) => test(row)) };
   };
 
   for (const table of document.querySelectorAll("table.data")) {
     const body = table.tBodies[0];
     const original = [...body.rows];
     const heads = [...table.tHead.rows[0].cells];
-    const names = heads.map((head) => head.dataset.key.toLowerCase());
 
     heads.forEach((head, i) => {
       if (head.classList.contains("curve") || head.classList.contains("command")) return;
       const numeric = head.classList.contains("number");
-      const button = make("button", { type: "button", className: "sort" }, ...head.childNodes);
+      // No button: Chromium leaves those out of the headings it repeats on paper.
+      const button = make("span", { className: "sort", tabIndex: 0 }, ...head.childNodes);
+      button.setAttribute("role", "button");
+      button.title = `Sort; filter by ${head.dataset.key}`;
       head.append(button);
+      button.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        button.click();
+      });
       button.addEventListener("click", () => {
         // Numbers start with the largest, words with A; the third click undoes it.
         const order = numeric ? ["descending", "ascending"] : ["ascending", "descending"];
@@ -83,11 +110,20 @@
     const tools = make("div", { className: "tools" });
     if (original.length >= 6) {
       const shown = make("output", { textContent: `${original.length} rows` });
-      const input = make("input", { type: "search", placeholder: "filter: softmax units>32" });
+      const some = heads.find((head) => head.classList.contains("number"));
+      const input = make("input", {
+        type: "search",
+        placeholder: some ? `filter: words, ${some.dataset.key}>1` : "filter: words",
+      });
       input.setAttribute("aria-label", `Filter the rows of ${table.dataset.name}`);
       input.addEventListener("input", () => {
-        const keep = matcher(input.value, names);
-        original.forEach((row) => (row.hidden = !keep(row)));
+        const { test, wrong } = matcher(input.value, heads);
+        input.setAttribute("aria-invalid", String(Boolean(wrong)));
+        original.forEach((row) => (row.hidden = wrong ? false : !test(row)));
+        if (wrong) {
+          shown.textContent = `${wrong}; hover a heading for its name`;
+          return;
+        }
         const n = original.filter((row) => !row.hidden).length;
         shown.textContent = n === original.length ? `${n} rows` : `${n} of ${original.length} rows`;
       });

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from lstm_bench.answers import with_interval
 from lstm_bench.figures import search as figures
 from lstm_bench.figures.parallel import plot_parallel
+from lstm_bench.figures.style import PALETTE
 from lstm_bench.metrics import METRICS
 from lstm_bench.records import (
     BEST_EPOCH,
@@ -29,6 +31,7 @@ from lstm_bench.report.blocks import (
 )
 from lstm_bench.report.view import View
 from lstm_bench.space import CategoricalAxis
+from lstm_bench.statistics import mean_interval
 from lstm_bench.tables import search as tables
 from lstm_bench.tables.curves import validation_curves
 
@@ -114,12 +117,12 @@ def leaderboard(view: View) -> Section:
         ),
         *scores,
         *(Column(f, f, "value") for f in view.fields),
-        Column("n_runs", "runs (n)", "count"),
+        Column("n_runs", "runs (n)", "count", more=True),
         Column(TRAIN_TIME, "training (s)", "seconds"),
         Column(EPOCH_TIME, "per epoch (s)", "seconds", more=True),
         Column(N_EPOCHS, "epochs", "count", more=True),
         Column(BEST_EPOCH, "best epoch", "count", more=True),
-        Column(N_PARAMS, "parameters", "count"),
+        Column(N_PARAMS, "parameters", "count", more=True),
         Column("config_id", "configuration id", more=True),
         Column("command", "command that trains it again", "command"),
     )
@@ -165,7 +168,7 @@ def _parallel(view: View, trials: pd.DataFrame) -> Drawing:
         "parallel",
         "The search as parallel coordinates: each line is a complete trial, from its "
         f"values on the left to its validation {view.metric.label} on the right; "
-        "coloured ones are the best and the confirmed." + note,
+        f"coloured are up to {len(PALETTE)}, the confirmed and the best." + note,
         plot_parallel(drawn, axes, view.metric, view.colours),
         drawn[["trial", "config_id", *axes, OBJECTIVE]],
     )
@@ -187,9 +190,10 @@ def heads(view: View, more: tuple[Block, ...] = ()) -> Section:
         Column("head", "head"),
         Column("n_runs", "runs (n)", "count"),
         Column("objective_mean", f"mean {metric.label}", "score"),
+        Column(tables.MEAN_LOW, "95 % over runs (t)", "interval", tables.MEAN_HIGH),
         Column("objective_sd", "sd", "score"),
-        Column("objective_min", "min", "score"),
-        Column("objective_max", "max", "score"),
+        Column("objective_min", "min", "score", more=True),
+        Column("objective_max", "max", "score", more=True),
         Column("objective_best", "best", "score", more=True),
         Column("val_log_loss_mean", "mean log loss (nats)", "score"),
         Column("val_log_loss_best", "best log loss (nats)", "score", more=True),
@@ -250,7 +254,7 @@ def _paired_blocks(view: View, paired: pd.DataFrame) -> Iterator[Block]:
         Column("n_runs_a", "runs of a (n)", "count"),
         Column("n_runs_b", "runs of b (n)", "count"),
     )
-    mean = paired["difference"].mean()
+    mean = mean_interval(paired["difference"].to_numpy(dtype=float))
     wins = int((paired["difference"] > 0).sum())
     yield Table(
         "heads_paired",
@@ -260,9 +264,10 @@ def _paired_blocks(view: View, paired: pd.DataFrame) -> Iterator[Block]:
         columns,
     )
     yield Note(
-        f"Mean difference over {count(len(paired), 'pair')}: {mean:+.4f}; b scores "
-        f"higher in {wins} of {len(paired)}. With few pairs and one seed this may well "
-        "be chance."
+        f"Mean difference over {count(len(paired), 'pair')}: "
+        f"{with_interval(mean.estimate, mean.low, mean.high, '+.4f')}; b scores higher "
+        f"in {wins} of {len(paired)}. With few pairs and one seed this may well be "
+        "chance."
     )
 
 
@@ -338,7 +343,7 @@ def importance(view: View) -> Section:
         title,
         anchor,
         "PED-ANOVA asks where the best tenth of the trials lies in the space. With few "
-        f"trials ({n:,} here) the shares are rough.",
+        f"trials ({n:,} here) the shares are rough, and they have no interval.",
         (
             Table("importance", caption, frame, columns, wide=False),
             Drawing("importance", caption, figures.plot_importance(frame), frame),

@@ -69,10 +69,10 @@ def build_study_sections(compared: StudyComparison) -> list[Section]:
 def answer(compared: StudyComparison) -> Section:
     """Say whose winner is better, and what stands in the way of saying it."""
     items = tuple((a.question, a.text) for a in study_answers(compared))
-    blocks: list[Block] = [Answers(items)]
+    blocks: list[Block] = [Note(text, True) for text in warnings(compared)]
+    blocks.append(Answers(items))
     if compared.metric is not None:
         blocks.append(Cards(tuple(_cards(compared))))
-    blocks += [Note(text, True) for text in warnings(compared)]
     return Section("Answer", "answer", "", tuple(blocks))
 
 
@@ -267,8 +267,8 @@ def _differences_table(compared: StudyComparison) -> Table:
         Column("label_a", "a"),
         Column("label_b", "b"),
         Column("verdict", "verdict: a is"),
-        Column("mean_a", "a", "score"),
-        Column("mean_b", "b", "score"),
+        Column("mean_a", "mean of a", "score"),
+        Column("mean_b", "mean of b", "score"),
         Column("difference", "a − b", "signed"),
         Column("ci_low", "95 % over seeds", "interval", "ci_high"),
         Column("both_low", "95 % over seeds and reviews", "interval", "both_high"),
@@ -288,7 +288,8 @@ def _differences_table(compared: StudyComparison) -> Table:
         "between studies, then each study's winner against its own best baseline. "
         "Interval over seeds: paired t, or Welch's where seeds are not paired. Better "
         "or worse: the whole interval lies beyond the margin and Holm's p is below "
-        "5 %; equivalent: two one-sided tests place the difference inside the margin."
+        "5 %; equivalent: two one-sided tests place the difference inside the margin. "
+        "A study's own report corrects for its own comparisons: its verdict may differ."
     )
     frame = compared.differences
     return Table("differences", caption, frame, _filled(columns, frame))

@@ -124,7 +124,7 @@ def _verdict(row: Row, sides: list[dict[str, Any]], metric: Metric) -> str:
         text += f", over seeds and reviews {both[0]:+.4f} to {both[1]:+.4f}"
     text += f"; margin {row['margin']:g}"
     if row["verdict"] == "not enough data":
-        text += f"; {what_it_takes(row['n_seeds_needed'], int(row['n_seeds']))}"
+        text += f"; {what_it_takes(row, metric)}"
     return f"{text}."
 
 

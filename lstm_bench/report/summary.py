@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_bench.answers import answers
+from lstm_bench.answers import answers, signed
 from lstm_bench.contenders import Contender
 from lstm_bench.records import OBJECTIVE, TOTAL_TIME, TRAIN_TIME
 from lstm_bench.report.blocks import (
@@ -26,9 +26,16 @@ from lstm_bench.report.blocks import (
 from lstm_bench.report.view import View
 from lstm_bench.tables import search as tables
 from lstm_bench.tables.confirmed import confirmed_board
+from lstm_bench.tables.runs import confirmed_cost
 
 # Fewer seeds than this leave the interval over seeds wide and its t far from normal.
 FEW_SEEDS = 5
+AGAINST = {
+    "better": "better than",
+    "worse": "worse than",
+    "equivalent": "equivalent to",
+    "not enough data": "not settled against",
+}
 
 
 def summary(view: View) -> Section:
@@ -118,26 +125,28 @@ def _confirmed_cards(view: View, winner: Contender) -> Iterator[Card]:
     if baseline is not None:
         rows = table[(table["family"] == "baselines") & (table["id_b"] == baseline.key)]
         for row in rows.to_dict("records"):
-            than = "than" if row["verdict"] in ("better", "worse") else "beside"
             yield Card(
                 "against the best baseline",
-                f"{row['difference']:+.4f}",
-                f"{row['verdict']} {than} {baseline.label}, {row['mean_b']:.4f}; "
+                signed(row["difference"]),
+                f"{AGAINST[row['verdict']]} {baseline.label}, {row['mean_b']:.4f}; "
                 f"{_interval(row['ci_low'], row['ci_high'], '+.4f')}"
                 f"{count(int(row['n_seeds']), 'paired seed')}",
             )
     if not math.isnan(own[TRAIN_TIME]):
+        cost = confirmed_cost(view.analysis)
+        time = cost[cost["key"] == winner.key].iloc[0]
         yield Card(
             "training the best takes",
             duration(float(own[TRAIN_TIME])),
-            "on average over its seeds",
+            f"{_interval(time['time_low'], time['time_high'], '.1f', ' s')}"
+            f"{count(int(time['n_seeds']), 'seed')}",
         )
 
 
-def _interval(low: float, high: float, written: str = ".4f") -> str:
+def _interval(low: float, high: float, written: str = ".4f", unit: str = "") -> str:
     if math.isnan(low):
         return ""
-    return f"95 % {low:{written}} to {high:{written}}, "
+    return f"95 % {low:{written}} to {high:{written}}{unit}, ".replace("-", "−")
 
 
 def _wilson(row: pd.Series, is_accuracy: bool) -> str:
@@ -168,7 +177,8 @@ def _question(view: View, facts: dict[str, Any]) -> str:
     what = f": {'; '.join(parts)}." if parts else "."
     n_test = (data.get("test") or {}).get("n")
     return (
-        f"Which LSTM has the best {view.metric.label} on {data.get('name', DASH)}"
+        f"Which LSTM has the best {view.metric.label} on the dataset "
+        f"{data.get('name', DASH)}"
         f"{what} {as_sentence(data.get('description', ''))} Trained on "
         f"{data.get('n_used_train', 0):,} reviews, validated on "
         f"{data.get('n_used_val', 0):,}"
@@ -240,7 +250,7 @@ def _published_answers(view: View) -> Iterator[tuple[str, str]]:
             "against the published figure",
             f"{row['label']} reports test accuracy {row['published']:.4f} for "
             f"{row['reference']}; here it has {row['measured']:.4f} "
-            f"({row['difference']:+.4f}), {count(int(row['n_runs']), 'run')}.",
+            f"({signed(row['difference'])}), {count(int(row['n_runs']), 'run')}.",
         )
 
 
@@ -254,7 +264,7 @@ def _cost(view: View, facts: dict[str, Any]) -> str:
         )
     if len(runs):
         parts.append(
-            f"{count(len(runs), 'training')} of the round took "
+            f"{count(len(runs), 'training')} of the confirmation took "
             f"{duration(float(runs[TOTAL_TIME].sum()))}"
         )
     env = view.results.environment
@@ -262,7 +272,8 @@ def _cost(view: View, facts: dict[str, Any]) -> str:
     looks = int(view.results.test_looks["n"].sum())
     return (
         (f"{'; '.join(parts)}, evaluation included, on {machine}." if parts else "")
-        + f" The test set was looked at {count(looks, 'time')} in this tracking store."
+        + f" The test set was scored {count(looks, 'time')} in this tracking store, "
+        "baselines included."
     ).strip()
 
 
@@ -286,8 +297,8 @@ def _limits(view: View) -> Iterator[str]:
         n = len(analysis.winner.test)
         if n < FEW_SEEDS:
             yield (
-                f"Much about other seeds: {count(n, 'seed')} "
-                f"{'says' if n == 1 else 'say'} little of how seeds scatter."
+                f"How much seeds scatter: {count(n, 'seed')} "
+                f"{'is' if n == 1 else 'are'} few to say it from."
             )
         undecided = analysis.comparisons["verdict"] == "not enough data"
         if n_open := int(undecided.sum()):

@@ -75,7 +75,7 @@ def confusion(models: Sequence[Predicted], class_names: Sequence[str]) -> pd.Dat
         shares = counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)
         for i, y_true in enumerate(class_names):
             for j, y_pred in enumerate(class_names):
-                share = stats.mean_interval(shares[:, i, j])
+                share = stats.mean_interval(shares[:, i, j]).within(0.0, 1.0)
                 row: dict[str, Any] = {
                     "label": model.label,
                     "key": model.key,

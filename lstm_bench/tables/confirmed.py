@@ -31,6 +31,7 @@ from lstm_bench.tables.search import trial_runs
 
 N_LENGTH_SLICES = 4
 N_ERRORS = 20
+INTERVALS_OF = ("log_loss", "ece", "temperature")
 CALIBRATION = ("log_loss", "brier", "ece", "temperature")
 
 
@@ -79,7 +80,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
                 "reviews_high": reviews[1],
                 "both_low": both[0],
                 "both_high": both[1],
-                TRAIN_TIME: _mean_time(results, contender.key),
+                TRAIN_TIME: _mean_time(results, contender),
                 "command": train_command(results.suite, contender.config)
                 if contender.config
                 else None,
@@ -122,14 +123,18 @@ def _n_failed(results: Results, config_id: str) -> int:
     return int(((runs["config_id"] == config_id) & (runs["state"] == "failed")).sum())
 
 
-def _mean_time(results: Results, key: str) -> float:
-    if key.startswith("baseline:"):
-        frame = results.baselines
-        chosen = frame[frame["baseline"] == key.removeprefix("baseline:")]
-    else:
-        frame = results.confirmed
-        chosen = frame[frame["config_id"] == key]
-    return float(chosen[TRAIN_TIME].mean())
+def _mean_time(results: Results, contender: Contender) -> float:
+    return float(contender_runs(results, contender)[TRAIN_TIME].mean())
+
+
+def contender_runs(results: Results, contender: Contender) -> pd.DataFrame:
+    """Return the rows of the replicates that `contender` was scored on."""
+    frame, column, key = results.confirmed, "config_id", contender.key
+    if contender.is_baseline:
+        frame, column = results.baselines, "baseline"
+        key = key.removeprefix("baseline:")
+    scored = frame["replicate"].isin(list(contender.test))
+    return frame[(frame[column] == key) & scored]
 
 
 def calibration(analysis: Analysis) -> pd.DataFrame:
@@ -141,13 +146,17 @@ def calibration(analysis: Analysis) -> pd.DataFrame:
         ``label, key, n_seeds``, then means over seeds on test: ``<metric>`` for each
         of `METRICS`, ``ece`` (expected calibration error, 15 bins of equal mass),
         ``temperature`` (fitted on validation; above 1 the model is overconfident),
-        ``ece_scaled`` and ``log_loss_scaled`` (with that temperature applied)
+        ``ece_scaled`` and ``log_loss_scaled`` (with that temperature applied), and
+        95 % t intervals over seeds ``<measure>_low, <measure>_high`` of `INTERVALS_OF`
     """
     rows = []
     for contender in analysis.contenders:
         by_seed = [_calibration(parts) for parts in contender.predictions.values()]
         means = {key: float(np.mean([s[key] for s in by_seed])) for key in by_seed[0]}
         means |= _mean_metrics(analysis.results, contender)
+        for key in INTERVALS_OF:
+            interval = stats.mean_interval(np.array([s[key] for s in by_seed]))
+            means |= {f"{key}_low": interval.low, f"{key}_high": interval.high}
         rows.append(
             {
                 "label": contender.label,
@@ -157,16 +166,14 @@ def calibration(analysis: Analysis) -> pd.DataFrame:
             }
         )
     columns = ["label", "key", "n_seeds", *METRICS, "ece", "temperature"]
-    return pd.DataFrame(rows, columns=[*columns, "ece_scaled", "log_loss_scaled"])
+    columns += ["ece_scaled", "log_loss_scaled"]
+    columns += [f"{key}_{end}" for key in INTERVALS_OF for end in ("low", "high")]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _mean_metrics(results: Results, contender: Contender) -> dict[str, float]:
     """Return the means on test that were logged when each run ended."""
-    frame, column, key = results.confirmed, "config_id", contender.key
-    if contender.is_baseline:
-        frame, column = results.baselines, "baseline"
-        key = key.removeprefix("baseline:")
-    own = frame[(frame[column] == key) & frame["replicate"].isin(list(contender.test))]
+    own = contender_runs(results, contender)
     return {name: float(own[metric_key("test", name)].mean()) for name in METRICS}
 
 
@@ -312,7 +319,9 @@ def slices(analysis: Analysis) -> pd.DataFrame:
             ]
             correct = np.mean(scores, axis=0)[members[tests[0].index]]
             n = len(correct)
-            share = float(correct.mean()) if n else math.nan
+            if not n:
+                continue
+            share = float(correct.mean())
             low, high = stats.wilson_interval(share, n)
             values = (name, value, n, contender.label, contender.key, share, low, high)
             rows.append(dict(zip(columns, values, strict=True)))
@@ -381,12 +390,12 @@ def baselines(results: Results) -> pd.DataFrame:
     -------
     DataFrame with columns
         ``label, baseline, fitted_on`` ("the search's split" or "fresh splits"),
-        ``n_splits, val_mean, test_mean`` (the suite's metric), ``n_features,
-        train_time_s``
+        ``n_splits, val_mean, test_mean`` (the suite's metric), ``test_low, test_high``
+        (95 % t interval over splits), ``n_features, train_time_s``
     """
     name = results.suite.metric.name
     columns = ["label", "baseline", "fitted_on", "n_splits", "val_mean", "test_mean"]
-    columns += ["n_features", TRAIN_TIME]
+    columns += ["test_low", "test_high", "n_features", TRAIN_TIME]
     frame = results.baselines
     rows = []
     for fitted_on, part in (
@@ -394,6 +403,11 @@ def baselines(results: Results) -> pd.DataFrame:
         ("fresh splits", frame[frame["replicate"] > 0]),
     ):
         for _, group in part.groupby("baseline", sort=False):
+            scored = group[metric_key("test", name)].dropna().to_numpy(dtype=float)
+            low, high = math.nan, math.nan
+            if len(scored):
+                interval = stats.mean_interval(scored)
+                low, high = interval.low, interval.high
             values = (
                 group.iloc[0]["label"],
                 group.iloc[0]["baseline"],
@@ -401,6 +415,8 @@ def baselines(results: Results) -> pd.DataFrame:
                 len(group),
                 float(group[metric_key("val", name)].mean()),
                 float(group[metric_key("test", name)].mean()),
+                low,
+                high,
                 float(group["n_features"].mean()),
                 float(group[TRAIN_TIME].mean()),
             )

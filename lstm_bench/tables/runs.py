@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -16,8 +18,11 @@ from lstm_bench.records import (
     Results,
     metric_key,
 )
+from lstm_bench.tables.confirmed import contender_runs
 from lstm_bench.tables.curves import validation_curves
 from lstm_bench.tables.search import run_label
+
+MAJORITY = "baseline:majority"
 
 
 def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
@@ -84,6 +89,8 @@ def _labels(runs: pd.DataFrame) -> list[str]:
 def confirmed_cost(analysis: Analysis) -> pd.DataFrame:
     """Return test score against training time of every contender, with intervals.
 
+    The majority class is left out: it takes no time and learns nothing.
+
     Returns
     -------
     DataFrame with columns
@@ -98,17 +105,13 @@ def confirmed_cost(analysis: Analysis) -> pd.DataFrame:
     results = analysis.results
     rows = []
     for contender in analysis.contenders:
-        if contender.is_baseline:
-            frame, key = results.baselines, contender.key.removeprefix("baseline:")
-            own = frame[frame["baseline"] == key]
-        else:
-            frame = results.confirmed
-            own = frame[frame["config_id"] == contender.key]
-        own = own[own["replicate"].isin(list(contender.test))]
+        if contender.key == MAJORITY:
+            continue
+        own = contender_runs(results, contender)
         seconds = own[TRAIN_TIME].dropna().to_numpy(dtype=float)
         if not len(seconds):
             continue
-        time = stats.mean_interval(seconds)
+        time = stats.mean_interval(seconds).within(0.0, math.inf)
         test = stats.mean_interval(np.array(list(contender.test.values())))
         rows.append(
             {

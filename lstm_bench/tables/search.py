@@ -170,12 +170,13 @@ def compare_heads(results: Results) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns
-        ``head, n_runs, objective_mean, objective_sd, objective_min, objective_max,
-        objective_best, val_log_loss_mean, val_log_loss_best, train_time_s_mean,
-        epoch_time_s_mean``
+        ``head, n_runs, objective_mean, mean_ci95_low, mean_ci95_high`` (t interval
+        over the runs), ``objective_sd, objective_min, objective_max, objective_best,
+        val_log_loss_mean, val_log_loss_best, train_time_s_mean, epoch_time_s_mean``
     """
     columns = [
         *("head", "n_runs", "objective_mean", "objective_sd", "objective_min"),
+        *(MEAN_LOW, MEAN_HIGH),
         *("objective_max", "objective_best", "val_log_loss_mean", "val_log_loss_best"),
         *("train_time_s_mean", "epoch_time_s_mean"),
     ]
@@ -183,6 +184,7 @@ def compare_heads(results: Results) -> pd.DataFrame:
         {
             "head": head,
             "n_runs": len(group),
+            **_mean_bounds(group[OBJECTIVE], results.suite.metric),
             **{
                 f"objective_{name}": value
                 for name, value in _spread(
@@ -268,19 +270,20 @@ def axis_effect(results: Results, axis: str) -> pd.DataFrame:
     columns = ["value", "low", "high", "n", "mean", "sd", "min", "max", "best"]
     columns += [MEAN_LOW, MEAN_HIGH]
     runs = trial_runs(results)
+    metric = results.suite.metric
     values = [plain(value) for value in runs[axis].tolist()]
     objective = runs[OBJECTIVE].to_numpy(dtype=float)
     rows = []
     for label, low, high, members in _bins(values, results.suite.space.axes[axis]):
         chosen = pd.Series(objective[members])
-        interval = mean_interval(objective[members])
+        interval = mean_interval(objective[members]).within(0.0, metric.highest)
         rows.append(
             {
                 "value": label,
                 "low": low,
                 "high": high,
                 "n": len(chosen),
-                **_spread(chosen, results.suite.metric),
+                **_spread(chosen, metric),
                 MEAN_LOW: interval.low,
                 MEAN_HIGH: interval.high,
             }
@@ -502,11 +505,12 @@ def study_summary(results: Results) -> dict[str, Any]:
         n_configurations`` : int
         ``total_time_s`` : float, summed over runs, parallel ones too
         ``first_start, last_start`` : Timestamp or None
-        ``seeds`` : list of int
+        ``replicates`` : list of int, 0 for the search
     """
     runs = results.runs
     states = runs["state"].tolist()
-    starts = runs["start_time"].dropna()
+    parts = [runs, results.confirmed]
+    starts = [start for part in parts for start in part["start_time"].dropna()]
     return {
         "n_runs": len(runs),
         **{f"n_{state}": states.count(state) for state in STATES},
@@ -514,9 +518,11 @@ def study_summary(results: Results) -> dict[str, Any]:
         "n_references": int((runs["kind"] == "reference").sum()),
         "n_configurations": int(complete_runs(results)["config_id"].nunique()),
         "total_time_s": float(runs[TOTAL_TIME].sum()),
-        "first_start": starts.min() if len(starts) else None,
-        "last_start": starts.max() if len(starts) else None,
-        "seeds": sorted({int(seed) for seed in runs["seed"].dropna().tolist()}),
+        "first_start": min(starts, default=None),
+        "last_start": max(starts, default=None),
+        "replicates": sorted(
+            {int(r) for part in parts for r in part["replicate"].dropna().tolist()}
+        ),
     }
 
 
@@ -637,6 +643,11 @@ def samples(results: Results, run_ids: Sequence[str]) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows, columns=columns)
+
+
+def _mean_bounds(values: pd.Series[float], metric: Metric) -> dict[str, float]:
+    interval = mean_interval(values.to_numpy(dtype=float)).within(0.0, metric.highest)
+    return {MEAN_LOW: interval.low, MEAN_HIGH: interval.high}
 
 
 def _spread(values: pd.Series[float], metric: Metric) -> dict[str, float]:

@@ -33,6 +33,8 @@ from lstm_bench.tables.search import (
 )
 
 WINNERS, BASELINES, OWN = "winners", "best baselines", "winner − own best baseline"
+# The same scores on the same seeds: the same model on the same data.
+IDENTICAL = "identical"
 WITHHELD = "not compared"
 UNKNOWN = "–"
 # Parts of what may differ, and what follows: other data are not compared at all.
@@ -319,6 +321,8 @@ def _compare_across(
     for (i, j, a, b), is_paired, row in zip(compared, paired, found, strict=True):
         names = _names(family, labels, i, j, a, b)
         rows.append({**row, **names, "paired": is_paired, "why": None})
+        if a.test == b.test:
+            rows[-1]["verdict"] = IDENTICAL
     return rows
 
 
