@@ -5,8 +5,10 @@ Imports stay inside the commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,14 @@ import click
 
 from lstm_bench import __version__
 from lstm_bench.errors import LstmBenchError
+from lstm_bench.masking import (
+    bare_url,
+    hide_arguments,
+    known_secrets,
+    mask_url,
+    masked_output,
+    passwords_in,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +58,7 @@ def _http_url(
     if value is None or value.startswith(("http://", "https://")):
         return value
     raise click.BadParameter(
-        f"expected an address such as http://127.0.0.1:5000, got {value!r}"
+        f"expected an address such as http://127.0.0.1:5000, got {mask_url(value)!r}"
     )
 
 
@@ -119,7 +129,7 @@ def cli() -> None:
     "--storage",
     metavar="URL",
     callback=_or_empty(click.STRING),
-    help="Optuna database URL. [default: optuna.db here]",
+    help="Optuna database URL. [default: $LSTM_BENCH_STORAGE or optuna.db here]",
 )
 @_out
 @click.option(
@@ -201,7 +211,7 @@ def sweep(
             _conclude(console, loaded, tracker, uri, folder, *run_ids)
         elif loaded.confirm is not None:
             _say(console, f"next, is it so? lstm-bench confirm {suite}")
-        option = f" --tracking-uri {tracking_uri}" if tracking_uri else ""
+        option = f" --tracking-uri {mask_url(tracking_uri)}" if tracking_uri else ""
         _say(console, f"runs, curves and artifacts: lstm-bench ui{option}")
 
 
@@ -464,8 +474,16 @@ def compare(a: str, b: str, tracking_uri: str | None) -> None:
 
 @cli.command()
 @_tracking_uri
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. Any other than this machine's own opens the store to "
+    "whoever reaches it.",
+)
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-def ui(tracking_uri: str | None, port: int) -> None:
+def ui(tracking_uri: str | None, host: str, port: int) -> None:
     """Open MLflow's UI on this machine and print each study's chart view."""
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking import resolve_tracking_uri
@@ -475,9 +493,8 @@ def ui(tracking_uri: str | None, port: int) -> None:
     _say(console, "starting MLflow's server (about 10 s) ...")
     signal.signal(signal.SIGTERM, _stop)
     with store_errors():
-        serve(
-            resolve_tracking_uri(tracking_uri), port, lambda text: _say(console, text)
-        )
+        uri = resolve_tracking_uri(tracking_uri)
+        serve(uri, host, port, lambda text: _say(console, text))
 
 
 @cli.group(invoke_without_command=True)
@@ -598,7 +615,8 @@ def _report(
     with store_errors():
         results = load_studies(tracking_uri, names)
     if mlflow_url is not None:
-        results = [replace(one, tracking_url=mlflow_url) for one in results]
+        url = bare_url(mlflow_url)
+        results = [replace(one, tracking_url=url) for one in results]
     folder = make_folder(out or Path("reports") / report_name(results, names), "--out")
     if len(results) == 1:
         page = write_report(analyse(results[0]), folder, formats)
@@ -743,7 +761,15 @@ def _stop(signum: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run the command line; a user's error ends with one message and code 2."""
+    hide_arguments()
+    with masked_output():
+        code = _run()
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
+        _check_project_run()
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
@@ -754,7 +780,26 @@ def main() -> None:
     except LstmBenchError as error:
         click.echo(f"error: {error}", err=True)
         code = 2
-    sys.exit(code or 0)
+    except Exception:
+        if not known_secrets():
+            raise
+        # Here, where standard error is masked; the interpreter's own would not be.
+        traceback.print_exc()
+        code = 1
+    return code or 0
+
+
+def _check_project_run() -> None:
+    """Refuse passwords among the parameters of `mlflow run`, which it keeps."""
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if run_id is None or not any(map(passwords_in, sys.argv[1:])):
+        return
+    raise LstmBenchError(
+        "a password among the parameters of `mlflow run`: MLflow has written it into "
+        f"run {run_id} and shows it in the list of processes. Change it, remove the "
+        f"run (`mlflow runs delete --run-id {run_id}`, then `mlflow gc`), and give "
+        "addresses with passwords as LSTM_BENCH_STORAGE and MLFLOW_TRACKING_URI"
+    )
 
 
 if __name__ == "__main__":

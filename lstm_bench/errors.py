@@ -1,11 +1,18 @@
 """Errors a user can cause; everything else is a defect and keeps its traceback."""
 
+from lstm_bench.masking import mask_text
+
 
 class LstmBenchError(Exception):
     """Base of the errors that end a command with one message and exit code 2.
 
-    The message says where, what was expected, what came and what to do.
+    The message says where, what was expected, what came and what to do; passwords
+    in it are masked.
     """
+
+    def __str__(self) -> str:
+        """Return the message without passwords."""
+        return mask_text(super().__str__())
 
 
 class SuiteError(LstmBenchError):
@@ -14,6 +21,10 @@ class SuiteError(LstmBenchError):
 
 class DatasetError(LstmBenchError):
     """A dataset is missing, damaged or not what it claims to be."""
+
+
+class ModelError(LstmBenchError):
+    """A model file is damaged, too large, or would run code of its own."""
 
 
 class TrackingError(LstmBenchError):

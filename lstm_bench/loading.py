@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 from lstm_bench import records as rec
 from lstm_bench.errors import TrackingError
 from lstm_bench.heads import IntArray
+from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.records import Prediction, Results
 from lstm_bench.space import CONFIG_FIELDS, TrialConfig
@@ -121,7 +122,10 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
                 for run in sessions
             ]
         ),
-        tracking_url=tracking_uri if tracking_uri.startswith("http") else None,
+        # It becomes links: who follows one logs in for themselves.
+        tracking_url=bare_url(tracking_uri)
+        if tracking_uri.startswith("http")
+        else None,
     )
 
 
@@ -132,7 +136,7 @@ def _study_runs(client: MlflowClient, tracking_uri: str, study: str) -> Iterator
             yield from page
     except MlflowException as error:
         raise TrackingError(
-            f"--tracking-uri: {tracking_uri}: {first_line(error)}"
+            f"--tracking-uri: {bare_url(tracking_uri)}: {first_line(error)}"
         ) from error
 
 

@@ -7,21 +7,25 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import sqlalchemy.exc
 from mlflow.exceptions import MlflowException
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import OptunaError, StorageInternalError
 
 from lstm_bench.errors import TrackingError
+from lstm_bench.masking import login_password, mask_text, mask_url, passwords_in
 
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
+# What ends a password for some reader of addresses and not for another.
+AMBIGUOUS = frozenset("@/?#[] ")
 ADVICE = "what was finished is kept; mend this and start the same command again"
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the first line of an error's message, passwords masked."""
+    return mask_text((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 def cause(error: BaseException) -> str:
@@ -35,6 +39,31 @@ def cause(error: BaseException) -> str:
             return first_line(current.orig)
         current = current.__cause__ or current.__context__
     return first_line(error)
+
+
+def check_address(url: str, option: str) -> None:
+    """Raise TrackingError for an address that every reader would read differently.
+
+    What one takes for the password, another takes for host or port, and names it in
+    its error.
+    """
+    if url.startswith("sqlite:") and passwords_in(url):
+        raise TrackingError(
+            f"{option}: {mask_url(url)}: sqlite knows no password; leave it out, and "
+            "keep others off the file by its permissions"
+        )
+    if not AMBIGUOUS.isdisjoint(login_password(url) or ""):
+        raise TrackingError(
+            f"{option}: {mask_url(url)}: characters of the password would be read as "
+            "parts of the address; write @ as %40, / as %2F, # as %23, ? as %3F and "
+            "so on, or leave the password to the environment or ~/.pgpass"
+        )
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise TrackingError(
+            f"{option}: {mask_url(url)}: expected HOST or HOST:PORT with a number"
+        ) from None
 
 
 def check_writable_database(file: Path, option: str) -> None:
@@ -75,6 +104,29 @@ def create_whole(url: str, create: Callable[[str], object]) -> None:
         begun.unlink()
     else:
         begun.replace(file)
+
+
+@contextmanager
+def opening_store(url: str, option: str) -> Iterator[None]:
+    """Turn what comes of opening the database or server `url` into a TrackingError."""
+    try:
+        yield
+    except ImportError as error:
+        raise TrackingError(
+            f"{option}: {mask_url(url)}: the driver of this database is missing "
+            f"({first_line(error)}); install it, for PostgreSQL with "
+            "pip install 'psycopg[binary]' and an address that begins "
+            "postgresql+psycopg://"
+        ) from error
+    except (
+        MlflowException,
+        OptunaError,
+        sqlalchemy.exc.SQLAlchemyError,
+    ) as error:
+        raise TrackingError(
+            f"{option}: {mask_url(url)}: cannot be opened ({cause(error)}); check the "
+            "address, or move the file away to begin anew"
+        ) from error
 
 
 @contextmanager

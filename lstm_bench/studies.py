@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -15,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from lstm_bench import records as rec
 from lstm_bench.errors import LstmBenchError, SuiteError, TrackingError
 from lstm_bench.loading import load_results, load_suite_of
+from lstm_bench.masking import bare_url
 from lstm_bench.records import Results
 from lstm_bench.stores import first_line
 from lstm_bench.suite import SUITE_FOLDER, Suite, did_you_mean, load_suite
@@ -68,7 +68,7 @@ def load_studies(tracking_uri: str | None, names: Sequence[str]) -> list[Results
             if (one.study, one.tracking_uri) == (other.study, other.tracking_uri):
                 raise TrackingError(
                     f"{other.name} and {name}: expected two studies, got study "
-                    f"{one.study} of {_shown(one.tracking_uri)} twice; "
+                    f"{one.study} of {bare_url(one.tracking_uri)} twice; "
                     + _studies_in(one.tracking_uri)
                 )
         found.append(one)
@@ -167,8 +167,8 @@ def _find_stored(
             own = of_suite
     if not own:
         raise TrackingError(
-            f"{name}: expected a suite's file or a study of {_shown(uri)}, got neither "
-            f"({unknown}){did_you_mean(wanted, studies)}; {_listed(studies)}"
+            f"{name}: expected a suite's file or a study of {bare_url(uri)}, got "
+            f"neither ({unknown}){did_you_mean(wanted, studies)}; {_listed(studies)}"
         ) from unknown
     # The last one's: what changes results is in the study's name, the rest is not.
     suite = load_suite_of(MlflowClient(uri), own[-1])
@@ -192,7 +192,7 @@ def _sessions(uri: str) -> list[Run]:
             for run in find_runs(client, f"tags.`{rec.TAG_KIND}` = '{kind}'")
         ]
     except MlflowException as error:
-        raise TrackingError(f"{_shown(uri)}: {first_line(error)}") from error
+        raise TrackingError(f"{bare_url(uri)}: {first_line(error)}") from error
     return sorted(runs, key=lambda run: int(run.info.start_time))
 
 
@@ -204,12 +204,3 @@ def _listed(studies: Sequence[str]) -> str:
     if not studies:
         return "the store holds no study; run `lstm-bench sweep` first"
     return f"studies in the store: {', '.join(studies)}"
-
-
-def _shown(uri: str) -> str:
-    """Return a store's address without what logs in to it."""
-    parts = urlsplit(uri)
-    if not parts.hostname:
-        return uri
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"

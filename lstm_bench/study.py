@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +16,16 @@ from lstm_bench.errors import TrackingError
 from lstm_bench.owner import is_gone, this_process
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.space import TrialConfig
-from lstm_bench.stores import check_writable_database, create_whole, first_line
+from lstm_bench.stores import (
+    check_address,
+    check_writable_database,
+    create_whole,
+    opening_store,
+)
 from lstm_bench.suite import MAX_GRID, Suite
 
 DEFAULT_STORAGE = "optuna.db"
+STORAGE_VARIABLE = "LSTM_BENCH_STORAGE"
 RUN_ID, CONFIG_ID, REFERENCE = "run_id", "config_id", "reference"
 INTERRUPTED, DUPLICATE_OF = "interrupted", "duplicate_of"
 OWNER = "owner"
@@ -29,14 +36,18 @@ UNMARKED_S = 10.0
 
 
 def resolve_storage(url: str | None) -> str:
-    """Return an absolute Optuna storage URL; ``optuna.db`` here by default.
+    """Return an absolute Optuna storage URL.
+
+    Order: `url`, the environment's ``LSTM_BENCH_STORAGE``, ``optuna.db`` in the
+    working directory.
 
     Raises
     ------
     TrackingError
-        The folder is missing or cannot be written.
+        Not an address, or one whose folder is missing or cannot be written.
     """
-    url = url or f"sqlite:///{DEFAULT_STORAGE}"
+    url = url or os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{DEFAULT_STORAGE}"
+    check_address(url, "--storage")
     if url.startswith("sqlite:///"):
         file = Path(url.removeprefix("sqlite:///")).absolute()
         check_writable_database(file, "--storage")
@@ -98,21 +109,13 @@ class StudyStore:
     def __init__(self, suite: Suite, storage_url: str) -> None:
         self.suite = suite
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        try:
+        with opening_store(storage_url, "--storage"):
             create_whole(storage_url, optuna.storages.RDBStorage)
             storage = optuna.storages.RDBStorage(storage_url)
             self.search = self._create(storage, suite.study_name, self._pruner())
             self.references = self._create(
                 storage, f"{suite.study_name}/references", optuna.pruners.NopPruner()
             )
-        except Exception as error:
-            # SQLAlchemy and each database driver have exceptions of their own.
-            if type(error).__module__.split(".")[0] not in ("sqlalchemy", "optuna"):
-                raise
-            raise TrackingError(
-                f"--storage: cannot be opened ({first_line(error)}); check the "
-                "address, or move the file away to begin anew"
-            ) from error
 
     def _create(
         self,

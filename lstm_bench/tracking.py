@@ -34,11 +34,17 @@ from lstm_bench.chart_view import TAG_PREFIX, chart_view_state
 from lstm_bench.collector import collector_paused
 from lstm_bench.errors import TrackingError
 from lstm_bench.figures.search import plot_confusion_matrix, plot_run_curves
+from lstm_bench.masking import bare_url, mask_text
 from lstm_bench.metrics import evaluate_proba
 from lstm_bench.owner import this_process
 from lstm_bench.records import Prediction, TrialResult
 from lstm_bench.space import TrialConfig
-from lstm_bench.stores import check_writable_database, create_whole, first_line
+from lstm_bench.stores import (
+    check_address,
+    check_writable_database,
+    create_whole,
+    opening_store,
+)
 from lstm_bench.suite import Suite
 
 if TYPE_CHECKING:
@@ -70,10 +76,11 @@ def resolve_tracking_uri(uri: str | None) -> str:
     Raises
     ------
     TrackingError
-        A file store, which MLflow no longer writes; a server that does not answer;
-        a database whose folder is missing or read-only.
+        Not an address; a file store, which MLflow no longer writes; a server that
+        does not answer; a database whose folder is missing or read-only.
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_STORE}"
+    check_address(uri, "--tracking-uri")
     parts = urlsplit(uri)
     if parts.scheme in ("http", "https"):
         _check_server(uri)
@@ -117,7 +124,7 @@ class Tracker:
 
     def __init__(self, tracking_uri: str) -> None:
         self.tracking_uri = tracking_uri
-        try:
+        with opening_store(tracking_uri, "--tracking-uri"):
             create_whole(
                 tracking_uri, lambda uri: MlflowClient(uri).search_experiments()
             )
@@ -126,10 +133,6 @@ class Tracker:
             # sweep's run. Left in the environment, every later start_run adopts it.
             self.project_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
             self.experiment_id = self._experiment()
-        except MlflowException as error:
-            raise TrackingError(
-                f"--tracking-uri: {tracking_uri}: {first_line(error)}"
-            ) from error
 
     def _experiment(self) -> str:
         if self.project_run_id is not None:
@@ -138,8 +141,9 @@ class Tracker:
             except MlflowException as error:
                 raise TrackingError(
                     f"MLFLOW_RUN_ID: run {self.project_run_id} is not in "
-                    f"{self.tracking_uri}; start `mlflow run` in the project's own "
-                    "folder, or set MLFLOW_TRACKING_URI to an absolute address"
+                    f"{bare_url(self.tracking_uri)}; start `mlflow run` in the "
+                    "project's own folder, or set MLFLOW_TRACKING_URI to an absolute "
+                    "address"
                 ) from error
             return str(run.info.experiment_id)
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
@@ -458,7 +462,7 @@ class Tracker:
         """Set a training's state and the MLflow status that means the same."""
         tags = [RunTag(rec.TAG_STATE, state)]
         if reason is not None:
-            tags.append(RunTag(rec.TAG_FAILURE, reason))
+            tags.append(RunTag(rec.TAG_FAILURE, mask_text(reason)))
         self.client.log_batch(run_id, tags=tags)
         self.client.set_terminated(run_id, rec.MLFLOW_STATUS[state])
 

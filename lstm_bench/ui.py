@@ -1,7 +1,9 @@
-"""Start MLflow's own UI light, on this machine alone."""
+"""Start MLflow's own UI light, on this machine alone unless told otherwise."""
 
 from __future__ import annotations
 
+import errno
+import ipaddress
 import os
 import socket
 import subprocess
@@ -17,10 +19,20 @@ from mlflow import MlflowClient
 from lstm_bench import records as rec
 from lstm_bench.chart_view import chart_view_address, report_address
 from lstm_bench.errors import TrackingError
+from lstm_bench.masking import bare_url, mask_text
 from lstm_bench.tracking import find_runs
 
 HOST = "127.0.0.1"
+MAX_PORT = 65535
 START_TIMEOUT_S = 120.0
+OPEN_TO_OTHERS = (
+    "warning: MLflow's server has no authentication by default: whoever reaches "
+    "{address} can read, change and delete every run. With passwords it is started by\n"
+    "  pip install 'mlflow[auth]'\n"
+    "  MLFLOW_FLASK_SERVER_SECRET_KEY=... MLFLOW_BACKEND_STORE_URI=... mlflow server "
+    "--app-name basic-auth --host {host} --port {port}\n"
+    "and MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD log in to it"
+)
 
 
 @dataclass(frozen=True)
@@ -52,48 +64,83 @@ def study_views(tracking_uri: str, server: str) -> list[StudyView]:
     ]
 
 
-def free_port(port: int) -> bool:
-    """Whether nothing listens on `port` of this machine."""
-    with socket.socket() as probe:
+def is_this_machine_alone(host: str) -> bool:
+    """Whether nobody but this machine reaches a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raise TrackingError unless a server can listen on `port` of `host`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                raise TrackingError(
+                    f"--port: something listens on {host}:{port} already, or nobody "
+                    f"may ({error.strerror}); stop it, or give another, for example "
+                    f"--port {port + 1 if port < MAX_PORT else port - 1}"
+                ) from error
+            raise TrackingError(
+                f"--host: expected an address of this machine, such as {HOST} or "
+                f"0.0.0.0 for all of them, got {host!r} ({error.strerror})"
+            ) from error
 
 
-def serve(tracking_uri: str, port: int, say: Callable[[str], None]) -> None:
+def _reached_at(host: str) -> str:
+    """Return where this machine itself reaches a server that listens on `host`."""
+    return {"0.0.0.0": HOST, "::": "::1"}.get(host, host)
+
+
+def serve(tracking_uri: str, host: str, port: int, say: Callable[[str], None]) -> None:
     """Run MLflow's server until it is stopped; say where to look once it answers.
 
     One worker and no job execution: 370 MB and 8 s instead of 2.5 GB and 28 s.
 
+    Parameters
+    ----------
+    host : str
+        Address to listen on; other than this machine's own it opens the store to
+        others, which is said.
+
     Raises
     ------
     TrackingError
-        The port is taken, or the server does not start.
+        The address is not this machine's, the port is taken, or the server does not
+        start.
     """
     if tracking_uri.startswith("http"):
-        for view in study_views(tracking_uri, tracking_uri):
+        server = bare_url(tracking_uri)
+        for view in study_views(tracking_uri, server):
             _say_view(view, say)
-        say(f"the server at {tracking_uri} serves its own UI; nothing to start")
+        say(f"the server at {server} serves its own UI; nothing to start")
         return
-    if not free_port(port):
-        raise TrackingError(
-            f"--port: something listens on {HOST}:{port} already; stop it, or give "
-            f"another, for example --port {port + 1}"
-        )
-    server = f"http://{HOST}:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST]
+    _check_free(host, port)
+    reached = _reached_at(host)
+    server = f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
+    if not is_this_machine_alone(host):
+        address = f"port {port} of {host}"
+        say(OPEN_TO_OTHERS.format(address=address, host=host, port=port))
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host]
     command += ["--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", tracking_uri]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = os.environ | {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # Not as an argument: every user can read those in the list of processes.
+        "MLFLOW_BACKEND_STORE_URI": tracking_uri,
+    }
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=log
         )
         try:
-            _wait_until_it_answers(process, port, log)
+            _wait_until_it_answers(process, reached, port, log)
             say(f"MLflow's UI: {server}/?workflowType=machine_learning")
             for view in study_views(tracking_uri, server):
                 _say_view(view, say)
@@ -112,16 +159,16 @@ def _say_view(view: StudyView, say: Callable[[str], None]) -> None:
 
 
 def _wait_until_it_answers(
-    process: subprocess.Popen[bytes], port: int, log: IO[bytes]
+    process: subprocess.Popen[bytes], host: str, port: int, log: IO[bytes]
 ) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             log.seek(0)
-            said = log.read().decode(errors="replace").strip()
+            said = mask_text(log.read().decode(errors="replace")).strip()
             raise TrackingError(f"MLflow's server did not start:\n{said[-2000:]}")
         try:
-            socket.create_connection((HOST, port), timeout=1).close()
+            socket.create_connection((host, port), timeout=1).close()
             return
         except OSError:
             time.sleep(0.2)

@@ -8,6 +8,7 @@ from conftest import ROOT
 
 ORDER = (
     "__init__",
+    "masking",
     "errors",
     "seeding",
     "heads",

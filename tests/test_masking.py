@@ -1,0 +1,305 @@
+"""No password reaches what a command says, writes or shows in the process list."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import TINY_SUITE
+from test_tracking import free_port
+
+from lstm_bench.errors import LstmBenchError, TrackingError
+from lstm_bench.masking import bare_url, known_secrets, mask_text, mask_url
+from lstm_bench.stores import check_address
+
+PASSWORD = "S3cretPw-x91"
+
+
+@pytest.mark.parametrize(
+    ("url", "masked", "bare"),
+    [
+        ("sqlite:////a/b.db", "sqlite:////a/b.db", "sqlite:////a/b.db"),
+        ("http://h:5000", "http://h:5000", "http://h:5000"),
+        (
+            "postgresql://u:pw@h:1/db",
+            "postgresql://u:***@h:1/db",
+            "postgresql://h:1/db",
+        ),
+        ("http://:pw@h/x?y=1", "http://:***@h/x?y=1", "http://h/x"),
+        ("http://h/?token=pw&y=1", "http://h/?token=***&y=1", "http://h/"),
+        ("pg://h/d?user=u&password=pw", "pg://h/d?user=u&password=***", "pg://h/d"),
+        ("pg://u:p@/#? w@h/d", "pg://u:***@h/d", "pg://u:***@h/d"),
+        ("a@pg://u:pw@h/d", "a@pg://u:***@h/d", "a@pg://u:***@h/d"),
+    ],
+)
+def test_an_address_keeps_its_user_and_loses_its_password(url, masked, bare):
+    assert mask_url(url) == masked
+    assert bare_url(url) == bare
+
+
+def test_text_is_masked_in_addresses_and_wherever_a_known_secret_stands(monkeypatch):
+    assert mask_text("no 'http://u:p1@h/x', nor pg://v:p2@h", ()) == (
+        "no 'http://u:***@h/x', nor pg://v:***@h"
+    )
+    text = "expected sqlite:///FILE.db or http://HOST:PORT, got 'a@b'; token = 3"
+    assert mask_text(text, ()) == text
+    monkeypatch.setattr(sys, "argv", ["x", "pg://u:a%40b%2Fc@h/d", "http://u:xyz@h"])
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "pass word")
+    # Three letters alone would stand in many a word.
+    assert {"a%40b%2Fc", "a@b/c", "pass word", "pass%20word"} <= set(known_secrets())
+    assert "xyz" not in known_secrets()
+    assert mask_text("a@b/c a%40b%2Fc pass word pass%20word xyz") == (
+        "*** *** *** *** xyz"
+    )
+    assert str(LstmBenchError("bad port 'a@b/c'")) == "bad port '***'"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://u:{PASSWORD}@{PASSWORD}@h/db",
+        f"http://u:12/{PASSWORD}@h",
+        f"http://u:{PASSWORD}#1@h",
+        f"http://u:[{PASSWORD}@h",
+        f"sqlite:///x.db?password={PASSWORD}",
+        f"http://u:{PASSWORD}@h:port",
+    ],
+)
+def test_an_address_that_readers_would_read_differently_is_refused(url):
+    with pytest.raises(TrackingError) as error:
+        check_address(url, "--storage")
+    assert PASSWORD not in str(error.value)
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "lstm_bench.cli", *arguments]
+
+
+def environment(**more: str) -> dict[str, str]:
+    own = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    own.pop("LSTM_BENCH_STORAGE", None)
+    return own | {"MLFLOW_DISABLE_TELEMETRY": "true", **more}
+
+
+def holding(folder: Path) -> list[Path]:
+    """Return the files below `folder` that hold the password, or name it."""
+    return [
+        path
+        for path in folder.rglob("*")
+        if PASSWORD in path.name
+        or (path.is_file() and PASSWORD.encode() in path.read_bytes())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "code"),
+    [
+        (["sweep", "tiny.yaml", "--storage", "postgresql://u:PW@127.0.0.1:9/d"], {}, 2),
+        (["sweep", "tiny.yaml"], {"LSTM_BENCH_STORAGE": "pg://u:PW@h/d"}, 2),
+        (["sweep", "tiny.yaml", "--storage", "sqlite:///o.db?password=PW"], {}, 2),
+        (["sweep", "tiny.yaml", "--tracking-uri", "http://u:PW@127.0.0.1:9"], {}, 2),
+        (["sweep", "tiny.yaml", "--tracking-uri", "file:///u?token=PW"], {}, 2),
+        (["sweep", "tiny.yaml", "--tracking-uri", "what://u:PW@h/d"], {}, 2),
+        (["sweep", "tiny.yaml"], {"MLFLOW_TRACKING_URI": "http://u:PW@h:x"}, 2),
+        (["report", "tiny@http://u:PW@127.0.0.1:9"], {}, 2),
+        (["report", "tiny@postgresql://u:PW@/x@127.0.0.1:9/d"], {}, 2),
+        (["report", "tiny", "--mlflow-url", "ftp://u:PW@h"], {}, 2),
+        (["sweep", "tiny.yaml", "--trials", "http://u:PW@h"], {}, 2),
+        (["ui", "--tracking-uri", "http://u:PW@127.0.0.1:9"], {}, 2),
+        (["sweep", "t", "--storage", "pg://u:PW@h/d"], {"MLFLOW_RUN_ID": "1"}, 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_fails_says_and_leaves_no_password(tmp_path, arguments, variables, code):
+    (tmp_path / "tiny.yaml").write_text(TINY_SUITE)
+    arguments = [argument.replace("PW", PASSWORD) for argument in arguments]
+    variables = {k: v.replace("PW", PASSWORD) for k, v in variables.items()}
+    done = subprocess.run(
+        command(*arguments),
+        cwd=tmp_path,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+    assert holding(tmp_path) == []
+
+
+DEFECT = """
+import logging, sys, warnings
+from lstm_bench import cli
+def broken(*a, **k):
+    logging.getLogger("x").error("retrying %s", sys.argv[-1])
+    warnings.warn(sys.argv[-1])
+    raise ZeroDivisionError("at " + sys.argv[-1].partition("u:")[2].partition("@")[0])
+cli._load = broken
+cli.main()
+"""
+
+
+def test_a_defects_traceback_a_log_and_a_warning_are_masked(tmp_path):
+    url = f"pg://u:{PASSWORD}@h/d"
+    done = subprocess.run(
+        [sys.executable, "-c", DEFECT, "sweep", "x", "--storage", url],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "ZeroDivisionError: at ***" in done.stderr
+    assert "retrying pg://u:***@h/d" in done.stderr
+    assert "UserWarning" in done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+
+
+def titles() -> str:
+    """Return the command lines of this process's children, theirs included."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            found += process.cmdline()
+        except psutil.Error:
+            continue
+    return "\n".join(found)
+
+
+class Titles(threading.Thread):
+    """Watches the command lines of all children, a moment after they start."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.seen: list[str] = []
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self.stopped.wait(0.2):
+            self.seen.append(titles())
+
+
+@pytest.mark.slow
+def test_a_whole_sweep_leaves_the_password_nowhere(tmp_path):
+    server_folder, folder = tmp_path / "server", tmp_path / "here"
+    server_folder.mkdir()
+    folder.mkdir()
+    (folder / "tiny.yaml").write_text(TINY_SUITE)
+    port = free_port()
+    store = f"sqlite:///{server_folder}/mlflow.db"
+    log = (server_folder / "log").open("wb")
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mlflow", "server", "--port", str(port)),
+            *("--workers", "1", "--backend-store-uri", store),
+            *("--artifacts-destination", str(server_folder / "artifacts")),
+        ],
+        cwd=server_folder,
+        env=environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
+        stdout=subprocess.DEVNULL,
+        stderr=log,
+    )
+    watch = Titles()
+    said = ""
+    try:
+        for _ in range(600):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        # MLflow's server passes over a login that nobody asked for.
+        url = f"http://user:{PASSWORD}@127.0.0.1:{port}"
+        sweeping = subprocess.Popen(
+            command("sweep", "tiny.yaml", "--trials", "1", "--tracking-uri", url),
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        time.sleep(1)  # until it has started itself again
+        watch.start()
+        said += sweeping.communicate()[0]
+        assert sweeping.returncode == 0, said
+        for arguments in (["report", "tiny.yaml"], ["ui"]):
+            done = subprocess.run(
+                command(*arguments),
+                cwd=folder,
+                env=environment(MLFLOW_TRACKING_URI=url),
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+            said += done.stdout + done.stderr
+    finally:
+        watch.stopped.set()
+        server.terminate()
+        server.wait(timeout=30)
+        log.close()
+    assert PASSWORD not in said
+    assert f"http://user:***@127.0.0.1:{port}" in said
+    assert any("sweep" in seen for seen in watch.seen)
+    assert not any(PASSWORD in seen for seen in watch.seen)
+    assert {"mlflow.db", "artifacts"} <= {p.name for p in server_folder.iterdir()}
+    assert holding(tmp_path) == []
+    page = (folder / "reports" / "tiny" / "index.html").read_text()
+    assert f"http://127.0.0.1:{port}/#/experiments/" in page
+
+
+def test_another_host_is_said_to_be_open(tmp_path, capfd):
+    from lstm_bench.ui import _check_free, is_this_machine_alone
+
+    for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"):
+        assert is_this_machine_alone(host)
+    for host in ("0.0.0.0", "::", "192.0.2.1", "example.org"):
+        assert not is_this_machine_alone(host)
+    with pytest.raises(TrackingError, match="--host: expected an address of this"):
+        _check_free("192.0.2.1", free_port())
+
+
+def listening(pid: int, port: int) -> set[str]:
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return {
+        connection.laddr.ip
+        for process in processes
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("host", [None, "0.0.0.0"])
+def test_ui_listens_here_alone_unless_told_and_then_it_warns(tmp_path, host):
+    port = free_port()
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    arguments = ["ui", "--port", str(port), *(["--host", host] if host else [])]
+    said_file = tmp_path / "said"
+    with said_file.open("wb") as out:
+        process = subprocess.Popen(
+            command(*arguments),
+            stdout=out,
+            env=environment(MLFLOW_TRACKING_URI=store, PYTHONUNBUFFERED="1"),
+        )
+    try:
+        for _ in range(600):
+            said = said_file.read_text()
+            if "Ctrl-C" in said or process.poll() is not None:
+                break
+            time.sleep(0.2)
+        assert listening(process.pid, port) == {host or "127.0.0.1"}
+        # The store's address, which may hold a password, is no argument.
+        for child in psutil.Process(process.pid).children(recursive=True):
+            assert store not in child.cmdline()
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    assert ("no authentication by default" in said) == (host is not None)
+    assert ("--app-name basic-auth" in said) == (host is not None)
