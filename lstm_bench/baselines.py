@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.metadata
+import math
 import os
 import struct
 import tempfile
@@ -33,6 +34,8 @@ from lstm_bench.records import Prediction
 
 # Part of the cache key: raise it when a baseline gives other results than before.
 _FORMAT = 1
+# What an .npz adds to its arrays, and two numbers.
+MAX_OVERHEAD_BYTES = 1 << 16
 
 TFIDF_C, NB_C = 100.0, 1.0
 """Inverse strength of the L2 penalty of the logistic regressions.
@@ -425,8 +428,15 @@ def _read_cache(file: Path, shape: tuple[int, int]) -> _Fit | None:
     """Return what `_write_cache` wrote; None if missing or damaged."""
     try:
         # Opened here: of a damaged file, NumPy leaves its own open.
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            return _checked(arrays, shape)
+        with file.open("rb") as stream:
+            with zipfile.ZipFile(stream) as archive:
+                n_bytes = sum(member.file_size for member in archive.infolist())
+            # Compressed, a small file may hold more than fits into memory.
+            if n_bytes > 8 * math.prod(shape) + MAX_OVERHEAD_BYTES:
+                return None
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as arrays:
+                return _checked(arrays, shape)
     except (
         OSError,
         ValueError,

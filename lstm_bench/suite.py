@@ -31,6 +31,13 @@ SUITE_FOLDER = Path("benchmarks")
 # What MLflow, Optuna and every file system take in a name.
 NAME = re.compile(r"\w[\w. -]*", re.ASCII)
 MAX_GRID = 100_000
+# The longest suite here has 2 kB, 60 values and 4 levels. A suite may come from
+# somebody else's repository or store.
+MAX_SUITE_BYTES = 1 << 20
+# Of every value, aliases followed: twice what a text without any can hold, and more.
+MAX_CHARACTERS = 1 << 22
+MAX_DEPTH = 20
+MAX_INT_LENGTH = 40
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -243,7 +250,7 @@ class Suite:
                     "for example --set units=64"
                 )
             try:
-                values[field.strip()] = yaml.safe_load(value)
+                values[field.strip()] = _safe_yaml(value)
             except yaml.YAMLError as error:
                 raise SuiteError(
                     f"--set {field}: expected a value, got {value!r}"
@@ -277,7 +284,9 @@ def load_suite(path: str | Path) -> Suite:
             f"becomes the study's name), got {file.stem!r}; rename the file"
         )
     try:
-        text = file.read_text(encoding="utf-8")
+        with file.open("rb") as stream:
+            # One byte more, which tells a file that is too large.
+            text = stream.read(MAX_SUITE_BYTES + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SuiteError(f"{file}: cannot be read as UTF-8 text ({error})") from error
     return Suite(file.stem, text, str(file), str(file))
@@ -311,8 +320,65 @@ def _expected_one_of(known: Mapping[str, Any] | Sequence[str], got: str) -> str:
     return f"expected one of {', '.join(names)}, got {got!r}{did_you_mean(got, names)}"
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's safe loader, but a key given twice is an error, not a silent win."""
+class _SuiteLoader(yaml.SafeLoader):
+    """YAML's safe loader for texts from anywhere.
+
+    A key given twice is an error and not a silent win. Nesting without end exhausts
+    the stack, and aliases of aliases a billion values from ten lines as soon as
+    somebody walks them: both are refused before anything is made of them.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        mark: Any = event.start_mark
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise yaml.composer.ComposerError(
+                None, None, f"more than {MAX_DEPTH} levels", mark
+            )
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if node is None:
+            return None
+        if id(node) not in self._sizes:
+            if isinstance(event, yaml.AliasEvent):
+                # Its own size is known only at its end, which is still to come.
+                raise yaml.composer.ComposerError(
+                    None, None, f"{event.anchor!r} contains itself", mark
+                )
+            self._sizes[id(node)] = self._size(node)
+        if self._sizes[id(node)] > MAX_CHARACTERS:
+            raise yaml.composer.ComposerError(
+                None,
+                None,
+                f"more than {MAX_CHARACTERS:,} characters, aliases followed",
+                mark,
+            )
+        return node
+
+    def _size(self, node: yaml.Node) -> int:
+        """Return the characters and values of `node`, aliases followed."""
+        if isinstance(node, yaml.ScalarNode):
+            return 1 + len(node.value)
+        children: list[yaml.Node] = node.value
+        if isinstance(node, yaml.MappingNode):
+            children = [child for pair in node.value for child in pair]
+        return 1 + sum(self._sizes[id(child)] for child in children)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        if len(node.value) > MAX_INT_LENGTH:
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                f"an integer of more than {MAX_INT_LENGTH} characters: "
+                f"{node.value[:MAX_INT_LENGTH]}...",
+            )
+        return int(super().construct_yaml_int(node))
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
         seen: set[Any] = set()
@@ -327,9 +393,25 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _parse_yaml(text: str, where: str) -> dict[str, Any]:
+_SuiteLoader.add_constructor("tag:yaml.org,2002:int", _SuiteLoader.construct_yaml_int)
+
+
+def _safe_yaml(text: str) -> Any:
+    """Return what `text` holds; every way in which it is not fit is a YAMLError."""
     try:
-        raw = yaml.load(text, Loader=_UniqueKeyLoader)
+        return yaml.load(text, Loader=_SuiteLoader)
+    except (ValueError, OverflowError) as error:
+        # A date that no calendar has, for example.
+        raise yaml.YAMLError(str(error)) from error
+
+
+def _parse_yaml(text: str, where: str) -> dict[str, Any]:
+    if len(text.encode()) > MAX_SUITE_BYTES:
+        raise SuiteError(
+            f"{where}: expected a suite of at most {MAX_SUITE_BYTES:,} bytes, got more"
+        )
+    try:
+        raw = _safe_yaml(text)
     except yaml.YAMLError as error:
         raise SuiteError(f"{where}: not valid YAML: {error}") from error
     if not isinstance(raw, dict):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lstm_bench.errors import TrackingError, TrialFailed, TrialPruned
+from lstm_bench.masking import bare_url
 from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Ended, Progress, Training
 from lstm_bench.records import TrialResult, metric_key
@@ -128,8 +129,9 @@ class _Session:
         if lost:
             raise TrackingError(
                 f"the Optuna storage has {len(lost)} finished trainings whose MLflow "
-                f"runs are not at {self.tracker.tracking_uri}; give the --tracking-uri "
-                "they were written to, or another --storage to begin anew"
+                f"runs are not at {bare_url(self.tracker.tracking_uri)}; give the "
+                "--tracking-uri they were written to, or another --storage to begin "
+                "anew"
             )
 
     def _n_finished(self) -> int:
@@ -244,9 +246,9 @@ class _Session:
                 "`lstm-bench train` with its configuration makes it again"
             )
             return
-        from lstm_bench.backend import keras
+        from lstm_bench.model import load_model
 
-        model = keras.models.load_model(self.model_file, safe_mode=True)
+        model = load_model(self.model_file)
         packages = self.prepared.about_machine["packages"]
         self.tracker.log_model(best.run_id, model, packages)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Self, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -43,11 +44,19 @@ NPZ = "imdb.npz"
 NPZ_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/imdb.npz"
 NPZ_SHA256 = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
 DOWNLOAD_TIMEOUT_S = 30.0
+# Limits on files that may come from anybody: several times what the real ones have,
+# and what a laptop still takes. imdb.npz has 17 MB.
 MAX_DOWNLOAD_BYTES = 1 << 27
+# The longest review has 14 kB, and all 50,000 that are read together 65 MB.
 MAX_REVIEW_BYTES = 1 << 20
-MAX_TEXT_BYTES = 1 << 30
-MAX_ARCHIVE_BYTES = 1 << 32
-MAX_MEMBERS = 1_000_000
+MAX_TEXT_BYTES = 1 << 28
+# The archive has 100,000 files, the unlabelled reviews included, in some 300 MB.
+MAX_ARCHIVE_BYTES = 1 << 30
+MAX_MEMBERS = 400_000
+# A member's long name or extended header is read whole; real names have 30 letters.
+MAX_HEADER_BYTES = 1 << 16
+# 88,584 words in 1.6 MB.
+MAX_INDEX_BYTES = 1 << 24
 
 # Part of the cache key: raise it when parsing gives other ids than before.
 _FORMAT = 1
@@ -112,7 +121,7 @@ def _from_raw(folder: Path, where: str) -> Dataset:
     index_path = raw.parent / INDEX
     notes = []
     try:
-        index_bytes = index_path.read_bytes() if index_path.is_file() else None
+        index_bytes = _read_index(index_path)
         key = _cache_key(raw, index_bytes)
         cache = cache_folder("imdb", key)
         cached = _read_cache(cache)
@@ -217,7 +226,9 @@ def _members(raw: Path) -> Iterator[tuple[str, bytes]]:
             gzip.open(raw) as unzipped,
             # Of a file that is read as a stream, tarfile only calls `read`.
             tarfile.open(
-                fileobj=cast(IO[bytes], stream := _Limited(unzipped, raw)), mode="r|"
+                fileobj=cast(IO[bytes], stream := _Limited(unzipped, raw)),
+                mode="r|",
+                tarinfo=_ShortHeader,
             ) as archive,
         ):
             for n_members, member in enumerate(archive):
@@ -237,11 +248,48 @@ def _members(raw: Path) -> Iterator[tuple[str, bytes]]:
             # tarfile stops at its end mark; gzip checks length and sum at its own.
             while stream.read(1 << 20):
                 pass
-    except (EOFError, tarfile.TarError, zlib.error, gzip.BadGzipFile) as error:
+    except _DAMAGED as error:
         raise DatasetError(
             f"imdb: {raw}: expected a complete {ARCHIVE}, got a truncated or damaged "
             f"file of {raw.stat().st_size:,} bytes ({error}); {_WHAT_TO_DO}"
         ) from error
+
+
+class _ShortHeader(tarfile.TarInfo):
+    """A member that announces no header of a size that would fill memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        is_header = member.type in _HEADER_TYPES and member.size > MAX_HEADER_BYTES
+        if is_header or member.size < 0:
+            raise _HostileHeaderError(f"a header of {member.size:,} bytes")
+        return member
+
+
+class _HostileHeaderError(Exception):
+    """Not a TarError, which tarfile takes for the archive's end."""
+
+
+_HEADER_TYPES = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_DAMAGED = (
+    EOFError,
+    tarfile.TarError,
+    zlib.error,
+    gzip.BadGzipFile,
+    _HostileHeaderError,
+    # What tarfile makes of extended headers with numbers that are none.
+    ValueError,
+    OverflowError,
+    # Of headers that each announce another.
+    RecursionError,
+)
 
 
 class _Limited:
@@ -270,15 +318,37 @@ def _check_size(raw: Path, name: str, size: int) -> None:
 
 
 def _review_files(unpacked: Path) -> list[Path]:
+    """Return the reviews' files; links are passed over, to files and to folders."""
     return sorted(
         path
         for part in ("train", "test")
         for label in ("neg", "pos")
+        if not (unpacked / part).is_symlink()
+        and not (unpacked / part / label).is_symlink()
         for path in unpacked.glob(f"{part}/{label}/*.txt")
         if path.is_file()
         and not path.is_symlink()
         and _MEMBER.fullmatch(f"{FOLDER}/{path.relative_to(unpacked).as_posix()}")
     )
+
+
+def _read_index(path: Path) -> bytes | None:
+    if not path.is_file():
+        return None
+    content = _read_at_most(path, MAX_INDEX_BYTES)
+    if content is None:
+        raise DatasetError(
+            f"imdb: {path}: expected at most {MAX_INDEX_BYTES:,} bytes, got more; "
+            "replace the file by Keras's, or remove it to rank words by their count"
+        )
+    return content
+
+
+def _read_at_most(path: Path, n_bytes: int) -> bytes | None:
+    """Return the content of `path`; None where it is longer."""
+    with path.open("rb") as file:
+        content = file.read(n_bytes + 1)
+    return content if len(content) <= n_bytes else None
 
 
 def _word_index(content: bytes | None, path: Path) -> dict[str, int] | None:
@@ -289,7 +359,7 @@ def _word_index(content: bytes | None, path: Path) -> dict[str, int] | None:
         index = json.loads(content)
         ranks = sorted(index.values())
         is_index = ranks == list(range(1, len(ranks) + 1))
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         is_index = False
     if not is_index:
         raise DatasetError(
@@ -397,7 +467,16 @@ def _read_cache(cache: Path) -> tuple[Sequences, Sequences, tuple[str, ...]] | N
         if sequences_digest(parts[0], parts[1]) != meta["digest"]:
             return None
         return parts[0], parts[1], tuple(meta["vocabulary"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        EOFError,
+        # A header that announces more than there is, and nesting without end.
+        MemoryError,
+        RecursionError,
+    ):
         return None
 
 
@@ -444,17 +523,19 @@ def _download(target: Path) -> None:
 
 
 def _from_npz(path: Path) -> Dataset:
-    got = _file_sha256(path)
-    # The file holds pickles, which run code: none is read before the hash matched.
-    if got != NPZ_SHA256:
+    content = _read_at_most(path, MAX_DOWNLOAD_BYTES)
+    got = "a larger file" if content is None else hashlib.sha256(content).hexdigest()
+    # The file holds pickles, which run code: none is read before the hash matched,
+    # and then from the very bytes that were hashed.
+    if content is None or got != NPZ_SHA256:
         raise DatasetError(
             f"imdb: {path}: expected SHA-256 {NPZ_SHA256}, got {got}; remove the file "
             f"so that it is fetched again, or {_WHAT_TO_DO}"
         )
-    with np.load(path, allow_pickle=True) as arrays:
+    with np.load(io.BytesIO(content), allow_pickle=True) as arrays:
         train, test = (_keras_part(arrays, part) for part in ("train", "test"))
     index_path = path.parent / INDEX
-    index_bytes = index_path.read_bytes() if index_path.is_file() else None
+    index_bytes = _read_index(index_path)
     index = _word_index(index_bytes, index_path) or {}
     notes = [] if index else [f"No {INDEX} beside {NPZ}: words cannot be shown."]
     vocabulary = tuple(sorted(index, key=index.__getitem__))
