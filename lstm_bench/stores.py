@@ -91,7 +91,7 @@ def create_whole(url: str, create: Callable[[str], object]) -> None:
     create : callable
         Makes the store at the URL that it is given.
     """
-    file = Path(url.removeprefix("sqlite:///"))
+    file = Path(url.partition("?")[0].removeprefix("sqlite:///"))
     if not url.startswith("sqlite:///") or file.exists():
         return
     for left in file.parent.glob(f".{file.name}.*.new"):

@@ -22,7 +22,7 @@ from lstm_bench.tracking import find_runs
 
 pytestmark = pytest.mark.slow
 
-N_KILLS = int(os.environ.get("LSTM_BENCH_KILLS", "20"))
+N_KILLS = int(os.environ.get("LSTM_BENCH_KILLS", "6"))
 N_TRIALS = 5
 SUITE = (
     TINY_SUITE.replace("n_trials: 3", f"n_trials: {N_TRIALS}")
