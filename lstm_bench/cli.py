@@ -75,6 +75,12 @@ _data_dir = click.option(
     callback=_or_empty(click.Path(path_type=Path)),
     help="Folder with the raw data. [default: $LSTM_BENCH_DATA]",
 )
+_storage = click.option(
+    "--storage",
+    metavar="URL",
+    callback=_or_empty(click.STRING),
+    help="Optuna database URL. [default: $LSTM_BENCH_STORAGE or optuna.db here]",
+)
 _out = click.option(
     "--out",
     metavar="DIR",
@@ -125,12 +131,7 @@ def cli() -> None:
     help="Seconds after which no further trial starts. [default: the suite's]",
 )
 @_tracking_uri
-@click.option(
-    "--storage",
-    metavar="URL",
-    callback=_or_empty(click.STRING),
-    help="Optuna database URL. [default: $LSTM_BENCH_STORAGE or optuna.db here]",
-)
+@_storage
 @_out
 @click.option(
     "--confirm/--no-confirm",
@@ -495,6 +496,73 @@ def ui(tracking_uri: str | None, host: str, port: int) -> None:
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri)
         serve(uri, host, port, lambda text: _say(console, text))
+
+
+@cli.command()
+@click.argument("suite", required=False)
+@_data_dir
+@_tracking_uri
+@_storage
+@click.option("--fix", is_flag=True, help="Mend what can be mended.")
+def doctor(
+    suite: str | None,
+    data_dir: Path | None,
+    tracking_uri: str | None,
+    storage: str | None,
+    fix: bool,
+) -> None:
+    """Say what is wrong with this machine and with SUITE's study.
+
+    Without SUITE it is a report on the system, for a report of a bug. With SUITE
+    its two stores are compared: runs and trials of processes that are gone, trials
+    without runs, runs without files, and the data with that of the study. Exit code 1
+    if something is left.
+    """
+    from lstm_bench.doctor import (
+        examine_data,
+        examine_study,
+        examine_system,
+        mend,
+        system_facts,
+    )
+
+    console = _console()
+    for term, fact in system_facts(Path.cwd()):
+        _say(console, f"{term}: {fact}")
+    findings = examine_system(Path.cwd())
+    if suite is not None:
+        from lstm_bench.data import load_dataset
+        from lstm_bench.stores import check_is_there, store_errors
+        from lstm_bench.study import StudyStore, resolve_storage
+        from lstm_bench.tracking import Tracker, resolve_tracking_uri
+
+        loaded = _load(suite)
+        spec = loaded.dataset
+        dataset = load_dataset(spec.name, spec.options, data_dir, loaded.study.seed)
+        with store_errors():
+            uri, storage_url = (
+                resolve_tracking_uri(tracking_uri),
+                resolve_storage(storage),
+            )
+            check_is_there(uri, "--tracking-uri")
+            check_is_there(storage_url, "--storage")
+            tracker, store = Tracker(uri), StudyStore(loaded, storage_url)
+            n_runs = len(tracker.runs_of(loaded.study_name))
+            _say(
+                console,
+                f"study {loaded.study_name}: {len(store.finished())} finished trials, "
+                f"{len(store.finished_references())} references, {n_runs} runs",
+            )
+            if fix:
+                _say(console, f"mended: {mend(store, tracker)}")
+            findings += examine_data(store, tracker, dataset.digest)
+            findings += examine_study(store, tracker)
+    for finding in findings:
+        hint = " (--fix mends it)" if finding.is_mended_by_fix else ""
+        _say(console, f"- {finding.text}{hint}")
+    if findings:
+        raise SystemExit(1)
+    _say(console, "nothing is wrong")
 
 
 @cli.group(invoke_without_command=True)

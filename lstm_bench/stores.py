@@ -80,6 +80,16 @@ def check_writable_database(file: Path, option: str) -> None:
         )
 
 
+def check_is_there(url: str, option: str) -> None:
+    """Raise TrackingError if `url` is a sqlite file that does not exist."""
+    file = Path(url.partition("?")[0].removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///") and not file.is_file():
+        raise TrackingError(
+            f"{option}: expected a store, got no file {file}; run `lstm-bench sweep` "
+            f"first, or name another with {option}"
+        )
+
+
 def create_whole(url: str, create: Callable[[str], object]) -> None:
     """Create a sqlite store under another name first, if there is none at `url`.
 

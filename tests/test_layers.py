@@ -59,6 +59,7 @@ ORDER = (
     "recovery",
     "sweep",
     "confirm",
+    "doctor",
     "head_to_head",
     "ui",
     "cli",

@@ -1,0 +1,211 @@
+"""What is wrong with a study's two stores and with this machine, and mending it.
+
+Optuna's storage says which trials are done, MLflow what they came to. `examine_study`
+compares the two and changes nothing; `mend` does what every start of a sweep does
+first: it closes what a process left behind that is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from mlflow.entities import Run
+
+from lstm_bench import records as rec
+from lstm_bench.environment import describe_environment
+from lstm_bench.owner import is_gone
+from lstm_bench.recovery import close_orphaned_runs, settle_orphaned_trials
+from lstm_bench.study import DIGEST, StudyStore
+from lstm_bench.tracking import Tracker
+
+# With less than this a sweep of a few dozen trainings may fill the disk.
+ENOUGH_DISK_GIB = 2.0
+# What a finished training leaves in its run.
+WHOLE = (rec.CURVES, rec.CONFIG, rec.SAMPLES, rec.PREDICTIONS)
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be.
+
+    Attributes
+    ----------
+    is_mended_by_fix : bool
+        Whether `mend` puts it in order; if not, `text` says what a person can do.
+    """
+
+    text: str
+    is_mended_by_fix: bool = False
+
+
+def system_facts(folder: Path) -> list[tuple[str, str]]:
+    """Return what a report of a bug should say of machine and versions."""
+    about = describe_environment()
+    commit = about["git_commit"]
+    changed = " with uncommitted changes" if about["git_dirty"] else ""
+    threads = ", ".join(
+        f"{name}={os.environ[name]}" for name in THREADS if name in os.environ
+    )
+    free_gib = shutil.disk_usage(folder).free / 2**30
+    available_gib = psutil.virtual_memory().available / 2**30
+    return [
+        ("lstm-bench", str(about["lstm_bench"])),
+        ("git commit", f"{commit[:12]}{changed}" if commit else "not in a checkout"),
+        ("Python", str(about["python"])),
+        ("packages", ", ".join(f"{k} {v}" for k, v in about["packages"].items())),
+        ("operating system", str(about["os"])),
+        ("processor", f"{about['cpu_model']}, {about['n_cores']} cores"),
+        ("memory", f"{about['memory_gib']} GiB, {available_gib:.1f} GiB available"),
+        ("disk", f"{free_gib:.1f} GiB free in the working directory"),
+        ("threads", threads or "as TensorFlow chooses"),
+        ("GPU", _gpu()),
+    ]
+
+
+def _gpu() -> str:
+    """Name the GPUs without importing TensorFlow, which takes ten seconds."""
+    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    names = [
+        line.partition(":")[2].strip()
+        for card in cards
+        for line in card.read_text().splitlines()
+        if line.startswith("Model:")
+    ]
+    return ", ".join(names) or "none seen (NVIDIA driver)"
+
+
+def examine_system(folder: Path) -> list[Finding]:
+    """Return what on this machine would stop a sweep."""
+    free_gib = shutil.disk_usage(folder).free / 2**30
+    if free_gib >= ENOUGH_DISK_GIB:
+        return []
+    return [
+        Finding(
+            f"disk: {free_gib:.1f} GiB free in the working directory, expected at "
+            f"least {ENOUGH_DISK_GIB:g}; make room, or send stores elsewhere with "
+            "--tracking-uri and --storage"
+        )
+    ]
+
+
+def examine_data(store: StudyStore, tracker: Tracker, digest: str) -> list[Finding]:
+    """Compare the data's digest with the ones that the study was run on."""
+    known = {
+        run.data.params["dataset_digest"]
+        for run in tracker.runs_of(store.suite.study_name)
+        if "dataset_digest" in run.data.params
+    }
+    recorded = store.search.user_attrs.get(DIGEST)
+    if recorded is not None:
+        known.add(str(recorded)[:12])
+    others = sorted(known - {digest[:12]})
+    if not others:
+        return []
+    return [
+        Finding(
+            f"data: the study was run on data of digest {', '.join(others)}, these are "
+            f"{digest[:12]}; give the same data with --data-dir"
+        )
+    ]
+
+
+def examine_study(store: StudyStore, tracker: Tracker) -> list[Finding]:
+    """Compare both stores of a study; change nothing.
+
+    Returns
+    -------
+    list of Finding
+        Empty where both agree and every finished run is whole.
+    """
+    runs = {run.info.run_id: run for run in tracker.runs_of(store.suite.study_name)}
+    return [
+        *_orphaned_runs(runs),
+        *_orphaned_trials(store),
+        *_lost_runs(store, runs),
+        *_disagreeing(store, runs),
+        *_damaged(tracker, runs),
+    ]
+
+
+def mend(store: StudyStore, tracker: Tracker) -> int:
+    """Close orphaned runs and trials; return how many there were."""
+    n_runs = close_orphaned_runs(tracker, store.suite.study_name)
+    return n_runs + settle_orphaned_trials(store, tracker)
+
+
+def _name(run: Run) -> str:
+    return f"run {run.info.run_id} ({run.info.run_name})"
+
+
+def _orphaned_runs(runs: Mapping[str, Run]) -> Iterator[Finding]:
+    for run in runs.values():
+        if run.info.status != "RUNNING":
+            continue
+        owner = run.data.tags.get(rec.TAG_OWNER)
+        if owner is None:
+            yield Finding(
+                f"{_name(run)} is RUNNING and does not say in which process; if none "
+                "works on it, delete it in MLflow's UI"
+            )
+        elif is_gone(json.loads(owner)):
+            yield Finding(f"{_name(run)} is RUNNING, but its process is gone", True)
+
+
+def _orphaned_trials(store: StudyStore) -> Iterator[Finding]:
+    for orphan in store.orphans():
+        yield Finding(
+            f"trial {orphan.trial.number} is running in Optuna, but its process is "
+            "gone; it would be closed as its run ended, or queued again",
+            True,
+        )
+
+
+def _lost_runs(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
+    lost = sorted(store.run_ids() - set(runs))
+    if lost:
+        yield Finding(
+            f"{len(lost)} finished trials have no run in this tracking store (the "
+            f"first: {lost[0]}); give the --tracking-uri they were written to, or "
+            "another --storage to begin anew"
+        )
+
+
+def _disagreeing(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
+    known = store.run_ids()
+    unknown = [
+        run
+        for run_id, run in runs.items()
+        if run.data.tags[rec.TAG_KIND] in ("trial", "reference")
+        and run.data.tags[rec.TAG_STATE] == "complete"
+        and run_id not in known
+        and all(orphan.run_id != run_id for orphan in store.orphans())
+    ]
+    if unknown:
+        yield Finding(
+            f"{len(unknown)} complete runs are unknown to Optuna (the first: "
+            f"{_name(unknown[0])}); they are in the report, but a search with this "
+            "--storage does not learn from them"
+        )
+
+
+def _damaged(tracker: Tracker, runs: Mapping[str, Run]) -> Iterator[Finding]:
+    for run in runs.values():
+        tags: Mapping[str, Any] = run.data.tags
+        trained = tags[rec.TAG_KIND] in ("trial", "reference", "replicate")
+        if not trained or tags[rec.TAG_STATE] != "complete":
+            continue
+        held = {item.path for item in tracker.client.list_artifacts(run.info.run_id)}
+        missing = [name for name in WHOLE if name not in held]
+        if missing:
+            yield Finding(
+                f"{_name(run)} is complete, but lacks {', '.join(missing)}: its files "
+                "were removed; the report shows what MLflow itself still has of it"
+            )

@@ -1,0 +1,181 @@
+"""What the doctor finds in two stores, on real ones and without training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from results_builder import make_predictions
+
+from lstm_bench import doctor
+from lstm_bench import records as rec
+from lstm_bench.owner import this_process
+from lstm_bench.preparation import prepare
+from lstm_bench.records import History, TrialResult
+from lstm_bench.study import OWNER, RUN_ID, StudyStore
+from lstm_bench.tracking import Tracker
+
+
+def gone():
+    host, pid, created = this_process()
+    return [host, pid, created - 1000]
+
+
+class Study:
+    """A study of trials that are made up, in real stores."""
+
+    def __init__(self, suite, folder):
+        self.suite = suite
+        self.uri = f"sqlite:///{folder}/mlflow.db"
+        self.storage = f"sqlite:///{folder}/optuna.db"
+        self.tracker = Tracker(self.uri)
+        self.prepared = prepare(suite, None)
+        self.store = StudyStore(suite, self.storage)
+        self.store.check_digest(self.prepared.dataset.digest)
+        about = (self.prepared.about_data, self.prepared.about_machine)
+        self.session = self.tracker.start_session("sweep", suite, *about, {})
+
+    def begin(self):
+        step = self.store.next_trial()
+        run_id = self.tracker.start_run(
+            step.config,
+            suite=self.suite,
+            kind="trial",
+            name="trial",
+            parent_run_id=self.session,
+            dataset=self.prepared.about_data,
+            environment=self.prepared.about_machine,
+            seeds=self.prepared.seeds,
+            trial=step.trial.number,
+        )
+        step.trial.set_user_attr(RUN_ID, run_id)
+        return step, run_id
+
+    def finish(self, step, run_id, tell=True):
+        entry = {"epoch": 1, "val_accuracy": 0.5, "epoch_time_s": 1.0}
+        result = TrialResult(
+            step.config,
+            History([entry], 1),
+            0.5,
+            {rec.OBJECTIVE: 0.5},
+            (make_predictions(30)["val"],),
+            [],
+            ("neg", "pos"),
+        )
+        self.tracker.finish_run(run_id, result, "accuracy")
+        if tell:
+            self.store.tell(step, "complete", 0.5)
+
+    def kill(self, step, run_id):
+        step.trial.set_user_attr(OWNER, gone())
+        self.tracker.client.set_tag(run_id, rec.TAG_OWNER, json.dumps(gone()))
+
+    def texts(self):
+        found = doctor.examine_study(self.store, self.tracker)
+        return [finding.text for finding in found]
+
+
+@pytest.fixture
+def study(tiny_suite, tmp_path):
+    return Study(tiny_suite, tmp_path)
+
+
+def test_nothing_is_wrong_with_a_study_that_is_well(study):
+    study.finish(*study.begin())
+    assert study.texts() == []
+    digest = study.prepared.dataset.digest
+    assert doctor.examine_data(study.store, study.tracker, digest) == []
+
+
+def test_what_a_killed_process_left_is_found_and_mended(study):
+    study.kill(*study.begin())
+    first, second = doctor.examine_study(study.store, study.tracker)
+    assert "RUNNING, but its process is gone" in first.text
+    assert "trial 0 is running in Optuna" in second.text
+    assert first.is_mended_by_fix and second.is_mended_by_fix
+    assert doctor.mend(study.store, study.tracker) == 2
+    assert study.texts() == []
+    # Its values are tried again.
+    assert len(study.store.finished()) == 0
+    assert study.store.next_trial() is not None
+
+
+def test_a_run_that_had_ended_counts_once_it_is_mended(study):
+    step, run_id = study.begin()
+    study.finish(step, run_id, tell=False)
+    study.kill(step, run_id)
+    assert len(study.texts()) == 1
+    doctor.mend(study.store, study.tracker)
+    assert study.texts() == []
+    assert len(study.store.finished()) == 1
+
+
+def test_a_trial_without_its_run_is_found(study):
+    step, run_id = study.begin()
+    study.finish(step, run_id)
+    study.tracker.client.delete_run(run_id)
+    (text,) = study.texts()
+    assert (
+        f"1 finished trials have no run in this tracking store (the first: {run_id}"
+        in (text)
+    )
+
+
+def test_a_run_that_optuna_does_not_know_is_found(study, tmp_path):
+    study.finish(*study.begin())
+    study.store = StudyStore(study.suite, f"sqlite:///{tmp_path}/other.db")
+    (text,) = study.texts()
+    assert text.startswith("1 complete runs are unknown to Optuna")
+
+
+def test_a_run_that_lost_its_files_is_found(study):
+    step, run_id = study.begin()
+    study.finish(step, run_id)
+    uri = MlflowClient(study.uri).get_run(run_id).info.artifact_uri
+    shutil.rmtree(Path(uri.removeprefix("file://")) / rec.PREDICTIONS)
+    (text,) = study.texts()
+    assert f"lacks {rec.PREDICTIONS}" in text
+
+
+def test_other_data_is_found(study):
+    (finding,) = doctor.examine_data(study.store, study.tracker, "f" * 64)
+    assert study.prepared.dataset.digest[:12] in finding.text
+
+
+def test_a_full_disk_is_found(monkeypatch, tmp_path):
+    assert doctor.examine_system(tmp_path) == []
+    monkeypatch.setattr(doctor, "ENOUGH_DISK_GIB", 1e9)
+    (finding,) = doctor.examine_system(tmp_path)
+    assert "make room" in finding.text
+
+
+def test_the_command_says_what_is_wrong_and_mends_it(study, tmp_path):
+    study.kill(*study.begin())
+    (tmp_path / "tiny.yaml").write_text(study.suite.text)
+
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "lstm_bench.cli", "doctor", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+
+    sick = run("tiny.yaml")
+    assert (sick.returncode, sick.stdout.count("--fix mends it")) == (1, 2)
+    mended = run("tiny.yaml", "--fix")
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert "mended: 2" in mended.stdout
+    assert "nothing is wrong" in mended.stdout
+    lost = run("tiny.yaml", "--storage", "sqlite:///nowhere.db")
+    assert lost.returncode == 2
+    assert "--storage: expected a store, got no file" in lost.stderr
+    assert not (tmp_path / "nowhere.db").exists()
+    alone = run()
+    assert alone.returncode == 0
+    assert "processor: " in alone.stdout
