@@ -5,8 +5,8 @@ Imports stay inside the commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
-import os
 import gc
+import os
 import signal
 import sys
 import traceback
