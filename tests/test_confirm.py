@@ -184,7 +184,8 @@ def test_two_configurations_and_two_studies_are_compared_by_name(
     monkeypatch.chdir(folder)
     uri = f"sqlite:///{folder}/mlflow.db"
     lines = compare_by_name(uri, "pair.yaml:small", "pair.yaml:nb_lr")
-    assert lines[0].startswith("reference small against NB")
+    assert "eference small " in lines[0]
+    assert "NB + logistic regression: test accuracy" in lines[0]
     assert "paired seeds" in lines[0]
     ids = sorted(set(results.confirmed["config_id"]))
     by_id = compare_by_name(uri, ids[0], ids[1])
