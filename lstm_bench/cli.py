@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lstm_bench.preparation import Prepared
+    from lstm_bench.progress import Progress
     from lstm_bench.suite import Suite
     from lstm_bench.tracking import Tracker
 
@@ -171,23 +172,25 @@ def sweep(
     from lstm_bench.stores import store_errors
     from lstm_bench.study import StudyStore, resolve_storage
     from lstm_bench.sweep import run_sweep
-    from lstm_bench.tracking import Tracker, resolve_tracking_uri
+    from lstm_bench.tracking import resolve_tracking_uri
 
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri)
         storage_url = resolve_storage(storage)
         signal.signal(signal.SIGTERM, _stop)
-        tracker = Tracker(uri)
+        progress = make_progress(console)
+        tracker = _open_tracker(console, uri, loaded, progress)
         outcome = run_sweep(
             prepared,
             tracker,
             StudyStore(loaded, storage_url),
-            make_progress(console),
+            progress,
             n_trials=n_trials,
             timeout_s=timeout or loaded.study.timeout_s,
         )
         if outcome.interrupted:
             tracker.end_session(outcome.run_id, "KILLED")
+            _say_waiting(console, tracker)
             _stopped(console, outcome.n_finished, outcome.n_total)
         # Closed first, so that the report is the one that can be rebuilt later.
         tracker.end_session(outcome.run_id, "FINISHED")
@@ -202,19 +205,27 @@ def sweep(
                 f"best: {outcome.best.label} with validation {loaded.study.metric} "
                 f"{outcome.best.value:.4f} (configuration {outcome.best.config_id})",
             )
-        _conclude(console, loaded, tracker, uri, folder, outcome.run_id)
+        again = _again(suite, tracking_uri)
+        is_there = _conclude(console, loaded, tracker, folder, again, outcome.run_id)
         if confirm and loaded.confirm is None:
             _say(console, "no confirmation: the suite has no `confirm:` section")
+        elif confirm and not is_there:
+            _say(
+                console,
+                "no confirmation: it begins from what is tracked; when all is "
+                f"written: lstm-bench confirm {again}",
+            )
         elif confirm and outcome.best is not None:
             run_id = _confirm(
                 console, prepared, tracker, uri, None, None, outcome.run_id
             )
             run_ids = (run_id, outcome.run_id)
-            _conclude(console, loaded, tracker, uri, folder, *run_ids)
+            is_there = _conclude(console, loaded, tracker, folder, again, *run_ids)
         elif loaded.confirm is not None:
             _say(console, f"next, is it so? lstm-bench confirm {suite}")
-        option = f" --tracking-uri {mask_url(tracking_uri)}" if tracking_uri else ""
-        _say(console, f"runs, curves and artifacts: lstm-bench ui{option}")
+        if is_there:
+            option = f" --tracking-uri {mask_url(tracking_uri)}" if tracking_uri else ""
+            _say(console, f"runs, curves and artifacts: lstm-bench ui{option}")
 
 
 @cli.command()
@@ -262,15 +273,17 @@ def confirm(
     prepared = prepare(loaded, data_dir)
     _say_data(console, prepared)
 
+    from lstm_bench.progress import make_progress
     from lstm_bench.stores import store_errors
-    from lstm_bench.tracking import Tracker, resolve_tracking_uri
+    from lstm_bench.tracking import resolve_tracking_uri
 
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri)
         signal.signal(signal.SIGTERM, _stop)
-        tracker = Tracker(uri)
+        tracker = _open_tracker(console, uri, loaded, make_progress(console))
         run_id = _confirm(console, prepared, tracker, uri, best, replicates, None)
-        _conclude(console, loaded, tracker, uri, folder, run_id)
+        again = _again(suite, tracking_uri)
+        _conclude(console, loaded, tracker, folder, again, run_id)
 
 
 @cli.command()
@@ -329,18 +342,24 @@ def train(
     from lstm_bench.progress import make_progress
     from lstm_bench.stores import store_errors
     from lstm_bench.sweep import train_one
-    from lstm_bench.tracking import Tracker, resolve_tracking_uri
+    from lstm_bench.tracking import resolve_tracking_uri
 
     signal.signal(signal.SIGTERM, _stop)
     with store_errors():
+        uri = resolve_tracking_uri(tracking_uri)
+        progress = make_progress(console)
+        tracker = _open_tracker(console, uri, loaded, progress)
         run_id, result = train_one(
             prepared,
             config,
-            Tracker(resolve_tracking_uri(tracking_uri)),
-            make_progress(console),
+            tracker,
+            progress,
             score_test=test,
             log_model=log_model,
         )
+        if tracker.catch_up():
+            run_id = tracker.writer.operations.real_id(run_id)
+        _say_waiting(console, tracker)
     from lstm_bench.metrics import METRICS
     from lstm_bench.records import TRAIN_TIME, metric_key
 
@@ -521,6 +540,7 @@ def doctor(
     """
     from lstm_bench.doctor import (
         examine_data,
+        examine_journals,
         examine_study,
         examine_system,
         mend,
@@ -547,7 +567,8 @@ def doctor(
             )
             check_is_there(uri, "--tracking-uri")
             check_is_there(storage_url, "--storage")
-            tracker, store = Tracker(uri), StudyStore(loaded, storage_url)
+            tracker = Tracker(uri, loaded.study_name)
+            store = StudyStore(loaded, storage_url)
             n_runs = len(tracker.runs_of(loaded.study_name))
             _say(
                 console,
@@ -556,6 +577,7 @@ def doctor(
             )
             if fix:
                 _say(console, f"mended: {mend(store, tracker)}")
+            findings += examine_journals(tracker)
             findings += examine_data(store, tracker, dataset.digest)
             findings += examine_study(store, tracker)
     for finding in findings:
@@ -564,6 +586,53 @@ def doctor(
     if findings:
         raise SystemExit(1)
     _say(console, "nothing is wrong")
+
+
+@cli.command()
+@_tracking_uri
+@click.option(
+    "--skip-refused",
+    is_flag=True,
+    help="Leave out what the server refuses, such as writes to a run deleted since.",
+)
+def sync(tracking_uri: str | None, skip_refused: bool) -> None:
+    """Write what waits for a tracking server that was away.
+
+    What a training could not write is kept on this machine and written when the
+    server answers again, by the same command or the next; this does it now.
+    """
+    from lstm_bench.stores import store_errors
+    from lstm_bench.sync import servers_beside, store_to_sync
+    from lstm_bench.sync import sync as write_waiting
+
+    console = _console()
+    uri = store_to_sync(tracking_uri)
+    if uri is None:
+        _say(console, "nothing waits for any tracking server")
+        return
+
+    def skip(operation: dict[str, Any], why: str) -> None:
+        _say(
+            console,
+            f"left out: {operation['op']} of {operation.get('run', 'the experiment')}, "
+            f"which the server refuses ({why})",
+        )
+
+    with store_errors():
+        done = write_waiting(uri, skip=skip if skip_refused else None)
+    _say(
+        console,
+        f"{done.n_operations} operations of {done.n_runs} runs were written; "
+        + ("nothing is left" if not done.n_in_use else "the rest is held by others"),
+    )
+    others = servers_beside(uri)
+    if others:
+        _say(console, f"for --tracking-uri {', '.join(others)} something waits, too")
+    if done.n_in_use:
+        raise LstmBenchError(
+            f"{done.n_in_use} journals belong to commands that are running; they write "
+            "them themselves when the server answers"
+        )
 
 
 @cli.group(invoke_without_command=True)
@@ -764,6 +833,7 @@ def _confirm(
         parent_run_id=parent_run_id,
     )
     if outcome.interrupted:
+        _say_waiting(console, tracker)
         _stopped(console, outcome.n_finished, outcome.n_total)
     return outcome.run_id
 
@@ -772,17 +842,43 @@ def _conclude(
     console: Console,
     suite: Suite,
     tracker: Tracker,
-    uri: str,
     folder: Path,
+    again: str,
     *run_ids: str,
-) -> None:
-    """Write the report and the verdicts, log them, and say the answer."""
+) -> bool:
+    """Write the report and the verdicts, log them, and say the answer.
+
+    Parameters
+    ----------
+    again : str
+        Arguments for another command on the same study.
+
+    Returns
+    -------
+    bool
+        Whether all is tracked; else it is said what waits and what writes it.
+    """
     from lstm_bench.answers import answers, confirmation_summary
+    from lstm_bench.away import is_away
     from lstm_bench.comparisons import analyse
     from lstm_bench.loading import load_results
     from lstm_bench.report.render import write_report
 
-    analysis = analyse(load_results(uri, suite))
+    analysis = None
+    if tracker.catch_up():
+        try:
+            analysis = analyse(load_results(tracker.tracking_uri, suite))
+        except Exception as error:
+            if not is_away(error):
+                raise
+    if analysis is None:
+        _say_waiting(console, tracker)
+        _say(
+            console,
+            "no report: it is made from what is tracked, and the tracking server does "
+            f"not answer; when it does and all is written: lstm-bench report {again}",
+        )
+        return False
     page = write_report(analysis, folder)
     for run_id in run_ids:
         tracker.log_report(run_id, folder)
@@ -793,6 +889,51 @@ def _conclude(
     for answer in answers(analysis):
         _say(console, f"{answer.question}: {answer.text}")
     _say(console, f"report: {page}")
+    return not _say_waiting(console, tracker)
+
+
+def _again(suite: str, tracking_uri: str | None) -> str:
+    """Return the arguments of another command on the same study."""
+    if tracking_uri is None:
+        return suite
+    return f"{suite} --tracking-uri {mask_url(tracking_uri)}"
+
+
+def _open_tracker(
+    console: Console, uri: str, suite: Suite, progress: Progress
+) -> Tracker:
+    """Return the study's tracker, with what earlier sessions left behind written."""
+    from lstm_bench.sync import sync
+    from lstm_bench.tracking import Tracker
+
+    earlier = sync(uri, suite.study_name)
+    if earlier.n_operations:
+        _say(
+            console,
+            f"{earlier.n_operations} operations of {earlier.n_runs} runs that waited "
+            "for the tracking server were written",
+        )
+    tracker = Tracker(uri, suite.study_name, progress.say)
+    # A command that ends in an error says it, too.
+    context = click.get_current_context()
+    context.call_on_close(lambda: _say_waiting(console, tracker))
+    return tracker
+
+
+def _say_waiting(console: Console, tracker: Tracker) -> bool:
+    """Say what waits for the tracking server and let go of it; return if anything."""
+    waiting, uri = tracker.writer.waiting, tracker.tracking_uri
+    if waiting is None:
+        return False
+    _say(
+        console,
+        f"{waiting.n_operations} operations of {waiting.n_runs} runs wait in "
+        f"{waiting.folder}: the tracking server is away ({waiting.reason}). To write "
+        "them when it is back: lstm-bench sync --tracking-uri "
+        f"{mask_url(uri)}",
+    )
+    tracker.writer.close()
+    return True
 
 
 def _stopped(console: Console, n_finished: int, n_total: int) -> NoReturn:

@@ -150,7 +150,8 @@ class _Round:
 
     def run(self) -> ConfirmOutcome:
         close_orphaned_runs(self.tracker, self.suite.study_name)
-        known = self.tracker.runs_of(self.suite.study_name)
+        # Read once: the server may be away later.
+        self.known = known = self.tracker.runs_of(self.suite.study_name)
         self._check_digest(known)
         wanted = {
             (candidate.config.config_id, replicate)
@@ -218,7 +219,12 @@ class _Round:
         for replicate in range(1, self.n_replicates + 1):
             prepared = self.prepared.at(replicate)
             track_baselines(
-                prepared, self.tracker, self.run_id, self.progress, score_test=True
+                prepared,
+                self.tracker,
+                self.run_id,
+                self.progress,
+                self.known,
+                score_test=True,
             )
             for candidate in self.candidates:
                 if (candidate.config.config_id, replicate) not in self.done:

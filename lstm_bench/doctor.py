@@ -20,9 +20,12 @@ from mlflow.entities import Run
 
 from lstm_bench import records as rec
 from lstm_bench.environment import describe_environment
+from lstm_bench.errors import TrackingError
+from lstm_bench.masking import bare_url, mask_url
 from lstm_bench.owner import is_gone
 from lstm_bench.recovery import close_orphaned_runs, settle_orphaned_trials
 from lstm_bench.study import DIGEST, StudyStore
+from lstm_bench.sync import sync, what_waits
 from lstm_bench.tracking import Tracker
 
 # With less than this a sweep of a few dozen trainings may fill the disk.
@@ -117,6 +120,27 @@ def examine_data(store: StudyStore, tracker: Tracker, digest: str) -> list[Findi
     ]
 
 
+def examine_journals(tracker: Tracker) -> list[Finding]:
+    """Return what waits on this machine for the tracking store, whose server was away.
+
+    A command that is running writes its own; nothing is said of it.
+    """
+    try:
+        kept = what_waits(tracker.tracking_uri)
+    except TrackingError as error:
+        return [Finding(str(error))]
+    if not kept.n_operations:
+        return []
+    return [
+        Finding(
+            f"journal: {kept.n_operations} operations of {kept.n_runs} runs wait for "
+            f"{bare_url(tracker.tracking_uri)} in {', '.join(map(str, kept.folders))}; "
+            f"run lstm-bench sync --tracking-uri {mask_url(tracker.tracking_uri)}",
+            True,
+        )
+    ]
+
+
 def examine_study(store: StudyStore, tracker: Tracker) -> list[Finding]:
     """Compare both stores of a study; change nothing.
 
@@ -136,9 +160,23 @@ def examine_study(store: StudyStore, tracker: Tracker) -> list[Finding]:
 
 
 def mend(store: StudyStore, tracker: Tracker) -> int:
-    """Close orphaned runs and trials; return how many there were."""
+    """Close orphaned runs and trials; return how many there were.
+
+    What waits for the tracking store is written first, and counts as one: it says how
+    runs have ended.
+
+    Raises
+    ------
+    TrackingError
+        The tracking server refuses what waits.
+    """
+    is_late = bool(sync(tracker.tracking_uri).n_operations)
     n_runs = close_orphaned_runs(tracker, store.suite.study_name)
-    return n_runs + settle_orphaned_trials(store, tracker)
+    return is_late + n_runs + settle_orphaned_trials(store, tracker)
+
+
+def _all_ids(runs: Mapping[str, Run]) -> set[str]:
+    return {i for r in runs.values() for i in rec.ids_of(r.info.run_id, r.data.tags)}
 
 
 def _name(run: Run) -> str:
@@ -169,7 +207,7 @@ def _orphaned_trials(store: StudyStore) -> Iterator[Finding]:
 
 
 def _lost_runs(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
-    lost = sorted(store.run_ids() - set(runs))
+    lost = sorted(store.run_ids() - _all_ids(runs))
     if lost:
         yield Finding(
             f"{len(lost)} finished trials have no run in this tracking store (the "
@@ -179,14 +217,13 @@ def _lost_runs(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
 
 
 def _disagreeing(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
-    known = store.run_ids()
+    known = store.run_ids() | {orphan.run_id for orphan in store.orphans()}
     unknown = [
         run
-        for run_id, run in runs.items()
+        for run in runs.values()
         if run.data.tags[rec.TAG_KIND] in ("trial", "reference")
         and run.data.tags[rec.TAG_STATE] == "complete"
-        and run_id not in known
-        and all(orphan.run_id != run_id for orphan in store.orphans())
+        and known.isdisjoint(rec.ids_of(run.info.run_id, run.data.tags))
     ]
     if unknown:
         yield Finding(

@@ -83,12 +83,13 @@ def login_password(url: str) -> str | None:
     return None if match is None else match["secret"]
 
 
-def known_secrets() -> tuple[str, ...]:
+def known_secrets(*more: str) -> tuple[str, ...]:
     """Return every spelling of the secrets this command was given, longest first.
 
-    From its arguments and from the variables above.
+    From its arguments, from the variables above, and from the addresses `more`.
     """
-    addresses = [*sys.argv, *(os.environ.get(name, "") for name in ADDRESS_VARIABLES)]
+    variables = (os.environ.get(name, "") for name in ADDRESS_VARIABLES)
+    addresses = [*sys.argv, *variables, *more]
     secrets = {secret for address in addresses for secret in passwords_in(address)}
     secrets |= {os.environ.get(name, "") for name in SECRET_VARIABLES}
     spellings = {spelling for secret in secrets for spelling in _spellings(secret)}

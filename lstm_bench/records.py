@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,10 @@ TAG_LABEL = "lstm_bench.label"  # what people call the configuration
 TAG_ORIGIN = "lstm_bench.origin"  # why it is confirmed: one of ORIGINS
 TAG_BASELINE = "lstm_bench.baseline"
 TAG_OWNER = "lstm_bench.owner"  # the process that works on the run, as JSON
+# The provisional id under which a server's run was begun, and is found again.
+TAG_JOURNAL = "lstm_bench.journal_id"
+LOCAL_PREFIX = "local-"
+TAG_PARENT = "mlflow.parentRunId"
 # "true" where the test set was scored, "validation" where it served as validation
 # data; the runs that have this tag are the looks that the report counts.
 TAG_TEST_SCORED = "lstm_bench.test_scored"
@@ -77,6 +82,11 @@ BEST_VALUE = "best_objective"  # of the sweep's run, by trial
 N_FEATURES = "n_features"  # of a baseline
 
 SPLITS = ("train", "val", "test")
+
+
+def ids_of(run_id: str, tags: Mapping[str, str]) -> set[str]:
+    """Return a run's id, and the provisional one that a trial may know it by."""
+    return {run_id, tags.get(TAG_JOURNAL, run_id)}
 
 
 def metric_key(split: str, metric: str) -> str:

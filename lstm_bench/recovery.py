@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 
+from mlflow.entities import RunData
+
 from lstm_bench import records as rec
 from lstm_bench.owner import is_gone
 from lstm_bench.study import StudyStore
@@ -51,7 +53,8 @@ def close_orphaned_runs(tracker: Tracker, study: str) -> int:
 def settle_orphaned_trials(store: StudyStore, tracker: Tracker) -> int:
     """Close the trials whose process is gone as their runs ended, or queue them again.
 
-    Call `close_orphaned_runs` before, so that every run has its final state.
+    Call `close_orphaned_runs` before, so that every run has its final state; before
+    both, what waits for the store must have been written (`sync`).
 
     Returns
     -------
@@ -59,11 +62,11 @@ def settle_orphaned_trials(store: StudyStore, tracker: Tracker) -> int:
         How many there were.
     """
     orphans = store.orphans()
-    runs = {}
-    if orphans:
-        runs = {
-            run.info.run_id: run.data for run in tracker.runs_of(store.suite.study_name)
-        }
+    runs: dict[str | None, RunData] = {}
+    for run in tracker.runs_of(store.suite.study_name) if orphans else ():
+        # A trial begun while the server was away knows its run's provisional id.
+        for run_id in rec.ids_of(run.info.run_id, run.data.tags):
+            runs[run_id] = run.data
     for orphan in orphans:
         data = runs.get(orphan.run_id)
         if data is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lstm_bench.errors import TrackingError
 from lstm_bench.owner import is_gone, this_process
+from lstm_bench.records import LOCAL_PREFIX
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.space import TrialConfig
 from lstm_bench.stores import (
@@ -207,7 +209,7 @@ class StudyStore:
                 reference = trial.user_attrs.get(REFERENCE)
                 best = Best(
                     trial.value,
-                    trial.user_attrs[RUN_ID],
+                    self._run_id(trial),
                     trial.user_attrs[CONFIG_ID],
                     reference or f"trial {trial.number}",
                 )
@@ -216,7 +218,28 @@ class StudyStore:
     def run_ids(self) -> set[str]:
         """Return the MLflow run ids of every training that counts."""
         trials = [*self._trials(self.search), *self._trials(self.references)]
-        return {t.user_attrs[RUN_ID] for t in trials if _counts(t)}
+        return {self._run_id(t) for t in trials if _counts(t)}
+
+    def name_runs(self, real_ids: Mapping[str, str]) -> None:
+        """Remember the MLflow runs of trials that were begun while it was away.
+
+        Parameters
+        ----------
+        real_ids : mapping of str to str
+            The runs' ids by the provisional ones that the trials have. Optuna takes
+            no attribute of a trial that has ended, so the study has them.
+        """
+        named = self.search.user_attrs
+        for trial in [*self._trials(self.search), *self._trials(self.references)]:
+            local = trial.user_attrs.get(RUN_ID, "")
+            if local in real_ids and f"{RUN_ID}:{local}" not in named:
+                self.search.set_user_attr(f"{RUN_ID}:{local}", real_ids[local])
+
+    def _run_id(self, trial: FrozenTrial) -> str:
+        run_id = str(trial.user_attrs[RUN_ID])
+        if not run_id.startswith(LOCAL_PREFIX):
+            return run_id
+        return str(self.search.user_attrs.get(f"{RUN_ID}:{run_id}", run_id))
 
     def _trials(self, study: optuna.Study) -> list[FrozenTrial]:
         return study.get_trials(deepcopy=False)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlflow.entities import Run
+
+from lstm_bench import records as rec
 from lstm_bench.errors import TrackingError, TrialFailed, TrialPruned
 from lstm_bench.masking import bare_url
+from lstm_bench.model_log import MODEL_FILE
 from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Ended, Progress, Training
 from lstm_bench.records import TrialResult, metric_key
@@ -81,7 +86,7 @@ class _Session:
         self.seconds_of_best = 0.0
 
     def run(self) -> SweepOutcome:
-        self._check_stores()
+        known = self._check_stores()
         self._recover()
         self.run_id = self.tracker.start_session(
             "sweep",
@@ -96,11 +101,11 @@ class _Session:
         total = len(self.suite.references) + self.n_trials
         interrupted = False
         with tempfile.TemporaryDirectory(prefix="lstm-bench-") as folder:
-            self.model_file = Path(folder) / "best.keras"
+            self.model_folder = Path(folder)
             self.model_run_id: str | None = None
             self.progress.begin(total, self._n_finished())
             try:
-                self._train_all(total)
+                self._train_all(total, known)
             except KeyboardInterrupt:
                 interrupted = True
             except BaseException:
@@ -109,7 +114,8 @@ class _Session:
                 raise
             self.progress.close()
             # Once more: a trial without its mark is told from a new one by its age.
-            self._recover()
+            # With the server away it is left to the next start.
+            self.tracker.if_there(self._recover)
             best = self.store.best()
             if best is not None and not interrupted:
                 self._log_best_model(best)
@@ -120,26 +126,39 @@ class _Session:
         close_orphaned_runs(self.tracker, self.suite.study_name)
         settle_orphaned_trials(self.store, self.tracker)
 
-    def _check_stores(self) -> None:
+    def _check_stores(self) -> list[Run]:
+        """Compare both stores; return the study's MLflow runs."""
         self.store.check_digest(self.prepared.dataset.digest)
-        tracked = {
-            run.info.run_id for run in self.tracker.runs_of(self.suite.study_name)
-        }
-        lost = self.store.run_ids() - tracked
+        known = self.tracker.runs_of(self.suite.study_name)
+        self.store.name_runs(
+            {
+                run.data.tags[rec.TAG_JOURNAL]: run.info.run_id
+                for run in known
+                if rec.TAG_JOURNAL in run.data.tags
+            }
+        )
+        lost = self.store.run_ids() - {run.info.run_id for run in known}
         if lost:
             raise TrackingError(
                 f"the Optuna storage has {len(lost)} finished trainings whose MLflow "
                 f"runs are not at {bare_url(self.tracker.tracking_uri)}; give the "
                 "--tracking-uri they were written to, or another --storage to begin "
                 "anew"
+                + (
+                    "; what was begun while the server was away waits where it was "
+                    "begun, for `lstm-bench sync`"
+                    if any(run_id.startswith(rec.LOCAL_PREFIX) for run_id in lost)
+                    else ""
+                )
             )
+        return known
 
     def _n_finished(self) -> int:
         names = self.store.finished_references() & set(self.suite.references)
         return len(names) + len(self.store.finished())
 
-    def _train_all(self, total: int) -> None:
-        track_baselines(self.prepared, self.tracker, self.run_id, self.progress)
+    def _train_all(self, total: int, known: Sequence[Run]) -> None:
+        track_baselines(self.prepared, self.tracker, self.run_id, self.progress, known)
         while (step := self.store.next_reference()) is not None:
             self._train(step, total)
         while len(self.store.finished()) < self.n_trials:
@@ -234,23 +253,25 @@ class _Session:
     def _keep_if_best(self, value: float, model: Any, run_id: str) -> None:
         best = self.store.best()
         if best is None or self.suite.metric.is_better(value, best.value):
-            model.save(self.model_file)
+            model.save(self.model_folder / MODEL_FILE)
             self.model_run_id = run_id
 
     def _log_best_model(self, best: Best) -> None:
-        if self.tracker.has_model(best.run_id):
+        if self.model_run_id == best.run_id:
+            packages = self.prepared.about_machine["packages"]
+            self.tracker.log_model_file(best.run_id, self.model_folder, packages)
             return
-        if self.model_run_id != best.run_id:
+        logged = self.tracker.has_model(best.run_id)
+        if logged is None:
+            self.progress.say(
+                f"whether the model of {best.label}, trained earlier, is logged cannot "
+                "be asked: the tracking server does not answer"
+            )
+        elif not logged:
             self.progress.say(
                 f"the model of {best.label} was lost with an interrupted session; "
                 "`lstm-bench train` with its configuration makes it again"
             )
-            return
-        from lstm_bench.model import load_model
-
-        model = load_model(self.model_file)
-        packages = self.prepared.about_machine["packages"]
-        self.tracker.log_model(best.run_id, model, packages)
 
 
 def train_one(

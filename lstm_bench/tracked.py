@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from mlflow.entities import Run
 
 from lstm_bench import records as rec
 from lstm_bench.baselines import BASELINES, run_baseline
@@ -124,17 +126,22 @@ def track_baselines(
     tracker: Tracker,
     parent_run_id: str,
     progress: Progress,
+    known: Sequence[Run],
     *,
     score_test: bool = False,
 ) -> None:
     """Fit every baseline on `prepared`'s training reviews, a run each.
 
-    Those that this study has already for the same replicate are left as they are.
+    Parameters
+    ----------
+    known : sequence of Run
+        The study's runs when the command began; a baseline that is complete among
+        them for the same replicate is left as it is.
     """
     suite, metric = prepared.suite, METRICS["accuracy"]
     done = {
         run.data.tags[rec.TAG_BASELINE]
-        for run in tracker.runs_of(suite.study_name)
+        for run in known
         if run.data.tags[rec.TAG_KIND] == "baseline"
         and run.data.tags[rec.TAG_STATE] == "complete"
         and run.data.tags[rec.TAG_REPLICATE] == str(prepared.replicate)

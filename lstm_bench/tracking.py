@@ -5,30 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import socket
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-import mlflow
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Dataset as MlflowDataset
-from mlflow.entities import (
-    DatasetInput,
-    InputTag,
-    Metric,
-    Param,
-    Run,
-    RunTag,
-    ViewType,
-)
+from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from lstm_bench import records as rec
+from lstm_bench.away import is_away, own_timeout_s, patience
 from lstm_bench.baselines import BASELINES, BaselineResult
 from lstm_bench.chart_view import TAG_PREFIX, chart_view_state
 from lstm_bench.collector import collector_paused
@@ -36,6 +27,7 @@ from lstm_bench.errors import TrackingError
 from lstm_bench.figures.search import plot_confusion_matrix, plot_run_curves
 from lstm_bench.masking import bare_url, mask_text
 from lstm_bench.metrics import evaluate_proba
+from lstm_bench.model_log import MODEL_FILE, has_model
 from lstm_bench.owner import this_process
 from lstm_bench.records import Prediction, TrialResult
 from lstm_bench.space import TrialConfig
@@ -46,6 +38,7 @@ from lstm_bench.stores import (
     opening_store,
 )
 from lstm_bench.suite import Suite
+from lstm_bench.writer import PATIENT_S, Writer
 
 if TYPE_CHECKING:
     from lstm_bench.backend import keras
@@ -61,7 +54,8 @@ logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
-PARENT_TAG = "mlflow.parentRunId"
+T = TypeVar("T")
+
 CONNECT_TIMEOUT_S = 5.0
 PAGE_SIZE = 500
 
@@ -120,9 +114,23 @@ class Tracker:
     ----------
     tracking_uri : str
         From `resolve_tracking_uri`.
+    study : str
+        Whose journal keeps what a server that has gone away cannot take.
+    say : callable
+        Called with a line when the server goes and when it is back.
+
+    Attributes
+    ----------
+    writer : Writer
+        Through which everything is written.
     """
 
-    def __init__(self, tracking_uri: str) -> None:
+    def __init__(
+        self,
+        tracking_uri: str,
+        study: str = "any",
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self.tracking_uri = tracking_uri
         with opening_store(tracking_uri, "--tracking-uri"):
             create_whole(
@@ -133,6 +141,7 @@ class Tracker:
             # sweep's run. Left in the environment, every later start_run adopts it.
             self.project_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
             self.experiment_id = self._experiment()
+        self.writer = Writer(self.client, tracking_uri, study, say)
 
     def _experiment(self) -> str:
         if self.project_run_id is not None:
@@ -193,26 +202,20 @@ class Tracker:
         }
         name = suite.study_name if kind == "sweep" else f"{suite.study_name} {kind}"
         run_id, self.project_run_id = self.project_run_id, None
+        asked = {"suite": suite.name, "study": suite.study_name, **params}
         if run_id is not None:
-            self.client.log_batch(
-                run_id, tags=[RunTag(key, value) for key, value in tags.items()]
-            )
-            self.client.update_run(run_id, name=name)
+            # `mlflow run` has logged the entry point's own parameters already.
+            logged = self.client.get_run(run_id).data.params
+            asked = {key: asked[key] for key in asked if key not in logged}
+            self.writer.log_batch(run_id, tags=tags)
+            self.writer.name_run(run_id, name)
         else:
             if parent_run_id is not None:
-                tags[PARENT_TAG] = parent_run_id
-            run_id = self.client.create_run(
-                self.experiment_id, tags=tags, run_name=name
-            ).info.run_id
-        asked = {"suite": suite.name, "study": suite.study_name, **params}
-        # `mlflow run` has logged the entry point's own parameters already.
-        logged = self.client.get_run(run_id).data.params
-        self.client.log_batch(
-            run_id,
-            params=[Param(k, str(v)) for k, v in asked.items() if k not in logged],
-        )
+                tags[rec.TAG_PARENT] = parent_run_id
+            run_id = self.writer.create_run(self.experiment_id, tags, name)
+        self.writer.log_batch(run_id, params=asked)
         self._log_context(run_id, suite, dataset, environment)
-        self.client.set_experiment_tag(
+        self.writer.tag_experiment(
             self.experiment_id,
             f"{TAG_PREFIX}{suite.study_name}",
             json.dumps(chart_view_state(suite)),
@@ -257,9 +260,7 @@ class Tracker:
             rec.TAG_REFERENCE: reference,
         }
         tags |= {key: value for key, value in more.items() if value is not None}
-        run_id: str = self.client.create_run(
-            self.experiment_id, tags=tags, run_name=name
-        ).info.run_id
+        run_id = self.writer.create_run(self.experiment_id, tags, name)
         self._log_inputs(run_id, config.model_dump(), seeds, dataset)
         self._log_context(run_id, suite, dataset, environment)
         return run_id
@@ -281,7 +282,7 @@ class Tracker:
             rec.TAG_TEST_SCORED: "validation" if on_test else "false",
         }
         if parent_run_id is not None:
-            tags[PARENT_TAG] = parent_run_id
+            tags[rec.TAG_PARENT] = parent_run_id
         return tags
 
     def _log_inputs(
@@ -297,23 +298,12 @@ class Tracker:
             "dataset": dataset["name"],
             "dataset_digest": dataset["digest"][:12],
         }
-        self.client.log_batch(
+        self.writer.log_batch(run_id, params=everything)
+        self.writer.log_input(
             run_id,
-            params=[Param(key, str(value)) for key, value in everything.items()],
-        )
-        self.client.log_inputs(
-            run_id,
-            [
-                DatasetInput(
-                    MlflowDataset(
-                        name=dataset["name"],
-                        digest=dataset["digest"][:36],
-                        source_type="lstm_bench",
-                        source=json.dumps({"source": dataset["source"]}),
-                    ),
-                    [InputTag("mlflow.data.context", "training and validation")],
-                )
-            ],
+            dataset["name"],
+            dataset["digest"][:36],
+            json.dumps({"source": dataset["source"]}),
         )
 
     def log_baseline(
@@ -334,13 +324,13 @@ class Tracker:
             rec.TAG_STATE: "running",
             "mlflow.note.content": baseline.description,
         }
-        run_id: str = self.client.create_run(
-            self.experiment_id, tags=tags, run_name=f"baseline {result.name}"
-        ).info.run_id
+        run_id = self.writer.create_run(
+            self.experiment_id, tags, f"baseline {result.name}"
+        )
         self._log_inputs(run_id, {"baseline": result.name}, seeds, dataset)
         with tempfile.TemporaryDirectory() as folder:
             _write_predictions(Path(folder), result.predictions, class_names)
-            self.client.log_artifacts(run_id, folder)
+            self.writer.log_artifacts(run_id, Path(folder))
         values = {
             rec.metric_key(prediction.split, name): value
             for prediction in result.predictions
@@ -363,15 +353,12 @@ class Tracker:
         predictions: tuple[Prediction, ...],
         step: int,
     ) -> None:
-        now = int(time.time() * 1000)
         scored = any(prediction.split == "test" for prediction in predictions)
-        self.client.log_batch(
+        self.writer.log_batch(
             run_id,
-            metrics=[
-                Metric(rec.summary_key(key), float(value), now, step)
-                for key, value in values.items()
-            ],
-            tags=[RunTag(rec.TAG_TEST_SCORED, "true")] if scored else [],
+            metrics={rec.summary_key(key): value for key, value in values.items()},
+            step=step,
+            tags={rec.TAG_TEST_SCORED: "true"} if scored else None,
         )
 
     def _log_context(
@@ -385,26 +372,16 @@ class Tracker:
             (Path(folder) / rec.SUITE_FILE).write_text(suite.text, encoding="utf-8")
             _write_json(Path(folder) / rec.DATASET, dataset)
             _write_json(Path(folder) / rec.ENVIRONMENT, environment)
-            self.client.log_artifacts(run_id, folder)
+            self.writer.log_artifacts(run_id, Path(folder))
 
     def log_epoch(self, run_id: str, entry: Mapping[str, float]) -> None:
         """Write one epoch's entry of the history in one request."""
-        now, epoch = int(time.time() * 1000), int(entry["epoch"])
-        self.client.log_batch(
-            run_id,
-            metrics=[
-                Metric(key, float(value), now, epoch)
-                for key, value in entry.items()
-                if key != "epoch"
-            ],
-        )
+        metrics = {key: value for key, value in entry.items() if key != "epoch"}
+        self.writer.log_batch(run_id, metrics=metrics, step=int(entry["epoch"]))
 
     def log_best(self, run_id: str, step: int, value: float) -> None:
         """Write the study's best value so far, by number of trainings."""
-        self.client.log_batch(
-            run_id,
-            metrics=[Metric(rec.BEST_VALUE, value, int(time.time() * 1000), step)],
-        )
+        self.writer.log_batch(run_id, metrics={rec.BEST_VALUE: value}, step=step)
 
     def finish_run(self, run_id: str, result: TrialResult, metric: str) -> None:
         """Write a training's result and close it as complete."""
@@ -432,7 +409,7 @@ class Tracker:
             figure.savefig(
                 folder / rec.FIGURES / f"confusion_matrix_{shown.split}.png", dpi=90
             )
-            self.client.log_artifacts(run_id, str(folder))
+            self.writer.log_artifacts(run_id, folder)
         self._log_summary(
             run_id, result.metrics, result.predictions, len(result.history.epochs)
         )
@@ -449,7 +426,7 @@ class Tracker:
         """Close a training that did not end, with the epochs it did and the reason."""
         with tempfile.TemporaryDirectory() as folder:
             self._write_history(Path(folder), config, epochs)
-            self.client.log_artifacts(run_id, folder)
+            self.writer.log_artifacts(run_id, Path(folder))
         self.close_run(run_id, state, reason)
 
     def _write_history(
@@ -460,78 +437,80 @@ class Tracker:
 
     def close_run(self, run_id: str, state: str, reason: str | None = None) -> None:
         """Set a training's state and the MLflow status that means the same."""
-        tags = [RunTag(rec.TAG_STATE, state)]
+        tags = {rec.TAG_STATE: state}
         if reason is not None:
-            tags.append(RunTag(rec.TAG_FAILURE, mask_text(reason)))
-        self.client.log_batch(run_id, tags=tags)
-        self.client.set_terminated(run_id, rec.MLFLOW_STATUS[state])
+            tags[rec.TAG_FAILURE] = mask_text(reason)
+        self.writer.log_batch(run_id, tags=tags)
+        self.writer.end_run(run_id, rec.MLFLOW_STATUS[state])
 
     def end_session(self, run_id: str, status: str) -> None:
         """Close the run of a command as FINISHED, KILLED or FAILED."""
-        self.client.set_terminated(run_id, status)
+        self.writer.end_run(run_id, status)
 
     def log_verdicts(
         self, run_id: str, metrics: Mapping[str, float], verdicts: Mapping[str, Any]
     ) -> None:
         """Write what a confirmation came to, in figures and as JSON."""
-        now = int(time.time() * 1000)
-        self.client.log_batch(
-            run_id, metrics=[Metric(k, v, now, 0) for k, v in metrics.items()]
-        )
+        self.writer.log_batch(run_id, metrics=metrics)
         with tempfile.TemporaryDirectory() as folder:
             _write_json(Path(folder) / rec.VERDICTS, verdicts)
-            self.client.log_artifacts(run_id, folder)
+            self.writer.log_artifacts(run_id, Path(folder))
 
     def log_test_reviews(self, run_id: str, reviews: pd.DataFrame) -> None:
         """Write what is known of each test review: length, and whether train has it."""
         with tempfile.TemporaryDirectory() as folder:
             reviews.to_parquet(Path(folder) / rec.TEST_REVIEWS)
-            self.client.log_artifacts(run_id, folder)
+            self.writer.log_artifacts(run_id, Path(folder))
 
     def log_report(self, run_id: str, folder: Path) -> None:
         """Attach the report in `folder` to a command's run, and nothing beside it."""
-        for name in rec.REPORT_FILES:
-            self.client.log_artifact(run_id, str(folder / name), rec.REPORT)
+        with tempfile.TemporaryDirectory() as name:
+            attached = Path(name)
+            for part in rec.REPORT_FILES:
+                if (folder / part).is_dir():
+                    shutil.copytree(folder / part, attached / part)
+                else:
+                    shutil.copy2(folder / part, attached / part)
+            self.writer.log_artifacts(run_id, attached, rec.REPORT)
 
     def log_model(
         self, run_id: str, model: keras.Model, packages: Mapping[str, str]
-    ) -> str:
-        """Log a Keras model with signature and requirements; return its URI.
+    ) -> None:
+        """Log a Keras model with its run."""
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(Path(folder) / MODEL_FILE)
+            self.log_model_file(run_id, Path(folder), packages)
 
-        Naming the requirements spares MLflow a subprocess that finds them out,
-        6-8 s a model.
-        """
-        import warnings
+    def log_model_file(
+        self, run_id: str, folder: Path, packages: Mapping[str, str]
+    ) -> None:
+        """Log the Keras model `MODEL_FILE` in `folder`, unless the run has one."""
+        self.writer.log_model(run_id, folder, packages)
 
-        import numpy as np
-        from mlflow.models import ModelSignature
-        from mlflow.types import Schema, TensorSpec
-
-        # Without names: a named input reaches the model as a dict, which it warns of.
-        signature = ModelSignature(
-            inputs=Schema([TensorSpec(np.dtype("int32"), (-1, -1))]),
-            outputs=Schema(
-                [TensorSpec(np.dtype("float32"), (-1, model.output_shape[-1]))]
-            ),
+    def has_model(self, run_id: str) -> bool | None:
+        """Whether the run has a logged model; None while the server is away."""
+        return self.if_there(
+            lambda: has_model(self.client, self.writer.operations.real_id(run_id))
         )
-        mlflow.set_tracking_uri(self.tracking_uri)
-        with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
-            # MLflow warns of a type hint in its own code.
-            warnings.filterwarnings("ignore", ".*Any type hint")
-            info = mlflow.keras.log_model(
-                model,
-                name=rec.MODEL,
-                signature=signature,
-                pip_requirements=[
-                    f"{name}=={packages[name]}" for name in ("keras", "tensorflow")
-                ],
-            )
-        return str(info.model_uri)
 
-    def has_model(self, run_id: str) -> bool:
-        """Whether the run has a logged model."""
-        outputs = self.client.get_run(run_id).outputs
-        return bool(outputs and outputs.model_outputs)
+    def if_there(self, ask: Callable[[], T]) -> T | None:
+        """Return what `ask` finds in the store; None while the server is away.
+
+        While something waits, the store does not have all that it will be asked for.
+        """
+        if self.writer.waiting is not None:
+            return None
+        try:
+            with patience(own_timeout_s(PATIENT_S)):
+                return ask()
+        except Exception as error:
+            if is_away(error):
+                return None
+            raise
+
+    def catch_up(self) -> bool:
+        """Write all that waits, if the server answers; return if nothing is left."""
+        return self.writer.catch_up()
 
     def runs_of(self, study: str) -> list[Run]:
         """Return every run of `study`, of commands and trainings, oldest first."""

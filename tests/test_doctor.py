@@ -115,6 +115,23 @@ def test_a_run_that_had_ended_counts_once_it_is_mended(study):
     assert len(study.store.finished()) == 1
 
 
+def test_a_run_that_was_begun_while_its_server_was_away_is_known_again(study):
+    for local, tell in (("local-1", True), ("local-2", False)):
+        step, run_id = study.begin()
+        study.finish(step, run_id, tell=False)
+        study.tracker.client.set_tag(run_id, rec.TAG_JOURNAL, local)
+        step.trial.set_user_attr(RUN_ID, local)
+        if tell:
+            study.store.tell(step, "complete", 0.5)
+        else:
+            study.kill(step, run_id)
+    (text,) = study.texts()
+    assert "trial 1 is running in Optuna" in text
+    assert doctor.mend(study.store, study.tracker) == 1
+    assert study.texts() == []
+    assert len(study.store.finished()) == 2
+
+
 def test_a_trial_without_its_run_is_found(study):
     step, run_id = study.begin()
     study.finish(step, run_id)

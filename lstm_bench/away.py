@@ -1,0 +1,120 @@
+"""Tell a tracking server that does not answer from one that says no."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from requests.exceptions import (
+    ChunkedEncodingError,
+    ConnectionError,
+    HTTPError,
+    RequestException,
+    RetryError,
+    Timeout,
+)
+
+from lstm_bench.masking import bare_url
+from lstm_bench.stores import first_line
+
+GATEWAY_CODES = (502, 503, 504)
+# What MLflow itself would try again.
+UNWELL_CODES = (408, 429, 500)
+_RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
+# MLflow asks for each run it closes once more, to print its address.
+_PRINT = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
+
+
+def is_server(tracking_uri: str) -> bool:
+    """Whether `tracking_uri` names a server and not a database."""
+    return tracking_uri.startswith(("http://", "https://"))
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether `error` means that no server answered, or a gateway for it."""
+    failure = _request_failure(error)
+    if isinstance(failure, RetryError | HTTPError):
+        return _code(failure) in GATEWAY_CODES
+    # A server that stops in the middle of an answer is no better than a silent one.
+    return isinstance(failure, ConnectionError | Timeout | ChunkedEncodingError)
+
+
+def is_unwell(error: BaseException) -> bool:
+    """Whether the server answered that it cannot just now: 408, 429 or 500."""
+    failure = _request_failure(error)
+    return failure is not None and _code(failure) in UNWELL_CODES
+
+
+def describe(error: BaseException) -> str:
+    """Say in a few words why no answer came."""
+    failure = _request_failure(error)
+    if failure is None:
+        return first_line(error)
+    code = _code(failure)
+    if code is not None:
+        return f"it answers {code}"
+    if isinstance(failure, Timeout) or "timed out" in str(failure):
+        return "no answer in time"
+    current: BaseException = failure
+    while (inner := current.__cause__ or current.__context__) is not None:
+        current = inner
+    return first_line(current)
+
+
+def _request_failure(error: BaseException) -> RequestException | None:
+    # MLflow raises its own exceptions, some without `from`.
+    current: BaseException | None = error
+    while current is not None:
+        if isinstance(current, RequestException):
+            return current
+        current = current.__cause__ or current.__context__
+    return None
+
+
+def _code(failure: RequestException) -> int | None:
+    if failure.response is not None:
+        return int(failure.response.status_code)
+    # Without retries left, only the text has it: "too many 503 error responses".
+    found = re.search(r"too many (\d{3}) error responses", str(failure))
+    return int(found[1]) if found else None
+
+
+@contextmanager
+def patience(timeout_s: int, quiet: bool = False) -> Iterator[None]:
+    """Let MLflow wait for so many seconds for an answer, and ask once.
+
+    MLflow reads both from the environment at every request and takes no argument;
+    its own are 120 s and 7 retries, minutes for a write.
+
+    Parameters
+    ----------
+    quiet : bool
+        Print no address of a run that is closed.
+    """
+    wanted = {_RETRIES: "0", _TIMEOUT: str(timeout_s)}
+    if quiet:
+        wanted[_PRINT] = "true"
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def own_timeout_s(default: int) -> int:
+    """Return the timeout that the user asked MLflow for, else `default`."""
+    return int(os.environ.get(_TIMEOUT) or default)
+
+
+def address(tracking_uri: str) -> str:
+    """Return the server's address without what logs in to it, to know it again by."""
+    parts = urlsplit(bare_url(tracking_uri))
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"

@@ -1,0 +1,208 @@
+"""A folder that keeps what could not be written, in order, until it can be.
+
+``operations.jsonl`` has a numbered operation a line, ``written.txt`` the numbers of
+those that were written since, ``files/<number>/`` what an operation uploads. Every
+line is on the disk before the command goes on: a process that is killed loses the
+line it was writing at most. One process at a time holds a journal, by a lock that
+goes with it however it ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections import deque
+from pathlib import Path
+from typing import Any, Self
+
+from lstm_bench.cache import cache_folder
+from lstm_bench.errors import TrackingError
+
+Operation = dict[str, Any]
+
+OPERATIONS, WRITTEN, FILES, LOCK = "operations.jsonl", "written.txt", "files", "lock"
+STORE = "store.json"
+
+
+def store_folder(address: str) -> Path:
+    """Return the folder of the journals for the server at `address`."""
+    digest = hashlib.sha256(address.encode()).hexdigest()[:12]
+    return cache_folder("journal", digest)
+
+
+def journal_folders(address: str, study: str | None = None) -> list[Path]:
+    """Return the journals for a server, of one study or of all, oldest first."""
+    pattern = f"{study or '*'}/*/"
+    found = store_folder(address).glob(pattern)
+    return sorted((f for f in found if f.is_dir()), key=lambda folder: folder.name)
+
+
+def known_addresses() -> list[str]:
+    """Return the addresses of the servers that journals are kept for."""
+    files = sorted(cache_folder("journal").glob(f"*/{STORE}"))
+    addresses = [str(json.loads(file.read_text())["address"]) for file in files]
+    return [address for address in addresses if journal_folders(address)]
+
+
+class Journal:
+    """Operations that wait, held by this process.
+
+    Attributes
+    ----------
+    waiting : deque of dict
+        What was not written yet, oldest first; ``n`` is an operation's number.
+    """
+
+    def __init__(self, folder: Path, lock: int) -> None:
+        self.folder = folder
+        self._lock = lock
+        self._operations = _Lines(folder / OPERATIONS)
+        self._written = _Lines(folder / WRITTEN)
+        lines = enumerate(self._operations.read(), 1)
+        operations = [self._parse(line, line_number) for line_number, line in lines]
+        written = {int(line) for line in self._written.read()}
+        self._n = operations[-1]["n"] if operations else 0
+        self.waiting: deque[Operation] = deque(
+            operation for operation in operations if operation["n"] not in written
+        )
+
+    @classmethod
+    def create(cls, address: str, study: str) -> Self:
+        """Begin a journal for a server and a study."""
+        store = store_folder(address)
+        while True:
+            name = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:8]}"
+            folder = store / study / name
+            folder.mkdir(parents=True)
+            (store / STORE).write_text(json.dumps({"address": address}))
+            opened = cls.open(folder)
+            # None: a sync that passed by is about to remove the empty folder.
+            if opened is not None:
+                _sync(folder.parent)
+                return opened
+
+    @classmethod
+    def open(cls, folder: Path) -> Self | None:
+        """Take up a journal; None if another process holds it, or it is gone.
+
+        Raises
+        ------
+        TrackingError
+            A line that is not the last cannot be read.
+        """
+        try:
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            return None
+        if not _lock(lock):
+            os.close(lock)
+            return None
+        try:
+            return cls(folder, lock)
+        except FileNotFoundError:
+            os.close(lock)
+            return None
+        except BaseException:
+            os.close(lock)
+            raise
+
+    def _parse(self, line: str, line_number: int) -> Operation:
+        try:
+            operation: Operation = json.loads(line)
+        except ValueError as error:
+            raise TrackingError(
+                f"{self.folder / OPERATIONS}:{line_number}: expected JSON, got "
+                f"{line[:40]!r}; the journal is damaged: mend the line, or remove the "
+                "folder to give up what waits in it"
+            ) from error
+        return operation
+
+    def append(self, operation: Operation, files: Path | None = None) -> None:
+        """Keep an operation, and a copy of the folder that it uploads."""
+        # Taken for good: a signal may end this anywhere, and no two may have one.
+        self._n = number = self._n + 1
+        if files is not None:
+            kept = self.files_of(number)
+            # Left there by an append that did not come to its line.
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(files, kept)
+            for path in [*kept.rglob("*"), kept, kept.parent, self.folder]:
+                _sync(path)
+        self._operations.append(json.dumps({"n": number, **operation}))
+        if number == 1:
+            _sync(self.folder)
+        self.waiting.append({"n": number, **operation})
+
+    def files_of(self, number: int) -> Path:
+        """Return the folder with what operation `number` uploads."""
+        return self.folder / FILES / str(number)
+
+    def mark_written(self) -> None:
+        """Note that the oldest operation was written, and let its files go."""
+        number = self.waiting[0]["n"]
+        self._written.append(str(number))
+        self.waiting.popleft()
+        shutil.rmtree(self.files_of(number), ignore_errors=True)
+
+    def close(self) -> None:
+        """Let go of the journal; an empty one is removed."""
+        if not self.waiting:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self._operations.close()
+        self._written.close()
+        os.close(self._lock)
+
+
+class _Lines:
+    """A file of lines that only grows, each on the disk once it is appended.
+
+    What follows the last whole line was left by an append that did not end; it is
+    not read, and the next line is written over it.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        self._end = 0
+
+    def read(self) -> list[str]:
+        """Return the whole lines; to be called once, before anything is appended."""
+        size = os.fstat(self._descriptor).st_size
+        content = os.pread(self._descriptor, size, 0)
+        self._end = content.rfind(b"\n") + 1
+        return content[: self._end].decode(errors="replace").split("\n")[:-1]
+
+    def append(self, line: str) -> None:
+        """Write a line and see it to the disk."""
+        content, offset = f"{line}\n".encode(), self._end
+        os.ftruncate(self._descriptor, self._end)
+        while content:
+            n = os.pwrite(self._descriptor, content, offset)
+            content, offset = content[n:], offset + n
+        os.fsync(self._descriptor)
+        self._end = offset
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or a folder's list of files, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

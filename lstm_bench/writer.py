@@ -1,0 +1,333 @@
+"""The one way to MLflow for what is written; what cannot be waits in a journal.
+
+A write to a server that does not answer is kept on this machine, and so is all that
+follows, so that order is kept. Now and then a write asks whether the server is back
+and then writes what waits, for as long as a training can spare.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from requests.exceptions import RequestException
+
+from lstm_bench import records as rec
+from lstm_bench.away import (
+    address,
+    describe,
+    is_away,
+    is_server,
+    is_unwell,
+    own_timeout_s,
+    patience,
+)
+from lstm_bench.errors import ModelError, TrackingError
+from lstm_bench.journal import Journal, Operation
+from lstm_bench.masking import known_secrets, mask_text
+from lstm_bench.operations import Operations
+from lstm_bench.stores import first_line
+
+PROBE_TIMEOUT_S = 1
+EPOCH_TIMEOUT_S = 2
+WRITE_TIMEOUT_S = 10
+# Between trainings and in `lstm-bench sync` nobody is held up.
+PATIENT_S = 60
+PROBE_EVERY_S = 5.0
+# A probe that takes long, as where names are not resolved, comes more rarely.
+PROBE_SHARE = 0.05
+PROBE_WITHIN_S = 60.0
+DRAIN_BUDGET_S = 2.0
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What one command could not write yet, and why."""
+
+    n_operations: int
+    n_runs: int
+    folder: Path
+    reason: str
+
+
+class Writer:
+    """Writes to one store, or to a journal while its server is away.
+
+    Parameters
+    ----------
+    tracking_uri : str
+        Only what goes to a server may wait; a database on this machine that cannot
+        be written is an error at once.
+    study : str
+        Whose journal it is.
+    say : callable
+        Called with a line when the server goes and when it is back.
+    journal : Journal or None
+        One that an earlier command left, to be written.
+    """
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        tracking_uri: str,
+        study: str,
+        say: Callable[[str], None],
+        journal: Journal | None = None,
+    ) -> None:
+        self.client = client
+        self.operations = Operations(client, tracking_uri)
+        self.tracking_uri = tracking_uri
+        self.study = study
+        self.say = say
+        self.journal = journal
+        self.secrets = known_secrets(tracking_uri)
+        self.reason = ""
+        self.n_written = 0
+        self.written_runs: set[str] = set()
+        self._next_try = 0.0
+
+    # What is written
+
+    def create_run(self, experiment_id: str, tags: Mapping[str, str], name: str) -> str:
+        """Make a run; return its id, a provisional one while the server is away."""
+        local = f"{rec.LOCAL_PREFIX}{uuid.uuid4().hex}"
+        more = {rec.TAG_JOURNAL: local} if is_server(self.tracking_uri) else {}
+        self.write(
+            {
+                "op": "create_run",
+                "run": local,
+                "experiment": experiment_id,
+                "tags": {**tags, **more},
+                "name": name,
+                "time": _now(),
+            }
+        )
+        return self.operations.real_ids.get(local, local)
+
+    def log_batch(
+        self,
+        run_id: str,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        step: int = 0,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write metrics of one step, parameters and tags in one request."""
+        now = _now()
+        self.write(
+            {
+                "op": "log_batch",
+                "run": run_id,
+                "metrics": [
+                    [key, float(value), now, step]
+                    for key, value in (metrics or {}).items()
+                ],
+                "params": {key: str(value) for key, value in (params or {}).items()},
+                "tags": dict(tags or {}),
+            }
+        )
+
+    def log_input(self, run_id: str, name: str, digest: str, source: str) -> None:
+        """Name the dataset of a training."""
+        dataset = {"name": name, "digest": digest, "source": source}
+        self.write({"op": "log_input", "run": run_id, **dataset})
+
+    def log_artifacts(self, run_id: str, folder: Path, path: str | None = None) -> None:
+        """Attach what `folder` holds, below `path`."""
+        self.write({"op": "log_artifacts", "run": run_id, "path": path}, folder)
+
+    def log_model(self, run_id: str, folder: Path, packages: Mapping[str, str]) -> None:
+        """Log the Keras model in `folder`, unless the run has one."""
+        self.write({"op": "log_model", "run": run_id, "packages": {**packages}}, folder)
+
+    def name_run(self, run_id: str, name: str) -> None:
+        """Rename a run."""
+        self.write({"op": "name_run", "run": run_id, "name": name})
+
+    def end_run(self, run_id: str, status: str) -> None:
+        """Close a run, now."""
+        self.write({"op": "end_run", "run": run_id, "status": status, "time": _now()})
+
+    def tag_experiment(self, experiment_id: str, key: str, value: str) -> None:
+        """Set a tag of an experiment."""
+        tag = {"experiment": experiment_id, "key": key, "value": value}
+        self.write({"op": "tag_experiment", **tag})
+
+    # How it is written
+
+    def write(self, operation: Operation, files: Path | None = None) -> None:
+        """Write one operation, or keep it; a server that refuses it is an error."""
+        operation = self._masked(operation)
+        if not is_server(self.tracking_uri):
+            self.operations.carry_out(operation, files)
+            return
+        if self.journal is None and self._write_now(operation, files):
+            return
+        if self.journal is None:
+            self.journal = Journal.create(address(self.tracking_uri), self.study)
+            self.n_written, self.written_runs = 0, set()
+            self.say(
+                "the tracking server does not answer; training goes on, and what is "
+                f"to be written waits in {self.journal.folder}"
+            )
+        self.journal.append(operation, files)
+        if time.monotonic() >= self._next_try:
+            self._drain(DRAIN_BUDGET_S, None)
+
+    def _masked(self, operation: Operation) -> Operation:
+        """Return the operation without passwords: a tag may quote an address."""
+        tags = operation.get("tags")
+        if not tags:
+            return operation
+        # In a name, a password's letters may stand by chance.
+        masked = {
+            key: mask_text(value, self.secrets if key == rec.TAG_FAILURE else ())
+            for key, value in tags.items()
+        }
+        return {**operation, "tags": masked}
+
+    def _write_now(self, operation: Operation, files: Path | None) -> bool:
+        """Whether the operation was written; False if no server answered."""
+        start = time.monotonic()
+        try:
+            with patience(_timeout_s(operation)):
+                self.operations.carry_out(operation, files)
+        except Exception as error:
+            if is_away(error):
+                self._put_off(error, start)
+                return False
+            if not is_unwell(error):
+                raise
+        else:
+            return True
+        try:
+            # As often as MLflow would ask; a run made by the first try is found.
+            self.operations.carry_out(operation, files, again=True)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            self._put_off(error, start)
+            return False
+        return True
+
+    def catch_up(self, skip: Callable[[Operation, str], None] | None = None) -> bool:
+        """Write all that waits, however long it takes; return whether nothing is left.
+
+        Parameters
+        ----------
+        skip : callable or None
+            Called with an operation that the server refuses and why; it is then left
+            out.
+
+        Raises
+        ------
+        TrackingError
+            The server refuses an operation, and `skip` is None.
+        """
+        if self.journal is not None:
+            self._drain(None, skip)
+        return self.journal is None
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What waits, if anything does."""
+        if self.journal is None:
+            return None
+        operations = self.journal.waiting
+        runs = {operation["run"] for operation in operations if "run" in operation}
+        return Waiting(len(operations), len(runs), self.journal.folder, self.reason)
+
+    def _put_off(self, error: BaseException, start: float) -> None:
+        self.reason = mask_text(describe(error), self.secrets)
+        now = time.monotonic()
+        rest_s = max(PROBE_EVERY_S, (now - start) / PROBE_SHARE)
+        self._next_try = now + min(rest_s, PROBE_WITHIN_S)
+
+    def _drain(
+        self, budget_s: float | None, skip: Callable[[Operation, str], None] | None
+    ) -> None:
+        """Write what waits in order, for `budget_s` seconds or to the end."""
+        journal, start = self.journal, time.monotonic()
+        if journal is None:
+            return
+        patient = budget_s is None
+        try:
+            with patience(own_timeout_s(PATIENT_S) if patient else PROBE_TIMEOUT_S):
+                self.client.search_experiments(max_results=1)
+            while journal.waiting:
+                if budget_s is not None and time.monotonic() - start > budget_s:
+                    return
+                self._write_first(journal, patient, skip)
+            self.operations.remove_twins()
+        except Exception as error:
+            if not (is_away(error) or is_unwell(error)):
+                raise
+            self._put_off(error, start)
+            return
+        self.close()
+        self.say(
+            f"the tracking server answers: {self.n_written} operations of "
+            f"{len(self.written_runs)} runs that waited are written"
+        )
+
+    def _write_first(
+        self,
+        journal: Journal,
+        patient: bool,
+        skip: Callable[[Operation, str], None] | None,
+    ) -> None:
+        operation = journal.waiting[0]
+        files = journal.files_of(operation["n"])
+        timeout_s = _timeout_s(operation)
+        try:
+            with patience(
+                own_timeout_s(PATIENT_S) if patient else timeout_s, quiet=True
+            ):
+                self.operations.carry_out(operation, files, again=True)
+        except (
+            MlflowException,
+            RequestException,
+            TrackingError,
+            ModelError,
+        ) as error:
+            if is_away(error) or is_unwell(error):
+                raise
+            why = mask_text(first_line(error), self.secrets)
+            if skip is None:
+                raise TrackingError(
+                    f"the tracking server refuses {operation['op']} of "
+                    f"{operation.get('run', 'the experiment')}, which waits in "
+                    f"{journal.folder}: {why}; `lstm-bench sync --skip-refused` "
+                    "leaves out what is refused and writes the rest"
+                ) from error
+            skip(operation, why)
+        else:
+            self.n_written += 1
+            if "run" in operation:
+                self.written_runs.add(operation["run"])
+        journal.mark_written()
+
+    def close(self) -> None:
+        """Let go of the journal; what waits in it stays for a later command."""
+        if self.journal is not None:
+            self.journal.close()
+            self.journal = None
+
+
+def _timeout_s(operation: Operation) -> int:
+    if operation["op"] == "log_batch":
+        return EPOCH_TIMEOUT_S
+    if operation["op"] == "log_model":
+        return own_timeout_s(PATIENT_S)
+    return WRITE_TIMEOUT_S
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
