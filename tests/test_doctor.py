@@ -184,7 +184,8 @@ def test_the_command_says_what_is_wrong_and_mends_it(study, tmp_path):
         )
 
     sick = run("tiny.yaml")
-    assert (sick.returncode, sick.stdout.count("--fix mends it")) == (1, 2)
+    found = sick.stdout.count("--fix mends it")
+    assert (sick.returncode, found) == (1, 2), sick.stdout + sick.stderr
     mended = run("tiny.yaml", "--fix")
     assert mended.returncode == 0, mended.stdout + mended.stderr
     assert "mended: 2" in mended.stdout
