@@ -8,10 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from lstm_bench import statistics as stats
 from lstm_bench.cells import plain, value_label
 from lstm_bench.comparisons import Analysis
 from lstm_bench.contenders import Contender, best_on_validation, confirm_spec
@@ -36,7 +34,7 @@ def answers(analysis: Analysis) -> list[Answer]:
 
 def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]:
     metric, table = analysis.results.suite.metric, analysis.comparisons
-    test = stats.mean_interval(np.array(list(winner.test.values())))
+    test = winner.test_interval
     yield Answer(
         "best LSTM",
         f"{winner.label}{_settings(analysis, winner)}, chosen on validation: test "
@@ -211,7 +209,7 @@ def confirmation_summary(
     }
     if winner is None:
         return {}, {"winner": None, **said, "comparisons": [], "optimism": []}
-    interval = stats.mean_interval(np.array(list(winner.test.values())))
+    interval = winner.test_interval
     key = f"confirmed_test_{suite.metric.name}"
     values = {
         f"{key}_mean": interval.estimate,

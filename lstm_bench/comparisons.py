@@ -64,6 +64,17 @@ class Analysis:
     comparisons: pd.DataFrame
     optimism: pd.DataFrame
 
+    @property
+    def against_baseline(self) -> dict[str, Any] | None:
+        """The row of `comparisons` of the winner against the best baseline, if any."""
+        table = self.comparisons
+        if self.baseline is None:
+            return None
+        rows = table[
+            (table["family"] == "baselines") & (table["id_b"] == self.baseline.key)
+        ]
+        return None if rows.empty else {str(k): v for k, v in rows.iloc[0].items()}
+
 
 def analyse(results: Results) -> Analysis:
     """Compare everything that the confirmation round of `results` has scored."""

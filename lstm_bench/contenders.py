@@ -13,6 +13,7 @@ from lstm_bench.cells import config_of_row
 from lstm_bench.metrics import Metric
 from lstm_bench.records import Prediction, Results, metric_key
 from lstm_bench.space import TrialConfig
+from lstm_bench.statistics import Interval, mean_interval
 from lstm_bench.suite import ConfirmSpec, Suite
 
 
@@ -51,6 +52,11 @@ class Contender:
     def mean_val(self) -> float:
         """Mean over replicates of the metric on validation."""
         return float(np.mean(list(self.val.values())))
+
+    @property
+    def test_interval(self) -> Interval:
+        """The mean on test with its 95 % t interval over replicates."""
+        return mean_interval(np.array(list(self.test.values())))
 
     @property
     def mean_test(self) -> float:

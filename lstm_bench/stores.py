@@ -80,10 +80,17 @@ def check_writable_database(file: Path, option: str) -> None:
         )
 
 
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of a sqlite address; None for any other database or server."""
+    if not url.startswith("sqlite:///"):
+        return None
+    return Path(url.partition("?")[0].removeprefix("sqlite:///"))
+
+
 def check_is_there(url: str, option: str) -> None:
     """Raise TrackingError if `url` is a sqlite file that does not exist."""
-    file = Path(url.partition("?")[0].removeprefix("sqlite:///"))
-    if url.startswith("sqlite:///") and not file.is_file():
+    file = sqlite_file(url)
+    if file is not None and not file.is_file():
         raise TrackingError(
             f"{option}: expected a store, got no file {file}; run `lstm-bench sweep` "
             f"first, or name another with {option}"
@@ -101,8 +108,8 @@ def create_whole(url: str, create: Callable[[str], object]) -> None:
     create : callable
         Makes the store at the URL that it is given.
     """
-    file = Path(url.partition("?")[0].removeprefix("sqlite:///"))
-    if not url.startswith("sqlite:///") or file.exists():
+    file = sqlite_file(url)
+    if file is None or file.exists():
         return
     for left in file.parent.glob(f".{file.name}.*.new"):
         if not psutil.pid_exists(int(left.name.split(".")[-2])):

@@ -16,7 +16,7 @@ from lstm_bench.errors import LstmBenchError, SuiteError, TrackingError
 from lstm_bench.loading import load_results, load_suite_of
 from lstm_bench.masking import bare_url
 from lstm_bench.records import Results
-from lstm_bench.stores import first_line
+from lstm_bench.stores import first_line, sqlite_file
 from lstm_bench.suite import SUITE_FOLDER, Suite, did_you_mean, load_suite
 from lstm_bench.tracking import find_runs, resolve_tracking_uri
 
@@ -144,8 +144,8 @@ def _resolve_store(tracking_uri: str | None, store: str | None, name: str) -> st
             raise
         said = str(error).removeprefix("--tracking-uri: ")
         raise TrackingError(f"{name}: {said}") from error
-    file = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not file.is_file():
+    file = sqlite_file(uri)
+    if file is not None and not file.is_file():
         where = "run `lstm-bench sweep` first, or say where it was tracked with "
         where += "--tracking-uri or NAME@STORE"
         raise TrackingError(

@@ -17,7 +17,7 @@ from lstm_bench.figures.style import (
     new_figure,
     plain_text,
     point_name,
-    set_log_x,
+    scale_times,
 )
 from lstm_bench.metrics import Metric
 from lstm_bench.records import TRAIN_TIME
@@ -109,9 +109,7 @@ def plot_confirmed_cost(
             )
         else:
             point.set_label(plain_text(row["label"]))
-    times = table[TRAIN_TIME]
-    if len(times) and times.min() > 0 and times.max() / times.min() > 20:
-        set_log_x(ax)
+    scale_times(ax, table[TRAIN_TIME])
     ax.margins(x=0.12, y=0.12)
     ax.set_xlabel("training time (s), mean over seeds")
     ax.set_ylabel(f"test {metric.label}, mean over seeds")

@@ -22,6 +22,7 @@ from lstm_bench.figures.style import (
     new_figure,
     plain_text,
     point_name,
+    scale_times,
     scatter_runs,
     set_log_x,
     spread_out,
@@ -242,9 +243,7 @@ def plot_pareto(
             fontsize=8,
             color=INK,
         )
-    times = table[TRAIN_TIME]
-    if len(times) and times.min() > 0 and times.max() / times.min() > 20:
-        set_log_x(ax)
+    scale_times(ax, table[TRAIN_TIME])
     ax.margins(x=0.12, y=0.12)
     ax.set_xlabel("training time (s)")
     ax.set_ylabel(f"validation {metric.label}")

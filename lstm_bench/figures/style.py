@@ -205,6 +205,12 @@ def set_log_x(ax: Axes) -> None:
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
+def scale_times(ax: Axes, times: pd.Series[float]) -> None:
+    """Make the x axis of `times`, in seconds, logarithmic where they span much."""
+    if len(times) and times.min() > 0 and times.max() / times.min() > 20:
+        set_log_x(ax)
+
+
 def add_legend(fig: Figure, handles: Sequence[Any], n_columns: int = 4) -> None:
     """Put a legend above the axes, to be read row by row."""
     # Matplotlib fills column by column, the first ones longest.

@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import shlex
 
-import numpy as np
-
-from lstm_bench import statistics as stats
 from lstm_bench.answers import answers
 from lstm_bench.briefs import Brief, Entrant, PublishedFigure, Said, Score, Verdict
 from lstm_bench.cells import config_of_row, plain
@@ -84,7 +81,7 @@ def _winner(analysis: Analysis) -> Entrant | None:
 
 
 def _tested(contender: Contender, settings: str) -> Entrant:
-    test = stats.mean_interval(np.array(list(contender.test.values())))
+    test = contender.test_interval
     score = Score(
         split="test",
         mean=test.estimate,
@@ -117,15 +114,9 @@ def _baseline(analysis: Analysis) -> Entrant | None:
 
 
 def _against_baseline(analysis: Analysis) -> Verdict | None:
-    if analysis.winner is None or analysis.baseline is None:
+    row = analysis.against_baseline
+    if row is None:
         return None
-    table = analysis.comparisons
-    rows = table[
-        (table["family"] == "baselines") & (table["id_b"] == analysis.baseline.key)
-    ]
-    if rows.empty:
-        return None
-    row = rows.iloc[0]
     return Verdict(
         verdict=str(row["verdict"]),
         difference=float(row["difference"]),

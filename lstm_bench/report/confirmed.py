@@ -19,6 +19,7 @@ from lstm_bench.report.blocks import (
 )
 from lstm_bench.report.view import View
 from lstm_bench.tables import confirmed as tables
+from lstm_bench.tables.runs import MAJORITY
 
 N_RELIABILITY = 4
 SHOWN_METRICS = ("accuracy", "log_loss", "brier")
@@ -28,7 +29,6 @@ MEASURES = {
     "ece": "ECE",
     "temperature": "temperature",
 }
-MAJORITY = "baseline:majority"
 UNEQUAL = (
     "Not every configuration has the same number of seeds: the round is unfinished, or "
     "trainings failed. The winner is chosen over the seeds that all have; this table's "

@@ -19,6 +19,7 @@ from lstm_bench.report.blocks import (
     when,
     with_unit,
 )
+from lstm_bench.report.heading import machine
 from lstm_bench.report.view import View
 from lstm_bench.tables import search as tables
 
@@ -71,10 +72,7 @@ def origin(results: Results) -> Iterator[Block]:
             ", ".join(f"{k} {v}" for k, v in (env.get("packages") or {}).items()),
         ),
         ("operating system", str(env.get("os", DASH))),
-        (
-            "processor",
-            f"{env.get('cpu_model', DASH)}, {env.get('n_cores', DASH)} cores",
-        ),
+        ("processor", machine(results)),
         ("memory", with_unit(env.get("memory_gib"), "GiB")),
         (
             "git commit",

@@ -23,9 +23,9 @@ from lstm_bench.report.blocks import (
     count,
     duration,
 )
+from lstm_bench.report.heading import machine
 from lstm_bench.report.view import View
 from lstm_bench.tables import search as tables
-from lstm_bench.tables.confirmed import confirmed_board
 from lstm_bench.tables.runs import confirmed_cost
 
 # Fewer seeds than this leave the interval over seeds wide and its t far from normal.
@@ -112,32 +112,27 @@ def _cards(view: View, facts: dict[str, Any]) -> Iterator[Card]:
 
 
 def _confirmed_cards(view: View, winner: Contender) -> Iterator[Card]:
-    metric = view.metric
-    board = confirmed_board(view.analysis)
-    own = board[board["key"] == winner.key].iloc[0]
+    analysis, test = view.analysis, winner.test_interval
     yield Card(
-        f"test {metric.label} of the best LSTM",
-        f"{own['test_mean']:.4f}",
-        f"{winner.label}; {_interval(own['seeds_low'], own['seeds_high'])}"
-        f"{count(int(own['n_seeds']), 'fresh seed')}",
+        f"test {view.metric.label} of the best LSTM",
+        f"{test.estimate:.4f}",
+        f"{winner.label}; {_interval(test.low, test.high)}"
+        f"{count(test.n, 'fresh seed')}",
     )
-    baseline, table = view.analysis.baseline, view.analysis.comparisons
-    if baseline is not None:
-        rows = table[(table["family"] == "baselines") & (table["id_b"] == baseline.key)]
-        for row in rows.to_dict("records"):
-            yield Card(
-                "against the best baseline",
-                signed(row["difference"]),
-                f"{AGAINST[row['verdict']]} {baseline.label}, {row['mean_b']:.4f}; "
-                f"{_interval(row['ci_low'], row['ci_high'], '+.4f')}"
-                f"{count(int(row['n_seeds']), 'paired seed')}",
-            )
-    if not math.isnan(own[TRAIN_TIME]):
-        cost = confirmed_cost(view.analysis)
-        time = cost[cost["key"] == winner.key].iloc[0]
+    row = analysis.against_baseline
+    if row is not None:
+        yield Card(
+            "against the best baseline",
+            signed(row["difference"]),
+            f"{AGAINST[row['verdict']]} {row['label_b']}, {row['mean_b']:.4f}; "
+            f"{_interval(row['ci_low'], row['ci_high'], '+.4f')}"
+            f"{count(int(row['n_seeds']), 'paired seed')}",
+        )
+    cost = confirmed_cost(analysis)
+    for time in cost[cost["key"] == winner.key].to_dict("records"):
         yield Card(
             "training the best takes",
-            duration(float(own[TRAIN_TIME])),
+            duration(float(time[TRAIN_TIME])),
             f"{_interval(time['time_low'], time['time_high'], '.1f', ' s')}"
             f"{count(int(time['n_seeds']), 'seed')}",
         )
@@ -267,11 +262,13 @@ def _cost(view: View, facts: dict[str, Any]) -> str:
             f"{count(len(runs), 'training')} of the confirmation took "
             f"{duration(float(runs[TOTAL_TIME].sum()))}"
         )
-    env = view.results.environment
-    machine = f"{env.get('cpu_model', DASH)}, {env.get('n_cores', DASH)} cores"
     looks = int(view.results.test_looks["n"].sum())
     return (
-        (f"{'; '.join(parts)}, evaluation included, on {machine}." if parts else "")
+        (
+            f"{'; '.join(parts)}, evaluation included, on {machine(view.results)}."
+            if parts
+            else ""
+        )
         + f" The test set was scored {count(looks, 'time')} in this tracking store, "
         "baselines included."
     ).strip()

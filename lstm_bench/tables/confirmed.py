@@ -62,7 +62,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
     for contender in analysis.contenders:
         config = contender.config.model_dump() if contender.config else {}
         # None is a value that a field may have; a baseline has no such field.
-        test = stats.mean_interval(np.array(list(contender.test.values())))
+        test = contender.test_interval
         reviews, both = _review_intervals(contender, results)
         rows.append(
             {

@@ -112,7 +112,7 @@ def confirmed_cost(analysis: Analysis) -> pd.DataFrame:
         if not len(seconds):
             continue
         time = stats.mean_interval(seconds).within(0.0, math.inf)
-        test = stats.mean_interval(np.array(list(contender.test.values())))
+        test = contender.test_interval
         rows.append(
             {
                 "label": contender.label,

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lstm_bench import statistics as stats
@@ -224,7 +223,7 @@ def _board_row(label: str, analysis: Analysis) -> dict[str, Any]:
 def _test_interval(contender: Contender | None) -> stats.Interval:
     if contender is None:
         return stats.Interval(math.nan, math.nan, math.nan, 0, "not confirmed")
-    return stats.mean_interval(np.array(list(contender.test.values())))
+    return contender.test_interval
 
 
 def why_withheld(a: Results, b: Results) -> str | None:
