@@ -107,7 +107,7 @@ def train_tracked(
     except (TrialPruned, TrialFailed) as error:
         state = "pruned" if isinstance(error, TrialPruned) else "failed"
         tracker.abandon_run(run_id, config, epochs, state, str(error))
-        ended = Tracked(state, str(error))
+        ended = Tracked(state, str(error), is_stop_asked=stop.is_asked)
     except KeyboardInterrupt:
         reason = "stopped by the user"
         tracker.abandon_run(run_id, config, epochs, "interrupted", reason)

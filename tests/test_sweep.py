@@ -359,3 +359,19 @@ def test_a_store_that_gives_out_in_mid_sweep_is_a_users_error(tiny_suite, tmp_pa
 
     with pytest.raises(TrackingError, match="start the same command again"):
         sweep(tiny_suite, tmp_path, 1, Recorder(drop_table))
+
+
+def test_a_stop_asked_for_in_an_epoch_that_prunes_is_not_lost(
+    tiny_suite, tmp_path, monkeypatch
+):
+    from optuna.trial import Trial
+
+    def prune_and_be_stopped(trial):
+        signal.raise_signal(signal.SIGINT)
+        return True
+
+    monkeypatch.setattr(Trial, "should_prune", prune_and_be_stopped)
+    outcome, results = sweep(tiny_suite, tmp_path)
+    assert outcome.interrupted
+    assert list(results.runs["state"]) == ["pruned"]
+    assert outcome.n_finished == 1
