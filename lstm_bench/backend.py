@@ -6,6 +6,7 @@ import os
 
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.quiet import quiet_stderr
+from lstm_bench.threads import VARIABLE, n_threads
 
 # Read when TensorFlow and Keras are imported: Keras may otherwise start on
 # another backend than the training loop is written for.
@@ -15,6 +16,11 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 with quiet_stderr():
     import keras
     import tensorflow as tf
+
+if os.environ.get(VARIABLE):
+    # Before TensorFlow runs anything; a worker has its share of the cores.
+    tf.config.threading.set_intra_op_parallelism_threads(n_threads())
+    tf.config.threading.set_inter_op_parallelism_threads(n_threads())
 
 if keras.backend.backend() != "tensorflow":
     raise LstmBenchError(

@@ -32,10 +32,14 @@ from lstm_bench.masking import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lstm_bench.crew import Workers
     from lstm_bench.preparation import Prepared
     from lstm_bench.progress import Progress
+    from lstm_bench.session import Kind
+    from lstm_bench.study import StudyStore
     from lstm_bench.suite import Suite
     from lstm_bench.tracking import Tracker
+    from lstm_bench.writer import Waiting
 
 INTERRUPTED = 130
 
@@ -91,6 +95,56 @@ _out = click.option(
 )
 
 
+def _crew_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what says who trains."""
+    for option in (
+        click.option(
+            "--scheduler",
+            metavar="ADDRESS",
+            callback=_or_empty(click.STRING),
+            help="Of the Dask cluster: tcp://HOST:PORT.",
+        ),
+        click.option(
+            "--backend",
+            metavar="NAME",
+            default="local",
+            callback=_or_empty(click.Choice(("local", "dask"))),
+            help="Where workers run: local, or dask with --scheduler.",
+        ),
+        click.option(
+            "--workers",
+            "n_workers",
+            metavar="N",
+            callback=_or_empty(click.IntRange(min=1, max=1024)),
+            help="Processes that train at the same time and share the cores. "
+            "[default: 1; with dask, one for each of its workers]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _workers(
+    n_workers: int | None,
+    backend: str | None,
+    scheduler: str | None,
+    data_dir: Path | None,
+) -> Workers:
+    """Return who trains, as the options say."""
+    from lstm_bench.crew import Workers
+
+    if backend == "dask" and scheduler is None:
+        raise LstmBenchError(
+            "--backend dask: expected --scheduler with the cluster's address, such as "
+            "tcp://HOST:8786, got none"
+        )
+    if scheduler is not None and backend != "dask":
+        raise LstmBenchError("--scheduler: it is Dask's; give --backend dask, too")
+    default = 1 if scheduler is None else 0
+    n = default if n_workers is None else n_workers
+    return Workers(n, data_dir, scheduler)
+
+
 def _formats(
     context: click.Context, option: click.Parameter, value: str | None
 ) -> tuple[str, ...]:
@@ -132,6 +186,7 @@ def cli() -> None:
     callback=_or_empty(click.FloatRange(min=0, min_open=True)),
     help="Seconds after which no further trial starts. [default: the suite's]",
 )
+@_crew_options
 @_tracking_uri
 @_storage
 @_out
@@ -145,6 +200,9 @@ def sweep(
     data_dir: Path | None,
     trials: int | None,
     timeout: float | None,
+    n_workers: int | None,
+    backend: str | None,
+    scheduler: str | None,
     tracking_uri: str | None,
     storage: str | None,
     out: Path | None,
@@ -158,6 +216,7 @@ def sweep(
     from lstm_bench.preparation import prepare
 
     console = _console()
+    workers = _workers(n_workers, backend, scheduler, data_dir)
     loaded = _load(suite)
     n_trials = trials or loaded.study.n_trials
     _say(
@@ -180,13 +239,15 @@ def sweep(
         signal.signal(signal.SIGTERM, _stop)
         progress = make_progress(console)
         tracker = _open_tracker(console, uri, loaded, progress)
+        store = StudyStore(loaded, storage_url)
         outcome = run_sweep(
             prepared,
             tracker,
-            StudyStore(loaded, storage_url),
+            store,
             progress,
             n_trials=n_trials,
             timeout_s=timeout or loaded.study.timeout_s,
+            workers=workers,
         )
         if outcome.interrupted:
             tracker.end_session(outcome.run_id, "KILLED")
@@ -217,7 +278,14 @@ def sweep(
             )
         elif confirm and outcome.best is not None:
             run_id = _confirm(
-                console, prepared, tracker, uri, None, None, outcome.run_id
+                console,
+                prepared,
+                tracker,
+                None,
+                None,
+                outcome.run_id,
+                workers=workers,
+                store=store,
             )
             run_ids = (run_id, outcome.run_id)
             is_there = _conclude(console, loaded, tracker, folder, again, *run_ids)
@@ -243,14 +311,20 @@ def sweep(
     callback=_or_empty(click.IntRange(min=1)),
     help="Fresh seeds to reach in all. [default: as the suite says]",
 )
+@_crew_options
 @_tracking_uri
+@_storage
 @_out
 def confirm(
     suite: str,
     data_dir: Path | None,
     best: int | None,
     replicates: int | None,
+    n_workers: int | None,
+    backend: str | None,
+    scheduler: str | None,
     tracking_uri: str | None,
+    storage: str | None,
     out: Path | None,
 ) -> None:
     """Train SUITE's best again on fresh seeds, score test, and give a verdict.
@@ -262,6 +336,7 @@ def confirm(
     from lstm_bench.preparation import prepare
 
     console = _console()
+    workers = _workers(n_workers, backend, scheduler, data_dir)
     loaded = _load(suite)
     if loaded.confirm is None:
         raise LstmBenchError(
@@ -273,17 +348,98 @@ def confirm(
     prepared = prepare(loaded, data_dir)
     _say_data(console, prepared)
 
+    from lstm_bench.crew import is_in_process
     from lstm_bench.progress import make_progress
     from lstm_bench.stores import store_errors
+    from lstm_bench.study import StudyStore, resolve_storage
     from lstm_bench.tracking import resolve_tracking_uri
 
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri)
         signal.signal(signal.SIGTERM, _stop)
         tracker = _open_tracker(console, uri, loaded, make_progress(console))
-        run_id = _confirm(console, prepared, tracker, uri, best, replicates, None)
+        # One worker is told what to do within its process, and needs no storage.
+        store = (
+            None
+            if is_in_process(workers, loaded)
+            else StudyStore(loaded, resolve_storage(storage))
+        )
+        run_id = _confirm(
+            console,
+            prepared,
+            tracker,
+            best,
+            replicates,
+            None,
+            workers=workers,
+            store=store,
+        )
         again = _again(suite, tracking_uri)
         _conclude(console, loaded, tracker, folder, again, run_id)
+
+
+@cli.command()
+@click.argument("study")
+@_data_dir
+@_tracking_uri
+@_storage
+@click.option(
+    "--threads",
+    metavar="K",
+    type=click.IntRange(min=1),
+    help="Threads to train with. [default: one for each core]",
+)
+@click.option("--kind", type=click.Choice(("sweep", "confirm")), hidden=True)
+@click.option("--attached", is_flag=True, hidden=True)
+def worker(
+    study: str,
+    data_dir: Path | None,
+    tracking_uri: str | None,
+    storage: str | None,
+    threads: int | None,
+    kind: Kind | None,
+    attached: bool,
+) -> None:
+    """Join the sweep or confirmation of STUDY that is running, here or elsewhere.
+
+    STUDY is a study's name, as the sweep says it, or a suite's. A worker needs the
+    package, the addresses of both stores and the data. It leaves when nothing is left
+    to be started, or when the command it has joined is stopped.
+    """
+    from lstm_bench.threads import thread_variables
+
+    if threads is not None:
+        os.environ.update(thread_variables(threads))
+    signal.signal(signal.SIGTERM, _stop)
+    if attached:
+        from lstm_bench.attached import leave_with_parent
+
+        leave_with_parent()
+    from lstm_bench.joining import session_to_join, work
+    from lstm_bench.progress import SayingProgress, make_progress
+    from lstm_bench.stores import check_is_there, store_errors
+    from lstm_bench.study import StudyStore, find_suite, resolve_storage
+    from lstm_bench.tracking import resolve_tracking_uri
+
+    console = _console()
+    with store_errors():
+        storage_url = resolve_storage(storage)
+        check_is_there(storage_url, "--storage")
+        store = StudyStore(find_suite(storage_url, study), storage_url)
+        session = session_to_join(store, kind)
+        uri = resolve_tracking_uri(tracking_uri)
+        progress = SayingProgress(console) if attached else make_progress(console)
+        if not attached:
+            _say(console, f"joining the {session.kind} of {store.suite.study_name}")
+        left = work(store, session, uri, data_dir, progress)
+        progress.close()
+        if left.waiting is not None:
+            _say_what_waits(console, left.waiting, uri)
+    if not attached:
+        why = "it was stopped" if left.interrupted else "nothing is left to be started"
+        _say(console, f"{left.n_trained} trainings were done here; {why}")
+    if left.interrupted:
+        raise SystemExit(INTERRUPTED)
 
 
 @cli.command()
@@ -802,10 +958,12 @@ def _confirm(
     console: Console,
     prepared: Prepared,
     tracker: Tracker,
-    uri: str,
     n_best: int | None,
     n_replicates: int | None,
     parent_run_id: str | None,
+    *,
+    workers: Workers,
+    store: StudyStore | None,
 ) -> str:
     """Run a confirmation round and return its run; ends the command if stopped."""
     from lstm_bench.confirm import choose_candidates, run_confirm
@@ -817,7 +975,9 @@ def _confirm(
         raise TypeError("a round needs a suite with a confirm section")
     n_best = suite.confirm.n_best if n_best is None else n_best
     n_replicates = n_replicates or suite.confirm.n_replicates
-    results = load_results(uri, suite) if len(suite.space) else None
+    results = None
+    if len(suite.space):
+        results = load_results(tracker.tracking_uri, suite)
     candidates = choose_candidates(suite, results, n_best)
     _say(
         console,
@@ -831,6 +991,8 @@ def _confirm(
         candidates,
         n_replicates=n_replicates,
         parent_run_id=parent_run_id,
+        workers=workers,
+        store=store,
     )
     if outcome.interrupted:
         _say_waiting(console, tracker)
@@ -922,9 +1084,15 @@ def _open_tracker(
 
 def _say_waiting(console: Console, tracker: Tracker) -> bool:
     """Say what waits for the tracking server and let go of it; return if anything."""
-    waiting, uri = tracker.writer.waiting, tracker.tracking_uri
+    waiting = tracker.writer.waiting
     if waiting is None:
         return False
+    _say_what_waits(console, waiting, tracker.tracking_uri)
+    tracker.writer.close()
+    return True
+
+
+def _say_what_waits(console: Console, waiting: Waiting, uri: str) -> None:
     _say(
         console,
         f"{waiting.n_operations} operations of {waiting.n_runs} runs wait in "
@@ -932,8 +1100,6 @@ def _say_waiting(console: Console, tracker: Tracker) -> bool:
         "them when it is back: lstm-bench sync --tracking-uri "
         f"{mask_url(uri)}",
     )
-    tracker.writer.close()
-    return True
 
 
 def _stopped(console: Console, n_finished: int, n_total: int) -> NoReturn:

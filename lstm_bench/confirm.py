@@ -7,7 +7,6 @@ says what is done, so a round needs no Optuna storage and resumes anywhere.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,18 +15,25 @@ from mlflow.entities import Run
 
 from lstm_bench import records as rec
 from lstm_bench.cells import config_of_row
+from lstm_bench.crew import ONE_HERE, Workers, is_in_process
 from lstm_bench.data import stands_in_train
 from lstm_bench.errors import SuiteError, TrackingError
+from lstm_bench.oversight import oversee
+from lstm_bench.owner import is_gone, is_here
 from lstm_bench.preparation import Prepared
-from lstm_bench.progress import Ended, Progress, Training
-from lstm_bench.records import Results, metric_key
-from lstm_bench.recovery import close_orphaned_runs
+from lstm_bench.progress import Progress
+from lstm_bench.records import Results
+from lstm_bench.recovery import close_orphaned_runs, recover
+from lstm_bench.session import Session, open_sessions
 from lstm_bench.space import TrialConfig
 from lstm_bench.stores import store_errors
+from lstm_bench.study import StudyStore
 from lstm_bench.suite import Suite
 from lstm_bench.tables.search import trial_runs
-from lstm_bench.tracked import track_baselines, train_tracked
+from lstm_bench.tickets import Tickets
+from lstm_bench.tracked import track_baselines
 from lstm_bench.tracking import Tracker
+from lstm_bench.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,8 @@ def run_confirm(
     *,
     n_replicates: int,
     parent_run_id: str | None = None,
+    workers: Workers = ONE_HERE,
+    store: StudyStore | None = None,
 ) -> ConfirmOutcome:
     """Train every candidate on replicates 1 to `n_replicates` and score test.
 
@@ -119,14 +127,27 @@ def run_confirm(
     Replicates are the outer loop, so that a round that is stopped leaves whole
     pairs. The session's MLflow run is closed; verdicts and report are the caller's.
 
+    Parameters
+    ----------
+    store : StudyStore or None
+        Where more than one worker are told what to do; one worker needs none.
+
     Raises
     ------
     TrackingError
-        A store gave out, or holds this study's runs of other data.
+        A store gave out, or holds this study's runs of other data, or another
+        command on this machine is at the same round.
     """
     with store_errors():
         return _Round(
-            prepared, tracker, progress, candidates, n_replicates, parent_run_id
+            prepared,
+            tracker,
+            progress,
+            candidates,
+            n_replicates,
+            parent_run_id,
+            workers,
+            store,
         ).run()
 
 
@@ -139,6 +160,8 @@ class _Round:
         candidates: Sequence[Candidate],
         n_replicates: int,
         parent_run_id: str | None,
+        workers: Workers,
+        store: StudyStore | None,
     ) -> None:
         self.prepared = prepared
         self.suite = prepared.suite
@@ -147,8 +170,12 @@ class _Round:
         self.candidates = candidates
         self.n_replicates = n_replicates
         self.parent_run_id = parent_run_id
+        self.workers = workers
+        self.store = store
 
     def run(self) -> ConfirmOutcome:
+        if self.store is not None:
+            self._check_alone(self.store)
         close_orphaned_runs(self.tracker, self.suite.study_name)
         # Read once: the server may be away later.
         self.known = known = self.tracker.runs_of(self.suite.study_name)
@@ -173,6 +200,7 @@ class _Round:
             {
                 "n_replicates": self.n_replicates,
                 "n_candidates": len(self.candidates),
+                "n_workers": self.workers.n,
             },
             self.parent_run_id,
         )
@@ -184,9 +212,18 @@ class _Round:
             }
         )
         self.tracker.log_test_reviews(self.run_id, reviews)
-        self.progress.begin(self.total, len(self.done))
+        self.progress.begin(self.total, len(self.done), self.workers.n)
+        self.session = Session(
+            kind="confirm",
+            run_id=self.run_id,
+            experiment_id=self.tracker.experiment_id,
+            total=self.total,
+        )
         try:
-            self._train_all()
+            if self.store is None or is_in_process(self.workers, self.suite):
+                self._train_here()
+            else:
+                self._train_with(self.store)
         except KeyboardInterrupt:
             self.tracker.end_session(self.run_id, "KILLED")
             return self._outcome(interrupted=True)
@@ -199,7 +236,21 @@ class _Round:
         return self._outcome(interrupted=False)
 
     def _outcome(self, interrupted: bool) -> ConfirmOutcome:
-        return ConfirmOutcome(self.run_id, len(self.done), self.total, interrupted)
+        return ConfirmOutcome(self.run_id, self._n_done(), self.total, interrupted)
+
+    def _n_done(self) -> int:
+        prefix = f"{self.run_id}/"
+        names = [name for name in self.tickets.done() if name.startswith(prefix)]
+        return len(self.done) + len(names)
+
+    def _check_alone(self, store: StudyStore) -> None:
+        for session in open_sessions(store, "confirm"):
+            if is_here(session.owner) and not is_gone(session.owner):
+                raise TrackingError(
+                    f"another command is confirming {self.suite.study_name} on this "
+                    "machine; wait for it, or join it: lstm-bench worker "
+                    f"{self.suite.study_name}"
+                )
 
     def _check_digest(self, known: Sequence[Run]) -> None:
         digest = self.prepared.dataset.digest[:12]
@@ -215,66 +266,59 @@ class _Round:
                 "another --tracking-uri to begin anew"
             )
 
-    def _train_all(self) -> None:
+    def _train_here(self) -> None:
+        self.tickets = Tickets.in_memory()
+        worker = Worker(self.prepared, self.tracker, self.progress, self.session)
         for replicate in range(1, self.n_replicates + 1):
-            prepared = self.prepared.at(replicate)
-            track_baselines(
-                prepared,
-                self.tracker,
-                self.run_id,
-                self.progress,
-                self.known,
-                score_test=True,
-            )
-            for candidate in self.candidates:
-                if (candidate.config.config_id, replicate) not in self.done:
-                    self._train(prepared, candidate)
+            self._fit_baselines(replicate)
+            self._put(replicate)
+            worker.confirm(self.tickets, self._n_done)
 
-    def _train(self, prepared: Prepared, candidate: Candidate) -> None:
-        from lstm_bench.trial import free_memory
+    def _train_with(self, store: StudyStore) -> None:
+        self.tickets = store.confirm
+        recover(store, self.tracker)
+        # Of a round that was killed, which may have wanted others.
+        store.confirm.clear()
+        for replicate in range(1, self.n_replicates + 1):
+            self._put(replicate)
 
-        config, replicate = candidate.config, prepared.replicate
-        position = len(self.done) + 1
-        training = Training(
-            f"{candidate.label}, replicate {replicate}",
-            position,
-            self.total,
-            self.suite.settings_text(config),
-            config.max_epochs,
-        )
-        start = time.monotonic()
-        self.progress.training(training)
-        objective = metric_key("val", self.suite.metric.name)
-        run_id = self.tracker.start_run(
-            config,
-            suite=self.suite,
-            kind="replicate",
-            name=f"{candidate.label}, replicate {replicate}",
-            parent_run_id=self.run_id,
-            dataset=prepared.about_data,
-            environment=prepared.about_machine,
-            seeds=prepared.seeds,
-            reference=candidate.reference,
-            label=candidate.label,
-            origin=candidate.origin,
-        )
-        ended = train_tracked(
-            prepared,
-            config,
+        def fit_baselines() -> None:
+            for replicate in range(1, self.n_replicates + 1):
+                self._fit_baselines(replicate)
+
+        oversee(
+            self.workers,
+            store,
             self.tracker,
-            run_id,
+            self.session,
+            self.progress,
+            fit_baselines,
+            self._n_done,
+        )
+
+    def _fit_baselines(self, replicate: int) -> None:
+        track_baselines(
+            self.prepared.at(replicate),
+            self.tracker,
+            self.run_id,
+            self.progress,
+            self.known,
             score_test=True,
-            on_epoch=lambda entry: self.progress.epoch(entry, objective),
-            say=self.progress.say,
         )
-        value = None if ended.result is None else ended.result.objective
-        state, reason, is_stop_asked = ended.state, ended.reason, ended.is_stop_asked
-        del ended
-        free_memory()
-        self.done.add((config.config_id, replicate))
-        # Validation alone: nobody should steer a round by its test scores.
-        self.progress.ended(
-            training, Ended(state, value, None, time.monotonic() - start, reason)
+
+    def _put(self, replicate: int) -> None:
+        """Queue what is to be trained on a replicate."""
+        self.tickets.put_all(
+            (
+                f"{self.run_id}/{candidate.config.config_id}/{replicate}",
+                candidate.config,
+                {
+                    "replicate": replicate,
+                    "label": candidate.label,
+                    "origin": candidate.origin,
+                    "reference": candidate.reference,
+                },
+            )
+            for candidate in self.candidates
+            if (candidate.config.config_id, replicate) not in self.done
         )
-        if is_stop_asked:
-            raise KeyboardInterrupt

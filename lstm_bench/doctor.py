@@ -23,7 +23,7 @@ from lstm_bench.environment import describe_environment
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url, mask_url
 from lstm_bench.owner import is_gone
-from lstm_bench.recovery import close_orphaned_runs, settle_orphaned_trials
+from lstm_bench.recovery import recover
 from lstm_bench.study import DIGEST, StudyStore
 from lstm_bench.sync import sync, what_waits
 from lstm_bench.tracking import Tracker
@@ -106,7 +106,7 @@ def examine_data(store: StudyStore, tracker: Tracker, digest: str) -> list[Findi
         for run in tracker.runs_of(store.suite.study_name)
         if "dataset_digest" in run.data.params
     }
-    recorded = store.search.user_attrs.get(DIGEST)
+    recorded = store.search.study.user_attrs.get(DIGEST)
     if recorded is not None:
         known.add(str(recorded)[:12])
     others = sorted(known - {digest[:12]})
@@ -171,8 +171,7 @@ def mend(store: StudyStore, tracker: Tracker) -> int:
         The tracking server refuses what waits.
     """
     is_late = bool(sync(tracker.tracking_uri).n_operations)
-    n_runs = close_orphaned_runs(tracker, store.suite.study_name)
-    return is_late + n_runs + settle_orphaned_trials(store, tracker)
+    return is_late + recover(store, tracker)
 
 
 def _all_ids(runs: Mapping[str, Run]) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from importlib import metadata
@@ -12,6 +11,7 @@ from typing import Any
 import psutil
 
 from lstm_bench import __version__
+from lstm_bench.threads import n_cores, n_threads
 
 PACKAGES = (
     "tensorflow",
@@ -38,9 +38,8 @@ def describe_environment() -> dict[str, Any]:
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "os": platform.platform(terse=True),
         "cpu_model": _cpu_model(),
-        "n_cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "n_cores": n_cores(),
+        "n_threads": n_threads(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "git_commit": commit,
         "git_dirty": dirty,

@@ -47,5 +47,9 @@ class TrialFailed(LstmBenchError):
     """
 
 
+class TrialTaken(LstmBenchError):
+    """Another process has taken a training over: this one had not been heard of."""
+
+
 class TrialPruned(LstmBenchError):
     """One training was stopped early because its curve does not look promising."""

@@ -9,6 +9,8 @@ from typing import Any
 
 import psutil
 
+PID_NAMESPACE = "/proc/self/ns/pid"
+
 
 def this_process() -> list[Any]:
     """Return host, process id and start time (seconds since 1970) of this process.
@@ -19,21 +21,32 @@ def this_process() -> list[Any]:
     return [_host(), os.getpid(), process.create_time()]
 
 
+def is_here(owner: list[Any] | None) -> bool:
+    """Whether `owner` is or was a process of this host."""
+    return owner is not None and owner[0] == _host()
+
+
 def is_gone(owner: list[Any] | None) -> bool:
     """Whether `owner` was a process of this host that no longer runs.
 
     An unknown owner and those of other hosts are taken to be there.
     """
-    if owner is None:
+    if owner is None or not is_here(owner):
         return False
-    host, pid, created = owner
-    if host != _host():
-        return False
+    _, pid, created = owner
     try:
-        return bool(abs(psutil.Process(pid).create_time() - created) > 1.0)
+        process = psutil.Process(pid)
+        # A zombie has ended; whoever started it has not asked how.
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        return bool(abs(process.create_time() - created) > 1.0)
     except psutil.NoSuchProcess:
         return True
 
 
 def _host() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
+    name = socket.gethostname()
+    if os.path.lexists(PID_NAMESPACE):
+        # Containers may share a host's name, and do not see each other's processes.
+        name += os.readlink(PID_NAMESPACE)
+    return hashlib.sha256(name.encode()).hexdigest()[:12]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import TaskID
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,16 @@ class Progress(Protocol):
     def say(self, message: str) -> None:
         """Show a message."""
 
-    def begin(self, total: int, done: int) -> None:
+    def begin(self, total: int, done: int, n_workers: int = 1) -> None:
         """Start with `done` of `total` trainings finished earlier."""
 
     def training(self, training: Training) -> None:
         """Show that a training starts."""
 
-    def epoch(self, entry: Mapping[str, float], metric: str) -> None:
-        """Show that an epoch has ended."""
+    def epoch(
+        self, training: Training, entry: Mapping[str, float], metric: str
+    ) -> None:
+        """Show that an epoch of `training` has ended."""
 
     def ended(self, training: Training, ended: Ended) -> None:
         """Show how a training ended."""
@@ -61,6 +64,7 @@ class _Clock:
     def __init__(self) -> None:
         self.start = time.monotonic()
         self.n_done = 0
+        self.n_workers = 1
         self.seconds = 0.0
 
     def add(self, seconds: float) -> None:
@@ -70,7 +74,7 @@ class _Clock:
     def left(self, n_left: int) -> str:
         if not self.n_done:
             return "unknown"
-        return duration(n_left * self.seconds / self.n_done)
+        return duration(n_left * self.seconds / self.n_done / self.n_workers)
 
 
 def duration(seconds: float) -> str:
@@ -104,15 +108,18 @@ class PlainProgress:
         """Print the message as it is."""
         self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
-    def begin(self, total: int, done: int) -> None:
+    def begin(self, total: int, done: int, n_workers: int = 1) -> None:
         """Say what was finished earlier, if anything."""
+        self.clock.n_workers = n_workers
         if done:
             self.say(f"{done} of {total} trainings were finished earlier")
 
     def training(self, training: Training) -> None:
         """Print nothing: the line comes at the end."""
 
-    def epoch(self, entry: Mapping[str, float], metric: str) -> None:
+    def epoch(
+        self, training: Training, entry: Mapping[str, float], metric: str
+    ) -> None:
         """Print nothing."""
 
     def ended(self, training: Training, ended: Ended) -> None:
@@ -144,14 +151,16 @@ class LiveProgress:
             transient=True,
         )
         self.study = self.bars.add_task("study", total=None, note="")
-        self.epochs = self.bars.add_task("epochs", total=None, note="")
+        # One bar for the epochs of each training that runs.
+        self.epochs: dict[str, TaskID] = {}
 
     def say(self, message: str) -> None:
         """Print the message above the bars."""
         self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
-    def begin(self, total: int, done: int) -> None:
+    def begin(self, total: int, done: int, n_workers: int = 1) -> None:
         """Show the bars."""
+        self.clock.n_workers = n_workers
         self.bars.update(self.study, total=total, completed=done)
         self.bars.start()
 
@@ -161,25 +170,25 @@ class LiveProgress:
         return f"{best}elapsed {elapsed}, about {self.clock.left(n_left)} left"
 
     def training(self, training: Training) -> None:
-        """Start the epoch bar anew."""
+        """Add a bar for the training's epochs."""
         self.n_left = training.total - training.position + 1
         self.bars.update(
             self.study, completed=training.position - 1, note=self._note(self.n_left)
         )
-        self.bars.reset(
-            self.epochs,
-            total=training.max_epochs,
-            description=training.label,
-            note=training.config,
+        self.epochs[training.label] = self.bars.add_task(
+            training.label, total=training.max_epochs, note=training.config
         )
 
-    def epoch(self, entry: Mapping[str, float], metric: str) -> None:
-        """Advance the epoch bar."""
+    def epoch(
+        self, training: Training, entry: Mapping[str, float], metric: str
+    ) -> None:
+        """Advance the training's bar."""
+        seconds = entry.get("epoch_time_s")
         self.bars.update(
-            self.epochs,
-            advance=1,
-            note=f"{metric.replace('_', ' ')} {entry[metric]:.4f}, "
-            f"{entry['epoch_time_s']:.1f} s an epoch",
+            self.epochs[training.label],
+            completed=entry["epoch"],
+            note=f"{metric.replace('_', ' ')} {entry[metric]:.4f}"
+            + ("" if seconds is None else f", {seconds:.1f} s an epoch"),
         )
         self.bars.update(self.study, note=self._note(self.n_left))
 
@@ -188,6 +197,7 @@ class LiveProgress:
         self.clock.add(ended.seconds)
         self.best = ended.best
         self.say(_summary(training, ended))
+        self.bars.remove_task(self.epochs.pop(training.label))
         self.bars.update(
             self.study,
             completed=training.position,
@@ -197,6 +207,16 @@ class LiveProgress:
     def close(self) -> None:
         """Take the bars down."""
         self.bars.stop()
+
+
+class SayingProgress(PlainProgress):
+    """Messages alone: whoever started this worker shows its trainings."""
+
+    def begin(self, total: int, done: int, n_workers: int = 1) -> None:
+        """Print nothing."""
+
+    def ended(self, training: Training, ended: Ended) -> None:
+        """Print nothing."""
 
 
 def make_progress(console: Console) -> Progress:

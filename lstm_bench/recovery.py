@@ -9,15 +9,55 @@ and a trial that is still running is closed as its run says, or taken up again.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
-from mlflow.entities import RunData
+from mlflow.entities import Run
 
 from lstm_bench import records as rec
-from lstm_bench.owner import is_gone
+from lstm_bench.owned import MAX_DEATHS, Orphan
+from lstm_bench.owner import is_gone, is_here
 from lstm_bench.study import StudyStore
 from lstm_bench.tracking import Tracker
 
 REASON = "its process was gone"
+SILENT = "its process, on another host, had not been heard of"
+
+
+@dataclass(frozen=True)
+class Death:
+    """What a process died of, where somebody saw it die.
+
+    Attributes
+    ----------
+    is_final : bool
+        Whether its training is failed at once, and not tried again.
+    """
+
+    reason: str
+    is_final: bool = False
+
+
+NO_DEATHS: Mapping[int, Death] = MappingProxyType({})
+
+
+def recover(
+    store: StudyStore, tracker: Tracker, deaths: Mapping[int, Death] = NO_DEATHS
+) -> int:
+    """Put both stores in order; return how many trials and runs it concerned.
+
+    What waits for the tracking store must have been written before (`sync`): it says
+    how runs have ended.
+
+    Parameters
+    ----------
+    deaths : mapping of int to Death
+        By process id on this host. A training whose processes died `MAX_DEATHS`
+        times is failed.
+    """
+    n_runs = close_orphaned_runs(tracker, store.suite.study_name)
+    return n_runs + settle_orphaned_trials(store, tracker, deaths)
 
 
 def close_orphaned_runs(tracker: Tracker, study: str) -> int:
@@ -50,28 +90,46 @@ def close_orphaned_runs(tracker: Tracker, study: str) -> int:
     return n_closed
 
 
-def settle_orphaned_trials(store: StudyStore, tracker: Tracker) -> int:
+def settle_orphaned_trials(
+    store: StudyStore, tracker: Tracker, deaths: Mapping[int, Death] = NO_DEATHS
+) -> int:
     """Close the trials whose process is gone as their runs ended, or queue them again.
 
-    Call `close_orphaned_runs` before, so that every run has its final state; before
-    both, what waits for the store must have been written (`sync`).
-
-    Returns
-    -------
-    int
-        How many there were.
+    Call `close_orphaned_runs` before, so that every run of this host has its final
+    state. Returns how many trials there were.
     """
     orphans = store.orphans()
-    runs: dict[str | None, RunData] = {}
+    runs: dict[str | None, Run] = {}
     for run in tracker.runs_of(store.suite.study_name) if orphans else ():
         # A trial begun while the server was away knows its run's provisional id.
         for run_id in rec.ids_of(run.info.run_id, run.data.tags):
-            runs[run_id] = run.data
+            runs[run_id] = run
     for orphan in orphans:
-        data = runs.get(orphan.run_id)
-        if data is None:
-            store.settle(orphan, None, None)
+        owner = orphan.owner
+        death = deaths.get(owner[1]) if owner is not None and is_here(owner) else None
+        run_of_it = runs.get(orphan.run_id)
+        if run_of_it is None:
+            orphan.settle(None, is_death=death is not None)
         else:
-            state, value = data.tags[rec.TAG_STATE], data.metrics.get(rec.OBJECTIVE)
-            store.settle(orphan, state, value)
+            _settle(orphan, run_of_it, tracker, death)
     return len(orphans)
+
+
+def _settle(orphan: Orphan, run: Run, tracker: Tracker, death: Death | None) -> None:
+    data, run_id = run.data, run.info.run_id
+    state, reason = data.tags[rec.TAG_STATE], data.tags.get(rec.TAG_FAILURE)
+    if state == "running":
+        state, reason = "interrupted", SILENT
+        tracker.close_run(run_id, state, reason)
+    if state == "interrupted" and death is not None:
+        n_deaths = orphan.n_deaths + 1
+        if death.is_final or n_deaths >= MAX_DEATHS:
+            state = "failed"
+            reason = death.reason + (f", {n_deaths} times" if n_deaths > 1 else "")
+            tracker.close_run(run_id, state, reason)
+    orphan.settle(
+        state,
+        data.metrics.get(rec.OBJECTIVE),
+        reason if state == "failed" else None,
+        is_death=death is not None,
+    )

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,6 +65,20 @@ def check_address(url: str, option: str) -> None:
         raise TrackingError(
             f"{option}: {mask_url(url)}: expected HOST or HOST:PORT with a number"
         ) from None
+
+
+def with_driver(url: str) -> str:
+    """Return a PostgreSQL address with the driver that the `postgres` extra brings.
+
+    SQLAlchemy takes a plain ``postgresql://`` for psycopg2's; where that is not
+    installed and psycopg is, the address is meant for psycopg.
+    """
+    scheme, sign, rest = url.partition("://")
+    if scheme not in ("postgresql", "postgres"):
+        return url
+    if find_spec("psycopg2") is not None or find_spec("psycopg") is None:
+        return f"postgresql{sign}{rest}"
+    return f"postgresql+psycopg{sign}{rest}"
 
 
 def check_writable_database(file: Path, option: str) -> None:
@@ -132,8 +147,7 @@ def opening_store(url: str, option: str) -> Iterator[None]:
         raise TrackingError(
             f"{option}: {mask_url(url)}: the driver of this database is missing "
             f"({first_line(error)}); install it, for PostgreSQL with "
-            "pip install 'psycopg[binary]' and an address that begins "
-            "postgresql+psycopg://"
+            "pip install 'lstm-bench[postgres]'"
         ) from error
     except (
         MlflowException,

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import itertools
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lstm_bench.errors import TrackingError
-from lstm_bench.owner import is_gone, this_process
+from lstm_bench.locks import StoreLock
+from lstm_bench.owned import (
+    CONFIG_ID,
+    DUPLICATE_OF,
+    GRACE_S,
+    HEARTBEAT_S,
+    INTERRUPTED,
+    RUN_ID,
+    Orphan,
+    OwnedStudy,
+    counts,
+    is_running,
+)
 from lstm_bench.records import LOCAL_PREFIX
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.space import TrialConfig
@@ -23,18 +36,17 @@ from lstm_bench.stores import (
     check_writable_database,
     create_whole,
     opening_store,
+    with_driver,
 )
-from lstm_bench.suite import MAX_GRID, Suite
+from lstm_bench.suite import MAX_GRID, Suite, suite_from_text
+from lstm_bench.tickets import Tickets, name_of
 
 DEFAULT_STORAGE = "optuna.db"
 STORAGE_VARIABLE = "LSTM_BENCH_STORAGE"
-RUN_ID, CONFIG_ID, REFERENCE = "run_id", "config_id", "reference"
-INTERRUPTED, DUPLICATE_OF = "interrupted", "duplicate_of"
-OWNER = "owner"
-DIGEST = "dataset_digest"
+DIGEST, SUITE = "dataset_digest", "suite"
+REFERENCES, CONFIRM = "references", "confirm"
 
 MAX_REPEATED_SUGGESTIONS = 5
-UNMARKED_S = 10.0
 
 
 def resolve_storage(url: str | None) -> str:
@@ -59,7 +71,7 @@ def resolve_storage(url: str | None) -> str:
             f"--storage: expected a database URL such as sqlite:///optuna.db, got "
             f"{url!r}"
         )
-    return url
+    return with_driver(url)
 
 
 @dataclass(frozen=True)
@@ -68,21 +80,13 @@ class Next:
 
     trial: Trial
     config: TrialConfig
+    owned: OwnedStudy
     reference: str | None = None
 
-
-@dataclass(frozen=True)
-class Orphan:
-    """A trial that a process left behind when it was killed."""
-
-    study: optuna.Study
-    trial: FrozenTrial
-
     @property
-    def run_id(self) -> str | None:
-        """The trial's MLflow run, where it had come so far."""
-        run_id = self.trial.user_attrs.get(RUN_ID)
-        return None if run_id is None else str(run_id)
+    def label(self) -> str:
+        """What to call it."""
+        return self.reference or f"trial {self.trial.number}"
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,14 @@ class StudyStore:
     the space, which would narrow what the sampler can learn from. Their results
     still reach it: a suggestion that equals one is answered with its value.
 
+    Attributes
+    ----------
+    search : OwnedStudy
+    references : Tickets
+    confirm : Tickets
+        What a confirmation hands out to more than one worker; MLflow says what is
+        done.
+
     Raises
     ------
     TrackingError
@@ -110,14 +122,21 @@ class StudyStore:
 
     def __init__(self, suite: Suite, storage_url: str) -> None:
         self.suite = suite
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.url = storage_url
         with opening_store(storage_url, "--storage"):
-            create_whole(storage_url, optuna.storages.RDBStorage)
-            storage = optuna.storages.RDBStorage(storage_url)
-            self.search = self._create(storage, suite.study_name, self._pruner())
-            self.references = self._create(
-                storage, f"{suite.study_name}/references", optuna.pruners.NopPruner()
+            storage = _open(storage_url)
+            # One lock for all: what is asked for depends on the references, too.
+            self.lock = StoreLock(storage.engine, suite.study_name)
+            self.search = OwnedStudy(
+                self._create(storage, suite.study_name, self._pruner()), self.lock
             )
+            self.references = self._tickets(storage, REFERENCES)
+            self.confirm = self._tickets(storage, CONFIRM)
+
+    def _tickets(self, storage: optuna.storages.BaseStorage, name: str) -> Tickets:
+        name = f"{self.suite.study_name}/{name}"
+        study = self._create(storage, name, optuna.pruners.NopPruner())
+        return Tickets(study, self.lock)
 
     def _create(
         self,
@@ -179,9 +198,9 @@ class StudyStore:
 
     def check_digest(self, digest: str) -> None:
         """Remember the dataset's digest; raise TrackingError if it has changed."""
-        known = self.search.user_attrs.get(DIGEST)
+        known = self.search.study.user_attrs.get(DIGEST)
         if known is None:
-            self.search.set_user_attr(DIGEST, digest)
+            self.search.study.set_user_attr(DIGEST, digest)
         elif known != digest:
             raise TrackingError(
                 f"study {self.suite.study_name} was begun on other data (digest "
@@ -189,36 +208,39 @@ class StudyStore:
                 "--storage to begin anew"
             )
 
+    def keep_suite(self) -> None:
+        """Remember the suite, for workers that know nothing but the study's name."""
+        self.search.study.set_user_attr(
+            SUITE, {"name": self.suite.name, "text": self.suite.text}
+        )
+
     def finished(self) -> list[FrozenTrial]:
-        """Return the trials that count: ended by themselves, not duplicates."""
-        return [t for t in self._trials(self.search) if _counts(t)]
+        """Return the trials of the search that count."""
+        return self.search.finished()
 
     def finished_references(self) -> set[str]:
         """Return the names of the references that are done."""
-        return {
-            t.user_attrs[REFERENCE] for t in self._trials(self.references) if _counts(t)
-        }
+        return self.references.done()
 
     def best(self) -> Best | None:
         """Return the best complete training, references included."""
         best: Best | None = None
-        for trial in [*self._trials(self.references), *self.finished()]:
+        for trial in [*self.references.finished(), *self.finished()]:
             if trial.state != TrialState.COMPLETE or trial.value is None:
                 continue
             if best is None or self.suite.metric.is_better(trial.value, best.value):
-                reference = trial.user_attrs.get(REFERENCE)
                 best = Best(
                     trial.value,
                     self._run_id(trial),
                     trial.user_attrs[CONFIG_ID],
-                    reference or f"trial {trial.number}",
+                    name_of(trial) or f"trial {trial.number}",
                 )
         return best
 
     def run_ids(self) -> set[str]:
         """Return the MLflow run ids of every training that counts."""
-        trials = [*self._trials(self.search), *self._trials(self.references)]
-        return {self._run_id(t) for t in trials if _counts(t)}
+        trials = [*self.finished(), *self.references.finished()]
+        return {self._run_id(trial) for trial in trials}
 
     def name_runs(self, real_ids: Mapping[str, str]) -> None:
         """Remember the MLflow runs of trials that were begun while it was away.
@@ -229,45 +251,68 @@ class StudyStore:
             The runs' ids by the provisional ones that the trials have. Optuna takes
             no attribute of a trial that has ended, so the study has them.
         """
-        named = self.search.user_attrs
-        for trial in [*self._trials(self.search), *self._trials(self.references)]:
+        study = self.search.study
+        named = study.user_attrs
+        for trial in [*self.search.trials(), *self.references.trials()]:
             local = trial.user_attrs.get(RUN_ID, "")
             if local in real_ids and f"{RUN_ID}:{local}" not in named:
-                self.search.set_user_attr(f"{RUN_ID}:{local}", real_ids[local])
+                study.set_user_attr(f"{RUN_ID}:{local}", real_ids[local])
 
     def _run_id(self, trial: FrozenTrial) -> str:
         run_id = str(trial.user_attrs[RUN_ID])
         if not run_id.startswith(LOCAL_PREFIX):
             return run_id
-        return str(self.search.user_attrs.get(f"{RUN_ID}:{run_id}", run_id))
+        return str(self.search.study.user_attrs.get(f"{RUN_ID}:{run_id}", run_id))
 
-    def _trials(self, study: optuna.Study) -> list[FrozenTrial]:
-        return study.get_trials(deepcopy=False)
+    @property
+    def studies(self) -> tuple[OwnedStudy, ...]:
+        """All that somebody may be at."""
+        return (self.references, self.search, self.confirm)
+
+    def orphans(self) -> list[Orphan]:
+        """Return the running trials whose process is gone."""
+        return [orphan for owned in self.studies for orphan in owned.orphans()]
 
     # What comes next
 
-    def next_reference(self) -> Next | None:
-        """Return the suite's first reference that is not done."""
-        done = self.finished_references()
-        for name, config in self.suite.references.items():
-            if name not in done:
-                trial = self.references.ask()
-                trial.set_user_attr(REFERENCE, name)
-                self._own(trial, config)
-                return Next(trial, config, name)
-        return None
+    def put_references(self) -> None:
+        """Queue the suite's references that are not done."""
+        self.references.put_all(
+            (name, config, {}) for name, config in self.suite.references.items()
+        )
 
-    def next_trial(self) -> Next | None:
+    def next_reference(self) -> Next | None:
+        """Return the first reference that waits; None if none does."""
+        taken = self.references.take()
+        if taken is None:
+            return None
+        trial, config = taken
+        return Next(trial, config, self.references, name_of(trial))
+
+    def next_trial(self, n_trials: int | None = None) -> Next | None:
         """Return the sampler's next configuration that was not tried yet.
 
         A suggestion that repeats an earlier configuration would give the same
         result for the same seed: it is told the earlier result and the next one
         is asked for, after a few such a random one of those left. None when
-        every configuration was tried.
+        every configuration was tried, or when `n_trials` are finished or at work.
         """
-        space = self.suite.space
+        with self.lock.held():
+            return self._next_trial(n_trials)
+
+    def is_exhausted(self) -> bool:
+        """Whether every configuration of the space was tried or is at work."""
+        n = self.suite.space.n_configurations
+        return n is not None and self._n_tried_in_space(self._tried()) >= n
+
+    def _next_trial(self, n_trials: int | None) -> Next | None:
+        space, study = self.suite.space, self.search.study
         repeated = 0
         while True:
+            trials = self.search.trials()
+            n_at_work = sum(counts(t) or is_running(t) for t in trials)
+            if n_trials is not None and n_at_work >= n_trials:
+                return None
             tried = self._tried()
             n = space.n_configurations
             if n is not None and self._n_tried_in_space(tried) >= n:
@@ -277,31 +322,37 @@ class StudyStore:
                 or repeated == MAX_REPEATED_SUGGESTIONS
             ):
                 self._enqueue_untried(tried, n)
-            self.search.sampler = self._sampler(self._n_asked())
+            study.sampler = self._sampler(self._n_asked())
             trial = self.search.ask()
             config = space.suggest(trial, self.suite.defaults)
             earlier = tried.get(config.config_id)
             if earlier is None:
-                self._own(trial, config)
-                return Next(trial, config)
+                self.search.own(trial, config.config_id)
+                return Next(trial, config, self.search)
             repeated += 1
-            trial.set_user_attr(DUPLICATE_OF, earlier.user_attrs[RUN_ID])
+            trial.set_user_attr(DUPLICATE_OF, earlier.user_attrs.get(RUN_ID, ""))
+            if is_running(earlier):
+                # It has no result yet that the sampler could learn.
+                study.tell(trial, state=TrialState.FAIL)
+                continue
             # A pruned trial has a value, its last; Optuna takes none when told.
             is_complete = earlier.state == TrialState.COMPLETE
             value = earlier.value if is_complete else None
-            self.search.tell(trial, value, earlier.state)
+            study.tell(trial, value, earlier.state)
 
     def _n_asked(self) -> int:
         """Return the number of trials an undisturbed study would have by now."""
         return sum(
             INTERRUPTED not in t.user_attrs
-            and (t.state != TrialState.RUNNING or OWNER in t.user_attrs)
-            for t in self._trials(self.search)
+            and (t.state != TrialState.RUNNING or is_running(t))
+            for t in self.search.trials()
         )
 
     def _tried(self) -> dict[str, FrozenTrial]:
-        trials = [*self._trials(self.references), *self._trials(self.search)]
-        return {t.user_attrs[CONFIG_ID]: t for t in trials if _counts(t)}
+        """Return by configuration the trainings that count, and those at work."""
+        trials = [*self.references.trials(), *self.search.trials()]
+        at_work = {t.user_attrs[CONFIG_ID]: t for t in trials if is_running(t)}
+        return at_work | {t.user_attrs[CONFIG_ID]: t for t in trials if counts(t)}
 
     def _n_tried_in_space(self, tried: dict[str, FrozenTrial]) -> int:
         n = self.suite.space.n_configurations
@@ -322,97 +373,61 @@ class StudyStore:
         }
 
     def _enqueue_untried(self, tried: dict[str, FrozenTrial], n: int) -> None:
-        waiting = self.search.get_trials(deepcopy=False, states=[TrialState.WAITING])
+        waiting = self.search.study.get_trials(
+            deepcopy=False, states=[TrialState.WAITING]
+        )
         if waiting or n > MAX_GRID:
             return
         left = [c for key, c in self._enumerate().items() if key not in tried]
         rng = derive_rng(self.suite.study.seed, "untried", self._n_asked())
-        self.search.enqueue_trial(left[int(rng.integers(len(left)))])
+        self.search.study.enqueue_trial(left[int(rng.integers(len(left)))])
 
-    def _own(self, trial: Trial, config: TrialConfig) -> None:
-        trial.set_user_attr(CONFIG_ID, config.config_id)
-        trial.set_user_attr(OWNER, this_process())
 
-    # How it ended
+def _open(url: str) -> optuna.storages.RDBStorage:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    create_whole(url, optuna.storages.RDBStorage)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return optuna.storages.RDBStorage(
+            url, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S
+        )
 
-    def tell(self, step: Next, state: str, value: float | None) -> None:
-        """Close a trial as complete, pruned or failed."""
-        study = self._study_of(step)
-        if state == "complete":
-            study.tell(step.trial, value)
-        elif state == "pruned":
-            study.tell(step.trial, state=TrialState.PRUNED)
-        else:
-            study.tell(step.trial, state=TrialState.FAIL)
 
-    def give_up(self, step: Next) -> None:
-        """Close a trial that was interrupted; the next start takes it up again."""
-        self._interrupt(self._study_of(step), step.trial._trial_id, step.trial.params)
+def find_suite(storage_url: str, name: str) -> Suite:
+    """Return the suite of a study in a storage, as its sweep left it there.
 
-    def orphans(self) -> list[Orphan]:
-        """Return the running trials whose process on this host is gone.
+    Parameters
+    ----------
+    name : str
+        A study's name, such as ``imdb-1a2b3c4d``, or a suite's that has one study.
 
-        A trial is asked for and only then marked with its process; one that is not
-        marked for `UNMARKED_S` was killed in between.
-        """
-        now = datetime.now()
-        return [
-            Orphan(study, trial)
-            for study in (self.references, self.search)
-            for trial in self._trials(study)
-            if trial.state == TrialState.RUNNING
-            and (
-                is_gone(trial.user_attrs[OWNER])
-                if OWNER in trial.user_attrs
-                else _age_s(trial, now) > UNMARKED_S
+    Raises
+    ------
+    TrackingError
+        No such study, or several of that suite.
+    """
+    with opening_store(storage_url, "--storage"):
+        storage = _open(storage_url)
+        attrs = {
+            study.study_name: storage.get_study_user_attrs(study._study_id)
+            for study in storage.get_all_studies()
+        }
+    known = {study: found[SUITE] for study, found in attrs.items() if SUITE in found}
+    chosen = [
+        study
+        for study, suite in known.items()
+        if name == study or name == suite["name"]
+    ]
+    if len(chosen) != 1:
+        several = " and ".join(sorted(chosen or known)) or "none"
+        raise TrackingError(
+            f"{name}: expected one study of that name in the --storage, got "
+            + (
+                f"{several}; name one of them"
+                if chosen
+                else f"none (it has {several}); "
+                "start the sweep first, with the same --storage"
             )
-        ]
-
-    def settle(self, orphan: Orphan, state: str | None, value: float | None) -> None:
-        """Close an orphan as its run ended, or give it up if it did not.
-
-        Parameters
-        ----------
-        state : str or None
-            The run's state; "complete", "pruned" and "failed" mean that it ended.
-        value : float or None
-            The objective of a complete one.
-        """
-        study, trial = orphan.study, orphan.trial
-        storage, trial_id = study._storage, trial._trial_id
-        if state == "complete" and value is not None:
-            storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [value])
-        elif state == "pruned":
-            storage.set_trial_state_values(trial_id, TrialState.PRUNED)
-        elif state == "failed":
-            storage.set_trial_state_values(trial_id, TrialState.FAIL)
-        else:
-            self._interrupt(study, trial_id, trial.params)
-
-    def _interrupt(
-        self, study: optuna.Study, trial_id: int, params: dict[str, Any]
-    ) -> None:
-        # Queued first: killed in between, the trial is an orphan still and is queued
-        # once more, which the next suggestion of the same values finds out.
-        if study is self.search and params:
-            study.enqueue_trial(params)
-        study._storage.set_trial_user_attr(trial_id, INTERRUPTED, True)
-        study._storage.set_trial_state_values(trial_id, TrialState.FAIL)
-
-    def _study_of(self, step: Next) -> optuna.Study:
-        return self.search if step.reference is None else self.references
-
-
-def _age_s(trial: FrozenTrial, now: datetime) -> float:
-    # Optuna keeps local time without a zone.
-    start = trial.datetime_start
-    return 0.0 if start is None else (now - start).total_seconds()
-
-
-def _counts(trial: FrozenTrial) -> bool:
-    return (
-        trial.state.is_finished()
-        and INTERRUPTED not in trial.user_attrs
-        and DUPLICATE_OF not in trial.user_attrs
-        and RUN_ID in trial.user_attrs
-    )
+        )
+    suite = known[chosen[0]]
+    return suite_from_text(suite["name"], suite["text"])

@@ -39,6 +39,9 @@ MAX_CHARACTERS = 1 << 22
 MAX_DEPTH = 20
 MAX_INT_LENGTH = 40
 
+# Of `study:`, what bounds a search without changing what it finds.
+MACHINE_FIELDS = {"n_trials", "timeout_s", "trial_timeout_s", "trial_memory_gib"}
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -62,6 +65,12 @@ class StudySpec(_Part):
     metric: str = "accuracy"
     n_trials: int = Field(20, ge=1, le=1_000_000)
     timeout_s: float | None = Field(None, gt=0)
+    trial_timeout_s: float | None = Field(
+        None, gt=0, description="seconds after which one training is failed"
+    )
+    trial_memory_gib: float | None = Field(
+        None, gt=0, description="of its process, at which one training is failed"
+    )
     sampler: Literal["tpe", "random", "grid"] = "tpe"
     n_startup_trials: int = Field(10, ge=1)
     pruner: Literal["none", "median", "hyperband"] = "none"
@@ -207,16 +216,17 @@ class Suite:
     def study_name(self) -> str:
         """Name of the study: suite name and a hash of what changes its results.
 
-        The number of trials, the timeout, the confirmation round, the description
-        published figures and checkpoints are left out: a study can go on with more
-        trials, and what a search found can be confirmed in more than one way.
+        The number of trials, timeouts and the memory limit, the confirmation round,
+        the description, published figures and checkpoints are left out: a study can
+        go on with more trials or on a larger machine, and what a search found can be
+        confirmed in more than one way.
         """
         what = {
             "dataset": self.dataset.model_dump(),
             "defaults": self.defaults.model_dump(),
             "space": {name: repr(axis) for name, axis in self.space},
             "references": {k: v.model_dump() for k, v in self.references.items()},
-            "study": self.study.model_dump(exclude={"n_trials", "timeout_s"}),
+            "study": self.study.model_dump(exclude=MACHINE_FIELDS),
         }
         canonical = json.dumps(what, sort_keys=True, separators=(",", ":"))
         return f"{self.name}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"

@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from lstm_bench import records as rec
 from lstm_bench.baselines import BASELINES, run_baseline
 from lstm_bench.checkpoint import Checkpoint
-from lstm_bench.errors import TrialFailed, TrialPruned
+from lstm_bench.errors import TrialFailed, TrialPruned, TrialTaken
 from lstm_bench.metrics import METRICS
 from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Progress
@@ -30,7 +30,8 @@ class Tracked:
 
     Attributes
     ----------
-    state : {"complete", "pruned", "failed"}
+    state : {"complete", "pruned", "failed", "interrupted"}
+        The last where another process has taken it over.
     reason : str or None
         Why it is not complete.
     result, model
@@ -54,6 +55,7 @@ def train_tracked(
     *,
     score_test: bool = False,
     on_epoch: Callable[[dict[str, float]], None],
+    on_step: Callable[[], None] = lambda: None,
     say: Callable[[str], None],
 ) -> Tracked:
     """Train `config` on `prepared`'s replicate and write run `run_id`.
@@ -63,7 +65,10 @@ def train_tracked(
     score_test : bool
         Score the test set too.
     on_epoch : callable
-        Called with each epoch's entry after it was logged; may raise TrialPruned.
+        Called with each epoch's entry after it was logged; may raise TrialPruned or
+        TrialTaken.
+    on_step : callable
+        Called after every step; may raise TrialFailed.
     say : callable
         Tells the person who asked to stop that the epoch is finished first.
 
@@ -100,6 +105,7 @@ def train_tracked(
                 replicate=prepared.replicate,
                 score_test=score_test,
                 on_epoch=log,
+                on_step=on_step,
                 checkpoint=checkpoint,
             )
             tracker.finish_run(run_id, result, suite.metric.name)
@@ -108,6 +114,9 @@ def train_tracked(
         state = "pruned" if isinstance(error, TrialPruned) else "failed"
         tracker.abandon_run(run_id, config, epochs, state, str(error))
         ended = Tracked(state, str(error), is_stop_asked=stop.is_asked)
+    except TrialTaken as error:
+        tracker.abandon_run(run_id, config, epochs, "interrupted", str(error))
+        return Tracked("interrupted", str(error), is_stop_asked=stop.is_asked)
     except KeyboardInterrupt:
         reason = "stopped by the user"
         tracker.abandon_run(run_id, config, epochs, "interrupted", reason)

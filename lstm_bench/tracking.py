@@ -36,6 +36,7 @@ from lstm_bench.stores import (
     check_writable_database,
     create_whole,
     opening_store,
+    with_driver,
 )
 from lstm_bench.suite import Suite
 from lstm_bench.writer import PATIENT_S, Writer
@@ -87,7 +88,7 @@ def resolve_tracking_uri(uri: str | None) -> str:
             f"--tracking-uri: expected sqlite:///FILE.db or http://HOST:PORT, got "
             f"{uri!r}; MLflow's plain-folder store is no longer supported"
         )
-    return uri
+    return with_driver(uri)
 
 
 def _check_server(uri: str) -> None:
@@ -118,6 +119,8 @@ class Tracker:
         Whose journal keeps what a server that has gone away cannot take.
     say : callable
         Called with a line when the server goes and when it is back.
+    experiment_id : str or None
+        Where to write; a worker's is its sweep's. None chooses as a command does.
 
     Attributes
     ----------
@@ -130,6 +133,7 @@ class Tracker:
         tracking_uri: str,
         study: str = "any",
         say: Callable[[str], None] = lambda line: None,
+        experiment_id: str | None = None,
     ) -> None:
         self.tracking_uri = tracking_uri
         with opening_store(tracking_uri, "--tracking-uri"):
@@ -140,7 +144,7 @@ class Tracker:
             # `mlflow run` made a run for this project and names it here. It is the
             # sweep's run. Left in the environment, every later start_run adopts it.
             self.project_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
-            self.experiment_id = self._experiment()
+            self.experiment_id = experiment_id or self._experiment()
         self.writer = Writer(self.client, tracking_uri, study, say)
 
     def _experiment(self) -> str:

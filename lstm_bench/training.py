@@ -27,6 +27,9 @@ from lstm_bench.records import (
 )
 from lstm_bench.space import TrialConfig
 
+OnStep = Callable[[], None]
+"""Called after every step of training; may raise TrialFailed."""
+
 OnEpoch = Callable[[dict[str, float]], None]
 """Called after every epoch with its entry of the history; may raise TrialPruned."""
 
@@ -107,7 +110,10 @@ class Steps:
         self._predict_step.get_concrete_function()
 
     def train_epoch(
-        self, data: Encoded, rng: np.random.Generator
+        self,
+        data: Encoded,
+        rng: np.random.Generator,
+        on_step: OnStep = lambda: None,
     ) -> tuple[float, FloatArray, IntArray]:
         """Train on every review once.
 
@@ -138,6 +144,7 @@ class Steps:
                     )
                 total += batch_loss * len(index)
                 outputs.append(raw.numpy())
+                on_step()
         to_proba = HEADS[self.config.head].to_proba
         y_true = data.y[np.concatenate(batches)]
         return total / len(y_true), to_proba(np.concatenate(outputs)), y_true
@@ -181,6 +188,7 @@ def fit(
     metric: Metric,
     rng: np.random.Generator,
     on_epoch: OnEpoch = lambda entry: None,
+    on_step: OnStep = lambda: None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[History, FloatArray]:
     """Train until ``max_epochs`` or until `metric` on `val` stops improving.
@@ -228,7 +236,7 @@ def fit(
             on_epoch(entry)
     while val_proba is None or not _is_over(history, config):
         epoch = len(history.epochs) + 1
-        entry, val_proba = _train_epoch(steps, train, val, rng, epoch)
+        entry, val_proba = _train_epoch(steps, train, val, rng, epoch, on_step)
         history.epochs.append(entry)
         if epoch == 1 or metric.is_better(
             entry[objective], history.at(history.best_epoch)[objective]
@@ -263,11 +271,16 @@ def _is_over(history: History, config: TrialConfig) -> bool:
 
 
 def _train_epoch(
-    steps: Steps, train: Encoded, val: Encoded, rng: np.random.Generator, epoch: int
+    steps: Steps,
+    train: Encoded,
+    val: Encoded,
+    rng: np.random.Generator,
+    epoch: int,
+    on_step: OnStep,
 ) -> tuple[dict[str, float], FloatArray]:
     """Train on every review once; return the epoch's entry and `val`'s predictions."""
     start = time.perf_counter()
-    train_loss, train_proba, train_y = steps.train_epoch(train, rng)
+    train_loss, train_proba, train_y = steps.train_epoch(train, rng, on_step)
     epoch_time = time.perf_counter() - start
     val_loss, val_proba = steps.predict(val)
     eval_time = time.perf_counter() - start - epoch_time

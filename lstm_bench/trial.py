@@ -31,7 +31,7 @@ from lstm_bench.records import (
 )
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.space import TrialConfig
-from lstm_bench.training import Encoded, OnEpoch, Steps, fit
+from lstm_bench.training import Encoded, OnEpoch, OnStep, Steps, fit
 
 N_SAMPLES = 5
 N_ERRORS = 20
@@ -48,6 +48,7 @@ def run_trial(
     replicate: int = 0,
     score_test: bool = False,
     on_epoch: OnEpoch = lambda entry: None,
+    on_step: OnStep = lambda: None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[TrialResult, keras.Model]:
     """Train one configuration with one seed and evaluate it.
@@ -66,7 +67,7 @@ def run_trial(
     ------
     TrialFailed
         Non-finite loss or memory exhausted.
-    TrialPruned
+    TrialPruned, TrialTaken
         `on_epoch` raised it.
     SuiteError
         The head does not fit the dataset's classes.
@@ -84,6 +85,7 @@ def run_trial(
         metric=metric,
         rng=derive_rng(root_seed, "order", replicate),
         on_epoch=on_epoch,
+        on_step=on_step,
         checkpoint=checkpoint,
     )
     # What was kept: the best epoch's weights, or without patience the last's.

@@ -15,10 +15,11 @@ from results_builder import make_predictions
 
 from lstm_bench import doctor
 from lstm_bench import records as rec
+from lstm_bench.owned import OWNER, RUN_ID
 from lstm_bench.owner import this_process
 from lstm_bench.preparation import prepare
 from lstm_bench.records import History, TrialResult
-from lstm_bench.study import OWNER, RUN_ID, StudyStore
+from lstm_bench.study import StudyStore
 from lstm_bench.tracking import Tracker
 
 
@@ -70,7 +71,7 @@ class Study:
         )
         self.tracker.finish_run(run_id, result, "accuracy")
         if tell:
-            self.store.tell(step, "complete", 0.5)
+            step.owned.tell(step.trial, "complete", 0.5)
 
     def kill(self, step, run_id):
         step.trial.set_user_attr(OWNER, gone())
@@ -123,7 +124,7 @@ def test_a_run_that_was_begun_while_its_server_was_away_is_known_again(study):
         study.tracker.client.set_tag(run_id, rec.TAG_JOURNAL, local)
         step.trial.set_user_attr(RUN_ID, local)
         if tell:
-            study.store.tell(step, "complete", 0.5)
+            step.owned.tell(step.trial, "complete", 0.5)
         else:
             study.kill(step, run_id)
     (text,) = study.texts()

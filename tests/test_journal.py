@@ -34,8 +34,9 @@ from lstm_bench.doctor import examine_journals, examine_study, mend
 from lstm_bench.errors import TrackingError
 from lstm_bench.journal import OPERATIONS, WRITTEN, Journal, journal_folders
 from lstm_bench.loading import load_results
+from lstm_bench.owned import RUN_ID
 from lstm_bench.preparation import prepare
-from lstm_bench.study import RUN_ID, StudyStore, resolve_storage
+from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suite import load_suite
 from lstm_bench.sweep import run_sweep
 from lstm_bench.sync import store_to_sync, sync, what_waits

@@ -32,7 +32,7 @@ def test_a_pipe_gets_one_plain_line_per_training():
     progress.begin(4, 0)
     progress.training(TRAINING)
     progress.epoch(
-        {"epoch": 1, "val_accuracy": 0.5, "epoch_time_s": 1.0}, "val_accuracy"
+        TRAINING, {"epoch": 1, "val_accuracy": 0.5, "epoch_time_s": 1.0}, "val_accuracy"
     )
     progress.ended(TRAINING, Ended("complete", 0.75, 0.75, 10.0))
     progress.ended(TRAINING, Ended("failed", None, 0.75, 20.0, "loss became nan"))
@@ -55,7 +55,7 @@ def test_a_terminal_shows_trial_epoch_best_and_time_left():
     progress.ended(TRAINING, Ended("complete", 0.75, 0.75, 10.0))
     progress.training(TRAINING)
     progress.epoch(
-        {"epoch": 1, "val_accuracy": 0.5, "epoch_time_s": 1.0}, "val_accuracy"
+        TRAINING, {"epoch": 1, "val_accuracy": 0.5, "epoch_time_s": 1.0}, "val_accuracy"
     )
     progress.bars.refresh()
     progress.close()

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from lstm_bench import study
 from lstm_bench.errors import TrackingError
+from lstm_bench.owned import CONFIG_ID, OWNER, RUN_ID
 from lstm_bench.owner import this_process
 from lstm_bench.stores import create_whole
-from lstm_bench.study import CONFIG_ID, OWNER, RUN_ID, StudyStore, resolve_storage
+from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suite import Suite, load_suite
 
 
@@ -34,7 +34,7 @@ def play(store: StudyStore, n: int, state: str = "complete") -> list[str]:
             break
         step.trial.set_user_attr(RUN_ID, f"run-{step.config.config_id}")
         step.trial.report(score(step.config.config_id), 1)
-        store.tell(step, state, score(step.config.config_id))
+        step.owned.tell(step.trial, state, score(step.config.config_id))
         asked.append(step.config.config_id)
     return asked
 
@@ -73,7 +73,7 @@ def test_a_resumed_study_asks_what_an_undisturbed_one_asks(
     asked = play(store_in(tmp_path / "parts", suite), 3)
     interrupted = store_in(tmp_path / "parts", suite)
     step = interrupted.next_trial()
-    interrupted.give_up(step)
+    step.owned.give_up(step.trial)
     asked += play(store_in(tmp_path / "parts", suite), 5)
     assert asked == whole
 
@@ -82,11 +82,14 @@ def test_references_come_from_the_suite_and_are_done_once(write_suite, tmp_path)
     text = write_suite().read_text() + "references: {wide: {units: 60}, b: {units: 5}}"
     suite = load_suite(write_suite(text=text))
     store = store_in(tmp_path, suite)
+    store.put_references()
     names = []
     while (step := store.next_reference()) is not None:
         names.append(step.reference)
         step.trial.set_user_attr(RUN_ID, f"run-{step.reference}")
-        store.tell(step, "complete", 0.9 if step.reference == "wide" else 0.8)
+        step.owned.tell(
+            step.trial, "complete", 0.9 if step.reference == "wide" else 0.8
+        )
     assert names == ["wide", "b"]
     assert store_in(tmp_path, suite).next_reference() is None
     assert store.best().label == "wide"
@@ -97,9 +100,10 @@ def test_a_reference_inside_the_space_is_not_trained_again(write_suite, tmp_path
     text = write_suite().read_text() + "references: {small: {units: 2}}"
     suite = load_suite(write_suite(text=text))
     store = store_in(tmp_path, suite)
+    store.put_references()
     step = store.next_reference()
     step.trial.set_user_attr(RUN_ID, "run-small")
-    store.tell(step, "complete", 0.9)
+    step.owned.tell(step.trial, "complete", 0.9)
     asked = play(store, 20)
     assert step.config.config_id not in asked
     assert len(asked) == 5
@@ -117,7 +121,7 @@ def test_a_trial_of_a_live_process_is_left_alone(tiny_suite, tmp_path):
     step = store.next_trial()
     step.trial.set_user_attr(RUN_ID, "run-1")
     assert store_in(tmp_path, tiny_suite).orphans() == []
-    states = [t.state for t in store.search.get_trials()]
+    states = [t.state for t in store.search.trials()]
     assert states == [TrialState.RUNNING]
 
 
@@ -145,7 +149,7 @@ def test_a_trial_whose_run_had_ended_counts_and_is_not_repeated(
     step = killed(store)
     (orphan,) = store.orphans()
     assert orphan.run_id == "run-1"
-    store.settle(orphan, state, 0.75 if state == "complete" else None)
+    orphan.settle(state, 0.75 if state == "complete" else None)
     (trial,) = store.finished()
     assert (trial.state, trial.user_attrs[CONFIG_ID]) == (ended, step.config.config_id)
     assert store.next_trial().config != step.config
@@ -157,23 +161,19 @@ def test_a_trial_that_was_killed_is_taken_up_with_its_parameters(
 ):
     store = store_in(tmp_path, tiny_suite)
     step = killed(store)
-    store.settle(store.orphans()[0], state, None)
+    store.orphans()[0].settle(state)
     assert store.finished() == store.orphans() == []
     assert store.next_trial().config == step.config
     assert store.next_trial().config != step.config
 
 
-def test_a_trial_killed_before_it_had_a_mark_is_told_by_its_age(
-    tiny_suite, tmp_path, monkeypatch
-):
+def test_a_trial_killed_before_it_had_a_mark_is_an_orphan(tiny_suite, tmp_path):
     store = store_in(tmp_path, tiny_suite)
     store.search.ask()
-    assert store.orphans() == []
     # It is no trial of an undisturbed study: the next one is numbered without it.
     assert store._n_asked() == 0
-    monkeypatch.setattr(study, "UNMARKED_S", -1.0)
     (orphan,) = store.orphans()
-    store.settle(orphan, None, None)
+    orphan.settle(None)
     assert store.orphans() == []
 
 

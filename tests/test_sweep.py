@@ -35,7 +35,7 @@ class Recorder(PlainProgress):
         self.at_epoch = at_epoch
         self.n_epochs = 0
 
-    def epoch(self, entry, metric):
+    def epoch(self, training, entry, metric):
         self.n_epochs += 1
         if self.at_epoch is not None:
             self.at_epoch(self.n_epochs)

@@ -1,0 +1,257 @@
+"""Several workers for one session: started, watched, and replaced when they die.
+
+A worker of this machine is a process with its share of the cores and one import of
+TensorFlow for the whole session. It is the same `lstm-bench worker` that somebody
+starts on another machine, so it knows nothing that is not in the stores.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from lstm_bench.errors import LstmBenchError, TrackingError
+from lstm_bench.limits import PATIENCE_S, too_long
+from lstm_bench.owned import OWNER
+from lstm_bench.owner import is_here
+from lstm_bench.progress import Progress
+from lstm_bench.recovery import Death
+from lstm_bench.seat import Seat
+from lstm_bench.session import Session, work_left
+from lstm_bench.study import STORAGE_VARIABLE, StudyStore
+from lstm_bench.suite import Suite
+from lstm_bench.threads import n_cores, thread_variables
+
+# Deaths with no training finished in between, after which it is no accident.
+MAX_DEATHS_IN_A_ROW = 10
+# Until a worker that could not start, beside others at work, is tried again.
+RETRY_S = 15.0
+CLOSING_S = 20.0
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who trains.
+
+    Attributes
+    ----------
+    n : int
+        Workers; on a cluster 0 means one for each of its own.
+    data_dir : Path or None
+        Folder with the raw data, as the workers see it.
+    scheduler : str or None
+        Address of a Dask scheduler, or None for this machine.
+    threads : int or None
+        Of each worker; None divides the cores.
+    """
+
+    n: int = 1
+    data_dir: Path | None = None
+    scheduler: str | None = None
+    threads: int | None = None
+
+
+ONE_HERE = Workers()
+
+
+def is_in_process(workers: Workers, suite: Suite) -> bool:
+    """Whether the command's own process trains.
+
+    A limit needs somebody who outlives a training that runs into it.
+    """
+    study = suite.study
+    is_limited = study.trial_timeout_s is not None or study.trial_memory_gib is not None
+    return workers.n == 1 and workers.scheduler is None and not is_limited
+
+
+class Crew(Protocol):
+    """Workers that are at it.
+
+    Attributes
+    ----------
+    deaths : dict of int to Death
+        By process id on this machine, what workers died of that nobody has seen to.
+    """
+
+    deaths: dict[int, Death]
+
+    def look(self) -> bool:
+        """Whether any worker is there still; replaces those that died."""
+
+    def ask_to_stop(self) -> None:
+        """Let each finish its epoch and leave."""
+
+    def stop_now(self) -> None:
+        """Let each leave at once, without waiting for it."""
+
+    def close(self) -> None:
+        """Wait for all to leave, and end those that do not."""
+
+
+class LocalCrew:
+    """Workers of this machine.
+
+    Raises
+    ------
+    LstmBenchError
+        From `look`: a worker cannot work, or workers die again and again.
+    """
+
+    def __init__(
+        self,
+        workers: Workers,
+        store: StudyStore,
+        tracking_uri: str,
+        session: Session,
+        progress: Progress,
+    ) -> None:
+        self.store = store
+        self.session = session
+        self.progress = progress
+        self.deaths: dict[int, Death] = {}
+        threads = workers.threads or max(1, n_cores() // workers.n)
+        # Addresses go by the environment, which only its owner can read.
+        self.env = {
+            **os.environ,
+            **thread_variables(threads),
+            STORAGE_VARIABLE: store.url,
+            "MLFLOW_TRACKING_URI": tracking_uri,
+        }
+        self.command = [
+            *(sys.executable, "-m", "lstm_bench.cli", "worker"),
+            store.suite.study_name,
+            *("--kind", session.kind, "--attached"),
+        ]
+        if workers.data_dir is not None:
+            self.command += ["--data-dir", str(workers.data_dir)]
+        self.seats: list[Seat] = []
+        self._is_stopping = False
+        self._n_started = 0
+        self._n_deaths_in_a_row = 0
+        self._n_finished = 0
+        self._retry_at: float | None = None
+        for _ in range(workers.n):
+            self._start()
+
+    def _start(self) -> None:
+        self._n_started += 1
+        self.seats.append(Seat(self._n_started, self.command, self.env))
+
+    def look(self) -> bool:
+        """Whether any worker is there; says what they said, replaces the dead."""
+        for seat in list(self.seats):
+            code = seat.ended()
+            self._say(seat)
+            if code is None:
+                self._check_time(seat)
+            else:
+                self.seats.remove(seat)
+                self._after(seat, code)
+                seat.close()
+        if self._is_stopping:
+            return bool(self.seats)
+        if self._retry_at is not None and time.monotonic() >= self._retry_at:
+            self._retry_at = None
+            self._start()
+        if not self.seats and work_left(self.store, self.session):
+            # What was given back after the others had left.
+            self._start()
+        return bool(self.seats)
+
+    def _say(self, seat: Seat) -> None:
+        for line in seat.lines():
+            self.progress.say(f"worker {seat.number}: {line}")
+
+    def _after(self, seat: Seat, code: int) -> None:
+        """See to a worker that has ended."""
+        said = "\n".join(seat.errors)
+        if code == 0 or (code == INTERRUPTED and self._is_stopping):
+            for line in seat.errors:
+                self.progress.say(f"worker {seat.number}: {line}")
+        elif code == 2 and self.seats:
+            self.progress.say(f"worker {seat.number} could not go on: {said}")
+            self._retry_at = time.monotonic() + RETRY_S
+        elif code == 2:
+            raise LstmBenchError(said.removeprefix("error: "))
+        elif code == 1:
+            raise RuntimeError(f"worker {seat.number} has failed:\n{said}")
+        else:
+            self._bury(seat, code)
+
+    def _bury(self, seat: Seat, code: int) -> None:
+        what = f"exit code {code}" if code > 0 else signal.Signals(-code).name
+        hint = " (out of memory?)" if code == -signal.SIGKILL else ""
+        death = f"its worker died: {what}{hint}"
+        self.deaths.setdefault(seat.process.pid, Death(death))
+        n = len(self.store.finished()) + len(self.store.confirm.finished())
+        if n > self._n_finished:
+            self._n_finished, self._n_deaths_in_a_row = n, 0
+        self._n_deaths_in_a_row += 1
+        if self._n_deaths_in_a_row > MAX_DEATHS_IN_A_ROW:
+            raise TrackingError(
+                f"{self._n_deaths_in_a_row} workers died without finishing a training "
+                f"({what}{hint}); is there memory for so many? --workers 1 needs the "
+                "least. What was finished is kept"
+            )
+        if self._is_stopping:
+            return
+        said = "".join(f"\n{line}" for line in seat.errors)
+        self.progress.say(
+            f"worker {seat.number} died: {what}{hint}; another takes its place{said}"
+        )
+        self._start()
+
+    def _check_time(self, seat: Seat) -> None:
+        """End a worker that does not even fail its training for being too slow."""
+        limit = self.store.suite.study.trial_timeout_s
+        pid = seat.process.pid
+        if limit is None or pid in self.deaths:
+            return
+        for owned in self.store.studies:
+            for trial in owned.running():
+                owner, start = trial.user_attrs[OWNER], trial.datetime_start
+                if not is_here(owner) or owner[1] != pid or start is None:
+                    continue
+                # Optuna keeps local time without a zone.
+                age_s = (datetime.now() - start).total_seconds()
+                if age_s > limit + PATIENCE_S:
+                    reason = f"{too_long(limit)}, and its worker did not answer"
+                    self.deaths[pid] = Death(reason, is_final=True)
+                    seat.process.kill()
+
+    def ask_to_stop(self) -> None:
+        """Let each worker finish its epoch and leave."""
+        self._is_stopping = True
+        for seat in self.seats:
+            if seat.process.poll() is None:
+                seat.process.terminate()
+
+    def stop_now(self) -> None:
+        """Let each worker leave at once."""
+        self.ask_to_stop()
+        # The second signal of `stopping_after_the_epoch`.
+        time.sleep(0.2)
+        self.ask_to_stop()
+
+    def close(self) -> None:
+        """Wait for the workers, `CLOSING_S` at most, and kill those that stay."""
+        self._is_stopping = True
+        end = time.monotonic() + CLOSING_S
+        for seat in self.seats:
+            try:
+                seat.process.wait(max(0.1, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                seat.process.kill()
+                seat.process.wait()
+            seat.ended()
+            self._say(seat)
+            seat.close()
+        self.seats.clear()

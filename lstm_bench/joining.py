@@ -1,0 +1,120 @@
+"""Join a session from any machine, with nothing but two addresses and the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow.exceptions import MlflowException
+
+from lstm_bench.errors import TrackingError
+from lstm_bench.masking import bare_url
+from lstm_bench.owner import is_gone
+from lstm_bench.preparation import prepare
+from lstm_bench.progress import Progress
+from lstm_bench.session import Kind, Session, is_closed, open_sessions
+from lstm_bench.study import StudyStore
+from lstm_bench.tracking import Tracker
+from lstm_bench.worker import Worker
+from lstm_bench.writer import Waiting
+
+
+@dataclass(frozen=True)
+class Left:
+    """How a worker left.
+
+    Attributes
+    ----------
+    interrupted : bool
+        Somebody asked it to stop, or ended the session.
+    waiting : Waiting or None
+        What it could not write, because the tracking server was away.
+    """
+
+    n_trained: int
+    interrupted: bool
+    waiting: Waiting | None
+
+
+def session_to_join(store: StudyStore, kind: Kind | None = None) -> Session:
+    """Return the newest session of a study that is open.
+
+    Raises
+    ------
+    TrackingError
+        None is, or the command that opened it is gone.
+    """
+    name = store.suite.study_name
+    found = open_sessions(store, kind)
+    here = [session for session in found if not is_gone(session.owner)]
+    if here:
+        return here[0]
+    if found:
+        raise TrackingError(
+            f"{name}: the {found[0].kind} that was running has ended without a word "
+            f"(was it killed?); start it again: lstm-bench {found[0].kind} "
+            f"{store.suite.name}"
+        )
+    raise TrackingError(
+        f"{name}: nothing is running that could be joined; start `lstm-bench sweep "
+        f"{store.suite.name}` first, with --workers or --backend and the same --storage"
+    )
+
+
+def work(
+    store: StudyStore,
+    session: Session,
+    tracking_uri: str,
+    data_dir: Path | None,
+    progress: Progress,
+    on_ready: Callable[[Tracker], None] = lambda tracker: None,
+) -> Left:
+    """Train for `session` until nothing is left to be started.
+
+    Parameters
+    ----------
+    tracking_uri : str
+        From `resolve_tracking_uri`; the store that the session writes to.
+    on_ready : callable
+        Called with the tracker once it is open.
+
+    Raises
+    ------
+    DatasetError
+        The data is missing or damaged.
+    TrackingError
+        A store cannot be reached, is another one, or the data is other data.
+    """
+    suite = store.suite
+    prepared = prepare(suite, data_dir)
+    store.check_digest(prepared.dataset.digest)
+    tracker = Tracker(
+        tracking_uri, suite.study_name, progress.say, session.experiment_id
+    )
+    on_ready(tracker)
+    _check_same_store(tracker, session)
+    worker = Worker(
+        prepared, tracker, progress, session, lambda: is_closed(store, session)
+    )
+    interrupted = False
+    try:
+        if session.kind == "sweep":
+            worker.search(store)
+        else:
+            worker.confirm(store.confirm, lambda: len(store.confirm.done()))
+    except KeyboardInterrupt:
+        interrupted = True
+    tracker.catch_up()
+    return Left(worker.n_trained, interrupted, tracker.writer.waiting)
+
+
+def _check_same_store(tracker: Tracker, session: Session) -> None:
+    try:
+        tracker.client.get_run(session.run_id)
+    except MlflowException as error:
+        raise TrackingError(
+            f"--tracking-uri: {bare_url(tracker.tracking_uri)} does not have the run "
+            f"{session.run_id} of the {session.kind} that is to be joined; give the "
+            "address that the command was started with"
+        ) from error

@@ -1,0 +1,129 @@
+"""One process at a time where something is read from a store and written by it.
+
+Optuna hands out trial numbers one by one, but what to ask for next follows from what
+others are at: two workers that look at the same moment would both train the last
+configuration, take the same waiting trial (sqlite locks no row that is read) or ask
+for one trial too many.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy
+
+from lstm_bench.errors import TrackingError
+
+WAIT_S = 60.0
+RETRY_S = 0.02
+
+
+class StoreLock:
+    """A lock on one name in one database, let go of when its process dies.
+
+    For sqlite a lock on a file beside the database; for PostgreSQL, MySQL and
+    MariaDB the server's own advisory lock. It is not reentrant.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine or None
+        Of the database; None for a store in this process's memory, which nobody
+        shares.
+    """
+
+    def __init__(self, engine: sqlalchemy.Engine | None, name: str) -> None:
+        self.engine = engine
+        self.name = name
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock.
+
+        Raises
+        ------
+        TrackingError
+            Somebody has held it for `WAIT_S` seconds.
+        """
+        if self.engine is None:
+            yield
+            return
+        dialect = self.engine.dialect.name
+        if dialect == "sqlite":
+            with self._file():
+                yield
+        elif dialect == "postgresql":
+            with self._postgresql(self.engine):
+                yield
+        else:
+            with self._mysql(self.engine):
+                yield
+
+    @contextmanager
+    def _file(self) -> Iterator[None]:
+        import fcntl
+
+        database = self.engine.url.database if self.engine is not None else None
+        file = Path(database or "")
+        # Not the database itself: to close it again would drop sqlite's own locks.
+        descriptor = os.open(
+            file.with_name(f".{file.name}.lock"), os.O_RDWR | os.O_CREAT, 0o666
+        )
+        try:
+            end = time.monotonic() + WAIT_S
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > end:
+                        raise self._stuck() from None
+                    time.sleep(RETRY_S)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _postgresql(self, engine: sqlalchemy.Engine) -> Iterator[None]:
+        digest = hashlib.sha256(self.name.encode()).digest()
+        key = int.from_bytes(digest[:8], "big", signed=True)
+        with engine.begin() as connection:
+            connection.execute(
+                sqlalchemy.text(f"SET LOCAL lock_timeout = '{WAIT_S:g}s'")
+            )
+            try:
+                connection.execute(
+                    sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": key}
+                )
+            except sqlalchemy.exc.OperationalError as error:
+                if "lock timeout" not in str(error):
+                    raise
+                raise self._stuck() from error
+            yield
+
+    @contextmanager
+    def _mysql(self, engine: sqlalchemy.Engine) -> Iterator[None]:
+        key = hashlib.sha256(self.name.encode()).hexdigest()[:40]
+        with engine.connect() as connection:
+            got = connection.execute(
+                sqlalchemy.text("SELECT GET_LOCK(:key, :wait)"),
+                {"key": key, "wait": int(WAIT_S)},
+            ).scalar()
+            if got != 1:
+                raise self._stuck()
+            try:
+                yield
+            finally:
+                connection.execute(
+                    sqlalchemy.text("SELECT RELEASE_LOCK(:key)"), {"key": key}
+                )
+
+    def _stuck(self) -> TrackingError:
+        return TrackingError(
+            f"--storage: another process has held the lock of {self.name} for "
+            f"{WAIT_S:g} s; is one of the workers stopped (SIGSTOP, a debugger)?"
+        )

@@ -1,0 +1,110 @@
+"""Let a crew work through a session: show it, mend what it leaves, stop it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from lstm_bench.crew import Crew, LocalCrew, Workers
+from lstm_bench.errors import TrackingError
+from lstm_bench.progress import Progress
+from lstm_bench.recovery import Death, recover
+from lstm_bench.session import Session, close_session, open_session, someone_at_work
+from lstm_bench.stopping import stopping_after_the_epoch
+from lstm_bench.study import StudyStore
+from lstm_bench.sync import sync
+from lstm_bench.tracking import Tracker
+from lstm_bench.watch import Watch
+
+LOOK_EVERY_S = 0.3
+RECOVER_EVERY_S = 10.0
+
+
+def oversee(
+    workers: Workers,
+    store: StudyStore,
+    tracker: Tracker,
+    session: Session,
+    progress: Progress,
+    meanwhile: Callable[[], None],
+    n_finished: Callable[[], int],
+) -> None:
+    """Let workers do what a session has to do.
+
+    Parameters
+    ----------
+    meanwhile : callable
+        What this process does while the workers start.
+    n_finished : callable
+        Trainings of the session that are finished.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Somebody asked to stop; the workers have left.
+    LstmBenchError
+        A worker cannot work.
+    """
+    watch = Watch(store, session, progress)
+    n_shown = n_finished()
+    open_session(store, session)
+    with _crew(workers, store, tracker, session, progress) as crew:
+        meanwhile()
+        deaths: dict[int, Death] = {}
+        recovered_at = time.monotonic()
+        is_asked = False
+        with stopping_after_the_epoch(progress.say) as stop:
+            while True:
+                # Others may have joined; they are waited for, too.
+                is_on = crew.look() or (
+                    not is_asked and someone_at_work(store, session)
+                )
+                n_shown += watch.look(n_shown)
+                if stop.is_asked and not is_asked:
+                    is_asked = True
+                    close_session(store, session)
+                    crew.ask_to_stop()
+                deaths |= crew.deaths
+                now = time.monotonic()
+                if crew.deaths or now - recovered_at > RECOVER_EVERY_S:
+                    crew.deaths.clear()
+                    recovered_at = now
+                    if _recover(store, tracker, deaths):
+                        deaths.clear()
+                if not is_on and not deaths:
+                    break
+                time.sleep(LOOK_EVERY_S)
+    if is_asked:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _crew(
+    workers: Workers,
+    store: StudyStore,
+    tracker: Tracker,
+    session: Session,
+    progress: Progress,
+) -> Iterator[Crew]:
+    crew = LocalCrew(workers, store, tracker.tracking_uri, session, progress)
+    try:
+        yield crew
+    except BaseException:
+        crew.stop_now()
+        raise
+    finally:
+        close_session(store, session)
+        crew.close()
+
+
+def _recover(store: StudyStore, tracker: Tracker, deaths: dict[int, Death]) -> bool:
+    """Mend what dead workers left; return False while the server is away."""
+    if not store.orphans():
+        return True
+    try:
+        # Its run may have ended in the journal of the dead.
+        sync(tracker.tracking_uri, store.suite.study_name)
+    except TrackingError:
+        return False
+    return tracker.if_there(lambda: recover(store, tracker, deaths)) is not None

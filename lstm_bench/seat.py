@@ -1,0 +1,70 @@
+"""A worker process of this machine, and what it says."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO
+
+LAST_LINES = 200
+
+
+class Seat:
+    """A worker process, and what it says."""
+
+    def __init__(
+        self, number: int, command: Sequence[str], env: Mapping[str, str]
+    ) -> None:
+        self.number = number
+        self.process = subprocess.Popen(
+            command,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            # Ctrl-C reaches the command alone, which passes it on.
+            start_new_session=True,
+        )
+        self.said: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.errors: deque[str] = deque(maxlen=LAST_LINES)
+        self._readers = [
+            threading.Thread(target=_read, args=(stream, keep), daemon=True)
+            for stream, keep in (
+                (self.process.stdout, self.said.put),
+                (self.process.stderr, self.errors.append),
+            )
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def ended(self) -> int | None:
+        """Return the exit code, when all that it said is read; None while it runs."""
+        code = self.process.poll()
+        if code is not None:
+            for reader in self._readers:
+                reader.join(timeout=5.0)
+        return code
+
+    def lines(self) -> list[str]:
+        """Return what it said since the last time."""
+        found = []
+        while not self.said.empty():
+            found.append(self.said.get())
+        return found
+
+    def close(self) -> None:
+        """Let go of a process that has ended."""
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def _read(stream: IO[str] | None, keep: Callable[[str], None]) -> None:
+    if stream is not None:
+        for line in stream:
+            keep(line.rstrip("\n"))

@@ -1,0 +1,29 @@
+"""How many threads one process may use, so that workers share the cores."""
+
+from __future__ import annotations
+
+import os
+
+VARIABLE = "LSTM_BENCH_THREADS"
+# Read by NumPy's BLAS and by OpenMP when they are loaded.
+LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def n_cores() -> int:
+    """Return the number of cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def thread_variables(n: int) -> dict[str, str]:
+    """Return the environment of a process that may use `n` threads.
+
+    `lstm_bench.backend` tells TensorFlow, for operations and within them.
+    """
+    return {name: str(n) for name in (VARIABLE, *LIBRARIES)}
+
+
+def n_threads() -> int:
+    """Return what the environment says, else the number of cores."""
+    return int(os.environ.get(VARIABLE) or n_cores())

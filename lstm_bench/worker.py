@@ -1,0 +1,290 @@
+"""One worker: trains what a session hands out, one after the other, until none is left.
+
+A sweep on its own is a worker in the command's process; with more of them each is a
+process, on this machine or another, that knows the two stores and the data.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import Trial
+
+from lstm_bench.errors import TrialPruned, TrialTaken
+from lstm_bench.limits import Limits
+from lstm_bench.model_log import MODEL_FILE
+from lstm_bench.owned import RUN_ID, OwnedStudy
+from lstm_bench.preparation import Prepared
+from lstm_bench.progress import Ended, Progress, Training
+from lstm_bench.records import metric_key
+from lstm_bench.session import Session
+from lstm_bench.space import TrialConfig
+from lstm_bench.study import Next, StudyStore
+from lstm_bench.tickets import ABOUT, Tickets
+from lstm_bench.tracked import Tracked, train_tracked
+from lstm_bench.tracking import Tracker
+
+TAKEN = "another process took it over, since this one had not been heard of"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training to do, and what to call it.
+
+    Attributes
+    ----------
+    kind : {"trial", "reference", "replicate"}
+    name : str
+        Of its MLflow run, and what people see.
+    is_search : bool
+        Whether it may be pruned.
+    tags : dict
+        What else `Tracker.start_run` takes.
+    """
+
+    owned: OwnedStudy
+    trial: Trial
+    config: TrialConfig
+    kind: str
+    name: str
+    replicate: int
+    is_search: bool
+    tags: dict[str, Any]
+
+
+class Worker:
+    """Trains for one session, in this process.
+
+    Parameters
+    ----------
+    is_stopped : callable
+        Asked after every epoch; a worker that may not go on ends as by Ctrl-C.
+
+    Attributes
+    ----------
+    n_trained : int
+        Trainings that ended by themselves here.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        tracker: Tracker,
+        progress: Progress,
+        session: Session,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.prepared = prepared
+        self.suite = prepared.suite
+        self.tracker = tracker
+        self.progress = progress
+        self.session = session
+        self.is_stopped = is_stopped
+        self.n_trained = 0
+
+    # The search
+
+    def search(self, store: StudyStore) -> None:
+        """Train the references that wait, then what the sampler asks for.
+
+        The model of the best is logged at the end, if it was trained here.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Somebody asked to stop; the training is given back and its run closed.
+        """
+        with tempfile.TemporaryDirectory(prefix="lstm-bench-") as name:
+            folder = Path(name)
+            self._model_run_id: str | None = None
+            while (step := self._next(store)) is not None:
+                self._train_step(store, step, folder)
+            best = store.best()
+            if best is not None and best.run_id == self._model_run_id:
+                packages = self.prepared.about_machine["packages"]
+                self.tracker.log_model_file(best.run_id, folder, packages)
+
+    def _next(self, store: StudyStore) -> Next | None:
+        step = store.next_reference()
+        if step is not None:
+            return step
+        deadline = self.session.deadline
+        if deadline is not None and time.time() >= deadline:
+            return None
+        return store.next_trial(self.session.n_trials)
+
+    def _train_step(self, store: StudyStore, step: Next, folder: Path) -> None:
+        is_search = step.reference is None
+        job = Job(
+            step.owned,
+            step.trial,
+            step.config,
+            kind="trial" if is_search else "reference",
+            name=step.label,
+            replicate=self.prepared.replicate,
+            is_search=is_search,
+            tags={
+                "trial": step.trial.number if is_search else None,
+                "reference": step.reference,
+            },
+        )
+        position = _n_finished(store) + 1
+
+        def before_tell(ended: Tracked, run_id: str) -> None:
+            if ended.result is not None and ended.model is not None:
+                best, value = store.best(), ended.result.objective
+                if best is None or self.suite.metric.is_better(value, best.value):
+                    ended.model.save(folder / MODEL_FILE)
+                    self._model_run_id = run_id
+
+        def best_so_far() -> float | None:
+            best = store.best()
+            if best is None:
+                return None
+            self.tracker.log_best(self.session.run_id, _n_finished(store), best.value)
+            return best.value
+
+        self._train(job, position, before_tell, best_so_far)
+
+    # A confirmation
+
+    def confirm(self, tickets: Tickets, n_done: Callable[[], int]) -> None:
+        """Train the (configuration, seed) pairs that wait, and score test once each.
+
+        Parameters
+        ----------
+        n_done : callable
+            Says how many trainings of the round are done.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Somebody asked to stop.
+        """
+        while (taken := tickets.take(f"{self.session.run_id}/")) is not None:
+            trial, config = taken
+            about = trial.user_attrs[ABOUT]
+            job = Job(
+                tickets,
+                trial,
+                config,
+                kind="replicate",
+                name=f"{about['label']}, replicate {about['replicate']}",
+                replicate=about["replicate"],
+                is_search=False,
+                tags={key: about[key] for key in ("reference", "label", "origin")},
+            )
+            # Validation alone, no best: nobody should steer a round by its scores.
+            self._train(job, n_done() + 1, lambda ended, run_id: None, lambda: None)
+
+    # A training
+
+    def _train(
+        self,
+        job: Job,
+        position: int,
+        before_tell: Callable[[Tracked, str], None],
+        best_so_far: Callable[[], float | None],
+    ) -> None:
+        """Train `job` as an MLflow run and close its trial.
+
+        Parameters
+        ----------
+        before_tell : callable
+            Called with how it ended and its run while the model is there.
+        best_so_far : callable
+            The objective's best afterwards, to be shown.
+        """
+        from lstm_bench.trial import free_memory
+
+        training = Training(
+            job.name,
+            position,
+            self.session.total,
+            self.suite.settings_text(job.config),
+            job.config.max_epochs,
+        )
+        start = time.monotonic()
+        self.progress.training(training)
+        if self.prepared.replicate != job.replicate:
+            self.prepared = self.prepared.at(job.replicate)
+        study = self.suite.study
+        limits = Limits(study.trial_timeout_s, study.trial_memory_gib)
+        try:
+            run_id = self._open_run(job)
+            job.trial.set_user_attr(RUN_ID, run_id)
+            with job.owned.beating(job.trial):
+                ended = train_tracked(
+                    self.prepared,
+                    job.config,
+                    self.tracker,
+                    run_id,
+                    score_test=job.kind == "replicate",
+                    on_epoch=lambda entry: self._on_epoch(job, training, entry),
+                    on_step=limits.check,
+                    say=self.progress.say,
+                )
+        except BaseException:
+            # Given back, so that somebody takes the trial up again.
+            job.owned.give_up(job.trial)
+            raise
+        before_tell(ended, run_id)
+        value = None if ended.result is None else ended.result.objective
+        if ended.state != "interrupted" and not job.owned.tell(
+            job.trial, ended.state, value, ended.reason
+        ):
+            # Too late to be told: the training that took it over is the one to count.
+            self.tracker.close_run(run_id, "interrupted", TAKEN)
+            ended = Tracked("interrupted", TAKEN, is_stop_asked=ended.is_stop_asked)
+            value = None
+        self.n_trained += ended.state != "interrupted"
+        ended = replace(ended, model=None)
+        free_memory()
+        self.progress.ended(
+            training,
+            Ended(
+                ended.state,
+                value,
+                best_so_far(),
+                time.monotonic() - start,
+                ended.reason,
+            ),
+        )
+        if ended.is_stop_asked:
+            raise KeyboardInterrupt
+
+    def _on_epoch(self, job: Job, training: Training, entry: dict[str, float]) -> None:
+        objective = metric_key("val", self.suite.metric.name)
+        self.progress.epoch(training, entry, objective)
+        epoch, value = int(entry["epoch"]), entry[objective]
+        try:
+            job.trial.report(value, epoch)
+        except UpdateFinishedTrialError:
+            raise TrialTaken(TAKEN) from None
+        if self.is_stopped():
+            raise KeyboardInterrupt
+        if job.is_search and job.trial.should_prune():
+            raise TrialPruned(f"pruned after epoch {epoch} at {objective} {value:.4f}")
+
+    def _open_run(self, job: Job) -> str:
+        return self.tracker.start_run(
+            job.config,
+            suite=self.suite,
+            kind=job.kind,
+            name=job.name,
+            parent_run_id=self.session.run_id,
+            dataset=self.prepared.about_data,
+            environment=self.prepared.about_machine,
+            seeds=self.prepared.seeds,
+            **job.tags,
+        )
+
+
+def _n_finished(store: StudyStore) -> int:
+    return len(store.finished_references()) + len(store.finished())
