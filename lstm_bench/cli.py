@@ -976,7 +976,7 @@ def _confirm(
     n_best = suite.confirm.n_best if n_best is None else n_best
     n_replicates = n_replicates or suite.confirm.n_replicates
     results = None
-    if len(suite.space):
+    if len(suite.space) and n_best:
         results = load_results(tracker.tracking_uri, suite)
     candidates = choose_candidates(suite, results, n_best)
     _say(

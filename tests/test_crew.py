@@ -1,0 +1,367 @@
+"""Several workers: real processes on a real sqlite store, with tiny trainings."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from conftest import TINY_SUITE
+from mlflow import MlflowClient
+
+from lstm_bench import records as rec
+from lstm_bench.loading import load_results
+from lstm_bench.owned import MAX_DEATHS
+from lstm_bench.study import StudyStore
+from lstm_bench.suite import load_suite
+
+pytestmark = pytest.mark.slow
+
+TEXT = (
+    TINY_SUITE.replace("n_trials: 3", "n_trials: 4")
+    + "references: {wide: {units: 6}, wider: {units: 7}}\n"
+    + "confirm: {n_best: 1, n_replicates: 2}\n"
+)
+
+
+class Place:
+    """A folder in which commands are run."""
+
+    def __init__(self, folder, text=TEXT):
+        self.folder = folder
+        (folder / "tiny.yaml").write_text(text)
+        self.suite = load_suite(folder / "tiny.yaml")
+        self.environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(
+                (os.getcwd(), os.environ.get("PYTHONPATH", ""))
+            )
+        }
+        for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "LSTM_BENCH_STORAGE"):
+            self.environment.pop(variable, None)
+
+    def inject(self, code):
+        """Run `code` at the start of every process; it may patch what is light."""
+        (self.folder / "injected").mkdir()
+        (self.folder / "injected" / "sitecustomize.py").write_text(code)
+        path = self.environment["PYTHONPATH"]
+        injected = str(self.folder / "injected")
+        self.environment["PYTHONPATH"] = os.pathsep.join((injected, path))
+
+    def start(self, *arguments):
+        return subprocess.Popen(
+            [sys.executable, "-m", "lstm_bench.cli", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments, code=0):
+        process = self.start(*arguments)
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode == code, said[-3000:]
+        return said
+
+    @property
+    def uri(self):
+        return f"sqlite:///{self.folder / 'mlflow.db'}"
+
+    @property
+    def client(self):
+        return MlflowClient(self.uri)
+
+    def store(self):
+        return StudyStore(self.suite, f"sqlite:///{self.folder / 'optuna.db'}")
+
+    def results(self):
+        return load_results(self.uri, self.suite)
+
+    def statuses(self):
+        runs = self.client.search_runs(
+            [e.experiment_id for e in self.client.search_experiments()]
+        )
+        return {run.info.status for run in runs}
+
+
+def workers_of(process):
+    """Return the worker processes of a command."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children = psutil.Process(process.pid).children()
+        return [child for child in children if "worker" in child.cmdline()]
+    return []
+
+
+def wait_for(condition, seconds=120):
+    """Return what `condition` comes to, once that is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not come about")
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    place = Place(tmp_path_factory.mktemp("crew"))
+    said = place.run("sweep", "tiny.yaml", "--workers", "2", "--confirm")
+    return place, said
+
+
+def test_two_workers_train_everything_once(swept):
+    place, said = swept
+    results = place.results()
+    assert sorted(results.runs["kind"]) == ["reference"] * 2 + ["trial"] * 4
+    assert set(results.runs["state"]) == {"complete"}
+    assert results.runs["config_id"].is_unique
+    pairs = results.confirmed[["config_id", "replicate"]]
+    assert len(pairs) == 6 and not pairs.duplicated().any()
+    assert set(results.confirmed["state"]) == {"complete"}
+    assert place.statuses() == {"FINISHED"}
+    for kind, n in (("trial", 6), ("replicate", 6)):
+        lines = [line for line in said.splitlines() if f"/{n}] " in line]
+        assert len(lines) == 12, kind
+    assert "report: reports/tiny/index.html" in said
+
+
+def test_workers_are_processes_with_their_share_of_the_cores(swept):
+    place, _ = swept
+    owners, threads = set(), set()
+    for run_id in place.results().runs["run_id"]:
+        owners.add(place.client.get_run(run_id).data.tags[rec.TAG_OWNER])
+        about = place.client.download_artifacts(run_id, rec.ENVIRONMENT)
+        with open(about) as file:
+            text = file.read()
+        threads.add(text.partition('"n_threads": ')[2].partition(",")[0])
+    assert len(owners) == 2
+    n_cores = len(psutil.Process().cpu_affinity())
+    assert threads == {str(max(1, n_cores // 2))}
+
+
+def test_the_model_of_the_best_is_logged_by_whoever_trained_it(swept):
+    place, said = swept
+    best = place.store().best()
+    models = place.client.search_logged_models(
+        [e.experiment_id for e in place.client.search_experiments()]
+    )
+    assert best.run_id in {model.source_run_id for model in models}
+    assert "was lost" not in said
+
+
+def test_the_same_trainings_come_to_the_same_as_in_one_process(swept, tmp_path):
+    place, _ = swept
+    alone = Place(tmp_path)
+    alone.run("confirm", "tiny.yaml", "--best", "0", "--workers", "1")
+    keys = ["config_id", "replicate"]
+
+    def scores(results):
+        return results.confirmed.set_index(keys)[rec.OBJECTIVE]
+
+    found = scores(alone.results())
+    assert len(found) == 4
+    # With other numbers of threads sums may be taken in another order.
+    assert scores(place.results())[found.index].to_numpy() == pytest.approx(
+        found.to_numpy(), abs=0.05
+    )
+
+
+def test_a_killed_worker_is_replaced_and_its_training_done_again(tmp_path):
+    place = Place(tmp_path)
+    place.inject(
+        "import time, lstm_bench.limits as limits\n"
+        "limits.Limits.check = lambda self: time.sleep(0.2)\n"
+    )
+    process = place.start("sweep", "tiny.yaml", "--workers", "2")
+    store = wait_for(lambda: (tmp_path / "optuna.db").exists() and place.store())
+
+    def at_work():
+        return [t for owned in store.studies for t in owned.running()]
+
+    trial = wait_for(lambda: [t for t in at_work() if "run_id" in t.user_attrs])[0]
+    os.kill(trial.user_attrs["owner"][1], signal.SIGKILL)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said[-3000:]
+    assert "died: SIGKILL (out of memory?); another takes its place" in said
+    results = place.results()
+    assert len(results.runs) == 6
+    assert set(results.runs["state"]) == {"complete"}
+    assert results.runs["config_id"].is_unique
+    killed = place.client.get_run(trial.user_attrs["run_id"])
+    assert killed.info.status == "KILLED"
+    assert place.statuses() == {"FINISHED", "KILLED"}
+    assert store.orphans() == []
+
+
+def test_a_training_that_takes_its_workers_with_it_is_failed(tmp_path):
+    text = TINY_SUITE.replace("n_trials: 3", "n_trials: 1")
+    place = Place(tmp_path, text)
+    place.inject(
+        "import os, lstm_bench.limits as limits\n"
+        "limits.Limits.check = lambda self: os.kill(os.getpid(), 9)\n"
+    )
+    said = place.run("sweep", "tiny.yaml", "--workers", "2")
+    (trial,) = place.store().finished()
+    assert trial.state.name == "FAIL"
+    results = place.results()
+    (row,) = [r for r in results.runs.itertuples() if r.state == "failed"]
+    assert f"SIGKILL (out of memory?), {MAX_DEATHS} times" in row.failure_reason
+    assert row.failure_reason in said
+    assert place.statuses() == {"FINISHED", "FAILED", "KILLED"}
+    assert "no training was completed" in said
+
+
+def test_a_training_that_does_not_answer_is_ended(tmp_path):
+    text = TINY_SUITE.replace("n_trials: 3", "n_trials: 1, trial_timeout_s: 4")
+    place = Place(tmp_path, text)
+    place.inject(
+        "import time, lstm_bench.limits as limits\n"
+        "limits.PATIENCE_S = 1.0\n"
+        "limits.Limits.check = lambda self: time.sleep(1000)\n"
+    )
+    said = place.run("sweep", "tiny.yaml")
+    results = place.results()
+    (row,) = results.runs.itertuples()
+    assert row.state == "failed"
+    assert row.failure_reason == (
+        "took longer than trial_timeout_s (4 s), and its worker did not answer"
+    )
+    assert row.failure_reason in said
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ("trial_timeout_s: 0.001", "took longer than trial_timeout_s (0.001 s)"),
+        ("trial_memory_gib: 0.01", "more than trial_memory_gib (0.01)"),
+    ],
+)
+def test_a_training_beyond_a_limit_is_failed_with_its_reason(tmp_path, limit, reason):
+    place = Place(tmp_path, TINY_SUITE.replace("n_trials: 3", f"n_trials: 2, {limit}"))
+    # To look at the memory only now and then is too rare for so few steps.
+    place.inject("import lstm_bench.limits as limits\nlimits.LOOK_EVERY_S = 0.0\n")
+    said = place.run("sweep", "tiny.yaml")
+    results = place.results()
+    assert list(results.runs["state"]) == ["failed", "failed"]
+    assert results.runs["failure_reason"].str.contains(reason, regex=False).all()
+    assert "died" not in said
+
+
+def test_a_limit_does_not_make_another_study(tmp_path):
+    names = set()
+    for i, more in enumerate(("", ", trial_timeout_s: 5", ", trial_memory_gib: 4")):
+        (tmp_path / str(i)).mkdir()
+        text = TINY_SUITE.replace("seed: 7", f"seed: 7{more}")
+        names.add(Place(tmp_path / str(i), text).suite.study_name)
+    assert len(names) == 1
+
+
+def test_ctrl_c_lets_workers_finish_their_epoch_and_the_next_start_goes_on(tmp_path):
+    place = Place(tmp_path)
+    process = place.start("sweep", "tiny.yaml", "--workers", "2")
+    store = wait_for(lambda: (tmp_path / "optuna.db").exists() and place.store())
+    wait_for(lambda: any(owned.running() for owned in store.studies))
+    workers = workers_of(process)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, said[-3000:]
+    assert "stopping after this epoch" in said
+    assert "trainings are finished and kept" in said
+    assert not any(worker.is_running() for worker in workers)
+    assert "RUNNING" not in place.statuses()
+    assert not any(owned.running() for owned in store.studies)
+    place.run("sweep", "tiny.yaml", "--workers", "2")
+    assert set(place.results().runs["state"]) == {"complete"}
+    assert len(place.results().runs) == 6
+
+
+def test_workers_do_not_outlive_a_killed_command(tmp_path):
+    place = Place(tmp_path)
+    process = place.start("sweep", "tiny.yaml", "--workers", "2")
+    workers = wait_for(lambda: workers_of(process))
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert alive == []
+
+
+def test_a_worker_that_cannot_work_ends_the_sweep_with_its_message(tmp_path):
+    place = Place(tmp_path)
+    place.inject(
+        "import sys\n"
+        "if 'worker' in sys.argv or 'worker' in sys.orig_argv:\n"
+        "    import lstm_bench.datasets.synthetic as synthetic\n"
+        "    from lstm_bench.errors import DatasetError\n"
+        "    def load(*arguments):\n"
+        "        raise DatasetError('no data on this machine')\n"
+        "    synthetic.load = load\n"
+    )
+    said = place.run("sweep", "tiny.yaml", "--workers", "2", code=2)
+    assert said.splitlines()[-1] == "error: no data on this machine"
+    assert "Traceback" not in said
+    assert "RUNNING" not in place.statuses()
+
+
+def test_a_defect_in_a_worker_is_shown_with_its_traceback(tmp_path):
+    place = Place(tmp_path)
+    place.inject(
+        "import lstm_bench.limits as limits\n"
+        "def check(self):\n"
+        "    raise ZeroDivisionError('ours')\n"
+        "limits.Limits.check = check\n"
+    )
+    said = place.run("sweep", "tiny.yaml", "--workers", "2", code=1)
+    assert "ZeroDivisionError: ours" in said and "in check" in said
+    assert place.statuses() <= {"FINISHED", "FAILED", "KILLED"}
+
+
+@pytest.fixture(scope="module")
+def joined(tmp_path_factory):
+    """A sweep of one process that another worker joined."""
+    place = Place(tmp_path_factory.mktemp("joined"))
+    place.inject(
+        "import time, lstm_bench.limits as limits\n"
+        "limits.Limits.check = lambda self: time.sleep(0.3)\n"
+    )
+    process = place.start("sweep", "tiny.yaml", "--workers", "2", "--trials", "6")
+    store = wait_for(lambda: (place.folder / "optuna.db").exists() and place.store())
+    wait_for(lambda: any(owned.running() for owned in store.studies))
+    worker = place.start("worker", "tiny", "--threads", "1")
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said[-3000:]
+    worker_said, _ = worker.communicate(timeout=120)
+    assert worker.returncode == 0, worker_said[-3000:]
+    return place, said, worker_said
+
+
+def test_a_worker_joins_from_elsewhere_and_leaves_when_it_is_done(joined):
+    place, said, worker_said = joined
+    results = place.results()
+    assert len(results.runs) == 8 and results.runs["config_id"].is_unique
+    n = int(worker_said.splitlines()[-1].split()[0])
+    assert n >= 1
+    assert f"joining the sweep of {place.suite.study_name}" in worker_said
+    assert worker_said.count(": complete ") == n
+    # The command shows all of them.
+    assert said.count(": complete ") == 8
+    owners = {
+        place.client.get_run(run_id).data.tags[rec.TAG_OWNER]
+        for run_id in results.runs["run_id"]
+    }
+    assert len(owners) == 3
+
+
+def test_what_cannot_be_joined_is_said(joined, tmp_path):
+    place, *_ = joined
+    said = place.run("worker", "tiny", code=2)
+    assert "nothing is running that could be joined" in said
+    said = place.run("worker", "no-such-study", code=2)
+    assert "expected one study of that name" in said
+    said = Place(tmp_path).run("worker", "tiny", code=2)
+    assert "run `lstm-bench sweep` first" in said
