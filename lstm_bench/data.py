@@ -40,16 +40,20 @@ class Sequences:
     Attributes
     ----------
     tokens : int32 ndarray of shape (n_tokens,)
-        All sequences, one after the other.
-    offsets : int64 ndarray of shape (n_sequences + 1,)
-        Sequence i is ``tokens[offsets[i]:offsets[i + 1]]``.
+        All sequences, one after the other; also those that are not chosen. May be
+        mapped from a file that several processes share.
+    offsets : int64 ndarray of shape (n_stored + 1,)
+        Stored sequence j is ``tokens[offsets[j]:offsets[j + 1]]``.
     y : int64 ndarray of shape (n_sequences,)
         Class indices.
+    index : int64 ndarray of shape (n_sequences,), or None
+        Which stored sequence each one is; None for all, in their order.
     """
 
     tokens: npt.NDArray[np.int32]
     offsets: IntArray
     y: IntArray
+    index: IntArray | None = None
 
     def __len__(self) -> int:
         """Return the number of sequences."""
@@ -57,24 +61,42 @@ class Sequences:
 
     def __getitem__(self, i: int) -> npt.NDArray[np.int32]:
         """Return the token ids of sequence `i`."""
-        return self.tokens[self.offsets[i] : self.offsets[i + 1]]
+        j = i if self.index is None else int(self.index[i])
+        return self.tokens[self.offsets[j] : self.offsets[j + 1]]
+
+    @property
+    def starts(self) -> IntArray:
+        """Where each sequence begins in `tokens`."""
+        return self._chosen(self.offsets[:-1])
+
+    @property
+    def stops(self) -> IntArray:
+        """Where each sequence ends in `tokens`."""
+        return self._chosen(self.offsets[1:])
+
+    def _chosen(self, stored: IntArray) -> IntArray:
+        return stored if self.index is None else stored[self.index]
 
     @property
     def lengths(self) -> IntArray:
         """Number of tokens of each sequence, start token included."""
-        lengths: IntArray = np.diff(self.offsets)
+        lengths: IntArray = self.stops - self.starts
         return lengths
 
     def take(self, indices: IntArray) -> Sequences:
-        """Return the sequences at `indices`, in that order."""
-        lengths = self.lengths[indices]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        tokens = (
-            np.concatenate([self[int(i)] for i in indices])
-            if len(indices)
-            else np.empty(0, np.int32)
-        )
-        return Sequences(tokens.astype(np.int32, copy=False), offsets, self.y[indices])
+        """Return the sequences at `indices`, in that order; no token is copied."""
+        index = np.asarray(indices, np.int64)
+        if self.index is not None:
+            index = self.index[index]
+        return Sequences(self.tokens, self.offsets, self.y[indices], index)
+
+    def copied(self) -> Sequences:
+        """Return the same sequences with tokens of their own, one after the other."""
+        if self.index is None:
+            return self
+        offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+        tokens = self.tokens[_places(self.starts, self.lengths)]
+        return Sequences(tokens, offsets, self.y)
 
 
 @dataclass(frozen=True)
@@ -275,17 +297,21 @@ def encode(
         is_token = column < lengths[:, None]
     else:
         is_token = column >= limit - lengths[:, None]
-    starts = sequences.offsets[:-1]
+    starts = sequences.starts
     if config.truncating == "pre":
-        starts = sequences.offsets[1:] - lengths
+        starts = sequences.stops - lengths
     # Row-major order of the True cells is the order of the kept tokens.
-    kept = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(
-        lengths.sum()
-    )
-    ids = sequences.tokens[kept]
+    ids = sequences.tokens[_places(starts, lengths)]
     x = np.zeros((len(sequences), limit), np.int32)
     x[is_token] = np.where(ids < config.vocabulary_size, ids, OUT_OF_VOCABULARY)
     return x, lengths
+
+
+def _places(starts: IntArray, lengths: IntArray) -> IntArray:
+    """Return the places of runs of tokens that begin at `starts`, one by one."""
+    firsts = starts - np.cumsum(lengths) + lengths
+    places: IntArray = np.repeat(firsts, lengths) + np.arange(lengths.sum())
+    return places
 
 
 def stands_in_train(dataset: Dataset) -> npt.NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from lstm_bench.data import (
     make_splits,
     stands_in_train,
 )
+from lstm_bench.datasets._build import sequences_digest
 from lstm_bench.errors import DatasetError
 from lstm_bench.space import TrialConfig
 
@@ -74,6 +75,21 @@ def test_taking_rows_keeps_their_order_and_labels():
     taken = sequences([[1, 2], [3], [4, 5]], [0, 1, 0]).take(np.array([2, 1]))
     assert [taken[i].tolist() for i in range(2)] == [[4, 5], [3]]
     assert taken.y.tolist() == [0, 1]
+
+
+def test_what_is_taken_shares_the_tokens_and_is_what_a_copy_of_it_is():
+    whole = sequences([[1, 2], [3], [4, 5, 6], [], [7]], [0, 1, 0, 1, 1])
+    taken = whole.take(np.array([4, 2, 3, 0])).take(np.array([1, 0, 2]))
+    assert np.shares_memory(taken.tokens, whole.tokens)
+    assert taken.lengths.tolist() == [3, 1, 0]
+    own = sequences([[4, 5, 6], [7], []], [0, 1, 1])
+    copied = taken.copied()
+    for name in ("tokens", "offsets", "y"):
+        assert getattr(copied, name).tolist() == getattr(own, name).tolist()
+    assert sequences_digest(taken, whole) == sequences_digest(own, whole)
+    config = TrialConfig(sequence_length=2, truncating="pre", vocabulary_size=100)
+    for mine, theirs in zip(encode(taken, config), encode(own, config), strict=True):
+        assert mine.tolist() == theirs.tolist()
 
 
 @pytest.fixture(scope="module")

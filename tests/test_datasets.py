@@ -4,6 +4,7 @@ import gzip
 import http.server
 import io
 import json
+import mmap
 import os
 import tarfile
 import threading
@@ -307,6 +308,12 @@ def test_too_much_text_is_rejected(
         load_imdb(tmp_path)
 
 
+def _root(array):  # type: ignore[no-untyped-def]
+    while getattr(array, "base", None) is not None:
+        array = array.base
+    return array
+
+
 def test_second_load_reads_the_cache_and_damage_rebuilds_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,6 +334,9 @@ def test_second_load_reads_the_cache_and_damage_rebuilds_it(
         second.vocabulary,
         second.notes,
     )
+    # Not a copy for each process: the file itself, which they share.
+    assert isinstance(_root(second.train.tokens), mmap.mmap)
+    assert not isinstance(second.train.tokens, np.memmap)
     (cache,) = (tmp_path / "cache" / "lstm-bench" / "imdb").iterdir()
     for n, name in enumerate(sorted(p.name for p in cache.iterdir()), 2):
         content = (cache / name).read_bytes()

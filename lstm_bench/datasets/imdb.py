@@ -457,7 +457,7 @@ def _read_cache(cache: Path) -> tuple[Sequences, Sequences, tuple[str, ...]] | N
         parts = [
             Sequences(
                 *(
-                    np.load(cache / f"{name}-{array}.npy", allow_pickle=False)
+                    _mapped(cache / f"{name}-{array}.npy")
                     for array in ("tokens", "offsets", "y")
                 )
             )
@@ -478,6 +478,11 @@ def _read_cache(cache: Path) -> tuple[Sequences, Sequences, tuple[str, ...]] | N
         RecursionError,
     ):
         return None
+
+
+def _mapped(file: Path) -> np.ndarray[Any, Any]:
+    """Return an array that all processes share with the page cache, read-only."""
+    return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
 
 
 # Keras's file
