@@ -94,8 +94,10 @@ def _crew(
         crew.stop_now()
         raise
     finally:
-        close_session(store, session)
-        crew.close()
+        try:
+            close_session(store, session)
+        finally:
+            crew.close()
 
 
 def _recover(store: StudyStore, tracker: Tracker, deaths: dict[int, Death]) -> bool:

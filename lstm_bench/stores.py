@@ -19,6 +19,7 @@ from lstm_bench.errors import TrackingError
 from lstm_bench.masking import login_password, mask_text, mask_url, passwords_in
 
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
+DATABASE_ERRORS = (MlflowException, StorageInternalError, sqlalchemy.exc.DBAPIError)
 # What ends a password for some reader of addresses and not for another.
 AMBIGUOUS = frozenset("@/?#[] ")
 ADVICE = "what was finished is kept; mend this and start the same command again"
@@ -160,6 +161,13 @@ def opening_store(url: str, option: str) -> Iterator[None]:
         ) from error
 
 
+def is_store_error(error: BaseException) -> bool:
+    """Whether a database, a server or a disk gave out: no fault of what was done."""
+    if isinstance(error, OSError):
+        return error.errno in DISK_ERRORS
+    return isinstance(error, DATABASE_ERRORS)
+
+
 @contextmanager
 def store_errors() -> Iterator[None]:
     """Turn what MLflow, Optuna, SQLAlchemy or a disk says into a TrackingError.
@@ -168,16 +176,12 @@ def store_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (
-        MlflowException,
-        StorageInternalError,
-        sqlalchemy.exc.DBAPIError,
-    ) as error:
+    except DATABASE_ERRORS as error:
         raise TrackingError(
             f"a store could not be read or written: {cause(error)}\n{ADVICE}"
         ) from error
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
+        if not is_store_error(error):
             raise
         raise TrackingError(
             f"{error.filename or 'the disk'} cannot be written: {error.strerror}\n"

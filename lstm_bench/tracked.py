@@ -18,6 +18,7 @@ from lstm_bench.progress import Progress
 from lstm_bench.records import TrialResult
 from lstm_bench.space import TrialConfig
 from lstm_bench.stopping import stopping_after_the_epoch
+from lstm_bench.stores import is_store_error
 from lstm_bench.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -123,7 +124,9 @@ def train_tracked(
         raise
     except BaseException as error:
         reason = f"{type(error).__name__}: {error}"
-        tracker.abandon_run(run_id, config, epochs, "failed", reason)
+        # A store that gives out says nothing of the training; it is done again.
+        state = "interrupted" if is_store_error(error) else "failed"
+        tracker.abandon_run(run_id, config, epochs, state, reason)
         raise
     if checkpoint is not None:
         checkpoint.discard()

@@ -34,6 +34,7 @@ class Place:
 
     def __init__(self, folder, text=TEXT):
         self.folder = folder
+        self.prefix: list[str] = []
         (folder / "tiny.yaml").write_text(text)
         self.suite = load_suite(folder / "tiny.yaml")
         self.environment = os.environ | {
@@ -54,7 +55,7 @@ class Place:
 
     def start(self, *arguments):
         return subprocess.Popen(
-            [sys.executable, "-m", "lstm_bench.cli", *arguments],
+            [*self.prefix, sys.executable, "-m", "lstm_bench.cli", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
