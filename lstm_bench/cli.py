@@ -1027,7 +1027,7 @@ def _conclude(
     from lstm_bench.report.render import write_report
 
     analysis = None
-    if tracker.catch_up():
+    if tracker.catch_up() and _workers_wrote_all(console, tracker, suite):
         try:
             analysis = analyse(load_results(tracker.tracking_uri, suite))
         except Exception as error:
@@ -1052,6 +1052,19 @@ def _conclude(
         _say(console, f"{answer.question}: {answer.text}")
     _say(console, f"report: {page}")
     return not _say_waiting(console, tracker)
+
+
+def _workers_wrote_all(console: Console, tracker: Tracker, suite: Suite) -> bool:
+    """Write what workers of this machine left behind, if the server takes it."""
+    from lstm_bench.errors import TrackingError
+    from lstm_bench.sync import sync
+
+    try:
+        sync(tracker.tracking_uri, suite.study_name)
+    except TrackingError as error:
+        _say(console, str(error))
+        return False
+    return True
 
 
 def _again(suite: str, tracking_uri: str | None) -> str:

@@ -197,7 +197,7 @@ def _say_if_model_is_lost(best: Best, tracker: Tracker, progress: Progress) -> N
         )
     elif not logged:
         progress.say(
-            f"the model of {best.label} was lost with an interrupted session; "
+            f"the model of {best.label} was lost with the process that trained it; "
             "`lstm-bench train` with its configuration makes it again"
         )
 
