@@ -12,10 +12,12 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from lstm_bench.errors import LstmBenchError, TrackingError
 from lstm_bench.limits import PATIENCE_S, too_long
@@ -51,12 +53,15 @@ class Workers:
         Address of a Dask scheduler, or None for this machine.
     threads : int or None
         Of each worker; None divides the cores.
+    grows : bool
+        Whether those that join a cluster later are wanted, too.
     """
 
     n: int = 1
     data_dir: Path | None = None
     scheduler: str | None = None
     threads: int | None = None
+    grows: bool = False
 
 
 ONE_HERE = Workers()
@@ -96,14 +101,141 @@ class Crew(Protocol):
         """Wait for all to leave, and end those that do not."""
 
 
-class LocalCrew:
-    """Workers of this machine.
+class Place(Protocol):
+    """One worker of a crew, whatever it runs on."""
+
+    number: int
+
+    @property
+    def errors(self) -> Collection[str]:
+        """The last that it said of its errors, line by line."""
+
+    def ended(self) -> int | None:
+        """Return the exit code, None while it runs; negative if it died."""
+
+    def lines(self) -> list[str]:
+        """Return what it said since the last time."""
+
+    def close(self) -> None:
+        """Let go of a worker that has ended."""
+
+
+P = TypeVar("P", bound=Place)
+
+
+class ReplacingCrew(ABC, Generic[P]):
+    """Workers that are replaced when they die: who, and when it is enough.
 
     Raises
     ------
     LstmBenchError
         From `look`: a worker cannot work, or workers die again and again.
     """
+
+    def __init__(self, store: StudyStore, session: Session, progress: Progress) -> None:
+        self.store = store
+        self.session = session
+        self.progress = progress
+        self.deaths: dict[int, Death] = {}
+        self.places: list[P] = []
+        self._is_stopping = False
+        self._n_started = 0
+        self._n_deaths_in_a_row = 0
+        self._n_finished = 0
+        self._retry_at: float | None = None
+
+    def _start(self) -> None:
+        self._n_started += 1
+        self.places.append(self._new(self._n_started))
+
+    @abstractmethod
+    def _new(self, number: int) -> P:
+        """Start a worker."""
+
+    @abstractmethod
+    def _what(self, place: P, code: int) -> str:
+        """Say what a worker died of."""
+
+    @abstractmethod
+    def _died(self, place: P, reason: str) -> None:
+        """Take note that a worker died."""
+
+    @abstractmethod
+    def _check(self, place: P) -> None:
+        """Look after a worker that runs."""
+
+    def _n_wanted(self) -> int:
+        """Return how many workers there should be while work is left.
+
+        One: what was given back after the others had left.
+        """
+        return 1
+
+    def look(self) -> bool:
+        """Whether any worker is there; says what they said, replaces the dead."""
+        for place in list(self.places):
+            code = place.ended()
+            self._say(place)
+            if code is None:
+                self._check(place)
+            else:
+                self.places.remove(place)
+                self._after(place, code)
+                place.close()
+        if self._is_stopping:
+            return bool(self.places)
+        if self._retry_at is not None and time.monotonic() >= self._retry_at:
+            self._retry_at = None
+            self._start()
+        n_missing = self._n_wanted() - len(self.places)
+        if n_missing > 0 and work_left(self.store, self.session):
+            for _ in range(n_missing):
+                self._start()
+        return bool(self.places)
+
+    def _say(self, place: P) -> None:
+        for line in place.lines():
+            self.progress.say(f"worker {place.number}: {line}")
+
+    def _after(self, place: P, code: int) -> None:
+        """See to a worker that has ended."""
+        said = "\n".join(place.errors)
+        if code == 0 or (code == INTERRUPTED and self._is_stopping):
+            for line in place.errors:
+                self.progress.say(f"worker {place.number}: {line}")
+        elif code == 2 and self.places:
+            self.progress.say(f"worker {place.number} could not go on: {said}")
+            self._retry_at = time.monotonic() + RETRY_S
+        elif code == 2:
+            raise LstmBenchError(said.removeprefix("error: "))
+        elif code == 1:
+            raise RuntimeError(f"worker {place.number} has failed:\n{said}")
+        else:
+            self._bury(place, self._what(place, code))
+
+    def _bury(self, place: P, what: str) -> None:
+        self._died(place, f"its worker died: {what}")
+        n = len(self.store.finished()) + len(self.store.confirm.finished())
+        if n > self._n_finished:
+            self._n_finished, self._n_deaths_in_a_row = n, 0
+        self._n_deaths_in_a_row += 1
+        if self._n_deaths_in_a_row > MAX_DEATHS_IN_A_ROW:
+            raise TrackingError(
+                f"{self._n_deaths_in_a_row} workers died without finishing a training "
+                f"({what}); is there memory for so many? --workers 1 needs the "
+                "least. What was finished is kept"
+            )
+        if self._is_stopping:
+            return
+        said = "".join(f"\n{line}" for line in place.errors)
+        self.progress.say(
+            f"worker {place.number} died: {what}; another takes its place{said}"
+        )
+        self._start()
+
+
+class LocalCrew(ReplacingCrew[Seat]):
+    """Workers of this machine."""
 
     def __init__(
         self,
@@ -113,10 +245,7 @@ class LocalCrew:
         session: Session,
         progress: Progress,
     ) -> None:
-        self.store = store
-        self.session = session
-        self.progress = progress
-        self.deaths: dict[int, Death] = {}
+        super().__init__(store, session, progress)
         threads = workers.threads or max(1, n_cores() // workers.n)
         # Addresses go by the environment, which only its owner can read.
         self.env = {
@@ -132,87 +261,25 @@ class LocalCrew:
         ]
         if workers.data_dir is not None:
             self.command += ["--data-dir", str(workers.data_dir)]
-        self.seats: list[Seat] = []
-        self._is_stopping = False
-        self._n_started = 0
-        self._n_deaths_in_a_row = 0
-        self._n_finished = 0
-        self._retry_at: float | None = None
         for _ in range(workers.n):
             self._start()
 
-    def _start(self) -> None:
-        self._n_started += 1
-        self.seats.append(Seat(self._n_started, self.command, self.env))
+    def _new(self, number: int) -> Seat:
+        return Seat(number, self.command, self.env)
 
-    def look(self) -> bool:
-        """Whether any worker is there; says what they said, replaces the dead."""
-        for seat in list(self.seats):
-            code = seat.ended()
-            self._say(seat)
-            if code is None:
-                self._check_time(seat)
-            else:
-                self.seats.remove(seat)
-                self._after(seat, code)
-                seat.close()
-        if self._is_stopping:
-            return bool(self.seats)
-        if self._retry_at is not None and time.monotonic() >= self._retry_at:
-            self._retry_at = None
-            self._start()
-        if not self.seats and work_left(self.store, self.session):
-            # What was given back after the others had left.
-            self._start()
-        return bool(self.seats)
-
-    def _say(self, seat: Seat) -> None:
-        for line in seat.lines():
-            self.progress.say(f"worker {seat.number}: {line}")
-
-    def _after(self, seat: Seat, code: int) -> None:
-        """See to a worker that has ended."""
-        said = "\n".join(seat.errors)
-        if code == 0 or (code == INTERRUPTED and self._is_stopping):
-            for line in seat.errors:
-                self.progress.say(f"worker {seat.number}: {line}")
-        elif code == 2 and self.seats:
-            self.progress.say(f"worker {seat.number} could not go on: {said}")
-            self._retry_at = time.monotonic() + RETRY_S
-        elif code == 2:
-            raise LstmBenchError(said.removeprefix("error: "))
-        elif code == 1:
-            raise RuntimeError(f"worker {seat.number} has failed:\n{said}")
-        else:
-            self._bury(seat, code)
-
-    def _bury(self, seat: Seat, code: int) -> None:
-        what = f"exit code {code}" if code > 0 else signal.Signals(-code).name
+    def _what(self, place: Seat, code: int) -> str:
+        if code > 0:
+            return f"exit code {code}"
         hint = " (out of memory?)" if code == -signal.SIGKILL else ""
-        death = f"its worker died: {what}{hint}"
-        self.deaths.setdefault(seat.process.pid, Death(death))
-        n = len(self.store.finished()) + len(self.store.confirm.finished())
-        if n > self._n_finished:
-            self._n_finished, self._n_deaths_in_a_row = n, 0
-        self._n_deaths_in_a_row += 1
-        if self._n_deaths_in_a_row > MAX_DEATHS_IN_A_ROW:
-            raise TrackingError(
-                f"{self._n_deaths_in_a_row} workers died without finishing a training "
-                f"({what}{hint}); is there memory for so many? --workers 1 needs the "
-                "least. What was finished is kept"
-            )
-        if self._is_stopping:
-            return
-        said = "".join(f"\n{line}" for line in seat.errors)
-        self.progress.say(
-            f"worker {seat.number} died: {what}{hint}; another takes its place{said}"
-        )
-        self._start()
+        return f"{signal.Signals(-code).name}{hint}"
 
-    def _check_time(self, seat: Seat) -> None:
+    def _died(self, place: Seat, reason: str) -> None:
+        self.deaths.setdefault(place.process.pid, Death(reason))
+
+    def _check(self, place: Seat) -> None:
         """End a worker that does not even fail its training for being too slow."""
         limit = self.store.suite.study.trial_timeout_s
-        pid = seat.process.pid
+        pid = place.process.pid
         if limit is None or pid in self.deaths:
             return
         for owned in self.store.studies:
@@ -225,12 +292,12 @@ class LocalCrew:
                 if age_s > limit + PATIENCE_S:
                     reason = f"{too_long(limit)}, and its worker did not answer"
                     self.deaths[pid] = Death(reason, is_final=True)
-                    seat.process.kill()
+                    place.process.kill()
 
     def ask_to_stop(self) -> None:
         """Let each worker finish its epoch and leave."""
         self._is_stopping = True
-        for seat in self.seats:
+        for seat in self.places:
             if seat.process.poll() is None:
                 seat.process.terminate()
 
@@ -245,7 +312,7 @@ class LocalCrew:
         """Wait for the workers, `CLOSING_S` at most, and kill those that stay."""
         self._is_stopping = True
         end = time.monotonic() + CLOSING_S
-        for seat in self.seats:
+        for seat in self.places:
             try:
                 seat.process.wait(max(0.1, end - time.monotonic()))
             except subprocess.TimeoutExpired:
@@ -254,4 +321,4 @@ class LocalCrew:
             seat.ended()
             self._say(seat)
             seat.close()
-        self.seats.clear()
+        self.places.clear()
