@@ -145,6 +145,21 @@ def _workers(
     return Workers(n, data_dir, scheduler)
 
 
+def _found(workers: Workers, storage: str | None, tracking_uri: str | None) -> Workers:
+    """Return `workers` as they are there; a cluster is asked before anything begins."""
+    if workers.scheduler is None:
+        return workers
+    from lstm_bench.cluster import find_cluster
+    from lstm_bench.stores import store_errors
+    from lstm_bench.study import resolve_storage
+    from lstm_bench.tracking import resolve_tracking_uri
+
+    with store_errors():
+        return find_cluster(
+            workers, resolve_storage(storage), resolve_tracking_uri(tracking_uri)
+        )
+
+
 def _formats(
     context: click.Context, option: click.Parameter, value: str | None
 ) -> tuple[str, ...]:
@@ -217,6 +232,7 @@ def sweep(
 
     console = _console()
     workers = _workers(n_workers, backend, scheduler, data_dir)
+    workers = _found(workers, storage, tracking_uri)
     loaded = _load(suite)
     n_trials = trials or loaded.study.n_trials
     _say(
@@ -337,6 +353,7 @@ def confirm(
 
     console = _console()
     workers = _workers(n_workers, backend, scheduler, data_dir)
+    workers = _found(workers, storage, tracking_uri)
     loaded = _load(suite)
     if loaded.confirm is None:
         raise LstmBenchError(
@@ -1106,13 +1123,7 @@ def _say_waiting(console: Console, tracker: Tracker) -> bool:
 
 
 def _say_what_waits(console: Console, waiting: Waiting, uri: str) -> None:
-    _say(
-        console,
-        f"{waiting.n_operations} operations of {waiting.n_runs} runs wait in "
-        f"{waiting.folder}: the tracking server is away ({waiting.reason}). To write "
-        "them when it is back: lstm-bench sync --tracking-uri "
-        f"{mask_url(uri)}",
-    )
+    _say(console, waiting.describe(uri))
 
 
 def _stopped(console: Console, n_finished: int, n_total: int) -> NoReturn:

@@ -67,6 +67,17 @@ def bare_url(url: str) -> str:
     return mask_url(urlunsplit((parts.scheme, host, parts.path, "", "")))
 
 
+def without_password(url: str) -> str:
+    """Return an address without its password and secret parameters; the user stays.
+
+    What is left connects where the password comes from elsewhere.
+    """
+    bare = _LOGIN_ALONE.sub(lambda found: found["before"][:-1] + "@", url)
+    head, mark, query = bare.partition("?")
+    fields = [field for field in query.split("&") if not _FIELD.search(field)]
+    return head + (mark + "&".join(fields) if any(fields) else "")
+
+
 def passwords_in(url: str) -> set[str]:
     """Return the secrets that stand in one address or argument, as written there."""
     found = {

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from lstm_bench.cluster import DaskCrew
 from lstm_bench.crew import Crew, LocalCrew, Workers
 from lstm_bench.errors import TrackingError
 from lstm_bench.progress import Progress
@@ -87,7 +88,8 @@ def _crew(
     session: Session,
     progress: Progress,
 ) -> Iterator[Crew]:
-    crew = LocalCrew(workers, store, tracker.tracking_uri, session, progress)
+    kind = LocalCrew if workers.scheduler is None else DaskCrew
+    crew: Crew = kind(workers, store, tracker.tracking_uri, session, progress)
     try:
         yield crew
     except BaseException:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from lstm_bench.masking import mask_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -217,6 +219,30 @@ class SayingProgress(PlainProgress):
 
     def ended(self, training: Training, ended: Ended) -> None:
         """Print nothing."""
+
+
+class LoggedProgress(PlainProgress):
+    """One line per training for a log; how long is left, its reader knows better.
+
+    Parameters
+    ----------
+    log : callable
+        Takes a line, passwords masked.
+    """
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self.log = log
+
+    def say(self, message: str) -> None:
+        """Log the message."""
+        self.log(mask_text(message))
+
+    def begin(self, total: int, done: int, n_workers: int = 1) -> None:
+        """Log nothing."""
+
+    def ended(self, training: Training, ended: Ended) -> None:
+        """Log the training's line."""
+        self.say(_summary(training, ended))
 
 
 def make_progress(console: Console) -> Progress:

@@ -30,7 +30,7 @@ from lstm_bench.away import (
 )
 from lstm_bench.errors import ModelError, TrackingError
 from lstm_bench.journal import Journal, Operation
-from lstm_bench.masking import known_secrets, mask_text
+from lstm_bench.masking import known_secrets, mask_text, mask_url
 from lstm_bench.operations import Operations
 from lstm_bench.stores import first_line
 
@@ -54,6 +54,15 @@ class Waiting:
     n_runs: int
     folder: Path
     reason: str
+
+    def describe(self, tracking_uri: str) -> str:
+        """Say what waits, and what writes it."""
+        return (
+            f"{self.n_operations} operations of {self.n_runs} runs wait in "
+            f"{self.folder}: the tracking server is away ({self.reason}). To write "
+            "them when it is back: lstm-bench sync --tracking-uri "
+            f"{mask_url(tracking_uri)}"
+        )
 
 
 class Writer:

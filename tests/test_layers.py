@@ -75,6 +75,8 @@ ORDER = (
     "joining",
     "watch",
     "crew",
+    "errand",
+    "cluster",
     "oversight",
     "sweep",
     "confirm",

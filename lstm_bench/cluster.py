@@ -1,0 +1,316 @@
+"""Workers on a Dask cluster that is there already, sent through joblib.
+
+Dask gives a worker that is lost another of its own and repeats the errand there; what
+the lost one was training is mended by `lstm_bench.oversight`, as for any worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import traceback
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from lstm_bench.away import is_server
+from lstm_bench.crew import CLOSING_S, ReplacingCrew, Workers
+from lstm_bench.errand import (
+    TRACKING_VARIABLE,
+    Address,
+    Errand,
+    Report,
+    check_threads,
+    run_errand,
+)
+from lstm_bench.errors import LstmBenchError, TrackingError
+from lstm_bench.masking import bare_url, mask_url
+from lstm_bench.progress import Progress
+from lstm_bench.session import Session, someone_at_work
+from lstm_bench.stores import first_line, sqlite_file
+from lstm_bench.study import STORAGE_VARIABLE, StudyStore
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+# For a scheduler, to answer at first and to be back when it was gone.
+ANSWER_S = 8.0
+# Between two looks at which workers the cluster has.
+COUNT_EVERY_S = 3.0
+# Joblib gives up on a cluster without workers; one that grows by need begins so.
+WAIT_FOR_WORKERS_S = 10**7
+LOOK_EVERY_S = 0.3
+LOST = -1
+
+
+def find_cluster(workers: Workers, storage_url: str, tracking_uri: str) -> Workers:
+    """Return `workers` with their number, when the cluster can do what is wanted.
+
+    Raises
+    ------
+    LstmBenchError
+        Dask is not installed, its scheduler does not answer, its workers have
+        several threads, or a store is a file, which other machines do not see.
+    """
+    advice = (
+        "which the workers of a Dask cluster do not share; with --backend dask give "
+        "--storage postgresql://USER@HOST/DATABASE, and --tracking-uri "
+        "http://HOST:5000 for an MLflow server"
+    )
+    if sqlite_file(storage_url) is not None:
+        raise TrackingError(
+            f"--storage: {storage_url} is a file of this machine, {advice}"
+        )
+    if not is_server(tracking_uri):
+        # A database, too: without a server, artifacts go to a folder.
+        raise TrackingError(
+            f"--tracking-uri: {mask_url(tracking_uri)} keeps its artifacts in a folder "
+            f"of this machine, {advice}"
+        )
+    client = _connect(workers)
+    try:
+        n_threads = client.nthreads()
+        check_threads(n_threads)
+    finally:
+        client.close()
+    # A cluster that grows by need may have none yet.
+    n = workers.n or max(1, len(n_threads))
+    return replace(workers, n=n, grows=workers.n == 0)
+
+
+def _connect(workers: Workers) -> Client:
+    address = workers.scheduler
+    if address is None:
+        raise TypeError("workers without the address of a scheduler are local")
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise LstmBenchError(
+            "--backend dask: Dask is not installed here; pip install "
+            "'lstm-bench[dask]' (and the same where its workers run)"
+        ) from error
+    # What it would log of lost connections is said here, once.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    shown = bare_url(address)
+    advice = "start it with `dask scheduler`, or give its address as tcp://HOST:8786"
+    try:
+        # Asked first: a client waits without end for what answers nothing.
+        kind = asyncio.run(asyncio.wait_for(_ask_kind(address), ANSWER_S))
+    except (OSError, ValueError, TypeError) as error:
+        # TypeError is Dask's for tls:// without certificates in its configuration.
+        why = "no answer" if isinstance(error, TimeoutError) else first_line(error)
+        raise LstmBenchError(
+            f"--scheduler: no Dask scheduler answers at {shown} within {ANSWER_S:g} s "
+            f"({why}); {advice}"
+        ) from error
+    if kind != "Scheduler":
+        raise LstmBenchError(
+            f"--scheduler: expected a Dask scheduler at {shown}, got a Dask "
+            f"{kind.lower()}; {advice}"
+        )
+    return Client(address, timeout=ANSWER_S, set_as_default=False)
+
+
+async def _ask_kind(address: str) -> str:
+    """Return what listens at `address`: a Scheduler, a Worker or a Nanny."""
+    from distributed import rpc
+    from distributed.security import Security
+
+    arguments = Security().get_connection_args("client")
+    async with rpc(address, timeout=ANSWER_S, connection_args=arguments) as remote:
+        return str((await remote.identity())["type"])
+
+
+class ErrandPlace:
+    """An errand on its way, wherever Dask runs it."""
+
+    def __init__(self, number: int, errand: Errand, client: Client) -> None:
+        self.number = number
+        self.errors: list[str] = []
+        self.what = ""
+        self._said: list[str] = []
+        self._code: int | None = None
+        # Daemonic: nobody can take back what another machine is at.
+        self._thread = threading.Thread(
+            target=self._run,
+            args=(errand, client),
+            name=f"errand {number}",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def _run(self, errand: Errand, client: Client) -> None:
+        try:
+            report = _send(errand, client)
+        except (Exception, asyncio.CancelledError) as error:
+            self.errors, self._code = self._explain(error)
+            return
+        if report.code == 0:
+            self._said += [report.message] if report.message else []
+        else:
+            self.errors = [report.message]
+        self._code = report.code
+
+    def _explain(self, error: BaseException) -> tuple[list[str], int]:
+        """Return what to say of an errand without a report, and a code."""
+        from distributed import KilledWorker
+
+        if isinstance(error, ImportError | AttributeError) and "lstm_bench" in str(
+            error
+        ):
+            return [
+                "a Dask worker cannot load this lstm-bench "
+                f"({first_line(error)}); install the same version, with its "
+                "dependencies, in the environment of the Dask workers"
+            ], 2
+        if isinstance(error, KilledWorker):
+            self.what = "Dask gave it several workers, and all were lost"
+            return [], LOST
+        if isinstance(error, asyncio.CancelledError | OSError):
+            self.what = f"Dask lost it ({first_line(error)})"
+            return [], LOST
+        return ["".join(traceback.format_exception(error))], 1
+
+    def ended(self) -> int | None:
+        """Return the exit code that a local worker would have had; None before."""
+        return None if self._thread.is_alive() else self._code
+
+    def lines(self) -> list[str]:
+        """Return what it said; the rest is in the Dask worker's log."""
+        said, self._said = self._said, []
+        return said
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _send(errand: Errand, client: Client) -> Report:
+    """Let Dask run an errand, and wait for its report."""
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config(
+        backend="dask", client=client, wait_for_workers_timeout=WAIT_FOR_WORKERS_S
+    ):
+        reports: list[Any] = Parallel(batch_size=1)([delayed(run_errand)(errand)])
+    if not isinstance(reports[0], Report):
+        raise TypeError(f"expected a report of the errand, got {reports[0]!r}")
+    return reports[0]
+
+
+class DaskCrew(ReplacingCrew[ErrandPlace]):
+    """Workers on a Dask cluster.
+
+    They are not this command's processes: none can be ended at once, and each leaves
+    after the epoch it is at. A training that passes `trial_timeout_s` fails by
+    itself; one that does not answer then is left to whoever keeps the cluster.
+
+    Raises
+    ------
+    LstmBenchError
+        The scheduler does not answer, its workers have several threads; from `look`:
+        the scheduler is gone, a worker cannot work, or workers die again and again.
+    """
+
+    def __init__(
+        self,
+        workers: Workers,
+        store: StudyStore,
+        tracking_uri: str,
+        session: Session,
+        progress: Progress,
+    ) -> None:
+        super().__init__(store, session, progress)
+        self.workers = workers
+        self.tracking_uri = tracking_uri
+        self.client = _connect(workers)
+        self._n_threads = self.client.nthreads()
+        self._counted_at = time.monotonic()
+        check_threads(self._n_threads)
+        if not self._n_threads:
+            progress.say("the Dask cluster has no worker yet; waiting for one")
+        for _ in range(max(1, workers.n)):
+            self._start()
+
+    def _new(self, number: int) -> ErrandPlace:
+        data_dir = self.workers.data_dir
+        errand = Errand(
+            self.store.suite.study_name,
+            self.session,
+            Address.of(self.store.url, STORAGE_VARIABLE),
+            Address.of(self.tracking_uri, TRACKING_VARIABLE),
+            None if data_dir is None else str(data_dir.absolute()),
+            Counter(urlsplit(address).hostname or "" for address in self._n_threads),
+            self.workers.threads,
+        )
+        return ErrandPlace(number, errand, self.client)
+
+    def _n_wanted(self) -> int:
+        now = time.monotonic()
+        if self._retry_at is not None or now - self._counted_at < COUNT_EVERY_S:
+            return 1
+        self._counted_at = now
+        try:
+            self._n_threads = self.client.sync(
+                self.client.scheduler.ncores, workers=None, callback_timeout=ANSWER_S
+            )
+        except OSError:
+            # Not there just now: the next look says so, if it stays away.
+            return 1
+        return max(1, len(self._n_threads)) if self.workers.grows else self.workers.n
+
+    def _what(self, place: ErrandPlace, code: int) -> str:
+        return place.what
+
+    def _died(self, place: ErrandPlace, reason: str) -> None:
+        """Do nothing: whose training it was, the stores know."""
+
+    def _check(self, place: ErrandPlace) -> None:
+        """Do nothing: a process of another machine cannot be looked after."""
+
+    def look(self) -> bool:
+        """Whether any worker is there; sends others for those that are lost."""
+        if self.client.status == "closed":
+            raise TrackingError(
+                f"the Dask scheduler at {bare_url(str(self.workers.scheduler))} is "
+                f"gone and was not back within {ANSWER_S:g} s. What was finished is "
+                "kept; start it and its workers again, and then the same command"
+            )
+        if self.client.status != "running":
+            return True
+        is_any = super().look()
+        if self._is_stopping:
+            # An errand that waits for its turn behind other work would not come back.
+            return is_any and someone_at_work(self.store, self.session)
+        return is_any
+
+    def ask_to_stop(self) -> None:
+        """Send no other; the session's end, after its epoch, is each worker's."""
+        self._is_stopping = True
+
+    def stop_now(self) -> None:
+        """Send no other, and say that a running epoch goes on to its end."""
+        self._is_stopping = True
+        if any(place.ended() is None for place in self.places):
+            self.progress.say(
+                "Dask workers cannot be stopped at once: each gives its training back "
+                "after the epoch it is at"
+            )
+
+    def close(self) -> None:
+        """Wait for the errands, `CLOSING_S` at most, and let go of the others."""
+        self._is_stopping = True
+        end = time.monotonic() + CLOSING_S
+        while (
+            self.client.status == "running"
+            and someone_at_work(self.store, self.session)
+            and any(place.ended() is None for place in self.places)
+            and time.monotonic() < end
+        ):
+            time.sleep(LOOK_EVERY_S)
+        for place in self.places:
+            self._say(place)
+        self.places.clear()
+        self.client.close()

@@ -1,0 +1,208 @@
+"""What a Dask worker is sent: a session to train for, and no password.
+
+It is the worker of `lstm_bench.joining` in another process that this project did not
+start: whatever ends it there comes back as a report, because Dask would log an error
+with the arguments it was called with.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lstm_bench import __version__
+from lstm_bench.errors import LstmBenchError, TrackingError
+from lstm_bench.joining import work
+from lstm_bench.masking import mask_text, masked_output, without_password
+from lstm_bench.progress import LoggedProgress
+from lstm_bench.session import Session, is_closed
+from lstm_bench.stores import store_errors
+from lstm_bench.study import (
+    StudyStore,
+    find_suite,
+    resolve_storage,
+)
+from lstm_bench.threads import VARIABLE, n_cores, thread_variables
+from lstm_bench.tracking import resolve_tracking_uri
+
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+# Below Dask's own, so that it goes where a Dask worker's messages go.
+LOG = logging.getLogger("distributed.worker.lstm_bench")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Of a store, without its password.
+
+    Attributes
+    ----------
+    variable : str
+        Of a worker's environment, that may name the same store with its password.
+    is_bare : bool
+        Whether a password was left out.
+    """
+
+    url: str
+    variable: str
+    is_bare: bool
+
+    @classmethod
+    def of(cls, url: str, variable: str) -> Address:
+        """Return the address of `url` to be sent."""
+        bare = without_password(url)
+        return cls(bare, variable, bare != url)
+
+    def here(self) -> str:
+        """Return the address with the password that this process's environment has."""
+        own = os.environ.get(self.variable, "")
+        is_same = _store_of(without_password(own)) == _store_of(self.url)
+        return own if is_same else self.url
+
+    def hint(self) -> str:
+        """Say where a password was looked for, if one was left out and not found."""
+        if not self.is_bare or self.here() != self.url:
+            return ""
+        login = (
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            if self.url.startswith("http")
+            else "~/.pgpass"
+        )
+        return (
+            f"\n{self.url} was sent to the Dask worker without its password, and "
+            f"{self.variable} in the worker's environment does not name the same "
+            f"store; set it there with the password, or use {login}"
+        )
+
+
+def _store_of(url: str) -> tuple[str, str]:
+    scheme, _, rest = url.partition("://")
+    # postgresql+psycopg and postgresql differ in the driver alone.
+    return scheme.partition("+")[0], rest.rstrip("/")
+
+
+@dataclass(frozen=True)
+class Errand:
+    """A session to train for; Dask may show what its arguments look like.
+
+    Attributes
+    ----------
+    version : str
+        Of this package, where the session was opened.
+    n_on_host : mapping of str to int
+        Dask workers by the host in their address, which share its cores.
+    threads : int or None
+        For TensorFlow; None divides the cores.
+    """
+
+    study: str
+    session: Session = field(repr=False)
+    storage: Address = field(repr=False)
+    tracking: Address = field(repr=False)
+    data_dir: str | None = field(repr=False)
+    n_on_host: Mapping[str, int] = field(repr=False)
+    threads: int | None = None
+    version: str = __version__
+
+
+@dataclass(frozen=True)
+class Report:
+    """How an errand ended.
+
+    Attributes
+    ----------
+    code : int
+        As the exit code of `lstm-bench worker`: 0, 2 for what the user can mend, 1
+        for a defect, whose message is a traceback.
+    """
+
+    code: int
+    message: str = ""
+
+
+def check_threads(n_threads: Mapping[str, int]) -> None:
+    """Raise LstmBenchError unless each Dask worker has one thread.
+
+    Parameters
+    ----------
+    n_threads : mapping of str to int
+        By address.
+    """
+    several = {address: n for address, n in n_threads.items() if n != 1}
+    if several:
+        address, n = next(iter(several.items()))
+        raise LstmBenchError(
+            f"--backend dask: expected workers of one thread, got {len(several)} with "
+            f"more ({address} has {n}): TensorFlow has one state for each process; "
+            "start them with: dask worker SCHEDULER --nthreads 1 --nworkers N"
+        )
+
+
+def run_errand(errand: Errand) -> Report:
+    """Train for the session of `errand` until nothing is left; runs in a Dask worker.
+
+    Nothing that goes wrong is raised.
+    """
+    where = socket.gethostname()
+    with masked_output():
+        try:
+            _check_version(errand)
+            _check_worker(errand)
+            message = _work(errand)
+        except LstmBenchError as error:
+            return _failed(2, f"on {where}: {error}")
+        except Exception:
+            return _failed(1, f"on {where}:\n{mask_text(traceback.format_exc())}")
+    return Report(0, f"on {where}: {message}" if message else "")
+
+
+def _failed(code: int, message: str) -> Report:
+    LOG.error("%s", message)
+    return Report(code, message)
+
+
+def _check_version(errand: Errand) -> None:
+    if errand.version != __version__:
+        raise LstmBenchError(
+            f"expected lstm-bench {errand.version}, as where the session was started, "
+            f"got {__version__}; install the same version in the Dask workers' "
+            "environment and start them again"
+        )
+
+
+def _check_worker(errand: Errand) -> None:
+    """Refuse a worker that joined with several threads; share the host's cores."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    check_threads({worker.address: worker.state.nthreads})
+    # Once for a process: TensorFlow takes it when it starts.
+    if errand.threads is not None or VARIABLE not in os.environ:
+        host = urlsplit(worker.address).hostname or ""
+        shared = max(1, n_cores() // errand.n_on_host.get(host, 1))
+        os.environ.update(thread_variables(errand.threads or shared))
+
+
+def _work(errand: Errand) -> str:
+    progress = LoggedProgress(LOG.info)
+    try:
+        with store_errors():
+            storage = resolve_storage(errand.storage.here())
+            store = StudyStore(find_suite(storage, errand.study), storage)
+            if is_closed(store, errand.session):
+                # It ended while this waited for its turn.
+                return ""
+            uri = resolve_tracking_uri(errand.tracking.here())
+            progress.say(f"joining the {errand.session.kind} of {errand.study}")
+            data_dir = None if errand.data_dir is None else Path(errand.data_dir)
+            left = work(store, errand.session, uri, data_dir, progress)
+    except TrackingError as error:
+        hints = errand.storage.hint() + errand.tracking.hint()
+        raise TrackingError(f"{error}{hints}") from error
+    progress.say(f"{left.n_trained} trainings were done here")
+    return "" if left.waiting is None else left.waiting.describe(uri)
