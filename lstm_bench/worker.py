@@ -64,7 +64,8 @@ class Worker:
     Parameters
     ----------
     is_stopped : callable
-        Asked after every epoch; a worker that may not go on ends as by Ctrl-C.
+        Asked before a training and after every epoch; a worker that may not go on
+        ends as by Ctrl-C.
 
     Attributes
     ----------
@@ -111,6 +112,7 @@ class Worker:
                 self.tracker.log_model_file(best.run_id, folder, packages)
 
     def _next(self, store: StudyStore) -> Next | None:
+        self._check_stopped()
         step = store.next_reference()
         if step is not None:
             return step
@@ -167,7 +169,7 @@ class Worker:
         KeyboardInterrupt
             Somebody asked to stop.
         """
-        while (taken := tickets.take(f"{self.session.run_id}/")) is not None:
+        while (taken := self._take(tickets)) is not None:
             trial, config = taken
             about = trial.user_attrs[ABOUT]
             job = Job(
@@ -183,7 +185,15 @@ class Worker:
             # Validation alone, no best: nobody should steer a round by its scores.
             self._train(job, n_done() + 1, lambda ended, run_id: None, lambda: None)
 
+    def _take(self, tickets: Tickets) -> tuple[Trial, TrialConfig] | None:
+        self._check_stopped()
+        return tickets.take(f"{self.session.run_id}/")
+
     # A training
+
+    def _check_stopped(self) -> None:
+        if self.is_stopped():
+            raise KeyboardInterrupt
 
     def _train(
         self,
@@ -267,8 +277,7 @@ class Worker:
             job.trial.report(value, epoch)
         except UpdateFinishedTrialError:
             raise TrialTaken(TAKEN) from None
-        if self.is_stopped():
-            raise KeyboardInterrupt
+        self._check_stopped()
         if job.is_search and job.trial.should_prune():
             raise TrialPruned(f"pruned after epoch {epoch} at {objective} {value:.4f}")
 
