@@ -38,6 +38,11 @@ GRACE_S = 60
 MAX_DEATHS = 3
 
 
+def heartbeat_and_grace_s() -> tuple[int, int]:
+    """Return the seconds between two heartbeats, and those of silence allowed."""
+    return HEARTBEAT_S, GRACE_S
+
+
 @dataclass(frozen=True)
 class Orphan:
     """A trial that a process left behind when it was killed."""

@@ -19,13 +19,12 @@ from lstm_bench.locks import StoreLock
 from lstm_bench.owned import (
     CONFIG_ID,
     DUPLICATE_OF,
-    GRACE_S,
-    HEARTBEAT_S,
     INTERRUPTED,
     RUN_ID,
     Orphan,
     OwnedStudy,
     counts,
+    heartbeat_and_grace_s,
     is_running,
 )
 from lstm_bench.records import LOCAL_PREFIX
@@ -386,10 +385,11 @@ class StudyStore:
 def _open(url: str) -> optuna.storages.RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     create_whole(url, optuna.storages.RDBStorage)
+    heartbeat_s, grace_s = heartbeat_and_grace_s()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return optuna.storages.RDBStorage(
-            url, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S
+            url, heartbeat_interval=heartbeat_s, grace_period=grace_s
         )
 
 
