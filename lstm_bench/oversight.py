@@ -20,6 +20,8 @@ from lstm_bench.watch import Watch
 
 LOOK_EVERY_S = 0.3
 RECOVER_EVERY_S = 10.0
+# Of a worker that joined or that a cluster runs: another's, or another host's.
+UNSEEN = Death("its worker was gone")
 
 
 def oversee(
@@ -111,4 +113,5 @@ def _recover(store: StudyStore, tracker: Tracker, deaths: dict[int, Death]) -> b
         sync(tracker.tracking_uri, store.suite.study_name)
     except TrackingError:
         return False
-    return tracker.if_there(lambda: recover(store, tracker, deaths)) is not None
+    recovered = tracker.if_there(lambda: recover(store, tracker, deaths, UNSEEN))
+    return recovered is not None

@@ -43,7 +43,10 @@ NO_DEATHS: Mapping[int, Death] = MappingProxyType({})
 
 
 def recover(
-    store: StudyStore, tracker: Tracker, deaths: Mapping[int, Death] = NO_DEATHS
+    store: StudyStore,
+    tracker: Tracker,
+    deaths: Mapping[int, Death] = NO_DEATHS,
+    unseen: Death | None = None,
 ) -> int:
     """Put both stores in order; return how many trials and runs it concerned.
 
@@ -55,9 +58,13 @@ def recover(
     deaths : mapping of int to Death
         By process id on this host. A training whose processes died `MAX_DEATHS`
         times is failed.
+    unseen : Death or None
+        What a process is taken to have died of that nobody saw; None where it may
+        have been stopped together with the command, which is not the training's
+        fault.
     """
     n_runs = close_orphaned_runs(tracker, store.suite.study_name)
-    return n_runs + settle_orphaned_trials(store, tracker, deaths)
+    return n_runs + settle_orphaned_trials(store, tracker, deaths, unseen)
 
 
 def close_orphaned_runs(tracker: Tracker, study: str) -> int:
@@ -91,7 +98,10 @@ def close_orphaned_runs(tracker: Tracker, study: str) -> int:
 
 
 def settle_orphaned_trials(
-    store: StudyStore, tracker: Tracker, deaths: Mapping[int, Death] = NO_DEATHS
+    store: StudyStore,
+    tracker: Tracker,
+    deaths: Mapping[int, Death] = NO_DEATHS,
+    unseen: Death | None = None,
 ) -> int:
     """Close the trials whose process is gone as their runs ended, or queue them again.
 
@@ -106,7 +116,9 @@ def settle_orphaned_trials(
             runs[run_id] = run
     for orphan in orphans:
         owner = orphan.owner
-        death = deaths.get(owner[1]) if owner is not None and is_here(owner) else None
+        death = unseen
+        if owner is not None and is_here(owner):
+            death = deaths.get(owner[1], unseen)
         run_of_it = runs.get(orphan.run_id)
         if run_of_it is None:
             orphan.settle(None, is_death=death is not None)
