@@ -116,8 +116,9 @@ def _crew_options(command: Callable[..., None]) -> Callable[..., None]:
             "n_workers",
             metavar="N",
             callback=_or_empty(click.IntRange(min=1, max=1024)),
-            help="Processes that train at the same time and share the cores. "
-            "[default: 1; with dask, one for each of its workers]",
+            help="Processes that train at the same time and share the cores; others "
+            "may join. [default: this process alone; with dask, one for each of its "
+            "workers]",
         ),
     ):
         command = option(command)
@@ -142,7 +143,7 @@ def _workers(
         raise LstmBenchError("--scheduler: it is Dask's; give --backend dask, too")
     default = 1 if scheduler is None else 0
     n = default if n_workers is None else n_workers
-    return Workers(n, data_dir, scheduler)
+    return Workers(n, data_dir, scheduler, is_joinable=n_workers is not None)
 
 
 def _found(workers: Workers, storage: str | None, tracking_uri: str | None) -> Workers:

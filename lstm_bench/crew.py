@@ -55,6 +55,8 @@ class Workers:
         Of each worker; None divides the cores.
     grows : bool
         Whether those that join a cluster later are wanted, too.
+    is_joinable : bool
+        Whether one worker, too, is a process beside which others may join.
     """
 
     n: int = 1
@@ -62,6 +64,7 @@ class Workers:
     scheduler: str | None = None
     threads: int | None = None
     grows: bool = False
+    is_joinable: bool = False
 
 
 ONE_HERE = Workers()
@@ -74,7 +77,8 @@ def is_in_process(workers: Workers, suite: Suite) -> bool:
     """
     study = suite.study
     is_limited = study.trial_timeout_s is not None or study.trial_memory_gib is not None
-    return workers.n == 1 and workers.scheduler is None and not is_limited
+    is_alone = workers.n == 1 and workers.scheduler is None
+    return is_alone and not workers.is_joinable and not is_limited
 
 
 class Crew(Protocol):
