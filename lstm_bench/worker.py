@@ -211,6 +211,17 @@ class Worker:
         best_so_far : callable
             The objective's best afterwards, to be shown.
         """
+        # From here: the first training imports TensorFlow, which takes long.
+        with job.owned.beating(job.trial):
+            self._train_beating(job, position, before_tell, best_so_far)
+
+    def _train_beating(
+        self,
+        job: Job,
+        position: int,
+        before_tell: Callable[[Tracked, str], None],
+        best_so_far: Callable[[], float | None],
+    ) -> None:
         from lstm_bench.trial import free_memory
 
         training = Training(
@@ -224,22 +235,9 @@ class Worker:
         self.progress.training(training)
         if self.prepared.replicate != job.replicate:
             self.prepared = self.prepared.at(job.replicate)
-        study = self.suite.study
-        limits = Limits(study.trial_timeout_s, study.trial_memory_gib)
         try:
             run_id = self._open_run(job)
-            job.trial.set_user_attr(RUN_ID, run_id)
-            with job.owned.beating(job.trial):
-                ended = train_tracked(
-                    self.prepared,
-                    job.config,
-                    self.tracker,
-                    run_id,
-                    score_test=job.kind == "replicate",
-                    on_epoch=lambda entry: self._on_epoch(job, training, entry),
-                    on_step=limits.check,
-                    say=self.progress.say,
-                )
+            ended = self._train_run(job, training, run_id)
         except BaseException:
             # Given back, so that somebody takes the trial up again.
             job.owned.give_up(job.trial)
@@ -268,6 +266,25 @@ class Worker:
         )
         if ended.is_stop_asked:
             raise KeyboardInterrupt
+
+    def _train_run(self, job: Job, training: Training, run_id: str) -> Tracked:
+        study = self.suite.study
+        limits = Limits(study.trial_timeout_s, study.trial_memory_gib)
+        try:
+            job.trial.set_user_attr(RUN_ID, run_id)
+        except UpdateFinishedTrialError:
+            self.tracker.close_run(run_id, "interrupted", TAKEN)
+            return Tracked("interrupted", TAKEN)
+        return train_tracked(
+            self.prepared,
+            job.config,
+            self.tracker,
+            run_id,
+            score_test=job.kind == "replicate",
+            on_epoch=lambda entry: self._on_epoch(job, training, entry),
+            on_step=limits.check,
+            say=self.progress.say,
+        )
 
     def _on_epoch(self, job: Job, training: Training, entry: dict[str, float]) -> None:
         objective = metric_key("val", self.suite.metric.name)
