@@ -12,6 +12,7 @@ import os
 import socket
 import traceback
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -194,13 +195,15 @@ def _work(errand: Errand) -> str:
         with store_errors():
             storage = resolve_storage(errand.storage.here())
             store = StudyStore(find_suite(storage, errand.study), storage)
-            if is_closed(store, errand.session):
-                # It ended while this waited for its turn.
-                return ""
-            uri = resolve_tracking_uri(errand.tracking.here())
-            progress.say(f"joining the {errand.session.kind} of {errand.study}")
-            data_dir = None if errand.data_dir is None else Path(errand.data_dir)
-            left = work(store, errand.session, uri, data_dir, progress)
+            # The process stays for other errands, and connections are scarce.
+            with closing(store):
+                if is_closed(store, errand.session):
+                    # It ended while this waited for its turn.
+                    return ""
+                uri = resolve_tracking_uri(errand.tracking.here())
+                progress.say(f"joining the {errand.session.kind} of {errand.study}")
+                data_dir = None if errand.data_dir is None else Path(errand.data_dir)
+                left = work(store, errand.session, uri, data_dir, progress)
     except TrackingError as error:
         hints = errand.storage.hint() + errand.tracking.hint()
         raise TrackingError(f"{error}{hints}") from error

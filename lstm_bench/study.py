@@ -123,7 +123,7 @@ class StudyStore:
         self.suite = suite
         self.url = storage_url
         with opening_store(storage_url, "--storage"):
-            storage = _open(storage_url)
+            storage = self._storage = _open(storage_url)
             # One lock for all: what is asked for depends on the references, too.
             self.lock = StoreLock(storage.engine, suite.study_name)
             self.search = OwnedStudy(
@@ -131,6 +131,10 @@ class StudyStore:
             )
             self.references = self._tickets(storage, REFERENCES)
             self.confirm = self._tickets(storage, CONFIRM)
+
+    def close(self) -> None:
+        """Close the connections to the database; a later use opens others."""
+        _close(self._storage)
 
     def _tickets(self, storage: optuna.storages.BaseStorage, name: str) -> Tickets:
         name = f"{self.suite.study_name}/{name}"
@@ -393,6 +397,11 @@ def _open(url: str) -> optuna.storages.RDBStorage:
         )
 
 
+def _close(storage: optuna.storages.RDBStorage) -> None:
+    storage.remove_session()
+    storage.engine.dispose()
+
+
 def find_suite(storage_url: str, name: str) -> Suite:
     """Return the suite of a study in a storage, as its sweep left it there.
 
@@ -412,6 +421,7 @@ def find_suite(storage_url: str, name: str) -> Suite:
             study.study_name: storage.get_study_user_attrs(study._study_id)
             for study in storage.get_all_studies()
         }
+        _close(storage)
     known = {study: found[SUITE] for study, found in attrs.items() if SUITE in found}
     chosen = [
         study
