@@ -21,10 +21,17 @@ def free_port() -> int:
 
 
 class MlflowServer:
-    """Keeps its database and artifacts in `folder` whenever it runs."""
+    """Keeps its database and artifacts in `folder` whenever it runs.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    database : str, optional
+        Address of another database than a file there.
+    """
+
+    def __init__(self, folder: Path, database: str | None = None) -> None:
         self.folder = folder
+        self.database = database or f"sqlite:///{folder}/server.db"
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
@@ -32,12 +39,16 @@ class MlflowServer:
     def start(self) -> None:
         command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
         command += ["--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
         command += ["--artifacts-destination", str(self.folder / "artifacts")]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,
-                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                # Its database by the environment: the address has a password.
+                env=os.environ
+                | {
+                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                    "MLFLOW_BACKEND_STORE_URI": self.database,
+                },
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
