@@ -297,6 +297,8 @@ class LocalCrew(ReplacingCrew[Seat]):
                     reason = f"{too_long(limit)}, and its worker did not answer"
                     self.deaths[pid] = Death(reason, is_final=True)
                     place.process.kill()
+                    # Or its trial would not be an orphan yet when that is asked.
+                    place.process.wait()
 
     def ask_to_stop(self) -> None:
         """Let each worker finish its epoch and leave."""

@@ -22,7 +22,7 @@ from lstm_bench.errors import LstmBenchError, TrackingError
 from lstm_bench.joining import work
 from lstm_bench.masking import mask_text, masked_output, without_password
 from lstm_bench.progress import LoggedProgress
-from lstm_bench.session import Session, is_closed
+from lstm_bench.session import Session, is_open
 from lstm_bench.stores import store_errors
 from lstm_bench.study import (
     StudyStore,
@@ -197,7 +197,7 @@ def _work(errand: Errand) -> str:
             store = StudyStore(find_suite(storage, errand.study), storage)
             # The process stays for other errands, and connections are scarce.
             with closing(store):
-                if is_closed(store, errand.session):
+                if not is_open(store, errand.session):
                     # It ended while this waited for its turn.
                     return ""
                 uri = resolve_tracking_uri(errand.tracking.here())

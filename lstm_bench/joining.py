@@ -13,7 +13,7 @@ from lstm_bench.masking import bare_url
 from lstm_bench.owner import is_gone
 from lstm_bench.preparation import prepare
 from lstm_bench.progress import Progress
-from lstm_bench.session import Kind, Session, is_closed, open_sessions
+from lstm_bench.session import Kind, Session, is_stopped, open_sessions
 from lstm_bench.study import StudyStore
 from lstm_bench.tracking import Tracker
 from lstm_bench.worker import Worker
@@ -95,7 +95,7 @@ def work(
     on_ready(tracker)
     _check_same_store(tracker, session)
     worker = Worker(
-        prepared, tracker, progress, session, lambda: is_closed(store, session)
+        prepared, tracker, progress, session, lambda: is_stopped(store, session)
     )
     interrupted = False
     try:

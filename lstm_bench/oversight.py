@@ -11,7 +11,13 @@ from lstm_bench.crew import Crew, LocalCrew, Workers
 from lstm_bench.errors import TrackingError
 from lstm_bench.progress import Progress
 from lstm_bench.recovery import Death, recover
-from lstm_bench.session import Session, close_session, open_session, someone_at_work
+from lstm_bench.session import (
+    Session,
+    close_session,
+    open_session,
+    someone_at_work,
+    stop_session,
+)
 from lstm_bench.stopping import stopping_after_the_epoch
 from lstm_bench.study import StudyStore
 from lstm_bench.sync import sync
@@ -66,7 +72,7 @@ def oversee(
                 n_shown += watch.look(n_shown)
                 if stop.is_asked and not is_asked:
                     is_asked = True
-                    close_session(store, session)
+                    stop_session(store, session)
                     crew.ask_to_stop()
                 deaths |= crew.deaths
                 now = time.monotonic()
@@ -95,7 +101,10 @@ def _crew(
     try:
         yield crew
     except BaseException:
-        crew.stop_now()
+        try:
+            stop_session(store, session)
+        finally:
+            crew.stop_now()
         raise
     finally:
         try:

@@ -11,6 +11,7 @@ from lstm_bench.study import StudyStore
 
 Kind = Literal["sweep", "confirm"]
 _PREFIX = "session:"
+_STATE = "state"  # open, over or stopped
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,30 @@ class Session:
 def open_session(store: StudyStore, session: Session) -> None:
     """Let workers that look into the storage know of `session`."""
     store.keep_suite()
-    _write(store, session, is_open=True)
+    _write(store, session, "open")
 
 
 def close_session(store: StudyStore, session: Session) -> None:
-    """Ask the workers of `session` to stop after their epoch; nobody can join."""
-    _write(store, session, is_open=False)
+    """Say that all is done; nobody can join any more."""
+    if not is_stopped(store, session):
+        _write(store, session, "over")
 
 
-def is_closed(store: StudyStore, session: Session) -> bool:
+def stop_session(store: StudyStore, session: Session) -> None:
+    """Ask the workers of `session`, wherever they are, to stop after their epoch."""
+    _write(store, session, "stopped")
+
+
+def is_stopped(store: StudyStore, session: Session) -> bool:
     """Whether the command that opened `session` wants no more of it."""
     about = store.search.study.user_attrs.get(_key(session))
-    return about is None or not about["is_open"]
+    return about is None or about[_STATE] == "stopped"
+
+
+def is_open(store: StudyStore, session: Session) -> bool:
+    """Whether `session` still has work, or waits for it to be done."""
+    about = store.search.study.user_attrs.get(_key(session))
+    return about is not None and about[_STATE] == "open"
 
 
 def open_sessions(store: StudyStore, kind: Kind | None = None) -> list[Session]:
@@ -65,18 +78,18 @@ def open_sessions(store: StudyStore, kind: Kind | None = None) -> list[Session]:
     found = [
         about
         for key, about in store.search.study.user_attrs.items()
-        if key.startswith(_PREFIX) and about["is_open"]
+        if key.startswith(_PREFIX) and about[_STATE] == "open"
     ]
     sessions = [
-        Session(**{key: value for key, value in about.items() if key != "is_open"})
+        Session(**{key: value for key, value in about.items() if key != _STATE})
         for about in found
         if kind in (None, about["kind"])
     ]
     return sorted(sessions, key=lambda session: session.began, reverse=True)
 
 
-def _write(store: StudyStore, session: Session, is_open: bool) -> None:
-    about = {**asdict(session), "is_open": is_open}
+def _write(store: StudyStore, session: Session, state: str) -> None:
+    about = {**asdict(session), _STATE: state}
     store.search.study.set_user_attr(_key(session), about)
 
 

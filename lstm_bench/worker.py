@@ -23,7 +23,7 @@ from lstm_bench.owned import RUN_ID, OwnedStudy
 from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Ended, Progress, Training
 from lstm_bench.records import metric_key
-from lstm_bench.session import Session
+from lstm_bench.session import Session, work_left
 from lstm_bench.space import TrialConfig
 from lstm_bench.study import Next, StudyStore
 from lstm_bench.tickets import ABOUT, Tickets
@@ -101,6 +101,8 @@ class Worker:
         KeyboardInterrupt
             Somebody asked to stop; the training is given back and its run closed.
         """
+        if work_left(store, self.session):
+            _import_keras()
         with tempfile.TemporaryDirectory(prefix="lstm-bench-") as name:
             folder = Path(name)
             self._model_run_id: str | None = None
@@ -169,6 +171,8 @@ class Worker:
         KeyboardInterrupt
             Somebody asked to stop.
         """
+        if tickets.n_waiting():
+            _import_keras()
         while (taken := self._take(tickets)) is not None:
             trial, config = taken
             about = trial.user_attrs[ABOUT]
@@ -310,6 +314,11 @@ class Worker:
             seeds=self.prepared.seeds,
             **job.tags,
         )
+
+
+def _import_keras() -> None:
+    """Take the ten seconds that Keras takes before a training is taken, not of it."""
+    import lstm_bench.trial  # noqa: F401
 
 
 def _n_finished(store: StudyStore) -> int:
