@@ -23,6 +23,7 @@ from optuna.storages import BaseStorage
 from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from lstm_bench.collector import collector_paused
 from lstm_bench.locks import StoreLock
 from lstm_bench.masking import mask_text
 from lstm_bench.owner import is_gone, is_here, this_process
@@ -92,8 +93,12 @@ class OwnedStudy:
         self.lock = lock
 
     def trials(self) -> list[FrozenTrial]:
-        """Return all trials, not to be changed."""
-        return self.study.get_trials(deepcopy=False)
+        """Return all trials, not to be changed.
+
+        Optuna keeps those that have ended and reads the others again.
+        """
+        with collector_paused():
+            return self.study.get_trials(deepcopy=False)
 
     def finished(self) -> list[FrozenTrial]:
         """Return the trials that count: ended by themselves, not duplicates."""

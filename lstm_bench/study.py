@@ -300,6 +300,9 @@ class StudyStore:
         is asked for, after a few such a random one of those left. None when
         every configuration was tried, or when `n_trials` are finished or at work.
         """
+        # What others have done by now, so that little is read under the lock: a worker
+        # that joins a large study would keep all others waiting.
+        self.search.trials()
         with self.lock.held():
             return self._next_trial(n_trials)
 
