@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lstm_bench.errors import TrackingError
@@ -28,6 +29,7 @@ from lstm_bench.owned import (
     is_running,
 )
 from lstm_bench.records import LOCAL_PREFIX
+from lstm_bench.samplers import SeededTPESampler
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.space import TrialConfig
 from lstm_bench.stores import (
@@ -122,6 +124,7 @@ class StudyStore:
     def __init__(self, suite: Suite, storage_url: str) -> None:
         self.suite = suite
         self.url = storage_url
+        self._known_space = IntersectionSearchSpace(include_pruned=True)
         with opening_store(storage_url, "--storage"):
             storage = self._storage = _open(storage_url)
             # One lock for all: what is asked for depends on the references, too.
@@ -179,8 +182,8 @@ class StudyStore:
         # The grid's configurations are given to the study by `_enqueue_untried`.
         if study.sampler in ("random", "grid"):
             return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(
-            seed=seed, n_startup_trials=study.n_startup_trials, multivariate=True
+        return SeededTPESampler(
+            self._known_space, seed=seed, n_startup_trials=study.n_startup_trials
         )
 
     def _grid_values(self) -> list[tuple[str, list[Any]]]:

@@ -68,6 +68,7 @@ ORDER = (
     "tracked",
     "owned",
     "tickets",
+    "samplers",
     "study",
     "recovery",
     "session",
