@@ -16,15 +16,14 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lstm_bench.errors import TrackingError
+from lstm_bench.history import History
 from lstm_bench.locks import StoreLock
 from lstm_bench.owned import (
     CONFIG_ID,
     DUPLICATE_OF,
-    INTERRUPTED,
     RUN_ID,
     Orphan,
     OwnedStudy,
-    counts,
     heartbeat_and_grace_s,
     is_running,
 )
@@ -312,26 +311,26 @@ class StudyStore:
     def is_exhausted(self) -> bool:
         """Whether every configuration of the space was tried or is at work."""
         n = self.suite.space.n_configurations
-        return n is not None and self._n_tried_in_space(self._tried()) >= n
+        return n is not None and self._n_tried_in_space(self._history().tried) >= n
 
     def _next_trial(self, n_trials: int | None) -> Next | None:
         space, study = self.suite.space, self.search.study
+        n = space.n_configurations
         repeated = 0
         while True:
-            trials = self.search.trials()
-            n_at_work = sum(counts(t) or is_running(t) for t in trials)
-            if n_trials is not None and n_at_work >= n_trials:
+            history = self._history()
+            if n_trials is not None and history.n_at_work >= n_trials:
                 return None
-            tried = self._tried()
-            n = space.n_configurations
+            tried = history.tried
             if n is not None and self._n_tried_in_space(tried) >= n:
                 return None
+            n_asked = history.n_asked
             if n is not None and (
                 self.suite.study.sampler == "grid"
                 or repeated == MAX_REPEATED_SUGGESTIONS
             ):
-                self._enqueue_untried(tried, n)
-            study.sampler = self._sampler(self._n_asked())
+                n_asked += self._enqueue_untried(history, n)
+            study.sampler = self._sampler(n_asked)
             trial = self.search.ask()
             config = space.suggest(trial, self.suite.defaults)
             earlier = tried.get(config.config_id)
@@ -349,19 +348,8 @@ class StudyStore:
             value = earlier.value if is_complete else None
             study.tell(trial, value, earlier.state)
 
-    def _n_asked(self) -> int:
-        """Return the number of trials an undisturbed study would have by now."""
-        return sum(
-            INTERRUPTED not in t.user_attrs
-            and (t.state != TrialState.RUNNING or is_running(t))
-            for t in self.search.trials()
-        )
-
-    def _tried(self) -> dict[str, FrozenTrial]:
-        """Return by configuration the trainings that count, and those at work."""
-        trials = [*self.references.trials(), *self.search.trials()]
-        at_work = {t.user_attrs[CONFIG_ID]: t for t in trials if is_running(t)}
-        return at_work | {t.user_attrs[CONFIG_ID]: t for t in trials if counts(t)}
+    def _history(self) -> History:
+        return History.of(self.references.trials(), self.search.trials())
 
     def _n_tried_in_space(self, tried: dict[str, FrozenTrial]) -> int:
         n = self.suite.space.n_configurations
@@ -381,15 +369,14 @@ class StudyStore:
             for chosen in combinations
         }
 
-    def _enqueue_untried(self, tried: dict[str, FrozenTrial], n: int) -> None:
-        waiting = self.search.study.get_trials(
-            deepcopy=False, states=[TrialState.WAITING]
-        )
-        if waiting or n > MAX_GRID:
-            return
-        left = [c for key, c in self._enumerate().items() if key not in tried]
-        rng = derive_rng(self.suite.study.seed, "untried", self._n_asked())
+    def _enqueue_untried(self, history: History, n: int) -> int:
+        """Queue a configuration unless one waits; return how many were queued."""
+        if history.n_waiting or n > MAX_GRID:
+            return 0
+        left = [c for key, c in self._enumerate().items() if key not in history.tried]
+        rng = derive_rng(self.suite.study.seed, "untried", history.n_asked)
         self.search.study.enqueue_trial(left[int(rng.integers(len(left)))])
+        return 1
 
 
 def _open(url: str) -> optuna.storages.RDBStorage:

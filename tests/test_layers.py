@@ -68,6 +68,7 @@ ORDER = (
     "tracked",
     "owned",
     "tickets",
+    "history",
     "samplers",
     "study",
     "recovery",
