@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -355,9 +356,11 @@ class StudyStore:
         n = self.suite.space.n_configurations
         if n is None or n > MAX_GRID or len(tried) < n:
             return 0
-        return sum(config_id in tried for config_id in self._enumerate())
+        return sum(config_id in tried for config_id in self._configurations)
 
-    def _enumerate(self) -> dict[str, dict[str, Any]]:
+    @cached_property
+    def _configurations(self) -> dict[str, dict[str, Any]]:
+        """The values of every configuration of a finite space, by its id."""
         base = self.suite.defaults.model_dump()
         names, values = zip(*self._grid_values(), strict=True)
         combinations = (
@@ -373,7 +376,9 @@ class StudyStore:
         """Queue a configuration unless one waits; return how many were queued."""
         if history.n_waiting or n > MAX_GRID:
             return 0
-        left = [c for key, c in self._enumerate().items() if key not in history.tried]
+        left = [
+            c for key, c in self._configurations.items() if key not in history.tried
+        ]
         rng = derive_rng(self.suite.study.seed, "untried", history.n_asked)
         self.search.study.enqueue_trial(left[int(rng.integers(len(left)))])
         return 1
