@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -92,13 +92,13 @@ class OwnedStudy:
         self.study = study
         self.lock = lock
 
-    def trials(self) -> list[FrozenTrial]:
-        """Return all trials, not to be changed.
+    def trials(self, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        """Return all trials, or those in one of `states`, not to be changed.
 
         Optuna keeps those that have ended and reads the others again.
         """
         with collector_paused():
-            return self.study.get_trials(deepcopy=False)
+            return self.study.get_trials(deepcopy=False, states=states)
 
     def finished(self) -> list[FrozenTrial]:
         """Return the trials that count: ended by themselves, not duplicates."""
@@ -106,11 +106,12 @@ class OwnedStudy:
 
     def running(self) -> list[FrozenTrial]:
         """Return the trials that some process is at."""
-        return [trial for trial in self.trials() if is_running(trial)]
+        return [t for t in self.trials([TrialState.RUNNING]) if is_running(t)]
 
     def ask(self) -> Trial:
         """Return Optuna's next trial; the lock must be held until it is owned."""
-        with warnings.catch_warnings():
+        # Optuna reads once more whatever waits.
+        with collector_paused(), warnings.catch_warnings():
             # Heartbeats are meant for `Study.optimize`; `beating` gives them here.
             warnings.filterwarnings("ignore", message="Heartbeat of storage")
             return self.study.ask()
@@ -203,9 +204,7 @@ class OwnedStudy:
         if isinstance(self._storage, BaseHeartbeat):
             silent = set(self._storage._get_stale_trial_ids(self.study._study_id))
         found = []
-        for trial in self.trials():
-            if trial.state != TrialState.RUNNING:
-                continue
+        for trial in self.trials([TrialState.RUNNING]):
             owner = trial.user_attrs.get(OWNER)
             if (
                 owner is None

@@ -82,9 +82,7 @@ class Tickets(OwnedStudy):
     def clear(self) -> None:
         """Take back what waits and nobody has taken."""
         with self.lock.held():
-            for trial in self.study.get_trials(
-                deepcopy=False, states=[TrialState.WAITING]
-            ):
+            for trial in self.trials([TrialState.WAITING]):
                 self._take_back(trial._trial_id)
 
     def _take_back(self, trial_id: int) -> None:
@@ -93,8 +91,7 @@ class Tickets(OwnedStudy):
 
     def n_waiting(self) -> int:
         """Return how many trainings wait to be taken."""
-        waiting = [TrialState.WAITING]
-        return len(self.study.get_trials(deepcopy=False, states=waiting))
+        return len(self.trials([TrialState.WAITING]))
 
     def done(self) -> set[str]:
         """Return the names of the trainings that are done."""
