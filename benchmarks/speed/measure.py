@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from lstm_bench.environment import describe_environment
 
@@ -32,6 +33,15 @@ def spread(values: list[float]) -> str:
         f"median {statistics.median(values):.3f} "
         f"(min {min(values):.3f}, max {max(values):.3f}, n = {len(values)})"
     )
+
+
+def peak_memory_mib() -> float:
+    """Return the most memory that this process has had (Linux)."""
+    # Not `ru_maxrss`, which a process inherits from the one that started it.
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 2**10
+    raise LookupError("VmHWM in /proc/self/status")
 
 
 def print_machine() -> None:
