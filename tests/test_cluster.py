@@ -342,6 +342,16 @@ def test_a_cluster_is_asked_before_anything_begins(servers, monkeypatch):
                 cluster.find_cluster(nobody, storage, uri)
 
 
+def test_without_dask_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(LstmBenchError, match=r"pip install 'lstm-bench\[dask\]'"):
+        cluster.find_cluster(
+            Workers(0, scheduler="tcp://127.0.0.1:8786"),
+            "postgresql://me@host/db",
+            "http://host:5000",
+        )
+
+
 def test_an_address_is_sent_bare_and_completed_from_the_environment(monkeypatch):
     sent = Address.of("postgresql+psycopg://me:secret@host/db", "OWN")
     assert sent.url == "postgresql+psycopg://me@host/db"
