@@ -29,6 +29,7 @@ from lstm_bench.study import (
     find_suite,
     resolve_storage,
 )
+from lstm_bench.sync import sync
 from lstm_bench.threads import VARIABLE, n_cores, thread_variables
 from lstm_bench.tracking import resolve_tracking_uri
 
@@ -201,6 +202,8 @@ def _work(errand: Errand) -> str:
                     # It ended while this waited for its turn.
                     return ""
                 uri = resolve_tracking_uri(errand.tracking.here())
+                # What an errand before this one left here while the server was away.
+                sync(uri, errand.study)
                 progress.say(f"joining the {errand.session.kind} of {errand.study}")
                 data_dir = None if errand.data_dir is None else Path(errand.data_dir)
                 left = work(store, errand.session, uri, data_dir, progress)

@@ -99,14 +99,18 @@ def work(
     )
     interrupted = False
     try:
-        if session.kind == "sweep":
-            worker.search(store)
-        else:
-            worker.confirm(store.confirm, lambda: len(store.confirm.done()))
-    except KeyboardInterrupt:
-        interrupted = True
-    tracker.catch_up()
-    return Left(worker.n_trained, interrupted, tracker.writer.waiting)
+        try:
+            if session.kind == "sweep":
+                worker.search(store)
+            else:
+                worker.confirm(store.confirm, lambda: len(store.confirm.done()))
+        except KeyboardInterrupt:
+            interrupted = True
+        tracker.catch_up()
+        return Left(worker.n_trained, interrupted, tracker.writer.waiting)
+    finally:
+        # A process that goes on must not keep what waits from whoever writes it.
+        tracker.writer.close()
 
 
 def _check_same_store(tracker: Tracker, session: Session) -> None:
