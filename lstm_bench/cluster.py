@@ -93,7 +93,8 @@ def _connect(workers: Workers) -> Client:
             "'lstm-bench[dask]' (and the same where its workers run)"
         ) from error
     # What it would log of lost connections is said here, once.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     shown = bare_url(address)
     advice = "start it with `dask scheduler`, or give its address as tcp://HOST:8786"
     try:
