@@ -116,9 +116,9 @@ def _crew_options(command: Callable[..., None]) -> Callable[..., None]:
             "n_workers",
             metavar="N",
             callback=_or_empty(click.IntRange(min=1, max=1024)),
-            help="Processes that train at the same time and share the cores; others "
-            "may join. [default: this process alone; with dask, one for each of its "
-            "workers]",
+            help="Processes that train at the same time and share the cores. "
+            "[default: one for each core, where there is memory; with dask, one for "
+            "each of its workers]",
         ),
     ):
         command = option(command)
@@ -132,7 +132,7 @@ def _workers(
     data_dir: Path | None,
 ) -> Workers:
     """Return who trains, as the options say."""
-    from lstm_bench.crew import Workers
+    from lstm_bench.crew import Workers, default_workers
 
     if backend == "dask" and scheduler is None:
         raise LstmBenchError(
@@ -141,7 +141,7 @@ def _workers(
         )
     if scheduler is not None and backend != "dask":
         raise LstmBenchError("--scheduler: it is Dask's; give --backend dask, too")
-    default = 1 if scheduler is None else 0
+    default = default_workers() if scheduler is None else 0
     n = default if n_workers is None else n_workers
     return Workers(n, data_dir, scheduler, is_joinable=n_workers is not None)
 

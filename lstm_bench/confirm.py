@@ -15,7 +15,7 @@ from mlflow.entities import Run
 
 from lstm_bench import records as rec
 from lstm_bench.cells import config_of_row
-from lstm_bench.crew import ONE_HERE, Workers, is_in_process
+from lstm_bench.crew import ONE_HERE, Workers, as_many_as_needed, is_in_process
 from lstm_bench.data import stands_in_train
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.oversight import oversee
@@ -192,6 +192,8 @@ class _Round:
             and run.data.tags[rec.TAG_STATE] in ("complete", "failed")
         }
         self.total = len(wanted)
+        n_left = self.total - len(self.done)
+        self.workers = as_many_as_needed(self.workers, n_left)
         self.run_id = self.tracker.start_session(
             "confirm",
             self.suite,

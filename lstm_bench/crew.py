@@ -14,11 +14,14 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+import psutil
+
+from lstm_bench.environment import gpu_names
 from lstm_bench.errors import LstmBenchError, TrackingError
 from lstm_bench.limits import PATIENCE_S, too_long
 from lstm_bench.owned import OWNER
@@ -37,6 +40,9 @@ MAX_DEATHS_IN_A_ROW = 10
 RETRY_S = 15.0
 CLOSING_S = 20.0
 INTERRUPTED = 130
+# A worker takes about 1 GiB: TensorFlow, MLflow, and one training of the largest here.
+WORKER_GIB = 2.0
+MAX_DEFAULT = 8
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,29 @@ class Workers:
 
 
 ONE_HERE = Workers()
+
+
+def default_workers() -> int:
+    """Return how many workers this machine gets where nobody says.
+
+    One for each core: on two, two workers of one thread each finished 1.5 times as
+    many trainings an hour as one of two threads (`benchmarks/speed/throughput.py`).
+    At most `MAX_DEFAULT`, since more was not measured, as many as there is memory
+    for, and one where a GPU is to be shared.
+    """
+    if gpu_names():
+        return 1
+    n_in_memory = int(psutil.virtual_memory().available / 2**30 / WORKER_GIB)
+    return max(1, min(n_cores(), MAX_DEFAULT, n_in_memory))
+
+
+def as_many_as_needed(workers: Workers, n_left: int) -> Workers:
+    """Return `workers` of this machine without those that would find nothing to do."""
+    if workers.scheduler is not None:
+        return workers
+    if n_left == 0:
+        return ONE_HERE
+    return replace(workers, n=min(workers.n, n_left))
 
 
 def is_in_process(workers: Workers, suite: Suite) -> bool:
@@ -265,6 +294,11 @@ class LocalCrew(ReplacingCrew[Seat]):
         ]
         if workers.data_dir is not None:
             self.command += ["--data-dir", str(workers.data_dir)]
+        many = "1 worker" if workers.n == 1 else f"{workers.n} workers"
+        progress.say(
+            f"{many} on this machine, {threads} thread{'s' * (threads > 1)} each; to "
+            f"add one from anywhere: lstm-bench worker {store.suite.study_name}"
+        )
         for _ in range(workers.n):
             self._start()
 

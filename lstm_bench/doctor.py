@@ -19,7 +19,7 @@ import psutil
 from mlflow.entities import Run
 
 from lstm_bench import records as rec
-from lstm_bench.environment import describe_environment
+from lstm_bench.environment import describe_environment, gpu_names
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url, mask_url
 from lstm_bench.owner import is_gone
@@ -69,20 +69,8 @@ def system_facts(folder: Path) -> list[tuple[str, str]]:
         ("memory", f"{about['memory_gib']} GiB, {available_gib:.1f} GiB available"),
         ("disk", f"{free_gib:.1f} GiB free in the working directory"),
         ("threads", threads or "as TensorFlow chooses"),
-        ("GPU", _gpu()),
+        ("GPU", ", ".join(gpu_names()) or "none seen (NVIDIA driver)"),
     ]
-
-
-def _gpu() -> str:
-    """Name the GPUs without importing TensorFlow, which takes ten seconds."""
-    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    names = [
-        line.partition(":")[2].strip()
-        for card in cards
-        for line in card.read_text().splitlines()
-        if line.startswith("Model:")
-    ]
-    return ", ".join(names) or "none seen (NVIDIA driver)"
 
 
 def examine_system(folder: Path) -> list[Finding]:

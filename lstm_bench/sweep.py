@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mlflow.entities import Run
 
 from lstm_bench import records as rec
-from lstm_bench.crew import ONE_HERE, Workers, is_in_process
+from lstm_bench.crew import ONE_HERE, Workers, as_many_as_needed, is_in_process
 from lstm_bench.errors import TrackingError, TrialFailed
 from lstm_bench.limits import Limits
 from lstm_bench.masking import bare_url
@@ -72,6 +72,8 @@ def run_sweep(
         recover(store, tracker)
         suite = prepared.suite
         n_trials = n_trials if len(suite.space) else 0
+        total = len(suite.references) + n_trials
+        workers = as_many_as_needed(workers, max(0, total - _n_finished(store)))
         run_id = tracker.start_session(
             "sweep",
             suite,
@@ -87,7 +89,7 @@ def run_sweep(
             kind="sweep",
             run_id=run_id,
             experiment_id=tracker.experiment_id,
-            total=len(suite.references) + n_trials,
+            total=total,
             n_trials=n_trials,
             deadline=None if timeout_s is None else time.time() + timeout_s,
         )
