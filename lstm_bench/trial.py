@@ -11,6 +11,7 @@ import numpy as np
 from lstm_bench.backend import keras
 from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.data import Dataset, Sequences, Splits
+from lstm_bench.engines import STOCK
 from lstm_bench.metrics import METRICS, Metric, evaluate_proba
 from lstm_bench.model import build_model
 from lstm_bench.records import (
@@ -50,6 +51,7 @@ def run_trial(
     on_epoch: OnEpoch = lambda entry: None,
     on_step: OnStep = lambda: None,
     checkpoint: Checkpoint | None = None,
+    engine: str = STOCK,
 ) -> tuple[TrialResult, keras.Model]:
     """Train one configuration with one seed and evaluate it.
 
@@ -62,6 +64,8 @@ def run_trial(
         Score the test set too. Off in a search.
     checkpoint : Checkpoint or None
         Where the state after each epoch is kept, and taken from if it is there.
+    engine : {"stock", "packed"}
+        What computes the LSTMs; from `choose_engine`.
 
     Raises
     ------
@@ -75,7 +79,7 @@ def run_trial(
     start = time.perf_counter()
     keras.utils.set_random_seed(derive_seed(root_seed, "init", replicate))
     model = build_model(config, dataset.n_classes)
-    steps = Steps(model, config)
+    steps = Steps(model, config, engine)
     train = Encoded.of(splits.train, config, dataset.n_classes)
     val = Encoded.of(splits.val, config, dataset.n_classes)
     history, val_proba = fit(

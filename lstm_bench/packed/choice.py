@@ -1,0 +1,133 @@
+"""Which engine a training runs on, and that the packed one is right on this machine."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lstm_bench.backend import keras, tf
+from lstm_bench.engines import (
+    NO_NUMBA,
+    PACKED,
+    STOCK,
+    Wanted,
+    has_numba,
+    impossible,
+)
+from lstm_bench.model import build_model
+from lstm_bench.space import TrialConfig
+from lstm_bench.threads import n_threads
+
+MAX_DIFFERENCE = 1e-5
+"""Of outputs and gradients, relative to the largest of them: float32 sums that are
+added in another order differ by about 1e-6."""
+
+
+@functools.cache
+def choose_engine(wanted: Wanted, say: Callable[[str], None]) -> str:
+    """Return the engine that `wanted` comes to on this machine.
+
+    Asked once for each `say`, which so hears a reason once.
+
+    Parameters
+    ----------
+    say : callable
+        Told why auto takes the stock LSTM, and that the kernel is being compiled.
+
+    Returns
+    -------
+    {"stock", "packed"}
+
+    Raises
+    ------
+    SuiteError
+        The packed engine is wanted, and cannot run.
+    """
+    if wanted == STOCK:
+        return STOCK
+    if wanted != PACKED and tf.config.list_physical_devices("GPU"):
+        reason: str | None = "a GPU is there, and cuDNN runs on it"
+    else:
+        reason = why_not_packed(say)
+    if reason is None:
+        return PACKED
+    if wanted == PACKED:
+        raise impossible(reason)
+    say(f"engine: Keras's own LSTM, since {reason}")
+    return STOCK
+
+
+def why_not_packed(say: Callable[[str], None]) -> str | None:
+    """Compile and test the packed engine; return what keeps it from running, or None.
+
+    Parameters
+    ----------
+    say : callable
+        Told that the kernel is being compiled, where it is.
+    """
+    if not has_numba():
+        return NO_NUMBA
+    policy = keras.config.dtype_policy().compute_dtype
+    if policy != "float32":
+        return f"it computes in float32 alone and Keras is set to {policy}"
+    from lstm_bench.packed.kernel import compile_kernel
+
+    compile_kernel(say)
+    difference = largest_difference()
+    if not difference <= MAX_DIFFERENCE:
+        return (
+            f"its outputs or gradients differ from Keras's by {difference:.1e} of the "
+            f"largest on this machine, expected at most {MAX_DIFFERENCE:.0e}"
+        )
+    return None
+
+
+def largest_difference() -> float:
+    """Return by how much the packed engine differs from Keras on two small models.
+
+    Returns
+    -------
+    float
+        Of outputs and gradients, with and without dropout, relative to the largest
+        value of each.
+    """
+    from lstm_bench.packed.network import PackedForward
+
+    tokens = np.array([[1, 2, 3, 4, 5], [6, 7, 0, 0, 0], [8, 9, 1, 0, 0]], np.int32)
+    worst = 0.0
+    for rate in (0.0, 0.5):
+        # More units than one vector of any machine, and no multiple of it.
+        config = TrialConfig(
+            units=19,
+            embedding_dim=4,
+            vocabulary_size=10,
+            sequence_length=5,
+            dropout=rate,
+            recurrent_dropout=rate,
+        )
+        model = build_model(config, n_classes=2)
+        packed = PackedForward(model, config, n_threads())
+        results = [
+            _outputs_and_gradients(forward, model, tokens)
+            for forward in (model, packed)
+        ]
+        for wanted, got in zip(*results, strict=True):
+            scale = float(np.abs(wanted).max()) or 1.0
+            worst = max(worst, float(np.abs(got - wanted).max()) / scale)
+    return worst
+
+
+def _outputs_and_gradients(
+    forward: Callable[..., Any], model: keras.Model, tokens: Any
+) -> list[Any]:
+    """Return outputs and gradients with the masks that a new model draws first."""
+    for variable in model.non_trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    with tf.GradientTape() as tape:
+        outputs = forward(tokens, training=True)
+    weights = [variable.value for variable in model.trainable_variables]
+    gradients = tape.gradient(outputs, weights)
+    return [np.asarray(tf.convert_to_tensor(each)) for each in (outputs, *gradients)]

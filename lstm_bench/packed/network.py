@@ -1,0 +1,187 @@
+"""A stock model's outputs, computed without its padding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lstm_bench.backend import keras, tf
+from lstm_bench.packed.layout import Int32Array, Layout, distinct
+from lstm_bench.packed.operation import Rows, Weights, packed_lstm
+from lstm_bench.packed.recurrence import Recurrence
+from lstm_bench.space import TrialConfig
+
+
+class PackedForward:
+    """Calls the layers of a stock model, the LSTMs among them through the kernel.
+
+    The model stays what it is: its layers keep the weights, and a call here reads and
+    trains the same ones that ``model(...)`` does. So there is nothing to convert when
+    it is saved, exported or taken up from a checkpoint.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As `build_model` made it of `config`, in float32.
+    n_threads : int
+        Threads that the recurrence may keep busy.
+
+    Raises
+    ------
+    TypeError
+        The model computes in another type than float32.
+    """
+
+    def __init__(self, model: keras.Model, config: TrialConfig, n_threads: int) -> None:
+        self.config = config
+        names = "bidirectional_{}" if config.bidirectional else "lstm_{}"
+        layers = [
+            model.get_layer(names.format(n)) for n in range(1, config.num_layers + 1)
+        ]
+        self._embedding = model.get_layer("embedding")
+        self._tail = [
+            layer for layer in model.layers if layer.name in ("head_dropout", "head")
+        ]
+        for layer in (self._embedding, *layers, *self._tail):
+            if layer.compute_dtype != "float32":
+                raise TypeError(
+                    f"{layer.name}: the packed LSTM computes in float32 alone, got "
+                    f"{layer.compute_dtype}; unset Keras's dtype policy"
+                )
+        self._directions = [
+            (layer.forward_layer, layer.backward_layer)
+            if config.bidirectional
+            else (layer,)
+            for layer in layers
+        ]
+        self._recurrence = Recurrence(n_threads)
+
+    def __call__(self, tokens: Any, training: bool) -> Any:
+        """Return the model's outputs, of shape (n_reviews, head units).
+
+        Parameters
+        ----------
+        tokens : int32 tensor of shape (n_reviews, n_timesteps), 0 where padded
+        """
+        drops_inputs = training and self.config.dropout > 0
+
+        def lay_out(tokens: Int32Array) -> tuple[Int32Array, ...]:
+            return self._lay_out(tokens, drops_inputs)
+
+        *fields, ids, index, token_of_input, review_of_input = tf.numpy_function(
+            lay_out, [tokens], [tf.int32] * 9
+        )
+        for field in (*fields, ids, index, token_of_input, review_of_input):
+            field.set_shape((None,))
+        rows = Rows(*fields)
+        n_reviews = tf.shape(tokens)[0]
+        embeddings = self._embedding.embeddings.value
+        x = tf.stop_gradient(tf.gather(embeddings, ids))
+        if drops_inputs:
+            x = tf.gather(x, token_of_input)
+        x.set_shape((None, self.config.embedding_dim))
+        occurrences = None
+        if training:
+            token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
+            occurrences = tf.gather(embeddings, token_of_row)
+        all_rows = tf.range(tf.size(rows.review))
+        review = review_of_input
+        for number, directions in enumerate(self._directions, start=1):
+            is_last = number == len(self._directions)
+            outputs = [
+                packed_lstm(
+                    self._recurrence,
+                    self._weights(direction.cell, x.shape[-1], n_reviews, training),
+                    rows,
+                    inputs=x,
+                    review_of_input=review,
+                    index=index if forward else tf.gather(index, rows.reverse),
+                    output_index=all_rows if forward else rows.reverse,
+                    occurrences=occurrences
+                    if occurrences is None or forward
+                    else tf.gather(occurrences, rows.reverse),
+                    returns_sequences=not is_last or self.config.pooling != "last",
+                    is_kept=training,
+                )
+                for direction, forward in zip(directions, (True, False), strict=False)
+            ]
+            x = outputs[0] if len(outputs) == 1 else tf.concat(outputs, axis=-1)
+            index, review, occurrences = all_rows, rows.review, None
+        x = self._pool(x, rows, n_reviews)
+        for layer in self._tail:
+            x = layer(x, training=training)
+        return x
+
+    def _lay_out(self, tokens: Int32Array, by_review: bool) -> tuple[Int32Array, ...]:
+        """Return the layout, and the inputs whose share of the gates is computed.
+
+        Each distinct token once; `by_review`, where each review has dropout masks of
+        its own, each distinct token of each review.
+
+        Returns
+        -------
+        order, lengths, review, position, reverse : int32 ndarray
+            See `Layout`.
+        ids : int32 ndarray of shape (n_distinct,)
+            Distinct tokens.
+        index : int32 ndarray of shape (n_rows,)
+            Each row's input.
+        token_of_input, review_of_input : int32 ndarray of shape (n_inputs,)
+            Each input's place in `ids`, and review; empty unless `by_review`.
+        """
+        layout = Layout.of(tokens, self.config.masking)
+        ids, index = distinct(
+            tokens.reshape(-1)[layout.position], self.config.vocabulary_size
+        )
+        token_of_input = review_of_input = np.empty(0, np.int32)
+        if by_review and len(ids):
+            pairs, index = distinct(
+                layout.review * np.int32(len(ids)) + index, len(tokens) * len(ids)
+            )
+            review_of_input, token_of_input = np.divmod(pairs, np.int32(len(ids)))
+        return (
+            layout.order,
+            layout.lengths,
+            layout.review,
+            layout.position,
+            layout.reverse,
+            ids,
+            index,
+            token_of_input,
+            review_of_input,
+        )
+
+    def _weights(
+        self, cell: Any, n_features: int, n_reviews: Any, training: bool
+    ) -> Weights:
+        """Return a cell's weights, and the dropout masks that it draws for a call."""
+        # Keras draws them when predicting too, so that the next step's are others.
+        input_masks = cell.get_dropout_mask(tf.ones((n_reviews, n_features)))
+        masks = cell.get_recurrent_dropout_mask(tf.ones((n_reviews, cell.units)))
+        cell.reset_dropout_mask()
+        cell.reset_recurrent_dropout_mask()
+        if input_masks is not None and not isinstance(input_masks, list):
+            input_masks = [input_masks]
+        return Weights(
+            tf.convert_to_tensor(cell.kernel.value),
+            tf.convert_to_tensor(cell.recurrent_kernel.value),
+            tf.convert_to_tensor(cell.bias.value),
+            input_masks if training else None,
+            masks if training else None,
+        )
+
+    def _pool(self, x: Any, rows: Rows, n_reviews: Any) -> Any:
+        """Return one vector for each review, of shape (n_reviews, features)."""
+        pooling = self.config.pooling
+        if pooling == "last":
+            return x
+        if pooling == "max":
+            most = tf.math.unsorted_segment_max(x, rows.review, n_reviews)
+            # Of no token at all; LSTM outputs lie in (-1, 1).
+            return tf.maximum(most, -1.0)
+        n_tokens = tf.scatter_nd(
+            rows.order[:, None], rows.lengths, tf.reshape(n_reviews, (1,))
+        )
+        total = tf.math.unsorted_segment_sum(x, rows.review, n_reviews)
+        return total / tf.maximum(tf.cast(n_tokens, tf.float32), 1.0)[:, None]

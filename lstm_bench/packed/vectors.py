@@ -1,0 +1,269 @@
+"""Vector arithmetic as LLVM instructions, for the loops that Numba does not vectorise.
+
+Everything here writes instructions into a function that is being built; nothing
+computes. A vector has `Emitter.width` float32 lanes: as many as the machine's registers
+hold, so that one line here is one machine instruction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import config
+
+FLOAT = ir.FloatType()
+INT = ir.IntType(64)
+FLOAT_BYTES = 4
+
+LOG2_E = math.log2(math.e)
+LN_2 = math.log(2.0)
+# ln 2 in two parts: the first has few enough bits that n times it is exact.
+LN_2_HIGH = 0.693359375
+LN_2_LOW = LN_2 - LN_2_HIGH
+# Of exp: beyond them float32 overflows, or the result is no normal number.
+EXP_LIMIT = 87.0
+EXP_TERMS = 8
+# Below it tanh is its own series: 1 - exp(-2x) loses the leading bits there.
+TANH_SERIES_LIMIT = 0.3
+# x - x^3/3 + 2x^5/15 - ..., from the Bernoulli numbers (Abramowitz & Stegun 4.5.64).
+TANH_SERIES = (1.0, -1 / 3, 2 / 15, -17 / 315, 62 / 2835, -1382 / 155925)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the kernel is compiled for.
+
+    Attributes
+    ----------
+    width : int
+        float32 lanes of a vector.
+    max_rows : int
+        Rows of a tile: with four vectors each they fill the registers, and leave
+        room for what is multiplied.
+    is_x86 : bool
+        Whether denormals are flushed through MXCSR. Elsewhere they cost little.
+    """
+
+    width: int
+    max_rows: int
+    is_x86: bool
+
+
+def target_of_this_machine() -> Target:
+    """Return the widest vectors that this machine has, and that Numba is to use."""
+    features = dict(llvm.get_host_cpu_features())
+    if config.CPU_FEATURES is not None:
+        # NUMBA_CPU_FEATURES, for a processor that is not the one it seems to be.
+        features = {f[1:]: f[0] == "+" for f in config.CPU_FEATURES.split(",") if f}
+    is_x86 = llvm.get_default_triple().startswith(("x86_64", "i686", "amd64"))
+    if features.get("avx512f"):
+        return Target(16, 6, is_x86)
+    if features.get("avx2") and features.get("fma"):
+        return Target(8, 3, is_x86)
+    return Target(4, 2, is_x86)
+
+
+class Emitter:
+    """Writes vector instructions at a builder's position.
+
+    Addresses are integers of 64 bits, in bytes; offsets are in floats.
+    """
+
+    def __init__(self, builder: ir.IRBuilder, width: int) -> None:
+        self.builder = builder
+        self.width = width
+        self.vector = ir.VectorType(FLOAT, width)
+        self._int_vector = ir.VectorType(ir.IntType(32), width)
+        self._mask = ir.VectorType(ir.IntType(1), width)
+
+    def int(self, value: int) -> Any:
+        """Return an integer constant."""
+        return ir.Constant(INT, value)
+
+    def constant(self, value: float) -> Any:
+        """Return a vector whose lanes all are `value`."""
+        return ir.Constant(self.vector, [ir.Constant(FLOAT, value)] * self.width)
+
+    def at(self, address: Any, offset: Any) -> Any:
+        """Return the address `offset` floats after `address`."""
+        n_bytes = self.builder.mul(offset, self.int(FLOAT_BYTES))
+        return self.builder.add(address, n_bytes)
+
+    def pointer(self, address: Any) -> Any:
+        """Return `address` as a pointer."""
+        return self.builder.inttoptr(address, ir.PointerType())
+
+    def load(self, address: Any) -> Any:
+        """Load a whole vector."""
+        return self.builder.load(
+            self.pointer(address), typ=self.vector, align=FLOAT_BYTES
+        )
+
+    def broadcast(self, address: Any) -> Any:
+        """Load one float into every lane."""
+        value = self.builder.load(self.pointer(address), typ=FLOAT, align=FLOAT_BYTES)
+        return self._splat(value, self.vector, FLOAT)
+
+    def load_lanes(self, address: Any, is_whole: Any, mask: Any) -> Any:
+        """Load the lanes of `mask`, the others 0; touch no memory of the others."""
+        return self._either(
+            is_whole,
+            lambda: self.load(address),
+            lambda: self._call(
+                f"llvm.masked.load.v{self.width}f32.p0",
+                self.vector,
+                self.pointer(address),
+                mask,
+                self.constant(0.0),
+            ),
+        )
+
+    def store(self, value: Any, address: Any) -> None:
+        """Store a whole vector."""
+        self.builder.store(value, self.pointer(address), align=FLOAT_BYTES)
+
+    def store_lanes(self, value: Any, address: Any, is_whole: Any, mask: Any) -> None:
+        """Store the lanes of `mask`; touch no memory of the others."""
+        with self.builder.if_else(is_whole) as (whole, partly):
+            with whole:
+                self.store(value, address)
+            with partly:
+                self._call(
+                    f"llvm.masked.store.v{self.width}f32.p0",
+                    ir.VoidType(),
+                    value,
+                    self.pointer(address),
+                    mask,
+                )
+
+    def lanes(self, n: Any) -> tuple[Any, Any]:
+        """Return whether `n` lanes are a whole vector, and the mask of the first n."""
+        numbers = ir.Constant(
+            self._int_vector,
+            [ir.Constant(ir.IntType(32), i) for i in range(self.width)],
+        )
+        n_32 = self.builder.trunc(n, ir.IntType(32))
+        limit = self._splat(n_32, self._int_vector, ir.IntType(32))
+        mask = self.builder.icmp_signed("<", numbers, limit)
+        return self.builder.icmp_signed(">=", n, self.int(self.width)), mask
+
+    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        """Return a * b + c, in one instruction where the machine has it."""
+        name = f"llvm.fmuladd.v{self.width}f32"
+        return self._call(name, self.vector, a, b, c)
+
+    def exp(self, x: Any) -> Any:
+        """Return e^x, x within +-`EXP_LIMIT`, to about 1e-7 relative.
+
+        e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln(2) / 2, and e^r by its
+        Taylor series, whose first term left out is below 1e-8.
+        """
+        b = self.builder
+        # Comparisons this way round leave a NaN as it is.
+        for limit, beyond in ((EXP_LIMIT, ">"), (-EXP_LIMIT, "<")):
+            edge = self.constant(limit)
+            x = b.select(b.fcmp_ordered(beyond, x, edge), edge, x)
+        n = self._call(
+            f"llvm.rint.v{self.width}f32",
+            self.vector,
+            b.fmul(x, self.constant(LOG2_E)),
+        )
+        r = self.multiply_add(n, self.constant(-LN_2_HIGH), x)
+        r = self.multiply_add(n, self.constant(-LN_2_LOW), r)
+        coefficients = [1.0 / math.factorial(k) for k in range(EXP_TERMS)]
+        series = self._polynomial(r, coefficients)
+        # A float32's exponent stands in its bits 23 to 30.
+        bits_23 = ir.Constant(
+            self._int_vector, [ir.Constant(ir.IntType(32), 23)] * self.width
+        )
+        exponent = b.shl(b.fptosi(n, self._int_vector), bits_23)
+        bits = b.add(b.bitcast(series, self._int_vector), exponent)
+        return b.bitcast(bits, self.vector)
+
+    def sigmoid(self, x: Any) -> Any:
+        """Return 1 / (1 + e^-x)."""
+        one = self.constant(1.0)
+        return self.builder.fdiv(
+            one, self.builder.fadd(one, self.exp(self.builder.fneg(x)))
+        )
+
+    def tanh(self, x: Any) -> Any:
+        """Return tanh x = sign(x) (1 - e^-2|x|) / (1 + e^-2|x|), or its series."""
+        b, one = self.builder, self.constant(1.0)
+        size = self._call(f"llvm.fabs.v{self.width}f32", self.vector, x)
+        e = self.exp(b.fmul(size, self.constant(-2.0)))
+        far = b.fdiv(b.fsub(one, e), b.fadd(one, e))
+        far = self._call(f"llvm.copysign.v{self.width}f32", self.vector, far, x)
+        near = b.fmul(x, self._polynomial(b.fmul(x, x), TANH_SERIES))
+        is_near = b.fcmp_ordered("<", size, self.constant(TANH_SERIES_LIMIT))
+        return b.select(is_near, near, far)
+
+    @contextmanager
+    def loop(self, n: Any) -> Iterator[Any]:
+        """Repeat the body for 0, 1, ..., n - 1, which it is given."""
+        b = self.builder
+        before = b.block
+        body = b.append_basic_block("body")
+        after = b.append_basic_block("after")
+        b.cbranch(b.icmp_signed(">", n, self.int(0)), body, after)
+        b.position_at_end(body)
+        i = b.phi(INT)
+        i.add_incoming(self.int(0), before)
+        yield i
+        following = b.add(i, self.int(1))
+        i.add_incoming(following, b.block)
+        b.cbranch(b.icmp_signed("<", following, n), body, after)
+        b.position_at_end(after)
+
+    def variable(self, value: Any) -> Any:
+        """Return a place on the stack that holds `value`; registers, once compiled."""
+        with self.builder.goto_entry_block():
+            place = self.builder.alloca(value.type)
+        self.builder.store(value, place)
+        return place
+
+    def value(self, place: Any) -> Any:
+        """Return what a variable holds."""
+        return self.builder.load(place)
+
+    def _polynomial(self, x: Any, coefficients: Any) -> Any:
+        """Return the polynomial by Horner's rule, the constant term first."""
+        *rest, value = [self.constant(c) for c in coefficients]
+        for coefficient in reversed(rest):
+            value = self.multiply_add(value, x, coefficient)
+        return value
+
+    def _splat(self, value: Any, vector: Any, element: Any) -> Any:
+        first = self.builder.insert_element(
+            ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
+        )
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.width), None)
+        return self.builder.shuffle_vector(
+            first, ir.Constant(vector, ir.Undefined), zeros
+        )
+
+    def _either(
+        self, condition: Any, yes: Callable[[], Any], no: Callable[[], Any]
+    ) -> Any:
+        with self.builder.if_else(condition) as (then, otherwise):
+            with then:
+                a, a_block = yes(), self.builder.block
+            with otherwise:
+                b, b_block = no(), self.builder.block
+        merged = self.builder.phi(a.type)
+        merged.add_incoming(a, a_block)
+        merged.add_incoming(b, b_block)
+        return merged
+
+    def _call(self, name: str, result: Any, *arguments: Any) -> Any:
+        """Call one of LLVM's intrinsic functions."""
+        module = self.builder.module
+        kind = ir.FunctionType(result, [a.type for a in arguments])
+        function = module.globals.get(name) or ir.Function(module, kind, name)
+        return self.builder.call(function, arguments)

@@ -1,0 +1,579 @@
+"""The packed LSTM against the stock one: same weights, same masks, same everything."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+
+import llvmlite.binding
+import numpy as np
+import pytest
+from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lstm_bench.packed.layout import Layout, distinct, find_tokens, parts_of
+from lstm_bench.space import TrialConfig
+
+SMALL = {"units": 5, "embedding_dim": 4, "vocabulary_size": 60, "sequence_length": 12}
+RELATIVE = 1e-5
+
+
+def make_tokens(lengths, n_timesteps, padding="post", seed=0, n_ids=60):
+    rng = np.random.default_rng(seed)
+    tokens = np.zeros((len(lengths), n_timesteps), np.int32)
+    for row, length in enumerate(lengths):
+        ids = rng.integers(1, n_ids, length)
+        if padding == "post":
+            tokens[row, :length] = ids
+        else:
+            tokens[row, n_timesteps - length :] = ids
+    return tokens
+
+
+def assert_close(got, wanted, what=""):
+    """Within `RELATIVE` of the largest value: sums of many terms cancel."""
+    got, wanted = np.asarray(got), np.asarray(wanted)
+    assert got.shape == wanted.shape
+    scale = np.abs(wanted).max(initial=0.0)
+    np.testing.assert_allclose(
+        got, wanted, rtol=0, atol=RELATIVE * scale + 1e-9, err_msg=what
+    )
+
+
+# --- where tokens stand
+
+
+lengths_lists = st.lists(st.integers(0, 9), min_size=1, max_size=40)
+
+
+@given(lengths_lists, st.sampled_from(["pre", "post"]))
+def test_every_token_has_one_row_and_steps_stand_together(lengths, padding):
+    tokens = make_tokens(lengths, 9, padding)
+    layout = Layout.of(tokens, True)
+    flat = tokens.reshape(-1)
+    assert sorted(layout.position) == list(np.flatnonzero(flat))
+    assert sorted(layout.order) == list(range(len(lengths)))
+    assert list(layout.lengths) == [lengths[i] for i in layout.order]
+    # Twice around is where one began, and the last token stands where the first does.
+    assert (layout.reverse[layout.reverse] == np.arange(len(layout.reverse))).all()
+    assert (layout.review == layout.position // 9).all()
+    assert (layout.review[layout.reverse] == layout.review).all()
+    for part in parts_of(layout.lengths):
+        end = part.first_row + part.n_rows
+        steps = layout.position[part.first_row : end] % 9
+        starts, _ = find_tokens(tokens, True)
+        steps = steps - starts[layout.review[part.first_row : end]]
+        assert (np.diff(steps) >= 0).all()
+        assert set(np.diff(steps)) <= {0, 1}
+
+
+def test_without_masking_padding_counts_as_tokens():
+    layout = Layout.of(make_tokens([3, 0], 4), False)
+    assert list(layout.lengths) == [4, 4]
+    assert sorted(layout.position) == list(range(8))
+
+
+def test_padding_between_tokens_is_refused():
+    with pytest.raises(ValueError, match="got 0 within"):
+        find_tokens(np.array([[1, 0, 2]], np.int32), True)
+
+
+@given(st.lists(st.integers(0, 19), max_size=40))
+def test_distinct_values_and_their_positions(values):
+    values = np.array(values, np.int32)
+    found, position = distinct(values, 20)
+    assert list(found) == sorted(set(values.tolist()))
+    assert (found[position] == values).all()
+
+
+def test_memory_comes_back_when_no_view_is_left():
+    from lstm_bench.packed.buffers import Buffers
+
+    buffers = Buffers()
+    first = buffers.take(30, 50)
+    address = first.ctypes.data
+    view = first[3:].T
+    del first
+    assert buffers.take(30, 50).ctypes.data != address
+    del view
+    assert {buffers.take(30, 50).ctypes.data for _ in range(3)} & {address}
+
+
+# --- the kernel against formulas in double precision
+
+
+def run_kernel(lengths, units, *, masked, sequences, n_threads=2, seed=0, take=None):
+    """Return the kernel's outputs and gradients, and those of plain NumPy."""
+    from lstm_bench.packed.recurrence import Recurrence
+
+    rng = np.random.default_rng(seed)
+    n_timesteps = max(lengths)
+    tokens = make_tokens(lengths, max(1, n_timesteps), seed=seed)
+    layout = Layout.of(tokens, True)
+    n_rows, n = len(layout.review), len(lengths)
+    ids, index = distinct(tokens.reshape(-1)[layout.position], 60)
+
+    def draw(*shape):
+        return rng.normal(size=shape).astype(np.float32)
+
+    table, kernel = draw(len(ids), 4 * units), 0.4 * draw(units, 4 * units)
+    masks = (rng.random((4, n, units)) > 0.3).astype(np.float32) / np.float32(0.7)
+    given_masks = masks[:, layout.order] if masked else np.zeros((4, 0, 0), np.float32)
+    by_gate = table.reshape(-1, 4, units).transpose(1, 0, 2)
+    recurrence = Recurrence(n_threads)
+
+    def own(array):
+        if take is None:
+            return np.ascontiguousarray(array)
+        copy = take(*array.shape)
+        copy[...] = array
+        return copy
+
+    if take is not None:
+        recurrence._buffers.take = take
+    layout_of = (own(given_masks), layout.order, layout.lengths)
+    rows = np.arange(n_rows, dtype=np.int32)
+    flags = {"is_masked": masked, "returns_sequences": sequences}
+    y, h, c, gates = recurrence.forward(
+        own(by_gate if masked else table),
+        kernel,
+        index,
+        *layout_of,
+        rows,
+        **flags,
+        is_kept=True,
+    )
+    again = recurrence.forward(
+        own(table), kernel, index, *layout_of, rows, **flags, is_kept=False
+    )[0]
+    dy = own(draw(*y.shape))
+    dz = recurrence.backward(dy, kernel, c, gates, *layout_of, rows, **flags)
+    d_table = recurrence.sum_rows(dz, index, len(ids))
+    got = {
+        "y": y,
+        "without a way back": again,
+        "dz": dz.transpose(1, 0, 2).reshape(n_rows, 4 * units) if masked else dz,
+        "d_table": d_table.transpose(1, 0, 2).reshape(len(ids), 4 * units)
+        if masked
+        else d_table,
+        "h": h,
+    }
+    wanted = plain_lstm(
+        table.astype(float)[index],
+        kernel.astype(float),
+        layout,
+        masks.astype(float) if masked else np.ones((4, n, units)),
+        dy.astype(float),
+        sequences,
+    )
+    wanted["without a way back"] = wanted["y"]
+    d_sums = np.zeros((len(ids), 4 * units))
+    np.add.at(d_sums, index, wanted["dz"])
+    wanted["d_table"] = d_sums
+    wanted["h"] = wanted["h"] if masked else wanted["h"][0]
+    return got, wanted
+
+
+def plain_lstm(x, kernel, layout, masks, dy, sequences):
+    """Return outputs, h of the step before and dz of every row, review by review."""
+    units, n_rows = len(kernel), len(x)
+    by_gate = kernel.reshape(units, 4, units).transpose(1, 0, 2)
+    y = np.zeros(dy.shape)
+    dz_rows, h_rows = np.zeros((n_rows, 4 * units)), np.zeros((4, n_rows, units))
+    steps = {}
+    for row, (review, position) in enumerate(
+        zip(layout.review, layout.position, strict=True)
+    ):
+        steps.setdefault(review, []).append((position, row))
+    for review, places in steps.items():
+        mask = masks[:, review]
+        h, c, kept = np.zeros(units), np.zeros(units), []
+        rows = [row for _, row in sorted(places)]
+        for row in rows:
+            h_rows[:, row] = mask * h
+            z = x[row].reshape(4, units) + np.einsum("gu,guv->gv", mask * h, by_gate)
+            i, f, o = (1 / (1 + np.exp(-z[k])) for k in (0, 1, 3))
+            g = np.tanh(z[2])
+            kept.append((i, f, g, o, c))
+            c = f * c + i * g
+            h = o * np.tanh(c)
+            if sequences:
+                y[row] = h
+        if not sequences:
+            y[review] = h
+        dh, dc = np.zeros(units) if sequences else dy[review].copy(), np.zeros(units)
+        for row, (i, f, g, o, before) in reversed(list(zip(rows, kept, strict=True))):
+            dh = dh + (dy[row] if sequences else 0.0)
+            tanh_c = np.tanh(f * before + i * g)
+            dc = dc + dh * o * (1 - tanh_c**2)
+            dz = np.stack(
+                [
+                    dc * g * i * (1 - i),
+                    dc * before * f * (1 - f),
+                    dc * i * (1 - g**2),
+                    dh * tanh_c * o * (1 - o),
+                ]
+            )
+            dz_rows[row] = dz.reshape(-1)
+            dh = (mask * np.einsum("gv,guv->gu", dz, by_gate)).sum(axis=0)
+            dc = dc * f
+    return {"y": y, "dz": dz_rows, "h": h_rows}
+
+
+def check_kernel(*arguments, **options):
+    got, wanted = run_kernel(*arguments, **options)
+    for name, values in got.items():
+        assert_close(values, wanted[name], name)
+
+
+CASES = [
+    [6],
+    [0],
+    [0, 0, 0],
+    [4, 4, 4, 4, 4],
+    [7, 0, 3, 1, 7, 2, 5],
+    list(range(14)) + [13] * 20,
+]
+
+
+@pytest.mark.parametrize("lengths", CASES, ids=str)
+@pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
+@pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequences"])
+def test_the_kernel_agrees_with_the_formulas(lengths, masked, sequences):
+    for units in (1, 5, 16, 37):
+        check_kernel(lengths, units, masked=masked, sequences=sequences)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    lengths=lengths_lists,
+    units=st.integers(1, 90),
+    masked=st.booleans(),
+    sequences=st.booleans(),
+    n_threads=st.integers(1, 4),
+    seed=st.integers(0, 99),
+)
+def test_the_kernel_agrees_at_any_shape(
+    lengths, units, masked, sequences, n_threads, seed
+):
+    check_kernel(
+        lengths,
+        units,
+        masked=masked,
+        sequences=sequences,
+        n_threads=n_threads,
+        seed=seed,
+    )
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
+        {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"},
+    ],
+    ids=["plain", "avx2"],
+)
+def test_the_kernel_agrees_with_narrower_vectors(environment):
+    if "+avx2" in environment["NUMBA_CPU_FEATURES"]:
+        features = llvmlite.binding.get_host_cpu_features()
+        if not (features.get("avx2") and features.get("fma")):
+            pytest.skip("this machine has no AVX2")
+    script = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r})\n"
+        "import test_packed\n"
+        "for lengths in test_packed.CASES:\n"
+        "    for units in (1, 9, 37):\n"
+        "        for masked in (False, True):\n"
+        "            test_packed.check_kernel(\n"
+        "                lengths, units, masked=masked, sequences=masked\n"
+        "            )\n"
+        "from lstm_bench.packed.kernel import WIDTH\n"
+        "print(WIDTH)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    width = "8" if "+avx2" in environment["NUMBA_CPU_FEATURES"] else "4"
+    assert done.stdout.strip() == width, done.stderr[-2000:]
+
+
+GUARDED = """
+import ctypes, mmap, sys
+import numpy as np
+sys.path.insert(0, {tests!r})
+import test_packed
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+PAGE, held = mmap.PAGESIZE, []
+
+def guarded(*shape):
+    n_bytes = 4 * int(np.prod(shape))
+    n_pages = -(-n_bytes // PAGE)
+    memory = mmap.mmap(-1, (n_pages + 2) * PAGE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for page in (start, start + (n_pages + 1) * PAGE):
+        assert libc.mprotect(page, PAGE, 0) == 0, ctypes.get_errno()
+    held.append(memory)
+    # {side}: the array touches the page that nobody may touch.
+    offset = PAGE if {side!r} == "first" else (n_pages + 1) * PAGE - n_bytes
+    return np.frombuffer(memory, np.float32, n_bytes // 4, offset).reshape(shape)
+
+real = test_packed.make_tokens
+for lengths in ([7, 0, 3, 1, 7, 2, 5], [6], list(range(14)) + [13] * 20):
+    for units in (1, 5, 16, 37, 70):
+        for masked in (False, True):
+            for sequences in (False, True):
+                test_packed.check_kernel(
+                    lengths, units, masked=masked, sequences=sequences, take=guarded
+                )
+assert held
+print("whole")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mprotect")
+@pytest.mark.parametrize("side", ["first", "last"])
+def test_the_kernel_touches_nothing_beside_its_arrays(side):
+    """A page that may not be touched lies before, or right after, every array."""
+    script = GUARDED.format(tests=str(ROOT / "tests"), side=side)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "whole", done.stderr[-2000:]
+
+
+# --- the whole model against stock Keras
+
+
+def make_pair(**options):
+    """Return a config, a stock model, and its packed forward with the same weights."""
+    from lstm_bench.backend import keras
+    from lstm_bench.model import build_model
+    from lstm_bench.packed.network import PackedForward
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(3)
+    config = TrialConfig(**{**SMALL, **options})
+    model = build_model(config, 2)
+    for weight in model.weights:
+        if "seed" not in weight.path:
+            # Biases that are not zero, and embeddings large enough to matter.
+            noise = keras.random.normal(weight.shape, stddev=0.2)
+            weight.assign_add(noise)
+    return config, model, PackedForward(model, config, 2)
+
+
+def outputs_and_gradients(forward, model, tokens, seeds):
+    """Return outputs, and every gradient by its variable's path, from given seeds."""
+    from lstm_bench.backend import tf
+
+    set_seeds(model, seeds)
+    with tf.GradientTape() as tape:
+        y = forward(tokens, training=True)
+        loss = tf.reduce_sum(y[:, 0] * tf.cast(tf.range(1, len(tokens) + 1), "float32"))
+    gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
+    paths = [v.path for v in model.trainable_variables]
+    return np.asarray(y), {
+        path: np.asarray(tf.convert_to_tensor(g))
+        for path, g in zip(paths, gradients, strict=True)
+    }
+
+
+def seeds_of(model):
+    return [v.numpy() for v in model.variables if "seed" in v.path]
+
+
+def set_seeds(model, seeds):
+    own = [v for v in model.variables if "seed" in v.path]
+    for variable, value in zip(own, seeds, strict=True):
+        variable.assign(value)
+
+
+LENGTHS = [12, 1, 7, 7, 3, 12, 0, 5, 9]
+slow = pytest.mark.slow
+
+
+DROPS = (
+    {},
+    {"dropout": 0.3},
+    {"recurrent_dropout": 0.4},
+    {"dropout": 0.2, "recurrent_dropout": 0.3, "head_dropout": 0.1},
+)
+LAYERS = (
+    {},
+    {"bidirectional": True},
+    {"num_layers": 2},
+    {"num_layers": 2, "bidirectional": True, "head": "softmax"},
+)
+# A quarter of all combinations, in which any two choices meet.
+COMBINATIONS = [
+    (masking, padding, pooling, layers, drops)
+    for (a, masking), (b, padding), (c, pooling), (d, layers), (e, drops) in (
+        itertools.product(
+            *map(
+                enumerate,
+                (
+                    (True, False),
+                    ("pre", "post"),
+                    ("last", "mean", "max"),
+                    LAYERS,
+                    DROPS,
+                ),
+            )
+        )
+    )
+    if (a + b + c + d + e) % 4 == 0
+]
+
+
+@slow
+@pytest.mark.parametrize(
+    ("masking", "padding", "pooling", "layers", "drops"), COMBINATIONS
+)
+def test_outputs_and_gradients_are_those_of_stock_keras(
+    masking, padding, pooling, layers, drops
+):
+    options = {"masking": masking, "padding": padding, "pooling": pooling}
+    config, model, packed = make_pair(**options, **layers, **drops)
+    tokens = make_tokens(LENGTHS, 12, config.padding)
+    seeds = seeds_of(model)
+    wanted, wanted_gradients = outputs_and_gradients(model, model, tokens, seeds)
+    after = seeds_of(model)
+    got, gradients = outputs_and_gradients(packed, model, tokens, seeds)
+    assert_close(got, wanted)
+    assert gradients.keys() == wanted_gradients.keys()
+    for path, gradient in gradients.items():
+        assert_close(gradient, wanted_gradients[path], path)
+    # Both have drawn as many masks: the next step's are the same too.
+    assert np.array_equal(after, seeds_of(model))
+    assert_close(packed(tokens, training=False), model(tokens, training=False))
+    assert_close(packed(tokens[:1], training=False), model(tokens[:1], training=False))
+
+
+def losses_of(engine, n_steps, n_reviews=16, **options):
+    from lstm_bench.backend import keras
+    from lstm_bench.model import build_model
+    from lstm_bench.training import Steps
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(3)
+    config = TrialConfig(**{**SMALL, "learning_rate": 0.01, **options})
+    model = build_model(config, 2)
+    steps = Steps(model, config, engine)
+    rng, losses = np.random.default_rng(1), []
+    for step in range(n_steps):
+        lengths = rng.integers(0, 13, n_reviews)
+        tokens = make_tokens(lengths, 12, config.padding, seed=step)
+        # What there is to learn: whether an early id occurs.
+        y = (tokens == 5).any(axis=1)
+        targets = y[:, None].astype(np.float32)
+        if config.head == "softmax":
+            targets = np.eye(2, dtype=np.float32)[y.astype(int)]
+        losses.append(float(steps._train_step(tokens, targets)[0]))
+    return np.array(losses), model
+
+
+@slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": "pre"},
+        {"dropout": 0.2, "recurrent_dropout": 0.2, "head": "softmax"},
+        {"num_layers": 2, "bidirectional": True, "pooling": "max", "dropout": 0.1},
+        {"optimizer": "rmsprop", "pooling": "mean", "learning_rate": 0.003},
+    ],
+    ids=str,
+)
+def test_fifty_steps_give_the_losses_of_stock_keras(options):
+    stock, stock_model = losses_of("stock", 50, **options)
+    packed, packed_model = losses_of("packed", 50, **options)
+    np.testing.assert_allclose(packed, stock, rtol=RELATIVE)
+    assert packed[-5:].mean() < packed[:5].mean()
+    pairs = zip(packed_model.weights, stock_model.weights, strict=True)
+    for got, wanted in pairs:
+        np.testing.assert_allclose(got.numpy(), wanted.numpy(), atol=1e-4)
+
+
+@slow
+def test_a_model_called_twice_before_its_gradient_keeps_both_calls_apart():
+    from lstm_bench.backend import tf
+
+    _, model, packed = make_pair(recurrent_dropout=0.3)
+    one = make_tokens([12, 3, 5], 12)
+    other = make_tokens([2, 9, 1, 8], 12, seed=1)
+
+    def gradient(forward):
+        set_seeds(model, seeds)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(forward(one, training=True)) - 2.0 * tf.reduce_sum(
+                forward(other, training=True)
+            )
+        kernel = model.get_layer("lstm_1").cell.recurrent_kernel
+        return tape.gradient(loss, kernel.value)
+
+    seeds = seeds_of(model)
+    assert_close(gradient(packed), gradient(model))
+
+
+@slow
+def test_two_models_share_one_process():
+    _, _, first = make_pair(units=5)
+    first_model_outputs = first(make_tokens(LENGTHS, 12), training=False)
+    _, second_model, second = make_pair(units=20)
+    tokens = make_tokens(LENGTHS, 12)
+    assert_close(second(tokens, training=False), second_model(tokens, training=False))
+    assert_close(first(tokens, training=False), first_model_outputs)
+
+
+@slow
+def test_what_is_not_finite_stays_so():
+    _, model, packed = make_pair()
+    weights = model.get_layer("lstm_1").get_weights()
+    weights[1][0, 0] = np.nan
+    model.get_layer("lstm_1").set_weights(weights)
+    outputs = np.asarray(packed(make_tokens([5, 4], 12), training=False))
+    assert np.isnan(outputs).all()
+
+
+@slow
+def test_another_type_than_float32_is_refused():
+    from lstm_bench.backend import keras
+    from lstm_bench.model import build_model
+    from lstm_bench.packed.network import PackedForward
+
+    config = TrialConfig(**SMALL)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build_model(config, 2)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    with pytest.raises(TypeError, match="computes in float32 alone, got bfloat16"):
+        PackedForward(model, config, 2)
+
+
+@slow
+def test_a_model_that_is_gone_leaves_no_threads_and_no_memory():
+    import gc
+    import weakref
+
+    from lstm_bench.trial import free_memory
+
+    kept = []
+    for _ in range(3):
+        config, model, packed = make_pair(dropout=0.3, recurrent_dropout=0.3)
+        outputs_and_gradients(
+            packed, model, make_tokens(LENGTHS, 12, config.padding), seeds_of(model)
+        )
+        losses_of("packed", 2)
+        kept.append(weakref.ref(packed._recurrence))
+        del model, packed
+    free_memory()
+    gc.collect()
+    assert [ref() for ref in kept] == [None] * 3
