@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ PACKAGES = (
     "scikit-learn",
     "matplotlib",
 )
+OPTIONAL_PACKAGES = ("numba",)
 
 
 def describe_environment() -> dict[str, Any]:
@@ -35,7 +37,7 @@ def describe_environment() -> dict[str, Any]:
     return {
         "lstm_bench": __version__,
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {name: metadata.version(name) for name in _installed()},
         "os": platform.platform(terse=True),
         "cpu_model": _cpu_model(),
         "n_cores": n_cores(),
@@ -55,6 +57,10 @@ def gpu_names() -> list[str]:
         for line in card.read_text().splitlines()
         if line.startswith("Model:")
     ]
+
+
+def _installed() -> list[str]:
+    return [*PACKAGES, *(n for n in OPTIONAL_PACKAGES if find_spec(n) is not None)]
 
 
 def _cpu_model() -> str:

@@ -20,6 +20,7 @@ from mlflow.entities import Run, RunInfo
 from mlflow.exceptions import MlflowException
 
 from lstm_bench import records as rec
+from lstm_bench.engines import STOCK
 from lstm_bench.errors import TrackingError
 from lstm_bench.heads import IntArray
 from lstm_bench.masking import bare_url
@@ -302,6 +303,7 @@ def _run_row(
         "config_id": tags[rec.TAG_CONFIG_ID],
         "state": tags[rec.TAG_STATE],
         "failure_reason": tags.get(rec.TAG_FAILURE),
+        "engine": tags.get(rec.TAG_ENGINE, STOCK),
         "seed": int(run.data.params["seed.root"]),
         "replicate": int(run.data.params["seed.replicate"]),
         "start_time": _timestamp(run.info.start_time),
@@ -318,7 +320,8 @@ def _runs_frame(
 ) -> pd.DataFrame:
     columns = [
         *("run_id", "experiment_id", "run_name", "kind", "reference", "trial"),
-        *("config_id", "state", "failure_reason", "seed", "replicate", "start_time"),
+        *("config_id", "state", "failure_reason", "engine"),
+        *("seed", "replicate", "start_time"),
         *more_columns,
         *CONFIG_FIELDS,
         *rec.RUN_NUMBER_COLUMNS,

@@ -27,6 +27,7 @@ TAG_REPLICATE = "lstm_bench.replicate"  # of a confirmation round; 0 is the sear
 TAG_LABEL = "lstm_bench.label"  # what people call the configuration
 TAG_ORIGIN = "lstm_bench.origin"  # why it is confirmed: one of ORIGINS
 TAG_BASELINE = "lstm_bench.baseline"
+TAG_ENGINE = "lstm_bench.engine"  # what computed the LSTMs; without: stock Keras
 TAG_OWNER = "lstm_bench.owner"  # the process that works on the run, as JSON
 # The provisional id under which a server's run was begun, and is found again.
 TAG_JOURNAL = "lstm_bench.journal_id"
@@ -203,6 +204,7 @@ class Results:
         ``config_id`` : str
         ``state`` : one of `STATES`
         ``failure_reason`` : str or None, for failed and pruned runs
+        ``engine`` : "stock" or "packed", what computed the LSTMs
         ``seed, replicate`` : Int64
         ``start_time`` : Timestamp, UTC
         ``objective, train_time_s, eval_time_s, total_time_s, epoch_time_s,

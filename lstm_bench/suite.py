@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lstm_bench.data import dataset_names, dataset_options
+from lstm_bench.engines import Wanted
 from lstm_bench.errors import SuiteError
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.space import (
@@ -124,6 +125,7 @@ class _SuiteFile(_Part):
     confirm: ConfirmSpec | None = None
     published: tuple[Published, ...] = ()
     checkpoint: bool = False
+    engine: Wanted = "auto"
 
 
 class Suite:
@@ -144,6 +146,8 @@ class Suite:
         As in the file; confirm is None where the suite declares no round.
     checkpoint : bool
         Whether trainings keep their state after each epoch, to go on from there.
+    engine : {"auto", "stock", "packed"}
+        What computes the LSTMs.
     pairs : dict of str to tuple
         The values of each hyperparameter that confirmation flips.
     """
@@ -164,6 +168,7 @@ class Suite:
         self.study = file.study
         self.published = file.published
         self.checkpoint = file.checkpoint
+        self.engine = file.engine
         if self.study.metric not in METRICS:
             raise SuiteError(
                 f"{where}: study.metric: "
@@ -217,9 +222,11 @@ class Suite:
         """Name of the study: suite name and a hash of what changes its results.
 
         The number of trials, timeouts and the memory limit, the confirmation round,
-        the description, published figures and checkpoints are left out: a study can
-        go on with more trials or on a larger machine, and what a search found can be
-        confirmed in more than one way.
+        the description, published figures, checkpoints and the engine are left out: a
+        study can go on with more trials or on a larger machine, and what a search
+        found can be confirmed in more than one way. Engines differ by the rounding of
+        float32, as two processors do: over many steps it grows, and a run is as
+        another seed's, not another model's. Each run is tagged with its engine.
         """
         what = {
             "dataset": self.dataset.model_dump(),

@@ -79,6 +79,7 @@ def train_tracked(
         Whatever is neither a failure nor a pruning of this training; the run is
         closed as interrupted or failed before.
     """
+    from lstm_bench.packed.choice import choose_engine
     from lstm_bench.trial import run_trial
 
     suite = prepared.suite
@@ -96,6 +97,8 @@ def train_tracked(
         stop.epoch_has_ended()
 
     try:
+        engine = choose_engine(suite.engine, say)
+        tracker.log_engine(run_id, engine)
         with stopping_after_the_epoch(say) as stop:
             result, model = run_trial(
                 config,
@@ -108,6 +111,7 @@ def train_tracked(
                 on_epoch=log,
                 on_step=on_step,
                 checkpoint=checkpoint,
+                engine=engine,
             )
             tracker.finish_run(run_id, result, suite.metric.name)
         ended = Tracked("complete", None, result, model, stop.is_asked)

@@ -380,6 +380,10 @@ class Tracker:
             _write_json(Path(folder) / rec.ENVIRONMENT, environment)
             self.writer.log_artifacts(run_id, Path(folder))
 
+    def log_engine(self, run_id: str, engine: str) -> None:
+        """Tag a training's run with what computes its LSTMs."""
+        self.writer.log_batch(run_id, tags={rec.TAG_ENGINE: engine})
+
     def log_epoch(self, run_id: str, entry: Mapping[str, float]) -> None:
         """Write one epoch's entry of the history in one request."""
         metrics = {key: value for key, value in entry.items() if key != "epoch"}

@@ -73,7 +73,8 @@ def make_results(
                 samples.append((run["run_id"], index, text, "neg", "pos", [0.25, 0.75]))
     columns = (
         *("run_id", "experiment_id", "run_name", "kind", "reference", "trial"),
-        *("config_id", "state", "failure_reason", "seed", "replicate", "start_time"),
+        *("config_id", "state", "failure_reason", "engine"),
+        *("seed", "replicate", "start_time"),
         *RUN_NUMBER_COLUMNS,
         *CONFIG_FIELDS,
         *METRIC_COLUMNS,
@@ -257,6 +258,7 @@ def _run_row(suite: Suite, i: int, given: dict[str, Any]) -> tuple[dict[str, Any
         "config_id": config.config_id,
         "state": state,
         "failure_reason": None if state == "complete" else "loss | is `nan`",
+        "engine": given.get("engine", "stock"),
         "seed": 7,
         "replicate": 0,
         "start_time": _time(i),

@@ -229,6 +229,11 @@ MACHINE = {**make_results().environment, "cpu_model": "another"}
             "Protocols",
         ),
         (
+            dict(runs=make_results().runs.assign(engine="packed")),
+            r"Engines differ: engine of the LSTMs \(stock / packed, stock\); training",
+            "Machines",
+        ),
+        (
             dict(environment={**make_results().environment, "git_commit": "f" * 40}),
             r"Code differs: git commit \(– / ffffffffffff\)",
             "Machines",

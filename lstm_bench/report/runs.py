@@ -33,6 +33,7 @@ def runs(view: View) -> Section:
         Column(N_EPOCHS, "epochs", "count", more=True),
         Column(BEST_EPOCH, "best epoch", "count", more=True),
         Column(TRAIN_TIME, "training (s)", "seconds"),
+        Column("engine", "engine", more=True),
         Column("start_time", "began (UTC)", "time", more=True),
         Column("config_id", "configuration id", more=True),
         Column("run_id", "MLflow run", more=True),

@@ -347,7 +347,7 @@ def _shared(compared: StudyComparison) -> Iterator[Block]:
         + (
             "Times are means of the search, or of the round where it has none."
             if timed
-            else "The ratio of times is withheld where the machines differ."
+            else "The ratio of times is withheld where machines or engines differ."
         )
     )
     yield Table("shared_configurations", caption, frame, _filled(columns, frame))

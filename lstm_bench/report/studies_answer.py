@@ -15,6 +15,7 @@ from lstm_bench.report.blocks import count, is_missing
 from lstm_bench.statistics import newcombe_interval
 from lstm_bench.tables.studies import (
     CODE,
+    ENGINE,
     MACHINE,
     OWN,
     PROTOCOL,
@@ -231,7 +232,7 @@ def _limits(compared: StudyComparison) -> Iterator[str]:
             "not known."
         )
     if not _times_comparable(compared):
-        yield "Nothing is said about speed, since the machines differ."
+        yield "Nothing is said about speed, since the machines or engines differ."
     yield (
         "All of it holds for these reviews; intervals over seeds take the test set as "
         "it is."
@@ -318,11 +319,19 @@ def _machine_warnings(compared: StudyComparison) -> Iterator[str]:
     frame = compared.differs
     rows = frame[(frame["part"] == MACHINE)].to_dict("records")
     rows = [row for row in rows if row["field"] != "memory (GiB)"]
-    named = ", ".join(_named(row, compared) for row in rows)
-    yield (
-        f"Machines differ: {named or 'what they were was not recorded'}; training "
-        "times are not compared, scores are."
-    )
+    engines = [row for row in rows if row["field"] == ENGINE]
+    for row in engines:
+        yield (
+            f"Engines differ: {_named(row, compared)}; training times are not "
+            "compared, scores are."
+        )
+    rows = [row for row in rows if row not in engines]
+    if rows or not engines:
+        named = ", ".join(_named(row, compared) for row in rows)
+        yield (
+            f"Machines differ: {named or 'what they were was not recorded'}; training "
+            "times are not compared, scores are."
+        )
 
 
 def _dirty(compared: StudyComparison) -> Iterator[str]:

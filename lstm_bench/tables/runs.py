@@ -39,13 +39,14 @@ def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
         ``label, part`` ("search" or "round"), ``state, config_id, replicate``,
         `fields`, ``objective`` (on validation), ``test`` (the same metric on test;
         NaN in a search), ``curve`` (tuple: the metric on validation by epoch),
-        ``n_epochs, best_epoch, train_time_s, start_time, run_id, command, url``
+        ``engine, n_epochs, best_epoch, train_time_s, start_time, run_id, command,
+        url``
     """
     metric = results.suite.metric.name
     parts = [part for part in (results.runs, results.confirmed) if len(part)]
     columns = ["label", "part", "state", "config_id", "replicate", *fields, OBJECTIVE]
-    columns += ["test", "curve", N_EPOCHS, BEST_EPOCH, TRAIN_TIME, "start_time"]
-    columns += ["run_id", "command", "url"]
+    columns += ["test", "curve", "engine", N_EPOCHS, BEST_EPOCH, TRAIN_TIME]
+    columns += ["start_time", "run_id", "command", "url"]
     if not parts:
         return pd.DataFrame(columns=columns)
     runs = pd.concat(parts, ignore_index=True)

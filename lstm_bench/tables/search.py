@@ -63,6 +63,11 @@ def complete_runs(results: Results) -> pd.DataFrame:
     return runs[(runs["state"] == "complete") & runs[OBJECTIVE].notna()]
 
 
+def engines(results: Results) -> list[str]:
+    """Return what computed the study's LSTMs, the search's and the round's."""
+    return sorted({*results.runs["engine"], *results.confirmed["engine"]})
+
+
 def shown_fields(results: Results) -> list[str]:
     """Return the hyperparameters worth a column: the axes, then what else varies."""
     axes = list(results.suite.space.axes)

@@ -27,6 +27,7 @@ from lstm_bench.tables.search import (
     CI_HIGH,
     CI_LOW,
     complete_runs,
+    engines,
     leaderboard,
     trial_runs,
 )
@@ -44,6 +45,7 @@ DATA, PROTOCOL, MACHINE, CODE, WORDING = (
 PARTS = (DATA, PROTOCOL, MACHINE, CODE, WORDING)
 # Times are compared where all of these are equal; memory is only shown.
 MACHINE_FIELDS = ("processor", "cores", "operating system", "Python")
+ENGINE = "engine of the LSTMs"
 DIFFERENCE_COLUMNS = (
     *("family", "study_a", "study_b", "label_a", "label_b", "verdict", "why"),
     *("paired", "n_a", "n_b", "n_seeds", "mean_a", "mean_b"),
@@ -602,6 +604,7 @@ def _facts(results: Results) -> dict[tuple[str, str], str]:
     texts[WORDING, "published"] = "; ".join(p.label for p in suite.published) or "none"
     env = results.environment
     facts |= _machine_facts(env)
+    facts[MACHINE, ENGINE] = engines(results)
     facts[MACHINE, "memory (GiB)"] = env.get("memory_gib")
     facts |= {
         (CODE, "lstm-bench"): env.get("lstm_bench"),
@@ -622,6 +625,8 @@ def _machine_facts(env: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
 def same_machine(a: Results, b: Results) -> bool:
     """Whether training times of two studies may be compared; False where unknown."""
     one, other = (_machine_facts(results.environment) for results in (a, b))
+    if engines(a) != engines(b):
+        return False
     return one == other and all(value is not None for value in one.values())
 
 

@@ -1,0 +1,203 @@
+"""Which engine a suite gets, what is said of it, and that results move between them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lstm_bench import engines
+from lstm_bench.checkpoint import Checkpoint
+from lstm_bench.engines import NO_NUMBA, require_engine
+from lstm_bench.errors import SuiteError, TrialPruned
+from lstm_bench.metrics import METRICS
+from lstm_bench.preparation import prepare
+from lstm_bench.space import TrialConfig
+from lstm_bench.suite import load_suite
+
+
+def with_engine(write_suite, name):
+    return load_suite(write_suite({"description:": f"engine: {name}\ndescription:"}))
+
+
+def test_the_engine_leaves_the_study_the_same_one(write_suite):
+    names = {
+        with_engine(write_suite, name).study_name
+        for name in ("auto", "stock", "packed")
+    }
+    plain = load_suite(write_suite())
+    assert names == {plain.study_name}
+    assert plain.engine == "auto"
+
+
+def test_an_unknown_engine_is_refused(write_suite):
+    with pytest.raises(
+        SuiteError, match=r"engine: .*'stock' or 'packed', got 'pakced'"
+    ):
+        with_engine(write_suite, "pakced")
+
+
+def test_packed_without_numba_is_refused_before_anything_begins(
+    write_suite, monkeypatch
+):
+    monkeypatch.setattr(engines, "has_numba", lambda: False)
+    with pytest.raises(SuiteError, match="engine: packed cannot run here: Numba is"):
+        prepare(with_engine(write_suite, "packed"), None)
+    require_engine("auto")
+    require_engine("stock")
+
+
+slow = pytest.mark.slow
+
+
+@pytest.fixture
+def choice():
+    from lstm_bench.packed import choice
+
+    yield choice
+    choice.choose_engine.cache_clear()
+
+
+@slow
+def test_auto_takes_the_packed_engine_and_says_nothing(choice):
+    from lstm_bench.packed.kernel import load_kernel
+
+    load_kernel()
+    said = []
+    assert choice.choose_engine("auto", said.append) == "packed"
+    assert choice.choose_engine("stock", said.append) == "stock"
+    assert said == []
+
+
+@slow
+def test_auto_takes_the_stock_engine_where_it_must_and_says_why_once(
+    choice, monkeypatch
+):
+    said = []
+    monkeypatch.setattr(choice, "has_numba", lambda: False)
+    for _ in range(3):
+        assert choice.choose_engine("auto", said.append) == "stock"
+    assert said == [f"engine: Keras's own LSTM, since {NO_NUMBA}"]
+
+
+class FakeDevice:
+    device_type = "GPU"
+    name = "/physical_device:GPU:0"
+
+
+@slow
+def test_a_gpu_is_left_to_cudnn(choice, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        choice.tf.config, "list_physical_devices", lambda kind=None: [FakeDevice()]
+    )
+    assert choice.choose_engine("auto", said.append) == "stock"
+    assert "cuDNN" in said[0]
+    assert choice.choose_engine("packed", said.append) == "packed"
+
+
+@slow
+def test_an_engine_that_computes_something_else_is_not_taken(choice, monkeypatch):
+    monkeypatch.setattr(choice, "largest_difference", lambda: 1e-3)
+    said = []
+    assert choice.choose_engine("auto", said.append) == "stock"
+    assert "differ from Keras's by 1.0e-03" in said[0]
+    with pytest.raises(SuiteError, match=r"cannot run here: its outputs .* 1.0e-03"):
+        choice.choose_engine("packed", said.append)
+
+
+@slow
+def test_a_difference_that_is_no_number_is_not_taken(choice, monkeypatch):
+    monkeypatch.setattr(choice, "largest_difference", lambda: float("nan"))
+    assert choice.why_not_packed(lambda line: None) is not None
+
+
+@slow
+def test_another_float_policy_is_not_taken(choice):
+    keras = choice.keras
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        reason = choice.why_not_packed(lambda line: None)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert "float32 alone and Keras is set to bfloat16" in reason
+
+
+TINY = {
+    "units": 5,
+    "embedding_dim": 4,
+    "vocabulary_size": 100,
+    "sequence_length": 24,
+    "max_epochs": 4,
+    "patience": None,
+    "batch_size": 16,
+    "dropout": 0.2,
+    "recurrent_dropout": 0.2,
+}
+
+
+def run(engine, **options):
+    from lstm_bench.data import load_dataset, make_splits
+    from lstm_bench.trial import free_memory, run_trial
+
+    free_memory()
+    dataset = load_dataset("synthetic", {"n_train": 160, "n_test": 40}, seed=5)
+    splits = make_splits(
+        dataset,
+        root_seed=1,
+        replicate=0,
+        validation_fraction=0.25,
+        max_train_samples=None,
+    )
+    return run_trial(
+        TrialConfig(**TINY),
+        dataset,
+        splits,
+        metric=METRICS["accuracy"],
+        root_seed=3,
+        engine=engine,
+        **options,
+    )
+
+
+def losses(result):
+    return [entry["val_loss"] for entry in result.history.epochs]
+
+
+@slow
+@pytest.mark.parametrize("engines", [("stock", "packed"), ("packed", "stock")], ids=str)
+def test_a_training_goes_on_with_the_other_engine(engines, tmp_path):
+    first, second = engines
+    whole, _ = run(first)
+    checkpoint = Checkpoint(tmp_path / "state.npz")
+
+    def stop(entry):
+        if entry["epoch"] == 2:
+            raise TrialPruned("killed")
+
+    with pytest.raises(TrialPruned):
+        run(first, checkpoint=checkpoint, on_epoch=stop)
+    resumed, _ = run(second, checkpoint=checkpoint)
+    assert resumed.history.n_resumed == 2
+    np.testing.assert_allclose(losses(resumed), losses(whole), rtol=1e-5)
+
+
+@slow
+def test_a_model_trained_packed_is_saved_as_a_stock_one(tmp_path):
+    _, model = run("packed")
+    file = tmp_path / "model.keras"
+    model.save(file)
+    tokens = [[1, 5, 6, 0]]
+    script = (
+        "import sys, numpy as np, keras\n"
+        f"m = keras.models.load_model({str(file)!r}, safe_mode=True)\n"
+        f"print(float(m(np.array({tokens}, 'int32'))[0, 0]))\n"
+        "assert 'lstm_bench' not in sys.modules and 'numba' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    here = float(model(np.array(tokens, "int32"))[0, 0])
+    assert float(done.stdout) == pytest.approx(here, abs=1e-6)
