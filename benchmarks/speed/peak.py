@@ -1,0 +1,59 @@
+"""The most multiply-adds that this machine's cores do on registers alone."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numba
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from lstm_bench.packed.vectors import INT, Emitter, target_of_this_machine
+
+# As many sums as hide a multiply-add's latency, and fit the registers.
+N_SUMS = 12
+N_REPEATS = 30_000_000
+
+
+@intrinsic
+def _multiply_add(context: Any, n: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = ir.FunctionType(ir.FloatType(), [INT])
+        function = ir.Function(builder.module, kind, "lstm_bench_peak")
+        function.attributes.add("noinline")
+        inner = ir.IRBuilder(function.append_basic_block("entry"))
+        e = Emitter(inner, target_of_this_machine().width)
+        sums = [e.variable(e.constant(0.1 * i)) for i in range(N_SUMS)]
+        with e.loop(function.args[0]):
+            for place in sums:
+                value = e.multiply_add(
+                    e.value(place), e.constant(0.999), e.constant(0.1)
+                )
+                inner.store(value, place)
+        total = e.value(sums[0])
+        for place in sums[1:]:
+            total = inner.fadd(total, e.value(place))
+        first = inner.extract_element(total, ir.Constant(ir.IntType(32), 0))
+        inner.ret(first)
+        return builder.call(function, [values[0]])
+
+    return types.float32(types.int64), generate
+
+
+@numba.njit(types.float32(types.int64), nogil=True)
+def _work(n: int) -> float:
+    return _multiply_add(n)
+
+
+def fma_gflops(n_threads: int) -> float:
+    """Return 10^9 multiplications and additions a second, of all threads together."""
+    _work(1000)
+    with ThreadPoolExecutor(n_threads) as pool:
+        start = time.perf_counter()
+        list(pool.map(_work, [N_REPEATS] * n_threads))
+        seconds = time.perf_counter() - start
+    width = target_of_this_machine().width
+    return 2e-9 * width * N_SUMS * N_REPEATS * n_threads / seconds
