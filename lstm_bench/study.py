@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -230,8 +231,20 @@ class StudyStore:
 
     def best(self) -> Best | None:
         """Return the best complete training, references included."""
+        return self._best([*self.references.finished(), *self.finished()])
+
+    def so_far(self, trial: Trial) -> tuple[int, Best | None]:
+        """Return how many trainings had ended with `trial`, and the best of them."""
+        trials = [*self.references.finished(), *self.finished()]
+        order = sorted(trials, key=_end)
+        ids = [each._trial_id for each in order]
+        # One that another process has taken over is not among them.
+        n = ids.index(trial._trial_id) + 1 if trial._trial_id in ids else len(order)
+        return n, self._best(order[:n])
+
+    def _best(self, trials: Sequence[FrozenTrial]) -> Best | None:
         best: Best | None = None
-        for trial in [*self.references.finished(), *self.finished()]:
+        for trial in trials:
             if trial.state != TrialState.COMPLETE or trial.value is None:
                 continue
             if best is None or self.suite.metric.is_better(trial.value, best.value):
@@ -382,6 +395,10 @@ class StudyStore:
         rng = derive_rng(self.suite.study.seed, "untried", history.n_asked)
         self.search.study.enqueue_trial(left[int(rng.integers(len(left)))])
         return 1
+
+
+def _end(trial: FrozenTrial) -> tuple[datetime, int]:
+    return trial.datetime_complete or datetime.max, trial._trial_id
 
 
 def _open(url: str) -> optuna.storages.RDBStorage:

@@ -148,10 +148,10 @@ class Worker:
                     self._model_run_id = run_id
 
         def best_so_far() -> float | None:
-            best = store.best()
+            n, best = store.so_far(step.trial)
             if best is None:
                 return None
-            self.tracker.log_best(self.session.run_id, _n_finished(store), best.value)
+            self.tracker.log_best(self.session.run_id, n, best.value)
             return best.value
 
         self._train(job, position, before_tell, best_so_far)

@@ -546,19 +546,19 @@ def test_a_trial_that_ended_in_the_journal_alone_is_not_trained_again(
 import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
-from test_journal import StudyStore, load_suite, sweep_with
+from test_journal import OwnedStudy, load_suite, sweep_with
 class Server:
     uri = {server.uri!r}
 def away(n):
     if n == 1:
         os.killpg({server.process.pid}, signal.SIGKILL)
-tell, told = StudyStore.tell, []
+tell, told = OwnedStudy.tell, []
 def die(*arguments):
     if told:
         os.kill(os.getpid(), signal.SIGKILL)
     told.append(arguments)
-    tell(*arguments)
-StudyStore.tell = die
+    return tell(*arguments)
+OwnedStudy.tell = die
 sweep_with(Server, load_suite({str(tmp_path / "tiny.yaml")!r}),
            Path({str(tmp_path)!r}), away)
 """
