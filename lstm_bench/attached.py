@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 
+from lstm_bench.terminal import silence
+
 
 def leave_with_parent() -> None:
     """End at once when standard input closes: the process at its other end is gone.
@@ -18,6 +20,8 @@ def leave_with_parent() -> None:
         # Not by `sys.stdin`, whose lock Python wants when it ends.
         while os.read(0, 1):
             pass
+        # Whoever read what this prints is gone as well.
+        silence()
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.2)

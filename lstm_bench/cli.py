@@ -1147,9 +1147,9 @@ def _say_data(console: Console, prepared: Prepared) -> None:
 
 
 def _console() -> Console:
-    from rich.console import Console
+    from lstm_bench.terminal import LastingConsole
 
-    return Console()
+    return LastingConsole()
 
 
 def _say(console: Console, message: str) -> None:

@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from lstm_bench.owner import this_process
+from lstm_bench.owner import is_gone, this_process
 from lstm_bench.study import StudyStore
 
 Kind = Literal["sweep", "confirm"]
@@ -45,7 +45,14 @@ class Session:
 
 
 def open_session(store: StudyStore, session: Session) -> None:
-    """Let workers that look into the storage know of `session`."""
+    """Let workers that look into the storage know of `session`.
+
+    Sessions of commands that are gone are stopped: a cluster's workers may be at them
+    still, and nobody else could tell them.
+    """
+    for other in open_sessions(store):
+        if is_gone(other.owner):
+            stop_session(store, other)
     store.keep_suite()
     _write(store, session, "open")
 

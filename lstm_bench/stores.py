@@ -157,7 +157,8 @@ def opening_store(url: str, option: str) -> Iterator[None]:
     ) as error:
         raise TrackingError(
             f"{option}: {mask_url(url)}: cannot be opened ({cause(error)}); check the "
-            "address, or move the file away to begin anew"
+            "address"
+            + (", or move the file away to begin anew" if sqlite_file(url) else "")
         ) from error
 
 

@@ -69,9 +69,11 @@ def resolve_storage(url: str | None) -> str:
         check_writable_database(file, "--storage")
         return f"sqlite:///{file}"
     if "://" not in url:
+        # What stands before an @ may be a password.
+        shown = f"***@{url.rpartition('@')[2]}" if "@" in url else url
         raise TrackingError(
-            f"--storage: expected a database URL such as sqlite:///optuna.db, got "
-            f"{url!r}"
+            f"--storage: expected a database URL such as sqlite:///optuna.db or "
+            f"postgresql://USER@HOST/DATABASE, got {shown!r}"
         )
     return with_driver(url)
 

@@ -294,7 +294,8 @@ def load_suite(path: str | Path) -> Suite:
         known = [p.stem for p in suite_files()]
         guess = did_you_mean(Path(path).stem, known)
         listing = f"; suites here: {', '.join(known)}" if known else ""
-        raise SuiteError(f"{path}: no such suite file{guess}{listing}")
+        where = f", nor {file} below the working directory" if not listing else ""
+        raise SuiteError(f"{path}: no such suite file{where}{guess}{listing}")
     if not NAME.fullmatch(file.stem):
         raise SuiteError(
             f"{file}: expected a file name of letters, digits, spaces and . _ - (it "

@@ -25,6 +25,8 @@ class Tickets(OwnedStudy):
     @classmethod
     def in_memory(cls) -> Tickets:
         """Return a queue for this process alone."""
+        # Or it tells everybody of a study that nobody has asked for.
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         return cls(optuna.create_study(), StoreLock(None, ""))
 
     def put(

@@ -122,7 +122,7 @@ def train_tracked(
     except TrialTaken as error:
         tracker.abandon_run(run_id, config, epochs, "interrupted", str(error))
         return Tracked("interrupted", str(error), is_stop_asked=stop.is_asked)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         reason = "stopped by the user"
         tracker.abandon_run(run_id, config, epochs, "interrupted", reason)
         raise

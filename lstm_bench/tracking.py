@@ -86,9 +86,11 @@ def resolve_tracking_uri(uri: str | None) -> str:
         check_writable_database(file, "--tracking-uri")
         uri = f"sqlite:///{file}"
     elif parts.scheme in ("", "file"):
+        # What stands before an @ may be a password.
+        shown = f"***@{uri.rpartition('@')[2]}" if "@" in uri else uri
         raise TrackingError(
-            f"--tracking-uri: expected sqlite:///FILE.db or http://HOST:PORT, got "
-            f"{uri!r}; MLflow's plain-folder store is no longer supported"
+            "--tracking-uri: expected sqlite:///FILE.db or http://HOST:PORT, got "
+            f"{shown!r}; MLflow's plain-folder store is no longer supported"
         )
     return with_driver(uri)
 

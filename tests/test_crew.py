@@ -282,14 +282,45 @@ def test_ctrl_c_lets_workers_finish_their_epoch_and_the_next_start_goes_on(tmp_p
     assert len(place.results().runs) == 6
 
 
-def test_workers_do_not_outlive_a_killed_command(tmp_path):
+def test_workers_leave_with_a_killed_command_and_give_their_trainings_back(tmp_path):
     place = Place(tmp_path)
+    place.inject(
+        "import time, lstm_bench.limits as limits\n"
+        "limits.Limits.check = lambda self: time.sleep(0.2)\n"
+    )
     process = place.start("sweep", "tiny.yaml", "--workers", "2")
-    workers = wait_for(lambda: workers_of(process))
+    store = wait_for(lambda: (tmp_path / "optuna.db").exists() and place.store())
+
+    def at_work():
+        trials = [t for owned in store.studies for t in owned.running()]
+        return [t for t in trials if "run_id" in t.user_attrs]
+
+    trials = wait_for(lambda: len(at_work()) == 2 and at_work())
+    workers = workers_of(process)
     process.kill()
     process.communicate()
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert alive == []
+    for trial in trials:
+        run = place.client.get_run(trial.user_attrs["run_id"])
+        assert run.info.status == "KILLED"
+        assert run.data.tags[rec.TAG_STATE] == "interrupted"
+    assert store.orphans() == []
+    place.run("sweep", "tiny.yaml", "--workers", "2")
+    assert set(place.results().runs["state"]) == {"complete"}
+    assert len(place.results().runs) == 6
+
+
+@pytest.mark.parametrize("n_workers", ["1", "2"])
+def test_a_reader_that_goes_away_stops_nothing(tmp_path, n_workers):
+    place = Place(tmp_path, TINY_SUITE)
+    process = place.start("sweep", "tiny.yaml", "--workers", n_workers)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=300) == 0
+    assert len(place.results().runs) == 3
+    assert set(place.results().runs["state"]) == {"complete"}
+    assert (tmp_path / "reports" / "tiny" / "index.html").is_file()
 
 
 def test_a_worker_that_cannot_work_ends_the_sweep_with_its_message(tmp_path):

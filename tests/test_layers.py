@@ -19,6 +19,7 @@ ORDER = (
     "threads",
     "environment",
     "owner",
+    "terminal",
     "attached",
     "locks",
     "limits",
