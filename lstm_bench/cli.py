@@ -718,6 +718,7 @@ def doctor(
         examine_study,
         examine_system,
         mend,
+        store_facts,
         system_facts,
     )
 
@@ -743,6 +744,8 @@ def doctor(
             check_is_there(storage_url, "--storage")
             tracker = Tracker(uri, loaded.study_name)
             store = StudyStore(loaded, storage_url)
+            for term, fact in store_facts(store, tracker):
+                _say(console, f"{term}: {fact}")
             n_runs = len(tracker.runs_of(loaded.study_name))
             _say(
                 console,

@@ -19,6 +19,7 @@ import psutil
 from mlflow.entities import Run
 
 from lstm_bench import records as rec
+from lstm_bench.crew import default_workers
 from lstm_bench.environment import describe_environment, gpu_names
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url, mask_url
@@ -69,7 +70,16 @@ def system_facts(folder: Path) -> list[tuple[str, str]]:
         ("memory", f"{about['memory_gib']} GiB, {available_gib:.1f} GiB available"),
         ("disk", f"{free_gib:.1f} GiB free in the working directory"),
         ("threads", threads or "as TensorFlow chooses"),
+        ("workers", f"{default_workers()} unless --workers says otherwise"),
         ("GPU", ", ".join(gpu_names()) or "none seen (NVIDIA driver)"),
+    ]
+
+
+def store_facts(store: StudyStore, tracker: Tracker) -> list[tuple[str, str]]:
+    """Return where a study's two stores are, and which versions they have."""
+    return [
+        ("Optuna's store", f"{bare_url(store.url)}, {store.version()}"),
+        ("MLflow's store", f"{bare_url(tracker.tracking_uri)}, {tracker.version()}"),
     ]
 
 

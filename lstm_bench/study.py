@@ -203,6 +203,11 @@ class StudyStore:
                 values.append((name, [axis.low + i * step for i in range(n)]))
         return values
 
+    def version(self) -> str:
+        """Return the version of the storage's tables, and Optuna's newest."""
+        here = self._storage.get_current_version()
+        return f"version {here} of Optuna's {self._storage.get_head_version()}"
+
     # What is there
 
     def check_digest(self, digest: str) -> None:

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import pandas as pd
+import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
 
 from lstm_bench import records as rec
-from lstm_bench.away import is_away, own_timeout_s, patience
+from lstm_bench.away import is_away, is_server, own_timeout_s, patience
 from lstm_bench.baselines import BASELINES, BaselineResult
 from lstm_bench.chart_view import TAG_PREFIX, chart_view_state
 from lstm_bench.collector import collector_paused
@@ -523,6 +526,22 @@ class Tracker:
     def catch_up(self) -> bool:
         """Write all that waits, if the server answers; return if nothing is left."""
         return self.writer.catch_up()
+
+    def version(self) -> str:
+        """Return the version of the server, or that of the database's tables."""
+        if is_server(self.tracking_uri):
+            host = get_default_host_creds(self.tracking_uri)  # type: ignore[no-untyped-call]
+            answer = http_request(host, "/version", "GET")  # type: ignore[no-untyped-call]
+            return f"MLflow server {answer.text.strip()}"
+        engine = sqlalchemy.create_engine(self.tracking_uri)
+        try:
+            with engine.connect() as connection:
+                query = sqlalchemy.text("SELECT version_num FROM alembic_version")
+                return (
+                    f"version {connection.execute(query).scalar()} of MLflow's tables"
+                )
+        finally:
+            engine.dispose()
 
     def runs_of(self, study: str) -> list[Run]:
         """Return every run of `study`, of commands and trainings, oldest first."""

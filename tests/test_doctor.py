@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +94,17 @@ def test_nothing_is_wrong_with_a_study_that_is_well(study):
     assert study.texts() == []
     digest = study.prepared.dataset.digest
     assert doctor.examine_data(study.store, study.tracker, digest) == []
+
+
+def test_both_stores_are_named_with_their_versions(study):
+    facts = dict(doctor.store_facts(study.store, study.tracker))
+    optuna_says = facts["Optuna's store"]
+    assert optuna_says.startswith(study.storage) and "version v" in optuna_says
+    with contextlib.closing(
+        sqlite3.connect(study.tracker.tracking_uri.removeprefix("sqlite:///"))
+    ) as connection:
+        (version,) = connection.execute("SELECT version_num FROM alembic_version")
+    assert f"version {version[0]} of MLflow's tables" in facts["MLflow's store"]
 
 
 def test_what_a_killed_process_left_is_found_and_mended(study):
