@@ -546,7 +546,8 @@ def test_a_trial_that_ended_in_the_journal_alone_is_not_trained_again(
 import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
-from test_journal import OwnedStudy, load_suite, sweep_with
+from lstm_bench.owned import OwnedStudy
+from test_journal import load_suite, sweep_with
 class Server:
     uri = {server.uri!r}
 def away(n):
