@@ -78,6 +78,14 @@ def without_password(url: str) -> str:
     return head + (mark + "&".join(fields) if any(fields) else "")
 
 
+def hide_login(text: str) -> str:
+    """Return what was given for an address with all before an @ as ``***``.
+
+    Without a scheme nobody can tell a password in it.
+    """
+    return f"{MASK}@{text.rpartition('@')[2]}" if "@" in text else text
+
+
 def passwords_in(url: str) -> set[str]:
     """Return the secrets that stand in one address or argument, as written there."""
     found = {

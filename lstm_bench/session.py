@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from lstm_bench.owned import OwnedStudy
 from lstm_bench.owner import is_gone, this_process
 from lstm_bench.study import StudyStore
 
@@ -116,11 +117,13 @@ def work_left(store: StudyStore, session: Session) -> bool:
     return n < session.n_trials and not store.is_exhausted()
 
 
+def studies_of(store: StudyStore, session: Session) -> tuple[OwnedStudy, ...]:
+    """Return the studies whose trials are trained for `session`."""
+    if session.kind == "confirm":
+        return (store.confirm,)
+    return (store.references, store.search)
+
+
 def someone_at_work(store: StudyStore, session: Session) -> bool:
     """Whether anybody trains for the session, here or elsewhere."""
-    studies = (
-        (store.confirm,)
-        if session.kind == "confirm"
-        else (store.references, store.search)
-    )
-    return any(owned.running() for owned in studies)
+    return any(owned.running() for owned in studies_of(store, session))

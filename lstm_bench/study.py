@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from lstm_bench.errors import TrackingError
 from lstm_bench.history import History
 from lstm_bench.locks import StoreLock
+from lstm_bench.masking import hide_login
 from lstm_bench.owned import (
     CONFIG_ID,
     DUPLICATE_OF,
@@ -69,11 +70,9 @@ def resolve_storage(url: str | None) -> str:
         check_writable_database(file, "--storage")
         return f"sqlite:///{file}"
     if "://" not in url:
-        # What stands before an @ may be a password.
-        shown = f"***@{url.rpartition('@')[2]}" if "@" in url else url
         raise TrackingError(
             f"--storage: expected a database URL such as sqlite:///optuna.db or "
-            f"postgresql://USER@HOST/DATABASE, got {shown!r}"
+            f"postgresql://USER@HOST/DATABASE, got {hide_login(url)!r}"
         )
     return with_driver(url)
 
@@ -235,6 +234,11 @@ class StudyStore:
     def finished_references(self) -> set[str]:
         """Return the names of the references that are done."""
         return self.references.done()
+
+    def n_finished(self) -> int:
+        """Return how many trainings are done, of the search and its references."""
+        names = self.finished_references() & set(self.suite.references)
+        return len(names) + len(self.finished())
 
     def best(self) -> Best | None:
         """Return the best complete training, references included."""

@@ -73,7 +73,7 @@ def run_sweep(
         suite = prepared.suite
         n_trials = n_trials if len(suite.space) else 0
         total = len(suite.references) + n_trials
-        workers = as_many_as_needed(workers, max(0, total - _n_finished(store)))
+        workers = as_many_as_needed(workers, max(0, total - store.n_finished()))
         run_id = tracker.start_session(
             "sweep",
             suite,
@@ -94,7 +94,7 @@ def run_sweep(
             deadline=None if timeout_s is None else time.time() + timeout_s,
         )
         store.put_references()
-        progress.begin(session.total, _n_finished(store), workers.n)
+        progress.begin(session.total, store.n_finished(), workers.n)
         is_interrupted = False
         try:
             _train_all(prepared, tracker, store, progress, session, workers, known)
@@ -114,7 +114,7 @@ def run_sweep(
             if best is not None:
                 _say_if_model_is_lost(best, tracker, progress)
         return SweepOutcome(
-            run_id, _n_finished(store), session.total, best, is_interrupted
+            run_id, store.n_finished(), session.total, best, is_interrupted
         )
 
 
@@ -146,11 +146,6 @@ def _check_stores(prepared: Prepared, tracker: Tracker, store: StudyStore) -> li
     return known
 
 
-def _n_finished(store: StudyStore) -> int:
-    names = store.finished_references() & set(store.suite.references)
-    return len(names) + len(store.finished())
-
-
 def _train_all(
     prepared: Prepared,
     tracker: Tracker,
@@ -174,7 +169,7 @@ def _train_all(
             session,
             progress,
             fit_baselines,
-            lambda: _n_finished(store),
+            store.n_finished,
         )
 
 

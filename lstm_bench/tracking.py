@@ -28,7 +28,7 @@ from lstm_bench.chart_view import TAG_PREFIX, chart_view_state
 from lstm_bench.collector import collector_paused
 from lstm_bench.errors import TrackingError
 from lstm_bench.figures.search import plot_confusion_matrix, plot_run_curves
-from lstm_bench.masking import bare_url, mask_text
+from lstm_bench.masking import bare_url, hide_login, mask_text
 from lstm_bench.metrics import evaluate_proba
 from lstm_bench.model_log import MODEL_FILE, has_model
 from lstm_bench.owner import this_process
@@ -89,11 +89,9 @@ def resolve_tracking_uri(uri: str | None) -> str:
         check_writable_database(file, "--tracking-uri")
         uri = f"sqlite:///{file}"
     elif parts.scheme in ("", "file"):
-        # What stands before an @ may be a password.
-        shown = f"***@{uri.rpartition('@')[2]}" if "@" in uri else uri
         raise TrackingError(
             "--tracking-uri: expected sqlite:///FILE.db or http://HOST:PORT, got "
-            f"{shown!r}; MLflow's plain-folder store is no longer supported"
+            f"{hide_login(uri)!r}; MLflow's plain-folder store is no longer supported"
         )
     return with_driver(uri)
 

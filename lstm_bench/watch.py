@@ -10,10 +10,10 @@ from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
-from lstm_bench.owned import REASON, OwnedStudy, counts, is_running
+from lstm_bench.owned import REASON, counts, is_running
 from lstm_bench.progress import Ended, Progress, Training
 from lstm_bench.records import metric_key
-from lstm_bench.session import Session
+from lstm_bench.session import Session, studies_of
 from lstm_bench.space import TrialConfig
 from lstm_bench.study import StudyStore
 from lstm_bench.tickets import ABOUT, CONFIG, name_of
@@ -37,10 +37,7 @@ class Watch:
         self.session = session
         self.progress = progress
         self.metric = metric_key("val", self.suite.metric.name)
-        is_sweep = session.kind == "sweep"
-        self.studies: tuple[OwnedStudy, ...] = (
-            (store.references, store.search) if is_sweep else (store.confirm,)
-        )
+        self.studies = studies_of(store, session)
         self._shown: dict[int, tuple[Training, int]] = {}
         self._over = {
             trial._trial_id

@@ -138,7 +138,7 @@ class Worker:
                 "reference": step.reference,
             },
         )
-        position = _n_finished(store) + 1
+        position = store.n_finished() + 1
 
         def before_tell(ended: Tracked, run_id: str) -> None:
             if ended.result is not None and ended.model is not None:
@@ -215,7 +215,7 @@ class Worker:
         best_so_far : callable
             The objective's best afterwards, to be shown.
         """
-        # From here: the first training imports TensorFlow, which takes long.
+        # From here: to split the data and to open the run may take long, too.
         with job.owned.beating(job.trial):
             self._train_beating(job, position, before_tell, best_so_far)
 
@@ -319,7 +319,3 @@ class Worker:
 def _import_keras() -> None:
     """Take the ten seconds that Keras takes before a training is taken, not of it."""
     import lstm_bench.trial  # noqa: F401
-
-
-def _n_finished(store: StudyStore) -> int:
-    return len(store.finished_references()) + len(store.finished())

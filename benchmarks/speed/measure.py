@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from lstm_bench.data import Dataset, Splits, load_dataset, make_splits
 from lstm_bench.environment import describe_environment
 
 
@@ -26,6 +27,21 @@ def interleave(
             variants[name]()
             seconds[name].append(time.perf_counter() - start)
     return seconds
+
+
+def load_reviews(data_dir: Path | None, n_train: int) -> tuple[Dataset, Splits]:
+    """Return real reviews, or synthetic ones where no folder is given, and a split."""
+    name = "imdb" if data_dir else "synthetic"
+    options = {} if data_dir else {"n_train": 2 * n_train}
+    dataset = load_dataset(name, options, data_dir)
+    splits = make_splits(
+        dataset,
+        root_seed=0,
+        replicate=0,
+        validation_fraction=0.2,
+        max_train_samples=n_train,
+    )
+    return dataset, splits
 
 
 def spread(values: list[float]) -> str:

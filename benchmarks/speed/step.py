@@ -18,11 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from measure import interleave, print_machine, print_ratios
+from measure import interleave, load_reviews, print_machine, print_ratios
 
 from lstm_bench.backend import keras, tf
 from lstm_bench.batches import training_batches
-from lstm_bench.data import load_dataset, make_splits
 from lstm_bench.engines import PACKED, STOCK
 from lstm_bench.model import build_model
 from lstm_bench.packed.choice import choose_engine
@@ -138,16 +137,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
 
-    name = "imdb" if arguments.data_dir else "synthetic"
-    options = {} if arguments.data_dir else {"n_train": 2 * arguments.reviews}
-    dataset = load_dataset(name, options, arguments.data_dir)
-    splits = make_splits(
-        dataset,
-        root_seed=0,
-        replicate=0,
-        validation_fraction=0.2,
-        max_train_samples=arguments.reviews,
-    )
+    dataset, splits = load_reviews(arguments.data_dir, arguments.reviews)
     choose_engine(PACKED, print)
     print_machine()
     print(f"{dataset.name}: {len(splits.train)} reviews, batch {BATCH}, float32")
