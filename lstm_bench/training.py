@@ -81,17 +81,20 @@ class Steps:
     ) -> None:
         self.model = model
         self.config = config
+        self.engine = engine
+        model.optimizer.build(model.trainable_variables)
         forward: Any = model
+        update = model.optimizer.apply
         if engine == PACKED:
             # Needs Numba, which the stock engine does without.
             from lstm_bench.packed.network import PackedForward
 
             forward = PackedForward(model, config, n_threads())
+            update = forward.update_of(model.optimizer)
         loss_fn = keras.losses.get(HEADS[config.head].loss)
         n_outputs = model.output_shape[-1]
         tokens = tf.TensorSpec((None, None), tf.int32)
         targets = tf.TensorSpec((None, n_outputs), tf.float32)
-        model.optimizer.build(model.trainable_variables)
 
         @tf.function(input_signature=[tokens, targets])  # type: ignore[untyped-decorator]
         def train_step(x: Any, y: Any) -> tuple[Any, Any]:
@@ -99,7 +102,7 @@ class Steps:
                 raw = forward(x, training=True)
                 loss = tf.reduce_mean(loss_fn(y, raw))
             gradients = tape.gradient(loss, model.trainable_variables)
-            model.optimizer.apply(gradients, model.trainable_variables)
+            update(gradients, model.trainable_variables)
             return loss, raw
 
         @tf.function(input_signature=[tokens, targets])  # type: ignore[untyped-decorator]
@@ -178,7 +181,7 @@ class Steps:
         total = 0.0
         raw = np.empty((len(data.y), self.model.output_shape[-1]), np.float32)
         with _expected_failures():
-            for index in evaluation_batches(data.lengths, self.config):
+            for index in evaluation_batches(data.lengths, self.config, self.engine):
                 x = take_batch(data.x, data.lengths, index, self.config)
                 loss, outputs = self._predict_step(x, data.targets[index])
                 total += float(loss)

@@ -18,7 +18,8 @@ def test_every_review_is_in_exactly_one_batch(lengths, batch_size, masking):
     rng = np.random.default_rng(0)
     for batches in (
         training_batches(np.array(lengths), config, rng),
-        evaluation_batches(np.array(lengths), config),
+        evaluation_batches(np.array(lengths), config, "stock"),
+        evaluation_batches(np.array(lengths), config, "packed"),
     ):
         assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     assert all(
@@ -65,3 +66,15 @@ def test_trimming_cuts_padding_alone():
     assert take_batch(pre, lengths, index, config).tolist() == [[5, 6], [0, 4]]
     config = TrialConfig(padding="pre", masking=False)
     assert take_batch(pre, lengths, index, config).tolist() == pre[index].tolist()
+
+
+def test_long_reviews_are_evaluated_fewer_at_once():
+    lengths = np.arange(5000) % 100 + 1
+
+    def size(sequence_length: int, engine: str) -> int:
+        config = TrialConfig(sequence_length=sequence_length)
+        return len(evaluation_batches(lengths, config, engine)[0])
+
+    assert size(100, "packed") == size(256, "packed") == 1024
+    assert size(512, "packed") == 512
+    assert size(10_000, "packed") == size(100, "stock") == 256

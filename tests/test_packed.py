@@ -108,6 +108,7 @@ def test_memory_comes_back_when_no_view_is_left():
 def run_kernel(lengths, units, *, masked, sequences, n_threads=2, seed=0, take=None):
     """Return the kernel's outputs and gradients, and those of plain NumPy."""
     from lstm_bench.packed.recurrence import Recurrence
+    from lstm_bench.packed.team import Team
 
     rng = np.random.default_rng(seed)
     n_timesteps = max(lengths)
@@ -123,7 +124,7 @@ def run_kernel(lengths, units, *, masked, sequences, n_threads=2, seed=0, take=N
     masks = (rng.random((4, n, units)) > 0.3).astype(np.float32) / np.float32(0.7)
     given_masks = masks[:, layout.order] if masked else np.zeros((4, 0, 0), np.float32)
     by_gate = table.reshape(-1, 4, units).transpose(1, 0, 2)
-    recurrence = Recurrence(n_threads)
+    recurrence = Recurrence(Team(n_threads))
 
     def own(array):
         if take is None:

@@ -56,8 +56,8 @@ take in turn.
 
 The input's share, x W + b, is a product of its own before the recurrence: a table with
 one row for each distinct token (2,750 of 14,600 in a batch of 64 reviews), or for each
-token of each review where inputs are dropped, or for each row in the layers above. Each
-row of the layout knows its place in the table (``index``).
+row where inputs are dropped and in the layers above. Each row of the layout knows its
+place in the table (``index``).
 
 `tiles`: the inner loops, written as vector instructions (`vectors`), since Numba's own
 loops came out three to four times as slow. The forward tile is a few rows by one vector
@@ -66,7 +66,10 @@ gates before it writes. U is copied for it, vector by vector of units, so that a
 reads it in one stream (`recurrence.panels_forward`). The tile back is a few rows by up
 to four vectors.
 
-`recurrence` holds the arrays and the threads, `operation` is the operation that
+`grouped` adds up the rows of one token, and takes Adam's step for the embedding, which
+`optimizer` puts in the place of Keras's own.
+
+`recurrence` holds the arrays and `team` the threads, `operation` is the operation that
 TensorFlow sees with its gradient, where the matrix products outside the recurrence are
 TensorFlow's, and `network` calls them for a whole model. `choice` says when all this is
 used.

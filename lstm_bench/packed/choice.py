@@ -91,8 +91,8 @@ def largest_difference() -> float:
     Returns
     -------
     float
-        Of outputs and gradients, with and without dropout, relative to the largest
-        value of each.
+        Of outputs, gradients and the weights after a step, with and without dropout,
+        relative to the largest value of each.
     """
     from lstm_bench.packed.network import PackedForward
 
@@ -111,8 +111,8 @@ def largest_difference() -> float:
         model = build_model(config, n_classes=2)
         packed = PackedForward(model, config, n_threads())
         results = [
-            _outputs_and_gradients(forward, model, tokens)
-            for forward in (model, packed)
+            _one_step(model, model, lambda optimizer: optimizer.apply, tokens),
+            _one_step(packed, model, packed.update_of, tokens),
         ]
         for wanted, got in zip(*results, strict=True):
             scale = float(np.abs(wanted).max()) or 1.0
@@ -120,14 +120,28 @@ def largest_difference() -> float:
     return worst
 
 
-def _outputs_and_gradients(
-    forward: Callable[..., Any], model: keras.Model, tokens: Any
+def _one_step(
+    forward: Callable[..., Any],
+    model: keras.Model,
+    update_of: Callable[[keras.optimizers.Optimizer], Any],
+    tokens: Any,
 ) -> list[Any]:
-    """Return outputs and gradients with the masks that a new model draws first."""
+    """Return outputs, gradients and the weights after a step; leave those before.
+
+    Dropout masks are those that a new model draws first.
+    """
+    before = model.get_weights()
     for variable in model.non_trainable_variables:
         variable.assign(tf.zeros_like(variable))
+    # Without it a gradient of almost zero, mostly rounding, would move a weight as far
+    # as any other.
+    optimizer = keras.optimizers.Adam(epsilon=0.01)
+    optimizer.build(model.trainable_variables)
     with tf.GradientTape() as tape:
         outputs = forward(tokens, training=True)
-    weights = [variable.value for variable in model.trainable_variables]
-    gradients = tape.gradient(outputs, weights)
-    return [np.asarray(tf.convert_to_tensor(each)) for each in (outputs, *gradients)]
+    gradients = tape.gradient(outputs, model.trainable_variables)
+    update_of(optimizer)(gradients, model.trainable_variables)
+    after = [variable.numpy() for variable in model.trainable_variables]
+    model.set_weights(before)
+    dense = [np.asarray(tf.convert_to_tensor(each)) for each in (outputs, *gradients)]
+    return [*dense, *after]

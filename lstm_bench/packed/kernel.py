@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,6 @@ from numba.extending import intrinsic
 
 from lstm_bench.packed.tiles import (
     MAX_VECTORS,
-    add_rows,
     backward_gates,
     backward_tile,
     forward_tile,
@@ -35,7 +35,6 @@ FLUSH_DENORMALS = 0x8040
 
 _forward_plain = forward_tile(TARGET, is_masked=False)
 _forward_masked = forward_tile(TARGET, is_masked=True)
-_add_all_rows = add_rows(TARGET)
 _backward_gates = backward_gates(TARGET)
 _backward_plain = backward_tile(TARGET, is_masked=False)
 _backward_masked = backward_tile(TARGET, is_masked=True)
@@ -73,13 +72,12 @@ class Kernel:
 
     Attributes
     ----------
-    forward, backward, add_rows : callable
-        See `_forward`, `_backward` and `_add_rows`.
+    forward, backward : callable
+        See `_forward` and `_backward`.
     """
 
     forward: Any
     backward: Any
-    add_rows: Any
 
 
 _FLOATS = types.Array(types.float32, 1, "C")
@@ -107,6 +105,8 @@ def compile_kernel(say: Callable[[str], None]) -> None:
     """Load the kernel; `say` so where that means to compile it."""
     with event.install_listener("numba:compile", _Announcing(say)):
         load_kernel()
+        # Compiled when it is imported.
+        importlib.import_module("lstm_bench.packed.grouped")
 
 
 @functools.cache
@@ -118,7 +118,7 @@ def load_kernel() -> Kernel:
     for file in sorted(Path(__file__).parent.glob("*.py")):
         text += file.read_bytes()
     version = hashlib.sha256(text).hexdigest()
-    return Kernel(_forward(version), _backward(version), _add_rows(version))
+    return Kernel(_forward(version), _backward(version))
 
 
 def _forward(version: str) -> Any:
@@ -352,45 +352,3 @@ def _backward(version: str) -> Any:
         _set_denormals(before)
 
     return backward
-
-
-def _add_rows(version: str) -> Any:
-    """Return the function that adds rows of `source` to the rows of `total` at `index`.
-
-    Of every gate the units from ``begin`` to ``end``: two threads with other units
-    never write to the same place.
-    """
-
-    @numba.njit(  # type: ignore[untyped-decorator]
-        types.void(_CONST_INTS, _CONST_FLOATS, _FLOATS, *[types.int64] * 6),
-        cache=True,
-        nogil=True,
-    )
-    def add(
-        index: Any,
-        source: Any,
-        total: Any,
-        begin: int,
-        end: int,
-        source_stride: int,
-        source_gate_stride: int,
-        total_stride: int,
-        total_gate_stride: int,
-    ) -> None:
-        version  # noqa: B018
-        _add_all_rows(
-            (
-                len(index),
-                index.ctypes.data,
-                source.ctypes.data,
-                source_stride,
-                source_gate_stride,
-                total.ctypes.data,
-                total_stride,
-                total_gate_stride,
-                begin,
-                end,
-            )
-        )
-
-    return add

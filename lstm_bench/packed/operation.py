@@ -55,8 +55,7 @@ def packed_lstm(
     rows: Rows,
     *,
     inputs: Any,
-    review_of_input: Any,
-    index: Any,
+    index: Any | None,
     output_index: Any,
     occurrences: Any | None,
     returns_sequences: bool,
@@ -67,10 +66,9 @@ def packed_lstm(
     Parameters
     ----------
     inputs : float32 tensor of shape (n_inputs, features)
-    review_of_input : int32 tensor of shape (n_inputs,)
-        Whose masks each input gets; unused without.
-    index : int32 tensor of shape (n_rows,)
-        Each row's input.
+        With masks for them, each row's own.
+    index : int32 tensor of shape (n_rows,), or None
+        Each row's input; None where input n is row n's.
     output_index : int32 tensor of shape (n_rows,)
         Each row's place in the outputs.
     occurrences : float32 tensor of shape (n_rows, features), or None
@@ -93,6 +91,7 @@ def packed_lstm(
         returns_sequences,
         is_kept,
         occurrences is not None,
+        index is None,
     )
     nothing = tf.zeros((0, 0, 0))
     y = operation(
@@ -104,8 +103,7 @@ def packed_lstm(
         tf.zeros((0, 0)) if occurrences is None else occurrences,
         tf.stack(weights.input_masks) if weights.input_masks else nothing,
         tf.stack(weights.recurrent_masks) if is_masked else nothing,
-        review_of_input,
-        index,
+        tf.range(tf.size(rows.review)) if index is None else index,
         output_index,
         rows.review,
         rows.order,
@@ -122,6 +120,7 @@ def _operation(
     returns_sequences: bool,
     is_kept: bool,
     has_occurrences: bool,
+    is_by_row: bool,
 ) -> Any:
     """Return the operation for all models and shapes.
 
@@ -188,7 +187,7 @@ def _operation(
             tf.TensorSpec((), tf.int64),
             *[tf.TensorSpec((None,) * rank, tf.float32) for rank in (2, 2, 1, 2, 2)],
             *[tf.TensorSpec((None,) * 3, tf.float32)] * 2,
-            *[tf.TensorSpec((None,), tf.int32)] * 6,
+            *[tf.TensorSpec((None,), tf.int32)] * 5,
         ]
     )
     def operation(
@@ -200,7 +199,6 @@ def _operation(
         occurrences: Any,
         input_masks: Any,
         recurrent_masks: Any,
-        review_of_input: Any,
         index: Any,
         output_index: Any,
         review: Any,
@@ -213,7 +211,7 @@ def _operation(
         layout = (masks, order, lengths, output_index)
 
         def run(x: Any, kernel: Any, bias: Any, recurrent_kernel: Any) -> Any:
-            dropped = drop(x, input_masks, review_of_input)
+            dropped = drop(x, input_masks, review)
             table = project(dropped, kernel, bias)
             y, *kept = tf.numpy_function(
                 forward,
@@ -235,17 +233,19 @@ def _operation(
                     tf.float32,
                 )
                 dz.set_shape(gates_shape)
-                d_table = tf.numpy_function(
-                    sum_rows, [number, dz, index, tf.shape(x)[0]], tf.float32
-                )
-                d_table.set_shape(gates_shape)
+                d_table = dz
+                if not is_by_row:
+                    d_table = tf.numpy_function(
+                        sum_rows, [number, dz, index, tf.shape(x)[0]], tf.float32
+                    )
+                    d_table.set_shape(gates_shape)
                 d_kernel = to_kernel(dropped, d_table, kernel)
                 d_bias = tf.reshape(tf.reduce_sum(d_table, axis=-2), (-1,))
                 d_recurrent = to_kernel(h, dz, recurrent_kernel)
                 if has_occurrences:
                     dx, d_rows = None, to_inputs(dz, kernel, input_masks, review)
                 else:
-                    dx = to_inputs(d_table, kernel, input_masks, review_of_input)
+                    dx = to_inputs(d_table, kernel, input_masks, review)
                     d_rows = None
                 return dx, d_kernel, d_bias, d_recurrent, d_rows
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -14,8 +11,10 @@ import numpy as np
 
 from lstm_bench.heads import Float32Array
 from lstm_bench.packed.buffers import Buffers
+from lstm_bench.packed.grouped import Groups, sum_rows
 from lstm_bench.packed.kernel import WIDTH, load_kernel
 from lstm_bench.packed.layout import Int32Array, Part, parts_of
+from lstm_bench.packed.team import Team
 from lstm_bench.packed.tiles import MAX_VECTORS, N_GATES
 
 
@@ -63,11 +62,11 @@ def recurrence_of(number: Any) -> Recurrence:
 
 
 class Recurrence:
-    """Runs the kernel on as many threads as it is given.
+    """Runs the kernel on a team of threads.
 
     Parameters
     ----------
-    n_threads : int
+    team : Team
 
     Attributes
     ----------
@@ -75,31 +74,12 @@ class Recurrence:
         By which `recurrence_of` finds it.
     """
 
-    def __init__(self, n_threads: int) -> None:
-        self.n_threads = n_threads
+    def __init__(self, team: Team) -> None:
+        self.team = team
         self.number = next(_numbers)
         _alive[self.number] = self
         self._kernel = load_kernel()
         self._buffers = Buffers()
-        self._pool = ThreadPoolExecutor(max(1, n_threads - 1), "packed-lstm")
-
-    def _in_threads(self, work: Sequence[Callable[[], None]]) -> None:
-        """Do all of `work`; each thread takes what is next when it is free."""
-        waiting = deque(work)
-
-        def take_turns() -> None:
-            while True:
-                try:
-                    each = waiting.popleft()
-                except IndexError:
-                    return  # another thread has taken the last
-                each()
-
-        n_others = min(self.n_threads, len(work)) - 1
-        others = [self._pool.submit(take_turns) for _ in range(n_others)]
-        take_turns()
-        for other in others:
-            other.result()
 
     def forward(
         self,
@@ -185,7 +165,7 @@ class Recurrence:
             )
 
         parts = parts_of(lengths)
-        self._in_threads([functools.partial(work, part) for part in parts])
+        self.team.do([functools.partial(work, part) for part in parts])
         if returns_sequences:
             return outputs, h, c, gates
         y = take(n_reviews, units)
@@ -245,7 +225,7 @@ class Recurrence:
             )
 
         parts = parts_of(lengths)
-        self._in_threads([functools.partial(work, part) for part in parts])
+        self.team.do([functools.partial(work, part) for part in parts])
         return dz
 
     def sum_rows(self, source: Float32Array, index: Int32Array, n: int) -> Float32Array:
@@ -260,33 +240,10 @@ class Recurrence:
         -------
         float32 ndarray of shape (n, 4 units) or (4, n, units)
         """
-        by_gate = source.ndim == 3
-        units = source.shape[-1] if by_gate else source.shape[-1] // N_GATES
-        shape = (N_GATES, n, units) if by_gate else (n, N_GATES * units)
-        total = self._buffers.take(*shape)
-        total[...] = 0.0
-        flat_source, flat_total = _flat(source), _flat(total)
-
-        def add(begin: int, end: int) -> None:
-            self._kernel.add_rows(
-                index,
-                flat_source,
-                flat_total,
-                begin,
-                end,
-                *_strides(source, units),
-                *_strides(total, units),
-            )
-
-        # Shared by units: no two threads write to one place.
-        edges = [units * i // self.n_threads for i in range(self.n_threads + 1)]
-        self._in_threads(
-            [
-                functools.partial(add, a, b)
-                for a, b in itertools.pairwise(edges)
-                if b > a
-            ]
-        )
+        total = self._buffers.take(*source.shape[:-2], n, source.shape[-1])
+        groups = Groups.of(index, n)
+        for of_gate, sums in zip(_matrices(source), _matrices(total), strict=True):
+            sum_rows(of_gate, groups, sums, self.team)
         return total
 
 
@@ -298,6 +255,11 @@ def _flat(array: Float32Array) -> Float32Array:
             f"{array.strides}"
         )
     return array.reshape(-1)
+
+
+def _matrices(array: Float32Array) -> Float32Array:
+    """Return a matrix, or one for each gate, as (1 or 4, n, columns)."""
+    return array if array.ndim == 3 else array[None]
 
 
 def _strides(array: Float32Array, units: int) -> tuple[int, int]:

@@ -83,21 +83,6 @@ BACK_ARGUMENTS = (
 )
 
 
-ADD_ARGUMENTS = (
-    "n_rows",
-    "index",
-    "source",
-    "source_stride",
-    "source_gate_stride",
-    "total",
-    "total_stride",
-    "total_gate_stride",
-    # Of every gate the units from `begin` to `end`.
-    "begin",
-    "end",
-)
-
-
 def forward_tile(target: Target, is_masked: bool) -> Any:
     """Return the intrinsic that computes one step of a tile's rows and one vector."""
 
@@ -299,35 +284,6 @@ def backward_tile(target: Target, is_masked: bool) -> Any:
 
     kind = "masked" if is_masked else "plain"
     return _make(f"backward_{kind}_{target.width}", BACK_ARGUMENTS, target, emit)
-
-
-def add_rows(target: Target) -> Any:
-    """Return the intrinsic that adds rows to those rows that `index` says."""
-
-    def emit(e: Emitter, a: dict[str, Any]) -> None:
-        b, width = e.builder, e.int(target.width)
-        n_units = b.sub(a["end"], a["begin"])
-        n_vectors = b.sdiv(b.add(n_units, e.int(target.width - 1)), width)
-        with e.loop(a["n_rows"]) as row:
-            four = b.mul(row, e.int(4))
-            place = e.pointer(b.add(a["index"], four))
-            number = b.sext(b.load(place, typ=ir.IntType(32), align=4), INT)
-            for gate in range(N_GATES):
-                source = e.at(a["source"], b.mul(row, a["source_stride"]))
-                offset = b.mul(e.int(gate), a["source_gate_stride"])
-                source = e.at(source, b.add(offset, a["begin"]))
-                total = e.at(a["total"], b.mul(number, a["total_stride"]))
-                offset = b.mul(e.int(gate), a["total_gate_stride"])
-                total = e.at(total, b.add(offset, a["begin"]))
-                with e.loop(n_vectors) as vector:
-                    unit = b.mul(vector, width)
-                    is_whole, mask = e.lanes(b.sub(n_units, unit))
-                    added = e.load_lanes(e.at(source, unit), is_whole, mask)
-                    place = e.at(total, unit)
-                    so_far = e.load_lanes(place, is_whole, mask)
-                    e.store_lanes(b.fadd(so_far, added), place, is_whole, mask)
-
-    return _make(f"add_rows_{target.width}", ADD_ARGUMENTS, target, emit)
 
 
 def _load_int32(e: Emitter, address: Any, number: int) -> Any:

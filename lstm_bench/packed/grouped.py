@@ -1,0 +1,241 @@
+"""What is summed over all rows of one number, such as over a token's occurrences.
+
+Loops in Numba's own words: they wait for memory, so that vector instructions written
+out gain nothing here. Each sum is one thread's, row after row in their order: it does
+not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import types
+
+from lstm_bench.heads import Float32Array
+from lstm_bench.packed.layout import Int32Array
+from lstm_bench.packed.team import Team
+
+PIECES_PER_THREAD = 8
+"""So many that no thread waits long for another whose rows take longer."""
+
+_NUMBERS = types.Array(types.int32, 1, "C")
+_CONST_NUMBERS = types.Array(types.int32, 1, "C", readonly=True)
+_ROWS = types.Array(types.float32, 2, "C")
+_CONST_ROWS = types.Array(types.float32, 2, "C", readonly=True)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which rows have which number.
+
+    Attributes
+    ----------
+    rows : int32 ndarray of shape (n_rows,)
+        Sorted by their number, those of one number as they stand.
+    starts : int32 ndarray of shape (n_numbers + 1,)
+        Where each number's rows begin and end in `rows`.
+    """
+
+    rows: Int32Array
+    starts: Int32Array
+
+    @classmethod
+    def of(cls, number_of_row: Int32Array, n_numbers: int) -> Groups:
+        """Group rows by `number_of_row`, of shape (n_rows,), in [0, n_numbers)."""
+        rows = np.empty(len(number_of_row), np.int32)
+        starts = np.zeros(n_numbers + 1, np.int32)
+        _sort(number_of_row, rows, starts)
+        return cls(rows, starts)
+
+    def pieces(self, n_threads: int) -> list[tuple[int, int]]:
+        """Return ranges of numbers that take about equally long."""
+        work = self.starts + np.arange(len(self.starts))
+        n_pieces = PIECES_PER_THREAD * n_threads
+        wanted = np.linspace(0, work[-1], n_pieces + 1)
+        edges = np.searchsorted(work, wanted)
+        return [(int(a), int(b)) for a, b in itertools.pairwise(edges) if b > a]
+
+
+@numba.njit(  # type: ignore[untyped-decorator]
+    types.void(_CONST_NUMBERS, _NUMBERS, _NUMBERS), cache=True, nogil=True
+)
+def _sort(number_of_row: Any, rows: Any, starts: Any) -> None:
+    """Fill `rows` and `starts`, which come as zeros, by counting."""
+    n = len(starts) - 1
+    for row in range(len(number_of_row)):
+        starts[number_of_row[row] + 1] += 1
+    for number in range(n):
+        starts[number + 1] += starts[number]
+    place = starts[:n].copy()
+    for row in range(len(number_of_row)):
+        number = number_of_row[row]
+        rows[place[number]] = row
+        place[number] += 1
+
+
+@numba.njit(  # type: ignore[untyped-decorator]
+    types.void(
+        _CONST_NUMBERS, _CONST_NUMBERS, _CONST_ROWS, _ROWS, types.int64, types.int64
+    ),
+    cache=True,
+    nogil=True,
+)
+def _sum_rows(
+    rows: Any, starts: Any, source: Any, total: Any, begin: int, end: int
+) -> None:
+    n_columns = source.shape[1]
+    for number in range(begin, end):
+        into = total[number]
+        for column in range(n_columns):
+            into[column] = 0.0
+        for place in range(starts[number], starts[number + 1]):
+            row = source[rows[place]]
+            for column in range(n_columns):
+                into[column] += row[column]
+
+
+def sum_rows(
+    source: Float32Array, groups: Groups, total: Float32Array, team: Team
+) -> None:
+    """Write the sums of each number's rows.
+
+    Parameters
+    ----------
+    source : float32 ndarray of shape (n_rows, n_columns)
+    total : float32 ndarray of shape (n_numbers, n_columns)
+        What it holds is lost.
+    """
+    team.do(
+        [
+            functools.partial(
+                _sum_rows, groups.rows, groups.starts, source, total, begin, end
+            )
+            for begin, end in groups.pieces(team.n_threads)
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class AdamState:
+    """A variable and Adam's moments of it, float32 ndarrays of one shape (n, features).
+
+    Attributes
+    ----------
+    value, m, v : float32 ndarray
+    """
+
+    value: Float32Array
+    m: Float32Array
+    v: Float32Array
+
+
+@numba.njit(  # type: ignore[untyped-decorator]
+    types.void(
+        *[_CONST_NUMBERS] * 2,
+        *[_CONST_ROWS] * 4,
+        *[_ROWS] * 3,
+        *[types.int64] * 2,
+        *[types.float32] * 4,
+    ),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def _step_adam(
+    rows: Any,
+    starts: Any,
+    gradient: Any,
+    value: Any,
+    m: Any,
+    v: Any,
+    new_value: Any,
+    new_m: Any,
+    new_v: Any,
+    begin: int,
+    end: int,
+    alpha: float,
+    share_1: float,
+    share_2: float,
+    epsilon: float,
+) -> None:
+    n_features = value.shape[1]
+    total = np.empty(n_features, np.float32)
+    squares = np.empty(n_features, np.float32)
+    for number in range(begin, end):
+        total[:] = 0.0
+        squares[:] = 0.0
+        for place in range(starts[number], starts[number + 1]):
+            row = gradient[rows[place]]
+            for j in range(n_features):
+                total[j] += row[j]
+                squares[j] += row[j] * row[j]
+        of_value, of_m, of_v = value[number], m[number], v[number]
+        to_value, to_m, to_v = new_value[number], new_m[number], new_v[number]
+        for j in range(n_features):
+            m_j = of_m[j] + (total[j] - of_m[j]) * share_1
+            v_j = of_v[j] + (squares[j] - of_v[j]) * share_2
+            to_m[j] = m_j
+            to_v[j] = v_j
+            to_value[j] = of_value[j] - m_j * alpha / (np.sqrt(v_j) + epsilon)
+
+
+def step_adam(
+    gradient: Float32Array,
+    groups: Groups,
+    old: AdamState,
+    new: AdamState,
+    team: Team,
+    *,
+    alpha: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> None:
+    """Write Adam's step of a variable whose gradient is a sum over some rows.
+
+    As Keras's Adam does it for an embedding, the second moment takes up the sum of the
+    rows' squares, and not the square of their sum, and both moments of rows without a
+    gradient decay, too.
+
+    Parameters
+    ----------
+    gradient : float32 ndarray of shape (n_rows, features)
+        One row for each occurrence of a row of the variable.
+    groups : Groups
+        Which of the variable's rows each of them is of.
+    new : AdamState
+        What it holds is lost; no part of it may be part of `old`.
+    alpha : float
+        learning rate * sqrt(1 - beta_2^t) / (1 - beta_1^t).
+
+    References
+    ----------
+    Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, section 2, in
+    the order of its last paragraph.
+    """
+    numbers = [np.float32(x) for x in (alpha, 1 - beta_1, 1 - beta_2, epsilon)]
+    team.do(
+        [
+            functools.partial(
+                _step_adam,
+                groups.rows,
+                groups.starts,
+                gradient,
+                old.value,
+                old.m,
+                old.v,
+                new.value,
+                new.m,
+                new.v,
+                begin,
+                end,
+                *numbers,
+            )
+            for begin, end in groups.pieces(team.n_threads)
+        ]
+    )

@@ -1,0 +1,146 @@
+"""Sums over a token's occurrences, and Adam's step from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("numba")
+
+from lstm_bench.packed.grouped import AdamState, Groups, step_adam, sum_rows
+from lstm_bench.packed.team import Team
+
+
+@given(
+    numbers=st.lists(st.integers(0, 12), max_size=80),
+    n_columns=st.integers(1, 40),
+    n_threads=st.integers(1, 4),
+)
+def test_rows_of_one_number_are_added_in_their_order(numbers, n_columns, n_threads):
+    index = np.array(numbers, np.int32)
+    source = np.random.default_rng(0).normal(size=(len(index), n_columns))
+    source = source.astype(np.float32)
+    groups = Groups.of(index, 13)
+    total = np.full((13, n_columns), np.nan, np.float32)
+    sum_rows(source, groups, total, Team(n_threads))
+    wanted = np.zeros_like(total)
+    np.add.at(wanted, index, source)
+    np.testing.assert_array_equal(total, wanted)
+    np.testing.assert_array_equal(groups.rows, np.argsort(index, kind="stable"))
+
+
+@given(numbers=st.lists(st.integers(0, 99), max_size=300), n_threads=st.integers(1, 5))
+def test_pieces_cover_every_number_once(numbers, n_threads):
+    groups = Groups.of(np.array(numbers, np.int32), 100)
+    pieces = groups.pieces(n_threads)
+    assert [number for a, b in pieces for number in range(a, b)] == list(range(100))
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_adam_takes_the_sum_and_the_sum_of_squares(n_threads):
+    rng = np.random.default_rng(0)
+    old = AdamState(
+        *(np.abs(rng.normal(size=(6, 5))).astype(np.float32) for _ in range(3))
+    )
+    new = AdamState(*(np.full((6, 5), np.nan, np.float32) for _ in range(3)))
+    index = np.array([4, 1, 4, 4, 0], np.int32)
+    gradient = rng.normal(size=(5, 5)).astype(np.float32)
+    total, squares = np.zeros((6, 5)), np.zeros((6, 5))
+    np.add.at(total, index, gradient.astype(np.float64))
+    np.add.at(squares, index, gradient.astype(np.float64) ** 2)
+    step_adam(
+        gradient,
+        Groups.of(index, 6),
+        old,
+        new,
+        Team(n_threads),
+        alpha=0.01,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-7,
+    )
+    m = 0.9 * old.m + 0.1 * total
+    v = 0.999 * old.v + 0.001 * squares
+    value = old.value - 0.01 * m / (np.sqrt(v) + 1e-7)
+    for got, wanted in ((new.m, m), (new.v, v), (new.value, value)):
+        np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+def make_updates(name: str, **options):
+    """Return a model twice with what updates it: Keras's own, and the packed one."""
+    from lstm_bench.backend import keras
+    from lstm_bench.model import build_model
+    from lstm_bench.packed.network import PackedForward
+    from lstm_bench.space import TrialConfig
+
+    config = TrialConfig(units=3, embedding_dim=5, vocabulary_size=11)
+    pairs = []
+    for is_packed in (False, True):
+        keras.utils.set_random_seed(0)
+        model = build_model(config, 2)
+        optimizer = keras.optimizers.get({"class_name": name, "config": options})
+        optimizer.build(model.trainable_variables)
+        packed = PackedForward(model, config, 2)
+        pairs.append(
+            (
+                model,
+                optimizer,
+                packed.update_of(optimizer) if is_packed else optimizer.apply,
+            )
+        )
+    return pairs
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "is_own"),
+    [
+        ("adam", {"learning_rate": 0.01}, True),
+        ("adam", {"learning_rate": 0.01, "clipnorm": 0.1}, False),
+        ("adam", {"learning_rate": 0.01, "amsgrad": True}, False),
+        ("adam", {"learning_rate": 0.01, "weight_decay": 0.1}, False),
+        ("adamw", {"learning_rate": 0.01}, False),
+        ("rmsprop", {"learning_rate": 0.01}, False),
+    ],
+    ids=str,
+)
+def test_an_update_is_that_of_keras_whatever_the_optimizer(name, options, is_own):
+    from lstm_bench.backend import tf
+
+    (stock, stock_optimizer, stock_update), (packed, optimizer, update) = make_updates(
+        name, **options
+    )
+    assert (update != optimizer.apply) is is_own
+    rng = np.random.default_rng(1)
+
+    def make_step(update, variables):
+        @tf.function(reduce_retracing=True)
+        def step(values, indices, others):
+            slices = tf.IndexedSlices(values, indices, tf.constant([11, 5]))
+            update([slices, *others], variables)
+
+        return step
+
+    steps = [
+        make_step(stock_update, stock.trainable_variables),
+        make_step(update, packed.trainable_variables),
+    ]
+    for n in (7, 0, 3):
+        indices = tf.constant(rng.integers(0, 11, n), tf.int32)
+        values = tf.constant(rng.normal(size=(n, 5)), tf.float32)
+        others = [
+            tf.constant(rng.normal(size=variable.shape), tf.float32)
+            for variable in stock.trainable_variables[1:]
+        ]
+        for step in steps:
+            step(values, indices, others)
+    assert int(optimizer.iterations) == 3
+    for got, wanted in zip(
+        [*packed.variables, *optimizer.variables],
+        [*stock.variables, *stock_optimizer.variables],
+        strict=True,
+    ):
+        np.testing.assert_allclose(
+            np.asarray(got), np.asarray(wanted), rtol=2e-6, atol=1e-8
+        )
