@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -36,6 +41,27 @@ def test_pieces_cover_every_number_once(numbers, n_threads):
     groups = Groups.of(np.array(numbers, np.int32), 100)
     pieces = groups.pieces(n_threads)
     assert [number for a, b in pieces for number in range(a, b)] == list(range(100))
+
+
+def test_no_index_is_beside_its_array(tmp_path):
+    """Numba looks at every index, and raises where one is out of bounds."""
+    script = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import test_grouped as tests\n"
+        "tests.test_rows_of_one_number_are_added_in_their_order()\n"
+        "for n_threads in (1, 3):\n"
+        "    tests.test_adam_takes_the_sum_and_the_sum_of_squares(n_threads)\n"
+        "from lstm_bench.packed import grouped\n"
+        "print(grouped.numba.config.BOUNDSCHECK)\n"
+    )
+    checked = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **checked},
+    )
+    assert done.stdout.strip() == "1", done.stderr[-2000:]
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
