@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lstm_bench.data import Dataset, Splits, load_dataset, make_splits
 from lstm_bench.environment import describe_environment
+
+VECTOR_FLAGS = ("sse4", "avx", "fma", "f16c", "amx", "asimd", "sve")
 
 
 def interleave(
@@ -29,21 +30,6 @@ def interleave(
     return seconds
 
 
-def load_reviews(data_dir: Path | None, n_train: int) -> tuple[Dataset, Splits]:
-    """Return real reviews, or synthetic ones where no folder is given, and a split."""
-    name = "imdb" if data_dir else "synthetic"
-    options = {} if data_dir else {"n_train": 2 * n_train}
-    dataset = load_dataset(name, options, data_dir)
-    splits = make_splits(
-        dataset,
-        root_seed=0,
-        replicate=0,
-        validation_fraction=0.2,
-        max_train_samples=n_train,
-    )
-    return dataset, splits
-
-
 def spread(values: list[float]) -> str:
     return (
         f"median {statistics.median(values):.3f} "
@@ -58,6 +44,17 @@ def peak_memory_mib() -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 2**10
     raise LookupError("VmHWM in /proc/self/status")
+
+
+def cpu_flags() -> list[str]:
+    """Return the vector instructions that the processor says it has (Linux)."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    for line in lines:
+        if line.startswith(("flags", "Features")):
+            flags = line.partition(":")[2].split()
+            return sorted(flag for flag in flags if flag.startswith(VECTOR_FLAGS))
+    return []
 
 
 def print_machine() -> None:

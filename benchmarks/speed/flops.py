@@ -1,0 +1,71 @@
+"""Floating-point operations that a step of one LSTM layer cannot do without.
+
+A multiplication and an addition are two operations. Counted are the matrix products
+alone, on real tokens: padding, the gates' functions, the head (2 units operations a
+review and output) and the optimizer are left out, so that what is achieved is not
+flattered. With T tokens in a batch of n reviews, units H, features D, and P inputs
+whose share of the gates differs,
+
+    recurrence      2 * H * 4H * (T - n)     h_-1 is zero: a first token needs none
+    inputs          2 * D * 4H * P
+
+forward. P is the number of distinct tokens of the batch where all its reviews see the
+same embedding, and of distinct pairs of review and token where inputs are dropped in
+training, since each review then has a mask of its own.
+
+Training does the recurrence three times: forward, for the gradient of the state, and
+for that of the recurrent kernel. The inputs' share comes forward, for the gradient of
+the kernel (both P), and for that of the embeddings, which is needed for each of the T
+tokens: Keras's optimizers square it at every occurrence before they add it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from lstm_bench.space import TrialConfig
+
+N_GATES = 4
+
+
+def layer_flop(
+    n_tokens: int,
+    n_reviews: int,
+    n_inputs: int,
+    *,
+    units: int,
+    features: int,
+    training: bool,
+) -> int:
+    """Return the operations of one batch; see the module for the formula."""
+    recurrence = 2 * units * N_GATES * units * (n_tokens - n_reviews)
+    input_row = 2 * features * N_GATES * units
+    if not training:
+        return recurrence + input_row * n_inputs
+    return 3 * recurrence + input_row * (2 * n_inputs + n_tokens)
+
+
+def batches_flop(
+    batches: Iterable[npt.NDArray[np.int32]], config: TrialConfig, training: bool
+) -> int:
+    """Return the operations of batches of token ids, 0 where padded."""
+    by_review = training and config.dropout > 0
+    total = 0
+    for x in batches:
+        is_token = x != 0
+        if by_review:
+            n_inputs = sum(len(np.unique(row[row != 0])) for row in x)
+        else:
+            n_inputs = len(np.unique(x[is_token]))
+        total += layer_flop(
+            int(is_token.sum()),
+            int(is_token.any(axis=1).sum()),
+            n_inputs,
+            units=config.units,
+            features=config.embedding_dim,
+            training=training,
+        )
+    return total

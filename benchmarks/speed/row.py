@@ -1,0 +1,214 @@
+"""What the rows of the speed report share: models, contestants, and what is kept.
+
+A row is a command of its own. It prints what it finds, and with `--json` writes it as
+raw seconds, beside the machine and what that computed at most before each case and at
+the end. `published.py` runs all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measure import cpu_flags, print_machine
+from peak import measure_peak
+
+from lstm_bench.backend import keras, tf
+from lstm_bench.batches import evaluation_batches, take_batch, training_batches
+from lstm_bench.data import Dataset, Sequences, load_dataset
+from lstm_bench.engines import PACKED
+from lstm_bench.environment import describe_environment
+from lstm_bench.model import build_model
+from lstm_bench.packed.choice import choose_engine
+from lstm_bench.packed.vectors import target_of_this_machine
+from lstm_bench.seeding import derive_rng, derive_seed
+from lstm_bench.space import TrialConfig
+from lstm_bench.training import Encoded, Steps
+
+# Every model traces its own steps, and TensorFlow takes them for one function.
+tf.get_logger().setLevel("ERROR")
+
+SEED = 1
+BATCH = 64
+N_SYNTHETIC = 2000
+
+MODELS: dict[str, dict[str, Any]] = {
+    "A": {},
+    "B": {"dropout": 0.2, "recurrent_dropout": 0.2, "head": "softmax"},
+}
+"""The write-up's: LSTM(100) under one sigmoid unit, and with dropout under two."""
+
+
+def own_config(model: str, **shape: Any) -> TrialConfig:
+    """Return how this project trains: masked, trimmed, sorted by length."""
+    return TrialConfig(**{"batch_size": BATCH, **MODELS[model], **shape})
+
+
+def plain_config(model: str, **shape: Any) -> TrialConfig:
+    """Return what `model.fit` is given: padded in front, as Keras does, no mask."""
+    return own_config(model, padding="pre", masking=False, **shape)
+
+
+def row_parser(
+    doc: str | None, rounds: int | None = 5, seeds: int | None = None
+) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, help="real reviews; else synthetic")
+    parser.add_argument("--json", type=Path, help="file to write what was measured to")
+    if rounds is not None:
+        parser.add_argument("--rounds", type=int, default=rounds)
+    if seeds is not None:
+        parser.add_argument("--seeds", type=int, default=seeds)
+    return parser
+
+
+class Row:
+    """One row of the report, while it is measured.
+
+    Parameters
+    ----------
+    name : str
+        Its module's.
+    arguments : argparse.Namespace
+        From a `row_parser`.
+    """
+
+    def __init__(self, name: str, arguments: argparse.Namespace) -> None:
+        self.name = name
+        self._arguments = arguments
+        self._begin = datetime.now(UTC)
+        self._peaks: list[dict[str, float]] = []
+        # Compiled, and checked against Keras, before anything is timed.
+        choose_engine(PACKED, print)
+        print_machine()
+
+    def load(self) -> Dataset:
+        """Return the reviews: IMDB's, or synthetic ones where there is no folder."""
+        if self._arguments.data_dir is not None:
+            return load_dataset("imdb", {}, self._arguments.data_dir)
+        return load_dataset("synthetic", {"n_train": 2 * N_SYNTHETIC})
+
+    def peak(self) -> None:
+        """Measure and print what the machine computes at most, just now."""
+        self._peaks.append(measure_peak())
+        fma, gemm = self._peaks[-1]["fma_gflops"], self._peaks[-1]["gemm_gflops"]
+        print(f"\npeak just now: {fma:.0f} GFLOP/s on registers, {gemm:.0f} in GEMM")
+
+    def write(self, dataset: str, result: dict[str, Any]) -> None:
+        """Write the result, and how it came about, where `--json` says."""
+        self.peak()
+        options = {
+            key: value
+            for key, value in vars(self._arguments).items()
+            # A folder of one machine alone.
+            if key not in ("data_dir", "json")
+        }
+        about = {
+            "date": self._begin.isoformat(timespec="seconds"),
+            "minutes": (datetime.now(UTC) - self._begin).total_seconds() / 60,
+            "dataset": dataset,
+            "options": options,
+            "machine": describe_environment(),
+            "cpu_flags": cpu_flags(),
+            "float32_lanes": target_of_this_machine().width,
+            "peaks": self._peaks,
+        }
+        if self._arguments.json is not None:
+            text = json.dumps({"row": self.name, "about": about, **result}, indent=1)
+            self._arguments.json.write_text(text + "\n", encoding="utf-8")
+
+
+# The contestants
+
+
+def seeded_model(config: TrialConfig, n_classes: int, seed: int = 0) -> keras.Model:
+    """Return a new model whose weights and masks depend on the seed alone."""
+    keras.utils.set_random_seed(derive_seed(SEED, "init", seed))
+    return build_model(config, n_classes)
+
+
+def plain_epoch(
+    reviews: Sequences, config: TrialConfig, n_classes: int
+) -> Callable[[], object]:
+    """Return an epoch of `model.fit` on padded arrays, traced."""
+    data = Encoded.of(reviews, config, n_classes)
+    model = seeded_model(config, n_classes)
+    size = config.batch_size
+
+    def fit(n: int | None = None) -> object:
+        x, targets = data.x[:n], data.targets[:n]
+        return model.fit(x, targets, batch_size=size, verbose=0)
+
+    # Keras traces a last batch that is smaller once more.
+    fit(size + len(data.x) % size if len(data.x) > size else None)
+    return fit
+
+
+def own_epoch(
+    reviews: Sequences, config: TrialConfig, n_classes: int, engine: str
+) -> tuple[Callable[[], object], Sequence[np.ndarray]]:
+    """Return an epoch of this project's, and its batches, the same every time."""
+    data = Encoded.of(reviews, config, n_classes)
+    steps = Steps(seeded_model(config, n_classes), config, engine)
+
+    def train() -> float:
+        rng = derive_rng(SEED, "order", 0)
+        _, proba, y = steps.train_epoch(data, rng)
+        # As `model.fit` does.
+        return float(np.mean(proba.argmax(axis=1) == y))
+
+    batches = training_batches(data.lengths, config, derive_rng(SEED, "order", 0))
+    # Once, so that pages and buffers are there.
+    train()
+    return train, [take_batch(data.x, data.lengths, i, config) for i in batches]
+
+
+def plain_evaluation(
+    reviews: Sequences, config: TrialConfig, n_classes: int
+) -> Callable[[], object]:
+    """Return `model.evaluate` on padded arrays, traced."""
+    data = Encoded.of(reviews, config, n_classes)
+    model = seeded_model(config, n_classes)
+    size = config.batch_size
+
+    def evaluate(n: int | None = None) -> object:
+        return model.evaluate(data.x[:n], data.targets[:n], batch_size=size, verbose=0)
+
+    evaluate(size + len(data.x) % size if len(data.x) > size else None)
+    return evaluate
+
+
+def own_evaluation(
+    reviews: Sequences, config: TrialConfig, n_classes: int, engine: str
+) -> tuple[Callable[[], object], Sequence[np.ndarray]]:
+    """Return this project's evaluation, and its batches."""
+    data = Encoded.of(reviews, config, n_classes)
+    steps = Steps(seeded_model(config, n_classes), config, engine)
+    steps.trace()
+    batches = evaluation_batches(data.lengths, config)
+    # The longest, so that buffers are there.
+    longest = Encoded(
+        data.x[batches[-1]],
+        data.lengths[batches[-1]],
+        data.y[batches[-1]],
+        data.targets[batches[-1]],
+    )
+    steps.predict(longest)
+
+    def evaluate() -> float:
+        _, proba = steps.predict(data)
+        return float(np.mean(proba.argmax(axis=1) == data.y))
+
+    return evaluate, [take_batch(data.x, data.lengths, i, config) for i in batches]
+
+
+def drawn(reviews: Sequences, n: int) -> Sequences:
+    """Return `n` reviews at most, drawn with the seed; all in their order if fewer."""
+    if n >= len(reviews):
+        return reviews
+    return reviews.take(derive_rng(SEED, "reviews").permutation(len(reviews))[:n])

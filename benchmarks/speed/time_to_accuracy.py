@@ -1,0 +1,242 @@
+"""Time to the write-up's accuracy: the packed LSTM against plain Keras.
+
+Model B from a warm start, data encoded, model built and traced, until 83.46 % of the
+25,000 test reviews are right:
+
+- plain: the write-up's own way, `model.fit` on reviews padded and truncated in front
+  to 500 tokens, no masking, and `model.evaluate` at batch 64;
+- packed: as this project trains and scores it.
+
+Both start from the same weights, go through all 25,000 training reviews in an order
+drawn with the seed, and are scored after each quarter of an epoch. The test set serves
+as a stop watch alone, as it did in the write-up: what is reached is no estimate of
+how well either model does on new reviews.
+
+    python benchmarks/speed/time_to_accuracy.py --data-dir DIR
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from row import (
+    BATCH,
+    SEED,
+    Row,
+    drawn,
+    own_config,
+    plain_config,
+    row_parser,
+    seeded_model,
+)
+
+from lstm_bench.backend import keras
+from lstm_bench.data import Dataset
+from lstm_bench.engines import PACKED
+from lstm_bench.seeding import derive_rng
+from lstm_bench.training import Encoded, Steps
+
+TARGET = 0.8346
+CHECKS_PER_EPOCH = 4
+
+
+class Reached(Exception):
+    """The target is reached, or the last epoch is over."""
+
+
+class Clock:
+    """Seconds of training and of scoring, and what was scored.
+
+    Parameters
+    ----------
+    score : callable
+        Returns the accuracy on the test reviews.
+    target : float
+    """
+
+    def __init__(self, score: Callable[[], float], target: float) -> None:
+        self._score = score
+        self._target = target
+        self._train_s = self._evaluation_s = 0.0
+        self._start = time.perf_counter()
+        self.checks: list[dict[str, float]] = []
+
+    def start(self) -> None:
+        """Go on with training."""
+        self._start = time.perf_counter()
+
+    def check(self, n_steps: int) -> None:
+        """Score after so many steps in all; raise Reached at the target."""
+        now = time.perf_counter()
+        self._train_s += now - self._start
+        accuracy = self._score()
+        self._evaluation_s += time.perf_counter() - now
+        self.checks.append(
+            {
+                "n_steps": n_steps,
+                "train_s": self._train_s,
+                "total_s": self._train_s + self._evaluation_s,
+                "accuracy": accuracy,
+            }
+        )
+        if accuracy >= self._target:
+            raise Reached
+        self.start()
+
+
+def variables(model: keras.Model) -> list[Any]:
+    """Return all that training changes, the state of the masks' seeds included."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+@contextmanager
+def undone(model: keras.Model) -> Iterator[None]:
+    """Set the model back to what it was before, once it is traced."""
+    before = [np.array(np.asarray(variable)) for variable in variables(model)]
+    yield
+    for variable, value in zip(variables(model), before, strict=True):
+        variable.assign(value)
+
+
+def run_plain(
+    train: Encoded, test: Encoded, n_classes: int, config: Any, seed: int, limits: Any
+) -> list[dict[str, float]]:
+    """Train until the target with `model.fit`; return what was scored, and when."""
+    model = seeded_model(config, n_classes, seed)
+    model.optimizer.build(model.trainable_variables)
+
+    def fit(index: Any) -> None:
+        x, targets = train.x[index], train.targets[index]
+        model.fit(x, targets, batch_size=BATCH, shuffle=False, verbose=0)
+
+    def score(n: int | None = None) -> float:
+        x, targets = test.x[:n], test.targets[:n]
+        found = model.evaluate(x, targets, batch_size=BATCH, verbose=0)
+        return float(found[1])
+
+    with undone(model):
+        # Whole batches and the smaller last one: Keras traces each.
+        fit(np.arange(min(BATCH + len(train.y) % BATCH, len(train.y))))
+        score(BATCH + len(test.y) % BATCH)
+    clock = Clock(score, limits.target)
+    rng = derive_rng(SEED, "order", seed)
+    n_batches = -(-len(train.y) // BATCH)
+    every = -(-n_batches // CHECKS_PER_EPOCH)
+    clock.start()
+    try:
+        for epoch in range(limits.epochs):
+            order = rng.permutation(len(train.y))
+            for first in range(0, n_batches, every):
+                fit(order[BATCH * first : BATCH * (first + every)])
+                done = min(first + every, n_batches)
+                clock.check(epoch * n_batches + done)
+    except Reached:
+        pass
+    return clock.checks
+
+
+def run_packed(
+    train: Encoded, test: Encoded, n_classes: int, config: Any, seed: int, limits: Any
+) -> list[dict[str, float]]:
+    """Train until the target as this project does; return what was scored, and when."""
+    model = seeded_model(config, n_classes, seed)
+    steps = Steps(model, config, PACKED)
+    few = Encoded(*(part[:BATCH] for part in vars(train).values()))
+    with undone(model):
+        steps.train_epoch(few, derive_rng(SEED, "warm"))
+        steps.predict(few)
+
+    def score() -> float:
+        _, proba = steps.predict(test)
+        return float(np.mean(proba.argmax(axis=1) == test.y))
+
+    clock = Clock(score, limits.target)
+    rng = derive_rng(SEED, "order", seed)
+    n_batches = -(-len(train.y) // BATCH)
+    every = -(-n_batches // CHECKS_PER_EPOCH)
+    n_steps = 0
+
+    def on_step() -> None:
+        nonlocal n_steps
+        n_steps += 1
+        in_epoch = (n_steps - 1) % n_batches + 1
+        if in_epoch % every == 0 or in_epoch == n_batches:
+            clock.check(n_steps)
+
+    clock.start()
+    try:
+        for _ in range(limits.epochs):
+            steps.train_epoch(train, rng, on_step)
+    except Reached:
+        pass
+    return clock.checks
+
+
+def measure(dataset: Dataset, limits: Any) -> list[dict[str, Any]]:
+    """Run both contestants with every seed, in turn."""
+    shape = {"units": limits.units, "sequence_length": limits.length}
+    contestants = {}
+    for variant, config, run in (
+        ("plain", plain_config("B", **shape), run_plain),
+        ("packed", own_config("B", **shape), run_packed),
+    ):
+        train, test = (
+            Encoded.of(reviews, config, dataset.n_classes)
+            for reviews in (
+                drawn(dataset.train, limits.reviews),
+                drawn(dataset.test, limits.test_reviews),
+            )
+        )
+        contestants[variant] = (run, train, test, config)
+    runs = []
+    for seed in range(limits.seeds):
+        names = list(contestants) if seed % 2 == 0 else list(contestants)[::-1]
+        for variant in names:
+            run, train, test, config = contestants[variant]
+            checks = run(train, test, dataset.n_classes, config, seed, limits)
+            keras.backend.clear_session()
+            last = checks[-1]
+            reached = last["accuracy"] >= limits.target
+            print(
+                f"seed {seed}, {variant:6}: {last['accuracy']:.4f} after "
+                f"{last['n_steps']:.0f} steps, {last['train_s']:.1f} s of training, "
+                f"{last['total_s']:.1f} s with scoring"
+                f"{'' if reached else ': NOT REACHED'}"
+            )
+            runs.append({"variant": variant, "seed": seed, "checks": checks})
+    return runs
+
+
+def main() -> None:
+    parser = row_parser(__doc__, rounds=None, seeds=3)
+    parser.add_argument("--target", type=float, default=TARGET)
+    parser.add_argument("--epochs", type=int, default=4, help="at most")
+    parser.add_argument("--units", type=int, default=100)
+    parser.add_argument("--length", type=int, default=500)
+    parser.add_argument("--reviews", type=int, default=25_000)
+    parser.add_argument("--test-reviews", type=int, default=25_000)
+    arguments = parser.parse_args()
+    row = Row("time_to_accuracy", arguments)
+    dataset = row.load()
+    row.peak()
+    runs = measure(dataset, arguments)
+    row.write(
+        dataset.name,
+        {
+            "target": arguments.target,
+            "max_epochs": arguments.epochs,
+            "units": arguments.units,
+            "sequence_length": arguments.length,
+            "n_train": min(arguments.reviews, len(dataset.train)),
+            "n_test": min(arguments.test_reviews, len(dataset.test)),
+            "runs": runs,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
