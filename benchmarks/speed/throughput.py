@@ -102,13 +102,17 @@ def sweep(
     suite: Suite,
     data_dir: Path | None,
     folder: Path,
-    n: int,
+    n: int | None,
     n_trials: int | None = None,
 ) -> None:
-    """Run the command in `folder` with stores of its own."""
+    """Run the command in `folder` with stores of its own and `n` workers.
+
+    None leaves their number to the command.
+    """
     folder.mkdir()
     command = [sys.executable, "-m", "lstm_bench.cli", "sweep", suite.path]
-    command += ["--workers", str(n)]
+    if n is not None:
+        command += ["--workers", str(n)]
     if data_dir is not None:
         command += ["--data-dir", str(data_dir.absolute())]
     if n_trials is not None:

@@ -1,0 +1,164 @@
+"""Finished trials an hour: `lstm-bench sweep` against a plain Optuna loop.
+
+The suite imdb_small as it is but without a pruner, in stores of its own:
+
+- own: the command with its defaults, a worker for each core;
+- plain: `plain_sweep.py`, one process with all cores, `model.fit` on padded arrays and
+  `mlflow.keras.autolog()` with its defaults, which save every trial's model; it trains
+  the configurations that the command has chosen;
+- plain_without_models: the same with `log_models=False`. Saving one takes MLflow longer
+  than many a training does, and the command saves none during a search.
+
+Timed is the whole command from its start to its end, imports, baselines, report and
+all. Data and baselines are in the cache, and the kernel is compiled, before that: a
+first sweep of one trial sees to it. How many epochs each side trained is kept: early
+stopping ends trainings where chance has it.
+
+    python benchmarks/speed/sweep.py --data-dir DIR
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from row import Row, row_parser
+from throughput import sweep, trained
+
+from lstm_bench.study import StudyStore
+from lstm_bench.suite import Suite, load_suite
+
+SUITES = Path(__file__).parents[1]
+
+PLAIN = {"plain": True, "plain_without_models": False}
+"""Whether autologging saves models."""
+
+
+def write_suite(folder: Path, arguments: Any) -> Suite:
+    """Write imdb_small without its pruner, and smaller where that is asked for."""
+    text = (SUITES / "imdb_small.yaml").read_text(encoding="utf-8")
+    content = yaml.safe_load(text)
+    content["study"]["pruner"] = "none"
+    if arguments.data_dir is None:
+        content["dataset"]["name"] = "synthetic"
+    for part, key, value in (
+        ("dataset", "max_train_samples", arguments.reviews),
+        ("study", "n_trials", arguments.trials),
+        ("defaults", "max_epochs", arguments.epochs),
+    ):
+        if value is not None:
+            content[part][key] = value
+    file = folder / "imdb_small.yaml"
+    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return load_suite(file)
+
+
+def run_own(
+    suite: Suite, data_dir: Path | None, folder: Path
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Run the command; return what it did, and the configurations it trained."""
+    start = time.perf_counter()
+    sweep(suite, data_dir, folder, None)
+    seconds = time.perf_counter() - start
+    between, _ = trained(suite, folder)
+    trials = StudyStore(suite, f"sqlite:///{folder}/optuna.db").finished()
+    values = [trial.value for trial in trials if trial.value is not None]
+    found = {
+        "command_s": seconds,
+        "seconds_a_trial_after_the_first": between,
+        "n_trials": len(trials),
+        "n_epochs": sum(len(trial.intermediate_values) for trial in trials),
+        "best_accuracy": max(values),
+    }
+    return found, [trial.params for trial in trials]
+
+
+def run_plain(
+    suite: Suite,
+    data_dir: Path | None,
+    folder: Path,
+    configurations: list[dict[str, Any]],
+    saves_models: bool,
+) -> dict[str, Any]:
+    """Run the plain loop over the configurations; return what it did."""
+    folder.mkdir()
+    file, out = folder / "configurations.json", folder / "out.json"
+    file.write_text(json.dumps(configurations), encoding="utf-8")
+    command = [sys.executable, str(Path(__file__).with_name("plain_sweep.py"))]
+    command += [suite.path, str(file), "--out", str(out)]
+    if data_dir is not None:
+        command += ["--data-dir", str(data_dir.absolute())]
+    if not saves_models:
+        command += ["--no-models"]
+    start = time.perf_counter()
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ, capture_output=True, text=True
+    )
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise SystemExit(f"plain_sweep.py: {done.stdout}{done.stderr}")
+    result = json.loads(out.read_text(encoding="utf-8"))
+    trials = result.pop("trials")
+    return {
+        "command_s": seconds,
+        **result,
+        "n_trials": len(trials),
+        "n_epochs": int(sum(trial["n_epochs"] for trial in trials)),
+        "after_last_epochs_s": sum(trial["saving_s"] for trial in trials),
+        "best_accuracy": max(trial["accuracy"] for trial in trials),
+    }
+
+
+def show(name: str, found: dict[str, Any]) -> None:
+    seconds, n = found["command_s"], found["n_trials"]
+    print(
+        f"{name:20} {3600 * n / seconds:.0f} trials an hour: {n} in {seconds:.1f} s, "
+        f"{found['n_epochs']} epochs, best {found['best_accuracy']:.4f}"
+    )
+    if "after_last_epochs_s" in found:
+        print(f"{'':20} {found['after_last_epochs_s']:.1f} s of it after last epochs")
+
+
+def main() -> None:
+    parser = row_parser(__doc__, rounds=1)
+    parser.add_argument("--trials", type=int, help="[default: as the suite says]")
+    parser.add_argument("--epochs", type=int, help="[default: as the suite says]")
+    parser.add_argument("--reviews", type=int, help="[default: as the suite says]")
+    arguments = parser.parse_args()
+    row = Row("sweep", arguments)
+    row.peak()
+    rounds = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        suite = write_suite(folder, arguments)
+        sweep(suite, arguments.data_dir, folder / "first", None, n_trials=1)
+        for number in range(arguments.rounds):
+            own, trials = run_own(suite, arguments.data_dir, folder / f"own{number}")
+            show("own", own)
+            found = {"own": own}
+            for name, saves_models in PLAIN.items():
+                where = folder / f"{name}{number}"
+                found[name] = run_plain(
+                    suite, arguments.data_dir, where, trials, saves_models
+                )
+                show(name, found[name])
+            rounds.append(found)
+    row.write(
+        suite.dataset.name,
+        {
+            "suite": "imdb_small",
+            "n_train": suite.dataset.max_train_samples,
+            "rounds": rounds,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
