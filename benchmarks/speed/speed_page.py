@@ -1,0 +1,428 @@
+"""The speed report as Markdown, from what its rows measured."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from speed_limits import LIMITS
+from speed_lines import (
+    ROWS,
+    SWEEPS,
+    Growth,
+    Line,
+    Row,
+    growth_of,
+    last_accuracies,
+    lines_of,
+    peak_of,
+)
+
+from lstm_bench.statistics import compare_paired
+
+RATIOS, GROWTH = "ratios.svg", "growth.svg"
+TITLES = {
+    "steps": "Training steps",
+    "evaluation": "Evaluation",
+    "sweep": "Sweep",
+    "time_to_accuracy": "Time to accuracy",
+    "growth": "Growth of cost",
+    "seeds": "Same accuracy",
+}
+MINUS = "−"
+
+
+def render(rows: Mapping[str, Row]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    rows : mapping of str to dict
+        What each row's `--json` wrote, by its name; any of `ROWS` may be missing.
+    """
+    rows = {name: rows[name] for name in ROWS if name in rows}
+    parts = [
+        "# Speed",
+        *_introduction(rows),
+        *_comparisons(rows),
+        *_sweep(rows),
+        *_time_to_accuracy(rows),
+        *_growth(rows),
+        *_seeds(rows),
+        *_limits(rows),
+        *_provenance(rows),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+# Parts of the page
+
+
+def _introduction(rows: Mapping[str, Row]) -> list[str]:
+    text = (
+        "The packed LSTM of this project against plain Keras on the same machine and "
+        "the same reviews: `model.fit` and `model.evaluate` on arrays padded to the "
+        "sequence length. Model A is an LSTM under one sigmoid unit, model B one with "
+        "dropout and recurrent dropout of 0.2 under a softmax over two; vocabulary "
+        "10,000, embedding 128, float32, batch 64 where nothing else is said. All "
+        "variants of a comparison run in turn within one process, and ratios are taken "
+        "round by round. This page is written by `benchmarks/speed/published.py` from "
+        "[speed.json](speed.json), which has the seconds of every round."
+    )
+    parts = [text]
+    if any(row["about"]["dataset"] != "imdb" for row in rows.values()):
+        parts.insert(0, "**SYNTHETIC DATA: not what reviews would give.**")
+    machines = dict.fromkeys(_machine(row) for row in rows.values())
+    parts += [f"Machine: {machine}." for machine in machines]
+    return parts
+
+
+def _machine(row: Row) -> str:
+    about = row["about"]
+    machine = about["machine"]
+    packages = machine["packages"]
+    versions = ", ".join(
+        f"{name} {packages[name]}"
+        for name in ("tensorflow", "keras", "numba", "numpy", "optuna", "mlflow")
+        if name in packages
+    )
+    flags = " ".join(about["cpu_flags"]) or "unknown"
+    return (
+        f"{machine['cpu_model']}, {machine['n_cores']} cores, "
+        f"{machine['memory_gib']:.0f} GiB, {machine['os']}; vector instructions "
+        f"{flags}, of which the kernel uses {about['float32_lanes']} float32 lanes; "
+        f"Python {machine['python']}, {versions}"
+    )
+
+
+def _comparisons(rows: Mapping[str, Row]) -> list[str]:
+    lines = lines_of(dict(rows))
+    if not lines:
+        return []
+    header = (
+        "what",
+        "plain Keras",
+        "packed",
+        "times as fast",
+        "at least",
+        "aim",
+        "GFLOP/s (of peak)",
+        "n",
+    )
+    cells = [
+        (
+            line.what + (" (1)" if line.note else ""),
+            _spread(line.plain, line.unit),
+            _spread(line.own, line.unit),
+            _ratio(line),
+            _verdict(line, line.at_least),
+            _verdict(line, line.aim),
+            "–"
+            if line.gflops is None
+            else f"{line.gflops:.0f} ({100 * (line.share or 0):.0f} %)",
+            str(len(line.ratios)),
+        )
+        for line in lines
+    ]
+    notes = list(dict.fromkeys(line.note for line in lines if line.note))
+    return [
+        "## Against plain Keras",
+        _table(header, cells),
+        *(f"(1) {note[:1].upper()}{note[1:]}." for note in notes),
+        "Medians, with least and most in parentheses; n rounds, or seeds for the time "
+        "to an accuracy. Sweeps are counted in finished trials an hour. GFLOP/s are "
+        "the operations of the matrix products that real tokens need, over the median "
+        "time of the packed LSTM (the formula stands in `benchmarks/speed/flops.py`), "
+        "and their share is of what the same cores did in multiply-adds on registers "
+        "at most, in the same run (last table): the gates, the embedding, the head and "
+        "the optimizer are in the time and not in the operations.",
+        f"![How many times as fast each comparison is]({RATIOS})",
+    ]
+
+
+def _spread(values: list[float], unit: str) -> str:
+    if not values:
+        return "not reached"
+    low, high = _number(min(values)), _number(max(values))
+    middle = _number(statistics.median(values))
+    return (
+        f"{middle} {unit} ({low} to {high})" if len(values) > 1 else middle + f" {unit}"
+    )
+
+
+def _ratio(line: Line) -> str:
+    if line.ratio is None:
+        return "–"
+    text = f"**{line.ratio:.1f}**"
+    if len(line.ratios) > 1:
+        text += f" ({min(line.ratios):.1f} to {max(line.ratios):.1f})"
+    return text
+
+
+def _verdict(line: Line, wanted: float | None) -> str:
+    if wanted is None or line.ratio is None:
+        return "–"
+    return f"{wanted:g}: {'reached' if line.ratio >= wanted else 'missed'}"
+
+
+def _number(value: float) -> str:
+    """Return three significant digits, whole from 100 on."""
+    for least, digits in ((100, 0), (10, 1), (1, 2)):
+        if abs(value) >= least:
+            return f"{value:,.{digits}f}"
+    return f"{value:.3f}"
+
+
+def _sweep(rows: Mapping[str, Row]) -> list[str]:
+    if "sweep" not in rows:
+        return []
+    row = rows["sweep"]
+    header = ("side", "trials", "command", "epochs", "s an epoch", "best validation")
+    cells = []
+    for number, found in enumerate(row["rounds"], start=1):
+        for side in ("own", *SWEEPS):
+            if side in found:
+                one = found[side]
+                words = "`lstm-bench sweep`" if side == "own" else SWEEPS[side]
+                if len(row["rounds"]) > 1:
+                    words += f", round {number}"
+                cells.append(
+                    (
+                        words,
+                        str(one["n_trials"]),
+                        f"{one['command_s']:.0f} s",
+                        str(one["n_epochs"]),
+                        f"{one['command_s'] / one['n_epochs']:.2f}",
+                        f"{one['best_accuracy']:.4f}",
+                    )
+                )
+    parts = [
+        f"## {TITLES['sweep']}",
+        "The whole command from its start to its end, imports, baselines and report "
+        "included, with data and baselines in the cache and the kernel compiled. Both "
+        "sides train the same configurations of the suite, without a pruner: "
+        "`lstm-bench sweep` with a worker for each core, and plain Keras in one "
+        "process with all cores. The command saves no model during a search, so plain "
+        "Keras stands here with and without the models that autologging saves.",
+        _table(header, cells),
+    ]
+    for side, words in SWEEPS.items():
+        found = [each for each in row["rounds"] if side in each]
+        if found:
+            ratios = [_sweep_ratios(each["own"], each[side]) for each in found]
+            an_epoch = statistics.median(ratio for ratio, _ in ratios)
+            after = statistics.median(ratio for _, ratio in ratios)
+            parts.append(
+                f"Against {words}: {an_epoch:.1f} times as fast an epoch (early "
+                "stopping ends trainings where chance has it), and "
+                f"{after:.1f} times as fast a trial once each process has ended its "
+                "first."
+            )
+    return parts
+
+
+def _sweep_ratios(own: dict[str, Any], plain: dict[str, Any]) -> tuple[float, float]:
+    """Return plain over own: seconds an epoch, and a trial after the first."""
+    an_epoch = [one["command_s"] / one["n_epochs"] for one in (plain, own)]
+    after = [one["seconds_a_trial_after_the_first"] for one in (plain, own)]
+    return an_epoch[0] / an_epoch[1], after[0] / after[1]
+
+
+def _time_to_accuracy(rows: Mapping[str, Row]) -> list[str]:
+    if "time_to_accuracy" not in rows:
+        return []
+    row = rows["time_to_accuracy"]
+    header = ("seed", "side", "steps", "training", "with scoring", "accuracy then")
+    cells = []
+    for run in sorted(row["runs"], key=lambda r: (r["seed"], r["variant"] != "plain")):
+        last = run["checks"][-1]
+        reached = last["accuracy"] >= row["target"]
+        cells.append(
+            (
+                str(run["seed"]),
+                "plain Keras" if run["variant"] == "plain" else "packed",
+                str(int(last["n_steps"])) + ("" if reached else ", not reached"),
+                f"{last['train_s']:.1f} s",
+                f"{last['total_s']:.1f} s",
+                f"{last['accuracy']:.4f}",
+            )
+        )
+    return [
+        f"## {TITLES['time_to_accuracy']}",
+        f"Model B with {row['units']} units at length {row['sequence_length']} on "
+        f"{row['n_train']:,} reviews, until {100 * row['target']:.2f} % of "
+        f"{row['n_test']:,} test reviews are right, scored after each quarter of an "
+        f"epoch, {row['max_epochs']} epochs at most. Plain Keras pads and truncates in "
+        "front and masks nothing, as the write-up did; this project masks. The test "
+        "set serves as a stop watch alone.",
+        _table(header, cells),
+    ]
+
+
+def _growth(rows: Mapping[str, Row]) -> list[str]:
+    if "growth" not in rows:
+        return []
+    row = rows["growth"]
+    base = row["base"]
+    axes = growth_of(row)
+    header = ("axis", "", *("",) * max(len(g.values) for g in axes), "exponent")
+    cells = []
+    for growth in axes:
+        pad = ("",) * (len(header) - 3 - len(growth.values))
+        values = (f"**{value:,}**" for value in growth.values)
+        cells.append((f"**{growth.axis}**", "", *values, *pad, ""))
+        for variant, name in (("plain", "plain Keras"), ("packed", "packed")):
+            seconds = growth.seconds[variant]
+            slope = growth.exponents.get(variant)
+            cells.append(
+                (
+                    "",
+                    name,
+                    *(_number(value) for value in seconds),
+                    *pad,
+                    "–" if slope is None else _signed(slope, 2).lstrip("+"),
+                )
+            )
+    return [
+        f"## {TITLES['growth']}",
+        f"Seconds an epoch of model A, medians of n = {_rounds(axes)} rounds. One axis "
+        f"varies at a time, the others stay at {base['units']} units, length "
+        f"{base['sequence_length']}, {base['n_reviews']:,} reviews and batch "
+        f"{base['batch_size']}. {_scaling(axes, base['n_reviews'])}The exponent is the "
+        "least-squares slope of the logarithm of these medians on the logarithm of the "
+        "axis, all points weighing the same: 1 is proportional.",
+        _table(header, cells),
+        f"![Seconds an epoch against units, length, training size and batch]({GROWTH})",
+    ]
+
+
+def _rounds(axes: Iterable[Growth]) -> str:
+    counts = sorted({growth.n_rounds for growth in axes})
+    return " or ".join(map(str, counts))
+
+
+def _scaling(axes: Iterable[Growth], n_epoch: int) -> str:
+    scaled = [growth for growth in axes if growth.scaled_from]
+    if not scaled:
+        return ""
+    sizes = sorted({n for growth in scaled for n in growth.scaled_from})
+    names = ", ".join(growth.axis for growth in scaled)
+    counts = " or ".join(f"{n:,}" for n in sizes)
+    return (
+        f"Measured were whole epochs, but for {names}: there {counts} reviews, times "
+        f"{n_epoch:,} over their number. "
+    )
+
+
+def _seeds(rows: Mapping[str, Row]) -> list[str]:
+    if "seeds" not in rows:
+        return []
+    row = rows["seeds"]
+    last = last_accuracies(row)
+    margin = row["margin"]
+    found = compare_paired(
+        last["packed"], last["stock"], margin=margin, higher_is_better=True
+    )
+    d = found.difference
+    if len(last["packed"]) < 2:
+        says = "one seed gives no interval."
+    else:
+        zero = "contains" if d.low <= 0 <= d.high else "DOES NOT contain"
+        inside = -margin <= d.low and d.high <= margin
+        says = (
+            f"95 % t interval {_signed(d.low, 4)} to {_signed(d.high, 4)}. It {zero} 0 "
+            f"and {'lies within' if inside else 'DOES NOT lie within'} one point "
+            f"(±{margin:g})."
+        )
+    pairs = enumerate(zip(last["stock"], last["packed"], strict=True))
+    cells = [
+        (str(seed), f"{stock:.4f}", f"{packed:.4f}", _signed(packed - stock, 4))
+        for seed, (stock, packed) in pairs
+    ]
+    cells.append(
+        (
+            "mean",
+            f"{found.mean_b:.4f}",
+            f"{found.mean_a:.4f}",
+            _signed(d.estimate, 4),
+        )
+    )
+    return [
+        f"## {TITLES['seeds']}",
+        f"Test accuracy of model A, {row['units']} units, length "
+        f"{row['sequence_length']}, after {row['n_epochs']} epochs on "
+        f"{row['n_train']:,} reviews, scored on {row['n_test']:,}; Keras's own LSTM "
+        "and the packed one, with the same weights at the start and the same batches "
+        f"for each seed. Packed minus Keras's own: {_signed(d.estimate, 4)} over "
+        f"{len(last['packed'])} paired seeds, {says}",
+        _table(("seed", "Keras's own LSTM", "packed", "difference"), cells),
+    ]
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+def _limits(rows: Mapping[str, Row]) -> list[str]:
+    found = [(TITLES[name], LIMITS[name]) for name in rows if LIMITS.get(name)]
+    if not found:
+        return []
+    items = [f"- {title}: {text.strip()}" for title, text in found]
+    return ["## What limits each now", "\n".join(items)]
+
+
+def _provenance(rows: Mapping[str, Row]) -> list[str]:
+    header = ("row", "began", "minutes", "commit", "registers", "GEMM")
+    cells = []
+    for name, row in rows.items():
+        about = row["about"]
+        commit = (about["machine"]["git_commit"] or "unknown")[:12]
+        if about["machine"]["git_dirty"]:
+            commit += ", changed"
+        fma, gemm = peak_of(row)
+        cells.append(
+            (
+                TITLES[name].lower(),
+                about["date"].replace("T", " ").replace("+00:00", " UTC"),
+                f"{about['minutes']:.0f}",
+                commit,
+                f"{fma:.0f} GFLOP/s",
+                f"{gemm:.0f} GFLOP/s",
+            )
+        )
+    commands = [_command(row) for row in rows.values()]
+    return [
+        "## Make it again",
+        "`DIR` is the folder with the raw reviews. The first line runs every row and "
+        "writes this folder; the others measure one row each, as it was measured here.",
+        "```sh\n"
+        + "\n".join(["python benchmarks/speed/published.py --data-dir DIR", *commands])
+        + "\n```",
+        "When each row was measured, and the highest of the peaks measured in its run, "
+        "on all cores: multiply-adds on registers, and a product of large matrices in "
+        "TensorFlow.",
+        _table(header, cells),
+    ]
+
+
+def _command(row: Row) -> str:
+    about = row["about"]
+    words = [f"python benchmarks/speed/{row['row']}.py"]
+    if about["dataset"] == "imdb":
+        words.append("--data-dir DIR")
+    for key, value in about["options"].items():
+        flag = f"--{key.replace('_', '-')}"
+        if value is True:
+            words.append(flag)
+        elif isinstance(value, list):
+            words.append(f"{flag} {' '.join(map(str, value))}")
+        elif value is not None and value is not False:
+            words.append(f"{flag} {value}")
+    return " ".join(words)
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    header = list(header)
+    lines = [header, ["---"] * len(header), *map(list, rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
