@@ -190,7 +190,7 @@ def own_evaluation(
     data = Encoded.of(reviews, config, n_classes)
     steps = Steps(seeded_model(config, n_classes), config, engine)
     steps.trace()
-    batches = evaluation_batches(data.lengths, config)
+    batches = evaluation_batches(data.lengths, config, engine)
     # The longest, so that buffers are there.
     longest = Encoded(
         data.x[batches[-1]],
