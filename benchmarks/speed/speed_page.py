@@ -229,19 +229,24 @@ def _sweep_ratios(own: dict[str, Any], plain: dict[str, Any]) -> tuple[float, fl
     return an_epoch[0] / an_epoch[1], after[0] / after[1]
 
 
+SIDES = {"plain": "plain Keras", "packed": "packed", "found": "found by a search"}
+
+
 def _time_to_accuracy(rows: Mapping[str, Row]) -> list[str]:
     if "time_to_accuracy" not in rows:
         return []
     row = rows["time_to_accuracy"]
     header = ("seed", "side", "steps", "training", "with scoring", "accuracy then")
     cells = []
-    for run in sorted(row["runs"], key=lambda r: (r["seed"], r["variant"] != "plain")):
+    for run in sorted(
+        row["runs"], key=lambda r: (r["seed"], list(SIDES).index(r["variant"]))
+    ):
         last = run["checks"][-1]
         reached = last["accuracy"] >= row["target"]
         cells.append(
             (
                 str(run["seed"]),
-                "plain Keras" if run["variant"] == "plain" else "packed",
+                SIDES[run["variant"]],
                 str(int(last["n_steps"])) + ("" if reached else ", not reached"),
                 f"{last['train_s']:.1f} s",
                 f"{last['total_s']:.1f} s",
@@ -254,8 +259,10 @@ def _time_to_accuracy(rows: Mapping[str, Row]) -> list[str]:
         f"{row['n_train']:,} reviews, until {100 * row['target']:.2f} % of "
         f"{row['n_test']:,} test reviews are right, scored after each quarter of an "
         f"epoch, {row['max_epochs']} epochs at most. Plain Keras pads and truncates in "
-        "front and masks nothing, as the write-up did; this project masks. The test "
-        "set serves as a stop watch alone.",
+        "front and masks nothing, as the write-up did; this project masks. Found by a "
+        "search: what [imdb_small](../imdb_small/report.md) found best without a look "
+        "at the test set, 32 units, 200 tokens of 5,000 words, no dropout. Here the "
+        "test set serves as a stop watch alone.",
         _table(header, cells),
     ]
 
