@@ -152,7 +152,8 @@ def run_trial(
 
 def free_memory() -> None:
     """Forget every Keras model and graph of this process; call between trials."""
-    keras.backend.clear_session()
+    # Keras would go through all objects for cycles as well, once more.
+    keras.backend.clear_session(free_memory=False)
     gc.collect()
 
 

@@ -6,6 +6,8 @@ process, on this machine or another, that knows the two stores and the data.
 
 from __future__ import annotations
 
+import functools
+import gc
 import tempfile
 import time
 from collections.abc import Callable
@@ -316,6 +318,10 @@ class Worker:
         )
 
 
+@functools.cache
 def _import_keras() -> None:
     """Take the ten seconds that Keras takes before a training is taken, not of it."""
     import lstm_bench.trial  # noqa: F401
+
+    # A million objects that stay; `free_memory` would go through them each time.
+    gc.freeze()

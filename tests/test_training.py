@@ -231,3 +231,12 @@ def test_memory_is_freed_between_trials(dataset, splits):
         gc.collect()
         sizes.append(process.memory_info().rss / 2**20)
     assert sizes[-1] - sizes[2] < 100, [round(size) for size in sizes]
+
+
+def test_collections_between_trainings_leave_out_what_imports_made():
+    from lstm_bench.worker import _import_keras
+
+    _import_keras()
+    # TensorFlow and MLflow alone make more than half a million.
+    assert gc.get_freeze_count() > 100_000
+    assert len(gc.get_objects()) < gc.get_freeze_count()
