@@ -241,8 +241,13 @@ class StudyStore:
         return len(names) + len(self.finished())
 
     def best(self) -> Best | None:
-        """Return the best complete training, references included."""
-        return self._best([*self.references.finished(), *self.finished()])
+        """Return the best complete training, references included.
+
+        Of equal ones that which ended first: whoever trained it saw no better one, and
+        has kept its model.
+        """
+        trials = [*self.references.finished(), *self.finished()]
+        return self._best(sorted(trials, key=_end))
 
     def so_far(self, trial: Trial) -> tuple[int, Best | None]:
         """Return how many trainings had ended with `trial`, and the best of them."""

@@ -116,6 +116,15 @@ def test_the_best_follows_the_metrics_direction(write_suite, tmp_path):
     assert store.best().value == min(score(config_id) for config_id in asked)
 
 
+def test_of_equal_trainings_the_one_that_ended_first_is_the_best(tiny_suite, tmp_path):
+    store = store_in(tmp_path, tiny_suite)
+    steps = [store.next_trial() for _ in range(2)]
+    for step in reversed(steps):
+        step.trial.set_user_attr(RUN_ID, f"run-{step.trial.number}")
+        step.owned.tell(step.trial, "complete", 0.75)
+    assert store.best().run_id == f"run-{steps[1].trial.number}"
+
+
 def test_a_trial_of_a_live_process_is_left_alone(tiny_suite, tmp_path):
     store = store_in(tmp_path, tiny_suite)
     step = store.next_trial()
