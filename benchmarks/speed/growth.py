@@ -73,10 +73,10 @@ def main() -> None:
         "--sizes",
         type=int,
         nargs="+",
-        default=[5_000, 10_000, 15_000, 20_000, 25_000],
+        default=[5_000, 10_000, 25_000],
     )
     parser.add_argument("--batches", type=int, nargs="+", default=[32, 64, 128, 256])
-    parser.add_argument("--reviews", type=int, default=2048, help="but on --sizes")
+    parser.add_argument("--reviews", type=int, default=1024, help="but on --sizes")
     parser.add_argument("--base-units", type=int, default=100)
     parser.add_argument("--base-length", type=int, default=200)
     parser.add_argument("--base-size", type=int, default=5_000)

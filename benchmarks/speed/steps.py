@@ -84,7 +84,7 @@ def measure(
 
 def main() -> None:
     parser = row_parser(__doc__)
-    parser.add_argument("--reviews", type=int, default=2048)
+    parser.add_argument("--reviews", type=int, default=1024)
     parser.add_argument("--units", type=int, nargs="+", default=[32, 100, 256])
     parser.add_argument("--lengths", type=int, nargs="+", default=[200, 500])
     parser.add_argument("--stock", action="store_true", help="Keras's own LSTM too")
