@@ -96,7 +96,6 @@ class Steps:
         tokens = tf.TensorSpec((None, None), tf.int32)
         targets = tf.TensorSpec((None, n_outputs), tf.float32)
 
-        @tf.function(input_signature=[tokens, targets])  # type: ignore[untyped-decorator]
         def train_step(x: Any, y: Any) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 raw = forward(x, training=True)
@@ -105,13 +104,15 @@ class Steps:
             update(gradients, model.trainable_variables)
             return loss, raw
 
-        @tf.function(input_signature=[tokens, targets])  # type: ignore[untyped-decorator]
         def predict_step(x: Any, y: Any) -> tuple[Any, Any]:
             raw = forward(x, training=False)
             return tf.reduce_sum(loss_fn(y, raw)), raw
 
-        self._train_step = train_step
-        self._predict_step = predict_step
+        # Nothing to convert: no step branches in Python on what is in a tensor.
+        self._train_step, self._predict_step = (
+            tf.function(step, input_signature=[tokens, targets], autograph=False)
+            for step in (train_step, predict_step)
+        )
 
     def _all_variables(self) -> list[Any]:
         return [*self.model.variables, *self.model.optimizer.variables]

@@ -188,7 +188,8 @@ def _operation(
             *[tf.TensorSpec((None,) * rank, tf.float32) for rank in (2, 2, 1, 2, 2)],
             *[tf.TensorSpec((None,) * 3, tf.float32)] * 2,
             *[tf.TensorSpec((None,), tf.int32)] * 5,
-        ]
+        ],
+        autograph=False,
     )
     def operation(
         number: Any,
