@@ -249,13 +249,16 @@ def test_everything_is_rendered_from_the_json_alone(speed, tmp_path, monkeypatch
     published.main()
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
     page = before["README.md"].decode()
-    assert "What limits each now" not in page
     assert "python benchmarks/speed/steps.py --data-dir DIR --rounds 3 --units 100" in (
         page
     )
 
 
 def test_a_limit_stands_in_the_page_once_it_is_written(speed, monkeypatch):
-    monkeypatch.setitem(speed("speed_limits").LIMITS, "steps", "Memory.")
+    limits = speed("speed_limits").LIMITS
+    monkeypatch.setitem(limits, "steps", "Memory.")
     page = speed("speed_page").render({"steps": steps_row()})
-    assert "## What limits each now\n\n- Training steps: Memory." in page
+    assert "## What limits each now\n\n- Training steps: Memory.\n" in page
+    monkeypatch.delitem(limits, "steps")
+    page = speed("speed_page").render({"steps": steps_row()})
+    assert "What limits each now" not in page

@@ -203,7 +203,7 @@ def time_lines(row: Row) -> list[Line]:
         at_least, aim = (None, None) if missing else (10, 20)
         for key, words in (
             ("train_s", "training alone"),
-            ("total_s", "with scoring every quarter of an epoch"),
+            ("total_s", "with scoring"),
         ):
             plain, own = ([last[v, s][key] for s in both] for v in pair)
             what = f"time to {100 * target:.2f} % against model B: {own_words}, {words}"
