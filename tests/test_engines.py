@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -50,6 +51,32 @@ def test_packed_without_numba_is_refused_before_anything_begins(
 
 
 slow = pytest.mark.slow
+
+
+@slow
+def test_a_numba_that_does_not_run_leaves_keras_own(tmp_path):
+    script = (
+        "from lstm_bench.errors import SuiteError\n"
+        "from lstm_bench.packed.choice import choose_engine\n"
+        "print(choose_engine('auto', print))\n"
+        "try:\n"
+        "    choose_engine('packed', print)\n"
+        "except SuiteError as error:\n"
+        "    print(error)\n"
+    )
+    broken = {"NUMBA_DISABLE_JIT": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **broken},
+    )
+    assert done.returncode == 0, done.stderr
+    said, engine, refused = done.stdout.splitlines()
+    reason = "Numba does not run it here ("
+    assert said.startswith(f"engine: Keras's own LSTM, since {reason}")
+    assert engine == "stock"
+    assert refused.startswith(f"engine: packed cannot run here: {reason}")
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 
-import llvmlite.binding
 import numpy as np
 import pytest
 from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+pytest.importorskip("numba")
 
 from lstm_bench.packed.layout import Layout, distinct, find_tokens, parts_of
 from lstm_bench.space import TrialConfig
@@ -280,6 +281,8 @@ def test_the_kernel_agrees_at_any_shape(
 )
 def test_the_kernel_agrees_with_narrower_vectors(environment):
     if "+avx2" in environment["NUMBA_CPU_FEATURES"]:
+        import llvmlite.binding
+
         features = llvmlite.binding.get_host_cpu_features()
         if not (features.get("avx2") and features.get("fma")):
             pytest.skip("this machine has no AVX2")
@@ -342,7 +345,10 @@ print("whole")
 @pytest.mark.skipif(sys.platform != "linux", reason="mprotect")
 @pytest.mark.parametrize("side", ["first", "last"])
 def test_the_kernel_touches_nothing_beside_its_arrays(side):
-    """A page that may not be touched lies before, or right after, every array."""
+    """A page that may not be touched lies before, or right after, each array of floats.
+
+    The copies of U and the arrays of integers, which are only read, are ordinary ones.
+    """
     script = GUARDED.format(tests=str(ROOT / "tests"), side=side)
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True
@@ -458,6 +464,31 @@ def test_outputs_and_gradients_are_those_of_stock_keras(
     assert_close(packed(tokens[:1], training=False), model(tokens[:1], training=False))
 
 
+@slow
+@pytest.mark.parametrize(
+    ("units", "lengths", "options"),
+    [
+        # More than one vector of any machine, and two panels on the way back.
+        (100, LENGTHS, {"dropout": 0.2, "recurrent_dropout": 0.2}),
+        (70, [12] * 40, {"num_layers": 2, "bidirectional": True, "pooling": "max"}),
+        (17, [7], {"recurrent_dropout": 0.3}),
+        (16, [0], {"dropout": 0.3}),
+        (5, [0, 0, 0], {"num_layers": 2, "pooling": "mean"}),
+        (5, [1], {"bidirectional": True}),
+    ],
+    ids=str,
+)
+def test_gradients_are_those_of_stock_keras_at_other_sizes(units, lengths, options):
+    config, model, packed = make_pair(units=units, **options)
+    tokens = make_tokens(lengths, 12, config.padding)
+    seeds = seeds_of(model)
+    wanted, wanted_gradients = outputs_and_gradients(model, model, tokens, seeds)
+    got, gradients = outputs_and_gradients(packed, model, tokens, seeds)
+    assert_close(got, wanted)
+    for path, gradient in gradients.items():
+        assert_close(gradient, wanted_gradients[path], path)
+
+
 def losses_of(engine, n_steps, n_reviews=16, **options):
     from lstm_bench.backend import keras
     from lstm_bench.model import build_model
@@ -489,6 +520,8 @@ def losses_of(engine, n_steps, n_reviews=16, **options):
         {"dropout": 0.2, "recurrent_dropout": 0.2, "head": "softmax"},
         {"num_layers": 2, "bidirectional": True, "pooling": "max", "dropout": 0.1},
         {"optimizer": "rmsprop", "pooling": "mean", "learning_rate": 0.003},
+        {"optimizer": "adamw", "units": 33},
+        {"optimizer": "sgd", "learning_rate": 0.3},
     ],
     ids=str,
 )

@@ -51,8 +51,8 @@ How it is laid out
 `layout.Layout`: tokens are rows, sorted so that the rows of one step stand together and
 begin with the same reviews as those of the step before. Step t is then a product of
 the first n_t rows of h with U, n_t the number of reviews that are so long, as in
-PyTorch's packed sequences. The reviews are dealt to parts of sixteen, which the threads
-take in turn.
+PyTorch's packed sequences. The reviews are dealt to parts of at most sixteen,
+which the threads take in turn: a batch of 64 keeps four threads busy.
 
 The input's share, x W + b, is a product of its own before the recurrence: a table with
 one row for each distinct token (2,750 of 14,600 in a batch of 64 reviews), or for each
@@ -77,7 +77,11 @@ used.
 What differs from Keras's LSTM
 ------------------------------
 Sums are added in another order and sigmoid and tanh are other approximations: outputs
-and gradients differ by some 1e-6 of the largest. An embedding's gradient is one row for
-each occurrence of a token, as from Keras's layer: Keras's optimizers square it before
-they add the rows, so adding them first would train another model.
+and gradients differ by some 1e-6 of the largest. Numbers below 1e-38 (denormals) count
+as zero. Weights so large that gradients explode make more of any rounding, of Keras's
+too.
+
+An embedding's gradient is one row for each occurrence of a token, as from Keras's
+layer: Keras's optimizers square it before they add the rows, so adding them first would
+train another model.
 """

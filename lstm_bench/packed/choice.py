@@ -73,10 +73,16 @@ def why_not_packed(say: Callable[[str], None]) -> str | None:
     policy = keras.config.dtype_policy().compute_dtype
     if policy != "float32":
         return f"it computes in float32 alone and Keras is set to {policy}"
-    from lstm_bench.packed.kernel import compile_kernel
+    try:
+        from lstm_bench.packed.kernel import compile_kernel
 
-    compile_kernel(say)
-    difference = largest_difference()
+        compile_kernel(say)
+        difference = largest_difference()
+    except Exception as error:
+        # What a compiler may raise that does not fit NumPy, the processor or its own
+        # settings is no finite list. It is said, and `packed` is refused with it.
+        first_line = (str(error).splitlines() or ["no details"])[0][:300]
+        return f"Numba does not run it here ({type(error).__name__}: {first_line})"
     if not difference <= MAX_DIFFERENCE:
         return (
             f"its outputs or gradients differ from Keras's by {difference:.1e} of the "

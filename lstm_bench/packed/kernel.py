@@ -126,7 +126,9 @@ def _forward(version: str) -> Any:
 
     It reads ``table`` at ``index`` (the input's share of the gates, bias included) and
     ``weights`` (`panels_forward`), and writes h, c and gates of every step where they
-    are ``kept``, else in a corner of these arrays; ``last`` and ``outputs`` always.
+    are ``kept``; ``last`` and ``outputs`` always. Where they are not kept, c stays in
+    one place for each review, and h changes between two, since a step reads all of h
+    while it writes the next.
     """
 
     @numba.njit(  # type: ignore[untyped-decorator]
@@ -250,7 +252,7 @@ def _backward(version: str) -> Any:
     """Return the function that takes the gradient of one part back through all steps.
 
     ``dh`` comes with the gradient of ``last`` and ends as anything; ``dc`` and
-    ``zeros`` come as zeros. ``dz`` may be ``gates`` itself.
+    ``zeros`` come as zeros.
     """
 
     @numba.njit(  # type: ignore[untyped-decorator]

@@ -198,11 +198,11 @@ class Recurrence:
         """
         units, n_reviews = len(kernel), len(order)
         take = self._buffers.take
-        dz, dh = take(*gates.shape), take(n_reviews, units)
+        dz = take(*gates.shape)
+        dh, dc, zeros = (take(n_reviews, units) for _ in range(3))
         dh[...] = 0.0 if returns_sequences else dy[order]
-        dc = np.zeros_like(dh)
+        dc[...] = zeros[...] = 0.0
         weights = panels_backward(kernel)
-        zeros = np.zeros_like(dh)
         gates_strides = _strides(gates, units)
         read = [_flat(a) for a in (gates, c, weights, masks, dy, zeros)]
         written = [_flat(a) for a in (dz, dh, dc)]
