@@ -867,6 +867,7 @@ def show(file: str) -> None:
             f"reference {label}: "
             + (", ".join(f"{k}={v}" for k, v in differs.items()) or "the defaults")
         )
+    click.echo(f"engine: {loaded.engine}")
     parts = {"study": loaded.study, "confirm": loaded.confirm}
     for name, part in parts.items():
         click.echo(f"{name}:" if part else f"{name}: none")

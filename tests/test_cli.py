@@ -81,6 +81,7 @@ def test_suites_lists_checks_and_shows(monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert "configurations: 54" in shown
     assert "units: 16, 32, 64" in shown
+    assert "engine: auto" in shown
 
 
 def test_data_info_says_what_a_dataset_is(capsys):

@@ -90,6 +90,16 @@ def test_equal_results_give_equal_reports(tmp_path):
     assert pages[0].read_bytes() == pages[1].read_bytes()
 
 
+def test_a_study_of_two_engines_says_that_its_times_do_not_compare(tmp_path):
+    results = make_results()
+    text = write_report(analyse(results), tmp_path / "one").read_text()
+    assert "engines computed" not in text
+    engines = ["packed", *["stock"] * (len(results.runs) - 1)]
+    mixed = dataclasses.replace(results, runs=results.runs.assign(engine=engines))
+    text = write_report(analyse(mixed), tmp_path / "two").read_text()
+    assert "2 engines computed the LSTMs of this study (packed, stock): their" in text
+
+
 def test_summary_names_the_best_its_interval_and_the_ceiling(tmp_path):
     text = write_report(analyse(make_results()), tmp_path).read_text()
     assert "SYNTHETIC" in text

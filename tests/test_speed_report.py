@@ -157,7 +157,7 @@ def seeds_row(differences):
 
 def test_ratios_are_computed_from_the_seconds_round_by_round(speed):
     row = steps_row()
-    page = speed("speed_page").render({"steps": row})
+    page = speed("speed_page").render({"steps": row}, {})
     # 5, 6 and 3 times as fast.
     (line,) = [text for text in page.splitlines() if "| training step," in text]
     assert line == (
@@ -205,7 +205,7 @@ def test_a_target_that_is_not_reached_gives_no_number(speed):
     assert (same.at_least, same.note) == (10, "")
     never, *_ = lines.time_lines(time_row(0.82))
     assert never.ratio is None
-    page = speed("speed_page").render({"time_to_accuracy": time_row(0.84, 0.82)})
+    page = speed("speed_page").render({"time_to_accuracy": time_row(0.84, 0.82)}, {})
     assert "not reached by plain Keras with seed 1 (0.8200 in the end)" in page
     assert "| 1 | plain Keras | 98, not reached |" in page
     # One seed of two is no verdict.
@@ -213,7 +213,7 @@ def test_a_target_that_is_not_reached_gives_no_number(speed):
 
 
 def test_sweeps_are_compared_in_trials_an_hour_and_by_the_epoch(speed):
-    page = speed("speed_page").render({"sweep": sweep_row()})
+    page = speed("speed_page").render({"sweep": sweep_row()}, {})
     assert "| 48.0 trials an hour | 576 trials an hour | **12.0** |" in page
     assert "| 96.0 trials an hour | 576 trials an hour | **6.0** |" in page
     # 10 seconds an epoch against 2.
@@ -228,7 +228,7 @@ def test_sweeps_are_compared_in_trials_an_hour_and_by_the_epoch(speed):
     ],
 )
 def test_the_difference_between_engines_is_put_in_words(speed, differences, says):
-    assert says in speed("speed_page").render({"seeds": seeds_row(differences)})
+    assert says in speed("speed_page").render({"seeds": seeds_row(differences)}, {})
 
 
 def test_everything_is_rendered_from_the_json_alone(speed, tmp_path, monkeypatch):
@@ -254,11 +254,19 @@ def test_everything_is_rendered_from_the_json_alone(speed, tmp_path, monkeypatch
     )
 
 
-def test_a_limit_stands_in_the_page_once_it_is_written(speed, monkeypatch):
-    limits = speed("speed_limits").LIMITS
-    monkeypatch.setitem(limits, "steps", "Memory.")
-    page = speed("speed_page").render({"steps": steps_row()})
+def test_a_limit_stands_in_the_page_where_it_is_written(speed):
+    render = speed("speed_page").render
+    page = render({"steps": steps_row()}, {"steps": "Memory.", "sweep": "Imports."})
     assert "## What limits each now\n\n- Training steps: Memory.\n" in page
-    monkeypatch.delitem(limits, "steps")
-    page = speed("speed_page").render({"steps": steps_row()})
-    assert "What limits each now" not in page
+    assert "Imports." not in page
+    assert "What limits each now" not in render({"steps": steps_row()}, {})
+
+
+def test_each_note_has_a_number_of_its_own(speed):
+    row = time_row(0.82)
+    for run in row["runs"]:
+        if run["variant"] == "found":
+            run["checks"][-1]["accuracy"] = 0.5
+    page = speed("speed_page").render({"time_to_accuracy": row}, {})
+    assert "training alone (1) |" in page and "training alone (2) |" in page
+    assert page.count("\n(1) Within") == page.count("\n(2) Within") == 1

@@ -75,6 +75,13 @@ def _warnings(view: View) -> Iterator[Note]:
             ),
             True,
         )
+    engines = tables.engines(view.results)
+    if len(engines) > 1:
+        yield Note(
+            f"{len(engines)} engines computed the LSTMs of this study "
+            f"({', '.join(engines)}): their times do not compare. The table of all "
+            "trainings names each one's engine."
+        )
     if data.get("validation") == "test":
         yield Note(
             "The test set was used for validation, as the source did. Epochs or "
