@@ -3,9 +3,9 @@
 Model A on the test reviews:
 
 - plain: `model.evaluate` on arrays padded to the sequence length, at batch 64;
-- packed: this project's evaluation as it always is, trimmed batches of 256 sorted by
-  length, with the packed LSTM;
-- stock, with `--stock`: the same batches with Keras's own LSTM.
+- packed: this project's evaluation as it always is, batches of 256 to 1,024 reviews
+  sorted by length, with the packed LSTM;
+- stock, with `--stock`: batches of 256, trimmed, with Keras's own LSTM.
 
     python benchmarks/speed/evaluation.py --data-dir DIR
 """
@@ -23,6 +23,7 @@ from row import (
     own_evaluation,
     plain_config,
     plain_evaluation,
+    positive,
     row_parser,
 )
 
@@ -70,9 +71,9 @@ def measure(
 
 def main() -> None:
     parser = row_parser(__doc__)
-    parser.add_argument("--reviews", type=int, default=25_000)
-    parser.add_argument("--units", type=int, default=100)
-    parser.add_argument("--lengths", type=int, nargs="+", default=[200, 500])
+    parser.add_argument("--reviews", type=positive, default=25_000)
+    parser.add_argument("--units", type=positive, default=100)
+    parser.add_argument("--lengths", type=positive, nargs="+", default=[200, 500])
     parser.add_argument("--stock", action="store_true", help="Keras's own LSTM too")
     arguments = parser.parse_args()
     row = Row("evaluation", arguments)

@@ -22,6 +22,7 @@ from row import (
     own_epoch,
     plain_config,
     plain_epoch,
+    positive,
     row_parser,
 )
 
@@ -65,22 +66,26 @@ def points(arguments: argparse.Namespace) -> list[tuple[str, int, dict[str, int]
 
 def main() -> None:
     parser = row_parser(__doc__, rounds=3)
-    parser.add_argument("--units", type=int, nargs="+", default=[32, 64, 128, 256, 512])
     parser.add_argument(
-        "--lengths", type=int, nargs="+", default=[100, 200, 400, 700, 1000]
+        "--units", type=positive, nargs="+", default=[32, 64, 128, 256, 512]
+    )
+    parser.add_argument(
+        "--lengths", type=positive, nargs="+", default=[100, 200, 400, 700, 1000]
     )
     parser.add_argument(
         "--sizes",
-        type=int,
+        type=positive,
         nargs="+",
         default=[5_000, 10_000, 25_000],
     )
-    parser.add_argument("--batches", type=int, nargs="+", default=[32, 64, 128, 256])
-    parser.add_argument("--reviews", type=int, default=1024, help="but on --sizes")
-    parser.add_argument("--base-units", type=int, default=100)
-    parser.add_argument("--base-length", type=int, default=200)
-    parser.add_argument("--base-size", type=int, default=5_000)
-    parser.add_argument("--base-batch", type=int, default=BATCH)
+    parser.add_argument(
+        "--batches", type=positive, nargs="+", default=[32, 64, 128, 256]
+    )
+    parser.add_argument("--reviews", type=positive, default=1024, help="but on --sizes")
+    parser.add_argument("--base-units", type=positive, default=100)
+    parser.add_argument("--base-length", type=positive, default=200)
+    parser.add_argument("--base-size", type=positive, default=5_000)
+    parser.add_argument("--base-batch", type=positive, default=BATCH)
     arguments = parser.parse_args()
     row = Row("growth", arguments)
     dataset = row.load()

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from speed_figures import plot_growth, plot_ratios
+from speed_limits import LIMITS
 from speed_lines import ROWS, growth_of, lines_of
 from speed_page import GROWTH, RATIOS, render
 
@@ -83,7 +84,9 @@ def write(folder: Path, rows: dict[str, Any]) -> None:
     part = folder / f"{JSON}.part"
     part.write_text(text, encoding="utf-8")
     part.replace(folder / JSON)
-    (folder / PAGE).write_text(render(rows), encoding="utf-8")
+    # What was written by hand of the published figures says nothing of others.
+    limits = LIMITS if folder.resolve() == FOLDER else {}
+    (folder / PAGE).write_text(render(rows, limits), encoding="utf-8")
     lines = lines_of(rows)
     if lines:
         figure = standalone_svg(plot_ratios(lines))

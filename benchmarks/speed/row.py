@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from lstm_bench.batches import evaluation_batches, take_batch, training_batches
 from lstm_bench.data import Dataset, Sequences, load_dataset
 from lstm_bench.engines import PACKED
 from lstm_bench.environment import describe_environment
+from lstm_bench.errors import LstmBenchError
 from lstm_bench.model import build_model
 from lstm_bench.packed.choice import choose_engine
 from lstm_bench.packed.vectors import target_of_this_machine
@@ -61,10 +63,18 @@ def row_parser(
     parser.add_argument("--data-dir", type=Path, help="real reviews; else synthetic")
     parser.add_argument("--json", type=Path, help="file to write what was measured to")
     if rounds is not None:
-        parser.add_argument("--rounds", type=int, default=rounds)
+        parser.add_argument("--rounds", type=positive, default=rounds)
     if seeds is not None:
-        parser.add_argument("--seeds", type=int, default=seeds)
+        parser.add_argument("--seeds", type=positive, default=seeds)
     return parser
+
+
+def positive(text: str) -> int:
+    """Return an option's value that counts something."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {text}")
+    return value
 
 
 class Row:
@@ -90,7 +100,11 @@ class Row:
     def load(self) -> Dataset:
         """Return the reviews: IMDB's, or synthetic ones where there is no folder."""
         if self._arguments.data_dir is not None:
-            return load_dataset("imdb", {}, self._arguments.data_dir)
+            try:
+                return load_dataset("imdb", {}, self._arguments.data_dir)
+            except LstmBenchError as error:
+                print(f"error: {error}", file=sys.stderr)
+                raise SystemExit(2) from None
         return load_dataset("synthetic", {"n_train": 2 * N_SYNTHETIC})
 
     def peak(self) -> None:

@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 import numpy as np
-from row import SEED, Row, drawn, own_config, row_parser, seeded_model
+from row import SEED, Row, drawn, own_config, positive, row_parser, seeded_model
 
 from lstm_bench.backend import keras
 from lstm_bench.engines import PACKED, STOCK
@@ -45,11 +45,11 @@ def train(
 
 def main() -> None:
     parser = row_parser(__doc__, rounds=None, seeds=5)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--units", type=int, default=100)
-    parser.add_argument("--length", type=int, default=500)
-    parser.add_argument("--reviews", type=int, default=25_000)
-    parser.add_argument("--test-reviews", type=int, default=25_000)
+    parser.add_argument("--epochs", type=positive, default=3)
+    parser.add_argument("--units", type=positive, default=100)
+    parser.add_argument("--length", type=positive, default=500)
+    parser.add_argument("--reviews", type=positive, default=25_000)
+    parser.add_argument("--test-reviews", type=positive, default=25_000)
     arguments = parser.parse_args()
     row = Row("seeds", arguments)
     dataset = row.load()

@@ -6,7 +6,6 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from speed_limits import LIMITS
 from speed_lines import (
     ROWS,
     SWEEPS,
@@ -33,13 +32,15 @@ TITLES = {
 MINUS = "−"
 
 
-def render(rows: Mapping[str, Row]) -> str:
+def render(rows: Mapping[str, Row], limits: Mapping[str, str]) -> str:
     """Return the page.
 
     Parameters
     ----------
     rows : mapping of str to dict
         What each row's `--json` wrote, by its name; any of `ROWS` may be missing.
+    limits : mapping of str to str
+        What limits a row, by its name.
     """
     rows = {name: rows[name] for name in ROWS if name in rows}
     parts = [
@@ -50,7 +51,7 @@ def render(rows: Mapping[str, Row]) -> str:
         *_time_to_accuracy(rows),
         *_growth(rows),
         *_seeds(rows),
-        *_limits(rows),
+        *_limits(rows, limits),
         *_provenance(rows),
     ]
     return "\n\n".join(parts) + "\n"
@@ -63,12 +64,15 @@ def _introduction(rows: Mapping[str, Row]) -> list[str]:
     text = (
         "The packed LSTM of this project against plain Keras on the same machine and "
         "the same reviews: `model.fit` and `model.evaluate` on arrays padded to the "
-        "sequence length. Model A is an LSTM under one sigmoid unit, model B one with "
-        "dropout and recurrent dropout of 0.2 under a softmax over two; vocabulary "
-        "10,000, embedding 128, float32, batch 64 where nothing else is said. All "
-        "variants of a comparison run in turn within one process, and ratios are taken "
-        "round by round. This page is written by `benchmarks/speed/published.py` from "
-        "[speed.json](speed.json), which has the seconds of every round."
+        "sequence length, which mask nothing. Packed is this project's whole way: "
+        "masked, reviews sorted by length within shuffled windows of 16 batches, and "
+        "scored in batches of up to 1,024. Model A is an LSTM under one sigmoid unit, "
+        "model B one with dropout and recurrent dropout of 0.2 under a softmax over "
+        "two; vocabulary 10,000, embedding 128, float32, batch 64 where nothing else "
+        "is said. All variants of a comparison run in turn within one process (sweeps: "
+        "one process after the other), and ratios are taken round by round. This page "
+        "is written by `benchmarks/speed/published.py` from [speed.json](speed.json), "
+        "which has the seconds of every round."
     )
     parts = [text]
     if any(row["about"]["dataset"] != "imdb" for row in rows.values()):
@@ -110,9 +114,10 @@ def _comparisons(rows: Mapping[str, Row]) -> list[str]:
         "GFLOP/s (of peak)",
         "n",
     )
+    notes = list(dict.fromkeys(line.note for line in lines if line.note))
     cells = [
         (
-            line.what + (" (1)" if line.note else ""),
+            line.what + (f" ({notes.index(line.note) + 1})" if line.note else ""),
             _spread(line.plain, line.unit),
             _spread(line.own, line.unit),
             _ratio(line),
@@ -125,11 +130,13 @@ def _comparisons(rows: Mapping[str, Row]) -> list[str]:
         )
         for line in lines
     ]
-    notes = list(dict.fromkeys(line.note for line in lines if line.note))
     return [
         "## Against plain Keras",
         _table(header, cells),
-        *(f"(1) {note[:1].upper()}{note[1:]}." for note in notes),
+        *(
+            f"({number}) {note[:1].upper()}{note[1:]}."
+            for number, note in enumerate(notes, start=1)
+        ),
         "Medians, with least and most in parentheses; n rounds, or seeds for the time "
         "to an accuracy. Sweeps are counted in finished trials an hour. GFLOP/s are "
         "the operations of the matrix products that real tokens need, over the median "
@@ -371,8 +378,8 @@ def _signed(value: float, digits: int) -> str:
     return f"{value:+.{digits}f}".replace("-", MINUS)
 
 
-def _limits(rows: Mapping[str, Row]) -> list[str]:
-    found = [(TITLES[name], LIMITS[name]) for name in rows if LIMITS.get(name)]
+def _limits(rows: Mapping[str, Row], limits: Mapping[str, str]) -> list[str]:
+    found = [(TITLES[name], limits[name]) for name in rows if name in limits]
     if not found:
         return []
     items = [f"- {title}: {text.strip()}" for title, text in found]

@@ -25,6 +25,7 @@ from row import (
     own_epoch,
     plain_config,
     plain_epoch,
+    positive,
     row_parser,
 )
 
@@ -84,9 +85,9 @@ def measure(
 
 def main() -> None:
     parser = row_parser(__doc__)
-    parser.add_argument("--reviews", type=int, default=1024)
-    parser.add_argument("--units", type=int, nargs="+", default=[32, 100, 256])
-    parser.add_argument("--lengths", type=int, nargs="+", default=[200, 500])
+    parser.add_argument("--reviews", type=positive, default=1024)
+    parser.add_argument("--units", type=positive, nargs="+", default=[32, 100, 256])
+    parser.add_argument("--lengths", type=positive, nargs="+", default=[200, 500])
     parser.add_argument("--stock", action="store_true", help="Keras's own LSTM too")
     arguments = parser.parse_args()
     row = Row("steps", arguments)

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from row import Row, row_parser
+from row import Row, positive, row_parser
 from throughput import sweep, trained
 
 from lstm_bench.study import StudyStore
@@ -128,9 +128,9 @@ def show(name: str, found: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = row_parser(__doc__, rounds=1)
-    parser.add_argument("--trials", type=int, help="[default: as the suite says]")
-    parser.add_argument("--epochs", type=int, help="[default: as the suite says]")
-    parser.add_argument("--reviews", type=int, help="[default: as the suite says]")
+    parser.add_argument("--trials", type=positive, help="[default: as the suite says]")
+    parser.add_argument("--epochs", type=positive, help="[default: as the suite says]")
+    parser.add_argument("--reviews", type=positive, help="[default: as the suite says]")
     arguments = parser.parse_args()
     row = Row("sweep", arguments)
     row.peak()

@@ -32,6 +32,7 @@ from row import (
     drawn,
     own_config,
     plain_config,
+    positive,
     row_parser,
     seeded_model,
 )
@@ -224,11 +225,11 @@ def measure(dataset: Dataset, limits: Any) -> list[dict[str, Any]]:
 def main() -> None:
     parser = row_parser(__doc__, rounds=None, seeds=3)
     parser.add_argument("--target", type=float, default=TARGET)
-    parser.add_argument("--epochs", type=int, default=4, help="at most")
-    parser.add_argument("--units", type=int, default=100)
-    parser.add_argument("--length", type=int, default=500)
-    parser.add_argument("--reviews", type=int, default=25_000)
-    parser.add_argument("--test-reviews", type=int, default=25_000)
+    parser.add_argument("--epochs", type=positive, default=4, help="at most")
+    parser.add_argument("--units", type=positive, default=100)
+    parser.add_argument("--length", type=positive, default=500)
+    parser.add_argument("--reviews", type=positive, default=25_000)
+    parser.add_argument("--test-reviews", type=positive, default=25_000)
     arguments = parser.parse_args()
     row = Row("time_to_accuracy", arguments)
     dataset = row.load()
