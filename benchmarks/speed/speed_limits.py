@@ -42,4 +42,11 @@ LIMITS: dict[str, str] = {
         "Small models are bound by what a step costs beside its products (about 2 ms), "
         "so their exponent of units is below that of multiply-adds, which is 2."
     ),
+    "seeds": (
+        "The trainings themselves: with either engine the accuracy on test moves by up "
+        "to 3.5 points from the second epoch to the third, and rounding sends the two "
+        "of a pair different ways within an epoch. Five pairs place the difference "
+        "within some three points and not within one; that would take dozens. Measured "
+        "beside other work, which moves no accuracy, but the peaks of that run."
+    ),
 }
