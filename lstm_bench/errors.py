@@ -53,3 +53,8 @@ class TrialTaken(LstmBenchError):
 
 class TrialPruned(LstmBenchError):
     """One training was stopped early because its curve does not look promising."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, 300 characters at most."""
+    return (str(error).splitlines() or ["no details"])[0][:300]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lstm_bench.backend import keras
-from lstm_bench.errors import ModelError
+from lstm_bench.errors import ModelError, first_line
 from lstm_bench.heads import HEADS
 from lstm_bench.space import TrialConfig
 
@@ -45,8 +45,7 @@ def load_model(file: Path) -> keras.Model:
         # Keras has no exceptions of its own: what a file holds may raise any.
         raise ModelError(
             f"{file}: expected a model of stock layers, got one that is damaged or "
-            f"brings code of its own ({type(error).__name__}: "
-            f"{(str(error).splitlines() or ['no details'])[0][:300]})"
+            f"brings code of its own ({type(error).__name__}: {first_line(error)})"
         ) from error
 
 

@@ -16,7 +16,7 @@ from lstm_bench.batches import evaluation_batches, take_batch, training_batches
 from lstm_bench.checkpoint import Checkpoint, State
 from lstm_bench.data import Sequences, encode
 from lstm_bench.engines import PACKED, STOCK
-from lstm_bench.errors import TrialFailed
+from lstm_bench.errors import TrialFailed, first_line
 from lstm_bench.heads import HEADS, FloatArray, IntArray
 from lstm_bench.metrics import Metric, evaluate_proba
 from lstm_bench.records import (
@@ -198,8 +198,7 @@ def _expected_failures() -> Iterator[None]:
     try:
         yield
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-        first_line = (str(error).splitlines() or ["no details"])[0]
-        raise TrialFailed(f"out of memory: {first_line[:300]}") from error
+        raise TrialFailed(f"out of memory: {first_line(error)}") from error
 
 
 def fit(

@@ -17,6 +17,7 @@ from lstm_bench.engines import (
     has_numba,
     impossible,
 )
+from lstm_bench.errors import first_line
 from lstm_bench.model import build_model
 from lstm_bench.space import TrialConfig
 from lstm_bench.threads import n_threads
@@ -81,8 +82,8 @@ def why_not_packed(say: Callable[[str], None]) -> str | None:
     except Exception as error:
         # What a compiler may raise that does not fit NumPy, the processor or its own
         # settings is no finite list. It is said, and `packed` is refused with it.
-        first_line = (str(error).splitlines() or ["no details"])[0][:300]
-        return f"Numba does not run it here ({type(error).__name__}: {first_line})"
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        return f"Numba does not run it here ({reason})"
     if not difference <= MAX_DIFFERENCE:
         return (
             f"its outputs or gradients differ from Keras's by {difference:.1e} of the "
