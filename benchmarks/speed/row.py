@@ -146,6 +146,19 @@ def seeded_model(config: TrialConfig, n_classes: int, seed: int = 0) -> keras.Mo
     return build_model(config, n_classes)
 
 
+def n_to_trace(n: int, size: int) -> int:
+    """Return how many of `n` reviews have all batch sizes that Keras traces.
+
+    A last batch that is smaller is traced once more.
+    """
+    return min(n, size + n % size)
+
+
+def taken(data: Encoded, index: Any) -> Encoded:
+    """Return the reviews at `index`, an array or a slice."""
+    return Encoded(*(part[index] for part in vars(data).values()))
+
+
 def plain_epoch(
     reviews: Sequences, config: TrialConfig, n_classes: int
 ) -> Callable[[], object]:
@@ -158,8 +171,7 @@ def plain_epoch(
         x, targets = data.x[:n], data.targets[:n]
         return model.fit(x, targets, batch_size=size, verbose=0)
 
-    # Keras traces a last batch that is smaller once more.
-    fit(size + len(data.x) % size if len(data.x) > size else None)
+    fit(n_to_trace(len(data.x), size))
     return fit
 
 
@@ -193,7 +205,7 @@ def plain_evaluation(
     def evaluate(n: int | None = None) -> object:
         return model.evaluate(data.x[:n], data.targets[:n], batch_size=size, verbose=0)
 
-    evaluate(size + len(data.x) % size if len(data.x) > size else None)
+    evaluate(n_to_trace(len(data.x), size))
     return evaluate
 
 
@@ -206,13 +218,7 @@ def own_evaluation(
     steps.trace()
     batches = evaluation_batches(data.lengths, config, engine)
     # The longest, so that buffers are there.
-    longest = Encoded(
-        data.x[batches[-1]],
-        data.lengths[batches[-1]],
-        data.y[batches[-1]],
-        data.targets[batches[-1]],
-    )
-    steps.predict(longest)
+    steps.predict(taken(data, batches[-1]))
 
     def evaluate() -> float:
         _, proba = steps.predict(data)

@@ -30,11 +30,13 @@ from row import (
     SEED,
     Row,
     drawn,
+    n_to_trace,
     own_config,
     plain_config,
     positive,
     row_parser,
     seeded_model,
+    taken,
 )
 
 from lstm_bench.backend import keras
@@ -129,9 +131,8 @@ def run_plain(
         return float(found[1])
 
     with undone(model):
-        # Whole batches and the smaller last one: Keras traces each.
-        fit(np.arange(min(BATCH + len(train.y) % BATCH, len(train.y))))
-        score(BATCH + len(test.y) % BATCH)
+        fit(np.arange(n_to_trace(len(train.y), BATCH)))
+        score(n_to_trace(len(test.y), BATCH))
     clock = Clock(score, limits.target)
     rng = derive_rng(SEED, "order", seed)
     n_batches = -(-len(train.y) // BATCH)
@@ -155,7 +156,7 @@ def run_packed(
     """Train until the target as this project does; return what was scored, and when."""
     model = seeded_model(config, n_classes, seed)
     steps = Steps(model, config, PACKED)
-    few = Encoded(*(part[:BATCH] for part in vars(train).values()))
+    few = taken(train, slice(BATCH))
     with undone(model):
         steps.train_epoch(few, derive_rng(SEED, "warm"))
         steps.predict(few)
