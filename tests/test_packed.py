@@ -106,26 +106,31 @@ def test_memory_comes_back_when_no_view_is_left():
 # --- the kernel against formulas in double precision
 
 
-def run_kernel(lengths, units, *, masked, sequences, n_threads=2, seed=0, take=None):
+def run_kernel(
+    lengths,
+    units,
+    *,
+    features=3,
+    masked=False,
+    n_input_masks=0,
+    table=False,
+    sequences=False,
+    n_threads=2,
+    seed=0,
+    take=None,
+):
     """Return the kernel's outputs and gradients, and those of plain NumPy."""
     from lstm_bench.packed.recurrence import Recurrence
     from lstm_bench.packed.team import Team
 
     rng = np.random.default_rng(seed)
-    n_timesteps = max(lengths)
-    tokens = make_tokens(lengths, max(1, n_timesteps), seed=seed)
+    tokens = make_tokens(lengths, max(1, *lengths), seed=seed)
     layout = Layout.of(tokens, True)
     n_rows, n = len(layout.review), len(lengths)
     ids, index = distinct(tokens.reshape(-1)[layout.position], 60)
-
-    def draw(*shape):
-        return rng.normal(size=shape).astype(np.float32)
-
-    table, kernel = draw(len(ids), 4 * units), 0.4 * draw(units, 4 * units)
-    masks = (rng.random((4, n, units)) > 0.3).astype(np.float32) / np.float32(0.7)
-    given_masks = masks[:, layout.order] if masked else np.zeros((4, 0, 0), np.float32)
-    by_gate = table.reshape(-1, 4, units).transpose(1, 0, 2)
     recurrence = Recurrence(Team(n_threads))
+    if take is not None:
+        recurrence._buffers.take = take
 
     def own(array):
         if take is None:
@@ -134,72 +139,75 @@ def run_kernel(lengths, units, *, masked, sequences, n_threads=2, seed=0, take=N
         copy[...] = array
         return copy
 
-    if take is not None:
-        recurrence._buffers.take = take
-    layout_of = (own(given_masks), layout.order, layout.lengths)
+    def draw(*shape):
+        return own(rng.normal(size=shape).astype(np.float32))
+
+    def draw_masks(n_masks, columns):
+        kept = rng.random((n_masks, n, columns)) > 0.3
+        return own(kept.astype(np.float32) / np.float32(0.7))
+
+    x = draw(len(ids), features)
+    w, b, u = draw(features, 4 * units), draw(4 * units), draw(units, 4 * units)
+    w *= np.float32(0.4)
+    u *= np.float32(0.4)
+    input_masks = draw_masks(n_input_masks, features)
+    masks = draw_masks(4 if masked else 0, units)
     rows = np.arange(n_rows, dtype=np.int32)
-    flags = {"is_masked": masked, "returns_sequences": sequences}
-    y, h, c, gates = recurrence.forward(
-        own(by_gate if masked else table),
-        kernel,
-        index,
-        *layout_of,
-        rows,
-        **flags,
-        is_kept=True,
+    layout_of = (index, rows, layout.review, layout.order, layout.lengths)
+    flags = {"returns_sequences": sequences}
+
+    def forward(is_kept):
+        share = own(x @ w + b) if table else own(np.zeros((0, 0), np.float32))
+        arrays = (share, x, w, b, u, input_masks, masks, *layout_of)
+        return recurrence.forward(*arrays, **flags, has_table=table, is_kept=is_kept)
+
+    y, *kept = forward(is_kept=True)
+    dy = draw(*y.shape)
+    names = ("dx", "dw", "db", "du")
+    gradients = recurrence.backward(
+        dy, x, w, u, *kept, input_masks, masks, *layout_of, **flags
     )
-    again = recurrence.forward(
-        own(table), kernel, index, *layout_of, rows, **flags, is_kept=False
-    )[0]
-    dy = own(draw(*y.shape))
-    dz = recurrence.backward(dy, kernel, c, gates, *layout_of, rows, **flags)
-    d_table = recurrence.sum_rows(dz, index, len(ids))
     got = {
         "y": y,
-        "without a way back": again,
-        "dz": dz.transpose(1, 0, 2).reshape(n_rows, 4 * units) if masked else dz,
-        "d_table": d_table.transpose(1, 0, 2).reshape(len(ids), 4 * units)
-        if masked
-        else d_table,
-        "h": h,
+        "without a way back": forward(is_kept=False)[0],
+        **dict(zip(names, gradients, strict=True)),
     }
+    all_masks = np.ones((4, n, features))
+    all_masks[...] = input_masks if n_input_masks else 1.0
     wanted = plain_lstm(
-        table.astype(float)[index],
-        kernel.astype(float),
+        *(array.astype(float) for array in (x[index], w, b, u)),
         layout,
+        all_masks,
         masks.astype(float) if masked else np.ones((4, n, units)),
         dy.astype(float),
         sequences,
     )
     wanted["without a way back"] = wanted["y"]
-    d_sums = np.zeros((len(ids), 4 * units))
-    np.add.at(d_sums, index, wanted["dz"])
-    wanted["d_table"] = d_sums
-    wanted["h"] = wanted["h"] if masked else wanted["h"][0]
     return got, wanted
 
 
-def plain_lstm(x, kernel, layout, masks, dy, sequences):
-    """Return outputs, h of the step before and dz of every row, review by review."""
-    units, n_rows = len(kernel), len(x)
-    by_gate = kernel.reshape(units, 4, units).transpose(1, 0, 2)
-    y = np.zeros(dy.shape)
-    dz_rows, h_rows = np.zeros((n_rows, 4 * units)), np.zeros((4, n_rows, units))
+def plain_lstm(x, w, b, u, layout, input_masks, masks, dy, sequences):
+    """Return outputs and gradients, review by review."""
+    units = len(u)
+    u_of, w_of = (m.reshape(-1, 4, units).transpose(1, 0, 2) for m in (u, w))
+    y, dx = np.zeros(dy.shape), np.zeros(x.shape)
+    dw, db, du = np.zeros(w_of.shape), np.zeros((4, units)), np.zeros(u_of.shape)
     steps = {}
     for row, (review, position) in enumerate(
         zip(layout.review, layout.position, strict=True)
     ):
         steps.setdefault(review, []).append((position, row))
     for review, places in steps.items():
-        mask = masks[:, review]
+        mask, input_mask = masks[:, review], input_masks[:, review]
         h, c, kept = np.zeros(units), np.zeros(units), []
         rows = [row for _, row in sorted(places)]
         for row in rows:
-            h_rows[:, row] = mask * h
-            z = x[row].reshape(4, units) + np.einsum("gu,guv->gv", mask * h, by_gate)
+            h_before = h
+            z = np.einsum("gd,gdv->gv", input_mask * x[row], w_of)
+            z += np.einsum("gu,guv->gv", mask * h, u_of) + b.reshape(4, units)
             i, f, o = (1 / (1 + np.exp(-z[k])) for k in (0, 1, 3))
             g = np.tanh(z[2])
-            kept.append((i, f, g, o, c))
+            kept.append((i, f, g, o, c, h_before))
             c = f * c + i * g
             h = o * np.tanh(c)
             if sequences:
@@ -207,7 +215,9 @@ def plain_lstm(x, kernel, layout, masks, dy, sequences):
         if not sequences:
             y[review] = h
         dh, dc = np.zeros(units) if sequences else dy[review].copy(), np.zeros(units)
-        for row, (i, f, g, o, before) in reversed(list(zip(rows, kept, strict=True))):
+        for row, (i, f, g, o, before, h_before) in reversed(
+            list(zip(rows, kept, strict=True))
+        ):
             dh = dh + (dy[row] if sequences else 0.0)
             tanh_c = np.tanh(f * before + i * g)
             dc = dc + dh * o * (1 - tanh_c**2)
@@ -219,10 +229,17 @@ def plain_lstm(x, kernel, layout, masks, dy, sequences):
                     dh * tanh_c * o * (1 - o),
                 ]
             )
-            dz_rows[row] = dz.reshape(-1)
-            dh = (mask * np.einsum("gv,guv->gu", dz, by_gate)).sum(axis=0)
+            db += dz
+            dw += np.einsum("gd,gv->gdv", input_mask * x[row], dz)
+            du += np.einsum("gu,gv->guv", mask * h_before, dz)
+            dx[row] = (input_mask * np.einsum("gv,gdv->gd", dz, w_of)).sum(axis=0)
+            dh = (mask * np.einsum("gv,guv->gu", dz, u_of)).sum(axis=0)
             dc = dc * f
-    return {"y": y, "dz": dz_rows, "h": h_rows}
+
+    def columns(by_gate):
+        return by_gate.transpose(1, 0, 2).reshape(-1, 4 * units)
+
+    return {"y": y, "dx": dx, "dw": columns(dw), "db": db.ravel(), "du": columns(du)}
 
 
 def check_kernel(*arguments, **options):
@@ -238,36 +255,50 @@ CASES = [
     [4, 4, 4, 4, 4],
     [7, 0, 3, 1, 7, 2, 5],
     list(range(14)) + [13] * 20,
+    # A part's steps in several chunks.
+    [29] * 17 + [3],
+]
+# As from Keras: four masks of the inputs where the state is dropped too.
+DROPPED = [
+    {"table": True},
+    {},
+    {"n_input_masks": 1},
+    {"masked": True, "table": True},
+    {"masked": True},
+    {"masked": True, "n_input_masks": 1},
+    {"masked": True, "n_input_masks": 4},
 ]
 
 
 @pytest.mark.parametrize("lengths", CASES, ids=str)
-@pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
+@pytest.mark.parametrize("dropped", DROPPED, ids=str)
 @pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequences"])
-def test_the_kernel_agrees_with_the_formulas(lengths, masked, sequences):
-    for units in (1, 5, 16, 37):
-        check_kernel(lengths, units, masked=masked, sequences=sequences)
+def test_the_kernel_agrees_with_the_formulas(lengths, dropped, sequences):
+    for units, features in ((1, 1), (5, 16), (16, 5), (37, 70)):
+        check_kernel(lengths, units, features=features, sequences=sequences, **dropped)
 
 
 @settings(deadline=None, max_examples=60)
 @given(
     lengths=lengths_lists,
     units=st.integers(1, 90),
-    masked=st.booleans(),
+    features=st.integers(1, 90),
+    dropped=st.sampled_from(DROPPED),
     sequences=st.booleans(),
     n_threads=st.integers(1, 4),
     seed=st.integers(0, 99),
 )
 def test_the_kernel_agrees_at_any_shape(
-    lengths, units, masked, sequences, n_threads, seed
+    lengths, units, features, dropped, sequences, n_threads, seed
 ):
     check_kernel(
         lengths,
         units,
-        masked=masked,
+        features=features,
         sequences=sequences,
         n_threads=n_threads,
         seed=seed,
+        **dropped,
     )
 
 
@@ -291,11 +322,9 @@ def test_the_kernel_agrees_with_narrower_vectors(environment):
         "import test_packed\n"
         "for lengths in test_packed.CASES:\n"
         "    for units in (1, 9, 37):\n"
-        "        for masked in (False, True):\n"
-        "            test_packed.check_kernel(\n"
-        "                lengths, units, masked=masked, sequences=masked\n"
-        "            )\n"
-        "from lstm_bench.packed.kernel import WIDTH\n"
+        "        for dropped in test_packed.DROPPED:\n"
+        "            test_packed.check_kernel(lengths, units, **dropped)\n"
+        "from lstm_bench.packed.products import WIDTH\n"
         "print(WIDTH)\n"
     )
     done = subprocess.run(
@@ -330,12 +359,17 @@ def guarded(*shape):
     return np.frombuffer(memory, np.float32, n_bytes // 4, offset).reshape(shape)
 
 real = test_packed.make_tokens
-for lengths in ([7, 0, 3, 1, 7, 2, 5], [6], list(range(14)) + [13] * 20):
-    for units in (1, 5, 16, 37, 70):
-        for masked in (False, True):
+for lengths in ([7, 0, 3, 1, 7, 2, 5], [6], [29] * 17 + [3]):
+    for units, features in ((1, 1), (5, 16), (16, 5), (37, 70), (70, 37)):
+        for dropped in test_packed.DROPPED:
             for sequences in (False, True):
                 test_packed.check_kernel(
-                    lengths, units, masked=masked, sequences=sequences, take=guarded
+                    lengths,
+                    units,
+                    features=features,
+                    sequences=sequences,
+                    take=guarded,
+                    **dropped,
                 )
 assert held
 print("whole")
@@ -347,7 +381,7 @@ print("whole")
 def test_the_kernel_touches_nothing_beside_its_arrays(side):
     """A page that may not be touched lies before, or right after, each array of floats.
 
-    The copies of U and the arrays of integers, which are only read, are ordinary ones.
+    The copies of W and U and the arrays of integers, only read, are ordinary ones.
     """
     script = GUARDED.format(tests=str(ROOT / "tests"), side=side)
     done = subprocess.run(

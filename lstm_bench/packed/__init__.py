@@ -54,25 +54,35 @@ the first n_t rows of h with U, n_t the number of reviews that are so long, as i
 PyTorch's packed sequences. The reviews are dealt to parts of at most sixteen,
 which the threads take in turn: a batch of 64 keeps four threads busy.
 
-The input's share, x W + b, is a product of its own before the recurrence: a table with
-one row for each distinct token (2,750 of 14,600 in a batch of 64 reviews), or for each
-row where inputs are dropped and in the layers above. Each row of the layout knows its
-place in the table (``index``).
+The input's share, x W + b, comes from a table with one row for each distinct token
+(2,750 of 14,600 in a batch of 64 reviews), and each row of the layout knows its place
+in it (``index``). Where inputs are dropped, and in the layers above, rows differ, and
+their share is computed some steps ahead.
+
+`forth` takes a part through its steps: z of a step's rows is one product with U, and
+then these rows go through their gates. With masks of each gate it is four products, of
+four copies of h. h of the step before, c and the gates of every row are kept.
+
+`back` takes some steps at a time (a chunk, `scratch`): first their gates and dh, from
+the last to the first; then, while dz of the chunk is in the cache, the sums of dU, dW
+and db over its rows, and dx. The sums are the part's own, and added at the end in the
+order of the parts, so that they do not depend on the number of threads. x has a last
+feature that is 1, whose weights are b.
 
 `tiles`: the inner loops, written as vector instructions (`vectors`), since Numba's own
-loops came out three to four times as slow. The forward tile is a few rows by one vector
-of units; it holds the sums of all four gates in registers, and takes them through the
-gates before it writes. U is copied for it, vector by vector of units, so that a tile
-reads it in one stream (`recurrence.panels_forward`). The tile back is a few rows by up
-to four vectors.
+loops came out three to four times as slow. A tile of a product is up to six rows by
+four vectors of columns, whose sums stay in registers; `products` puts matrices together
+from them. What rows are multiplied by is copied into panels of four vectors of columns
+(`recurrence.panels`), so that a tile reads it in one stream. So written, products run
+at the speed of a large GEMM, which TensorFlow's do not: they are too small for it, and
+masked copies of their inputs would have to go through memory.
 
-`grouped` adds up the rows of one token, and takes Adam's step for the embedding, which
-`optimizer` puts in the place of Keras's own.
+`grouped` takes Adam's step for the embedding, which `optimizer` puts in the place of
+Keras's own.
 
 `recurrence` holds the arrays and `team` the threads, `operation` is the operation that
-TensorFlow sees with its gradient, where the matrix products outside the recurrence are
-TensorFlow's, and `network` calls them for a whole model. `choice` says when all this is
-used.
+TensorFlow sees with its gradient, and `network` calls it for a whole model. `choice`
+says when all this is used.
 
 What differs from Keras's LSTM
 ------------------------------

@@ -1,4 +1,4 @@
-"""What is summed over all rows of one number, such as over a token's occurrences.
+"""Adam's step from a gradient that is one row for each occurrence of a token.
 
 Loops in Numba's own words: they wait for memory, so that vector instructions written
 out gain nothing here. Each sum is one thread's, row after row in their order: it does
@@ -76,48 +76,6 @@ def _sort(number_of_row: Any, rows: Any, starts: Any) -> None:
         number = number_of_row[row]
         rows[place[number]] = row
         place[number] += 1
-
-
-@numba.njit(  # type: ignore[untyped-decorator]
-    types.void(
-        _CONST_NUMBERS, _CONST_NUMBERS, _CONST_ROWS, _ROWS, types.int64, types.int64
-    ),
-    cache=True,
-    nogil=True,
-)
-def _sum_rows(
-    rows: Any, starts: Any, source: Any, total: Any, begin: int, end: int
-) -> None:
-    n_columns = source.shape[1]
-    for number in range(begin, end):
-        into = total[number]
-        for column in range(n_columns):
-            into[column] = 0.0
-        for place in range(starts[number], starts[number + 1]):
-            row = source[rows[place]]
-            for column in range(n_columns):
-                into[column] += row[column]
-
-
-def sum_rows(
-    source: Float32Array, groups: Groups, total: Float32Array, team: Team
-) -> None:
-    """Write the sums of each number's rows.
-
-    Parameters
-    ----------
-    source : float32 ndarray of shape (n_rows, n_columns)
-    total : float32 ndarray of shape (n_numbers, n_columns)
-        What it holds is lost.
-    """
-    team.do(
-        [
-            functools.partial(
-                _sum_rows, groups.rows, groups.starts, source, total, begin, end
-            )
-            for begin, end in groups.pieces(team.n_threads)
-        ]
-    )
 
 
 @dataclass(frozen=True)

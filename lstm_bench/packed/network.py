@@ -80,11 +80,7 @@ class PackedForward:
         if training:
             token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
             occurrences = tf.gather(embeddings, token_of_row)
-        if training and self.config.dropout:
-            # Each row's own, since masks are its review's.
-            x, occurrences, index = occurrences, None, None
-        else:
-            x = tf.stop_gradient(tf.gather(embeddings, ids))
+        x = tf.stop_gradient(tf.gather(embeddings, ids))
         x.set_shape((None, self.config.embedding_dim))
         all_rows = tf.range(tf.size(rows.review))
         for number, directions in enumerate(self._directions, start=1):

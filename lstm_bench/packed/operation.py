@@ -8,7 +8,6 @@ from typing import Any
 
 from lstm_bench.backend import tf
 from lstm_bench.packed.recurrence import Recurrence, recurrence_of
-from lstm_bench.packed.tiles import N_GATES
 
 
 @dataclass(frozen=True)
@@ -84,10 +83,9 @@ def packed_lstm(
     (n_reviews, units) in the batch's order
     """
     units = weights.recurrent_kernel.shape[0]
-    is_masked = weights.recurrent_masks is not None
     operation = _operation(
-        is_masked,
-        len(weights.input_masks or ()),
+        # Worth it where inputs are fewer than rows.
+        index is not None and not weights.input_masks,
         returns_sequences,
         is_kept,
         occurrences is not None,
@@ -102,7 +100,7 @@ def packed_lstm(
         weights.recurrent_kernel,
         tf.zeros((0, 0)) if occurrences is None else occurrences,
         tf.stack(weights.input_masks) if weights.input_masks else nothing,
-        tf.stack(weights.recurrent_masks) if is_masked else nothing,
+        tf.stack(weights.recurrent_masks) if weights.recurrent_masks else nothing,
         tf.range(tf.size(rows.review)) if index is None else index,
         output_index,
         rows.review,
@@ -115,8 +113,7 @@ def packed_lstm(
 
 @functools.cache
 def _operation(
-    is_masked: bool,
-    n_input_masks: int,
+    has_table: bool,
     returns_sequences: bool,
     is_kept: bool,
     has_occurrences: bool,
@@ -128,59 +125,16 @@ def _operation(
     and the graph that it was traced in with it. So there is one for each choice of
     these flags, and not one for each model.
     """
-
-    def drop(x: Any, masks: Any, review: Any) -> Any:
-        """Return x times its reviews' masks, by gate where there are four."""
-        if not n_input_masks:
-            return x
-        dropped = x * tf.gather(masks, review, axis=1)
-        return dropped if is_masked else dropped[0]
-
-    def by_gate(kernel: Any) -> Any:
-        """Return columns of four gates as a matrix for each gate."""
-        shape = (tf.shape(kernel)[0], N_GATES, tf.shape(kernel)[1] // N_GATES)
-        return tf.transpose(tf.reshape(kernel, shape), (1, 0, 2))
-
-    def project(x: Any, kernel: Any, bias: Any) -> Any:
-        """Return the share of the gates of x, which has been through `drop`."""
-        if not is_masked:
-            return tf.matmul(x, kernel) + bias
-        return tf.matmul(x, by_gate(kernel)) + by_gate(bias[None])
-
-    # The gradients, written out: taken by a tape, they would compute the products
-    # again whose gradients they are, as nothing is pruned in an operation of its own.
-
-    def to_kernel(x: Any, dz: Any, kernel: Any) -> Any:
-        """Return the gradient of a kernel: one product over all rows."""
-        d_kernel = tf.matmul(x, dz, transpose_a=True)
-        if is_masked:
-            d_kernel = tf.transpose(d_kernel, (1, 0, 2))
-        return tf.reshape(d_kernel, tf.shape(kernel))
-
-    def to_inputs(dz: Any, kernel: Any, masks: Any, review: Any) -> Any:
-        """Return the gradient of the inputs before `drop`."""
-        if not is_masked:
-            dx = tf.matmul(dz, kernel, transpose_b=True)
-            return dx * tf.gather(masks[0], review) if n_input_masks else dx
-        dx = tf.matmul(dz, by_gate(kernel), transpose_b=True)
-        if n_input_masks:
-            dx *= tf.gather(masks, review, axis=1)
-        return tf.reduce_sum(dx, axis=0)
-
-    flags: dict[str, Any] = {
-        "is_masked": is_masked,
-        "returns_sequences": returns_sequences,
-    }
-    gates_shape = (N_GATES, None, None) if is_masked else (None, None)
+    flags: dict[str, Any] = {"returns_sequences": returns_sequences}
 
     def forward(number: Any, *arrays: Any) -> Any:
-        return recurrence_of(number).forward(*arrays, **flags, is_kept=is_kept)
+        recurrence = recurrence_of(number)
+        return recurrence.forward(
+            *arrays, **flags, has_table=has_table, is_kept=is_kept
+        )
 
     def backward(number: Any, *arrays: Any) -> Any:
         return recurrence_of(number).backward(*arrays, **flags)
-
-    def sum_rows(number: Any, *arrays: Any) -> Any:
-        return recurrence_of(number).sum_rows(*arrays)
 
     @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[
@@ -206,49 +160,38 @@ def _operation(
         order: Any,
         lengths: Any,
     ) -> Any:
-        masks = recurrent_masks
-        if is_masked:
-            masks = tf.gather(recurrent_masks, order, axis=1)
-        layout = (masks, order, lengths, output_index)
+        masks = (input_masks, recurrent_masks)
+        layout = (index, output_index, review, order, lengths)
 
         def run(x: Any, kernel: Any, bias: Any, recurrent_kernel: Any) -> Any:
-            dropped = drop(x, input_masks, review)
-            table = project(dropped, kernel, bias)
+            table = tf.matmul(x, kernel) + bias if has_table else tf.zeros((0, 0))
             y, *kept = tf.numpy_function(
                 forward,
-                [number, table, recurrent_kernel, index, *layout],
+                [number, table, x, kernel, bias, recurrent_kernel, *masks, *layout],
                 [tf.float32] * 4,
             )
             y.set_shape((None, None))
-            return y, (dropped, *kept)
+            return y, kept
 
         def with_gradient(
             x: Any, kernel: Any, bias: Any, recurrent_kernel: Any, each_row: Any
         ) -> Any:
-            y, (dropped, h, c, gates) = run(x, kernel, bias, recurrent_kernel)
+            y, kept = run(x, kernel, bias, recurrent_kernel)
 
             def gradient(dy: Any) -> Any:
-                dz = tf.numpy_function(
+                d_rows, d_kernel, d_bias, d_recurrent = tf.numpy_function(
                     backward,
-                    [number, dy, recurrent_kernel, c, gates, *layout],
-                    tf.float32,
+                    [number, dy, x, kernel, recurrent_kernel, *kept, *masks, *layout],
+                    [tf.float32] * 4,
                 )
-                dz.set_shape(gates_shape)
-                d_table = dz
-                if not is_by_row:
-                    d_table = tf.numpy_function(
-                        sum_rows, [number, dz, index, tf.shape(x)[0]], tf.float32
-                    )
-                    d_table.set_shape(gates_shape)
-                d_kernel = to_kernel(dropped, d_table, kernel)
-                d_bias = tf.reshape(tf.reduce_sum(d_table, axis=-2), (-1,))
-                d_recurrent = to_kernel(h, dz, recurrent_kernel)
+                d_rows.set_shape((None, None))
                 if has_occurrences:
-                    dx, d_rows = None, to_inputs(dz, kernel, input_masks, review)
-                else:
-                    dx = to_inputs(d_table, kernel, input_masks, review)
-                    d_rows = None
-                return dx, d_kernel, d_bias, d_recurrent, d_rows
+                    return None, d_kernel, d_bias, d_recurrent, d_rows
+                dx = d_rows
+                if not is_by_row:
+                    n = tf.shape(x)[0]
+                    dx = tf.math.unsorted_segment_sum(d_rows, index, n)
+                return dx, d_kernel, d_bias, d_recurrent, None
 
             return y, gradient
 

@@ -11,41 +11,39 @@ import numpy as np
 
 from lstm_bench.heads import Float32Array
 from lstm_bench.packed.buffers import Buffers
-from lstm_bench.packed.grouped import Groups, sum_rows
-from lstm_bench.packed.kernel import WIDTH, load_kernel
+from lstm_bench.packed.kernel import load_kernel
 from lstm_bench.packed.layout import Int32Array, Part, parts_of
+from lstm_bench.packed.products import WIDTH
+from lstm_bench.packed.scratch import CHUNK_ROWS, Scratch
 from lstm_bench.packed.team import Team
 from lstm_bench.packed.tiles import MAX_VECTORS, N_GATES
 
 
-def panels_forward(kernel: Float32Array) -> Float32Array:
-    """Return U for the forward tile: by vector of units, row, gate and lane.
+def panels(matrix: Float32Array, n_products: int = 1) -> Float32Array:
+    """Return a matrix for the tiles of `products`: by panel, row and lane.
+
+    A panel has up to `MAX_VECTORS` vectors of columns, as even as they can be.
 
     Parameters
     ----------
-    kernel : float32 ndarray of shape (units, 4 units), gates in the order i, f, c, o
+    matrix : float32 ndarray of shape (n_rows, n_columns)
+    n_products : int
+        As how many matrices, one beside the other, it is multiplied; one after the
+        other in what is returned.
     """
-    units = len(kernel)
-    n_vectors = -(-units // WIDTH)
-    padded = np.zeros((units, N_GATES, n_vectors * WIDTH), np.float32)
-    padded[:, :, :units] = kernel.reshape(units, N_GATES, units)
-    by_vector = padded.reshape(units, N_GATES, n_vectors, WIDTH).transpose(2, 0, 1, 3)
-    return np.ascontiguousarray(by_vector).reshape(-1)
-
-
-def panels_backward(kernel: Float32Array) -> Float32Array:
-    """Return the transpose of U for the backward tile: by panel, gate, row and lane.
-
-    A panel has up to four vectors of units, as even as they can be.
-    """
-    units = len(kernel)
-    n_vectors = -(-units // WIDTH)
-    padded = np.zeros((N_GATES * units, n_vectors * WIDTH), np.float32)
-    padded[:, :units] = kernel.T
+    n_rows, n_columns = len(matrix), matrix.shape[1] // n_products
+    n_vectors = -(-n_columns // WIDTH)
+    whole = np.zeros((n_rows, n_products, n_vectors * WIDTH), np.float32)
+    whole[:, :, :n_columns] = matrix.reshape(n_rows, n_products, n_columns)
     n_panels = -(-n_vectors // MAX_VECTORS)
     edges = [n_vectors * panel // n_panels * WIDTH for panel in range(n_panels + 1)]
-    panels = [padded[:, a:b].reshape(-1) for a, b in itertools.pairwise(edges)]
-    return np.concatenate(panels)
+    return np.concatenate(
+        [
+            whole[:, product, a:b].reshape(-1)
+            for product in range(n_products)
+            for a, b in itertools.pairwise(edges)
+        ]
+    )
 
 
 _numbers = itertools.count()
@@ -80,18 +78,24 @@ class Recurrence:
         _alive[self.number] = self
         self._kernel = load_kernel()
         self._buffers = Buffers()
+        self._places = np.arange(CHUNK_ROWS, dtype=np.int32)
 
     def forward(
         self,
         table: Float32Array,
+        x: Float32Array,
         kernel: Float32Array,
-        index: Int32Array,
+        bias: Float32Array,
+        recurrent_kernel: Float32Array,
+        input_masks: Float32Array,
         masks: Float32Array,
+        index: Int32Array,
+        output_index: Int32Array,
+        review: Int32Array,
         order: Int32Array,
         lengths: Int32Array,
-        output_index: Int32Array,
         *,
-        is_masked: bool,
+        has_table: bool,
         returns_sequences: bool,
         is_kept: bool,
     ) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
@@ -99,18 +103,22 @@ class Recurrence:
 
         Parameters
         ----------
-        table : float32 ndarray of shape (n, 4 units) or (4, n, units)
-            The inputs' share of the gates, bias included.
-        kernel : float32 ndarray of shape (units, 4 units)
-            U, gates in the order i, f, c, o.
+        table : float32 ndarray of shape (n_inputs, 4 units)
+            The inputs' share of the gates, bias included; anything unless `has_table`,
+            and then it is computed here.
+        x : float32 ndarray of shape (n_inputs, features)
+        kernel, bias, recurrent_kernel : float32 ndarray
+            W of shape (features, 4 units), b of shape (4 units,) and U of shape
+            (units, 4 units), gates in the order i, f, c, o.
+        input_masks : float32 ndarray of shape (0, 1 or 4, n_reviews, features)
+        masks : float32 ndarray of shape (0 or 4, n_reviews, units)
+            Recurrent dropout's.
         index : int32 ndarray of shape (n_rows,)
-            Each row's place in `table`.
-        masks : float32 ndarray of shape (4, n_reviews, units)
-            Recurrent dropout's, in the layout's order; anything unless `is_masked`.
-        order, lengths : int32 ndarray of shape (n_reviews,)
-            See `Layout`.
+            Each row's place in `x` and `table`.
         output_index : int32 ndarray of shape (n_rows,)
             Each row's place in the outputs.
+        review, order, lengths : int32 ndarray
+            See `Layout`.
         is_kept : bool
             Whether the way back will be asked for.
 
@@ -120,52 +128,64 @@ class Recurrence:
             h of every row, of shape (n_rows, units), with `returns_sequences`; else of
             each review's last, of shape (n_reviews, units), in the batch's order.
         h, c, gates : float32 ndarray
-            What `backward` needs, of every row: h of the step before (times its
-            masks, by gate, where `is_masked`), c and the gates' values.
+            What `backward` needs, of every row: h of the step before, of shape
+            (n_rows, units), c, and the gates' values, of shape (n_rows, 4 units).
         """
-        units, n_reviews, n_rows = len(kernel), len(order), len(index)
+        units, n_reviews, n_rows = len(recurrent_kernel), len(order), len(index)
+        features = x.shape[1]
+        is_masked, n_input_masks = len(masks) > 0, len(input_masks)
+        sizes = Scratch.of(units, features, is_masked)
         take = self._buffers.take
-        n_kept = n_rows if is_kept else n_reviews
-        n_h = n_rows if is_kept else 2 * n_reviews
-        h = take(N_GATES, n_h, units) if is_masked else take(n_h, units)
-        c = take(n_kept, units)
-        n_gates = n_rows if is_kept else 0
-        gates = (
-            take(N_GATES, n_gates, units)
-            if is_masked
-            else take(n_gates, N_GATES * units)
-        )
+        n_kept = n_rows if is_kept else 0
+        h, gates = take(n_kept, units), take(n_kept, N_GATES * units)
+        c = take(n_rows if is_kept else n_reviews, units)
         outputs = take(n_rows if returns_sequences else 0, units)
         last = take(n_reviews, units)
-        weights = panels_forward(kernel)
-        table_strides = _strides(table, units)
-        h_strides = (units, n_h * units) if is_masked else (units, 0)
-        gates_strides = _strides(gates, units)
+        parts = parts_of(lengths)
+        # Gates whose masks differ are multiplied one by one.
+        n_products = N_GATES if is_masked else 1
+        n_states = 2 * n_products * sizes.state_stride
+        states = take(n_reviews, n_states)
+        scratch = take(len(parts), sizes.n_floats)
+        state_panels = panels(recurrent_kernel, n_products)
+        input_panels = np.zeros(0, np.float32)
+        if not has_table:
+            with_bias = np.concatenate([kernel, bias[None]])
+            input_panels = panels(with_bias, n_products)
         # Numba's arrays are flat; these names keep the memory alive meanwhile.
-        flat = [_flat(a) for a in (table, weights, masks, h, c, gates, last, outputs)]
+        read = (table, x, state_panels, input_panels)
+        written = (h, c, gates, last, outputs, states, scratch)
+        flat = [_flat(a) for a in (*read, input_masks, masks, *written)]
 
-        def work(part: Part) -> None:
+        def work(number: int, part: Part) -> None:
             self._kernel.forward(
                 lengths,
+                order,
+                review,
                 index,
                 output_index,
+                self._places,
                 *flat,
                 units,
+                features,
                 part.first_review,
                 part.n_reviews,
                 part.first_row,
+                part.first_review * n_states,
+                number * sizes.n_floats,
                 is_kept,
                 is_masked,
+                n_input_masks,
+                has_table,
                 returns_sequences,
-                *table_strides,
-                *h_strides,
-                *gates_strides,
-                n_reviews * units,
-                units,
+                sizes.gate_stride,
+                sizes.gates_stride,
+                sizes.input_stride,
+                sizes.state_stride,
+                n_reviews,
             )
 
-        parts = parts_of(lengths)
-        self.team.do([functools.partial(work, part) for part in parts])
+        self.team.do([functools.partial(work, *each) for each in enumerate(parts)])
         if returns_sequences:
             return outputs, h, c, gates
         y = take(n_reviews, units)
@@ -175,18 +195,23 @@ class Recurrence:
     def backward(
         self,
         dy: Float32Array,
+        x: Float32Array,
         kernel: Float32Array,
+        recurrent_kernel: Float32Array,
+        h: Float32Array,
         c: Float32Array,
         gates: Float32Array,
+        input_masks: Float32Array,
         masks: Float32Array,
+        index: Int32Array,
+        output_index: Int32Array,
+        review: Int32Array,
         order: Int32Array,
         lengths: Int32Array,
-        output_index: Int32Array,
         *,
-        is_masked: bool,
         returns_sequences: bool,
-    ) -> Float32Array:
-        """Return the gradient of every row's gates before their activation.
+    ) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
+        """Return the gradients.
 
         Parameters
         ----------
@@ -194,57 +219,57 @@ class Recurrence:
 
         Returns
         -------
-        float32 ndarray in the shape of `gates`
+        dx : float32 ndarray of shape (n_rows, features)
+            Of each row's input.
+        d_kernel, d_bias, d_recurrent_kernel : float32 ndarray
         """
-        units, n_reviews = len(kernel), len(order)
+        units, n_reviews, n_rows = len(recurrent_kernel), len(order), len(index)
+        features = x.shape[1]
+        is_masked, n_input_masks = len(masks) > 0, len(input_masks)
+        sizes = Scratch.of(units, features, is_masked)
+        parts = parts_of(lengths)
         take = self._buffers.take
-        dz = take(*gates.shape)
+        dx = take(n_rows, features)
         dh, dc, zeros = (take(n_reviews, units) for _ in range(3))
         dh[...] = 0.0 if returns_sequences else dy[order]
         dc[...] = zeros[...] = 0.0
-        weights = panels_backward(kernel)
-        gates_strides = _strides(gates, units)
-        read = [_flat(a) for a in (gates, c, weights, masks, dy, zeros)]
-        written = [_flat(a) for a in (dz, dh, dc)]
+        sums = take(len(parts), features + 1 + units, sizes.gates_stride)
+        scratch = take(len(parts), sizes.n_floats)
+        weights = panels(recurrent_kernel.T), panels(kernel.T)
+        read = (x, h, c, gates, *weights, input_masks, masks, dy, zeros)
+        flat = [_flat(a) for a in (*read, dh, dc, dx, sums, scratch)]
 
-        def work(part: Part) -> None:
+        def work(number: int, part: Part) -> None:
             self._kernel.backward(
                 lengths,
+                order,
+                review,
+                index,
                 output_index,
-                *read,
-                *written,
+                *flat,
                 units,
+                features,
                 part.first_review,
                 part.n_reviews,
                 part.first_row,
+                number * sums[0].size,
+                number * sizes.n_floats,
                 is_masked,
+                n_input_masks,
                 returns_sequences,
-                *gates_strides,
-                n_reviews * units,
-                units,
+                sizes.gate_stride,
+                sizes.gates_stride,
+                sizes.input_stride,
+                sizes.state_stride,
+                n_reviews,
+                sizes.n_gates,
             )
 
-        parts = parts_of(lengths)
-        self.team.do([functools.partial(work, part) for part in parts])
-        return dz
-
-    def sum_rows(self, source: Float32Array, index: Int32Array, n: int) -> Float32Array:
-        """Return the sums of the rows of `source` that have one `index`.
-
-        Parameters
-        ----------
-        source : float32 ndarray of shape (n_rows, 4 units) or (4, n_rows, units)
-        index : int32 ndarray of shape (n_rows,), in [0, n)
-
-        Returns
-        -------
-        float32 ndarray of shape (n, 4 units) or (4, n, units)
-        """
-        total = self._buffers.take(*source.shape[:-2], n, source.shape[-1])
-        groups = Groups.of(index, n)
-        for of_gate, sums in zip(_matrices(source), _matrices(total), strict=True):
-            sum_rows(of_gate, groups, sums, self.team)
-        return total
+        self.team.do([functools.partial(work, *each) for each in enumerate(parts)])
+        total = sums.sum(axis=0)[:, : sizes.n_gates]
+        by_gate = total.reshape(len(total), N_GATES, -1)[:, :, :units]
+        all_of = np.ascontiguousarray(by_gate).reshape(len(total), -1)
+        return dx, all_of[:features], all_of[features], all_of[features + 1 :]
 
 
 def _flat(array: Float32Array) -> Float32Array:
@@ -255,20 +280,3 @@ def _flat(array: Float32Array) -> Float32Array:
             f"{array.strides}"
         )
     return array.reshape(-1)
-
-
-def _matrices(array: Float32Array) -> Float32Array:
-    """Return a matrix, or one for each gate, as (1 or 4, n, columns)."""
-    return array if array.ndim == 3 else array[None]
-
-
-def _strides(array: Float32Array, units: int) -> tuple[int, int]:
-    """Return floats from row to row and from gate to gate.
-
-    Parameters
-    ----------
-    array : ndarray of shape (n, 4 units) or (4, n, units)
-    """
-    if array.ndim == 2:
-        return N_GATES * units, units
-    return units, array.shape[1] * units

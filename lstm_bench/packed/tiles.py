@@ -1,8 +1,7 @@
-"""The kernel's two inner loops: one step of a few rows, forward and back.
+"""The kernel's inner loops: a few rows by a few vectors of columns each.
 
-A tile is up to `Target.max_rows` rows by a few vectors of columns. Its sums stay in
-registers while the loop runs over what is multiplied, and the forward tile turns them
-into gates, cell and output before anything is written.
+A tile of a product is up to `Target.max_rows` rows by up to `MAX_VECTORS` vectors: its
+sums stay in registers while the loop runs over what is multiplied.
 """
 
 from __future__ import annotations
@@ -16,146 +15,158 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from lstm_bench.packed.vectors import FLOAT_BYTES, INT, Emitter, Target
+from lstm_bench.packed.vectors import FLOAT, FLOAT_BYTES, INT, Emitter, Target
 
 N_GATES = 4
 MAX_VECTORS = 4
 
+# Addresses are of the first row, strides from row to row or from gate to gate.
 FORWARD_ARGUMENTS = (
-    # The tile's rows, of h of the step before and what its units are multiplied by.
     "n_rows",
-    "h",
-    "h_stride",
-    "h_gate_stride",
-    "weights",
     "units",
-    # The first unit of the tile's columns.
-    "unit",
-    # The input's share: rows of a table, and which of them each row takes.
-    "table",
-    "index",
-    "table_stride",
-    "table_gate_stride",
-    # What is kept for the way back; gates = 0: nothing is.
-    "gates",
-    "gates_stride",
-    "gates_gate_stride",
+    "z",
+    "z_stride",
+    "z_gate_stride",
     "c_before",
     "c",
     "last",
-    # Where h goes for the step after, of the first n_going_on rows, times its masks.
+    # What is kept for the way back; 0: nothing is. h is kept where the next step's is.
+    "gates",
+    "h_kept",
+    # Where h goes for the step after, of the first n_going_on rows; where there are
+    # masks (0: none), times those of each gate.
     "h_after",
+    "h_stride",
+    "h_gate_stride",
     "n_going_on",
     "masks",
+    "mask_rows",
     "masks_gate_stride",
     # Outputs of every step; 0: only the last ones are asked for.
     "outputs",
     "output_index",
-    "outputs_stride",
 )
-GATES_ARGUMENTS = (
+BACKWARD_ARGUMENTS = (
     "n_rows",
     "units",
     "gates",
-    "gates_stride",
-    "gates_gate_stride",
     "dz",
+    "dz_stride",
+    "dz_gate_stride",
     "c_before",
     "c",
     "dc",
     "dh",
     "d_outputs",
     "output_index",
-    "outputs_stride",
 )
-BACK_ARGUMENTS = (
+PRODUCT_ARGUMENTS = (
     "n_rows",
     "n_vectors",
-    "dz",
-    "dz_stride",
-    "dz_gate_stride",
+    # Each row of a times a matrix, or times one for each gate; the sum of these.
+    "a",
+    "a_stride",
+    "n_gates",
+    "a_gate_stride",
+    "n_terms",
     "weights",
-    "units",
-    "unit",
-    "dh",
+    # The tile's first column, and where the rows end.
+    "column",
+    "n_columns",
+    "out",
+    "out_stride",
+    # What the product is added to: rows of a matrix; 0: nothing.
+    "start",
+    "start_rows",
+    "start_stride",
+    # What each gate's product is multiplied by: rows of matrices, one for each gate.
     "masks",
+    "mask_rows",
     "masks_gate_stride",
+)
+SUM_ARGUMENTS = (
+    # Rows of `sums`, which are columns of a.
+    "n_rows",
+    "n_vectors",
+    "n_terms",
+    "a",
+    "a_stride",
+    "b",
+    "b_stride",
+    "sums",
+    "sums_stride",
+)
+COPY_ARGUMENTS = (
+    "n_columns",
+    "source",
+    # What it is multiplied by; 0: nothing.
+    "mask",
+    "into",
+    # Whether a 1 follows.
+    "has_one",
 )
 
 
-def forward_tile(target: Target, is_masked: bool) -> Any:
-    """Return the intrinsic that computes one step of a tile's rows and one vector."""
+def forward_gates(target: Target) -> Any:
+    """Return the intrinsic that takes some rows of one step from z to c and h."""
 
     def emit(e: Emitter, a: dict[str, Any]) -> None:
-        _for_rows(e, a["n_rows"], target.max_rows, lambda n: _forward(e, a, n))
-
-    def _forward(e: Emitter, a: dict[str, Any], n_rows: int) -> None:
         b = e.builder
-        units, unit = a["units"], a["unit"]
-        is_whole, mask = e.lanes(b.sub(units, unit))
-        z = []
-        for row in range(n_rows):
-            number = _load_int32(e, a["index"], row)
-            of_row = e.at(a["table"], b.mul(number, a["table_stride"]))
-            of_row = e.at(of_row, unit)
-            for gate in range(N_GATES):
-                offset = b.mul(e.int(gate), a["table_gate_stride"])
-                value = e.load_lanes(e.at(of_row, offset), is_whole, mask)
-                z.append(e.variable(value))
-        h_rows = [
-            e.at(a["h"], b.mul(e.int(row), a["h_stride"])) for row in range(n_rows)
-        ]
-        with e.loop(units) as k:
-            weights = e.at(a["weights"], b.mul(k, e.int(N_GATES * target.width)))
-            columns = [
-                e.load(b.add(weights, e.int(gate * target.width * FLOAT_BYTES)))
+        zero, units, width = e.int(0), a["units"], e.int(target.width)
+        n_vectors = b.sdiv(b.add(units, e.int(target.width - 1)), width)
+        has_masks = b.icmp_signed("!=", a["masks"], zero)
+        is_kept = b.icmp_signed("!=", a["gates"], zero)
+        has_outputs = b.icmp_signed("!=", a["outputs"], zero)
+        with e.loop(a["n_rows"]) as row, e.loop(n_vectors) as number:
+            unit = b.mul(number, width)
+            is_whole, mask = e.lanes(b.sub(units, unit))
+
+            def load(base: Any, offset: Any) -> Any:
+                return e.load_lanes(e.at(base, offset), is_whole, mask)
+
+            def store(value: Any, base: Any, offset: Any) -> None:
+                e.store_lanes(value, e.at(base, offset), is_whole, mask)
+
+            def of_gate(offset: Any, gate: int, stride: Any) -> Any:
+                return b.add(offset, b.mul(e.int(gate), stride))
+
+            at_z = b.add(b.mul(row, a["z_stride"]), unit)
+            z = [
+                load(a["z"], of_gate(at_z, gate, a["z_gate_stride"]))
                 for gate in range(N_GATES)
             ]
-            for row in range(n_rows):
-                at_k = e.at(h_rows[row], k)
-                h = None if is_masked else e.broadcast(at_k)
-                for gate in range(N_GATES):
-                    if is_masked:
-                        offset = b.mul(e.int(gate), a["h_gate_stride"])
-                        h = e.broadcast(e.at(at_k, offset))
-                    place = z[row * N_GATES + gate]
-                    total = e.multiply_add(h, columns[gate], e.value(place))
-                    b.store(total, place)
-        for row in range(n_rows):
-            z_row = [e.value(z[row * N_GATES + gate]) for gate in range(N_GATES)]
-            i, f, o = (e.sigmoid(z_row[gate]) for gate in (0, 1, 3))
-            g = e.tanh(z_row[2])
-            at_unit = b.add(b.mul(e.int(row), units), unit)
-            c_before = e.load_lanes(e.at(a["c_before"], at_unit), is_whole, mask)
-            c = e.multiply_add(f, c_before, b.fmul(i, g))
+            i, f, o = (e.sigmoid(z[gate]) for gate in (0, 1, 3))
+            g = e.tanh(z[2])
+            at_unit = b.add(b.mul(row, units), unit)
+            c = e.multiply_add(f, load(a["c_before"], at_unit), b.fmul(i, g))
             h = b.fmul(o, e.tanh(c))
-            e.store_lanes(c, e.at(a["c"], at_unit), is_whole, mask)
-            e.store_lanes(h, e.at(a["last"], at_unit), is_whole, mask)
-            with b.if_then(b.icmp_signed("!=", a["gates"], e.int(0))):
-                of_row = b.add(b.mul(e.int(row), a["gates_stride"]), unit)
+            store(c, a["c"], at_unit)
+            store(h, a["last"], at_unit)
+            is_going_on = b.icmp_signed(">", a["n_going_on"], row)
+            with b.if_then(is_kept):
+                at_gates = b.add(b.mul(b.mul(row, units), e.int(N_GATES)), unit)
                 for gate, value in enumerate((i, f, g, o)):
-                    offset = b.mul(e.int(gate), a["gates_gate_stride"])
-                    place = e.at(a["gates"], b.add(of_row, offset))
-                    e.store_lanes(value, place, is_whole, mask)
-            with b.if_then(b.icmp_signed(">", a["n_going_on"], e.int(row))):
-                of_row = b.add(b.mul(e.int(row), a["h_stride"]), unit)
-                if is_masked:
-                    for gate in range(N_GATES):
-                        offset = b.mul(e.int(gate), a["masks_gate_stride"])
-                        place = e.at(a["masks"], b.add(at_unit, offset))
-                        masked = b.fmul(h, e.load_lanes(place, is_whole, mask))
-                        offset = b.mul(e.int(gate), a["h_gate_stride"])
-                        place = e.at(a["h_after"], b.add(of_row, offset))
-                        e.store_lanes(masked, place, is_whole, mask)
-                else:
-                    e.store_lanes(h, e.at(a["h_after"], of_row), is_whole, mask)
-            with b.if_then(b.icmp_signed("!=", a["outputs"], e.int(0))):
-                number = _load_int32(e, a["output_index"], row)
-                of_row = b.add(b.mul(number, a["outputs_stride"]), unit)
-                e.store_lanes(h, e.at(a["outputs"], of_row), is_whole, mask)
+                    store(value, a["gates"], of_gate(at_gates, gate, units))
+                with b.if_then(is_going_on):
+                    store(h, a["h_kept"], at_unit)
+            with b.if_then(is_going_on):
+                at_h = b.add(b.mul(row, a["h_stride"]), unit)
+                with b.if_else(has_masks) as (masked, plain):
+                    with masked:
+                        mask_row = _load_int32(e, e.at(a["mask_rows"], row), 0)
+                        at_mask = b.add(b.mul(mask_row, units), unit)
+                        for gate in range(N_GATES):
+                            offset = of_gate(at_mask, gate, a["masks_gate_stride"])
+                            value = b.fmul(h, load(a["masks"], offset))
+                            offset = of_gate(at_h, gate, a["h_gate_stride"])
+                            store(value, a["h_after"], offset)
+                    with plain:
+                        store(h, a["h_after"], at_h)
+            with b.if_then(has_outputs):
+                output_row = _load_int32(e, e.at(a["output_index"], row), 0)
+                store(h, a["outputs"], b.add(b.mul(output_row, units), unit))
 
-    kind = "masked" if is_masked else "plain"
-    return _make(f"forward_{kind}_{target.width}", FORWARD_ARGUMENTS, target, emit)
+    return _make(f"forward_gates_{target.width}", FORWARD_ARGUMENTS, target, emit)
 
 
 def backward_gates(target: Target) -> Any:
@@ -172,12 +183,11 @@ def backward_gates(target: Target) -> Any:
             def load(address: Any) -> Any:
                 return e.load_lanes(address, is_whole, mask)
 
-            of_row = b.add(b.mul(row, a["gates_stride"]), unit)
-            offsets = [
-                b.add(of_row, b.mul(e.int(gate), a["gates_gate_stride"]))
+            at_gates = b.add(b.mul(b.mul(row, a["units"]), e.int(N_GATES)), unit)
+            i, f, g, o = (
+                load(e.at(a["gates"], b.add(at_gates, b.mul(e.int(gate), a["units"]))))
                 for gate in range(N_GATES)
-            ]
-            i, f, g, o = (load(e.at(a["gates"], offset)) for offset in offsets)
+            )
             at_unit = b.add(b.mul(row, a["units"]), unit)
             tanh_c = e.tanh(load(e.at(a["c"], at_unit)))
             c_before = load(e.at(a["c_before"], at_unit))
@@ -186,9 +196,7 @@ def backward_gates(target: Target) -> Any:
                 four = b.mul(row, e.int(4))
                 place = e.pointer(b.add(a["output_index"], four))
                 row_of = b.sext(b.load(place, typ=ir.IntType(32), align=4), INT)
-                place = e.at(
-                    a["d_outputs"], b.add(b.mul(row_of, a["outputs_stride"]), unit)
-                )
+                place = e.at(a["d_outputs"], b.add(b.mul(row_of, a["units"]), unit))
                 b.store(b.fadd(e.value(dh_place), load(place)), dh_place)
             dh = e.value(dh_place)
             dc = b.fmul(b.fmul(dh, o), b.fsub(one, b.fmul(tanh_c, tanh_c)))
@@ -199,97 +207,202 @@ def backward_gates(target: Target) -> Any:
                 b.fmul(b.fmul(dc, i), b.fsub(one, b.fmul(g, g))),
                 b.fmul(b.fmul(dh, tanh_c), b.fmul(o, b.fsub(one, o))),
             )
-            for value, offset in zip(dz, offsets, strict=True):
+            at_dz = b.add(b.mul(row, a["dz_stride"]), unit)
+            for gate, value in enumerate(dz):
+                offset = b.add(at_dz, b.mul(e.int(gate), a["dz_gate_stride"]))
                 e.store_lanes(value, e.at(a["dz"], offset), is_whole, mask)
             e.store_lanes(b.fmul(dc, f), e.at(a["dc"], at_unit), is_whole, mask)
 
-    return _make(f"backward_gates_{target.width}", GATES_ARGUMENTS, target, emit)
+    return _make(f"backward_gates_{target.width}", BACKWARD_ARGUMENTS, target, emit)
 
 
-def backward_tile(target: Target, is_masked: bool) -> Any:
-    """Return the intrinsic that takes the gradient of a tile to the step before."""
+def product_tile(target: Target, is_masked: bool) -> Any:
+    """Return the intrinsic that multiplies a few rows by a few vectors of columns.
+
+    out = start + sum over gates of a weights, or, if `is_masked`, the sum over gates of
+    masks * (a weights).
+    """
 
     def emit(e: Emitter, a: dict[str, Any]) -> None:
-        b = e.builder
-        done = b.append_basic_block("done")
-        for n in range(1, MAX_VECTORS + 1):
-            this, other = b.append_basic_block("this"), b.append_basic_block("other")
-            b.cbranch(b.icmp_signed("==", a["n_vectors"], e.int(n)), this, other)
-            b.position_at_end(this)
-            _for_rows(
+        _for_vectors(
+            e,
+            a["n_vectors"],
+            lambda n_vectors: _for_rows(
                 e,
                 a["n_rows"],
                 target.max_rows,
-                functools.partial(_back, e, a, n),
-            )
-            b.branch(done)
-            b.position_at_end(other)
-        b.branch(done)
-        b.position_at_end(done)
+                functools.partial(_product, e, a, n_vectors),
+            ),
+        )
 
-    def _back(e: Emitter, a: dict[str, Any], n_vectors: int, n_rows: int) -> None:
+    def _product(e: Emitter, a: dict[str, Any], n_vectors: int, n_rows: int) -> None:
         b = e.builder
         zero = e.constant(0.0)
-        sums = [e.variable(zero) for _ in range(n_rows * n_vectors)]
-        total = [e.variable(zero) for _ in range(n_rows * n_vectors)]
         tile = range(n_rows * n_vectors)
-        last_unit = b.add(a["unit"], e.int((n_vectors - 1) * target.width))
-        is_whole, mask = e.lanes(b.sub(a["units"], last_unit))
+        sums = [e.variable(zero) for _ in tile]
+        # With masks, the sum over gates.
+        total = [e.variable(zero) for _ in tile] if is_masked else sums
+        last_column = b.add(a["column"], e.int((n_vectors - 1) * target.width))
+        is_whole, mask = e.lanes(b.sub(a["n_columns"], last_column))
 
-        def place(base: Any, number: int) -> tuple[Any, bool]:
-            row, vector = divmod(number, n_vectors)
-            unit = b.add(a["unit"], e.int(vector * target.width))
-            offset = b.add(b.mul(e.int(row), a["units"]), unit)
-            return e.at(base, offset), vector == n_vectors - 1
+        def place(base: Any, row: Any, stride: Any, vector: int) -> Any:
+            column = b.add(a["column"], e.int(vector * target.width))
+            return e.at(base, b.add(b.mul(row, stride), column))
 
-        with e.loop(e.int(N_GATES)) as gate:
-            at_gate = e.at(a["dz"], b.mul(gate, a["dz_gate_stride"]))
-            dz_rows = [
-                e.at(at_gate, b.mul(e.int(row), a["dz_stride"]))
-                for row in range(n_rows)
+        def load(at: Any, vector: int) -> Any:
+            if vector == n_vectors - 1:
+                return e.load_lanes(at, is_whole, mask)
+            return e.load(at)
+
+        if not is_masked:
+            with b.if_then(b.icmp_signed("!=", a["start"], e.int(0))):
+                for number in tile:
+                    row, vector = divmod(number, n_vectors)
+                    start_row = _load_int32(e, a["start_rows"], row)
+                    at = place(a["start"], start_row, a["start_stride"], vector)
+                    b.store(load(at, vector), sums[number])
+        with e.loop(a["n_gates"]) as gate:
+            at_gate = e.at(a["a"], b.mul(gate, a["a_gate_stride"]))
+            a_rows = [
+                e.at(at_gate, b.mul(e.int(row), a["a_stride"])) for row in range(n_rows)
             ]
             weights = e.at(
                 a["weights"],
-                b.mul(b.mul(gate, a["units"]), e.int(n_vectors * target.width)),
+                b.mul(b.mul(gate, a["n_terms"]), e.int(n_vectors * target.width)),
             )
-            with e.loop(a["units"]) as k:
+            with e.loop(a["n_terms"]) as k:
                 at_k = e.at(weights, b.mul(k, e.int(n_vectors * target.width)))
                 columns = [
                     e.load(b.add(at_k, e.int(v * target.width * FLOAT_BYTES)))
                     for v in range(n_vectors)
                 ]
                 for row in range(n_rows):
-                    dz = e.broadcast(e.at(dz_rows[row], k))
+                    factor = e.broadcast(e.at(a_rows[row], k))
                     for vector in range(n_vectors):
                         at = sums[row * n_vectors + vector]
-                        b.store(e.multiply_add(dz, columns[vector], e.value(at)), at)
+                        added = e.multiply_add(factor, columns[vector], e.value(at))
+                        b.store(added, at)
             if is_masked:
                 masks = e.at(a["masks"], b.mul(gate, a["masks_gate_stride"]))
                 for number in tile:
-                    at, is_last = place(masks, number)
-                    dropped = (
-                        e.load_lanes(at, is_whole, mask) if is_last else e.load(at)
-                    )
+                    row, vector = divmod(number, n_vectors)
+                    mask_row = _load_int32(e, a["mask_rows"], row)
+                    at = place(masks, mask_row, a["n_columns"], vector)
                     so_far = e.value(total[number])
-                    added = e.multiply_add(e.value(sums[number]), dropped, so_far)
+                    product = e.value(sums[number])
+                    added = e.multiply_add(product, load(at, vector), so_far)
                     b.store(added, total[number])
                     b.store(zero, sums[number])
         for number in tile:
-            value = e.value((total if is_masked else sums)[number])
-            at, is_last = place(a["dh"], number)
-            if is_last:
+            row, vector = divmod(number, n_vectors)
+            value = e.value(total[number])
+            at = place(a["out"], e.int(row), a["out_stride"], vector)
+            if vector == n_vectors - 1:
                 e.store_lanes(value, at, is_whole, mask)
             else:
                 e.store(value, at)
 
     kind = "masked" if is_masked else "plain"
-    return _make(f"backward_{kind}_{target.width}", BACK_ARGUMENTS, target, emit)
+    return _make(f"product_{kind}_{target.width}", PRODUCT_ARGUMENTS, target, emit)
+
+
+def sum_tile(target: Target) -> Any:
+    """Return the intrinsic that adds products of a few columns and a few vectors.
+
+    sums += transposed(a) b, over `n_terms` rows of a and b. Whole vectors are read and
+    written, beyond the last column too.
+    """
+
+    def emit(e: Emitter, a: dict[str, Any]) -> None:
+        _for_vectors(
+            e,
+            a["n_vectors"],
+            lambda n_vectors: _for_rows(
+                e,
+                a["n_rows"],
+                target.max_rows,
+                functools.partial(_sum, e, a, n_vectors),
+            ),
+        )
+
+    def _sum(e: Emitter, a: dict[str, Any], n_vectors: int, n_rows: int) -> None:
+        b = e.builder
+        places = [
+            e.at(
+                a["sums"],
+                b.add(
+                    b.mul(e.int(row), a["sums_stride"]), e.int(vector * target.width)
+                ),
+            )
+            for row in range(n_rows)
+            for vector in range(n_vectors)
+        ]
+        sums = [e.variable(e.load(place)) for place in places]
+        with e.loop(a["n_terms"]) as k:
+            a_row = e.at(a["a"], b.mul(k, a["a_stride"]))
+            b_row = e.at(a["b"], b.mul(k, a["b_stride"]))
+            columns = [
+                e.load(b.add(b_row, e.int(v * target.width * FLOAT_BYTES)))
+                for v in range(n_vectors)
+            ]
+            for row in range(n_rows):
+                factor = e.broadcast(b.add(a_row, e.int(row * FLOAT_BYTES)))
+                for vector in range(n_vectors):
+                    at = sums[row * n_vectors + vector]
+                    added = e.multiply_add(factor, columns[vector], e.value(at))
+                    b.store(added, at)
+        for value, place in zip(sums, places, strict=True):
+            e.store(e.value(value), place)
+
+    return _make(f"sum_{target.width}", SUM_ARGUMENTS, target, emit)
 
 
 def _load_int32(e: Emitter, address: Any, number: int) -> Any:
     """Return the int32 at `number` after `address`, as an INT."""
     place = e.pointer(e.builder.add(address, e.int(4 * number)))
     return e.builder.sext(e.builder.load(place, typ=ir.IntType(32), align=4), INT)
+
+
+def row_copy(target: Target) -> Any:
+    """Return the intrinsic that copies a row, times its mask.
+
+    Whole vectors are written, beyond the last column too.
+    """
+
+    def emit(e: Emitter, a: dict[str, Any]) -> None:
+        b = e.builder
+        width = e.int(target.width)
+        n_vectors = b.sdiv(b.add(a["n_columns"], e.int(target.width - 1)), width)
+        has_mask = b.icmp_signed("!=", a["mask"], e.int(0))
+        with e.loop(n_vectors) as number:
+            column = b.mul(number, width)
+            is_whole, mask = e.lanes(b.sub(a["n_columns"], column))
+            value = e.load_lanes(e.at(a["source"], column), is_whole, mask)
+            copied = e.variable(value)
+            with b.if_then(has_mask):
+                factor = e.load_lanes(e.at(a["mask"], column), is_whole, mask)
+                b.store(b.fmul(value, factor), copied)
+            e.store(e.value(copied), e.at(a["into"], column))
+        with b.if_then(b.icmp_signed("!=", a["has_one"], e.int(0))):
+            place = e.pointer(e.at(a["into"], a["n_columns"]))
+            b.store(ir.Constant(FLOAT, 1.0), place, align=FLOAT_BYTES)
+
+    return _make(f"row_copy_{target.width}", COPY_ARGUMENTS, target, emit)
+
+
+def _for_vectors(e: Emitter, n_vectors: Any, emit: Callable[[int], None]) -> None:
+    """Write the tile for each number of vectors, and branches to the one that fits."""
+    b = e.builder
+    done = b.append_basic_block("done")
+    for n in range(1, MAX_VECTORS + 1):
+        this, other = b.append_basic_block("this"), b.append_basic_block("other")
+        b.cbranch(b.icmp_signed("==", n_vectors, e.int(n)), this, other)
+        b.position_at_end(this)
+        emit(n)
+        b.branch(done)
+        b.position_at_end(other)
+    b.branch(done)
+    b.position_at_end(done)
 
 
 def _for_rows(

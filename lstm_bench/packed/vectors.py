@@ -14,25 +14,40 @@ from dataclasses import dataclass
 from typing import Any
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 from numba.core import config
+from numpy.polynomial import Chebyshev, Polynomial
 
 FLOAT = ir.FloatType()
 INT = ir.IntType(64)
 FLOAT_BYTES = 4
 
 LOG2_E = math.log2(math.e)
-LN_2 = math.log(2.0)
-# ln 2 in two parts: the first has few enough bits that n times it is exact.
-LN_2_HIGH = 0.693359375
-LN_2_LOW = LN_2 - LN_2_HIGH
-# Of exp: beyond them float32 overflows, or the result is no normal number.
+# Of sigmoid: beyond, e^x leaves float32's normal numbers.
 EXP_LIMIT = 87.0
-EXP_TERMS = 8
-# Below it tanh is its own series: 1 - exp(-2x) loses the leading bits there.
-TANH_SERIES_LIMIT = 0.3
-# x - x^3/3 + 2x^5/15 - ..., from the Bernoulli numbers (Abramowitz & Stegun 4.5.64).
-TANH_SERIES = (1.0, -1 / 3, 2 / 15, -17 / 315, 62 / 2835, -1382 / 155925)
+# 2^r for |r| <= 1/2, its interpolation at Chebyshev points: within 1e-7.
+EXP2_TERMS = tuple(
+    Chebyshev.interpolate(np.exp2, 5, domain=(-0.5, 0.5))
+    .convert(kind=Polynomial)
+    .coef.tolist()
+)
+# Added to a float32 of less than 2^22, it leaves the nearest integer in the last bits.
+ROUNDER = 1.5 * 2**23
+# Beyond it tanh is 1 or -1 but for the last bit of a float32.
+TANH_LIMIT = 8.0
+# tanh x = x P(x^2) / Q(x^2) within 2e-8 for |x| <= TANH_LIMIT: the ratio of least
+# greatest relative error, found by weighted least squares whose weights grow where the
+# error is large (Lawson's iteration).
+TANH_ABOVE = (
+    0.999999981,
+    0.129792244,
+    0.00298586308,
+    9.87867258e-06,
+    -1.47042652e-08,
+    2.35087396e-11,
+)
+TANH_BELOW = (1.0, 0.463125404, 0.024027929, 0.000237203406)
 
 
 @dataclass(frozen=True)
@@ -158,51 +173,45 @@ class Emitter:
         name = f"llvm.fmuladd.v{self.width}f32"
         return self._call(name, self.vector, a, b, c)
 
-    def exp(self, x: Any) -> Any:
-        """Return e^x, x within +-`EXP_LIMIT`, to about 1e-7 relative.
+    def sigmoid(self, x: Any) -> Any:
+        """Return 1 / (1 + e^-x), to about 2e-7.
 
-        e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln(2) / 2, and e^r by its
-        Taylor series, whose first term left out is below 1e-8.
+        e^-x = 2^n 2^r with n the integer next to y = -x / ln 2, and r = y - n.
         """
         b = self.builder
-        # Comparisons this way round leave a NaN as it is.
-        for limit, beyond in ((EXP_LIMIT, ">"), (-EXP_LIMIT, "<")):
-            edge = self.constant(limit)
-            x = b.select(b.fcmp_ordered(beyond, x, edge), edge, x)
-        n = self._call(
-            f"llvm.rint.v{self.width}f32",
-            self.vector,
-            b.fmul(x, self.constant(LOG2_E)),
-        )
-        r = self.multiply_add(n, self.constant(-LN_2_HIGH), x)
-        r = self.multiply_add(n, self.constant(-LN_2_LOW), r)
-        coefficients = [1.0 / math.factorial(k) for k in range(EXP_TERMS)]
-        series = self._polynomial(r, coefficients)
-        # A float32's exponent stands in its bits 23 to 30.
+        x = self._within(x, EXP_LIMIT)
+        per_x = self.constant(-LOG2_E)
+        rounder = self.constant(ROUNDER)
+        rounded = self.multiply_add(x, per_x, rounder)
+        n = b.fsub(rounded, rounder)
+        r = self.multiply_add(x, per_x, b.fneg(n))
+        series = self._polynomial(r, EXP2_TERMS)
+        # A float32's exponent stands in its bits 23 to 30; what else is in `rounded`
+        # is shifted out.
         bits_23 = ir.Constant(
             self._int_vector, [ir.Constant(ir.IntType(32), 23)] * self.width
         )
-        exponent = b.shl(b.fptosi(n, self._int_vector), bits_23)
+        exponent = b.shl(b.bitcast(rounded, self._int_vector), bits_23)
         bits = b.add(b.bitcast(series, self._int_vector), exponent)
-        return b.bitcast(bits, self.vector)
-
-    def sigmoid(self, x: Any) -> Any:
-        """Return 1 / (1 + e^-x)."""
         one = self.constant(1.0)
-        return self.builder.fdiv(
-            one, self.builder.fadd(one, self.exp(self.builder.fneg(x)))
-        )
+        return b.fdiv(one, b.fadd(one, b.bitcast(bits, self.vector)))
 
     def tanh(self, x: Any) -> Any:
-        """Return tanh x = sign(x) (1 - e^-2|x|) / (1 + e^-2|x|), or its series."""
-        b, one = self.builder, self.constant(1.0)
-        size = self._call(f"llvm.fabs.v{self.width}f32", self.vector, x)
-        e = self.exp(b.fmul(size, self.constant(-2.0)))
-        far = b.fdiv(b.fsub(one, e), b.fadd(one, e))
-        far = self._call(f"llvm.copysign.v{self.width}f32", self.vector, far, x)
-        near = b.fmul(x, self._polynomial(b.fmul(x, x), TANH_SERIES))
-        is_near = b.fcmp_ordered("<", size, self.constant(TANH_SERIES_LIMIT))
-        return b.select(is_near, near, far)
+        """Return tanh x, to 4e-7 relative, never beyond 1."""
+        b = self.builder
+        x = self._within(x, TANH_LIMIT)
+        square = b.fmul(x, x)
+        above = b.fmul(x, self._polynomial(square, TANH_ABOVE))
+        return b.fdiv(above, self._polynomial(square, TANH_BELOW))
+
+    def _within(self, x: Any, limit: float) -> Any:
+        """Return x, or +-`limit` where it is beyond; a NaN stays one."""
+        b = self.builder
+        for edge, beyond in ((limit, ">"), (-limit, "<")):
+            # The comparison this way round leaves a NaN as it is.
+            at = self.constant(edge)
+            x = b.select(b.fcmp_ordered(beyond, x, at), at, x)
+        return x
 
     @contextmanager
     def loop(self, n: Any) -> Iterator[Any]:

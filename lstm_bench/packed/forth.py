@@ -1,0 +1,221 @@
+"""All steps of one part of a batch, forward.
+
+Arrays are flat, and strides in floats. What they hold, and the formulas, stand in the
+package's documentation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+from numba.core import types
+
+from lstm_bench.packed.denormals import FLUSH_DENORMALS, set_denormals
+from lstm_bench.packed.products import TARGET, WIDTH, multiply, take_inputs
+from lstm_bench.packed.scratch import CHUNK_ROWS
+from lstm_bench.packed.signature import CONST_FLOATS, CONST_INTS, FLOATS
+from lstm_bench.packed.tiles import N_GATES, forward_gates
+from lstm_bench.packed.vectors import FLOAT_BYTES
+
+_forward_gates = forward_gates(TARGET)
+
+
+def forward_function(version: str) -> Any:
+    """Return the function that computes all steps of one part, forward.
+
+    The input's share of the gates, bias included, comes from ``table`` at ``index``;
+    without ``has_table``, it is computed here from ``x`` at ``index``, times
+    ``input_masks``, and ``input_weights``, whose last row is the bias's.
+
+    ``states`` and ``scratch`` hold nothing before and after. h and c of every step, and
+    the gates, are written where they are ``kept``; ``last`` and ``outputs`` always.
+    Where they are not kept, c stays in one place for each review.
+    """
+
+    @numba.njit(  # type: ignore[untyped-decorator]
+        types.void(
+            *[CONST_INTS] * 6,
+            *[CONST_FLOATS] * 6,
+            *[FLOATS] * 7,
+            *[types.int64] * 17,
+        ),
+        cache=True,
+        nogil=True,
+    )
+    def forward(
+        lengths: Any,
+        order: Any,
+        review: Any,
+        index: Any,
+        output_index: Any,
+        places: Any,
+        table: Any,
+        x: Any,
+        weights: Any,
+        input_weights: Any,
+        input_masks: Any,
+        masks: Any,
+        h: Any,
+        c: Any,
+        gates: Any,
+        last: Any,
+        outputs: Any,
+        states: Any,
+        scratch: Any,
+        units: int,
+        features: int,
+        first_review: int,
+        n_reviews: int,
+        first_row: int,
+        states_at: int,
+        scratch_at: int,
+        is_kept: int,
+        is_masked: int,
+        n_input_masks: int,
+        has_table: int,
+        has_outputs: int,
+        gate_stride: int,
+        gates_stride: int,
+        input_stride: int,
+        state_stride: int,
+        n_all_reviews: int,
+    ) -> None:
+        version  # noqa: B018
+        before = set_denormals(FLUSH_DENORMALS)
+        # Gates whose masks differ are multiplied one by one.
+        n_products = N_GATES if is_masked else 1
+        n_columns = N_GATES * units // n_products
+        n_padded = (n_columns + WIDTH - 1) // WIDTH * WIDTH
+        n = n_reviews
+        while n > 0 and lengths[first_review + n - 1] <= 0:
+            n -= 1
+        # h changes between two places, since a step reads all of it while it writes
+        # the next; with masks of each gate, there is one for each.
+        state_gate_stride = 2 * n_reviews * state_stride
+        states[states_at : states_at + n_products * state_gate_stride] = 0.0
+        if is_kept:
+            h[first_row * units : (first_row + n) * units] = 0.0
+        last[first_review * units : (first_review + n_reviews) * units] = 0.0
+        # c before the first step is zero, as `last` is now.
+        c_before = last.ctypes.data + FLOAT_BYTES * first_review * units
+        c_row = first_row if is_kept else first_review
+        row = first_row
+        shares = scratch.ctypes.data + FLOAT_BYTES * scratch_at
+        inputs = shares + FLOAT_BYTES * CHUNK_ROWS * gates_stride
+        chunk_row = row
+        chunk_end = row
+        t = 0
+        while n > 0:
+            if not has_table and row == chunk_end:
+                chunk_row = row
+                ahead, n_ahead = t, n
+                while n_ahead > 0 and chunk_end - chunk_row + n_ahead <= CHUNK_ROWS:
+                    chunk_end += n_ahead
+                    ahead += 1
+                    while n_ahead > 0 and lengths[first_review + n_ahead - 1] <= ahead:
+                        n_ahead -= 1
+                for number in range(n_products):
+                    mask = min(number, max(n_input_masks - 1, 0))
+                    masks_at = FLOAT_BYTES * mask * n_all_reviews * features
+                    take_inputs(
+                        x.ctypes.data,
+                        index,
+                        chunk_row,
+                        chunk_end - chunk_row,
+                        features,
+                        input_masks.ctypes.data + masks_at if n_input_masks else 0,
+                        review,
+                        inputs,
+                        input_stride,
+                    )
+                    panels = number * (features + 1) * n_padded
+                    multiply(
+                        chunk_end - chunk_row,
+                        inputs,
+                        input_stride,
+                        1,
+                        0,
+                        features + 1,
+                        input_weights.ctypes.data + FLOAT_BYTES * panels,
+                        n_columns,
+                        shares + FLOAT_BYTES * number * gate_stride,
+                        gates_stride,
+                        0,
+                        0,
+                        0,
+                        0,
+                        0,
+                        0,
+                    )
+            n_after = n
+            while n_after > 0 and lengths[first_review + n_after - 1] <= t + 1:
+                n_after -= 1
+            here = states_at + (n_reviews * state_stride if t % 2 else 0)
+            there = states_at + (0 if t % 2 else n_reviews * state_stride)
+            z = shares
+            start = table.ctypes.data
+            start_rows = index.ctypes.data + FLOAT_BYTES * row
+            start_stride = N_GATES * units
+            start_gate_stride = units
+            if not has_table:
+                # In place.
+                z = shares + FLOAT_BYTES * (row - chunk_row) * gates_stride
+                start = z
+                start_rows = places.ctypes.data
+                start_stride = gates_stride
+                start_gate_stride = gate_stride
+            for number in range(n_products):
+                gate_of_states = here + number * state_gate_stride
+                multiply(
+                    n,
+                    states.ctypes.data + FLOAT_BYTES * gate_of_states,
+                    state_stride,
+                    1,
+                    0,
+                    units,
+                    weights.ctypes.data + FLOAT_BYTES * number * units * n_padded,
+                    n_columns,
+                    z + FLOAT_BYTES * number * gate_stride,
+                    gates_stride,
+                    start + FLOAT_BYTES * number * start_gate_stride,
+                    start_rows,
+                    start_stride,
+                    0,
+                    0,
+                    0,
+                )
+            _forward_gates(
+                (
+                    n,
+                    units,
+                    z,
+                    gates_stride,
+                    gate_stride,
+                    c_before,
+                    c.ctypes.data + FLOAT_BYTES * c_row * units,
+                    last.ctypes.data + FLOAT_BYTES * first_review * units,
+                    gates.ctypes.data + FLOAT_BYTES * N_GATES * row * units
+                    if is_kept
+                    else 0,
+                    h.ctypes.data + FLOAT_BYTES * (row + n) * units if is_kept else 0,
+                    states.ctypes.data + FLOAT_BYTES * there,
+                    state_stride,
+                    state_gate_stride,
+                    n_after,
+                    masks.ctypes.data if is_masked else 0,
+                    order.ctypes.data + FLOAT_BYTES * first_review,
+                    n_all_reviews * units,
+                    outputs.ctypes.data if has_outputs else 0,
+                    output_index.ctypes.data + FLOAT_BYTES * row,
+                )
+            )
+            c_before = c.ctypes.data + FLOAT_BYTES * c_row * units
+            row += n
+            if is_kept:
+                c_row += n
+            n = n_after
+            t += 1
+        set_denormals(before)
+
+    return forward
