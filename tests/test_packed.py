@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from lstm_bench.packed.layout import Layout, distinct, find_tokens, parts_of
+from lstm_bench.packed.layout import Layout, find_tokens, number_distinct, parts_of
 from lstm_bench.space import TrialConfig
 
 SMALL = {"units": 5, "embedding_dim": 4, "vocabulary_size": 60, "sequence_length": 12}
@@ -85,7 +85,7 @@ def test_padding_between_tokens_is_refused():
 @given(st.lists(st.integers(0, 19), max_size=40))
 def test_distinct_values_and_their_positions(values):
     values = np.array(values, np.int32)
-    found, position = distinct(values, 20)
+    found, position = number_distinct(values, 20)
     assert list(found) == sorted(set(values.tolist()))
     assert (found[position] == values).all()
 
@@ -127,7 +127,7 @@ def run_kernel(
     tokens = make_tokens(lengths, max(1, *lengths), seed=seed)
     layout = Layout.of(tokens, True)
     n_rows, n = len(layout.review), len(lengths)
-    ids, index = distinct(tokens.reshape(-1)[layout.position], 60)
+    ids, index = number_distinct(tokens.reshape(-1)[layout.position], 60)
     recurrence = Recurrence(Team(n_threads))
     if take is not None:
         recurrence._buffers.take = take
@@ -154,11 +154,11 @@ def run_kernel(
     masks = draw_masks(4 if masked else 0, units)
     rows = np.arange(n_rows, dtype=np.int32)
     layout_of = (index, rows, layout.review, layout.order, layout.lengths)
+    table_of = (np.arange(len(ids), dtype=np.int32)[::-1].copy(), len(ids) - 1 - index)
     flags = {"returns_sequences": sequences}
 
     def forward(is_kept):
-        share = own(x @ w + b) if table else own(np.zeros((0, 0), np.float32))
-        arrays = (share, x, w, b, u, input_masks, masks, *layout_of)
+        arrays = (x, w, b, u, input_masks, masks, *table_of, *layout_of)
         return recurrence.forward(*arrays, **flags, has_table=table, is_kept=is_kept)
 
     y, *kept = forward(is_kept=True)

@@ -52,7 +52,7 @@ def backward_function(version: str) -> Any:
         lengths: Any,
         order: Any,
         review: Any,
-        index: Any,
+        source: Any,
         output_index: Any,
         x: Any,
         h: Any,
@@ -188,7 +188,7 @@ def backward_function(version: str) -> Any:
                 masks_at = FLOAT_BYTES * number * n_all_reviews * features
                 take_inputs(
                     x.ctypes.data,
-                    index,
+                    source,
                     chunk_row,
                     n_rows,
                     features,

@@ -21,11 +21,74 @@ from lstm_bench.packed.vectors import FLOAT_BYTES
 _forward_gates = forward_gates(TARGET)
 
 
+def table_function(version: str) -> Any:
+    """Return the function that computes some rows of the table of inputs' shares.
+
+    Row r of ``table`` is the share of the gates of row ``ids[r]`` of ``x``, bias
+    included; ``input_weights`` as in `forward_function`.
+    """
+
+    @numba.njit(  # type: ignore[untyped-decorator]
+        types.void(CONST_INTS, *[CONST_FLOATS] * 2, *[FLOATS] * 2, *[types.int64] * 6),
+        cache=True,
+        nogil=True,
+    )
+    def fill_table(
+        ids: Any,
+        x: Any,
+        input_weights: Any,
+        table: Any,
+        scratch: Any,
+        first_row: int,
+        n_rows: int,
+        units: int,
+        features: int,
+        scratch_at: int,
+        input_stride: int,
+    ) -> None:
+        version  # noqa: B018
+        before = set_denormals(FLUSH_DENORMALS)
+        inputs = scratch.ctypes.data + FLOAT_BYTES * scratch_at
+        take_inputs(
+            x.ctypes.data,
+            ids,
+            first_row,
+            n_rows,
+            features,
+            0,
+            ids,
+            inputs,
+            input_stride,
+        )
+        n_columns = N_GATES * units
+        multiply(
+            n_rows,
+            inputs,
+            input_stride,
+            1,
+            0,
+            features + 1,
+            input_weights.ctypes.data,
+            n_columns,
+            table.ctypes.data + FLOAT_BYTES * first_row * n_columns,
+            n_columns,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        )
+        set_denormals(before)
+
+    return fill_table
+
+
 def forward_function(version: str) -> Any:
     """Return the function that computes all steps of one part, forward.
 
     The input's share of the gates, bias included, comes from ``table`` at ``index``;
-    without ``has_table``, it is computed here from ``x`` at ``index``, times
+    without ``has_table``, it is computed here from ``x`` at ``source``, times
     ``input_masks``, and ``input_weights``, whose last row is the bias's.
 
     ``states`` and ``scratch`` hold nothing before and after. h and c of every step, and
@@ -35,7 +98,7 @@ def forward_function(version: str) -> Any:
 
     @numba.njit(  # type: ignore[untyped-decorator]
         types.void(
-            *[CONST_INTS] * 6,
+            *[CONST_INTS] * 7,
             *[CONST_FLOATS] * 6,
             *[FLOATS] * 7,
             *[types.int64] * 17,
@@ -47,6 +110,7 @@ def forward_function(version: str) -> Any:
         lengths: Any,
         order: Any,
         review: Any,
+        source: Any,
         index: Any,
         output_index: Any,
         places: Any,
@@ -120,7 +184,7 @@ def forward_function(version: str) -> Any:
                     masks_at = FLOAT_BYTES * mask * n_all_reviews * features
                     take_inputs(
                         x.ctypes.data,
-                        index,
+                        source,
                         chunk_row,
                         chunk_end - chunk_row,
                         features,

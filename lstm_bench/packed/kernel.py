@@ -13,7 +13,7 @@ from typing import Any
 from numba.core import event
 
 from lstm_bench.packed.back import backward_function
-from lstm_bench.packed.forth import forward_function
+from lstm_bench.packed.forth import forward_function, table_function
 from lstm_bench.packed.vectors import target_of_this_machine
 
 
@@ -23,10 +23,12 @@ class Kernel:
 
     Attributes
     ----------
-    forward, backward : callable
-        See `forth.forward_function` and `back.backward_function`.
+    fill_table, forward, backward : callable
+        See `forth.table_function`, `forth.forward_function` and
+        `back.backward_function`.
     """
 
+    fill_table: Any
     forward: Any
     backward: Any
 
@@ -64,4 +66,6 @@ def load_kernel() -> Kernel:
     for file in sorted(Path(__file__).parent.glob("*.py")):
         text += file.read_bytes()
     version = hashlib.sha256(text).hexdigest()
-    return Kernel(forward_function(version), backward_function(version))
+    return Kernel(
+        table_function(version), forward_function(version), backward_function(version)
+    )

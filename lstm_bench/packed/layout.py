@@ -145,7 +145,7 @@ class Layout:
         )
 
 
-def distinct(values: Int32Array, n_values: int) -> tuple[Int32Array, Int32Array]:
+def number_distinct(values: Int32Array, n_values: int) -> tuple[Int32Array, Int32Array]:
     """Return the sorted distinct values, and the position of each value among them.
 
     Parameters

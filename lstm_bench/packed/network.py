@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lstm_bench.backend import keras, tf
-from lstm_bench.packed.layout import Int32Array, Layout, distinct
+from lstm_bench.packed.layout import Int32Array, Layout, number_distinct
 from lstm_bench.packed.operation import Rows, Weights, packed_lstm
 from lstm_bench.packed.optimizer import PackedAdam
 from lstm_bench.packed.recurrence import Recurrence
@@ -74,15 +74,20 @@ class PackedForward:
             field.set_shape((None,))
         rows = Rows(*fields)
         n_reviews = tf.shape(tokens)[0]
-        embeddings = self._embedding.embeddings.value
-        x: Any = None
-        occurrences: Any | None = None
-        if training:
-            token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
-            occurrences = tf.gather(embeddings, token_of_row)
-        x = tf.stop_gradient(tf.gather(embeddings, ids))
-        x.set_shape((None, self.config.embedding_dim))
+        x: Any = self._embedding.embeddings.value
+        token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
+        occurrences = _occurrences(x, token_of_row) if training else None
         all_rows = tf.range(tf.size(rows.review))
+        # What differs between reading each review from its beginning and from its end.
+        output_indexes = (all_rows, rows.reverse)
+        inputs: tuple[tuple[Any, Any, Any], ...] = (
+            (token_of_row, (ids, index), occurrences),
+            (
+                tf.gather(token_of_row, rows.reverse),
+                (ids, tf.gather(index, rows.reverse)),
+                _in_order(occurrences, rows.reverse) if training else None,
+            ),
+        )
         for number, directions in enumerate(self._directions, start=1):
             is_last = number == len(self._directions)
             outputs = [
@@ -91,18 +96,19 @@ class PackedForward:
                     self._weights(direction.cell, x.shape[-1], n_reviews, training),
                     rows,
                     inputs=x,
-                    index=index if forward else _reversed(index, rows),
-                    output_index=all_rows if forward else rows.reverse,
-                    occurrences=occurrences
-                    if occurrences is None or forward
-                    else tf.gather(occurrences, rows.reverse),
+                    source=source,
+                    distinct=distinct,
+                    output_index=output_index,
+                    occurrences=occurrences,
                     returns_sequences=not is_last or self.config.pooling != "last",
                     is_kept=training,
                 )
-                for direction, forward in zip(directions, (True, False), strict=False)
+                for direction, output_index, (source, distinct, occurrences) in zip(
+                    directions, output_indexes, inputs, strict=False
+                )
             ]
             x = outputs[0] if len(outputs) == 1 else tf.concat(outputs, axis=-1)
-            index, occurrences = None, None
+            inputs = ((None, None, None), (rows.reverse, None, None))
         x = self._pool(x, rows, n_reviews)
         for layer in self._tail:
             x = layer(x, training=training)
@@ -133,7 +139,7 @@ class PackedForward:
             Each row's place in `ids`.
         """
         layout = Layout.of(tokens, self.config.masking)
-        ids, index = distinct(
+        ids, index = number_distinct(
             tokens.reshape(-1)[layout.position], self.config.vocabulary_size
         )
         return (
@@ -181,6 +187,29 @@ class PackedForward:
         return total / tf.maximum(tf.cast(n_tokens, tf.float32), 1.0)[:, None]
 
 
-def _reversed(index: Any | None, rows: Rows) -> Any:
-    """Return `index` for the rows of reviews read from their ends."""
-    return rows.reverse if index is None else tf.gather(index, rows.reverse)
+def _occurrences(embeddings: Any, token_of_row: Any) -> Any:
+    """Return what each row's gradient comes to; `embeddings` get it by token.
+
+    As ``tf.gather(embeddings, token_of_row)``, but that it holds no rows.
+    """
+
+    def gradient(d_rows: Any) -> Any:
+        return tf.IndexedSlices(d_rows, token_of_row, tf.shape(embeddings))
+
+    return _nothing_of(embeddings, gradient)
+
+
+def _in_order(occurrences: Any, order: Any) -> Any:
+    """Return the same for rows in another order, such that order[order] is theirs."""
+    return _nothing_of(occurrences, lambda d_rows: tf.gather(d_rows, order))
+
+
+def _nothing_of(x: Any, gradient: Callable[[Any], Any]) -> Any:
+    """Return no rows, whose gradient is passed on to x by `gradient`."""
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def no_rows(x: Any) -> Any:
+        # Of a length that only the run tells, since the gradient has another.
+        return tf.zeros((0 * tf.shape(x)[0], x.shape[-1])), gradient
+
+    return no_rows(x)

@@ -54,7 +54,8 @@ def packed_lstm(
     rows: Rows,
     *,
     inputs: Any,
-    index: Any | None,
+    source: Any | None,
+    distinct: tuple[Any, Any] | None,
     output_index: Any,
     occurrences: Any | None,
     returns_sequences: bool,
@@ -65,15 +66,17 @@ def packed_lstm(
     Parameters
     ----------
     inputs : float32 tensor of shape (n_inputs, features)
-        With masks for them, each row's own.
-    index : int32 tensor of shape (n_rows,), or None
+    source : int32 tensor of shape (n_rows,), or None
         Each row's input; None where input n is row n's.
+    distinct : pair of int32 tensors, or None
+        The numbers of the inputs that occur, where many rows share one, and each row's
+        place among them.
     output_index : int32 tensor of shape (n_rows,)
         Each row's place in the outputs.
-    occurrences : float32 tensor of shape (n_rows, features), or None
-        The input of each row. Where it is given, it gets the gradient of each row,
-        and `inputs` none: Keras's optimizers square an embedding's gradient at every
-        occurrence of a token, before they are added.
+    occurrences : float32 tensor, or None
+        Where it is given, it gets the gradient of each row's input, of shape (n_rows,
+        features), and `inputs` none: Keras's optimizers square an embedding's gradient
+        at every occurrence of a token, before they are added.
     is_kept : bool
         Whether a gradient will be asked for.
 
@@ -83,15 +86,15 @@ def packed_lstm(
     (n_reviews, units) in the batch's order
     """
     units = weights.recurrent_kernel.shape[0]
+    has_table = distinct is not None and not weights.input_masks
     operation = _operation(
-        # Worth it where inputs are fewer than rows.
-        index is not None and not weights.input_masks,
+        has_table,
         returns_sequences,
         is_kept,
         occurrences is not None,
-        index is None,
+        source is None,
     )
-    nothing = tf.zeros((0, 0, 0))
+    no_masks, no_rows = tf.zeros((0, 0, 0)), tf.zeros((0,), tf.int32)
     y = operation(
         recurrence.number,
         inputs,
@@ -99,9 +102,10 @@ def packed_lstm(
         weights.bias,
         weights.recurrent_kernel,
         tf.zeros((0, 0)) if occurrences is None else occurrences,
-        tf.stack(weights.input_masks) if weights.input_masks else nothing,
-        tf.stack(weights.recurrent_masks) if weights.recurrent_masks else nothing,
-        tf.range(tf.size(rows.review)) if index is None else index,
+        tf.stack(weights.input_masks) if weights.input_masks else no_masks,
+        tf.stack(weights.recurrent_masks) if weights.recurrent_masks else no_masks,
+        *(distinct if distinct is not None and has_table else (no_rows, no_rows)),
+        tf.range(tf.size(rows.review)) if source is None else source,
         output_index,
         rows.review,
         rows.order,
@@ -141,7 +145,7 @@ def _operation(
             tf.TensorSpec((), tf.int64),
             *[tf.TensorSpec((None,) * rank, tf.float32) for rank in (2, 2, 1, 2, 2)],
             *[tf.TensorSpec((None,) * 3, tf.float32)] * 2,
-            *[tf.TensorSpec((None,), tf.int32)] * 5,
+            *[tf.TensorSpec((None,), tf.int32)] * 7,
         ],
         autograph=False,
     )
@@ -154,20 +158,21 @@ def _operation(
         occurrences: Any,
         input_masks: Any,
         recurrent_masks: Any,
+        ids: Any,
         index: Any,
+        source: Any,
         output_index: Any,
         review: Any,
         order: Any,
         lengths: Any,
     ) -> Any:
         masks = (input_masks, recurrent_masks)
-        layout = (index, output_index, review, order, lengths)
+        layout = (source, output_index, review, order, lengths)
 
-        def run(x: Any, kernel: Any, bias: Any, recurrent_kernel: Any) -> Any:
-            table = tf.matmul(x, kernel) + bias if has_table else tf.zeros((0, 0))
+        def run(*arrays: Any) -> Any:
             y, *kept = tf.numpy_function(
                 forward,
-                [number, table, x, kernel, bias, recurrent_kernel, *masks, *layout],
+                [number, *arrays, *masks, ids, index, *layout],
                 [tf.float32] * 4,
             )
             y.set_shape((None, None))
@@ -190,7 +195,7 @@ def _operation(
                 dx = d_rows
                 if not is_by_row:
                     n = tf.shape(x)[0]
-                    dx = tf.math.unsorted_segment_sum(d_rows, index, n)
+                    dx = tf.math.unsorted_segment_sum(d_rows, source, n)
                 return dx, d_kernel, d_bias, d_recurrent, None
 
             return y, gradient

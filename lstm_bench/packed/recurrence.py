@@ -82,14 +82,15 @@ class Recurrence:
 
     def forward(
         self,
-        table: Float32Array,
         x: Float32Array,
         kernel: Float32Array,
         bias: Float32Array,
         recurrent_kernel: Float32Array,
         input_masks: Float32Array,
         masks: Float32Array,
+        ids: Int32Array,
         index: Int32Array,
+        source: Int32Array,
         output_index: Int32Array,
         review: Int32Array,
         order: Int32Array,
@@ -103,9 +104,6 @@ class Recurrence:
 
         Parameters
         ----------
-        table : float32 ndarray of shape (n_inputs, 4 units)
-            The inputs' share of the gates, bias included; anything unless `has_table`,
-            and then it is computed here.
         x : float32 ndarray of shape (n_inputs, features)
         kernel, bias, recurrent_kernel : float32 ndarray
             W of shape (features, 4 units), b of shape (4 units,) and U of shape
@@ -113,12 +111,20 @@ class Recurrence:
         input_masks : float32 ndarray of shape (0, 1 or 4, n_reviews, features)
         masks : float32 ndarray of shape (0 or 4, n_reviews, units)
             Recurrent dropout's.
+        ids : int32 ndarray of shape (n_distinct,)
+            The inputs that occur, of which a table is made if `has_table`; else
+            anything.
         index : int32 ndarray of shape (n_rows,)
-            Each row's place in `x` and `table`.
+            Each row's place in `ids`, if `has_table`; else anything.
+        source : int32 ndarray of shape (n_rows,)
+            Each row's place in `x`.
         output_index : int32 ndarray of shape (n_rows,)
             Each row's place in the outputs.
         review, order, lengths : int32 ndarray
             See `Layout`.
+        has_table : bool
+            Whether each distinct input's share is computed once; there are no input
+            masks then.
         is_kept : bool
             Whether the way back will be asked for.
 
@@ -131,7 +137,7 @@ class Recurrence:
             What `backward` needs, of every row: h of the step before, of shape
             (n_rows, units), c, and the gates' values, of shape (n_rows, 4 units).
         """
-        units, n_reviews, n_rows = len(recurrent_kernel), len(order), len(index)
+        units, n_reviews, n_rows = len(recurrent_kernel), len(order), len(source)
         features = x.shape[1]
         is_masked, n_input_masks = len(masks) > 0, len(input_masks)
         sizes = Scratch.of(units, features, is_masked)
@@ -148,10 +154,11 @@ class Recurrence:
         states = take(n_reviews, n_states)
         scratch = take(len(parts), sizes.n_floats)
         state_panels = panels(recurrent_kernel, n_products)
-        input_panels = np.zeros(0, np.float32)
-        if not has_table:
-            with_bias = np.concatenate([kernel, bias[None]])
-            input_panels = panels(with_bias, n_products)
+        with_bias = np.concatenate([kernel, bias[None]])
+        input_panels = panels(with_bias, 1 if has_table else n_products)
+        table = take(len(ids) if has_table else 0, N_GATES * units)
+        if has_table:
+            self._fill_table(table, x, input_panels, ids, sizes.input_stride)
         # Numba's arrays are flat; these names keep the memory alive meanwhile.
         read = (table, x, state_panels, input_panels)
         written = (h, c, gates, last, outputs, states, scratch)
@@ -162,6 +169,7 @@ class Recurrence:
                 lengths,
                 order,
                 review,
+                source,
                 index,
                 output_index,
                 self._places,
@@ -192,6 +200,34 @@ class Recurrence:
         y[order] = last
         return y, h, c, gates
 
+    def _fill_table(
+        self,
+        table: Float32Array,
+        x: Float32Array,
+        weights: Float32Array,
+        ids: Int32Array,
+        input_stride: int,
+    ) -> None:
+        """Write the share of the gates of the rows of x at ids, bias included."""
+        n_pieces = -(-len(ids) // CHUNK_ROWS)
+        scratch = self._buffers.take(n_pieces, CHUNK_ROWS * input_stride)
+        flat = [_flat(a) for a in (x, weights, table, scratch)]
+
+        def work(piece: int) -> None:
+            first = piece * CHUNK_ROWS
+            self._kernel.fill_table(
+                ids,
+                *flat,
+                first,
+                min(CHUNK_ROWS, len(ids) - first),
+                table.shape[1] // N_GATES,
+                x.shape[1],
+                first * input_stride,
+                input_stride,
+            )
+
+        self.team.do([functools.partial(work, piece) for piece in range(n_pieces)])
+
     def backward(
         self,
         dy: Float32Array,
@@ -203,7 +239,7 @@ class Recurrence:
         gates: Float32Array,
         input_masks: Float32Array,
         masks: Float32Array,
-        index: Int32Array,
+        source: Int32Array,
         output_index: Int32Array,
         review: Int32Array,
         order: Int32Array,
@@ -223,7 +259,7 @@ class Recurrence:
             Of each row's input.
         d_kernel, d_bias, d_recurrent_kernel : float32 ndarray
         """
-        units, n_reviews, n_rows = len(recurrent_kernel), len(order), len(index)
+        units, n_reviews, n_rows = len(recurrent_kernel), len(order), len(source)
         features = x.shape[1]
         is_masked, n_input_masks = len(masks) > 0, len(input_masks)
         sizes = Scratch.of(units, features, is_masked)
@@ -244,7 +280,7 @@ class Recurrence:
                 lengths,
                 order,
                 review,
-                index,
+                source,
                 output_index,
                 *flat,
                 units,
