@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from lstm_bench.statistics import PairedComparison, compare_paired
+
 ROWS = ("steps", "evaluation", "sweep", "time_to_accuracy", "growth", "seeds")
 """The commands, in the order in which they run and stand in the page."""
 
@@ -266,10 +268,33 @@ def growth_of(row: Row) -> list[Growth]:
     return found
 
 
-def last_accuracies(row: Row) -> dict[str, list[float]]:
-    """Return the accuracy after the last epoch by engine, in the order of seeds."""
+WEIGHTS = ("kept", "last")
+"""Of which epoch: the best one on validation, which a training keeps, or the last."""
+
+
+def kept_accuracy(run: Row) -> float:
+    """Return the test accuracy of the epoch that was best on validation, or first."""
+    validation = run["val_accuracy"]
+    accuracy: float = run["test_accuracy"][validation.index(max(validation))]
+    return accuracy
+
+
+def accuracies(row: Row, which: str) -> dict[str, list[float]]:
+    """Return the test accuracy by engine, in the order of seeds."""
     runs = sorted(row["runs"], key=lambda run: run["seed"])
     return {
-        engine: [run["accuracy"][-1] for run in runs if run["engine"] == engine]
+        engine: [
+            kept_accuracy(run) if which == "kept" else run["test_accuracy"][-1]
+            for run in runs
+            if run["engine"] == engine
+        ]
         for engine in ("packed", "stock")
     }
+
+
+def compare_engines(row: Row, which: str) -> PairedComparison:
+    """Return packed minus Keras's own, paired by seed."""
+    found = accuracies(row, which)
+    return compare_paired(
+        found["packed"], found["stock"], margin=row["margin"], higher_is_better=True
+    )
