@@ -26,9 +26,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from lstm_bench.packed.tiles import N_GATES
 from lstm_bench.space import TrialConfig
-
-N_GATES = 4
 
 
 def layer_flop(

@@ -101,9 +101,15 @@ def largest_difference() -> float:
         Of outputs, gradients and the weights after a step, with and without dropout,
         relative to the largest value of each.
     """
+    from lstm_bench.packed.layout import REVIEWS_PER_PART
     from lstm_bench.packed.network import PackedForward
+    from lstm_bench.packed.scratch import CHUNK_ROWS
 
-    tokens = np.array([[1, 2, 3, 4, 5], [6, 7, 0, 0, 0], [8, 9, 1, 0, 0]], np.int32)
+    # Two parts, and more rows than one of them takes back at a time.
+    n_reviews, n_timesteps = 2 * REVIEWS_PER_PART, CHUNK_ROWS // REVIEWS_PER_PART + 1
+    tokens = np.arange(n_reviews * n_timesteps, dtype=np.int32) % 9 + 1
+    tokens = tokens.reshape(n_reviews, n_timesteps)
+    tokens[::5, 2:] = 0
     worst = 0.0
     for rate in (0.0, 0.5):
         # More units than one vector of any machine, and no multiple of it.
@@ -111,7 +117,7 @@ def largest_difference() -> float:
             units=19,
             embedding_dim=4,
             vocabulary_size=10,
-            sequence_length=5,
+            sequence_length=n_timesteps,
             dropout=rate,
             recurrent_dropout=rate,
         )

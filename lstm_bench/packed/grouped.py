@@ -18,13 +18,12 @@ from numba.core import types
 
 from lstm_bench.heads import Float32Array
 from lstm_bench.packed.layout import Int32Array
+from lstm_bench.packed.signature import CONST_INTS, INTS
 from lstm_bench.packed.team import Team
 
 PIECES_PER_THREAD = 8
 """So many that no thread waits long for another whose rows take longer."""
 
-_NUMBERS = types.Array(types.int32, 1, "C")
-_CONST_NUMBERS = types.Array(types.int32, 1, "C", readonly=True)
 _ROWS = types.Array(types.float32, 2, "C")
 _CONST_ROWS = types.Array(types.float32, 2, "C", readonly=True)
 
@@ -62,7 +61,7 @@ class Groups:
 
 
 @numba.njit(  # type: ignore[untyped-decorator]
-    types.void(_CONST_NUMBERS, _NUMBERS, _NUMBERS), cache=True, nogil=True
+    types.void(CONST_INTS, INTS, INTS), cache=True, nogil=True
 )
 def _sort(number_of_row: Any, rows: Any, starts: Any) -> None:
     """Fill `rows` and `starts`, which come as zeros, by counting."""
@@ -94,7 +93,7 @@ class AdamState:
 
 @numba.njit(  # type: ignore[untyped-decorator]
     types.void(
-        *[_CONST_NUMBERS] * 2,
+        *[CONST_INTS] * 2,
         *[_CONST_ROWS] * 4,
         *[_ROWS] * 3,
         *[types.int64] * 2,

@@ -34,7 +34,7 @@ EXP2_TERMS = tuple(
 )
 # Added to a float32 of less than 2^22, it leaves the nearest integer in the last bits.
 ROUNDER = 1.5 * 2**23
-# Beyond it tanh is 1 or -1 but for the last bit of a float32.
+# Beyond it tanh is 1 or -1 within 3e-7.
 TANH_LIMIT = 8.0
 # tanh x = x P(x^2) / Q(x^2) within 2e-8 for |x| <= TANH_LIMIT: the ratio of least
 # greatest relative error, found by weighted least squares whose weights grow where the
@@ -179,7 +179,10 @@ class Emitter:
         e^-x = 2^n 2^r with n the integer next to y = -x / ln 2, and r = y - n.
         """
         b = self.builder
-        x = self._within(x, EXP_LIMIT)
+        for edge, beyond in ((EXP_LIMIT, ">"), (-EXP_LIMIT, "<")):
+            # The comparison this way round leaves a NaN as it is.
+            at = self.constant(edge)
+            x = b.select(b.fcmp_ordered(beyond, x, at), at, x)
         per_x = self.constant(-LOG2_E)
         rounder = self.constant(ROUNDER)
         rounded = self.multiply_add(x, per_x, rounder)
@@ -199,19 +202,15 @@ class Emitter:
     def tanh(self, x: Any) -> Any:
         """Return tanh x, to 4e-7 relative, never beyond 1."""
         b = self.builder
-        x = self._within(x, TANH_LIMIT)
         square = b.fmul(x, x)
         above = b.fmul(x, self._polynomial(square, TANH_ABOVE))
-        return b.fdiv(above, self._polynomial(square, TANH_BELOW))
-
-    def _within(self, x: Any, limit: float) -> Any:
-        """Return x, or +-`limit` where it is beyond; a NaN stays one."""
-        b = self.builder
-        for edge, beyond in ((limit, ">"), (-limit, "<")):
-            # The comparison this way round leaves a NaN as it is.
-            at = self.constant(edge)
-            x = b.select(b.fcmp_ordered(beyond, x, at), at, x)
-        return x
+        ratio = b.fdiv(above, self._polynomial(square, TANH_BELOW))
+        # Exactly, so that what is far in saturation passes no gradient on.
+        limit = self.constant(TANH_LIMIT * TANH_LIMIT)
+        one = self._call(
+            f"llvm.copysign.v{self.width}f32", self.vector, self.constant(1.0), x
+        )
+        return b.select(b.fcmp_ordered(">", square, limit), one, ratio)
 
     @contextmanager
     def loop(self, n: Any) -> Iterator[Any]:
