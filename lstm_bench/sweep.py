@@ -219,8 +219,14 @@ def train_one(
     ------
     TrialFailed
         Non-finite loss or memory exhausted; the run is closed as FAILED.
+    SuiteError
+        The packed engine is wanted, and cannot run.
     """
+    from lstm_bench.packed.choice import choose_engine
+
     suite = prepared.suite
+    # Compiled before a limit of the training begins.
+    choose_engine(suite.engine, progress.say)
     objective = metric_key("val", suite.metric.name)
     with store_errors():
         run_id = tracker.start_run(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from lstm_bench.errors import LstmBenchError
+
 VARIABLE = "LSTM_BENCH_THREADS"
 # Read by NumPy's BLAS and by OpenMP when they are loaded.
 LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -25,5 +27,19 @@ def thread_variables(n: int) -> dict[str, str]:
 
 
 def n_threads() -> int:
-    """Return what the environment says, else the number of cores."""
-    return int(os.environ.get(VARIABLE) or n_cores())
+    """Return what the environment says, else the number of cores.
+
+    Raises
+    ------
+    LstmBenchError
+        It says something else than a number of threads.
+    """
+    value = os.environ.get(VARIABLE)
+    if not value:
+        return n_cores()
+    if not value.isdecimal() or int(value) < 1:
+        raise LstmBenchError(
+            f"{VARIABLE}: expected a whole number of at least 1, got {value!r}; unset "
+            "it for all cores"
+        )
+    return int(value)

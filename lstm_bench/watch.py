@@ -10,7 +10,7 @@ from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
-from lstm_bench.owned import REASON, counts, is_running
+from lstm_bench.owned import REASON, RUN_ID, counts, is_running
 from lstm_bench.progress import Ended, Progress, Training
 from lstm_bench.records import metric_key
 from lstm_bench.session import Session, studies_of
@@ -59,7 +59,8 @@ class Watch:
             for trial in owned.trials():
                 if trial._trial_id in self._over:
                     continue
-                if is_running(trial):
+                # Before it has a run, its configuration is not whole.
+                if is_running(trial) and RUN_ID in trial.user_attrs:
                     self._show(trial, n_finished + 1)
                 elif trial.state.is_finished():
                     self._over.add(trial._trial_id)

@@ -18,6 +18,7 @@ from typing import Any
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial
 
+from lstm_bench.engines import Wanted
 from lstm_bench.errors import TrialPruned, TrialTaken
 from lstm_bench.limits import Limits
 from lstm_bench.model_log import MODEL_FILE
@@ -100,11 +101,13 @@ class Worker:
 
         Raises
         ------
+        SuiteError
+            The packed engine is wanted, and cannot run.
         KeyboardInterrupt
             Somebody asked to stop; the training is given back and its run closed.
         """
         if work_left(store, self.session):
-            _import_keras()
+            _get_ready(self.suite.engine, self.progress.say)
         with tempfile.TemporaryDirectory(prefix="lstm-bench-") as name:
             folder = Path(name)
             self._model_run_id: str | None = None
@@ -174,7 +177,7 @@ class Worker:
             Somebody asked to stop.
         """
         if tickets.n_waiting():
-            _import_keras()
+            _get_ready(self.suite.engine, self.progress.say)
         while (taken := self._take(tickets)) is not None:
             trial, config = taken
             about = trial.user_attrs[ABOUT]
@@ -319,9 +322,17 @@ class Worker:
 
 
 @functools.cache
-def _import_keras() -> None:
-    """Take the ten seconds that Keras takes before a training is taken, not of it."""
-    import lstm_bench.trial  # noqa: F401
+def _get_ready(engine: Wanted, say: Callable[[str], None]) -> None:
+    """Import Keras and compile the kernel before a training is taken, not of it.
 
+    Raises
+    ------
+    SuiteError
+        The packed engine is wanted, and cannot run.
+    """
+    import lstm_bench.trial  # noqa: F401
+    from lstm_bench.packed.choice import choose_engine
+
+    choose_engine(engine, say)
     # A million objects that stay; `free_memory` would go through them each time.
     gc.freeze()

@@ -59,6 +59,17 @@ def steps_row():
     return {"row": "steps", "about": about(units=[100]), "cases": [case]}
 
 
+def evaluation_row():
+    case = {
+        "n_reviews": 25_000,
+        "units": 100,
+        "sequence_length": 200,
+        "flop": 20_000_000_000,
+        "seconds": {"plain": [2.0, 2.4, 1.4], "packed": [0.4, 0.4, 0.4]},
+    }
+    return {"row": "evaluation", "about": about(), "cases": [case]}
+
+
 def growth_row():
     def points(plain, packed, n_measured, n_epoch):
         return [
@@ -240,6 +251,23 @@ def test_the_difference_between_engines_is_put_in_words(speed, differences, says
     kept, last = (line for line in page.splitlines() if line.startswith("- "))
     assert says in kept
     assert "+0.1000, 95 % t interval +0.1000 to +0.1000. It DOES NOT contain 0" in last
+
+
+def test_each_size_is_held_to_its_own_target(speed):
+    lines = speed("speed_lines")
+    row = steps_row()
+    [main] = lines.steps_lines(row)
+    row["cases"][0]["units"] = 256
+    [other] = lines.steps_lines(row)
+    [evaluation] = lines.evaluation_lines(evaluation_row())
+    assert [(line.at_least, line.aim) for line in (main, other, evaluation)] == [
+        (4, 6),
+        (2, 4),
+        (3, 6),
+    ]
+    page = speed("speed_page").render({"evaluation": evaluation_row()}, {})
+    # 5, 6 and 3.5 times by the round.
+    assert "| **5.0** (3.5 to 6.0) | 3: reached | 6: missed | 50 (25 %) | 3 |" in page
 
 
 def test_everything_is_rendered_from_the_json_alone(speed, tmp_path, monkeypatch):

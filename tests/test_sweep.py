@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from lstm_bench import records as rec
-from lstm_bench.errors import TrackingError, TrialFailed
+from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
 from lstm_bench.loading import load_results
 from lstm_bench.preparation import prepare
 from lstm_bench.progress import PlainProgress
@@ -63,6 +63,23 @@ def sweep(
     )
     tracker.end_session(outcome.run_id, "KILLED" if outcome.interrupted else "FINISHED")
     return outcome, load_results(uri, suite)
+
+
+def test_an_engine_that_cannot_run_is_refused_before_a_training_begins(
+    tmp_path, monkeypatch
+):
+    pytest.importorskip("numba")
+    from conftest import TINY_SUITE
+
+    from lstm_bench.packed import choice
+
+    (tmp_path / "tiny.yaml").write_text(TINY_SUITE + "engine: packed\n")
+    suite = load_suite(tmp_path / "tiny.yaml")
+    monkeypatch.setattr(choice, "largest_difference", lambda: 1.0)
+    with pytest.raises(SuiteError, match="engine: packed cannot run here"):
+        sweep(suite, tmp_path)
+    store = StudyStore(suite, resolve_storage(f"sqlite:///{tmp_path}/optuna.db"))
+    assert store.search.study.trials == []
 
 
 @pytest.fixture(scope="module")

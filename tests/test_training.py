@@ -234,9 +234,9 @@ def test_memory_is_freed_between_trials(dataset, splits):
 
 
 def test_collections_between_trainings_leave_out_what_imports_made():
-    from lstm_bench.worker import _import_keras
+    from lstm_bench.worker import _get_ready
 
-    _import_keras()
+    _get_ready("stock", print)
     # TensorFlow and MLflow alone make more than half a million.
     assert gc.get_freeze_count() > 100_000
     assert len(gc.get_objects()) < gc.get_freeze_count()

@@ -87,9 +87,9 @@ says when all this is used.
 What differs from Keras's LSTM
 ------------------------------
 Sums are added in another order and sigmoid and tanh are other approximations: outputs
-and gradients differ by some 1e-6 of the largest. Numbers below 1e-38 (denormals) count
-as zero. Weights so large that gradients explode make more of any rounding, of Keras's
-too.
+and gradients differ by some 1e-6 of the largest, as each does from float64. tanh is 1
+or -1 beyond 8. Numbers below 1e-38 (denormals) count as zero. Weights so large that
+gradients explode make more of any rounding, of Keras's too.
 
 An embedding's gradient is one row for each occurrence of a token, as from Keras's
 layer: Keras's optimizers square it before they add the rows, so adding them first would

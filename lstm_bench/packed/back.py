@@ -34,6 +34,8 @@ def backward_function(version: str) -> Any:
     ``zeros`` come as zeros. Written are ``dx``, the gradient of each row's input, and
     ``sums``, the part's own: rows of the gradients of W, b and U, one below the other.
 
+    What the arrays hold is said in `forth.forward_function`, and ``version`` too.
+
     Some steps are taken at a time: back through the recurrence first, then from the
     gradient of their gates, which is still in the cache, to everything else.
     """

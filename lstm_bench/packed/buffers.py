@@ -19,7 +19,11 @@ SIZE_STEP = 1.25
 
 
 class Buffers:
-    """Arrays whose memory comes back by itself once nobody holds them."""
+    """Arrays whose memory comes back by itself once nobody holds them.
+
+    One thread at a time takes some: TensorFlow runs a model's operations that call
+    Python one after the other.
+    """
 
     def __init__(self) -> None:
         self._free: list[mmap.mmap] = []

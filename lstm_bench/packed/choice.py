@@ -78,11 +78,14 @@ def why_not_packed(say: Callable[[str], None]) -> str | None:
         from lstm_bench.packed.kernel import compile_kernel
 
         compile_kernel(say)
+        _run_kernel()
         difference = largest_difference()
     except Exception as error:
         # What a compiler may raise that does not fit NumPy, the processor or its own
         # settings is no finite list. It is said, and `packed` is refused with it.
         reason = f"{type(error).__name__}: {first_line(error)}"
+        if "no locator" in reason:
+            reason += "; NUMBA_CACHE_DIR names a folder that it may write to"
         return f"Numba does not run it here ({reason})"
     if not difference <= MAX_DIFFERENCE:
         return (
@@ -90,6 +93,32 @@ def why_not_packed(say: Callable[[str], None]) -> str | None:
             f"largest on this machine, expected at most {MAX_DIFFERENCE:.0e}"
         )
     return None
+
+
+def _run_kernel() -> None:
+    """Run the kernel once without TensorFlow, whose errors hide what Numba says."""
+    from lstm_bench.packed.recurrence import Recurrence
+    from lstm_bench.packed.team import Team
+
+    zeros = functools.partial(np.zeros, dtype=np.float32)
+    weights = (zeros((1, 4)), zeros(4), zeros((1, 4)))
+    masks = (zeros((0, 0, 0)), zeros((0, 0, 0)))
+    first, one = np.zeros(1, np.int32), np.ones(1, np.int32)
+    Recurrence(Team(1)).forward(
+        zeros((1, 1)),
+        *weights,
+        *masks,
+        ids=first,
+        index=first,
+        source=first,
+        output_index=first,
+        review=first,
+        order=first,
+        lengths=one,
+        has_table=True,
+        returns_sequences=False,
+        is_kept=False,
+    )
 
 
 def largest_difference() -> float:

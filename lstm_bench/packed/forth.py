@@ -91,9 +91,18 @@ def forward_function(version: str) -> Any:
     without ``has_table``, it is computed here from ``x`` at ``source``, times
     ``input_masks``, and ``input_weights``, whose last row is the bias's.
 
-    ``states`` and ``scratch`` hold nothing before and after. h and c of every step, and
-    the gates, are written where they are ``kept``; ``last`` and ``outputs`` always.
+    A row's masks are its ``review``'s, and a review of the layout stands in the batch
+    at its ``order``. ``places`` are 0, 1, 2, ..., for rows that stand together.
+    ``states`` and ``scratch``, of which the part has its own from ``states_at`` and
+    ``scratch_at``, hold nothing before and after. Strides are those of `Scratch`. h and
+    c of every step, and the gates, are written where they are ``kept``; ``last`` and
+    ``outputs`` always.
     Where they are not kept, c stays in one place for each review.
+
+    Parameters
+    ----------
+    version : str
+        Part of the key by which Numba keeps what it compiled; see `kernel.load_kernel`.
     """
 
     @numba.njit(  # type: ignore[untyped-decorator]

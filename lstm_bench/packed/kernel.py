@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from numba.core import event
 
+from lstm_bench.cache import cache_folder
 from lstm_bench.packed.back import backward_function
 from lstm_bench.packed.forth import forward_function, table_function
 from lstm_bench.packed.vectors import target_of_this_machine
@@ -51,10 +53,32 @@ class _Announcing(event.Listener):  # type: ignore[misc]
 
 def compile_kernel(say: Callable[[str], None]) -> None:
     """Load the kernel; `say` so where that means to compile it."""
-    with event.install_listener("numba:compile", _Announcing(say)):
+    with _alone(say), event.install_listener("numba:compile", _Announcing(say)):
         load_kernel()
         # Compiled when it is imported.
         importlib.import_module("lstm_bench.packed.grouped")
+
+
+@contextmanager
+def _alone(say: Callable[[str], None]) -> Iterator[None]:
+    """Keep other processes from compiling what this one keeps for them."""
+    import fcntl
+
+    file = cache_folder("kernel.lock")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = file.open("a")
+    except OSError:
+        # Where nothing can be kept, each compiles for itself.
+        yield
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another process that compiles the packed LSTM ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @functools.cache

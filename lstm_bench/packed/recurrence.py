@@ -108,9 +108,10 @@ class Recurrence:
         kernel, bias, recurrent_kernel : float32 ndarray
             W of shape (features, 4 units), b of shape (4 units,) and U of shape
             (units, 4 units), gates in the order i, f, c, o.
-        input_masks : float32 ndarray of shape (0, 1 or 4, n_reviews, features)
-        masks : float32 ndarray of shape (0 or 4, n_reviews, units)
-            Recurrent dropout's.
+        input_masks : float32 ndarray of shape (n_masks, n_reviews, features)
+            None, one for all gates, or one for each of the four; in the batch's order.
+        masks : float32 ndarray of shape (n_masks, n_reviews, units)
+            Recurrent dropout's: none or four.
         ids : int32 ndarray of shape (n_distinct,)
             The inputs that occur, of which a table is made if `has_table`; else
             anything.
@@ -252,6 +253,8 @@ class Recurrence:
         Parameters
         ----------
         dy : float32 ndarray, in the shape of the outputs
+        h, c, gates : float32 ndarray
+            What `forward` returned; the other arguments are those that it was given.
 
         Returns
         -------

@@ -193,9 +193,7 @@ def backward_gates(target: Target) -> Any:
             c_before = load(e.at(a["c_before"], at_unit))
             dh_place = e.variable(load(e.at(a["dh"], at_unit)))
             with b.if_then(b.icmp_signed("!=", a["d_outputs"], e.int(0))):
-                four = b.mul(row, e.int(4))
-                place = e.pointer(b.add(a["output_index"], four))
-                row_of = b.sext(b.load(place, typ=ir.IntType(32), align=4), INT)
+                row_of = _load_int32(e, e.at(a["output_index"], row), 0)
                 place = e.at(a["d_outputs"], b.add(b.mul(row_of, a["units"]), unit))
                 b.store(b.fadd(e.value(dh_place), load(place)), dh_place)
             dh = e.value(dh_place)
