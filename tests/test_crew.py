@@ -357,9 +357,17 @@ def test_a_defect_in_a_worker_is_shown_with_its_traceback(tmp_path):
 def joined(tmp_path_factory):
     """A sweep of one process that another worker joined."""
     place = Place(tmp_path_factory.mktemp("joined"))
+    # The sweep's own workers stay at their first trainings until the other has one.
     place.inject(
-        "import time, lstm_bench.limits as limits\n"
-        "limits.Limits.check = lambda self: time.sleep(0.3)\n"
+        "import sys, time, lstm_bench.limits as limits\n"
+        "from pathlib import Path\n"
+        f"joined = Path({str(place.folder / 'joined')!r})\n"
+        "def check(self):\n"
+        "    if '--attached' not in sys.argv:\n"
+        "        joined.touch()\n"
+        "    while not joined.exists():\n"
+        "        time.sleep(0.1)\n"
+        "limits.Limits.check = check\n"
     )
     process = place.start("sweep", "tiny.yaml", "--workers", "2", "--trials", "6")
     store = wait_for(lambda: (place.folder / "optuna.db").exists() and place.store())
