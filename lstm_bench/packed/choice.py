@@ -18,6 +18,7 @@ from lstm_bench.engines import (
     impossible,
 )
 from lstm_bench.errors import first_line
+from lstm_bench.heads import Float32Array
 from lstm_bench.model import build_model
 from lstm_bench.space import TrialConfig
 from lstm_bench.threads import n_threads
@@ -100,12 +101,14 @@ def _run_kernel() -> None:
     from lstm_bench.packed.recurrence import Recurrence
     from lstm_bench.packed.team import Team
 
-    zeros = functools.partial(np.zeros, dtype=np.float32)
-    weights = (zeros((1, 4)), zeros(4), zeros((1, 4)))
-    masks = (zeros((0, 0, 0)), zeros((0, 0, 0)))
+    def zeros(*shape: int) -> Float32Array:
+        return np.zeros(shape, np.float32)
+
+    weights = (zeros(1, 4), zeros(4), zeros(1, 4))
+    masks = (zeros(0, 0, 0), zeros(0, 0, 0))
     first, one = np.zeros(1, np.int32), np.ones(1, np.int32)
     Recurrence(Team(1)).forward(
-        zeros((1, 1)),
+        zeros(1, 1),
         *weights,
         *masks,
         ids=first,
@@ -136,8 +139,8 @@ def largest_difference() -> float:
 
     # Two parts, and more rows than one of them takes back at a time.
     n_reviews, n_timesteps = 2 * REVIEWS_PER_PART, CHUNK_ROWS // REVIEWS_PER_PART + 1
-    tokens = np.arange(n_reviews * n_timesteps, dtype=np.int32) % 9 + 1
-    tokens = tokens.reshape(n_reviews, n_timesteps)
+    numbers = np.arange(n_reviews * n_timesteps, dtype=np.int32)
+    tokens = (numbers % 9 + 1).reshape(n_reviews, n_timesteps)
     tokens[::5, 2:] = 0
     worst = 0.0
     for rate in (0.0, 0.5):
