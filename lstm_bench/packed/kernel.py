@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from lstm_bench.cache import cache_folder
 from lstm_bench.packed.back import backward_function
 from lstm_bench.packed.forth import forward_function, table_function
 from lstm_bench.packed.vectors import target_of_this_machine
+
+LOADING_S = 3.0
+"""Another process that has the lock for so long compiles, and does not only load."""
+RETRY_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,17 @@ def _alone(say: Callable[[str], None]) -> Iterator[None]:
         yield
         return
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("waiting for another process that compiles the packed LSTM ...")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        begin = time.monotonic()
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(RETRY_S)
+            if time.monotonic() - begin > LOADING_S:
+                say("waiting for another process that compiles the packed LSTM ...")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                break
         yield
 
 

@@ -222,16 +222,7 @@ def product_tile(target: Target, is_masked: bool) -> Any:
     """
 
     def emit(e: Emitter, a: dict[str, Any]) -> None:
-        _for_vectors(
-            e,
-            a["n_vectors"],
-            lambda n_vectors: _for_rows(
-                e,
-                a["n_rows"],
-                target.max_rows,
-                functools.partial(_product, e, a, n_vectors),
-            ),
-        )
+        _for_tiles(e, a, target, _product)
 
     def _product(e: Emitter, a: dict[str, Any], n_vectors: int, n_rows: int) -> None:
         b = e.builder
@@ -312,16 +303,7 @@ def sum_tile(target: Target) -> Any:
     """
 
     def emit(e: Emitter, a: dict[str, Any]) -> None:
-        _for_vectors(
-            e,
-            a["n_vectors"],
-            lambda n_vectors: _for_rows(
-                e,
-                a["n_rows"],
-                target.max_rows,
-                functools.partial(_sum, e, a, n_vectors),
-            ),
-        )
+        _for_tiles(e, a, target, _sum)
 
     def _sum(e: Emitter, a: dict[str, Any], n_vectors: int, n_rows: int) -> None:
         b = e.builder
@@ -386,6 +368,25 @@ def row_copy(target: Target) -> Any:
             b.store(ir.Constant(FLOAT, 1.0), place, align=FLOAT_BYTES)
 
     return _make(f"row_copy_{target.width}", COPY_ARGUMENTS, target, emit)
+
+
+def _for_tiles(
+    e: Emitter,
+    a: dict[str, Any],
+    target: Target,
+    emit: Callable[[Emitter, dict[str, Any], int, int], None],
+) -> None:
+    """Write the tile for each number of vectors and of rows."""
+    _for_vectors(
+        e,
+        a["n_vectors"],
+        lambda n_vectors: _for_rows(
+            e,
+            a["n_rows"],
+            target.max_rows,
+            functools.partial(emit, e, a, n_vectors),
+        ),
+    )
 
 
 def _for_vectors(e: Emitter, n_vectors: Any, emit: Callable[[int], None]) -> None:
