@@ -65,7 +65,7 @@ def points(arguments: argparse.Namespace) -> list[tuple[str, int, dict[str, int]
 
 
 def main() -> None:
-    parser = row_parser(__doc__, rounds=3)
+    parser = row_parser(__doc__)
     parser.add_argument(
         "--units", type=positive, nargs="+", default=[32, 64, 128, 256, 512]
     )

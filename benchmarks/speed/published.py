@@ -8,7 +8,7 @@ others' stays: `--rows` does some again, and goes on after an interruption.
     python benchmarks/speed/published.py --data-dir DIR --rows steps growth
     python benchmarks/speed/published.py --render
 
-Everything takes one to two hours on two cores. `--small` takes minutes and says
+Everything takes about three hours on two cores. `--small` takes minutes and says
 nothing: it shows that all commands work, and wants another folder.
 """
 

@@ -55,7 +55,7 @@ def train(
 
 
 def main() -> None:
-    parser = row_parser(__doc__, rounds=None, seeds=10)
+    parser = row_parser(__doc__, rounds=None, seeds=20)
     parser.add_argument("--epochs", type=positive, default=3)
     parser.add_argument("--units", type=positive, default=100)
     parser.add_argument("--length", type=positive, default=500)

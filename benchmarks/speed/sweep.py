@@ -127,7 +127,7 @@ def show(name: str, found: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = row_parser(__doc__, rounds=1)
+    parser = row_parser(__doc__)
     parser.add_argument("--trials", type=positive, help="[default: as the suite says]")
     parser.add_argument("--epochs", type=positive, help="[default: as the suite says]")
     parser.add_argument("--reviews", type=positive, help="[default: as the suite says]")

@@ -224,7 +224,7 @@ def measure(dataset: Dataset, limits: Any) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = row_parser(__doc__, rounds=None, seeds=3)
+    parser = row_parser(__doc__, rounds=None, seeds=5)
     parser.add_argument("--target", type=float, default=TARGET)
     parser.add_argument("--epochs", type=positive, default=4, help="at most")
     parser.add_argument("--units", type=positive, default=100)
