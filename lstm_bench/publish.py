@@ -24,15 +24,13 @@ from lstm_bench.figures.style import standalone_svg
 from lstm_bench.records import Results
 from lstm_bench.report.brief import brief_of
 from lstm_bench.report.heading import study_page
-from lstm_bench.report.index import FOLDER, PICTURE, render_index
+from lstm_bench.report.index import FOLDER, PICTURE, SPEED, SPEED_PAGE, render_index
 from lstm_bench.report.render import report_files, write_text
 from lstm_bench.report.sections import build_sections
 from lstm_bench.tables.overview import overview_scores
 
 INDEX = "README.md"
 SUMMARY = "summary.json"
-# Of no study: `benchmarks/speed/published.py` writes it.
-SPEED = "speed"
 FORMATS = ("html", "md", "csv")
 MAX_SIZE_MB = 3
 
@@ -90,7 +88,9 @@ def publish(
         for name, text in report.items()
     }
     files[root / PICTURE] = standalone_svg(plot_overview(overview_scores(briefs)))
-    files[out_dir / INDEX] = render_index(briefs)
+    files[out_dir / INDEX] = render_index(
+        briefs, has_speed=(root / SPEED / SPEED_PAGE).is_file()
+    )
     folders = (Path.home(), Path.cwd()) if private_folders is None else private_folders
     for file, text in files.items():
         _check_private(file, text, folders)

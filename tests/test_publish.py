@@ -207,6 +207,16 @@ def test_only_tables_that_the_report_no_longer_has_are_removed(tmp_path):
     assert "other: has no summary.json" in warning
 
 
+def test_the_index_links_the_speed_report_where_there_is_one(tmp_path):
+    index = publish([confirmed()], tmp_path).index
+    assert "speed report" not in index.read_text()
+    page = tmp_path / "published" / "speed" / "README.md"
+    page.parent.mkdir()
+    page.write_text("")
+    assert publish([confirmed()], tmp_path).warnings == ()
+    assert "[speed report](published/speed/README.md)" in index.read_text()
+
+
 def test_synthetic_data_is_published_only_where_that_is_asked_for(tmp_path):
     with pytest.raises(PublishError, match=r"small: .* synthetic.*--allow-synthetic"):
         publish([make_results()], tmp_path)

@@ -13,6 +13,8 @@ from lstm_bench.tables.overview import published_tests
 
 FOLDER = "published"
 PICTURE = "overview.svg"
+# Of no study: `benchmarks/speed/published.py` writes it.
+SPEED, SPEED_PAGE = "speed", "README.md"
 COLUMNS = (
     *("suite", "data", "best LSTM", "score (95 % interval), seeds"),
     *("best baseline", "LSTM against baseline", "trained in", "date"),
@@ -28,9 +30,22 @@ INTRODUCTION = (
     "confirmed shows its best validation score instead, of which chance has a part.",
 )
 
+SPEED_REPORT = (
+    "How fast trainings are against plain Keras, on which machine, and what limits "
+    f"them, stands in the [speed report]({FOLDER}/{SPEED}/{SPEED_PAGE}), which "
+    "`benchmarks/speed/published.py` writes from what it measures."
+)
 
-def render_index(briefs: Sequence[Brief]) -> str:
-    """Return the page that lists `briefs`, in their order."""
+
+def render_index(briefs: Sequence[Brief], *, has_speed: bool = False) -> str:
+    """Return the page that lists `briefs`, in their order.
+
+    Parameters
+    ----------
+    briefs : sequence of Brief
+    has_speed : bool
+        Whether the speed report is published beside them.
+    """
     lines = ["# Published results", ""]
     for paragraph in INTRODUCTION:
         lines += [paragraph, ""]
@@ -40,6 +55,8 @@ def render_index(briefs: Sequence[Brief]) -> str:
     lines += ["", f"![{alt}]({FOLDER}/{PICTURE})", ""]
     for brief in briefs:
         lines += [*_study(brief), ""]
+    if has_speed:
+        lines += [SPEED_REPORT, ""]
     lines += _again(briefs)
     return "\n".join(lines).rstrip() + "\n"
 
