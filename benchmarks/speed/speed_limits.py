@@ -35,9 +35,10 @@ LIMITS: dict[str, str] = {
     ),
     "time_to_accuracy": (
         "With the same model the training step, and how many steps a seed happens to "
-        "take on either side: three seeds say little of the ratio. The LSTM that a "
-        "search found was there at the second check with every seed; fewer than 98 "
-        "steps were not scored."
+        "take on either side: 196 to 685, so the ratios of single seeds spread "
+        "fivefold and their median says little. The LSTM that a search found was "
+        "there at the second check, with one seed at the third; fewer than 98 steps "
+        "were not scored."
     ),
     "growth": (
         "Small models are bound by what a step costs beside its products (about 2 "
