@@ -5,22 +5,25 @@ differs is how sums are rounded. A fifth of the reviews is kept from training an
 chooses the epoch whose weights a training keeps, as everywhere in this project. The
 difference in accuracy on the test reviews, packed minus Keras's own LSTM, is taken by
 seed, for the weights that are kept and for those of the last epoch, whichever they are.
+As many train at a time as there are cores, each with one thread: no time is compared.
 
     python benchmarks/speed/seeds.py --data-dir DIR
 """
 
 from __future__ import annotations
 
-import time
+import os
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from row import SEED, Row, drawn, own_config, positive, row_parser, seeded_model
 from speed_lines import WEIGHTS, compare_engines, kept_accuracy
 
 from lstm_bench.backend import keras
 from lstm_bench.engines import PACKED, STOCK
 from lstm_bench.seeding import derive_rng
+from lstm_bench.threads import n_cores, thread_variables
 from lstm_bench.training import Encoded, Steps
 
 MARGIN = 0.01
@@ -29,33 +32,26 @@ MARGIN = 0.01
 def train(
     engine: str, seed: int, data: dict[str, Encoded], config: Any, n_classes: int
 ) -> dict[str, Any]:
-    """Train once; return accuracy on validation and test, and seconds, by epoch."""
+    """Train once; return accuracy on validation and test by epoch."""
     steps = Steps(seeded_model(config, n_classes, seed), config, engine)
     steps.trace()
     rng = derive_rng(SEED, "order", seed)
-    train_s: list[float] = []
     accuracies: dict[str, list[float]] = {"val": [], "test": []}
     for _ in range(config.max_epochs):
-        start = time.perf_counter()
         steps.train_epoch(data["train"], rng)
-        train_s.append(time.perf_counter() - start)
         for split, found in accuracies.items():
             _, proba = steps.predict(data[split])
             found.append(float(np.mean(proba.argmax(axis=1) == data[split].y)))
     keras.backend.clear_session()
-    run = {"engine": engine, "seed": seed, "train_s": train_s}
+    run = {"engine": engine, "seed": seed}
     run |= {f"{split}_accuracy": found for split, found in accuracies.items()}
     last, kept = run["test_accuracy"][-1], kept_accuracy(run)
-    print(
-        f"seed {seed}, {engine:6}: kept {kept:.4f}, last {last:.4f}, "
-        f"{sum(train_s):.1f} s",
-        flush=True,
-    )
+    print(f"seed {seed}, {engine:6}: kept {kept:.4f}, last {last:.4f}", flush=True)
     return run
 
 
 def main() -> None:
-    parser = row_parser(__doc__, rounds=None, seeds=20)
+    parser = row_parser(__doc__, rounds=None, seeds=30)
     parser.add_argument("--epochs", type=positive, default=3)
     parser.add_argument("--units", type=positive, default=100)
     parser.add_argument("--length", type=positive, default=500)
@@ -83,10 +79,13 @@ def main() -> None:
         name: Encoded.of(split, config, dataset.n_classes)
         for name, split in splits.items()
     }
-    runs = []
-    for seed in range(arguments.seeds):
-        for engine in (STOCK, PACKED) if seed % 2 == 0 else (PACKED, STOCK):
-            runs.append(train(engine, seed, data, config, dataset.n_classes))
+    # Read by the processes that begin now.
+    os.environ.update(thread_variables(1))
+    runs = Parallel(n_jobs=n_cores())(
+        delayed(train)(engine, seed, data, config, dataset.n_classes)
+        for seed in range(arguments.seeds)
+        for engine in (STOCK, PACKED)
+    )
     result = {"margin": MARGIN, "runs": runs}
     for which in WEIGHTS:
         d = compare_engines(result, which).difference
