@@ -26,6 +26,9 @@ def thread_variables(n: int) -> dict[str, str]:
     return {name: str(n) for name in (VARIABLE, *LIBRARIES)}
 
 
+MOST = 1024
+
+
 def n_threads() -> int:
     """Return what the environment says, else the number of cores.
 
@@ -37,9 +40,9 @@ def n_threads() -> int:
     value = os.environ.get(VARIABLE)
     if not value:
         return n_cores()
-    if not value.isdecimal() or int(value) < 1:
+    if not value.isdecimal() or not 1 <= int(value) <= MOST:
         raise LstmBenchError(
-            f"{VARIABLE}: expected a whole number of at least 1, got {value!r}; unset "
-            "it for all cores"
+            f"{VARIABLE}: expected a whole number from 1 to {MOST}, got {value!r}; "
+            "unset it for all cores"
         )
     return int(value)

@@ -8,7 +8,7 @@ from lstm_bench.errors import LstmBenchError
 from lstm_bench.threads import VARIABLE, n_cores, n_threads, thread_variables
 
 
-@pytest.mark.parametrize("value", ["0", "-3", "x", "1.5"])
+@pytest.mark.parametrize("value", ["0", "-3", "x", "1.5", "1025", str(2**31)])
 def test_what_is_no_number_of_threads_is_refused(value, monkeypatch):
     monkeypatch.setenv(VARIABLE, value)
     with pytest.raises(LstmBenchError, match=f"{VARIABLE}: .* got '{value}'"):
