@@ -70,6 +70,13 @@ class Steps:
         What computes the LSTMs. Results agree to about 1e-6; the model stays one of
         stock layers either way.
 
+    Attributes
+    ----------
+    train_step : callable
+        Takes a batch (int32 tokens of shape (n, n_timesteps), float32 targets of shape
+        (n, head units)), updates the weights, and returns the loss and the outputs
+        before that.
+
     Notes
     -----
     Plain ``model.fit`` traces again when batch lengths change and takes seconds
@@ -109,7 +116,7 @@ class Steps:
             return tf.reduce_sum(loss_fn(y, raw)), raw
 
         # Nothing to convert: no step branches in Python on what is in a tensor.
-        self._train_step, self._predict_step = (
+        self.train_step, self._predict_step = (
             tf.function(step, input_signature=[tokens, targets], autograph=False)
             for step in (train_step, predict_step)
         )
@@ -128,7 +135,7 @@ class Steps:
 
     def trace(self) -> None:
         """Trace both steps now, so that no timed epoch does."""
-        self._train_step.get_concrete_function()
+        self.train_step.get_concrete_function()
         self._predict_step.get_concrete_function()
 
     def train_epoch(
@@ -157,7 +164,7 @@ class Steps:
         with _expected_failures():
             for number, index in enumerate(batches, start=1):
                 x = take_batch(data.x, data.lengths, index, self.config)
-                loss, raw = self._train_step(x, data.targets[index])
+                loss, raw = self.train_step(x, data.targets[index])
                 batch_loss = float(loss)
                 if not np.isfinite(batch_loss):
                     raise TrialFailed(

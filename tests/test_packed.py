@@ -590,7 +590,7 @@ def losses_of(engine, n_steps, n_reviews=16, **options):
         targets = y[:, None].astype(np.float32)
         if config.head == "softmax":
             targets = np.eye(2, dtype=np.float32)[y.astype(int)]
-        losses.append(float(steps._train_step(tokens, targets)[0]))
+        losses.append(float(steps.train_step(tokens, targets)[0]))
     return np.array(losses), model
 
 
@@ -664,7 +664,7 @@ def test_models_that_train_in_turns_go_where_each_goes_alone():
     def train(steps, number):
         tokens = make_tokens(LENGTHS, 12, "post", seed=number)
         targets = (tokens == 5).any(axis=1)[:, None].astype(np.float32)
-        return float(steps._train_step(tokens, targets)[0])
+        return float(steps.train_step(tokens, targets)[0])
 
     wanted = [[train(steps, n) for n in range(6)] for steps in map(make, (5, 20))]
     one, other = make(5), make(20)

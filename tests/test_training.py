@@ -95,7 +95,7 @@ def test_one_step_gives_the_same_weights_with_and_without_trimming():
         if trim:
             steps.train_epoch(data, np.random.default_rng(0))
         else:
-            steps._train_step(data.x, data.targets)
+            steps.train_step(data.x, data.targets)
         after.append(model.get_weights())
     for trimmed, whole in zip(*after, strict=True):
         np.testing.assert_allclose(trimmed, whole, atol=1e-5)

@@ -232,3 +232,10 @@ def drawn(reviews: Sequences, n: int) -> Sequences:
     if n >= len(reviews):
         return reviews
     return reviews.take(derive_rng(SEED, "reviews").permutation(len(reviews))[:n])
+
+
+def held_out(reviews: Sequences) -> dict[str, Sequences]:
+    """Return "train" and "val": a fifth is held out, drawn with the seed."""
+    order = derive_rng(SEED, "validation").permutation(len(reviews))
+    n_val = len(reviews) // 5
+    return {"train": reviews.take(order[n_val:]), "val": reviews.take(order[:n_val])}

@@ -17,7 +17,16 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from row import SEED, Row, drawn, own_config, positive, row_parser, seeded_model
+from row import (
+    SEED,
+    Row,
+    drawn,
+    held_out,
+    own_config,
+    positive,
+    row_parser,
+    seeded_model,
+)
 from speed_lines import WEIGHTS, compare_engines, kept_accuracy
 
 from lstm_bench.backend import keras
@@ -67,12 +76,8 @@ def main() -> None:
         sequence_length=arguments.length,
         max_epochs=arguments.epochs,
     )
-    reviews = drawn(dataset.train, arguments.reviews)
-    order = derive_rng(SEED, "validation").permutation(len(reviews))
-    n_val = len(reviews) // 5
     splits = {
-        "train": reviews.take(order[n_val:]),
-        "val": reviews.take(order[:n_val]),
+        **held_out(drawn(dataset.train, arguments.reviews)),
         "test": drawn(dataset.test, arguments.test_reviews),
     }
     data = {
