@@ -12,7 +12,9 @@ Wanted = Literal["auto", "stock", "packed"]
 """What a suite may ask for: Keras's own LSTM, the packed one (`lstm_bench.packed`), or
 the packed one wherever it can run."""
 
-NO_NUMBA = "Numba is not installed (pip install 'lstm-bench[fast]' brings it)"
+NO_NUMBA = (
+    "Numba is not installed (pip install -e '.[fast]' in the checkout brings it)"
+)
 
 
 def has_numba() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 
@@ -141,6 +142,18 @@ def test_an_engine_that_computes_something_else_is_not_taken(choice, monkeypatch
 def test_a_difference_that_is_no_number_is_not_taken(choice, monkeypatch):
     monkeypatch.setattr(choice, "largest_difference", lambda: float("nan"))
     assert choice.why_not_packed(lambda line: None) is not None
+
+
+@slow
+def test_a_damaged_cache_is_named_with_what_to_do(choice, monkeypatch):
+    from lstm_bench.packed import kernel
+
+    def cut_off(say):
+        pickle.loads(pickle.dumps([1])[:-2])
+
+    monkeypatch.setattr(kernel, "compile_kernel", cut_off)
+    reason = choice.why_not_packed(lambda line: None)
+    assert "damaged: remove *.nbi and *.nbc from" in reason
 
 
 @slow

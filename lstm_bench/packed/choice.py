@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +89,12 @@ def why_not_packed(say: Callable[[str], None]) -> str | None:
         reason = f"{type(error).__name__}: {first_line(error)}"
         if "no locator" in reason:
             reason += "; NUMBA_CACHE_DIR names a folder that it may write to"
+        elif isinstance(error, EOFError | pickle.UnpicklingError):
+            reason += (
+                "; what it kept is damaged: remove *.nbi and *.nbc from "
+                f"{Path(__file__).parent / '__pycache__'}, or from below the folder "
+                "that NUMBA_CACHE_DIR names"
+            )
         return f"Numba does not run it here ({reason})"
     if not difference <= MAX_DIFFERENCE:
         return (
