@@ -36,6 +36,8 @@ class State:
         Of the best epoch, where training stops early.
     val_proba, best_proba : float64 ndarray of shape (n_val, n_classes)
         Of the last epoch, and of the best (None without early stopping).
+    engines : list of str
+        What computed the LSTMs so far, in order, each once.
     """
 
     history: History
@@ -44,6 +46,7 @@ class State:
     best_weights: list[Any] | None
     val_proba: FloatArray
     best_proba: FloatArray | None
+    engines: list[str]
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Checkpoint:
                         "rng": state.rng,
                         "n_variables": len(state.variables),
                         "n_best": len(state.best_weights or ()),
+                        "engines": state.engines,
                     }
                 ).encode(),
                 dtype=np.uint8,
@@ -109,8 +113,22 @@ class Checkpoint:
                 [arrays[f"best_{i}"] for i in range(n_best)] if n_best else None,
                 arrays["val_proba"],
                 arrays.get("best_proba"),
+                _engines(said),
             )
+
+    def engines(self) -> list[str]:
+        """Return what computed the epochs that were saved, in order; [] of none."""
+        if not self.file.is_file():
+            return []
+        with np.load(self.file, allow_pickle=False) as arrays:
+            return _engines(json.loads(arrays["said"].tobytes()))
 
     def discard(self) -> None:
         """Remove the file: the training has ended."""
         self.file.unlink(missing_ok=True)
+
+
+def _engines(said: dict[str, Any]) -> list[str]:
+    # Those saved before engines were kept do not say.
+    engines: list[str] = said.get("engines", [])
+    return engines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable
 from typing import Literal
 
 from lstm_bench.errors import SuiteError
@@ -12,9 +13,17 @@ Wanted = Literal["auto", "stock", "packed"]
 """What a suite may ask for: Keras's own LSTM, the packed one (`lstm_bench.packed`), or
 the packed one wherever it can run."""
 
-NO_NUMBA = (
-    "Numba is not installed (pip install -e '.[fast]' in the checkout brings it)"
-)
+NO_NUMBA = "Numba is not installed (pip install -e '.[fast]' in the checkout brings it)"
+
+
+def join_engines(names: Iterable[str]) -> str:
+    """Return one text of the engines that a training used, in order: "stock+packed"."""
+    return "+".join(dict.fromkeys(names))
+
+
+def split_engines(text: str) -> list[str]:
+    """Return the engines that `join_engines` made `text` of."""
+    return text.split("+")
 
 
 def has_numba() -> bool:

@@ -204,7 +204,8 @@ class Results:
         ``config_id`` : str
         ``state`` : one of `STATES`
         ``failure_reason`` : str or None, for failed and pruned runs
-        ``engine`` : "stock" or "packed", what computed the LSTMs
+        ``engine`` : "stock" or "packed", what computed the LSTMs, or both with a +
+        where a training went on with the other
         ``seed, replicate`` : Int64
         ``start_time`` : Timestamp, UTC
         ``objective, train_time_s, eval_time_s, total_time_s, epoch_time_s,

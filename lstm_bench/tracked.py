@@ -11,6 +11,7 @@ from mlflow.entities import Run
 from lstm_bench import records as rec
 from lstm_bench.baselines import BASELINES, run_baseline
 from lstm_bench.checkpoint import Checkpoint
+from lstm_bench.engines import join_engines
 from lstm_bench.errors import TrialFailed, TrialPruned, TrialTaken
 from lstm_bench.metrics import METRICS
 from lstm_bench.preparation import Prepared
@@ -98,7 +99,8 @@ def train_tracked(
 
     try:
         engine = choose_engine(suite.engine, say)
-        tracker.log_engine(run_id, engine)
+        begun = checkpoint.engines() if checkpoint is not None else []
+        tracker.log_engine(run_id, join_engines([*begun, engine]))
         with stopping_after_the_epoch(say) as stop:
             result, model = run_trial(
                 config,

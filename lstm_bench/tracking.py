@@ -384,7 +384,7 @@ class Tracker:
             self.writer.log_artifacts(run_id, Path(folder))
 
     def log_engine(self, run_id: str, engine: str) -> None:
-        """Tag a training's run with what computes its LSTMs."""
+        """Tag a training's run with what computes its LSTMs; see `join_engines`."""
         self.writer.log_batch(run_id, tags={rec.TAG_ENGINE: engine})
 
     def log_epoch(self, run_id: str, entry: Mapping[str, float]) -> None:

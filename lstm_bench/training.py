@@ -253,8 +253,10 @@ def fit(
     best_weights: list[Any] | None = None
     best_proba: FloatArray | None = None
     val_proba: FloatArray | None = None
+    engines = [steps.engine]
     saved = None if checkpoint is None else checkpoint.load()
     if saved is not None:
+        engines = list(dict.fromkeys([*saved.engines, steps.engine]))
         history, best_weights = saved.history, saved.best_weights
         history.n_resumed = len(history.epochs)
         val_proba, best_proba = saved.val_proba, saved.best_proba
@@ -283,6 +285,7 @@ def fit(
                     best_weights,
                     val_proba,
                     best_proba,
+                    engines,
                 )
             )
         on_epoch(entry)

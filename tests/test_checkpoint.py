@@ -31,12 +31,13 @@ def some_state(n_epochs=1):
     history = History([{"epoch": i + 1, "val_loss": 0.5} for i in range(n_epochs)], 1)
     rng = np.random.default_rng(1)
     return State(history, [rng.random(3)], dict(rng.bit_generator.state), None,
-                 np.array([[0.25, 0.75]]), None)  # fmt: skip
+                 np.array([[0.25, 0.75]]), None, ["stock"])  # fmt: skip
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path):
     checkpoint = Checkpoint(tmp_path / "a" / "x.npz")
     assert checkpoint.load() is None
+    assert checkpoint.engines() == []
     state = some_state(2)
     checkpoint.save(state)
     found = checkpoint.load()
@@ -45,6 +46,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
     assert found.best_weights is found.best_proba is None
     np.testing.assert_array_equal(found.variables[0], state.variables[0])
     np.testing.assert_array_equal(found.val_proba, state.val_proba)
+    assert found.engines == checkpoint.engines() == ["stock"]
     checkpoint.discard()
     assert checkpoint.load() is None
     checkpoint.discard()

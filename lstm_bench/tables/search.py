@@ -18,6 +18,7 @@ from lstm_bench.cells import (
     train_commands,
     value_label,
 )
+from lstm_bench.engines import split_engines
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.records import (
     BEST_EPOCH,
@@ -65,7 +66,8 @@ def complete_runs(results: Results) -> pd.DataFrame:
 
 def engines(results: Results) -> list[str]:
     """Return what computed the study's LSTMs, the search's and the round's."""
-    return sorted({*results.runs["engine"], *results.confirmed["engine"]})
+    texts = {*results.runs["engine"], *results.confirmed["engine"]}
+    return sorted({name for text in texts for name in split_engines(text)})
 
 
 def shown_fields(results: Results) -> list[str]:
