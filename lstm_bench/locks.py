@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +17,9 @@ from pathlib import Path
 import sqlalchemy
 
 from lstm_bench.errors import TrackingError
+from lstm_bench.filelock import lock_within
 
 WAIT_S = 60.0
-RETRY_S = 0.02
 
 
 class StoreLock:
@@ -65,8 +64,6 @@ class StoreLock:
 
     @contextmanager
     def _file(self) -> Iterator[None]:
-        import fcntl
-
         database = self.engine.url.database if self.engine is not None else None
         file = Path(database or "")
         # Not the database itself: to close it again would drop sqlite's own locks.
@@ -74,15 +71,8 @@ class StoreLock:
             file.with_name(f".{file.name}.lock"), os.O_RDWR | os.O_CREAT, 0o666
         )
         try:
-            end = time.monotonic() + WAIT_S
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > end:
-                        raise self._stuck() from None
-                    time.sleep(RETRY_S)
+            if not lock_within(descriptor, WAIT_S):
+                raise self._stuck()
             yield
         finally:
             os.close(descriptor)

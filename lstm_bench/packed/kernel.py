@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
-import time
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from typing import Any
 from numba.core import event
 
 from lstm_bench.cache import cache_folder
+from lstm_bench.filelock import lock_within
 from lstm_bench.packed.back import backward_function
 from lstm_bench.packed.forth import forward_function, table_function
 from lstm_bench.packed.vectors import target_of_this_machine
 
 LOADING_S = 3.0
 """Another process that has the lock for so long compiles, and does not only load."""
-RETRY_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,6 @@ def compile_kernel(say: Callable[[str], None]) -> None:
 @contextmanager
 def _alone(say: Callable[[str], None]) -> Iterator[None]:
     """Keep other processes from compiling what this one keeps for them."""
-    import fcntl
-
     file = cache_folder("kernel.lock")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -78,17 +76,9 @@ def _alone(say: Callable[[str], None]) -> Iterator[None]:
         yield
         return
     with lock:
-        begin = time.monotonic()
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(RETRY_S)
-            if time.monotonic() - begin > LOADING_S:
-                say("waiting for another process that compiles the packed LSTM ...")
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                break
+        if not lock_within(lock.fileno(), LOADING_S):
+            say("waiting for another process that compiles the packed LSTM ...")
+            lock_within(lock.fileno(), math.inf)
         yield
 
 

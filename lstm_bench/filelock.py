@@ -1,0 +1,22 @@
+"""A lock on an open file, let go of when the file is closed or its process dies."""
+
+from __future__ import annotations
+
+import time
+
+RETRY_S = 0.02
+
+
+def lock_within(descriptor: int, seconds: float) -> bool:
+    """Lock an open file; return False where another has held it for so long."""
+    import fcntl
+
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(RETRY_S)
