@@ -19,6 +19,7 @@ from requests.exceptions import (
 
 from lstm_bench.masking import bare_url
 from lstm_bench.stores import first_line
+from lstm_bench.variables import variables_set
 
 GATEWAY_CODES = (502, 503, 504)
 # What MLflow itself would try again.
@@ -97,16 +98,8 @@ def patience(timeout_s: int, quiet: bool = False) -> Iterator[None]:
     wanted = {_RETRIES: "0", _TIMEOUT: str(timeout_s)}
     if quiet:
         wanted[_PRINT] = "true"
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
+    with variables_set(wanted):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def own_timeout_s(default: int) -> int:
