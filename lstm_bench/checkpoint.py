@@ -37,7 +37,7 @@ class State:
     val_proba, best_proba : float64 ndarray of shape (n_val, n_classes)
         Of the last epoch, and of the best (None without early stopping).
     engines : list of str
-        What computed the LSTMs so far, in order, each once.
+        What computed the LSTMs so far: one of each process, in order.
     """
 
     history: History

@@ -7,6 +7,8 @@ import os
 from lstm_bench.errors import LstmBenchError
 
 VARIABLE = "LSTM_BENCH_THREADS"
+# Far more than cores; TensorFlow fails at numbers that no int32 holds.
+MOST = 1024
 # Read by NumPy's BLAS and by OpenMP when they are loaded.
 LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -24,9 +26,6 @@ def thread_variables(n: int) -> dict[str, str]:
     `lstm_bench.backend` tells TensorFlow, for operations and within them.
     """
     return {name: str(n) for name in (VARIABLE, *LIBRARIES)}
-
-
-MOST = 1024
 
 
 def n_threads() -> int:

@@ -253,10 +253,8 @@ def fit(
     best_weights: list[Any] | None = None
     best_proba: FloatArray | None = None
     val_proba: FloatArray | None = None
-    engines = [steps.engine]
     saved = None if checkpoint is None else checkpoint.load()
     if saved is not None:
-        engines = list(dict.fromkeys([*saved.engines, steps.engine]))
         history, best_weights = saved.history, saved.best_weights
         history.n_resumed = len(history.epochs)
         val_proba, best_proba = saved.val_proba, saved.best_proba
@@ -264,6 +262,7 @@ def fit(
         rng.bit_generator.state = saved.rng
         for entry in history.epochs:
             on_epoch(entry)
+    engines = [*(saved.engines if saved is not None else ()), steps.engine]
     while val_proba is None or not _is_over(history, config):
         epoch = len(history.epochs) + 1
         entry, val_proba = _train_epoch(steps, train, val, rng, epoch, on_step)
