@@ -69,6 +69,26 @@ def row_parser(
     return parser
 
 
+def add_training_options(
+    parser: argparse.ArgumentParser, epochs: int, epochs_help: str | None = None
+) -> None:
+    """Add what a training of a model of the write-up's size is declared by."""
+    parser.add_argument("--epochs", type=positive, default=epochs, help=epochs_help)
+    parser.add_argument("--units", type=positive, default=100)
+    parser.add_argument("--length", type=positive, default=500)
+    parser.add_argument("--reviews", type=positive, default=25_000)
+
+
+def trained_config(model: str, arguments: argparse.Namespace) -> TrialConfig:
+    """Return the configuration that `add_training_options` declare."""
+    return own_config(
+        model,
+        units=arguments.units,
+        sequence_length=arguments.length,
+        max_epochs=arguments.epochs,
+    )
+
+
 def positive(text: str) -> int:
     """Return an option's value that counts something."""
     value = int(text)

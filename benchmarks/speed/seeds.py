@@ -12,7 +12,6 @@ As many train at a time as there are cores, each with one thread: no time is com
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -20,12 +19,13 @@ from joblib import Parallel, delayed
 from row import (
     SEED,
     Row,
+    add_training_options,
     drawn,
     held_out,
-    own_config,
     positive,
     row_parser,
     seeded_model,
+    trained_config,
 )
 from speed_lines import WEIGHTS, compare_engines, kept_accuracy
 
@@ -34,6 +34,7 @@ from lstm_bench.engines import PACKED, STOCK
 from lstm_bench.seeding import derive_rng
 from lstm_bench.threads import n_cores, thread_variables
 from lstm_bench.training import Encoded, Steps
+from lstm_bench.variables import variables_set
 
 MARGIN = 0.01
 
@@ -61,21 +62,13 @@ def train(
 
 def main() -> None:
     parser = row_parser(__doc__, rounds=None, seeds=30)
-    parser.add_argument("--epochs", type=positive, default=3)
-    parser.add_argument("--units", type=positive, default=100)
-    parser.add_argument("--length", type=positive, default=500)
-    parser.add_argument("--reviews", type=positive, default=25_000)
+    add_training_options(parser, epochs=3)
     parser.add_argument("--test-reviews", type=positive, default=25_000)
     arguments = parser.parse_args()
     row = Row("seeds", arguments)
     dataset = row.load()
     row.peak()
-    config = own_config(
-        "A",
-        units=arguments.units,
-        sequence_length=arguments.length,
-        max_epochs=arguments.epochs,
-    )
+    config = trained_config("A", arguments)
     splits = {
         **held_out(drawn(dataset.train, arguments.reviews)),
         "test": drawn(dataset.test, arguments.test_reviews),
@@ -85,12 +78,12 @@ def main() -> None:
         for name, split in splits.items()
     }
     # Read by the processes that begin now.
-    os.environ.update(thread_variables(1))
-    runs = Parallel(n_jobs=n_cores())(
-        delayed(train)(engine, seed, data, config, dataset.n_classes)
-        for seed in range(arguments.seeds)
-        for engine in (STOCK, PACKED)
-    )
+    with variables_set(thread_variables(1)):
+        runs = Parallel(n_jobs=n_cores())(
+            delayed(train)(engine, seed, data, config, dataset.n_classes)
+            for seed in range(arguments.seeds)
+            for engine in (STOCK, PACKED)
+        )
     result = {"margin": MARGIN, "runs": runs}
     for which in WEIGHTS:
         d = compare_engines(result, which).difference

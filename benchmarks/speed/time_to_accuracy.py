@@ -29,6 +29,7 @@ from row import (
     BATCH,
     SEED,
     Row,
+    add_training_options,
     drawn,
     n_to_trace,
     own_config,
@@ -226,10 +227,7 @@ def measure(dataset: Dataset, limits: Any) -> list[dict[str, Any]]:
 def main() -> None:
     parser = row_parser(__doc__, rounds=None, seeds=5)
     parser.add_argument("--target", type=float, default=TARGET)
-    parser.add_argument("--epochs", type=positive, default=4, help="at most")
-    parser.add_argument("--units", type=positive, default=100)
-    parser.add_argument("--length", type=positive, default=500)
-    parser.add_argument("--reviews", type=positive, default=25_000)
+    add_training_options(parser, epochs=4, epochs_help="at most")
     parser.add_argument("--test-reviews", type=positive, default=25_000)
     arguments = parser.parse_args()
     row = Row("time_to_accuracy", arguments)
