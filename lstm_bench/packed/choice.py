@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,10 @@ from lstm_bench.heads import Float32Array
 from lstm_bench.model import build_model
 from lstm_bench.space import TrialConfig
 from lstm_bench.threads import n_threads
+
+CUT_OFF = ("EOFError", "UnpicklingError")
+"""What Numba raises where a file of its cache is not whole. By name: nothing here
+imports what unpickles."""
 
 MAX_DIFFERENCE = 1e-5
 """Of outputs and gradients, relative to the largest of them: float32 sums that are
@@ -89,7 +92,7 @@ def why_not_packed(say: Callable[[str], None]) -> str | None:
         reason = f"{type(error).__name__}: {first_line(error)}"
         if "no locator" in reason:
             reason += "; NUMBA_CACHE_DIR names a folder that it may write to"
-        elif isinstance(error, EOFError | pickle.UnpicklingError):
+        elif type(error).__name__ in CUT_OFF:
             reason += (
                 "; what it kept is damaged: remove *.nbi and *.nbc from "
                 f"{Path(__file__).parent / '__pycache__'}, or from below the folder "
