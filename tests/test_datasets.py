@@ -265,7 +265,10 @@ def test_truncated_archive_is_rejected(tmp_path: Path, kept: float) -> None:
         load_imdb(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"x" * 2000)])
+CONTENTS = {"empty": b"", "text": b"no archive", "no-tar": gzip.compress(b"x" * 2000)}
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_something_else_is_rejected(tmp_path: Path, content: bytes) -> None:
     (tmp_path / imdb.ARCHIVE).write_bytes(content)
     with pytest.raises(DatasetError, match=r"truncated or damaged|other three"):
