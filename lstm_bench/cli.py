@@ -229,8 +229,6 @@ def sweep(
     SUITE is a file, or the name of one in benchmarks/. Started again, a study
     goes on where it stopped.
     """
-    from lstm_bench.preparation import prepare
-
     console = _console()
     workers = _workers(n_workers, backend, scheduler, data_dir)
     workers = _found(workers, storage, tracking_uri)
@@ -241,7 +239,7 @@ def sweep(
         f"lstm-bench {__version__}, suite {loaded.name}: {_plan(loaded, n_trials)}",
     )
     folder = _report_folder(loaded, out)
-    prepared = prepare(loaded, data_dir)
+    prepared = _prepare(console, loaded, data_dir)
     _say_data(console, prepared)
 
     from lstm_bench.progress import make_progress
@@ -350,8 +348,6 @@ def confirm(
     names are trained on the same fresh seeds and scored on the test set once each.
     Started again, the round goes on where it stopped.
     """
-    from lstm_bench.preparation import prepare
-
     console = _console()
     workers = _workers(n_workers, backend, scheduler, data_dir)
     workers = _found(workers, storage, tracking_uri)
@@ -363,7 +359,7 @@ def confirm(
         )
     _say(console, f"lstm-bench {__version__}, confirmation of suite {loaded.name}")
     folder = _report_folder(loaded, out)
-    prepared = prepare(loaded, data_dir)
+    prepared = _prepare(console, loaded, data_dir)
     _say_data(console, prepared)
 
     from lstm_bench.crew import is_in_process
@@ -504,13 +500,11 @@ def train(
 
     The configuration is the suite's defaults with every --set applied.
     """
-    from lstm_bench.preparation import prepare
-
     console = _console()
     loaded = _load(suite)
     config = loaded.with_overrides([*assignment_text.split(), *assignments])
     _say(console, f"lstm-bench {__version__}, one training of suite {loaded.name}")
-    prepared = prepare(loaded, data_dir).at(replicate)
+    prepared = _prepare(console, loaded, data_dir).at(replicate)
     _say(console, "starting TensorFlow and MLflow (10-20 s) ...")
 
     from lstm_bench.progress import make_progress
@@ -1138,6 +1132,16 @@ def _stopped(console: Console, n_finished: int, n_total: int) -> NoReturn:
         "command goes on from there",
     )
     raise SystemExit(INTERRUPTED)
+
+
+def _prepare(console: Console, suite: Suite, data_dir: Path | None) -> Prepared:
+    """Load the data, and see that the engine that the suite asks for runs here."""
+    from lstm_bench.packed.running import require_running
+    from lstm_bench.preparation import prepare
+
+    prepared = prepare(suite, data_dir)
+    require_running(suite.engine, lambda line: _say(console, line))
+    return prepared
 
 
 def _say_data(console: Console, prepared: Prepared) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lstm_bench.data import Dataset, Splits, describe_dataset, load_dataset, make_splits
-from lstm_bench.engines import require_engine
 from lstm_bench.environment import describe_environment
 from lstm_bench.seeding import derive_seed
 from lstm_bench.suite import Suite
@@ -53,10 +52,7 @@ def prepare(suite: Suite, data_dir: Path | None) -> Prepared:
     ------
     DatasetError
         Missing or damaged data.
-    SuiteError
-        The suite asks for an engine that cannot run here.
     """
-    require_engine(suite.engine)
     spec = suite.dataset
     dataset = load_dataset(spec.name, spec.options, data_dir, suite.study.seed)
     splits = _split(suite, dataset, SEARCH_REPLICATE)

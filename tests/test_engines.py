@@ -10,12 +10,10 @@ import sys
 import numpy as np
 import pytest
 
-from lstm_bench import engines
 from lstm_bench.checkpoint import Checkpoint
-from lstm_bench.engines import NO_NUMBA, require_engine
 from lstm_bench.errors import SuiteError, TrialPruned
 from lstm_bench.metrics import METRICS
-from lstm_bench.preparation import prepare
+from lstm_bench.packed import running
 from lstm_bench.space import TrialConfig
 from lstm_bench.suite import load_suite
 
@@ -41,17 +39,35 @@ def test_an_unknown_engine_is_refused(write_suite):
         with_engine(write_suite, "pakced")
 
 
-def test_packed_without_numba_is_refused_before_anything_begins(
-    write_suite, monkeypatch
-):
-    monkeypatch.setattr(engines, "has_numba", lambda: False)
+def test_packed_without_numba_is_refused(monkeypatch):
+    monkeypatch.setattr(running, "has_numba", lambda: False)
     with pytest.raises(SuiteError, match="engine: packed cannot run here: Numba is"):
-        prepare(with_engine(write_suite, "packed"), None)
-    require_engine("auto")
-    require_engine("stock")
+        running.require_running("packed", print)
+    running.require_running("auto", print)
+    running.require_running("stock", print)
 
 
 slow = pytest.mark.slow
+
+
+@slow
+def test_a_numba_that_does_not_run_is_refused_before_anything_begins(
+    write_suite, tmp_path
+):
+    file = write_suite({"description:": "engine: packed\ndescription:"})
+    command = [sys.executable, "-m", "lstm_bench.cli", "sweep", str(file)]
+    done = subprocess.run(
+        [*command, "--workers", "2"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("packed cannot run here: Numba does not run it") == 1
+    assert not (tmp_path / "mlflow.db").exists()
+    assert not (tmp_path / "optuna.db").exists()
 
 
 @slow
@@ -106,10 +122,10 @@ def test_auto_takes_the_stock_engine_where_it_must_and_says_why_once(
     choice, monkeypatch
 ):
     said = []
-    monkeypatch.setattr(choice, "has_numba", lambda: False)
+    monkeypatch.setattr(running, "has_numba", lambda: False)
     for _ in range(3):
         assert choice.choose_engine("auto", said.append) == "stock"
-    assert said == [f"engine: Keras's own LSTM, since {NO_NUMBA}"]
+    assert said == [f"engine: Keras's own LSTM, since {running.NO_NUMBA}"]
 
 
 class FakeDevice:

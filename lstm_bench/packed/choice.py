@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lstm_bench.backend import keras, tf
-from lstm_bench.engines import (
-    NO_NUMBA,
-    PACKED,
-    STOCK,
-    Wanted,
-    has_numba,
-    impossible,
-)
-from lstm_bench.errors import first_line
-from lstm_bench.heads import Float32Array
+from lstm_bench.engines import PACKED, STOCK, Wanted, impossible
 from lstm_bench.model import build_model
+from lstm_bench.packed.running import does_not_run, why_not_running
 from lstm_bench.space import TrialConfig
 from lstm_bench.threads import n_threads
-
-CUT_OFF = ("EOFError", "UnpicklingError")
-"""What Numba raises where a file of its cache is not whole. By name: nothing here
-imports what unpickles."""
 
 MAX_DIFFERENCE = 1e-5
 """Of outputs and gradients, relative to the largest of them: float32 sums that are
@@ -75,64 +62,22 @@ def why_not_packed(say: Callable[[str], None]) -> str | None:
     say : callable
         Told that the kernel is being compiled, where it is.
     """
-    if not has_numba():
-        return NO_NUMBA
     policy = keras.config.dtype_policy().compute_dtype
     if policy != "float32":
         return f"it computes in float32 alone and Keras is set to {policy}"
+    reason = why_not_running(say)
+    if reason is not None:
+        return reason
     try:
-        from lstm_bench.packed.kernel import compile_kernel
-
-        compile_kernel(say)
-        _run_kernel()
         difference = largest_difference()
     except Exception as error:
-        # What a compiler may raise that does not fit NumPy, the processor or its own
-        # settings is no finite list. It is said, and `packed` is refused with it.
-        reason = f"{type(error).__name__}: {first_line(error)}"
-        if "no locator" in reason:
-            reason += "; NUMBA_CACHE_DIR names a folder that it may write to"
-        elif type(error).__name__ in CUT_OFF:
-            reason += (
-                "; what it kept is damaged: remove *.nbi and *.nbc from "
-                f"{Path(__file__).parent / '__pycache__'}, or from below the folder "
-                "that NUMBA_CACHE_DIR names"
-            )
-        return f"Numba does not run it here ({reason})"
+        return does_not_run(error)
     if not difference <= MAX_DIFFERENCE:
         return (
             f"its outputs or gradients differ from Keras's by {difference:.1e} of the "
             f"largest on this machine, expected at most {MAX_DIFFERENCE:.0e}"
         )
     return None
-
-
-def _run_kernel() -> None:
-    """Run the kernel once without TensorFlow, whose errors hide what Numba says."""
-    from lstm_bench.packed.recurrence import Recurrence
-    from lstm_bench.packed.team import Team
-
-    def zeros(*shape: int) -> Float32Array:
-        return np.zeros(shape, np.float32)
-
-    weights = (zeros(1, 4), zeros(4), zeros(1, 4))
-    masks = (zeros(0, 0, 0), zeros(0, 0, 0))
-    first, one = np.zeros(1, np.int32), np.ones(1, np.int32)
-    Recurrence(Team(1)).forward(
-        zeros(1, 1),
-        *weights,
-        *masks,
-        ids=first,
-        index=first,
-        source=first,
-        output_index=first,
-        review=first,
-        order=first,
-        lengths=one,
-        has_table=True,
-        returns_sequences=False,
-        is_kept=False,
-    )
 
 
 def largest_difference() -> float:

@@ -1,0 +1,100 @@
+"""Whether Numba runs the kernel on this machine; asked without TensorFlow."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from lstm_bench.engines import PACKED, Wanted, impossible
+from lstm_bench.errors import first_line
+from lstm_bench.heads import Float32Array
+
+NO_NUMBA = "Numba is not installed (pip install -e '.[fast]' in the checkout brings it)"
+
+CUT_OFF = ("EOFError", "UnpicklingError")
+"""What Numba raises where a file of its cache is not whole. By name: nothing here
+imports what unpickles."""
+
+
+def has_numba() -> bool:
+    """Whether the packed engine's compiler is installed."""
+    return importlib.util.find_spec("numba") is not None
+
+
+def require_running(wanted: Wanted, say: Callable[[str], None]) -> None:
+    """Refuse an engine that Numba does not run, before anything is begun.
+
+    Raises
+    ------
+    SuiteError
+        The packed engine is wanted, and Numba is missing or does not run it.
+    """
+    if wanted == PACKED and (reason := why_not_running(say)) is not None:
+        raise impossible(reason)
+
+
+def why_not_running(say: Callable[[str], None]) -> str | None:
+    """Compile the kernel and run it once; return what keeps it from running, or None.
+
+    Parameters
+    ----------
+    say : callable
+        Told that the kernel is being compiled, where it is.
+    """
+    if not has_numba():
+        return NO_NUMBA
+    try:
+        from lstm_bench.packed.kernel import compile_kernel
+
+        compile_kernel(say)
+        _run_kernel()
+    except Exception as error:
+        # What a compiler may raise that does not fit NumPy, the processor or its own
+        # settings is no finite list. It is said, and `packed` is refused with it.
+        return does_not_run(error)
+    return None
+
+
+def does_not_run(error: Exception) -> str:
+    """Return the reason that `error` is, with what to do where that is known."""
+    reason = f"{type(error).__name__}: {first_line(error)}"
+    if "no locator" in reason:
+        reason += "; NUMBA_CACHE_DIR names a folder that it may write to"
+    elif type(error).__name__ in CUT_OFF:
+        reason += (
+            "; what it kept is damaged: remove *.nbi and *.nbc from "
+            f"{Path(__file__).parent / '__pycache__'}, or from below the folder "
+            "that NUMBA_CACHE_DIR names"
+        )
+    return f"Numba does not run it here ({reason})"
+
+
+def _run_kernel() -> None:
+    """Run the kernel once without TensorFlow, whose errors hide what Numba says."""
+    from lstm_bench.packed.recurrence import Recurrence
+    from lstm_bench.packed.team import Team
+
+    def zeros(*shape: int) -> Float32Array:
+        return np.zeros(shape, np.float32)
+
+    weights = (zeros(1, 4), zeros(4), zeros(1, 4))
+    masks = (zeros(0, 0, 0), zeros(0, 0, 0))
+    first, one = np.zeros(1, np.int32), np.ones(1, np.int32)
+    Recurrence(Team(1)).forward(
+        zeros(1, 1),
+        *weights,
+        *masks,
+        ids=first,
+        index=first,
+        source=first,
+        output_index=first,
+        review=first,
+        order=first,
+        lengths=one,
+        has_table=True,
+        returns_sequences=False,
+        is_kept=False,
+    )
