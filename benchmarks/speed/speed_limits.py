@@ -19,7 +19,9 @@ LIMITS: dict[str, str] = {
         "Keras itself runs at two speeds, half as fast in many rounds; the least "
         "ratios are those of its fast rounds. At length 200 it computes little "
         "padding, and with 256 units it is bound by GEMM: what is left to win there "
-        "is small."
+        "is small. Ratios belong to a machine: on a "
+        "[second one](second_machine/README.md), whose cores do 40 % of the "
+        "multiply-adds, they differ, and reach the same least ones."
     ),
     "evaluation": (
         "The recurrence is three quarters of it, half of that its product; embedding, "
@@ -31,7 +33,14 @@ LIMITS: dict[str, str] = {
         "its training: tracing, MLflow, figures and metrics. The rest are training "
         "steps of 5 to 15 ms on one thread, at 50 to 200 tokens with little padding "
         "to leave out; with 16 units half of a step is not products. With more trials "
-        "the start weighs less: see the ratio once each process has ended its first."
+        "the start weighs less: see the ratio once each process has ended its first. "
+        "On the [second machine](second_machine/README.md), a worker's 16 trials "
+        "(`benchmarks/speed/shares.py`, idle, one thread) spent 90.4 % in training and "
+        "validation steps, 3.7 % on MLflow, figures included, 2.6 % on making and "
+        "tracing models, 1.4 % on giving memory back, 1.1 % on metrics and 0.4 % on "
+        "making batches. That is the most that writing from another thread, using "
+        "models of equal shape again, or making batches ahead can win, and less than "
+        "that where every core already trains; so none of them is done."
     ),
     "time_to_accuracy": (
         "With the same model the training step, and how many steps a seed happens to "

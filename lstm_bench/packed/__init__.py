@@ -94,4 +94,22 @@ gradients explode make more of any rounding, of Keras's too.
 An embedding's gradient is one row for each occurrence of a token, as from Keras's
 layer: Keras's optimizers square it before they add the rows, so adding them first would
 train another model.
+
+Why Numba, and its upkeep
+-------------------------
+A C++ extension would be as fast. It would need a wheel for each system, processor and
+Python, or a compiler at the user's, and could not take the widest vectors of the
+machine it runs on without a kernel for each. Numba's wheels bring LLVM (some 200 MB
+installed) and compile for the processor that is there, once.
+
+The package has some 3,300 lines, half of them of the kernel, and what it leans on of
+Numba is little and old: ``njit`` with explicit types, ``nogil``, the cache, and
+``extending.intrinsic``, whose bodies are LLVM's instructions through llvmlite. What an
+upgrade may break: the text of the instructions (`vectors`, `tiles`, `denormals` are all
+that know it), the event that tells of compiling (`kernel`), and the place of the cache.
+Whatever breaks, `running` and `choice` see before a training begins, since the kernel
+is run, and compared with Keras's LSTM, in every process; `engine: auto` then goes on
+with Keras's own. Of Keras it leans on the names of an LSTM cell's weights, on how a
+cell draws its dropout masks (`network`), and on Adam's formula (`optimizer`), all in
+that comparison too.
 """
