@@ -238,8 +238,8 @@ def sweep(
         console,
         f"lstm-bench {__version__}, suite {loaded.name}: {_plan(loaded, n_trials)}",
     )
-    folder = _report_folder(loaded, out)
     prepared = _prepare(console, loaded, data_dir)
+    folder = _report_folder(loaded, out)
     _say_data(console, prepared)
 
     from lstm_bench.progress import make_progress
@@ -358,8 +358,8 @@ def confirm(
             "confirm: {n_best: 3, n_replicates: 5, pairs: {head: [sigmoid, softmax]}}"
         )
     _say(console, f"lstm-bench {__version__}, confirmation of suite {loaded.name}")
-    folder = _report_folder(loaded, out)
     prepared = _prepare(console, loaded, data_dir)
+    folder = _report_folder(loaded, out)
     _say_data(console, prepared)
 
     from lstm_bench.crew import is_in_process
