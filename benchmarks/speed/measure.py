@@ -5,11 +5,26 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from lstm_bench.environment import describe_environment
 
 VECTOR_FLAGS = ("sse4", "avx", "fma", "f16c", "amx", "asimd", "sve")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a call came to, and when its work had ended, where it returned later.
+
+    Attributes
+    ----------
+    at : float
+        Of `time.perf_counter`, in seconds.
+    """
+
+    at: float
+    value: float
 
 
 def interleave(
@@ -18,15 +33,17 @@ def interleave(
     """Run every variant once per round, in turn; return seconds by variant.
 
     The order alternates, so that neither variant always runs on the caches, or in
-    the noise, that the other left behind.
+    the noise, that the other left behind. A variant that returns an `Ended` is timed
+    until then.
     """
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds):
         names = list(variants) if number % 2 == 0 else list(variants)[::-1]
         for name in names:
             start = time.perf_counter()
-            variants[name]()
-            seconds[name].append(time.perf_counter() - start)
+            found = variants[name]()
+            end = found.at if isinstance(found, Ended) else time.perf_counter()
+            seconds[name].append(end - start)
     return seconds
 
 

@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from measure import Ended
 from row import (
     BATCH,
     SEED,
@@ -34,6 +35,8 @@ from row import (
     n_to_trace,
     own_config,
     plain_config,
+    plain_evaluate,
+    plain_fit,
     positive,
     row_parser,
     seeded_model,
@@ -67,11 +70,11 @@ class Clock:
     Parameters
     ----------
     score : callable
-        Returns the accuracy on the test reviews.
+        Returns the accuracy on the test reviews, and when it was known.
     target : float
     """
 
-    def __init__(self, score: Callable[[], float], target: float) -> None:
+    def __init__(self, score: Callable[[], Ended], target: float) -> None:
         self._score = score
         self._target = target
         self._train_s = self._evaluation_s = 0.0
@@ -82,12 +85,13 @@ class Clock:
         """Go on with training."""
         self._start = time.perf_counter()
 
-    def check(self, n_steps: int) -> None:
+    def check(self, n_steps: int, trained_at: float) -> None:
         """Score after so many steps in all; raise Reached at the target."""
+        self._train_s += trained_at - self._start
         now = time.perf_counter()
-        self._train_s += now - self._start
-        accuracy = self._score()
-        self._evaluation_s += time.perf_counter() - now
+        scored = self._score()
+        accuracy = scored.value
+        self._evaluation_s += scored.at - now
         self.checks.append(
             {
                 "n_steps": n_steps,
@@ -122,14 +126,12 @@ def run_plain(
     model = seeded_model(config, n_classes, seed)
     model.optimizer.build(model.trainable_variables)
 
-    def fit(index: Any) -> None:
+    def fit(index: Any) -> float:
         x, targets = train.x[index], train.targets[index]
-        model.fit(x, targets, batch_size=BATCH, shuffle=False, verbose=0)
+        return plain_fit(model, x, targets, batch_size=BATCH, shuffle=False).at
 
-    def score(n: int | None = None) -> float:
-        x, targets = test.x[:n], test.targets[:n]
-        found = model.evaluate(x, targets, batch_size=BATCH, verbose=0)
-        return float(found[1])
+    def score(n: int | None = None) -> Ended:
+        return plain_evaluate(model, test.x[:n], test.targets[:n], batch_size=BATCH)
 
     with undone(model):
         fit(np.arange(n_to_trace(len(train.y), BATCH)))
@@ -143,9 +145,9 @@ def run_plain(
         for epoch in range(limits.epochs):
             order = rng.permutation(len(train.y))
             for first in range(0, n_batches, every):
-                fit(order[BATCH * first : BATCH * (first + every)])
+                ended = fit(order[BATCH * first : BATCH * (first + every)])
                 done = min(first + every, n_batches)
-                clock.check(epoch * n_batches + done)
+                clock.check(epoch * n_batches + done, ended)
     except Reached:
         pass
     return clock.checks
@@ -162,9 +164,10 @@ def run_packed(
         steps.train_epoch(few, derive_rng(SEED, "warm"))
         steps.predict(few)
 
-    def score() -> float:
+    def score() -> Ended:
         _, proba = steps.predict(test)
-        return float(np.mean(proba.argmax(axis=1) == test.y))
+        accuracy = float(np.mean(proba.argmax(axis=1) == test.y))
+        return Ended(time.perf_counter(), accuracy)
 
     clock = Clock(score, limits.target)
     rng = derive_rng(SEED, "order", seed)
@@ -177,7 +180,7 @@ def run_packed(
         n_steps += 1
         in_epoch = (n_steps - 1) % n_batches + 1
         if in_epoch % every == 0 or in_epoch == n_batches:
-            clock.check(n_steps)
+            clock.check(n_steps, time.perf_counter())
 
     clock.start()
     try:
