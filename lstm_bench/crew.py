@@ -21,6 +21,7 @@ from typing import Generic, Protocol, TypeVar
 
 import psutil
 
+from lstm_bench.engines import TAKES_STOCK
 from lstm_bench.environment import gpu_names
 from lstm_bench.errors import LstmBenchError, TrackingError
 from lstm_bench.limits import PATIENCE_S, too_long
@@ -171,6 +172,7 @@ class ReplacingCrew(ABC, Generic[P]):
         self.progress = progress
         self.deaths: dict[int, Death] = {}
         self.places: list[P] = []
+        self._said_of_engines: set[str] = set()
         self._is_stopping = False
         self._n_started = 0
         self._n_deaths_in_a_row = 0
@@ -228,6 +230,11 @@ class ReplacingCrew(ABC, Generic[P]):
 
     def _say(self, place: P) -> None:
         for line in place.lines():
+            # Each worker finds out by itself what nobody needs to read twice.
+            if line.startswith(TAKES_STOCK):
+                if line in self._said_of_engines:
+                    continue
+                self._said_of_engines.add(line)
             self.progress.say(f"worker {place.number}: {line}")
 
     def _after(self, place: P, code: int) -> None:

@@ -13,6 +13,10 @@ Wanted = Literal["auto", "stock", "packed"]
 the packed one wherever it can run."""
 
 
+TAKES_STOCK = "engine: Keras's own LSTM, since "
+"""How auto says, before the reason, that it takes it."""
+
+
 def join_engines(names: Iterable[str]) -> str:
     """Return one text of the engines that a training used, in order: "stock+packed"."""
     return "+".join(dict.fromkeys(names))

@@ -405,3 +405,10 @@ def test_what_cannot_be_joined_is_said(joined, tmp_path):
     assert "expected one study of that name" in said
     said = Place(tmp_path).run("worker", "tiny", code=2)
     assert "run `lstm-bench sweep` first" in said
+
+
+def test_why_workers_take_keras_own_lstm_is_said_once(tmp_path):
+    place = Place(tmp_path)
+    place.environment["NUMBA_DISABLE_JIT"] = "1"
+    said = place.run("sweep", "tiny.yaml", "--workers", "2")
+    assert said.count("Keras's own LSTM, since Numba does not run it here") == 1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lstm_bench.backend import keras, tf
-from lstm_bench.engines import PACKED, STOCK, Wanted, impossible
+from lstm_bench.engines import PACKED, STOCK, TAKES_STOCK, Wanted, impossible
 from lstm_bench.model import build_model
 from lstm_bench.packed.running import does_not_run, why_not_running
 from lstm_bench.space import TrialConfig
@@ -50,7 +50,7 @@ def choose_engine(wanted: Wanted, say: Callable[[str], None]) -> str:
         return PACKED
     if wanted == PACKED:
         raise impossible(reason)
-    say(f"engine: Keras's own LSTM, since {reason}")
+    say(f"{TAKES_STOCK}{reason}")
     return STOCK
 
 
