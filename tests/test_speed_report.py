@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,50 @@ def seeds_row(differences):
         "n_test": 25_000,
         "runs": runs,
     }
+
+
+def test_a_variant_is_timed_until_its_work_has_ended(speed, monkeypatch):
+    measure = speed("measure")
+    now = iter([0.0, 10.0, 13.0])
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: next(now))
+    variants = {
+        "returns later": lambda: measure.Ended(at=4.0, value=0.5),
+        "returns then": lambda: 0.5,
+    }
+    seconds = measure.interleave(variants, 1)
+    assert seconds == {"returns later": [4.0], "returns then": [3.0]}
+
+
+@pytest.mark.slow
+def test_keras_clock_stops_at_the_last_batch(speed):
+    pytest.importorskip("numba")
+    row = speed("row")
+    keras = row.keras
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, "sigmoid")])
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    x, targets = np.ones((9, 3)), np.ones((9, 1))
+    ends = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            ends.append(time.perf_counter())
+
+    with pytest.MonkeyPatch.context() as patch:
+        fit = model.fit
+        patch.setattr(
+            model,
+            "fit",
+            lambda *args, callbacks, **options: fit(
+                *args, callbacks=[*callbacks, Watch()], **options
+            ),
+        )
+        ended = row.plain_fit(model, x, targets, batch_size=4)
+    after = time.perf_counter()
+    assert len(ends) == 3
+    assert ends[1] < ended.at <= ends[2] < after
+    scored = row.plain_evaluate(model, x, targets, batch_size=4)
+    assert after < scored.at < time.perf_counter()
+    assert scored.value == model.evaluate(x, targets, verbose=0)[1]
 
 
 def test_ratios_are_computed_from_the_seconds_round_by_round(speed):

@@ -36,7 +36,7 @@ JSON, PAGE = "speed.json", "README.md"
 SMALL = {
     "steps": "--reviews 136 --rounds 2 --units 16 32 --lengths 40",
     "evaluation": "--reviews 300 --rounds 2 --units 16 --lengths 40",
-    "sweep": "--reviews 128 --trials 4 --epochs 2",
+    "sweep": "--reviews 128 --trials 4 --epochs 2 --rounds 1",
     "time_to_accuracy": (
         "--reviews 600 --test-reviews 300 --units 16 --length 40 --seeds 2 --epochs 2 "
         "--target 0.55"

@@ -1,27 +1,24 @@
 """What limits each row of the speed report now, in words; written by hand.
 
 By the row's name, as Markdown. A row without a text is left out of the page. Shares are
-from TensorFlow's profiler, on the machine that the page names.
+from TensorFlow's profiler, on a machine that the page names.
 """
 
 LIMITS: dict[str, str] = {
     "steps": (
-        "Of a step of model A at length 500 the way back takes about 60 %, the way "
-        "forward 24 %, Adam's step for the embedding 6 %, the layout 2 %, what else "
-        "TensorFlow does 8 %. On the way back all but a tenth is products, of which a "
-        "core does 225 to 250 GFLOP/s. A quarter of these, the embedding's gradient "
-        "for each occurrence of a word and not for each word, is only there because "
-        "Keras's optimizers square it before it is added up, and another, the "
-        "gradient of W, is over all words and not over distinct ones: adding those up "
-        "first took as long. Half of the way forward is products; the rest are exp "
-        "and division of the gates and what is kept for the way back, which fits no "
-        "cache. Model B has the inputs' share of every word to compute on top. Plain "
-        "Keras itself runs at two speeds, half as fast in many rounds; the least "
-        "ratios are those of its fast rounds. At length 200 it computes little "
+        "Profiled on the machine of the sweep: of a step of model A at length 500 the "
+        "way back takes about 60 %, the way forward 24 %, Adam's step for the "
+        "embedding 6 %, the layout 2 %, what else TensorFlow does 8 %. On the way "
+        "back all but a tenth is products, of which a core does 225 to 250 GFLOP/s. A "
+        "quarter of these, the embedding's gradient for each occurrence of a word and "
+        "not for each word, is only there because Keras's optimizers square it before "
+        "it is added up, and another, the gradient of W, is over all words and not "
+        "over distinct ones: adding those up first took as long. Half of the way "
+        "forward is products; the rest are exp and division of the gates and what is "
+        "kept for the way back, which fits no cache. Model B has the inputs' share of "
+        "every word to compute on top. At length 200 plain Keras computes little "
         "padding, and with 256 units it is bound by GEMM: what is left to win there "
-        "is small. Ratios belong to a machine: on a "
-        "[second one](second_machine/README.md), whose cores do 40 % of the "
-        "multiply-adds, they differ, and reach the same least ones."
+        "is small."
     ),
     "evaluation": (
         "The recurrence is three quarters of it, half of that its product; embedding, "
@@ -34,7 +31,7 @@ LIMITS: dict[str, str] = {
         "steps of 5 to 15 ms on one thread, at 50 to 200 tokens with little padding "
         "to leave out; with 16 units half of a step is not products. With more trials "
         "the start weighs less: see the ratio once each process has ended its first. "
-        "On the [second machine](second_machine/README.md), a worker's 16 trials "
+        "On the machine of the training steps above, a worker's 16 trials "
         "(`benchmarks/speed/shares.py`, idle, one thread) spent 90.4 % in training and "
         "validation steps, 3.7 % on MLflow, figures included, 2.6 % on making and "
         "tracing models, 1.4 % on giving memory back, 1.1 % on metrics and 0.4 % on "
@@ -44,19 +41,18 @@ LIMITS: dict[str, str] = {
     ),
     "time_to_accuracy": (
         "With the same model the training step, and how many steps a seed happens to "
-        "take on either side: 196 to 685, so the ratios of single seeds spread "
-        "fivefold and their median says little. The LSTM that a search found was "
-        "there at the second check, with one seed at the third; fewer than 98 steps "
-        "were not scored."
+        "take on either side."
     ),
     "growth": (
         "Small models are bound by what a step costs beside its products (about 2 "
         "ms), so their exponent of units is below that of multiply-adds, which is 2."
     ),
     "seeds": (
-        "The trainings themselves: from the same weights the two engines take the same "
-        "steps to rounding, which then grows until two of a pair are as far apart as "
-        "two seeds are. Now and then the gradient explodes, as an LSTM's without "
+        "Five seeds, the first of those above, settle no point: one exploded, and they "
+        "give −0.0116 (95 % −0.0423 to +0.0191); so there are thirty. What limits it "
+        "are the trainings themselves: from the same weights the two engines take the "
+        "same steps to rounding, which then grows until two of a pair are as far apart "
+        "as two seeds are. Now and then the gradient explodes, as an LSTM's without "
         "clipping does, and the accuracy falls for a while: with either engine, and "
         "that is most of the intervals' width. Along the training of the packed LSTM "
         "with seed 2, which ends so (a gradient of 97 in step 890 of 939), Keras's own "
