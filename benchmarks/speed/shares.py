@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import functools
 import gc
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,16 +23,13 @@ from unittest.mock import patch
 
 import optuna
 from measure import print_machine
+from throwaway import throwaway_sweep
 
 from lstm_bench import training, trial
 from lstm_bench.packed.choice import choose_engine
-from lstm_bench.preparation import prepare
-from lstm_bench.suite import load_suite
 from lstm_bench.threads import n_threads
 from lstm_bench.tracked import train_tracked
-from lstm_bench.tracking import Tracker, resolve_tracking_uri
-
-SUITES = Path(__file__).parents[1]
+from lstm_bench.tracking import Tracker
 
 PARTS: dict[str, list[tuple[Any, str]]] = {
     "model, optimizer and graph": [
@@ -106,36 +102,19 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="real reviews; else synthetic")
     parser.add_argument("--trials", type=int, default=16)
     arguments = parser.parse_args()
-    suite = load_suite(
-        SUITES / ("imdb_small.yaml" if arguments.data_dir else "quick.yaml")
-    )
-    prepared = prepare(suite, arguments.data_dir)
-    # As a worker gets ready.
-    choose_engine(suite.engine, print)
-    gc.freeze()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as patches:
-        tracker = Tracker(resolve_tracking_uri(f"sqlite:///{folder}/mlflow.db"))
-        parent = tracker.start_session(
-            "sweep", suite, prepared.about_data, prepared.about_machine, {}
-        )
+    with throwaway_sweep(arguments.data_dir) as sweep, ExitStack() as patches:
+        prepared, suite = sweep.prepared, sweep.prepared.suite
+        # As a worker gets ready.
+        choose_engine(suite.engine, print)
+        gc.freeze()
 
         def train(number: int) -> None:
             config = suite.space.suggest(study.ask(), suite.defaults)
-            run_id = tracker.start_run(
-                config,
-                suite=suite,
-                kind="trial",
-                name=f"trial {number}",
-                parent_run_id=parent,
-                dataset=prepared.about_data,
-                environment=prepared.about_machine,
-                seeds=prepared.seeds,
-                trial=number,
-            )
+            run_id = sweep.begin(config, number)
             train_tracked(
-                prepared, config, tracker, run_id, on_epoch=nothing, say=print
+                prepared, config, sweep.tracker, run_id, on_epoch=nothing, say=print
             )
             trial.free_memory()
 

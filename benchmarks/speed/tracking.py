@@ -10,22 +10,17 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from measure import print_machine, spread
+from throwaway import throwaway_sweep
 
 from lstm_bench.metrics import METRICS
-from lstm_bench.preparation import prepare
 from lstm_bench.records import TRAIN_TIME
-from lstm_bench.suite import load_suite
-from lstm_bench.tracking import Tracker, resolve_tracking_uri
 from lstm_bench.trial import free_memory, run_trial
-
-SUITES = Path(__file__).parents[1]
 
 
 class Stopwatch:
@@ -47,32 +42,15 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="real reviews; else synthetic")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    name = "imdb_small" if arguments.data_dir else "quick"
-    suite = load_suite(SUITES / f"{name}.yaml")
-    prepared = prepare(suite, arguments.data_dir)
-    config = suite.with_overrides(
-        ["units=100", "sequence_length=200", "max_epochs=4", "patience=null"]
-    )
     shares, costs = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        tracker = Tracker(resolve_tracking_uri(f"sqlite:///{folder}/mlflow.db"))
-        parent = tracker.start_session(
-            "sweep", suite, prepared.about_data, prepared.about_machine, {}
+    with throwaway_sweep(arguments.data_dir) as sweep:
+        prepared, tracker = sweep.prepared, sweep.tracker
+        config = prepared.suite.with_overrides(
+            ["units=100", "sequence_length=200", "max_epochs=4", "patience=null"]
         )
         for number in range(arguments.rounds):
             watch = Stopwatch()
-            run_id = watch.time(
-                tracker.start_run,
-                config,
-                suite=suite,
-                kind="trial",
-                name=f"round {number}",
-                parent_run_id=parent,
-                dataset=prepared.about_data,
-                environment=prepared.about_machine,
-                seeds=prepared.seeds,
-                trial=number,
-            )
+            run_id = watch.time(sweep.begin, config, number)
             result, _ = run_trial(
                 config,
                 prepared.dataset,
@@ -84,7 +62,7 @@ def main() -> None:
                 ),
             )
             watch.time(tracker.finish_run, run_id, result, "accuracy")
-            watch.time(tracker.log_best, parent, number, result.objective)
+            watch.time(tracker.log_best, sweep.run_id, number, result.objective)
             costs.append(watch.seconds)
             shares.append(100 * watch.seconds / result.metrics[TRAIN_TIME])
             free_memory()
