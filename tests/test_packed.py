@@ -90,6 +90,20 @@ def test_distinct_values_and_their_positions(values):
     assert (found[position] == values).all()
 
 
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 19), max_size=40), st.integers(0, 9))
+def test_an_input_that_several_rows_have_is_shared(values, first):
+    from lstm_bench.packed.shared import find_shared
+
+    index = np.array([0] * first + values, np.int32)
+    numbers = np.full(30, 99, np.int32)
+    n_shared = find_shared(index, first, len(values), numbers, 5, 20)
+    shared = [i for i in range(20) if values.count(i) > 1]
+    assert n_shared == len(shared)
+    wanted = [shared.index(i) if i in shared else -1 for i in range(20)]
+    assert list(numbers) == [99] * 5 + wanted + [99] * 5
+
+
 def test_memory_comes_back_when_no_view_is_left():
     from lstm_bench.packed.buffers import Buffers
 
@@ -120,16 +134,17 @@ def run_kernel(
     take=None,
     bias_spread=1.0,
     dy_scale=1.0,
+    n_ids=60,
 ):
     """Return the kernel's outputs and gradients, and those of plain NumPy."""
     from lstm_bench.packed.recurrence import Recurrence
     from lstm_bench.packed.team import Team
 
     rng = np.random.default_rng(seed)
-    tokens = make_tokens(lengths, max(1, *lengths), seed=seed)
+    tokens = make_tokens(lengths, max(1, *lengths), seed=seed, n_ids=n_ids)
     layout = Layout.of(tokens, True)
     n_rows, n = len(layout.review), len(lengths)
-    ids, index = number_distinct(tokens.reshape(-1)[layout.position], 60)
+    ids, index = number_distinct(tokens.reshape(-1)[layout.position], n_ids)
     recurrence = Recurrence(Team(n_threads))
     if take is not None:
         recurrence._buffers.take = take
@@ -172,7 +187,17 @@ def run_kernel(
     dy *= np.float32(dy_scale)
     names = ("dx", "dw", "db", "du")
     gradients = recurrence.backward(
-        dy, x, w, u, *kept, input_masks, masks, *layout_of, **flags
+        dy,
+        x,
+        w,
+        u,
+        *kept,
+        input_masks,
+        masks,
+        table_of[1],
+        *layout_of,
+        **flags,
+        has_table=table,
     )
     got = {
         "y": y,
@@ -317,11 +342,19 @@ def test_gates_far_in_saturation_are_right_and_pass_no_gradient_on(spread):
         assert_close(values, wanted[name], name, at_least=0.1)
 
 
-def test_nothing_depends_on_the_number_of_threads():
+@pytest.mark.parametrize("n_ids", [2, 300, 5000])
+def test_the_inputs_of_a_part_are_added_up_however_many_rows_share_them(n_ids):
+    """All the same, more shared ones than a chunk has rows, or hardly any."""
+    check_kernel([60] * 16 + [9], 20, table=True, n_ids=n_ids)
+
+
+@pytest.mark.parametrize(
+    "options", [{"masked": True, "n_input_masks": 4}, {"table": True}], ids=str
+)
+def test_nothing_depends_on_the_number_of_threads(options):
     lengths = list(range(30)) * 2
     one, *others = (
-        run_kernel(lengths, 37, masked=True, n_input_masks=4, n_threads=n)[0]
-        for n in (1, 2, 3, 8)
+        run_kernel(lengths, 37, n_threads=n, **options)[0] for n in (1, 2, 3, 8)
     )
     for other in others:
         for name, values in one.items():
@@ -414,6 +447,7 @@ for lengths in ([7, 0, 3, 1, 7, 2, 5], [6], [29] * 17 + [3]):
                     take=guarded,
                     **dropped,
                 )
+test_packed.check_kernel([60] * 16, 20, table=True, n_ids=300, take=guarded)
 assert held and copies
 print("whole")
 """

@@ -20,7 +20,12 @@ from lstm_bench.packed.products import (
     take_inputs,
 )
 from lstm_bench.packed.scratch import CHUNK_ROWS
-from lstm_bench.packed.signature import CONST_FLOATS, CONST_INTS, FLOATS
+from lstm_bench.packed.shared import (
+    add_input_products,
+    add_rows_up,
+    find_shared,
+)
+from lstm_bench.packed.signature import CONST_FLOATS, CONST_INTS, FLOATS, INTS
 from lstm_bench.packed.tiles import N_GATES, backward_gates
 from lstm_bench.packed.vectors import FLOAT_BYTES
 
@@ -42,10 +47,11 @@ def backward_function(version: str) -> Any:
 
     @numba.njit(  # type: ignore[untyped-decorator]
         types.void(
-            *[CONST_INTS] * 5,
+            *[CONST_INTS] * 6,
             *[CONST_FLOATS] * 10,
-            *[FLOATS] * 5,
-            *[types.int64] * 16,
+            *[FLOATS] * 6,
+            INTS,
+            *[types.int64] * 20,
         ),
         cache=True,
         nogil=True,
@@ -54,6 +60,7 @@ def backward_function(version: str) -> Any:
         lengths: Any,
         order: Any,
         review: Any,
+        index: Any,
         source: Any,
         output_index: Any,
         x: Any,
@@ -71,6 +78,8 @@ def backward_function(version: str) -> Any:
         dx: Any,
         sums: Any,
         scratch: Any,
+        shared: Any,
+        numbers: Any,
         units: int,
         features: int,
         first_review: int,
@@ -78,8 +87,12 @@ def backward_function(version: str) -> Any:
         first_row: int,
         sums_at: int,
         scratch_at: int,
+        shared_at: int,
+        numbers_at: int,
         is_masked: int,
         n_input_masks: int,
+        has_table: int,
+        n_inputs: int,
         has_outputs: int,
         gate_stride: int,
         gates_stride: int,
@@ -100,6 +113,14 @@ def backward_function(version: str) -> Any:
         row = first_row
         for r in range(n_reviews):
             row += lengths[first_review + r]
+        shared_sums = shared.ctypes.data + FLOAT_BYTES * shared_at
+        n_shared = 0
+        if has_table:
+            n_shared = find_shared(
+                index, first_row, row - first_row, numbers, numbers_at, n_inputs
+            )
+            n_floats = n_shared * gates_stride
+            shared[shared_at : shared_at + n_floats] = 0.0
         n = 0
         t = lengths[first_review] - 1 if n_reviews else -1
         while t >= 0:
@@ -185,31 +206,6 @@ def backward_function(version: str) -> Any:
                     state_sums + FLOAT_BYTES * number * gate_stride,
                     gates_stride,
                 )
-            n_products = N_GATES if n_input_masks == N_GATES else 1
-            for number in range(n_products):
-                masks_at = FLOAT_BYTES * number * n_all_reviews * features
-                take_inputs(
-                    x.ctypes.data,
-                    source,
-                    chunk_row,
-                    n_rows,
-                    features,
-                    input_masks.ctypes.data + masks_at if n_input_masks else 0,
-                    review,
-                    rows,
-                    input_stride,
-                )
-                add_products(
-                    n_rows,
-                    rows,
-                    input_stride,
-                    features + 1,
-                    dz + FLOAT_BYTES * number * gate_stride,
-                    gates_stride,
-                    n_gates // n_products,
-                    input_sums + FLOAT_BYTES * number * gate_stride,
-                    gates_stride,
-                )
             multiply(
                 n_rows,
                 dz,
@@ -228,6 +224,72 @@ def backward_function(version: str) -> Any:
                 review.ctypes.data + FLOAT_BYTES * chunk_row,
                 n_all_reviews * features if n_input_masks == N_GATES else 0,
             )
+            if has_table:
+                n_others = add_rows_up(
+                    index,
+                    source,
+                    chunk_row,
+                    n_rows,
+                    numbers,
+                    numbers_at,
+                    n_inputs,
+                    dz,
+                    gates_stride,
+                    n_gates,
+                    shared_sums,
+                )
+                add_input_products(
+                    x.ctypes.data,
+                    numbers,
+                    numbers_at + 2 * n_inputs,
+                    n_others,
+                    features,
+                    dz,
+                    gates_stride,
+                    n_gates,
+                    rows,
+                    input_stride,
+                    input_sums,
+                )
+            else:
+                n_products = N_GATES if n_input_masks == N_GATES else 1
+                for number in range(n_products):
+                    masks_at = FLOAT_BYTES * number * n_all_reviews * features
+                    take_inputs(
+                        x.ctypes.data,
+                        source,
+                        chunk_row,
+                        n_rows,
+                        features,
+                        input_masks.ctypes.data + masks_at if n_input_masks else 0,
+                        review,
+                        rows,
+                        input_stride,
+                    )
+                    add_products(
+                        n_rows,
+                        rows,
+                        input_stride,
+                        features + 1,
+                        dz + FLOAT_BYTES * number * gate_stride,
+                        gates_stride,
+                        n_gates // n_products,
+                        input_sums + FLOAT_BYTES * number * gate_stride,
+                        gates_stride,
+                    )
+        add_input_products(
+            x.ctypes.data,
+            numbers,
+            numbers_at + n_inputs,
+            n_shared,
+            features,
+            shared_sums,
+            gates_stride,
+            n_gates,
+            rows,
+            input_stride,
+            input_sums,
+        )
         set_denormals(before)
 
     return backward

@@ -138,7 +138,7 @@ def _operation(
         )
 
     def backward(number: Any, *arrays: Any) -> Any:
-        return recurrence_of(number).backward(*arrays, **flags)
+        return recurrence_of(number).backward(*arrays, **flags, has_table=has_table)
 
     @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[
@@ -186,7 +186,17 @@ def _operation(
             def gradient(dy: Any) -> Any:
                 d_rows, d_kernel, d_bias, d_recurrent = tf.numpy_function(
                     backward,
-                    [number, dy, x, kernel, recurrent_kernel, *kept, *masks, *layout],
+                    [
+                        number,
+                        dy,
+                        x,
+                        kernel,
+                        recurrent_kernel,
+                        *kept,
+                        *masks,
+                        index,
+                        *layout,
+                    ],
                     [tf.float32] * 4,
                 )
                 d_rows.set_shape((None, None))

@@ -15,6 +15,7 @@ from lstm_bench.packed.tiles import (
     MAX_VECTORS,
     product_tile,
     row_copy,
+    row_sum,
     sum_tile,
 )
 from lstm_bench.packed.vectors import FLOAT_BYTES, target_of_this_machine
@@ -27,6 +28,7 @@ _product_plain = product_tile(TARGET, is_masked=False)
 _product_masked = product_tile(TARGET, is_masked=True)
 _sum = sum_tile(TARGET)
 copy_row = row_copy(TARGET)
+add_row = row_sum(TARGET)
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]

@@ -15,6 +15,7 @@ from lstm_bench.packed.kernel import load_kernel
 from lstm_bench.packed.layout import Int32Array, Part, parts_of
 from lstm_bench.packed.products import WIDTH
 from lstm_bench.packed.scratch import CHUNK_ROWS, Scratch
+from lstm_bench.packed.shared import n_numbers_of, n_shared_at_most
 from lstm_bench.packed.team import Team
 from lstm_bench.packed.tiles import MAX_VECTORS, N_GATES
 
@@ -240,12 +241,14 @@ class Recurrence:
         gates: Float32Array,
         input_masks: Float32Array,
         masks: Float32Array,
+        index: Int32Array,
         source: Int32Array,
         output_index: Int32Array,
         review: Int32Array,
         order: Int32Array,
         lengths: Int32Array,
         *,
+        has_table: bool,
         returns_sequences: bool,
     ) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
         """Return the gradients.
@@ -274,18 +277,25 @@ class Recurrence:
         dc[...] = zeros[...] = 0.0
         sums = take(len(parts), features + 1 + units, sizes.gates_stride)
         scratch = take(len(parts), sizes.n_floats)
+        n_inputs = int(index.max(initial=-1)) + 1 if has_table else 0
+        n_rows_of_part = max((part.n_rows for part in parts), default=0)
+        n_shared = n_shared_at_most(n_rows_of_part) if has_table else 0
+        shared = take(len(parts), n_shared, sizes.gates_stride)
+        numbers = take(len(parts), n_numbers_of(n_inputs)).view(np.int32)
         weights = panels(recurrent_kernel.T), panels(kernel.T)
         read = (x, h, c, gates, *weights, input_masks, masks, dy, zeros)
-        flat = [_flat(a) for a in (*read, dh, dc, dx, sums, scratch)]
+        flat = [_flat(a) for a in (*read, dh, dc, dx, sums, scratch, shared)]
 
         def work(number: int, part: Part) -> None:
             self._kernel.backward(
                 lengths,
                 order,
                 review,
+                index,
                 source,
                 output_index,
                 *flat,
+                numbers.reshape(-1),
                 units,
                 features,
                 part.first_review,
@@ -293,8 +303,12 @@ class Recurrence:
                 part.first_row,
                 number * sums[0].size,
                 number * sizes.n_floats,
+                number * shared[0].size,
+                number * numbers.shape[1],
                 is_masked,
                 n_input_masks,
+                has_table,
+                n_inputs,
                 returns_sequences,
                 sizes.gate_stride,
                 sizes.gates_stride,

@@ -105,6 +105,7 @@ COPY_ARGUMENTS = (
     # Whether a 1 follows.
     "has_one",
 )
+ROW_SUM_ARGUMENTS = ("n_columns", "source", "into")
 
 
 def forward_gates(target: Target) -> Any:
@@ -368,6 +369,25 @@ def row_copy(target: Target) -> Any:
             b.store(ir.Constant(FLOAT, 1.0), place, align=FLOAT_BYTES)
 
     return _make(f"row_copy_{target.width}", COPY_ARGUMENTS, target, emit)
+
+
+def row_sum(target: Target) -> Any:
+    """Return the intrinsic that adds a row to another.
+
+    Whole vectors are read and written, beyond the last column too.
+    """
+
+    def emit(e: Emitter, a: dict[str, Any]) -> None:
+        b = e.builder
+        width = e.int(target.width)
+        n_vectors = b.sdiv(b.add(a["n_columns"], e.int(target.width - 1)), width)
+        with e.loop(n_vectors) as number:
+            column = b.mul(number, width)
+            into = e.at(a["into"], column)
+            added = b.fadd(e.load(into), e.load(e.at(a["source"], column)))
+            e.store(added, into)
+
+    return _make(f"row_sum_{target.width}", ROW_SUM_ARGUMENTS, target, emit)
 
 
 def _for_tiles(

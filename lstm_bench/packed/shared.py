@@ -1,0 +1,121 @@
+"""Inputs that several rows of a part share, as the occurrences of a word do.
+
+The gradient of W is the sum over rows of x^T dz. For rows that have the same x it is
+x^T times the sum of their dz: an addition for each row in the place of a product.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+
+from lstm_bench.packed.products import add_products, add_row, copy_row, take_inputs
+from lstm_bench.packed.scratch import CHUNK_ROWS
+from lstm_bench.packed.vectors import FLOAT_BYTES
+
+
+def n_shared_at_most(n_rows: int) -> int:
+    """Return how many inputs can be shared by some of `n_rows` rows."""
+    return n_rows // 2
+
+
+def n_numbers_of(n_inputs: int) -> int:
+    """Return how many integers a part needs for the `n_inputs` inputs of a batch.
+
+    First each input's number among the shared ones, or -1; then, by that number, where
+    it stands in x; and then where the others of a chunk stand in x.
+    """
+    return 2 * n_inputs + CHUNK_ROWS
+
+
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]
+def find_shared(
+    index: Any, first_row: int, n_rows: int, numbers: Any, first: int, n_inputs: int
+) -> int:
+    """Find the inputs that several rows of a part have; return how many there are.
+
+    ``index`` has each row's input; what is written to ``numbers`` from ``first`` on,
+    `n_numbers_of` says.
+    """
+    numbers[first : first + n_inputs] = 0
+    for row in range(first_row, first_row + n_rows):
+        numbers[first + index[row]] += 1
+    n_shared = 0
+    for i in range(first, first + n_inputs):
+        if numbers[i] > 1:
+            numbers[i] = n_shared
+            n_shared += 1
+        else:
+            numbers[i] = -1
+    return n_shared
+
+
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]
+def add_rows_up(
+    index: Any,
+    source: Any,
+    first_row: int,
+    n_rows: int,
+    numbers: Any,
+    first: int,
+    n_inputs: int,
+    dz: int,
+    stride: int,
+    n_gates: int,
+    sums: int,
+) -> int:
+    """Add a chunk's rows of dz to the sums of their inputs, where these are shared.
+
+    The others are moved to the beginning of ``dz``; how many they are is returned.
+    """
+    n_others = 0
+    for r in range(n_rows):
+        row = dz + FLOAT_BYTES * r * stride
+        number = numbers[first + index[first_row + r]]
+        if number >= 0:
+            numbers[first + n_inputs + number] = source[first_row + r]
+            add_row((n_gates, row, sums + FLOAT_BYTES * number * stride))
+            continue
+        numbers[first + 2 * n_inputs + n_others] = source[first_row + r]
+        if n_others < r:
+            copy_row((n_gates, row, 0, dz + FLOAT_BYTES * n_others * stride, 0))
+        n_others += 1
+    return n_others
+
+
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]
+def add_input_products(
+    x: int,
+    source: Any,
+    first: int,
+    n: int,
+    features: int,
+    dz: int,
+    stride: int,
+    n_gates: int,
+    rows: int,
+    input_stride: int,
+    input_sums: int,
+) -> None:
+    """Add x^T dz to the gradient of W, and dz to that of b, for ``n`` rows of dz.
+
+    Their inputs are the rows of x at ``source``, from ``first`` on, and ``rows`` has
+    room for `CHUNK_ROWS` of them.
+    """
+    for begin in range(0, n, CHUNK_ROWS):
+        n_here = min(CHUNK_ROWS, n - begin)
+        take_inputs(
+            x, source, first + begin, n_here, features, 0, source, rows, input_stride
+        )
+        add_products(
+            n_here,
+            rows,
+            input_stride,
+            features + 1,
+            dz + FLOAT_BYTES * begin * stride,
+            stride,
+            n_gates,
+            input_sums,
+            stride,
+        )
