@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -264,6 +265,10 @@ class DaskCrew(ReplacingCrew[ErrandPlace]):
 
     def _what(self, place: ErrandPlace, code: int) -> str:
         return place.what
+
+    def watched(self) -> Collection[int]:
+        """Return none: the deaths of a cluster's processes are not seen."""
+        return ()
 
     def _died(self, place: ErrandPlace, reason: str) -> None:
         """Do nothing: whose training it was, the stores know."""

@@ -125,6 +125,9 @@ class Crew(Protocol):
     def look(self) -> bool:
         """Whether any worker is there still; replaces those that died."""
 
+    def watched(self) -> Collection[int]:
+        """Return the process ids here of workers whose deaths `look` will tell of."""
+
     def ask_to_stop(self) -> None:
         """Let each finish its epoch and leave."""
 
@@ -190,6 +193,10 @@ class ReplacingCrew(ABC, Generic[P]):
     @abstractmethod
     def _what(self, place: P, code: int) -> str:
         """Say what a worker died of."""
+
+    @abstractmethod
+    def watched(self) -> Collection[int]:
+        """Return the process ids here of workers whose deaths `look` will tell of."""
 
     @abstractmethod
     def _died(self, place: P, reason: str) -> None:
@@ -317,6 +324,10 @@ class LocalCrew(ReplacingCrew[Seat]):
             return f"exit code {code}"
         hint = " (out of memory?)" if code == -signal.SIGKILL else ""
         return f"{signal.Signals(-code).name}{hint}"
+
+    def watched(self) -> Collection[int]:
+        """Return the workers' process ids."""
+        return [place.process.pid for place in self.places]
 
     def _died(self, place: Seat, reason: str) -> None:
         self.deaths.setdefault(place.process.pid, Death(reason))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from lstm_bench.cluster import DaskCrew
@@ -79,7 +79,7 @@ def oversee(
                 if crew.deaths or now - recovered_at > RECOVER_EVERY_S:
                     crew.deaths.clear()
                     recovered_at = now
-                    if _recover(store, tracker, deaths):
+                    if _recover(store, tracker, deaths, crew.watched()):
                         deaths.clear()
                 if not is_on and not deaths:
                     break
@@ -113,7 +113,12 @@ def _crew(
             crew.close()
 
 
-def _recover(store: StudyStore, tracker: Tracker, deaths: dict[int, Death]) -> bool:
+def _recover(
+    store: StudyStore,
+    tracker: Tracker,
+    deaths: dict[int, Death],
+    watched: Collection[int],
+) -> bool:
     """Mend what dead workers left; return False while the server is away."""
     if not store.orphans():
         return True
@@ -122,5 +127,7 @@ def _recover(store: StudyStore, tracker: Tracker, deaths: dict[int, Death]) -> b
         sync(tracker.tracking_uri, store.suite.study_name)
     except TrackingError:
         return False
-    recovered = tracker.if_there(lambda: recover(store, tracker, deaths, UNSEEN))
+    recovered = tracker.if_there(
+        lambda: recover(store, tracker, deaths, UNSEEN, watched)
+    )
     return recovered is not None

@@ -9,7 +9,7 @@ and a trial that is still running is closed as its run says, or taken up again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -47,6 +47,7 @@ def recover(
     tracker: Tracker,
     deaths: Mapping[int, Death] = NO_DEATHS,
     unseen: Death | None = None,
+    watched: Collection[int] = (),
 ) -> int:
     """Put both stores in order; return how many trials and runs it concerned.
 
@@ -62,9 +63,12 @@ def recover(
         What a process is taken to have died of that nobody saw; None where it may
         have been stopped together with the command, which is not the training's
         fault.
+    watched : collection of int
+        Process ids on this host whose deaths somebody will tell of: what they leave
+        waits until then, so that it is known what they died of.
     """
     n_runs = close_orphaned_runs(tracker, store.suite.study_name)
-    return n_runs + settle_orphaned_trials(store, tracker, deaths, unseen)
+    return n_runs + settle_orphaned_trials(store, tracker, deaths, unseen, watched)
 
 
 def close_orphaned_runs(tracker: Tracker, study: str) -> int:
@@ -102,13 +106,16 @@ def settle_orphaned_trials(
     tracker: Tracker,
     deaths: Mapping[int, Death] = NO_DEATHS,
     unseen: Death | None = None,
+    watched: Collection[int] = (),
 ) -> int:
     """Close the trials whose process is gone as their runs ended, or queue them again.
 
     Call `close_orphaned_runs` before, so that every run of this host has its final
     state. Returns how many trials there were.
     """
-    orphans = store.orphans()
+    orphans = [
+        orphan for orphan in store.orphans() if not _is_of(orphan, watched, deaths)
+    ]
     runs: dict[str | None, Run] = {}
     for run in tracker.runs_of(store.suite.study_name) if orphans else ():
         # A trial begun while the server was away knows its run's provisional id.
@@ -125,6 +132,16 @@ def settle_orphaned_trials(
         else:
             _settle(orphan, run_of_it, tracker, death)
     return len(orphans)
+
+
+def _is_of(
+    orphan: Orphan, watched: Collection[int], deaths: Mapping[int, Death]
+) -> bool:
+    """Whether it is what a watched process leaves, of whose death nobody told yet."""
+    owner = orphan.owner
+    if owner is None or not is_here(owner):
+        return False
+    return owner[1] in watched and owner[1] not in deaths
 
 
 def _settle(orphan: Orphan, run: Run, tracker: Tracker, death: Death | None) -> None:
