@@ -96,12 +96,12 @@ def test_an_input_that_several_rows_have_is_shared(values, first):
     from lstm_bench.packed.shared import find_shared
 
     index = np.array([0] * first + values, np.int32)
-    numbers = np.full(30, 99, np.int32)
-    n_shared = find_shared(index, first, len(values), numbers, 5, 20)
+    numbers = np.full(50, 99, np.int32)
+    n_sums = find_shared(index, first, len(values), numbers, 5, 20)
     shared = [i for i in range(20) if values.count(i) > 1]
-    assert n_shared == len(shared)
+    assert n_sums == len(shared)
     wanted = [shared.index(i) if i in shared else -1 for i in range(20)]
-    assert list(numbers) == [99] * 5 + wanted + [99] * 5
+    assert list(numbers) == [99] * 5 + wanted + [0] * 20 + [99] * 5
 
 
 def test_memory_comes_back_when_no_view_is_left():
@@ -346,6 +346,14 @@ def test_gates_far_in_saturation_are_right_and_pass_no_gradient_on(spread):
 def test_the_inputs_of_a_part_are_added_up_however_many_rows_share_them(n_ids):
     """All the same, more shared ones than a chunk has rows, or hardly any."""
     check_kernel([60] * 16 + [9], 20, table=True, n_ids=n_ids)
+
+
+@pytest.mark.parametrize("dropped", [{"table": True}, {}], ids=str)
+def test_sums_of_thousands_of_alike_rows_keep_their_digits(dropped):
+    """One word all along, as padding is that is not masked, and gates that remember."""
+    check_kernel(
+        [500] * 16, 12, features=4, n_ids=2, bias_spread=6.0, seed=0, **dropped
+    )
 
 
 @pytest.mark.parametrize(

@@ -67,9 +67,10 @@ four copies of h. h of the step before, c and the gates of every row are kept.
 the last to the first; then, while dz of the chunk is in the cache, the sums of dU, dW
 and db over its rows, and dx. Where inputs come from the table, dz of all of a part's
 rows with the same input is added up first (`shared`), since x^T dz of each would be a
-product more. The sums are the part's own, and added at the end in the order of the
-parts, so that they do not depend on the number of threads. x has a last feature that is
-1, whose weights are b.
+product more. No sum is longer than a chunk before it is added to those of the others:
+of thousands of alike rows, each would lose the same digits. The sums are the part's
+own, and added at the end in the order of the parts, so that they do not depend on the
+number of threads. x has a last feature that is 1, whose weights are b.
 
 `tiles`: the inner loops, written as vector instructions (`vectors`), since Numba's own
 loops came out three to four times as slow. A tile of a product is up to six rows by
@@ -104,7 +105,7 @@ Python, or a compiler at the user's, and could not take the widest vectors of th
 machine it runs on without a kernel for each. Numba's wheels bring LLVM (some 200 MB
 installed) and compile for the processor that is there, once.
 
-The package has some 3,300 lines, half of them of the kernel, and what it leans on of
+The package has some 3,500 lines, half of them of the kernel, and what it leans on of
 Numba is little and old: ``njit`` with explicit types, ``nogil``, the cache, and
 ``extending.intrinsic``, whose bodies are LLVM's instructions through llvmlite. What an
 upgrade may break: the text of the instructions (`vectors`, `tiles`, `denormals` are all

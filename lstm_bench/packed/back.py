@@ -114,12 +114,12 @@ def backward_function(version: str) -> Any:
         for r in range(n_reviews):
             row += lengths[first_review + r]
         shared_sums = shared.ctypes.data + FLOAT_BYTES * shared_at
-        n_shared = 0
+        n_sums_of_shared = 0
         if has_table:
-            n_shared = find_shared(
+            n_sums_of_shared = find_shared(
                 index, first_row, row - first_row, numbers, numbers_at, n_inputs
             )
-            n_floats = n_shared * gates_stride
+            n_floats = n_sums_of_shared * gates_stride
             shared[shared_at : shared_at + n_floats] = 0.0
         n = 0
         t = lengths[first_review] - 1 if n_reviews else -1
@@ -280,8 +280,8 @@ def backward_function(version: str) -> Any:
         add_input_products(
             x.ctypes.data,
             numbers,
-            numbers_at + n_inputs,
-            n_shared,
+            numbers_at + 2 * n_inputs + CHUNK_ROWS,
+            n_sums_of_shared,
             features,
             shared_sums,
             gates_stride,

@@ -15,7 +15,7 @@ from lstm_bench.packed.kernel import load_kernel
 from lstm_bench.packed.layout import Int32Array, Part, parts_of
 from lstm_bench.packed.products import WIDTH
 from lstm_bench.packed.scratch import CHUNK_ROWS, Scratch
-from lstm_bench.packed.shared import n_numbers_of, n_shared_at_most
+from lstm_bench.packed.shared import n_numbers_of, n_sums_at_most
 from lstm_bench.packed.team import Team
 from lstm_bench.packed.tiles import MAX_VECTORS, N_GATES
 
@@ -278,10 +278,9 @@ class Recurrence:
         sums = take(len(parts), features + 1 + units, sizes.gates_stride)
         scratch = take(len(parts), sizes.n_floats)
         n_inputs = int(index.max(initial=-1)) + 1 if has_table else 0
-        n_rows_of_part = max((part.n_rows for part in parts), default=0)
-        n_shared = n_shared_at_most(n_rows_of_part) if has_table else 0
-        shared = take(len(parts), n_shared, sizes.gates_stride)
-        numbers = take(len(parts), n_numbers_of(n_inputs)).view(np.int32)
+        most_rows = max((part.n_rows for part in parts), default=0) if has_table else 0
+        shared = take(len(parts), n_sums_at_most(most_rows), sizes.gates_stride)
+        numbers = take(len(parts), n_numbers_of(n_inputs, most_rows)).view(np.int32)
         weights = panels(recurrent_kernel.T), panels(kernel.T)
         read = (x, h, c, gates, *weights, input_masks, masks, dy, zeros)
         flat = [_flat(a) for a in (*read, dh, dc, dx, sums, scratch, shared)]

@@ -14,41 +14,46 @@ from lstm_bench.packed.products import add_products, add_row, copy_row, take_inp
 from lstm_bench.packed.scratch import CHUNK_ROWS
 from lstm_bench.packed.vectors import FLOAT_BYTES
 
+ROWS_OF_A_SUM = 64
+"""An input that more rows share has several sums: a long one loses digits."""
 
-def n_shared_at_most(n_rows: int) -> int:
-    """Return how many inputs can be shared by some of `n_rows` rows."""
+
+def n_sums_at_most(n_rows: int) -> int:
+    """Return how many sums `n_rows` rows can have: each is of two rows on average."""
     return n_rows // 2
 
 
-def n_numbers_of(n_inputs: int) -> int:
-    """Return how many integers a part needs for the `n_inputs` inputs of a batch.
+def n_numbers_of(n_inputs: int, n_rows: int) -> int:
+    """Return how many integers a part of `n_rows` rows needs for a batch's inputs.
 
-    First each input's number among the shared ones, or -1; then, by that number, where
-    it stands in x; and then where the others of a chunk stand in x.
+    First the number of each input's first sum, or -1 where it is not shared; then how
+    many of its rows were added up; then where the other inputs of a chunk stand in x;
+    and then, for each sum, where its input stands in x.
     """
-    return 2 * n_inputs + CHUNK_ROWS
+    return 2 * n_inputs + CHUNK_ROWS + n_sums_at_most(n_rows)
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]
 def find_shared(
     index: Any, first_row: int, n_rows: int, numbers: Any, first: int, n_inputs: int
 ) -> int:
-    """Find the inputs that several rows of a part have; return how many there are.
+    """Find the inputs that several rows of a part have; return how many sums they need.
 
     ``index`` has each row's input; what is written to ``numbers`` from ``first`` on,
     `n_numbers_of` says.
     """
-    numbers[first : first + n_inputs] = 0
+    numbers[first : first + 2 * n_inputs] = 0
     for row in range(first_row, first_row + n_rows):
         numbers[first + index[row]] += 1
-    n_shared = 0
+    n_sums = 0
     for i in range(first, first + n_inputs):
-        if numbers[i] > 1:
-            numbers[i] = n_shared
-            n_shared += 1
+        n_rows_of_it = numbers[i]
+        if n_rows_of_it > 1:
+            numbers[i] = n_sums
+            n_sums += (n_rows_of_it + ROWS_OF_A_SUM - 1) // ROWS_OF_A_SUM
         else:
             numbers[i] = -1
-    return n_shared
+    return n_sums
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -69,15 +74,19 @@ def add_rows_up(
 
     The others are moved to the beginning of ``dz``; how many they are is returned.
     """
+    others = first + 2 * n_inputs
     n_others = 0
     for r in range(n_rows):
         row = dz + FLOAT_BYTES * r * stride
-        number = numbers[first + index[first_row + r]]
-        if number >= 0:
-            numbers[first + n_inputs + number] = source[first_row + r]
+        of_input = first + index[first_row + r]
+        if numbers[of_input] >= 0:
+            n_added = numbers[of_input + n_inputs]
+            numbers[of_input + n_inputs] += 1
+            number = numbers[of_input] + n_added // ROWS_OF_A_SUM
+            numbers[others + CHUNK_ROWS + number] = source[first_row + r]
             add_row((n_gates, row, sums + FLOAT_BYTES * number * stride))
             continue
-        numbers[first + 2 * n_inputs + n_others] = source[first_row + r]
+        numbers[others + n_others] = source[first_row + r]
         if n_others < r:
             copy_row((n_gates, row, 0, dz + FLOAT_BYTES * n_others * stride, 0))
         n_others += 1

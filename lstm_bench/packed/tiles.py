@@ -318,7 +318,9 @@ def sum_tile(target: Target) -> Any:
             for row in range(n_rows)
             for vector in range(n_vectors)
         ]
-        sums = [e.variable(e.load(place)) for place in places]
+        # From zero, and added to what is there at the end: of thousands of alike terms
+        # in one running sum, every one would lose the same digits.
+        sums = [e.variable(e.constant(0.0)) for _ in places]
         with e.loop(a["n_terms"]) as k:
             a_row = e.at(a["a"], b.mul(k, a["a_stride"]))
             b_row = e.at(a["b"], b.mul(k, a["b_stride"]))
@@ -333,7 +335,7 @@ def sum_tile(target: Target) -> Any:
                     added = e.multiply_add(factor, columns[vector], e.value(at))
                     b.store(added, at)
         for value, place in zip(sums, places, strict=True):
-            e.store(e.value(value), place)
+            e.store(b.fadd(e.load(place), e.value(value)), place)
 
     return _make(f"sum_{target.width}", SUM_ARGUMENTS, target, emit)
 
