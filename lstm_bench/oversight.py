@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from lstm_bench.cluster import DaskCrew
 from lstm_bench.crew import Crew, LocalCrew, Workers
 from lstm_bench.errors import TrackingError
 from lstm_bench.progress import Progress
-from lstm_bench.recovery import Death, recover
+from lstm_bench.recovery import NO_DEATHS, Death, recover
 from lstm_bench.session import (
     Session,
     close_session,
@@ -19,6 +19,7 @@ from lstm_bench.session import (
     stop_session,
 )
 from lstm_bench.stopping import stopping_after_the_epoch
+from lstm_bench.stores import is_store_error
 from lstm_bench.study import StudyStore
 from lstm_bench.sync import sync
 from lstm_bench.tracking import Tracker
@@ -55,9 +56,27 @@ def oversee(
     LstmBenchError
         A worker cannot work.
     """
+    open_session(store, session)
+    try:
+        _oversee(workers, store, tracker, session, progress, meanwhile, n_finished)
+    except BaseException as error:
+        # A worker that is told to leave may be amid its last writes.
+        if not is_store_error(error):
+            _recover(store, tracker)
+        raise
+
+
+def _oversee(
+    workers: Workers,
+    store: StudyStore,
+    tracker: Tracker,
+    session: Session,
+    progress: Progress,
+    meanwhile: Callable[[], None],
+    n_finished: Callable[[], int],
+) -> None:
     watch = Watch(store, session, progress)
     n_shown = n_finished()
-    open_session(store, session)
     with _crew(workers, store, tracker, session, progress) as crew:
         meanwhile()
         deaths: dict[int, Death] = {}
@@ -79,7 +98,9 @@ def oversee(
                 if crew.deaths or now - recovered_at > RECOVER_EVERY_S:
                     crew.deaths.clear()
                     recovered_at = now
-                    if _recover(store, tracker, deaths, crew.watched()):
+                    if not store.orphans() or _recover(
+                        store, tracker, deaths, UNSEEN, crew.watched()
+                    ):
                         deaths.clear()
                 if not is_on and not deaths:
                     break
@@ -116,18 +137,17 @@ def _crew(
 def _recover(
     store: StudyStore,
     tracker: Tracker,
-    deaths: dict[int, Death],
-    watched: Collection[int],
+    deaths: Mapping[int, Death] = NO_DEATHS,
+    unseen: Death | None = None,
+    watched: Collection[int] = (),
 ) -> bool:
     """Mend what dead workers left; return False while the server is away."""
-    if not store.orphans():
-        return True
     try:
         # Its run may have ended in the journal of the dead.
         sync(tracker.tracking_uri, store.suite.study_name)
     except TrackingError:
         return False
     recovered = tracker.if_there(
-        lambda: recover(store, tracker, deaths, UNSEEN, watched)
+        lambda: recover(store, tracker, deaths, unseen, watched)
     )
     return recovered is not None

@@ -350,7 +350,33 @@ def test_a_defect_in_a_worker_is_shown_with_its_traceback(tmp_path):
     )
     said = place.run("sweep", "tiny.yaml", "--workers", "2", code=1)
     assert "ZeroDivisionError: ours" in said and "in check" in said
-    assert place.statuses() <= {"FINISHED", "FAILED", "KILLED"}
+    assert "RUNNING" not in place.statuses()
+
+
+def test_what_a_defect_in_one_worker_cuts_short_in_another_is_closed(tmp_path):
+    place = Place(tmp_path)
+    # The second dies of the signal that asks it to leave, its run begun.
+    place.inject(
+        "import signal, time, lstm_bench.limits as limits\n"
+        "from pathlib import Path\n"
+        f"first, second = (Path({str(tmp_path)!r}) / name for name in ('1st', '2nd'))\n"
+        "def check(self):\n"
+        "    try:\n"
+        "        first.touch(exist_ok=False)\n"
+        "    except FileExistsError:\n"
+        "        signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
+        "        second.touch()\n"
+        "    while not second.exists():\n"
+        "        time.sleep(0.1)\n"
+        "    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:\n"
+        "        time.sleep(300)\n"
+        "    raise ZeroDivisionError('ours')\n"
+        "limits.Limits.check = check\n"
+    )
+    said = place.run("sweep", "tiny.yaml", "--workers", "2", code=1)
+    assert "ZeroDivisionError: ours" in said
+    assert "RUNNING" not in place.statuses()
+    assert not any(owned.running() for owned in place.store().studies)
 
 
 @pytest.fixture(scope="module")
