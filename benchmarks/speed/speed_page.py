@@ -86,8 +86,13 @@ def _introduction(rows: Mapping[str, Row]) -> list[str]:
     parts = [text]
     if any(row["about"]["dataset"] != "imdb" for row in rows.values()):
         parts.insert(0, "**SYNTHETIC DATA: not what reviews would give.**")
-    machines = dict.fromkeys(_machine(row) for row in rows.values())
-    parts += [f"Machine: {machine}." for machine in machines]
+    measured_on: dict[str, list[str]] = {}
+    for name, row in rows.items():
+        measured_on.setdefault(_machine(row), []).append(TITLES[name].lower())
+    parts += [
+        f"Machine of {', '.join(titles)}: {machine}."
+        for machine, titles in measured_on.items()
+    ]
     return parts
 
 
