@@ -23,6 +23,7 @@ from test_tables import PUBLISHED
 from lstm_bench.comparisons import analyse
 from lstm_bench.engines import join_engines
 from lstm_bench.errors import OutputError
+from lstm_bench.report.blocks import Table
 from lstm_bench.report.latex import escape_latex
 from lstm_bench.report.markdown import escape_markdown
 from lstm_bench.report.render import write_report
@@ -102,6 +103,35 @@ def test_a_study_of_two_engines_says_that_its_times_do_not_compare(tmp_path):
         mixed = dataclasses.replace(results, runs=runs)
         text = write_report(analyse(mixed), tmp_path / "two").read_text()
         assert "2 engines computed the LSTMs of this study (packed, stock):" in text
+
+
+@pytest.mark.parametrize(
+    ("field", "withheld", "kept"),
+    [("runs", "pareto", "confirmed_cost"), ("confirmed", "confirmed_cost", "pareto")],
+)
+def test_times_of_two_engines_are_not_compared(field, withheld, kept):
+    results = make_confirmed_results()
+    frame = getattr(results, field)
+    frame = frame.assign(engine=["packed", *["stock"] * (len(frame) - 1)])
+    mixed = make_view(analyse(dataclasses.replace(results, **{field: frame})))
+
+    def drawn(view, section):
+        blocks = SECTIONS[section](view).blocks
+        return {block.name: block for block in blocks if isinstance(block, Table)}
+
+    def columns(view, section):
+        return {c.key: c for c in drawn(view, section)[section].columns}
+
+    assert set(drawn(view_of("confirmed"), "cost")) == {withheld, kept}
+    assert set(drawn(mixed, "cost")) == {kept}
+    assert any(
+        "by 2 engines (packed, stock)" in getattr(block, "text", "")
+        for block in SECTIONS["cost"](mixed).blocks
+    )
+    assert "train_time_s_mean" in columns(view_of("confirmed"), "heads")
+    assert ("train_time_s_mean" in columns(mixed, "heads")) == (field != "runs")
+    assert columns(view_of("confirmed"), "runs")["engine"].more
+    assert not columns(mixed, "runs")["engine"].more
 
 
 def test_summary_names_the_best_its_interval_and_the_ceiling(tmp_path):

@@ -5,10 +5,18 @@ from __future__ import annotations
 from lstm_bench.figures.confirmed import plot_confirmed_cost
 from lstm_bench.figures.search import plot_pareto
 from lstm_bench.records import OBJECTIVE, TRAIN_TIME
-from lstm_bench.report.blocks import Block, Column, Drawing, Section, Table, count
+from lstm_bench.report.blocks import (
+    Block,
+    Column,
+    Drawing,
+    Note,
+    Section,
+    Table,
+    count,
+)
 from lstm_bench.report.view import View
 from lstm_bench.tables.runs import confirmed_cost
-from lstm_bench.tables.search import CI_HIGH, CI_LOW, pareto
+from lstm_bench.tables.search import CI_HIGH, CI_LOW, complete_runs, engines_of, pareto
 
 
 def cost(view: View) -> Section:
@@ -31,6 +39,9 @@ def _confirmed(view: View) -> list[Block]:
     frame = confirmed_cost(view.analysis)
     if frame.empty:
         return []
+    engines = engines_of(view.results.confirmed)
+    if len(engines) > 1:
+        return [_withheld("round", engines)]
     metric = view.metric
     columns = (
         Column("label", "configuration", colours=("key", view.colours)),
@@ -64,6 +75,9 @@ def _searched(view: View) -> list[Block]:
     frame, metric = pareto(view.results), view.metric
     if frame.empty:
         return []
+    engines = engines_of(complete_runs(view.results))
+    if len(engines) > 1:
+        return [_withheld("search", engines)]
     columns = (
         view.label(),
         Column(TRAIN_TIME, "training (s)", "seconds"),
@@ -100,3 +114,11 @@ def _searched(view: View) -> list[Block]:
             wide=False,
         ),
     ]
+
+
+def _withheld(part: str, engines: list[str]) -> Note:
+    return Note(
+        f"No front of the {part}: its LSTMs were computed by {len(engines)} engines "
+        f"({', '.join(engines)}), whose times do not compare. The table of all "
+        "trainings has the seconds and the engine of each."
+    )

@@ -19,6 +19,7 @@ def runs(view: View) -> Section:
     if frame.empty:
         return Section(title, anchor, "No training was begun.")
     metric = view.metric
+    is_one_engine = len(tables.engines(view.results)) == 1
     columns = (
         Column(
             "label", "configuration", url="url", colours=("config_id", view.colours)
@@ -33,7 +34,7 @@ def runs(view: View) -> Section:
         Column(N_EPOCHS, "epochs", "count", more=True),
         Column(BEST_EPOCH, "best epoch", "count", more=True),
         Column(TRAIN_TIME, "training (s)", "seconds"),
-        Column("engine", "engine", more=True),
+        Column("engine", "engine", more=is_one_engine),
         Column("start_time", "began (UTC)", "time", more=True),
         Column("config_id", "configuration id", more=True),
         Column("run_id", "MLflow run", more=True),

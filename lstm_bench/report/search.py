@@ -186,7 +186,7 @@ def heads(view: View, more: tuple[Block, ...] = ()) -> Section:
             else "No complete training to compare heads."
         )
         return Section(title, anchor, intro, more)
-    columns = (
+    columns: tuple[Column, ...] = (
         Column("head", "head"),
         Column("n_runs", "runs (n)", "count"),
         Column("objective_mean", f"mean {metric.label}", "score"),
@@ -197,10 +197,16 @@ def heads(view: View, more: tuple[Block, ...] = ()) -> Section:
         Column("objective_best", "best", "score", more=True),
         Column("val_log_loss_mean", "mean log loss (nats)", "score"),
         Column("val_log_loss_best", "best log loss (nats)", "score", more=True),
-        Column("train_time_s_mean", "mean training (s)", "seconds"),
-        Column("epoch_time_s_mean", "mean per epoch (s)", "seconds"),
     )
-    caption = "Validation scores and times of all complete runs of the search, by head."
+    what = "scores"
+    # Engines' times do not compare, and a head may have had one more than another.
+    if len(tables.engines_of(tables.complete_runs(results))) == 1:
+        what = "scores and times"
+        columns += (
+            Column("train_time_s_mean", "mean training (s)", "seconds"),
+            Column("epoch_time_s_mean", "mean per epoch (s)", "seconds"),
+        )
+    caption = f"Validation {what} of all complete runs of the search, by head."
     blocks: list[Block] = [*more, Table("heads", caption, frame, columns)]
     if len(frame) == 1:
         return Section(

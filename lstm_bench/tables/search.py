@@ -66,8 +66,12 @@ def complete_runs(results: Results) -> pd.DataFrame:
 
 def engines(results: Results) -> list[str]:
     """Return what computed the study's LSTMs, the search's and the round's."""
-    texts = {*results.runs["engine"], *results.confirmed["engine"]}
-    return sorted({name for text in texts for name in split_engines(text)})
+    return sorted({*engines_of(results.runs), *engines_of(results.confirmed)})
+
+
+def engines_of(runs: pd.DataFrame) -> list[str]:
+    """Return what computed the LSTMs of `runs`; more than one: no times to compare."""
+    return sorted({name for text in runs["engine"] for name in split_engines(text)})
 
 
 def shown_fields(results: Results) -> list[str]:
