@@ -1,4 +1,4 @@
-"""A worker that somebody started does not outlive whoever that was."""
+"""What a worker hears from the command that started it, and that this is gone."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ import threading
 import time
 
 from lstm_bench.terminal import silence
+from lstm_bench.threads import lend_threads
 
 
-def leave_with_parent() -> None:
-    """End at once when standard input closes: the process at its other end is gone.
+def listen_to_parent() -> None:
+    """Take the threads that standard input lends, and end at once when it closes.
 
-    As two signals of a person would: the training's run and trial are closed.
+    Each of its lines is a number for `lend_threads`. When it closes, the process at its
+    other end is gone; the end is as by two signals of a person: the training's run and
+    trial are closed.
     """
 
     def wait() -> None:
+        said = b""
         # Not by `sys.stdin`, whose lock Python wants when it ends.
-        while os.read(0, 1):
-            pass
+        while more := os.read(0, 64):
+            *lines, said = (said + more).split(b"\n")
+            for line in lines:
+                lend_threads(int(line))
         # Whoever read what this prints is gone as well.
         silence()
         for _ in range(2):

@@ -426,9 +426,9 @@ def worker(
         os.environ.update(thread_variables(threads))
     signal.signal(signal.SIGTERM, _stop)
     if attached:
-        from lstm_bench.attached import leave_with_parent
+        from lstm_bench.attached import listen_to_parent
 
-        leave_with_parent()
+        listen_to_parent()
     from lstm_bench.joining import session_to_join, work
     from lstm_bench.progress import SayingProgress, make_progress
     from lstm_bench.stores import check_is_there, store_errors

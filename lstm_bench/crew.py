@@ -294,6 +294,7 @@ class LocalCrew(ReplacingCrew[Seat]):
     ) -> None:
         super().__init__(store, session, progress)
         threads = workers.threads or max(1, n_cores() // workers.n)
+        self._threads, self._all_threads = threads, threads * workers.n
         # Addresses go by the environment, which only its owner can read.
         self.env = {
             **os.environ,
@@ -318,6 +319,13 @@ class LocalCrew(ReplacingCrew[Seat]):
 
     def _new(self, number: int) -> Seat:
         return Seat(number, self.command, self.env)
+
+    def look(self) -> bool:
+        """Whether any worker is there; those that are share the others' threads."""
+        is_any = super().look()
+        for seat in self.places:
+            seat.lend(max(0, self._all_threads // len(self.places) - self._threads))
+        return is_any
 
     def _what(self, place: Seat, code: int) -> str:
         if code > 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import subprocess
 import threading
@@ -19,6 +21,7 @@ class Seat:
         self, number: int, command: Sequence[str], env: Mapping[str, str]
     ) -> None:
         self.number = number
+        self._n_lent = 0
         self.process = subprocess.Popen(
             command,
             env=env,
@@ -56,6 +59,15 @@ class Seat:
         while not self.said.empty():
             found.append(self.said.get())
         return found
+
+    def lend(self, n: int) -> None:
+        """Let it use `n` threads beside its own."""
+        if n == self._n_lent or self.process.stdin is None:
+            return
+        self._n_lent = n
+        # It may have ended since somebody looked.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.process.stdin.fileno(), f"{n}\n".encode())
 
     def close(self) -> None:
         """Let go of a process that has ended."""

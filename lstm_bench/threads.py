@@ -7,6 +7,7 @@ import os
 from lstm_bench.errors import LstmBenchError
 
 VARIABLE = "LSTM_BENCH_THREADS"
+LENT_VARIABLE = "LSTM_BENCH_LENT_THREADS"
 # Far more than cores; TensorFlow fails at numbers that no int32 holds.
 MOST = 1024
 # Read by NumPy's BLAS and by OpenMP when they are loaded.
@@ -45,3 +46,21 @@ def n_threads() -> int:
             "unset it for all cores"
         )
     return int(value)
+
+
+def lend_threads(n: int) -> None:
+    """Let this process's kernel use `n` threads beside its own, until told otherwise.
+
+    They are of workers that have left. TensorFlow's number is settled when it starts,
+    and Keras's own LSTM gains nothing.
+    """
+    os.environ[LENT_VARIABLE] = str(n)
+
+
+def n_kernel_threads() -> int:
+    """Return `n_threads`, and those that are lent to this process.
+
+    How many there are changes no result of the kernel, which deals its work out in the
+    same parts to any number.
+    """
+    return n_threads() + int(os.environ.get(LENT_VARIABLE, "0"))

@@ -27,7 +27,7 @@ from lstm_bench.records import (
     metric_key,
 )
 from lstm_bench.space import TrialConfig
-from lstm_bench.threads import n_threads
+from lstm_bench.threads import n_kernel_threads
 
 OnStep = Callable[[], None]
 """Called after every step of training; may raise TrialFailed."""
@@ -96,7 +96,7 @@ class Steps:
             # Needs Numba, which the stock engine does without.
             from lstm_bench.packed.network import PackedForward
 
-            forward = PackedForward(model, config, n_threads())
+            forward = PackedForward(model, config, n_kernel_threads)
             update = forward.update_of(model.optimizer)
         loss_fn = keras.losses.get(HEADS[config.head].loss)
         n_outputs = model.output_shape[-1]

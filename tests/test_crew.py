@@ -379,6 +379,32 @@ def test_what_a_defect_in_one_worker_cuts_short_in_another_is_closed(tmp_path):
     assert not any(owned.running() for owned in place.store().studies)
 
 
+def test_a_worker_that_is_left_alone_gets_the_threads_of_the_others(tmp_path):
+    place = Place(tmp_path)
+    # The one that begins first stays at its first training until it gets them.
+    place.inject(
+        "import os, time, lstm_bench.limits as limits\n"
+        "from pathlib import Path\n"
+        f"first, lent = (Path({str(tmp_path)!r}) / name for name in ('1st', 'lent'))\n"
+        "def check(self):\n"
+        "    from lstm_bench.threads import n_kernel_threads, n_threads\n"
+        "    try:\n"
+        "        first.touch(exist_ok=False)\n"
+        "    except FileExistsError:\n"
+        "        return\n"
+        "    end = time.monotonic() + 120\n"
+        "    while n_kernel_threads() == n_threads():\n"
+        "        assert time.monotonic() < end\n"
+        "        time.sleep(0.1)\n"
+        "    lent.write_text(f'{n_threads()} {n_kernel_threads()}')\n"
+        "limits.Limits.check = check\n"
+    )
+    place.run("sweep", "tiny.yaml", "--workers", "2")
+    own, all_of_them = map(int, (tmp_path / "lent").read_text().split())
+    assert all_of_them == 2 * own
+    assert set(place.results().runs["state"]) == {"complete"}
+
+
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory):
     """A sweep of one process that another worker joined."""

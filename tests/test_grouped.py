@@ -71,7 +71,7 @@ def test_adam_takes_the_sum_and_the_sum_of_squares(n_threads):
         Groups.of(index, 6),
         old,
         new,
-        Team(n_threads),
+        Team(lambda: n_threads),
         alpha=0.01,
         beta_1=0.9,
         beta_2=0.999,
@@ -98,7 +98,7 @@ def make_updates(name: str, **options):
         model = build_model(config, 2)
         optimizer = keras.optimizers.get({"class_name": name, "config": options})
         optimizer.build(model.trainable_variables)
-        packed = PackedForward(model, config, 2)
+        packed = PackedForward(model, config, lambda: 2)
         pairs.append(
             (
                 model,

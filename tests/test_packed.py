@@ -145,7 +145,7 @@ def run_kernel(
     layout = Layout.of(tokens, True)
     n_rows, n = len(layout.review), len(lengths)
     ids, index = number_distinct(tokens.reshape(-1)[layout.position], n_ids)
-    recurrence = Recurrence(Team(n_threads))
+    recurrence = Recurrence(Team(lambda: n_threads))
     if take is not None:
         recurrence._buffers.take = take
 
@@ -490,7 +490,7 @@ def make_pair(**options):
             # Biases that are not zero, and embeddings large enough to matter.
             noise = keras.random.normal(weight.shape, stddev=0.2)
             weight.assign_add(noise)
-    return config, model, PackedForward(model, config, 2)
+    return config, model, PackedForward(model, config, lambda: 2)
 
 
 def outputs_and_gradients(forward, model, tokens, seeds):
@@ -769,7 +769,7 @@ def test_another_type_than_float32_is_refused():
     finally:
         keras.config.set_dtype_policy("float32")
     with pytest.raises(TypeError, match="computes in float32 alone, got bfloat16"):
-        PackedForward(model, config, 2)
+        PackedForward(model, config, lambda: 2)
 
 
 @slow

@@ -110,7 +110,7 @@ def largest_difference() -> float:
             recurrent_dropout=rate,
         )
         model = build_model(config, n_classes=2)
-        packed = PackedForward(model, config, n_threads())
+        packed = PackedForward(model, config, n_threads)
         results = [
             _one_step(model, model, lambda optimizer: optimizer.apply, tokens),
             _one_step(packed, model, packed.update_of, tokens),

@@ -28,8 +28,8 @@ class PackedForward:
     ----------
     model : keras.Model
         As `build_model` made it of `config`, in float32.
-    n_threads : int
-        Threads that the recurrence may keep busy.
+    n_threads : callable
+        Returns how many threads the kernel may keep busy; see `Team`.
 
     Raises
     ------
@@ -37,7 +37,12 @@ class PackedForward:
         The model computes in another type than float32.
     """
 
-    def __init__(self, model: keras.Model, config: TrialConfig, n_threads: int) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        config: TrialConfig,
+        n_threads: Callable[[], int],
+    ) -> None:
         self.config = config
         names = "bidirectional_{}" if config.bidirectional else "lstm_{}"
         layers = [
