@@ -505,7 +505,7 @@ def train(
     config = loaded.with_overrides([*assignment_text.split(), *assignments])
     _say(console, f"lstm-bench {__version__}, one training of suite {loaded.name}")
     prepared = _prepare(console, loaded, data_dir).at(replicate)
-    _say(console, "starting TensorFlow and MLflow (10-20 s) ...")
+    _say_start(console)
 
     from lstm_bench.progress import make_progress
     from lstm_bench.stores import store_errors
@@ -1151,6 +1151,15 @@ def _say_data(console: Console, prepared: Prepared) -> None:
         f"{len(prepared.splits.val):,} validation reviews "
         f"({prepared.dataset.source})",
     )
+    _say_start(console)
+
+
+def _say_start(console: Console) -> None:
+    from lstm_bench.environment import bytecode_advice
+
+    advice = bytecode_advice()
+    if advice is not None:
+        _say(console, advice)
     _say(console, "starting TensorFlow and MLflow (10-20 s) ...")
 
 

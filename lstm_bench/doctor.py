@@ -20,7 +20,11 @@ from mlflow.entities import Run
 
 from lstm_bench import records as rec
 from lstm_bench.crew import default_workers
-from lstm_bench.environment import describe_environment, gpu_names
+from lstm_bench.environment import (
+    bytecode_advice,
+    describe_environment,
+    gpu_names,
+)
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url, mask_url
 from lstm_bench.owner import is_gone
@@ -65,6 +69,7 @@ def system_facts(folder: Path) -> list[tuple[str, str]]:
         ("git commit", f"{commit[:12]}{changed}" if commit else "not in a checkout"),
         ("Python", str(about["python"])),
         ("packages", ", ".join(f"{k} {v}" for k, v in about["packages"].items())),
+        ("bytecode", bytecode_advice() or "compiled"),
         ("operating system", str(about["os"])),
         ("processor", f"{about['cpu_model']}, {about['n_cores']} cores"),
         ("memory", f"{about['memory_gib']} GiB, {available_gib:.1f} GiB available"),
