@@ -897,6 +897,7 @@ def info(name: str, data_dir: Path | None) -> None:
             f"  length in tokens, start included: mean {facts['length_mean']:.1f}, "
             f"{quantiles}"
         )
+        click.echo(f"  copies of another of them: {facts['n_copies']:,}")
     click.echo(f"test reviews that also stand in train: {about['n_test_in_train']}")
     if about["best_possible_accuracy"] is not None:
         click.echo(f"best possible accuracy: {about['best_possible_accuracy']:.4f}")

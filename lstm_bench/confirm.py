@@ -16,7 +16,7 @@ from mlflow.entities import Run
 from lstm_bench import records as rec
 from lstm_bench.cells import config_of_row
 from lstm_bench.crew import ONE_HERE, Workers, as_many_as_needed, is_in_process
-from lstm_bench.data import stands_in_train
+from lstm_bench.data import stands_in
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.oversight import oversee
 from lstm_bench.owner import is_gone, is_here
@@ -210,7 +210,7 @@ class _Round:
         reviews = pd.DataFrame(
             {
                 "length": test.lengths,
-                "in_train": stands_in_train(self.prepared.dataset),
+                "in_train": stands_in(test, self.prepared.dataset.train),
             }
         )
         self.tracker.log_test_reviews(self.run_id, reviews)

@@ -226,7 +226,9 @@ def make_splits(
     """Split into train, validation and test, stratified by class.
 
     The seed depends on the replicate and not on the configuration, so that every
-    configuration of a replicate sees the same reviews.
+    configuration of a replicate sees the same reviews. Copies of one sequence are
+    never divided between train and validation: no validation score is of a sequence
+    that was trained on.
 
     Parameters
     ----------
@@ -238,12 +240,19 @@ def make_splits(
     validates_on_test : bool
         Train on all of train and validate on the test set, as the source
         write-up did. Such a validation score is no estimate for new reviews.
+
+    Raises
+    ------
+    DatasetError
+        All training sequences are copies of one.
     """
     rng = derive_rng(root_seed, "split", replicate)
-    order = _stratified_order(dataset.train.y, rng)
-    n = len(order)
+    n = len(dataset.train)
+    groups = _groups_of_copies(dataset.train)
+    order = _stratified_order(dataset.train.y, groups, rng)
     if validates_on_test:
-        chosen = order[: min(n, max_train_samples or n)]
+        chosen = np.concatenate([groups[g] for g in order])
+        chosen = chosen[: min(n, max_train_samples or n)]
         return Splits(
             dataset.train.take(chosen),
             dataset.test,
@@ -255,9 +264,22 @@ def make_splits(
     n_train = min(n_train, max_train_samples or n_train)
     n_val = max(1, round(n_train * validation_fraction / (1.0 - validation_fraction)))
     n_val = min(n_val, n - n_train)
-    train_index, val_index = order[n_val : n_val + n_train], order[:n_val]
+    if len(groups) < 2:
+        raise DatasetError(
+            f"dataset {dataset.name}: expected at least two different sequences to "
+            f"divide between train and validation, got {n:,} copies of one; give "
+            "other data, or validation: test"
+        )
+    is_held_out = _held_out(np.array([len(groups[g]) for g in order]), n_val)
+    val_index, rest = (
+        np.concatenate([groups[g] for g in order[part]])
+        for part in (is_held_out, ~is_held_out)
+    )
+    # Where copies leave fewer to validate on, there are more to train on.
+    n_train += max(0, n_val - len(val_index))
+    n_train = min(n_train, max_train_samples or n)
     return Splits(
-        dataset.train.take(train_index),
+        dataset.train.take(rest[:n_train]),
         dataset.train.take(val_index),
         dataset.test,
         val_index,
@@ -265,17 +287,62 @@ def make_splits(
     )
 
 
-def _stratified_order(y: IntArray, rng: np.random.Generator) -> IntArray:
-    """Return a random order in which every prefix is balanced like the whole."""
-    position = np.empty(len(y))
-    for label in np.unique(y):
-        members = rng.permutation(np.flatnonzero(y == label))
+def first_copies(sequences: Sequences) -> IntArray:
+    """Return for each sequence the first that is the same, token for token."""
+    first: dict[bytes, int] = {}
+    return np.array(
+        [first.setdefault(sequences[i].tobytes(), i) for i in range(len(sequences))],
+        np.int64,
+    )
+
+
+def _groups_of_copies(sequences: Sequences) -> list[IntArray]:
+    """Return the indices of each distinct sequence's copies, in order of the first."""
+    firsts = first_copies(sequences)
+    by_group = np.argsort(firsts, kind="stable")
+    _, starts = np.unique(firsts[by_group], return_index=True)
+    return np.split(by_group, starts[1:])
+
+
+def _stratified_order(
+    y: IntArray, groups: list[IntArray], rng: np.random.Generator
+) -> IntArray:
+    """Return a random order of groups in which every prefix is balanced like the whole.
+
+    A group counts as many times as it has members, for the class of its first one.
+    """
+    sizes = np.array([len(group) for group in groups])
+    labels = y[[group[0] for group in groups]]
+    position = np.empty(len(groups))
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
         # Spread each class evenly over [0, 1); jitter breaks ties at random.
-        position[members] = (np.arange(len(members)) + rng.random(len(members))) / len(
-            members
-        )
+        size = sizes[members]
+        before = np.cumsum(size) - size
+        position[members] = (before + size * rng.random(len(members))) / size.sum()
     order: IntArray = np.argsort(position, kind="stable")
     return order
+
+
+def _held_out(sizes: IntArray, n_val: int) -> npt.NDArray[np.bool_]:
+    """Choose whole groups, the first that fit, with `n_val` members together.
+
+    A text with more than `n_val` copies goes to train, and validation is the same
+    share of the others as it would be of all: half of the data may be one text. One
+    group at least is held out, and one is not.
+    """
+    is_held_out = np.zeros(len(sizes), bool)
+    fitting = np.flatnonzero(sizes <= n_val)
+    n_left = round(n_val * sizes[fitting].sum() / sizes.sum())
+    for i in fitting:
+        if sizes[i] <= n_left:
+            is_held_out[i] = True
+            n_left -= sizes[i]
+        if n_left == 0:
+            break
+    if not is_held_out.any():
+        is_held_out[np.argmin(sizes)] = True
+    return is_held_out
 
 
 def encode(
@@ -314,11 +381,20 @@ def _places(starts: IntArray, lengths: IntArray) -> IntArray:
     return places
 
 
-def stands_in_train(dataset: Dataset) -> npt.NDArray[np.bool_]:
-    """Return for each test sequence whether train has it too, token for token."""
-    seen = {dataset.train[i].tobytes() for i in range(len(dataset.train))}
-    n = len(dataset.test)
-    return np.array([dataset.test[i].tobytes() in seen for i in range(n)], bool)
+def stands_in(part: Sequences, train: Sequences) -> npt.NDArray[np.bool_]:
+    """Return for each sequence of `part` whether `train` has it, token for token."""
+    seen = {train[i].tobytes() for i in range(len(train))}
+    return np.array([part[i].tobytes() in seen for i in range(len(part))], bool)
+
+
+def describe_splits(splits: Splits) -> dict[str, int]:
+    """Return sizes, and how many sequences stand in the part trained on too."""
+    return {
+        "n_used_train": len(splits.train),
+        "n_used_val": len(splits.val),
+        "n_val_in_used_train": int(stands_in(splits.val, splits.train).sum()),
+        "n_test_in_used_train": int(stands_in(splits.test, splits.train).sum()),
+    }
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
@@ -333,6 +409,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
                 name: int(count)
                 for name, count in zip(dataset.class_names, counts, strict=True)
             },
+            "n_copies": len(sequences) - len(np.unique(first_copies(sequences))),
             "length_mean": float(sequences.lengths.mean()),
             "length_quantiles": {
                 q: float(v)
@@ -353,6 +430,6 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "class_names": list(dataset.class_names),
         "best_possible_accuracy": dataset.best_possible_accuracy,
         "notes": list(dataset.notes),
-        "n_test_in_train": int(stands_in_train(dataset).sum()),
+        "n_test_in_train": int(stands_in(dataset.test, dataset.train).sum()),
         **parts,
     }

@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lstm_bench.data import Dataset, Splits, describe_dataset, load_dataset, make_splits
+from lstm_bench.data import (
+    Dataset,
+    Splits,
+    describe_dataset,
+    describe_splits,
+    load_dataset,
+    make_splits,
+)
 from lstm_bench.environment import describe_environment
 from lstm_bench.seeding import derive_seed
 from lstm_bench.suite import Suite
@@ -58,8 +65,7 @@ def prepare(suite: Suite, data_dir: Path | None) -> Prepared:
     splits = _split(suite, dataset, SEARCH_REPLICATE)
     about = {
         **describe_dataset(dataset),
-        "n_used_train": len(splits.train),
-        "n_used_val": len(splits.val),
+        **describe_splits(splits),
         "validation": spec.validation,
     }
     return Prepared(suite, dataset, splits, about, describe_environment())

@@ -239,9 +239,9 @@ class Results:
         ``kind, study, how, n``: how often runs of this experiment looked at this
         dataset's test set.
     dataset : dict
-        As `lstm_bench.data.describe_dataset` gives it, and ``n_used_train,
-        n_used_val`` (reviews that were trained and validated on), ``validation``
-        ("holdout" or "test").
+        As `lstm_bench.data.describe_dataset` and, for the search's split,
+        `lstm_bench.data.describe_splits` give it, and ``validation`` ("holdout" or
+        "test").
     environment : dict
         As `lstm_bench.environment.describe_environment` gives it.
     sessions : DataFrame

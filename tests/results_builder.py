@@ -90,9 +90,12 @@ def make_results(
         "best_possible_accuracy": 0.95,
         "notes": [],
         "n_test_in_train": 3,
+        "train": {"n": 600, "n_copies": 2},
         "test": {"n": 50},
         "n_used_train": 400,
         "n_used_val": N_VAL,
+        "n_val_in_used_train": 0,
+        "n_test_in_used_train": 1,
         "validation": "holdout",
     }
     known: dict[str, Any] = {

@@ -9,10 +9,12 @@ from lstm_bench.data import (
     Dataset,
     Sequences,
     dataset_names,
+    describe_dataset,
+    describe_splits,
     encode,
     load_dataset,
     make_splits,
-    stands_in_train,
+    stands_in,
 )
 from lstm_bench.datasets._build import sequences_digest
 from lstm_bench.errors import DatasetError
@@ -142,18 +144,111 @@ def test_validating_on_test_trains_on_everything(small):
     assert parts.validates_on_test
 
 
-def test_duplicates_are_counted_in_test():
-    dataset = Dataset(
+def dataset_of(train: Sequences, test: Sequences) -> Dataset:
+    return Dataset(
         name="x",
         description="",
-        train=sequences([[1, 2], [1, 3]]),
-        test=sequences([[1, 3], [1, 3], [1, 4]]),
+        train=train,
+        test=test,
         class_names=("a", "b"),
         vocabulary=(),
         digest="",
         source="",
     )
-    assert stands_in_train(dataset).sum() == 2
+
+
+def test_duplicates_are_counted_in_test():
+    dataset = dataset_of(
+        sequences([[1, 2], [1, 3]]), sequences([[1, 3], [1, 3], [1, 4]])
+    )
+    assert stands_in(dataset.test, dataset.train).sum() == 2
+    about = describe_dataset(dataset)
+    assert about["n_test_in_train"] == 2
+    assert (about["train"]["n_copies"], about["test"]["n_copies"]) == (0, 1)
+
+
+def test_a_split_without_copies_is_the_one_that_was_published():
+    # As before copies were kept together: results on such data keep their meaning.
+    rows = sequences([[1, i] for i in range(40)], [i % 2 for i in range(40)])
+    parts = split(dataset_of(rows, rows), max_train_samples=20)
+    assert parts.val_index.tolist() == [28, 1, 33, 6, 34, 23, 26]
+    assert [int(parts.train[i][1]) for i in range(20)] == [
+        *(3, 17, 32, 11, 10, 24, 37, 39, 4, 30),
+        *(25, 31, 8, 0, 27, 38, 21, 22, 7, 15),
+    ]
+
+
+# How many copies there are of each text, and how many are held out of 25 in 100.
+COPIES = {
+    "every one twice": ([2] * 50, 24),
+    "many sizes": ([1] * 30 + [2] * 20 + [3] * 10, 25),
+    "half of the data is one text": ([60] + [1] * 60, 15),
+    "most of the data is one text": ([92] + [1] * 8, 2),
+    "two texts": ([50, 50], 50),
+    "a single one and two texts": ([1, 50, 50], 1),
+}
+
+
+@pytest.mark.parametrize(("sizes", "n_val"), COPIES.values(), ids=COPIES.keys())
+@pytest.mark.parametrize("replicate", range(4))
+def test_copies_of_one_text_never_stand_in_both_parts(sizes, n_val, replicate):
+    texts = [[1, 10 + i] for i, size in enumerate(sizes) for _ in range(size)]
+    y = [i % 2 for i, size in enumerate(sizes) for _ in range(size)]
+    mixed = np.random.default_rng(0).permutation(len(texts))
+    train = sequences([texts[i] for i in mixed], [y[i] for i in mixed])
+    parts = split(dataset_of(train, train), replicate=replicate)
+    assert not rows_of(parts.train) & rows_of(parts.val)
+    assert len(parts.train) > 0 and len(parts.val) > 0
+    assert len(parts.train) + len(parts.val) == len(train)
+    assert describe_splits(parts)["n_val_in_used_train"] == 0
+    assert describe_splits(parts)["n_test_in_used_train"] == len(parts.train)
+    assert len(parts.val) == n_val
+    if max(sizes) <= 7:
+        assert parts.val.y.mean() == pytest.approx(train.y.mean(), abs=0.15)
+
+
+def test_copies_with_different_labels_stay_together_too():
+    rows = [[1, i // 2] for i in range(80)]
+    train = sequences(rows, [i % 2 for i in range(80)])
+    parts = split(dataset_of(train, train))
+    assert (len(parts.train), len(parts.val)) == (60, 20)
+    assert not rows_of(parts.train) & rows_of(parts.val)
+
+
+def test_copies_are_no_likelier_to_be_held_out_than_others():
+    train = sequences([[1, i] for i in range(100)] + [[1, i] for i in range(20)])
+    shares = [
+        (
+            np.isin(split(dataset_of(train, train), replicate=r).val_index, range(20))
+        ).sum()
+        / 30
+        for r in range(300)
+    ]
+    # 20 of 120 are firsts of a pair; 300 draws of about 5 in 30.
+    assert np.mean(shares) == pytest.approx(20 / 120, abs=0.015)
+
+
+def test_copies_of_a_single_text_are_one_message():
+    train = sequences([[1, 2]] * 30, [0, 1] * 15)
+    with pytest.raises(DatasetError, match=r"dataset x: .* got 30 copies of one"):
+        split(dataset_of(train, train))
+
+
+def test_a_limit_on_training_leaves_copies_out_of_validation(small):
+    train = sequences([[1, i // 3] for i in range(300)], [i % 2 for i in range(300)])
+    parts = split(dataset_of(train, train), max_train_samples=61)
+    assert len(parts.train) == 61
+    assert abs(len(parts.val) - 20) <= 2
+    assert not rows_of(parts.train) & rows_of(parts.val)
+
+
+def test_validating_on_test_counts_what_stands_in_train_too():
+    dataset = dataset_of(
+        sequences([[1, i] for i in range(10)]),
+        sequences([[1, i] for i in range(7, 12)]),
+    )
+    parts = split(dataset, validates_on_test=True)
+    assert describe_splits(parts)["n_val_in_used_train"] == 3
 
 
 def test_an_unknown_dataset_names_the_known_ones():

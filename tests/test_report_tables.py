@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from results_builder import (
     CONFIRMED,
+    N_VAL,
     SEARCH,
     make_confirmed_results,
     make_predictions,
@@ -23,7 +24,8 @@ from lstm_bench.figures.curves import plot_curves_over_seeds
 from lstm_bench.figures.parallel import plot_parallel
 from lstm_bench.figures.style import figure_svg
 from lstm_bench.metrics import METRICS
-from lstm_bench.report.blocks import Drawing, Table
+from lstm_bench.report.blocks import DASH, Drawing, Facts, Table
+from lstm_bench.report.provenance import origin
 from lstm_bench.report.sections import build_sections
 from lstm_bench.report.view import MAX_POINTS, make_view
 from lstm_bench.statistics import pareto_front
@@ -245,3 +247,19 @@ def test_every_block_has_a_caption_and_every_drawing_its_rows(results):
     anchors = [section.anchor for section in sections]
     assert anchors[0] == "summary"
     assert anchors[-1] == "provenance"
+
+
+def test_provenance_counts_the_copies_by_part():
+    (facts,) = [b for b in origin(make_results()) if isinstance(b, Facts)]
+    assert [pair for pair in facts.items if "cop" in pair[0]] == [
+        ("training reviews that are copies of another", "2 of 600"),
+        ("validation reviews with a copy among those trained on", f"0 of {N_VAL}"),
+        ("test reviews with a copy among those trained on", "1 of 50"),
+        ("test reviews with a copy in all of train", "3 of 50"),
+    ]
+    # A store of an earlier version lacks the counts, which is not zero.
+    earlier = make_results(dataset={"n_test_in_train": 3, "test": {"n": 50}})
+    (facts,) = [b for b in origin(earlier) if isinstance(b, Facts)]
+    assert [text for name, text in facts.items if "cop" in name] == [
+        *(DASH, DASH, DASH, "3 of 50")
+    ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from lstm_bench.records import Results
 from lstm_bench.report.blocks import (
@@ -62,7 +63,6 @@ def origin(results: Results) -> Iterator[Block]:
     commit = env.get("git_commit")
     dirty = {True: " with uncommitted changes", False: "", None: ""}
     replicates = facts["replicates"]
-    n_test = (data.get("test") or {}).get("n")
     items = [
         ("study", results.study),
         ("lstm-bench", str(env.get("lstm_bench", DASH))),
@@ -89,12 +89,37 @@ def origin(results: Results) -> Iterator[Block]:
         ("last training began", when(facts["last_start"])),
         ("dataset", str(data.get("source", DASH))),
         ("dataset digest (SHA-256)", str(data.get("digest", DASH))),
-        (
-            "test reviews that also stand in train",
-            f"{data.get('n_test_in_train', DASH)} of "
-            f"{DASH if n_test is None else f'{n_test:,}'}",
-        ),
+        *_copies(data),
     ]
     yield Facts(tuple((k, v or DASH) for k, v in items))
     for note in data.get("notes", ()):
         yield Note(as_sentence(str(note)))
+
+
+def _copies(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return how many reviews stand in more than one place, or in train twice."""
+
+    def of(n: str, whole: object) -> str:
+        n_whole = f"{whole:,}" if isinstance(whole, int) else DASH
+        return f"{data[n]:,} of {n_whole}" if n in data else DASH
+
+    train, test = (data.get(part) or {} for part in ("train", "test"))
+    n_copies = train.get("n_copies")
+    return [
+        (
+            "training reviews that are copies of another",
+            DASH if n_copies is None else f"{n_copies:,} of {train.get('n', 0):,}",
+        ),
+        (
+            "validation reviews with a copy among those trained on",
+            of("n_val_in_used_train", data.get("n_used_val")),
+        ),
+        (
+            "test reviews with a copy among those trained on",
+            of("n_test_in_used_train", test.get("n")),
+        ),
+        (
+            "test reviews with a copy in all of train",
+            of("n_test_in_train", test.get("n")),
+        ),
+    ]
