@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import xml.etree.ElementTree as ET
 
@@ -258,7 +259,8 @@ def test_provenance_counts_the_copies_by_part():
         ("test reviews with a copy in all of train", "3 of 50"),
     ]
     # A store of an earlier version lacks the counts, which is not zero.
-    earlier = make_results(dataset={"n_test_in_train": 3, "test": {"n": 50}})
+    about = {"n_test_in_train": 3, "test": {"n": 50}}
+    earlier = dataclasses.replace(make_results(), dataset=about)
     (facts,) = [b for b in origin(earlier) if isinstance(b, Facts)]
     assert [text for name, text in facts.items if "cop" in name] == [
         *(DASH, DASH, DASH, "3 of 50")
