@@ -28,11 +28,18 @@ TAG_LABEL = "lstm_bench.label"  # what people call the configuration
 TAG_ORIGIN = "lstm_bench.origin"  # why it is confirmed: one of ORIGINS
 TAG_BASELINE = "lstm_bench.baseline"
 TAG_ENGINE = "lstm_bench.engine"  # what computed the LSTMs; without: stock Keras
-TAG_OWNER = "lstm_bench.owner"  # the process that works on the run, as JSON
+# Tags that begin with "mlflow." are not shown in MLflow's UI.
+TAG_OWNER = "mlflow.lstm_bench.owner"  # the process that works on the run, as JSON
 # The provisional id under which a server's run was begun, and is found again.
-TAG_JOURNAL = "lstm_bench.journal_id"
+TAG_JOURNAL = "mlflow.lstm_bench.journal_id"
 LOCAL_PREFIX = "local-"
+# MLflow's own, for its lists of runs.
 TAG_PARENT = "mlflow.parentRunId"
+TAG_NOTE = "mlflow.note.content"
+TAG_USER = "mlflow.user"
+TAG_SOURCE = "mlflow.source.name"
+TAG_SOURCE_TYPE = "mlflow.source.type"
+TAG_COMMIT = "mlflow.source.git.commit"
 # "true" where the test set was scored, "validation" where it served as validation
 # data; the runs that have this tag are the looks that the report counts.
 TAG_TEST_SCORED = "lstm_bench.test_scored"

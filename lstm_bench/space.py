@@ -77,6 +77,40 @@ class TrialConfig(BaseModel):
 
 CONFIG_FIELDS: tuple[str, ...] = tuple(TrialConfig.model_fields)
 
+# A value in a run's name; of a switch, when it is off and when it is on.
+SHORT: Mapping[str, str | tuple[str, str]] = {
+    "units": "{} units",
+    "num_layers": "{}-layer",
+    "bidirectional": ("one direction", "bidirectional"),
+    "pooling": "{} pooling",
+    "embedding_dim": "embedding {}",
+    "head": "{}",
+    "dropout": "dropout {}",
+    "recurrent_dropout": "recurrent dropout {}",
+    "head_dropout": "head dropout {}",
+    "vocabulary_size": "vocabulary {}",
+    "sequence_length": "len {}",
+    "truncating": "{}-truncating",
+    "padding": "{}-padding",
+    "masking": ("no masking", "masking"),
+    "optimizer": "{}",
+    "learning_rate": "lr {}",
+    "batch_size": "batch {}",
+    "max_epochs": "{} epochs",
+    "patience": "patience {}",
+}
+
+
+def short_text(field: str, value: Value) -> str:
+    """Return a hyperparameter's value as it stands in a run's name: ``32 units``."""
+    form = SHORT[field]
+    if not isinstance(form, str):
+        return form[bool(value)]
+    if value is None:
+        return f"no {field}"
+    text = form.format(f"{value:g}" if isinstance(value, float) else value)
+    return text.removesuffix("s") if value == 1 else text
+
 
 class TrialLike(Protocol):
     """The part of ``optuna.Trial`` that suggesting needs."""

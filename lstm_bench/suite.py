@@ -26,6 +26,7 @@ from lstm_bench.space import (
     SearchSpace,
     TrialConfig,
     Value,
+    short_text,
 )
 
 SUITE_FOLDER = Path("benchmarks")
@@ -240,6 +241,17 @@ class Suite:
 
     def settings_text(self, config: TrialConfig) -> str:
         """Return what sets `config` apart within this suite: ``units=64 head=...``."""
+        return " ".join(
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in self._settings(config)
+        )
+
+    def short_text(self, config: TrialConfig) -> str:
+        """Return the same in words, as in a run's name: ``64 units · sigmoid``."""
+        return " · ".join(short_text(*setting) for setting in self._settings(config))
+
+    def _settings(self, config: TrialConfig) -> list[tuple[str, Value]]:
+        """Return the fields of the axes, and others that are not at their default."""
         axes = [name for name, _ in self.space]
         names = axes + [
             name
@@ -247,11 +259,7 @@ class Suite:
             if name not in axes
             and getattr(config, name) != getattr(self.defaults, name)
         ]
-        values = [(name, getattr(config, name)) for name in names]
-        return " ".join(
-            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
-            for name, value in values
-        )
+        return [(name, getattr(config, name)) for name in names]
 
     def with_overrides(self, assignments: Sequence[str]) -> TrialConfig:
         """Return the defaults with ``field=value`` assignments applied.

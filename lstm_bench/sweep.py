@@ -233,7 +233,6 @@ def train_one(
             config,
             suite=suite,
             kind="train",
-            name=f"train {suite.name}",
             parent_run_id=None,
             dataset=prepared.about_data,
             environment=prepared.about_machine,

@@ -176,6 +176,7 @@ def track_baselines(
             suite=suite,
             parent_run_id=parent_run_id,
             dataset=prepared.about_data,
+            environment=prepared.about_machine,
             seeds=prepared.seeds,
             class_names=prepared.dataset.class_names,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import logging
 import os
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 DEFAULT_STORE = "mlflow.db"
 EXPERIMENT = "lstm-bench"
+PARENTS = {"sweep": "search", "confirm": "confirmation"}
 
 # MLflow tells of tables it makes and draws a bar for every file it reads.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -207,18 +209,22 @@ class Tracker:
             rec.TAG_SUITE: suite.name,
             rec.TAG_STUDY: suite.study_name,
             rec.TAG_OWNER: json.dumps(this_process()),
-            "mlflow.note.content": suite.description,
+            rec.TAG_NOTE: " ".join(suite.description.split()),
         }
-        name = suite.study_name if kind == "sweep" else f"{suite.study_name} {kind}"
+        source = _source(kind, environment)
+        name = f"{PARENTS[kind]} of {suite.name}"
         run_id, self.project_run_id = self.project_run_id, None
         asked = {"suite": suite.name, "study": suite.study_name, **params}
         if run_id is not None:
-            # `mlflow run` has logged the entry point's own parameters already.
-            logged = self.client.get_run(run_id).data.params
-            asked = {key: asked[key] for key in asked if key not in logged}
+            # `mlflow run` has logged the entry point's own parameters already, and
+            # where the project comes from.
+            logged = self.client.get_run(run_id).data
+            asked = {key: asked[key] for key in asked if key not in logged.params}
+            tags |= {key: source[key] for key in source if key not in logged.tags}
             self.writer.log_batch(run_id, tags=tags)
             self.writer.name_run(run_id, name)
         else:
+            tags |= source
             if parent_run_id is not None:
                 tags[rec.TAG_PARENT] = parent_run_id
             run_id = self.writer.create_run(self.experiment_id, tags, name)
@@ -237,7 +243,6 @@ class Tracker:
         *,
         suite: Suite,
         kind: str,
-        name: str,
         parent_run_id: str | None,
         dataset: Mapping[str, Any],
         environment: Mapping[str, Any],
@@ -258,9 +263,17 @@ class Tracker:
             What to call the configuration in a confirmation round, and why it is
             there.
         """
-        tags = self._tags(suite, kind, parent_run_id, seeds) | {
+        called = {
+            "trial": f"trial {trial}",
+            "reference": f"reference {reference}",
+            "replicate": f"{label}, seed {seeds['replicate']}",
+            "train": "one training",
+        }[kind]
+        short = suite.short_text(config)
+        tags = self._tags(suite, kind, parent_run_id, seeds, environment) | {
             rec.TAG_CONFIG_ID: config.config_id,
             rec.TAG_STATE: "running",
+            rec.TAG_NOTE: f"{suite.name}: {called}",
         }
         more = {
             rec.TAG_LABEL: label,
@@ -269,7 +282,9 @@ class Tracker:
             rec.TAG_REFERENCE: reference,
         }
         tags |= {key: value for key, value in more.items() if value is not None}
-        run_id = self.writer.create_run(self.experiment_id, tags, name)
+        run_id = self.writer.create_run(
+            self.experiment_id, tags, f"{short} ({called})" if short else called
+        )
         self._log_inputs(run_id, config.model_dump(), seeds, dataset)
         self._log_context(run_id, suite, dataset, environment)
         return run_id
@@ -280,6 +295,7 @@ class Tracker:
         kind: str,
         parent_run_id: str | None,
         seeds: Mapping[str, int],
+        environment: Mapping[str, Any],
     ) -> dict[str, str]:
         on_test = suite.dataset.validation == "test"
         tags = {
@@ -289,6 +305,10 @@ class Tracker:
             rec.TAG_REPLICATE: str(seeds["replicate"]),
             rec.TAG_OWNER: json.dumps(this_process()),
             rec.TAG_TEST_SCORED: "validation" if on_test else "false",
+            **_source(
+                "confirm" if seeds["replicate"] and kind != "train" else kind,
+                environment,
+            ),
         }
         if parent_run_id is not None:
             tags[rec.TAG_PARENT] = parent_run_id
@@ -322,19 +342,21 @@ class Tracker:
         suite: Suite,
         parent_run_id: str,
         dataset: Mapping[str, Any],
+        environment: Mapping[str, Any],
         seeds: Mapping[str, int],
         class_names: tuple[str, ...],
     ) -> str:
         """Write a fitted baseline as a run of its own; return its id."""
         baseline = BASELINES[result.name]
-        tags = self._tags(suite, "baseline", parent_run_id, seeds) | {
+        tags = self._tags(suite, "baseline", parent_run_id, seeds, environment) | {
             rec.TAG_BASELINE: result.name,
             rec.TAG_LABEL: baseline.label,
             rec.TAG_STATE: "running",
-            "mlflow.note.content": baseline.description,
+            rec.TAG_NOTE: baseline.description,
         }
+        seed = f", seed {seeds['replicate']}" if seeds["replicate"] else ""
         run_id = self.writer.create_run(
-            self.experiment_id, tags, f"baseline {result.name}"
+            self.experiment_id, tags, f"{baseline.label} (baseline{seed})"
         )
         self._log_inputs(run_id, {"baseline": result.name}, seeds, dataset)
         with tempfile.TemporaryDirectory() as folder:
@@ -592,6 +614,27 @@ def _write_predictions(
         )
         file = folder / rec.PREDICTIONS / f"{prediction.split}.parquet"
         frame.to_parquet(file, index=False)
+
+
+def _source(kind: str, environment: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags by which MLflow shows who made a run, and with what."""
+    command = {"confirm": "confirm", "train": "train"}.get(kind, "sweep")
+    tags = {
+        rec.TAG_USER: _user(),
+        rec.TAG_SOURCE: f"lstm-bench {command}",
+        rec.TAG_SOURCE_TYPE: "LOCAL",
+    }
+    if environment["git_commit"] is not None:
+        tags[rec.TAG_COMMIT] = environment["git_commit"]
+    return tags
+
+
+def _user() -> str:
+    try:
+        return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        # In a container whose user has no name; MLflow writes the same.
+        return "unknown"
 
 
 def _write_json(file: Path, content: Any) -> None:

@@ -44,7 +44,7 @@ class Job:
     ----------
     kind : {"trial", "reference", "replicate"}
     name : str
-        Of its MLflow run, and what people see.
+        What people see.
     is_search : bool
         Whether it may be pruned.
     tags : dict
@@ -312,7 +312,6 @@ class Worker:
             job.config,
             suite=self.suite,
             kind=job.kind,
-            name=job.name,
             parent_run_id=self.session.run_id,
             dataset=self.prepared.about_data,
             environment=self.prepared.about_machine,

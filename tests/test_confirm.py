@@ -259,7 +259,6 @@ def test_a_run_whose_process_died_is_closed_and_done_again(tmp_path):
         candidate.config,
         suite=suite,
         kind="replicate",
-        name="orphan",
         parent_run_id=session,
         dataset=prepared.about_data,
         environment=prepared.about_machine,

@@ -50,7 +50,6 @@ class Study:
             step.config,
             suite=self.suite,
             kind="trial",
-            name="trial",
             parent_run_id=self.session,
             dataset=self.prepared.about_data,
             environment=self.prepared.about_machine,

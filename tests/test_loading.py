@@ -36,7 +36,6 @@ def store(tiny_suite: Suite, tmp_path) -> str:
             config,
             suite=tiny_suite,
             kind="trial",
-            name=f"trial {trial}",
             parent_run_id=session,
             dataset=prepared.about_data,
             environment=prepared.about_machine,

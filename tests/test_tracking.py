@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lstm_bench import records as rec
 from lstm_bench.chart_view import TAG_PREFIX, chart_view_address, chart_view_state
 from lstm_bench.environment import describe_environment
 from lstm_bench.errors import TrackingError
@@ -61,14 +62,14 @@ def test_the_sweep_carries_a_prepared_chart_view(tiny_suite, tmp_path):
             tiny_suite.defaults,
             suite=tiny_suite,
             kind=kind,
-            name=kind,
             parent_run_id=None,
             dataset=prepared.about_data,
             environment=prepared.about_machine,
             seeds=prepared.seeds,
         )
     found = tracker.client.search_runs([tracker.experiment_id], state["searchFilter"])
-    assert {run.info.run_name for run in found} == {"trial", "reference"}
+    kinds = {run.data.tags[rec.TAG_KIND] for run in found}
+    assert kinds == {"trial", "reference"}
     parallel = state["compareRunCharts"][0]
     assert parallel["selectedParams"] == ["units", "head"]
     address = chart_view_address("http://127.0.0.1:5000/", "1", tiny_suite.study_name)
@@ -159,3 +160,86 @@ def _serves(cmdline: Path, port: int) -> bool:
     except OSError:
         return False
     return b"mlflow" in words and str(port).encode() in words
+
+
+def test_mlflow_lists_runs_by_their_values_and_who_made_them_with_what(
+    write_suite, tmp_path
+):
+    from lstm_bench.baselines import BASELINES, run_baseline
+    from lstm_bench.suite import load_suite
+
+    suite = load_suite(write_suite({"seed: 7}": "seed: 7}\nreferences: {base: {}}"}))
+    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db")
+    prepared = prepare(suite, None)
+    session, made = {}, {}
+    for kind in ("sweep", "confirm"):
+        session[kind] = tracker.start_session(
+            kind, suite, prepared.about_data, prepared.about_machine, {}
+        )
+    config = suite.defaults.model_copy(
+        update={"units": 1, "masking": False, "learning_rate": 1e-05, "patience": 2}
+    )
+    for kind, replicate, names in (
+        ("trial", 0, {"trial": 5}),
+        ("reference", 0, {"reference": "base"}),
+        ("replicate", 3, {"label": "trial 5", "origin": "search"}),
+        ("train", 2, {}),
+    ):
+        made[kind] = tracker.start_run(
+            config,
+            suite=suite,
+            kind=kind,
+            parent_run_id=session["sweep"],
+            dataset=prepared.about_data,
+            environment=prepared.about_machine,
+            seeds=prepared.at(replicate).seeds,
+            **names,
+        )
+    for replicate in (0, 2):
+        made[f"baseline {replicate}"] = tracker.log_baseline(
+            run_baseline(
+                "majority", prepared.dataset, prepared.splits, score_test=False
+            ),
+            suite=suite,
+            parent_run_id=session["sweep"],
+            dataset=prepared.about_data,
+            environment=prepared.about_machine,
+            seeds=prepared.at(replicate).seeds,
+            class_names=prepared.dataset.class_names,
+        )
+    runs = {k: tracker.client.get_run(r) for k, r in (session | made).items()}
+    values = "1 unit · sigmoid · no masking · lr 1e-05 · patience 2"
+    label = BASELINES["majority"].label
+    assert {kind: run.info.run_name for kind, run in runs.items()} == {
+        "sweep": "search of tiny",
+        "confirm": "confirmation of tiny",
+        "trial": f"{values} (trial 5)",
+        "reference": f"{values} (reference base)",
+        "replicate": f"{values} (trial 5, seed 3)",
+        "train": f"{values} (one training)",
+        "baseline 0": f"{label} (baseline)",
+        "baseline 2": f"{label} (baseline, seed 2)",
+    }
+    commands = {kind: run.data.tags["mlflow.source.name"] for kind, run in runs.items()}
+    assert commands == {
+        **dict.fromkeys(runs, "lstm-bench sweep"),
+        **dict.fromkeys(("confirm", "replicate", "baseline 2"), "lstm-bench confirm"),
+        "train": "lstm-bench train",
+    }
+    commit = prepared.about_machine["git_commit"]
+    for run in runs.values():
+        tags = run.data.tags
+        assert tags["mlflow.source.type"] == "LOCAL"
+        assert tags.get("mlflow.source.git.commit") == commit
+        assert tags["mlflow.user"]
+        assert tags["mlflow.note.content"] and "\n" not in tags["mlflow.note.content"]
+        # What MLflow's UI lists: not what one process leaves for another.
+        shown = {key for key in tags if not key.startswith("mlflow.")}
+        assert not {key for key in shown if "owner" in key or "journal" in key}
+        assert rec.TAG_OWNER in tags
+
+
+def test_every_hyperparameter_has_its_words_in_a_runs_name():
+    from lstm_bench.space import CONFIG_FIELDS, SHORT
+
+    assert set(SHORT) == set(CONFIG_FIELDS)

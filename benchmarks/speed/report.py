@@ -176,7 +176,7 @@ def fill(
     track_baselines(tracker, prepared, session, n_reviews=0)
     configs = search(suite, n_runs)
     old = make_training(suite, suite.references["old"], 0)
-    track(tracker, prepared, old, session, "reference", name="reference old")
+    track(tracker, prepared, old, session, "reference")
     patterns = {
         state: track(
             tracker,
@@ -185,7 +185,6 @@ def fill(
             session,
             "trial",
             state=state,
-            name="pattern",
             trial=0,
         )
         for state in ("complete", "pruned", "failed")
@@ -220,7 +219,6 @@ def fill(
                     session,
                     "replicate",
                     n_reviews,
-                    name=f"{label}, replicate {replicate}",
                     label=label,
                     origin="search" if own else "pair",
                 )
@@ -370,6 +368,7 @@ def track_baselines(
             suite=prepared.suite,
             parent_run_id=session,
             dataset=prepared.about_data,
+            environment=prepared.about_machine,
             seeds=prepared.seeds,
             class_names=("neg", "pos"),
         )

@@ -36,7 +36,6 @@ class ThrowawaySweep:
             config,
             suite=self.prepared.suite,
             kind="trial",
-            name=f"trial {number}",
             parent_run_id=self.run_id,
             dataset=self.prepared.about_data,
             environment=self.prepared.about_machine,
