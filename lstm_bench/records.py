@@ -84,7 +84,7 @@ EPOCH_TIME = "epoch_time_s"
 SAMPLES_PER_SECOND = "samples_per_s"
 N_PARAMETERS = "n_parameters"
 N_EPOCHS = "n_epochs"
-BEST_EPOCH = "best_epoch"
+KEPT_EPOCH = "kept_epoch"  # whose weights every score of a finished run is of
 N_RESUMED = "n_resumed_epochs"  # done before a checkpoint that was taken up
 BEST_VALUE = "best_objective"  # of the sweep's run, by trial
 N_FEATURES = "n_features"  # of a baseline
@@ -103,9 +103,11 @@ def metric_key(split: str, metric: str) -> str:
 
 
 def final_key(key: str) -> str:
-    """Return the key of a curve's value for the weights that were kept.
+    """Return the key of a finished training's value of what has a curve.
 
-    A key of its own: as a further point it would lengthen the curve in MLflow's UI.
+    Of a score: that of the weights that were kept, whichever split it is on. Of a
+    time: what `TrialResult.metrics` has. A key of its own: as a further point it would
+    lengthen the curve in MLflow's UI.
     """
     return f"final_{key}"
 
@@ -119,11 +121,6 @@ def is_curve_key(key: str) -> bool:
 def summary_key(key: str) -> str:
     """Return the MLflow key of a finished training's value."""
     return final_key(key) if is_curve_key(key) else key
-
-
-def best_key(split: str, metric: str) -> str:
-    """Return the key of the best epoch's value: ``best_val_accuracy``."""
-    return f"best_{split}_{metric}"
 
 
 @dataclass
@@ -176,8 +173,9 @@ class TrialResult:
     objective : float
         The study's metric on validation, of the weights that were kept.
     metrics : dict
-        ``val_<metric>`` (and ``test_<metric>`` where scored) of the kept weights,
-        times in seconds, counts.
+        ``val_<metric>``, ``train_<metric>`` (on a part of the training sequences, no
+        larger than validation), ``test_<metric>`` where scored: all of the kept
+        weights, without dropout. Times in seconds, counts.
     samples : list of dict
         ``index, text, y_true, y_proba``: a few fixed validation reviews.
     errors : list of dict
@@ -216,11 +214,10 @@ class Results:
         ``seed, replicate`` : Int64
         ``start_time`` : Timestamp, UTC
         ``objective, train_time_s, eval_time_s, total_time_s, epoch_time_s,
-        samples_per_s, n_parameters, n_epochs, best_epoch`` : float
+        samples_per_s, n_parameters, n_epochs, kept_epoch`` : float
         one column per `TrialConfig` field, in its own type (object columns)
-        ``val_<metric>``, ``best_val_<metric>``, ``test_<metric>``,
-        ``train_<metric>`` : float, NaN where not measured; of the weights that
-        were kept (train: of the last epoch)
+        ``val_<metric>``, ``test_<metric>``, ``train_<metric>`` : float, NaN where
+        not measured; of the weights that were kept
     curves : DataFrame
         Long form ``run_id, split, metric, epoch, value``; metric includes
         ``loss``; split is "train" or "val".
@@ -280,7 +277,6 @@ METRIC_COLUMNS: tuple[str, ...] = tuple(
     for name in METRICS
     for key in (
         metric_key("val", name),
-        best_key("val", name),
         metric_key("test", name),
         metric_key("train", name),
     )
@@ -294,5 +290,5 @@ RUN_NUMBER_COLUMNS: tuple[str, ...] = (
     SAMPLES_PER_SECOND,
     N_PARAMETERS,
     N_EPOCHS,
-    BEST_EPOCH,
+    KEPT_EPOCH,
 )

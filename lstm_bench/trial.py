@@ -12,12 +12,12 @@ from lstm_bench.backend import keras
 from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.data import Dataset, Sequences, Splits
 from lstm_bench.engines import STOCK
-from lstm_bench.metrics import METRICS, Metric, evaluate_proba
+from lstm_bench.metrics import Metric, evaluate_proba
 from lstm_bench.model import build_model
 from lstm_bench.records import (
-    BEST_EPOCH,
     EPOCH_TIME,
     EVAL_TIME,
+    KEPT_EPOCH,
     N_EPOCHS,
     N_PARAMETERS,
     N_RESUMED,
@@ -27,7 +27,6 @@ from lstm_bench.records import (
     TRAIN_TIME,
     Prediction,
     TrialResult,
-    best_key,
     metric_key,
 )
 from lstm_bench.seeding import derive_rng, derive_seed
@@ -97,14 +96,8 @@ def run_trial(
     metrics = {
         key: value for key, value in history.at(kept).items() if key.startswith("val_")
     }
-    last = history.epochs[-1]
-    metrics |= {key: value for key, value in last.items() if key.startswith("train_")}
-    for name, each in METRICS.items():
-        key = metric_key("val", name)
-        values = [entry[key] for entry in history.epochs]
-        metrics[best_key("val", name)] = (
-            max(values) if each.higher_is_better else min(values)
-        )
+    # An epoch's own train_* are of weights in motion, with dropout: no like of val_*.
+    metrics |= _train_scores(steps, splits, config, dataset.n_classes)
     predictions = [Prediction("val", splits.val_index, val.y, val_proba)]
     errors: list[dict[str, Any]] = []
     if score_test:
@@ -128,7 +121,7 @@ def run_trial(
         ),
         N_PARAMETERS: float(model.count_params()),
         N_EPOCHS: float(len(history.epochs)),
-        BEST_EPOCH: float(history.best_epoch),
+        KEPT_EPOCH: float(kept),
         N_RESUMED: float(history.n_resumed),
         TOTAL_TIME: time.perf_counter()
         - start
@@ -148,6 +141,21 @@ def run_trial(
         errors,
     )
     return result, model
+
+
+def _train_scores(
+    steps: Steps, splits: Splits, config: TrialConfig, n_classes: int
+) -> dict[str, float]:
+    """Score the weights as they are on training sequences, as validation is scored.
+
+    On no more sequences than validation has: it costs as one more look at validation.
+    The first of a split are drawn as all of it, balanced by class.
+    """
+    n = min(len(splits.train), len(splits.val))
+    sample = Encoded.of(splits.train.take(np.arange(n)), config, n_classes)
+    loss, y_proba = steps.predict(sample)
+    scores = {"loss": loss, **evaluate_proba(sample.y, y_proba)}
+    return {metric_key("train", name): value for name, value in scores.items()}
 
 
 def free_memory() -> None:

@@ -271,7 +271,7 @@ def _run_row(suite: Suite, i: int, given: dict[str, Any]) -> tuple[dict[str, Any
         "epoch_time_s": given.get("train_time_s", 0.0) / n_epochs,
         "n_parameters": 1000,
         "n_epochs": n_epochs,
-        "best_epoch": n_epochs,
+        "kept_epoch": n_epochs,
         **config.model_dump(),
     }
     for metric in METRICS:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY_SUITE
+from conftest import ROOT, TINY_SUITE
 from results_builder import CONFIRM_SUITE, make_results
 from test_sweep import Recorder
 
@@ -19,6 +20,7 @@ from lstm_bench.confirm import Candidate, choose_candidates, run_confirm
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.head_to_head import compare_by_name
 from lstm_bench.loading import load_results
+from lstm_bench.metrics import METRICS
 from lstm_bench.preparation import prepare
 from lstm_bench.suite import load_suite
 from lstm_bench.tracking import Tracker
@@ -332,6 +334,19 @@ def test_a_search_never_scores_test_and_a_round_follows_it(
     assert run("train", "tiny.yaml", "--test", "--no-log-model") == 0
     looks = load_results(f"sqlite:///{tmp_path}/mlflow.db", suite).test_looks
     assert looks.set_index("kind")["n"].to_dict()["train"] == 1
+
+    # Every metric of every run is described with its epoch.
+    described = {
+        pattern.replace("<metric>", metric)
+        for row in (ROOT / "docs" / "metrics.md").read_text().splitlines()
+        if row.startswith("| `")
+        for pattern in re.findall("`([^`]+)`", row.split("|")[1])
+        for metric in METRICS
+    }
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    logged_keys = {key for run in runs for key in run.data.metrics}
+    assert "final_train_accuracy" in logged_keys
+    assert logged_keys <= described
 
 
 @pytest.mark.slow

@@ -145,6 +145,38 @@ def test_early_stopping_restores_the_best_epoch(dataset, splits):
 def test_without_patience_the_last_epoch_is_kept(dataset, splits):
     result, _ = run(dataset, splits, TrialConfig(**TINY))
     assert result.objective == result.history.epochs[-1]["val_accuracy"]
+    assert result.metrics["kept_epoch"] == 2
+
+
+@pytest.mark.parametrize("patience", [1, None])
+def test_every_score_of_a_training_is_of_the_kept_weights(dataset, splits, patience):
+    changes = {"max_epochs": 8, "learning_rate": 0.2, "dropout": 0.3}
+    config = TrialConfig(**{**TINY, **changes, "patience": patience})
+    result, model = run(dataset, splits, config, score_test=True, root_seed=1)
+    history, metrics = result.history, result.metrics
+    kept = history.best_epoch if patience else 8
+    assert metrics["kept_epoch"] == kept
+    # Else the last epoch's would pass as well, and the best one's.
+    assert len(history.epochs) > kept if patience else history.best_epoch < 8
+    assert metrics["objective"] == history.at(kept)["val_accuracy"]
+
+    from lstm_bench.training import Encoded, Steps
+
+    steps = Steps(model, config)
+    shown = splits.train.take(np.arange(len(splits.val)))
+    for split, part in (("train", shown), ("val", splits.val), ("test", splits.test)):
+        data = Encoded.of(part, config, 2)
+        loss, y_proba = steps.predict(data)
+        scores = {n: m.fn(data.y, y_proba) for n, m in METRICS.items()}
+        if split != "test":
+            scores["loss"] = loss
+        of_split = {
+            key.removeprefix(f"{split}_"): value
+            for key, value in metrics.items()
+            if key.startswith(f"{split}_") and key != "train_time_s"
+        }
+        assert of_split == pytest.approx(scores, abs=1e-5)
+    assert not [key for key in metrics if "best" in key]
 
 
 def test_test_scores_are_written_only_when_asked_for(dataset, splits):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lstm_bench.records import BEST_EPOCH, N_EPOCHS, OBJECTIVE, TRAIN_TIME
+from lstm_bench.records import KEPT_EPOCH, N_EPOCHS, OBJECTIVE, TRAIN_TIME
 from lstm_bench.report.blocks import Column, Section, Table, count
 from lstm_bench.report.view import View
 from lstm_bench.tables import search as tables
@@ -32,7 +32,7 @@ def runs(view: View) -> Section:
         Column("curve", f"{metric.label} by epoch", "curve"),
         *(Column(f, f, "value") for f in view.fields),
         Column(N_EPOCHS, "epochs", "count", more=True),
-        Column(BEST_EPOCH, "best epoch", "count", more=True),
+        Column(KEPT_EPOCH, "epoch kept", "count", more=True),
         Column(TRAIN_TIME, "training (s)", "seconds"),
         Column("engine", "engine", more=is_one_engine),
         Column("start_time", "began (UTC)", "time", more=True),

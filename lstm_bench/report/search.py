@@ -12,8 +12,8 @@ from lstm_bench.figures.parallel import plot_parallel
 from lstm_bench.figures.style import PALETTE
 from lstm_bench.metrics import METRICS
 from lstm_bench.records import (
-    BEST_EPOCH,
     EPOCH_TIME,
+    KEPT_EPOCH,
     N_EPOCHS,
     OBJECTIVE,
     TRAIN_TIME,
@@ -121,7 +121,7 @@ def leaderboard(view: View) -> Section:
         Column(TRAIN_TIME, "training (s)", "seconds"),
         Column(EPOCH_TIME, "per epoch (s)", "seconds", more=True),
         Column(N_EPOCHS, "epochs", "count", more=True),
-        Column(BEST_EPOCH, "best epoch", "count", more=True),
+        Column(KEPT_EPOCH, "epoch kept", "count", more=True),
         Column(N_PARAMS, "parameters", "count", more=True),
         Column("config_id", "configuration id", more=True),
         Column("command", "command that trains it again", "command"),

@@ -11,7 +11,7 @@ from lstm_bench import statistics as stats
 from lstm_bench.cells import plain, run_url, train_commands
 from lstm_bench.comparisons import Analysis
 from lstm_bench.records import (
-    BEST_EPOCH,
+    KEPT_EPOCH,
     N_EPOCHS,
     OBJECTIVE,
     TRAIN_TIME,
@@ -39,13 +39,13 @@ def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
         ``label, part`` ("search" or "round"), ``state, config_id, replicate``,
         `fields`, ``objective`` (on validation), ``test`` (the same metric on test;
         NaN in a search), ``curve`` (tuple: the metric on validation by epoch),
-        ``engine, n_epochs, best_epoch, train_time_s, start_time, run_id, command,
+        ``engine, n_epochs, kept_epoch, train_time_s, start_time, run_id, command,
         url``
     """
     metric = results.suite.metric.name
     parts = [part for part in (results.runs, results.confirmed) if len(part)]
     columns = ["label", "part", "state", "config_id", "replicate", *fields, OBJECTIVE]
-    columns += ["test", "curve", "engine", N_EPOCHS, BEST_EPOCH, TRAIN_TIME]
+    columns += ["test", "curve", "engine", N_EPOCHS, KEPT_EPOCH, TRAIN_TIME]
     columns += ["start_time", "run_id", "command", "url"]
     if not parts:
         return pd.DataFrame(columns=columns)

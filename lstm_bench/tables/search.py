@@ -21,8 +21,8 @@ from lstm_bench.cells import (
 from lstm_bench.engines import split_engines
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.records import (
-    BEST_EPOCH,
     EPOCH_TIME,
+    KEPT_EPOCH,
     N_EPOCHS,
     N_PARAMETERS,
     OBJECTIVE,
@@ -55,7 +55,7 @@ CI_HIGH = "val_accuracy_wilson95_high"
 
 VAL_METRICS: tuple[str, ...] = tuple(metric_key("val", name) for name in METRICS)
 
-_MEASURED = (TRAIN_TIME, EPOCH_TIME, N_PARAMETERS, N_EPOCHS, BEST_EPOCH)
+_MEASURED = (TRAIN_TIME, EPOCH_TIME, N_PARAMETERS, N_EPOCHS, KEPT_EPOCH)
 
 
 def complete_runs(results: Results) -> pd.DataFrame:
@@ -101,7 +101,7 @@ def leaderboard(results: Results) -> pd.DataFrame:
         ``rank, label, config_id, reference, trial, run_id``, the fields of
         `shown_fields`, ``objective, val_<metric>...``, ``val_accuracy_wilson95_low,
         val_accuracy_wilson95_high, n_used_val, n_runs, train_time_s, epoch_time_s,
-        n_parameters, n_epochs, best_epoch, command, url``
+        n_parameters, n_epochs, kept_epoch, command, url``
     """
     fields = shown_fields(results)
     numbers = [OBJECTIVE, *VAL_METRICS, *_MEASURED]
