@@ -431,14 +431,13 @@ def worker(
         listen_to_parent()
     from lstm_bench.joining import session_to_join, work
     from lstm_bench.progress import SayingProgress, make_progress
-    from lstm_bench.stores import check_is_there, store_errors
+    from lstm_bench.stores import store_errors
     from lstm_bench.study import StudyStore, find_suite, resolve_storage
     from lstm_bench.tracking import resolve_tracking_uri
 
     console = _console()
     with store_errors():
-        storage_url = resolve_storage(storage)
-        check_is_there(storage_url, "--storage")
+        storage_url = resolve_storage(storage, create=False)
         store = StudyStore(find_suite(storage_url, study), storage_url)
         session = session_to_join(store, kind)
         uri = resolve_tracking_uri(tracking_uri)
@@ -627,10 +626,10 @@ def publish(
     from lstm_bench.tracking import resolve_tracking_uri
 
     loaded = [_load(suite) for suite in suites]
-    folder = make_folder(out if out is not None else Path("reports"), "--out")
     with store_errors():
-        uri = resolve_tracking_uri(tracking_uri)
+        uri = resolve_tracking_uri(tracking_uri, create=False)
         studies = [load_results(uri, suite) for suite in loaded]
+    folder = make_folder(out if out is not None else Path("reports"), "--out")
     done = publish_studies(studies, folder, allow_synthetic=allow_synthetic)
     console = _console()
     for page in done.pages:
@@ -656,9 +655,31 @@ def compare(a: str, b: str, tracking_uri: str | None) -> None:
     from lstm_bench.tracking import resolve_tracking_uri
 
     with store_errors():
-        lines = compare_by_name(resolve_tracking_uri(tracking_uri), a, b)
+        uri = resolve_tracking_uri(tracking_uri, create=False)
+        lines = compare_by_name(uri, a, b)
     for line in lines:
         _say(_console(), line)
+
+
+@cli.command()
+@_tracking_uri
+def studies(tracking_uri: str | None) -> None:
+    """List the studies of a store; nothing is written.
+
+    The trials that have ended, the state of the latest command, and the best
+    validation score of the search. The names are those that `lstm-bench report` takes.
+    """
+    from lstm_bench.stores import store_errors
+    from lstm_bench.studies import list_studies, studies_table
+    from lstm_bench.tracking import resolve_tracking_uri
+
+    with store_errors():
+        uri = resolve_tracking_uri(tracking_uri, create=False)
+        entries = list_studies(uri)
+    for line in studies_table(entries):
+        click.echo(line)
+    if not entries:
+        click.echo("the store holds no study; run `lstm-bench sweep` first")
 
 
 @cli.command()
@@ -679,10 +700,9 @@ def ui(tracking_uri: str | None, host: str, port: int) -> None:
     from lstm_bench.ui import serve
 
     console = _console()
-    _say(console, "starting MLflow's server (about 10 s) ...")
     signal.signal(signal.SIGTERM, _stop)
     with store_errors():
-        uri = resolve_tracking_uri(tracking_uri)
+        uri = resolve_tracking_uri(tracking_uri, create=False)
         serve(uri, host, port, lambda text: _say(console, text))
 
 
@@ -722,7 +742,7 @@ def doctor(
     findings = examine_system(Path.cwd())
     if suite is not None:
         from lstm_bench.data import load_dataset
-        from lstm_bench.stores import check_is_there, store_errors
+        from lstm_bench.stores import store_errors
         from lstm_bench.study import StudyStore, resolve_storage
         from lstm_bench.tracking import Tracker, resolve_tracking_uri
 
@@ -730,14 +750,10 @@ def doctor(
         spec = loaded.dataset
         dataset = load_dataset(spec.name, spec.options, data_dir, loaded.study.seed)
         with store_errors():
-            uri, storage_url = (
-                resolve_tracking_uri(tracking_uri),
-                resolve_storage(storage),
-            )
-            check_is_there(uri, "--tracking-uri")
-            check_is_there(storage_url, "--storage")
-            tracker = Tracker(uri, loaded.study_name)
-            store = StudyStore(loaded, storage_url)
+            uri = resolve_tracking_uri(tracking_uri, create=False)
+            storage_url = resolve_storage(storage, create=False)
+            tracker = Tracker(uri, loaded.study_name, create=False)
+            store = StudyStore(loaded, storage_url, create=False)
             for term, fact in store_facts(store, tracker):
                 _say(console, f"{term}: {fact}")
             n_runs = len(tracker.runs_of(loaded.study_name))

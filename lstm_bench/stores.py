@@ -1,17 +1,28 @@
-"""When a store or a disk gives out: say so in one message instead of a traceback."""
+"""Addresses of stores, what is behind them, and what to say when one gives out.
+
+A database is recognised as MLflow's or Optuna's before either of them opens it: both
+create and migrate their tables in whatever they are given.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import shlex
+import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Literal
+from urllib.parse import quote, unquote, urlsplit
 
+import mlflow
+import optuna
 import psutil
 import sqlalchemy.exc
+from alembic.script import ScriptDirectory
 from mlflow.exceptions import MlflowException
 from optuna.exceptions import OptunaError, StorageInternalError
 
@@ -22,6 +33,21 @@ DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
 DATABASE_ERRORS = (MlflowException, StorageInternalError, sqlalchemy.exc.DBAPIError)
 # What ends a password for some reader of addresses and not for another.
 AMBIGUOUS = frozenset("@/?#[] ")
+# What an address does not mean as it stands: options, a fragment, and the braces that
+# Optuna fills in.
+RESERVED = frozenset("?#{}")
+
+Owner = Literal["MLflow", "Optuna"]
+# Tables that both have had from their first versions on.
+TABLES: dict[Owner, frozenset[str]] = {
+    "MLflow": frozenset(("experiments", "runs", "metrics", "params")),
+    "Optuna": frozenset(("studies", "trials", "trial_params")),
+}
+OPTIONS: dict[Owner, str] = {"MLflow": "--tracking-uri", "Optuna": "--storage"}
+HOLDS: dict[Owner, str] = {"MLflow": "runs", "Optuna": "trials"}
+# Of a database that another process is writing to.
+BUSY_S = 60.0
+MAX_NAMED = 5
 ADVICE = "what was finished is kept; mend this and start the same command again"
 
 
@@ -82,13 +108,134 @@ def with_driver(url: str) -> str:
     return f"postgresql+psycopg{sign}{rest}"
 
 
-def check_writable_database(file: Path, option: str) -> None:
-    """Raise TrackingError unless sqlite can write `file`."""
-    if not file.parent.is_dir():
+def sqlite_url(file: Path) -> str:
+    """Return the address of a sqlite file.
+
+    A path stands there as it is wherever that means the same to every reader.
+
+    Raises
+    ------
+    TrackingError
+        The path is not text, so that no address names it.
+    """
+    path = str(file)
+    try:
+        path.encode()
+    except UnicodeEncodeError:
         raise TrackingError(
-            f"{option}: {file.parent} is not a folder; make it, or name another file"
+            f"{path!r}: expected a path in UTF-8; rename the folder, or name another"
+        ) from None
+    if RESERVED.isdisjoint(path) and unquote(path) == path:
+        return f"sqlite:///{path}"
+    # With the driver named: MLflow takes what follows a plain sqlite:/// for a path
+    # as it stands, and would create a folder called why%3F beside why?.
+    return f"sqlite+pysqlite:///{quote(path)}"
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of a sqlite address; None for any other database or server."""
+    if not url.startswith(("sqlite:///", "sqlite+pysqlite:///")):
+        return None
+    return Path(unquote(url.partition("?")[0].partition(":///")[2]))
+
+
+def absolute_url(url: str, option: str) -> str:
+    """Return the address of a database, a sqlite file's path made absolute.
+
+    A relative one would mean another file as soon as the working directory changes.
+
+    Raises
+    ------
+    TrackingError
+        The address of a sqlite database that names no file, or has options.
+    """
+    file = sqlite_file(url)
+    if file is None:
+        if urlsplit(url).scheme.startswith("sqlite"):
+            raise TrackingError(
+                f"{option}: expected sqlite:///FILE.db, got {mask_url(url)!r}"
+            )
+        return with_driver(url)
+    if "?" in url:
+        raise TrackingError(
+            f"{option}: {mask_url(url)}: what follows a ? is no part of the file's "
+            "name; write a ? in a name as %3F (and a % as %25), and leave options out"
         )
-    target = file if file.exists() else file.parent
+    if file.name in ("", ":memory:"):
+        raise TrackingError(
+            f"{option}: expected sqlite:///FILE.db, got {mask_url(url)!r}, which "
+            "names no file"
+        )
+    return sqlite_url(file.absolute())
+
+
+def check_database(url: str, owner: Owner, option: str, *, create: bool) -> None:
+    """Raise TrackingError unless a database is `owner`'s, of the version installed.
+
+    Nothing is written, whatever the database is.
+
+    Parameters
+    ----------
+    url : str
+        From `absolute_url`.
+    create : bool
+        Whether the caller makes a store where there is none, or an empty database.
+    """
+    file = sqlite_file(url)
+    if file is not None and not _is_file(file, option, create):
+        if create:
+            return
+        raise TrackingError(
+            f"{option}: expected a store, got no file {file}; run `lstm-bench sweep` "
+            f"first, or name another with {option}"
+        )
+    with opening_store(url, option):
+        if file is None:
+            engine = sqlalchemy.create_engine(url)
+        else:
+            engine = sqlalchemy.create_engine(
+                "sqlite://",
+                creator=lambda: _open_unchanged(file),
+                poolclass=sqlalchemy.pool.NullPool,
+            )
+        try:
+            with engine.connect() as connection:
+                problem = _problem(connection, url, owner, create)
+        finally:
+            engine.dispose()
+    if problem is not None:
+        raise TrackingError(f"{option}: {mask_url(url)}: {problem}")
+
+
+def _is_file(file: Path, option: str, create: bool) -> bool:
+    """Whether the file is there; raise TrackingError unless it can be opened."""
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        if not file.parent.is_dir():
+            raise TrackingError(
+                f"{option}: {file.parent} is not a folder; make it, or name another "
+                "file"
+            ) from None
+        if create:
+            _check_writable(file.parent, option)
+        return False
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise TrackingError(
+            f"{option}: {str(file)[:200]!r} cannot be opened ({why}); name another file"
+        ) from error
+    if not stat.S_ISREG(mode):
+        raise TrackingError(
+            f"{option}: expected a sqlite file, got {file}, which is "
+            f"{'a folder' if stat.S_ISDIR(mode) else 'no regular file'}; name a file"
+        )
+    if create:
+        _check_writable(file, option)
+    return True
+
+
+def _check_writable(target: Path, option: str) -> None:
     if not os.access(target, os.W_OK):
         raise TrackingError(
             f"{option}: {target} cannot be written; run in a folder of your own, or "
@@ -96,21 +243,87 @@ def check_writable_database(file: Path, option: str) -> None:
         )
 
 
-def sqlite_file(url: str) -> Path | None:
-    """Return the file of a sqlite address; None for any other database or server."""
-    if not url.startswith("sqlite:///"):
-        return None
-    return Path(url.partition("?")[0].removeprefix("sqlite:///"))
+def _open_unchanged(file: Path) -> sqlite3.Connection:
+    """Open a sqlite file so that nothing can be written to it."""
+    uri = file.as_uri()
+    with file.open("rb") as opened:
+        logs_ahead = opened.read(20)[18:] == b"\2\2"
+    if logs_ahead and not Path(f"{file}-wal").exists():
+        # Nobody is at it; to read it otherwise makes two files beside it.
+        return sqlite3.connect(f"{uri}?immutable=1", uri=True)
+    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=BUSY_S)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError:
+        # A killed process left a write that only another writer can roll back; what
+        # tables there are is seen without.
+        connection.close()
+        connection = sqlite3.connect(f"{uri}?immutable=1", uri=True)
+    return connection
 
 
-def check_is_there(url: str, option: str) -> None:
-    """Raise TrackingError if `url` is a sqlite file that does not exist."""
-    file = sqlite_file(url)
-    if file is not None and not file.is_file():
-        raise TrackingError(
-            f"{option}: expected a store, got no file {file}; run `lstm-bench sweep` "
-            f"first, or name another with {option}"
+def _problem(
+    connection: sqlalchemy.Connection, url: str, owner: Owner, create: bool
+) -> str | None:
+    """Return why a database is not `owner`'s of the version installed, if it is not."""
+    tables = set(sqlalchemy.inspect(connection).get_table_names())
+    expected = f"expected {owner}'s store of {HOLDS[owner]}"
+    if not tables:
+        return None if create else f"{expected}, got an empty database; name another"
+    if not tables >= TABLES[owner]:
+        for other, names in TABLES.items():
+            if tables >= names:
+                return (
+                    f"{expected}, got {other}'s of {HOLDS[other]}; are "
+                    f"{OPTIONS['MLflow']} and {OPTIONS['Optuna']} swapped?"
+                )
+        named = ", ".join(f"{name[:40]!r}" for name in sorted(tables)[:MAX_NAMED])
+        more = ", ..." if len(tables) > MAX_NAMED else ""
+        return (
+            f"{expected}, got a database of another program (its tables: {named}"
+            f"{more}); it was not changed, name another"
         )
+    if problem := _version_problem(connection, url, owner, "alembic_version" in tables):
+        return problem
+    first = sqlalchemy.text("SELECT 1 FROM experiments LIMIT 1")
+    if owner == "MLflow" and not create and not connection.execute(first).all():
+        # MLflow would write its default experiment as soon as it reads.
+        return f"{expected}, got one without any; run `lstm-bench sweep` first"
+    return None
+
+
+def _version_problem(
+    connection: sqlalchemy.Connection, url: str, owner: Owner, has_version: bool
+) -> str | None:
+    query = sqlalchemy.text("SELECT version_num FROM alembic_version")
+    found = list(connection.execute(query).scalars()) if has_version else []
+    scripts = _migrations(owner)
+    if found == [scripts.get_current_head()]:
+        return None
+    shown = ", ".join(map(str, found)) or "none"
+    known = {script.revision for script in scripts.walk_revisions()}
+    if not known.issuperset(found):
+        return (
+            f"its tables' version ({shown}) is unknown to the {owner} installed here; "
+            f"update {owner} to the one that wrote them"
+        )
+    command = {
+        "MLflow": "mlflow db upgrade",
+        "Optuna": "optuna storage upgrade --storage",
+    }[owner]
+    return (
+        f"its tables (version {shown}) are of an older {owner} than the one installed; "
+        f"keep a copy, then migrate them: {command} {shlex.quote(mask_url(url))}"
+    )
+
+
+def _migrations(owner: Owner) -> ScriptDirectory:
+    """Return every version of `owner`'s tables that is known here."""
+    folder = {
+        "MLflow": Path(mlflow.__file__).parent / "store" / "db_migrations",
+        "Optuna": Path(optuna.__file__).parent / "storages" / "_rdb" / "alembic",
+    }[owner]
+    return ScriptDirectory(str(folder))
 
 
 def create_whole(url: str, create: Callable[[str], object]) -> None:
@@ -125,18 +338,22 @@ def create_whole(url: str, create: Callable[[str], object]) -> None:
         Makes the store at the URL that it is given.
     """
     file = sqlite_file(url)
-    if file is None or file.exists():
+    if file is None or _holds_something(file):
         return
     for left in file.parent.glob(f".{file.name}.*.new"):
         if not psutil.pid_exists(int(left.name.split(".")[-2])):
             left.unlink(missing_ok=True)
     begun = file.with_name(f".{file.name}.{os.getpid()}.new")
-    create(f"sqlite:///{begun}")
-    if file.exists():
+    create(sqlite_url(begun))
+    if _holds_something(file):
         # Another process was faster, and has begun to write into its own.
         begun.unlink()
     else:
         begun.replace(file)
+
+
+def _holds_something(file: Path) -> bool:
+    return file.exists() and file.stat().st_size > 0
 
 
 @contextmanager

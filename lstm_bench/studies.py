@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -15,11 +18,16 @@ from lstm_bench import records as rec
 from lstm_bench.errors import LstmBenchError, SuiteError, TrackingError
 from lstm_bench.loading import load_results, load_suite_of
 from lstm_bench.masking import bare_url
+from lstm_bench.metrics import METRICS
 from lstm_bench.records import Results
-from lstm_bench.stores import first_line, sqlite_file
+from lstm_bench.stores import first_line
 from lstm_bench.suite import SUITE_FOLDER, Suite, did_you_mean, load_suite
-from lstm_bench.tracking import find_runs, resolve_tracking_uri
+from lstm_bench.tracking import find_pages, find_runs, resolve_tracking_uri
 
+# What a list of studies calls commands, and how they end.
+COMMANDS = {"sweep": "search", "confirm": "confirmation"}
+ENDS = {"KILLED": "stopped"}
+ENDED = ("complete", "pruned", "failed")
 # The address of a store may have an @ of its own, a scheme comes first.
 AT_STORE = re.compile(r"(?P<name>.+?)@(?P<store>[A-Za-z][\w+.-]*:/.*|[^@]*)")
 
@@ -42,6 +50,144 @@ class FoundStudy:
     tracking_uri: str
     study: str
     suite: Suite
+
+
+@dataclass(frozen=True)
+class StudyEntry:
+    """A study of a store, as a list of studies shows it.
+
+    Attributes
+    ----------
+    last : float
+        Start of its latest command, in seconds since 1970.
+    n_trials : int
+        Trainings of the search that have ended: complete, pruned or failed.
+    state : str
+        Of the latest command: ``search finished``, ``confirmation running``.
+    best : float or None
+        Best validation score of the search; None where nothing is complete.
+    """
+
+    study: str
+    suite: str
+    last: float
+    n_trials: int
+    state: str
+    metric: str
+    best: float | None
+    best_label: str
+
+
+def list_studies(tracking_uri: str) -> list[StudyEntry]:
+    """Return the studies of a store, that which ran last first."""
+    client = MlflowClient(tracking_uri)
+    sessions: dict[str, list[Run]] = {}
+    for run in find_sessions(client):
+        sessions.setdefault(run.data.tags[rec.TAG_STUDY], []).append(run)
+    trainings: dict[str, list[_Training]] = {study: [] for study in sessions}
+    for kind in ("trial", "reference"):
+        for page in find_pages(client, f"tags.`{rec.TAG_KIND}` = '{kind}'"):
+            for run in page:
+                tags = run.data.tags
+                if tags.get(rec.TAG_STUDY) in trainings:
+                    trainings[tags[rec.TAG_STUDY]].append(_Training.of(run, kind))
+    entries = [_entry(study, sessions[study], trainings[study]) for study in sessions]
+    return sorted(entries, key=lambda entry: entry.last, reverse=True)
+
+
+def studies_table(entries: Sequence[StudyEntry]) -> list[str]:
+    """Return a table of studies as lines of text; none where there are no studies."""
+    if not entries:
+        return []
+    rows = [("study", "suite", "last run", "trials", "state", "best on validation")]
+    for entry in entries:
+        best = "none yet"
+        if entry.best is not None:
+            best = f"{entry.metric} {entry.best:.4f}, {entry.best_label}"
+        rows.append(
+            (
+                entry.study,
+                entry.suite,
+                _minute(entry.last),
+                str(entry.n_trials),
+                entry.state,
+                best,
+            )
+        )
+    # What a store holds may be anybody's: no control character reaches a terminal.
+    shown = [
+        ["".join(c if c.isprintable() else "?" for c in cell) for cell in row]
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    return [
+        "  ".join(
+            f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in shown
+    ]
+
+
+def _minute(seconds: float) -> str:
+    """Return a time of this machine's clock; a store may hold ones beyond any year."""
+    try:
+        return datetime.fromtimestamp(seconds).isoformat(" ", "minutes")
+    except (OverflowError, ValueError, OSError):
+        return "unknown"
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What a list of studies needs of a training's run."""
+
+    label: str
+    kind: str
+    state: str
+    objective: float
+
+    @classmethod
+    def of(cls, run: Run, kind: str) -> Self:
+        return cls(
+            str(run.info.run_name),
+            kind,
+            run.data.tags.get(rec.TAG_STATE, ""),
+            run.data.metrics.get(rec.OBJECTIVE, math.nan),
+        )
+
+
+def _entry(study: str, sessions: list[Run], trainings: list[_Training]) -> StudyEntry:
+    last = sessions[-1]
+    metric = next(
+        (
+            METRICS[run.data.params["study.metric"]]
+            for run in reversed(sessions)
+            if run.data.params.get("study.metric") in METRICS
+        ),
+        None,
+    )
+    complete = [
+        training
+        for training in trainings
+        if training.state == "complete" and math.isfinite(training.objective)
+    ]
+    best = None
+    if metric is not None and complete:
+        sign = 1 if metric.higher_is_better else -1
+        best = max(complete, key=lambda training: sign * training.objective)
+    kind = COMMANDS[last.data.tags[rec.TAG_KIND]]
+    return StudyEntry(
+        study=study,
+        suite=last.data.tags.get(rec.TAG_SUITE, ""),
+        last=last.info.start_time / 1000,
+        n_trials=sum(
+            training.kind == "trial" and training.state in ENDED
+            for training in trainings
+        ),
+        state=f"{kind} {ENDS.get(last.info.status, last.info.status.lower())}",
+        metric="" if metric is None else metric.name,
+        best=None if best is None else best.objective,
+        best_label="" if best is None else best.label,
+    )
 
 
 def load_studies(tracking_uri: str | None, names: Sequence[str]) -> list[Results]:
@@ -138,20 +284,12 @@ def _resolve_store(tracking_uri: str | None, store: str | None, name: str) -> st
             f"{name.partition('@')[0]}@sqlite:///other/mlflow.db"
         )
     try:
-        uri = resolve_tracking_uri(store or tracking_uri).rstrip("/")
+        return resolve_tracking_uri(store or tracking_uri, create=False).rstrip("/")
     except TrackingError as error:
         if store is None:
             raise
         said = str(error).removeprefix("--tracking-uri: ")
         raise TrackingError(f"{name}: {said}") from error
-    file = sqlite_file(uri)
-    if file is not None and not file.is_file():
-        where = "run `lstm-bench sweep` first, or say where it was tracked with "
-        where += "--tracking-uri or NAME@STORE"
-        raise TrackingError(
-            f"{name}: expected a tracking store, got no file {file}; {where}"
-        )
-    return uri
 
 
 def _find_stored(
@@ -162,7 +300,7 @@ def _find_stored(
     studies = sorted({run.data.tags[rec.TAG_STUDY] for run in runs})
     if not own:
         # A suite whose file is not here, but of which the store has just one study.
-        of_suite = [run for run in runs if run.data.tags[rec.TAG_SUITE] == wanted]
+        of_suite = [run for run in runs if run.data.tags.get(rec.TAG_SUITE) == wanted]
         if len({run.data.tags[rec.TAG_STUDY] for run in of_suite}) == 1:
             own = of_suite
     if not own:
@@ -182,18 +320,25 @@ def _load(found: FoundStudy) -> Results:
         raise type(error)(f"{found.name}: {error}") from error
 
 
+def find_sessions(client: MlflowClient) -> list[Run]:
+    """Return the runs of every sweep and confirmation in a store, oldest first.
+
+    What else carries one of the tags is nobody's study.
+    """
+    runs = [
+        run
+        for kind in COMMANDS
+        for run in find_runs(client, f"tags.`{rec.TAG_KIND}` = '{kind}'")
+        if rec.TAG_STUDY in run.data.tags
+    ]
+    return sorted(runs, key=lambda run: int(run.info.start_time))
+
+
 def _sessions(uri: str) -> list[Run]:
-    """Return the runs of every sweep and confirmation in the store, oldest first."""
-    client = MlflowClient(uri)
     try:
-        runs = [
-            run
-            for kind in ("sweep", "confirm")
-            for run in find_runs(client, f"tags.`{rec.TAG_KIND}` = '{kind}'")
-        ]
+        return find_sessions(MlflowClient(uri))
     except MlflowException as error:
         raise TrackingError(f"{bare_url(uri)}: {first_line(error)}") from error
-    return sorted(runs, key=lambda run: int(run.info.start_time))
 
 
 def _studies_in(uri: str) -> str:

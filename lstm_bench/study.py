@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -20,7 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from lstm_bench.errors import TrackingError
 from lstm_bench.history import History
 from lstm_bench.locks import StoreLock
-from lstm_bench.masking import hide_login
+from lstm_bench.masking import hide_login, mask_url
 from lstm_bench.owned import (
     CONFIG_ID,
     DUPLICATE_OF,
@@ -35,11 +34,11 @@ from lstm_bench.samplers import SeededTPESampler
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.space import TrialConfig
 from lstm_bench.stores import (
+    absolute_url,
     check_address,
-    check_writable_database,
+    check_database,
     create_whole,
     opening_store,
-    with_driver,
 )
 from lstm_bench.suite import MAX_GRID, Suite, suite_from_text
 from lstm_bench.tickets import Tickets, name_of
@@ -52,29 +51,33 @@ REFERENCES, CONFIRM = "references", "confirm"
 MAX_REPEATED_SUGGESTIONS = 5
 
 
-def resolve_storage(url: str | None) -> str:
-    """Return an absolute Optuna storage URL.
+def resolve_storage(url: str | None, *, create: bool = True) -> str:
+    """Return an absolute Optuna storage URL, of a storage or of a place for one.
 
     Order: `url`, the environment's ``LSTM_BENCH_STORAGE``, ``optuna.db`` in the
     working directory.
 
+    Parameters
+    ----------
+    create : bool
+        Whether the caller makes a storage where there is none.
+
     Raises
     ------
     TrackingError
-        Not an address, or one whose folder is missing or cannot be written.
+        Not an address; a database that cannot be opened, is not Optuna's, or of
+        another version of it.
     """
     url = url or os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{DEFAULT_STORAGE}"
     check_address(url, "--storage")
-    if url.startswith("sqlite:///"):
-        file = Path(url.removeprefix("sqlite:///")).absolute()
-        check_writable_database(file, "--storage")
-        return f"sqlite:///{file}"
     if "://" not in url:
         raise TrackingError(
             f"--storage: expected a database URL such as sqlite:///optuna.db or "
             f"postgresql://USER@HOST/DATABASE, got {hide_login(url)!r}"
         )
-    return with_driver(url)
+    url = absolute_url(url, "--storage")
+    check_database(url, "Optuna", "--storage", create=create)
+    return url
 
 
 @dataclass(frozen=True)
@@ -117,18 +120,25 @@ class StudyStore:
         What a confirmation hands out to more than one worker; MLflow says what is
         done.
 
+    Parameters
+    ----------
+    create : bool
+        Whether to begin the study where the storage does not have it.
+
     Raises
     ------
     TrackingError
-        The storage cannot be opened.
+        The storage cannot be opened, or does not have the study.
     """
 
-    def __init__(self, suite: Suite, storage_url: str) -> None:
+    def __init__(self, suite: Suite, storage_url: str, *, create: bool = True) -> None:
         self.suite = suite
         self.url = storage_url
         self._known_space = IntersectionSearchSpace(include_pruned=True)
         with opening_store(storage_url, "--storage"):
             storage = self._storage = _open(storage_url)
+            if not create:
+                self._check_begun(storage)
             # One lock for all: what is asked for depends on the references, too.
             self.lock = StoreLock(storage.engine, suite.study_name)
             self.search = OwnedStudy(
@@ -140,6 +150,15 @@ class StudyStore:
     def close(self) -> None:
         """Close the connections to the database; a later use opens others."""
         _close(self._storage)
+
+    def _check_begun(self, storage: optuna.storages.BaseStorage) -> None:
+        known = {study.study_name for study in storage.get_all_studies()}
+        if self.suite.study_name not in known:
+            raise TrackingError(
+                f"--storage: {mask_url(self.url)} has no study "
+                f"{self.suite.study_name}; run `lstm-bench sweep` first, or name the "
+                "storage that it was run with"
+            )
 
     def _tickets(self, storage: optuna.storages.BaseStorage, name: str) -> Tickets:
         name = f"{self.suite.study_name}/{name}"

@@ -19,6 +19,7 @@ import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
@@ -29,18 +30,19 @@ from lstm_bench.chart_view import TAG_PREFIX, chart_view_state
 from lstm_bench.collector import collector_paused
 from lstm_bench.errors import TrackingError
 from lstm_bench.figures.search import plot_confusion_matrix, plot_run_curves
-from lstm_bench.masking import bare_url, hide_login, mask_text
+from lstm_bench.masking import bare_url, hide_login, mask_text, mask_url
 from lstm_bench.metrics import evaluate_proba
 from lstm_bench.model_log import MODEL_FILE, has_model
 from lstm_bench.owner import this_process
 from lstm_bench.records import Prediction, TrialResult
 from lstm_bench.space import TrialConfig
 from lstm_bench.stores import (
+    absolute_url,
     check_address,
-    check_writable_database,
+    check_database,
     create_whole,
     opening_store,
-    with_driver,
+    sqlite_file,
 )
 from lstm_bench.suite import Suite
 from lstm_bench.writer import PATIENT_S, Writer
@@ -68,34 +70,43 @@ CONNECT_TIMEOUT_S = 5.0
 PAGE_SIZE = 500
 
 
-def resolve_tracking_uri(uri: str | None) -> str:
-    """Return an absolute tracking URI.
+def resolve_tracking_uri(uri: str | None, *, create: bool = True) -> str:
+    """Return an absolute tracking URI, of MLflow's store or of a place for one.
 
     Order: `uri`, the environment's ``MLFLOW_TRACKING_URI``, ``mlflow.db`` in the
-    working directory. A relative sqlite path is made absolute, because a relative
-    one would mean another file as soon as the working directory changes.
+    working directory.
+
+    Parameters
+    ----------
+    create : bool
+        Whether the caller makes a store where there is none. One that only reads
+        does not.
 
     Raises
     ------
     TrackingError
         Not an address; a file store, which MLflow no longer writes; a server that
-        does not answer; a database whose folder is missing or read-only.
+        does not answer; a database that is not MLflow's, or of another version of it.
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_STORE}"
     check_address(uri, "--tracking-uri")
-    parts = urlsplit(uri)
-    if parts.scheme in ("http", "https"):
+    scheme = urlsplit(uri).scheme
+    if scheme in ("http", "https"):
         _check_server(uri)
-    elif uri.startswith("sqlite:///"):
-        file = Path(uri.removeprefix("sqlite:///")).absolute()
-        check_writable_database(file, "--tracking-uri")
-        uri = f"sqlite:///{file}"
-    elif parts.scheme in ("", "file"):
+        return uri
+    if scheme in ("", "file"):
         raise TrackingError(
             "--tracking-uri: expected sqlite:///FILE.db or http://HOST:PORT, got "
             f"{hide_login(uri)!r}; MLflow's plain-folder store is no longer supported"
         )
-    return with_driver(uri)
+    if scheme.partition("+")[0] not in (*DATABASE_ENGINES, "postgres"):
+        raise TrackingError(
+            "--tracking-uri: expected sqlite:///FILE.db, http://HOST:PORT or a "
+            f"database such as postgresql://USER@HOST/DATABASE, got {mask_url(uri)!r}"
+        )
+    uri = absolute_url(uri, "--tracking-uri")
+    check_database(uri, "MLflow", "--tracking-uri", create=create)
+    return uri
 
 
 def _check_server(uri: str) -> None:
@@ -128,6 +139,9 @@ class Tracker:
         Called with a line when the server goes and when it is back.
     experiment_id : str or None
         Where to write; a worker's is its sweep's. None chooses as a command does.
+    create : bool
+        Whether to make an experiment where there is none. Without it no run can be
+        begun, only read and closed.
 
     Attributes
     ----------
@@ -141,6 +155,8 @@ class Tracker:
         study: str = "any",
         say: Callable[[str], None] = lambda line: None,
         experiment_id: str | None = None,
+        *,
+        create: bool = True,
     ) -> None:
         self.tracking_uri = tracking_uri
         with opening_store(tracking_uri, "--tracking-uri"):
@@ -151,7 +167,9 @@ class Tracker:
             # `mlflow run` made a run for this project and names it here. It is the
             # sweep's run. Left in the environment, every later start_run adopts it.
             self.project_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
-            self.experiment_id = experiment_id or self._experiment()
+            if experiment_id is None:
+                experiment_id = self._experiment() if create else ""
+            self.experiment_id = experiment_id
         self.writer = Writer(self.client, tracking_uri, study, say)
 
     def _experiment(self) -> str:
@@ -176,10 +194,9 @@ class Tracker:
                 f"`mlflow experiments restore -x {known.experiment_id}`"
             )
         location = None
-        if self.tracking_uri.startswith("sqlite:///"):
+        if (file := sqlite_file(self.tracking_uri)) is not None:
             # Beside the database, wherever the command was started.
-            folder = Path(self.tracking_uri.removeprefix("sqlite:///")).parent
-            location = (folder / "mlruns" / name).as_uri()
+            location = (file.parent / "mlruns" / name).as_uri()
         return str(self.client.create_experiment(name, artifact_location=location))
 
     def start_session(

@@ -1,0 +1,254 @@
+"""What is recognised as a store, and that asking changes nothing, on real files."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import optuna
+import pytest
+from conftest import TINY_SUITE
+from mlflow import MlflowClient
+from test_cli import run
+
+from lstm_bench.errors import TrackingError
+from lstm_bench.preparation import prepare
+from lstm_bench.stores import sqlite_file, sqlite_url
+from lstm_bench.study import StudyStore, resolve_storage
+from lstm_bench.suite import load_suite
+from lstm_bench.tracking import Tracker, resolve_tracking_uri
+
+# Names that an address would not mean as they stand, and some that it would.
+ODD_NAMES = (
+    *("why?", "a#b", "100%", "a b", "a%20b", "ü", "%41", "{x}", "[x]", "a&b=c", "a+b"),
+    *("q'x", 'q"x', "a;b", "a:b", "a@b", "back\\slash", "two\nlines"),
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make one file of every kind; the stores hold a study that was begun."""
+    folder = tmp_path_factory.mktemp("stores")
+    (folder / "tiny.yaml").write_text(TINY_SUITE)
+    suite = load_suite(folder / "tiny.yaml")
+    tracker = Tracker(f"sqlite:///{folder}/mlflow.db")
+    prepared = prepare(suite, None)
+    about = (prepared.about_data, prepared.about_machine)
+    tracker.end_session(tracker.start_session("sweep", suite, *about, {}), "FINISHED")
+    StudyStore(suite, f"sqlite:///{folder}/optuna.db").close()
+    # Optuna's, of somebody else's studies.
+    theirs = f"sqlite:///{folder}/their_optuna.db"
+    optuna.create_study(storage=theirs, study_name="theirs")
+    with sqlite3.connect(folder / "other.db") as other:
+        other.execute("CREATE TABLE invoices (id INTEGER, paid REAL)")
+        other.execute("INSERT INTO invoices VALUES (1, 2.5)")
+    # As a program leaves it that logs ahead.
+    with sqlite3.connect(folder / "wal.db") as wal:
+        wal.execute("PRAGMA journal_mode = wal")
+        wal.execute("CREATE TABLE invoices (id INTEGER)")
+    wal.close()
+    (folder / "empty.db").touch()
+    (folder / "text.db").write_text("not a database, " * 100)
+    (folder / "folder.db").mkdir()
+    for name, kind, statement in (
+        ("old_mlflow.db", "mlflow.db", "UPDATE alembic_version SET version_num = "),
+        ("old_optuna.db", "optuna.db", "UPDATE alembic_version SET version_num = "),
+    ):
+        shutil.copy(folder / kind, folder / name)
+        version = {"mlflow.db": "'451aebb31d03'", "optuna.db": "'v2.4.0.a'"}[kind]
+        with sqlite3.connect(folder / name) as old:
+            old.execute(statement + version)
+    # Of before a table that MLflow makes, unasked, as soon as it opens the file.
+    with sqlite3.connect(folder / "old_mlflow.db") as old:
+        old.execute("DROP TABLE logged_model_params")
+    shutil.copy(folder / "mlflow.db", folder / "new_mlflow.db")
+    with sqlite3.connect(folder / "new_mlflow.db") as new:
+        new.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    return folder
+
+
+@pytest.fixture
+def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a copy of `made`, with no store named by the environment."""
+    folder = tmp_path / "here"
+    shutil.copytree(made, folder)
+    monkeypatch.chdir(folder)
+    for name in ("MLFLOW_TRACKING_URI", "LSTM_BENCH_STORAGE"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Return a digest of every file below `folder`."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+NO_MLFLOW_STORE = {
+    "other.db": "a database of another program (its tables: 'invoices')",
+    "wal.db": "a database of another program (its tables: 'invoices')",
+    "optuna.db": "are --tracking-uri and --storage swapped?",
+    "their_optuna.db": "are --tracking-uri and --storage swapped?",
+    "text.db": "not a database",
+    "folder.db": "which is a folder",
+    "old_mlflow.db": "keep a copy, then migrate them: mlflow db upgrade sqlite:////",
+    "new_mlflow.db": "update MLflow",
+}
+NO_STORE = {"empty.db": "got an empty database", "none.db": "got no file"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("report", "tiny.yaml"),
+        ("report", "tiny.yaml@{store}"),
+        ("compare", "tiny.yaml", "tiny.yaml"),
+        ("publish", "tiny.yaml"),
+        ("doctor", "tiny.yaml"),
+        ("doctor", "tiny.yaml", "--fix"),
+        ("studies",),
+        ("ui",),
+    ],
+    ids=" ".join,
+)
+def test_commands_that_read_leave_what_is_no_store_of_runs_alone(here, capfd, command):
+    before = contents(here)
+    for name, message in (NO_MLFLOW_STORE | NO_STORE).items():
+        store = f"sqlite:///{name}"
+        arguments = [part.format(store=store) for part in command]
+        if arguments == list(command):
+            arguments += ["--tracking-uri", store]
+        assert run(*arguments) == 2, name
+        error = capfd.readouterr().err
+        assert message in error, name
+        assert "Traceback" not in error
+    assert contents(here) == before
+
+
+def test_commands_that_read_change_no_store_of_runs(here, capfd):
+    before = contents(here)
+    assert run("studies") == 0
+    assert run("doctor", "tiny.yaml") == 0
+    assert run("compare", "tiny.yaml", "tiny.yaml") == 2
+    assert "no confirmed configuration" in capfd.readouterr().err
+    assert run("report", "tiny.yaml") == 0
+    changed = {
+        name for name, digest in contents(here).items() if before.get(name) != digest
+    }
+    # The lock beside the storage is held while trials are looked through.
+    assert {name.partition("/")[0] for name in changed} <= {
+        "reports",
+        ".optuna.db.lock",
+    }
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("sweep", "tiny.yaml"), ("train", "tiny.yaml"), ("confirm", "confirmed.yaml")],
+    ids=" ".join,
+)
+def test_commands_that_write_leave_what_is_no_store_of_runs_alone(here, capfd, command):
+    (here / "confirmed.yaml").write_text(f"{TINY_SUITE}confirm: {{n_best: 1}}\n")
+    before = contents(here)
+    for name, message in NO_MLFLOW_STORE.items():
+        assert run(*command, "--tracking-uri", f"sqlite:///{name}") == 2, name
+        error = capfd.readouterr().err
+        assert message in error, name
+    assert contents(here) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sweep", "tiny.yaml"),
+        ("worker", "tiny"),
+        ("doctor", "tiny.yaml"),
+    ],
+    ids=" ".join,
+)
+def test_no_command_writes_trials_into_what_is_no_storage(here, capfd, command):
+    before = contents(here)
+    bad = {
+        "other.db": "Optuna's store of trials, got a database of another program",
+        "mlflow.db": "got MLflow's of runs; are --tracking-uri and --storage swapped?",
+        "text.db": "not a database",
+        "folder.db": "which is a folder",
+        "old_optuna.db": "optuna storage upgrade --storage sqlite:////",
+    }
+    if command[0] != "sweep":
+        bad |= NO_STORE
+    if command[0] == "doctor":
+        bad["their_optuna.db"] = "has no study tiny-"
+    for name, message in bad.items():
+        assert run(*command, "--storage", f"sqlite:///{name}") == 2, name
+        error = capfd.readouterr().err
+        assert message in error, name
+        assert "Traceback" not in error
+    assert contents(here) == before
+
+
+def test_an_empty_file_becomes_a_store_when_something_is_written(here, tiny_suite):
+    storage = resolve_storage("sqlite:///empty.db")
+    assert StudyStore(tiny_suite, storage).finished() == []
+    (here / "empty.db").write_bytes(b"")
+    Tracker(resolve_tracking_uri("sqlite:///empty.db"))
+    assert resolve_tracking_uri("sqlite:///empty.db", create=False)
+
+
+def test_a_store_without_experiments_is_not_given_one_by_reading(here):
+    with sqlite3.connect("mlflow.db") as store:
+        store.execute("PRAGMA foreign_keys = off")
+        store.execute("DELETE FROM experiments")
+    with pytest.raises(TrackingError, match="got one without any"):
+        resolve_tracking_uri(None, create=False)
+    assert Tracker(resolve_tracking_uri(None)).experiment_id
+
+
+def test_a_store_is_recognised_although_a_killed_process_left_a_write(here):
+    script = """
+import os, sqlite3
+store = sqlite3.connect("mlflow.db", isolation_level=None)
+store.execute("PRAGMA cache_size = 1")
+store.execute("BEGIN")
+store.executemany("INSERT INTO tags VALUES (?, 'v', 'r')", ((f"{i}" * 99,)
+                  for i in range(2000)))
+os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", script], check=False)
+    assert Path("mlflow.db-journal").stat().st_size > 0
+    uri = resolve_tracking_uri(None, create=False)
+    assert len(MlflowClient(uri).search_experiments()) == 2
+
+
+# Addresses
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_an_address_leads_to_the_file_it_was_made_of(tmp_path, monkeypatch, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for variable in ("MLFLOW_TRACKING_URI", "LSTM_BENCH_STORAGE"):
+        monkeypatch.delenv(variable, raising=False)
+    uri, storage = resolve_tracking_uri(None), resolve_storage(None)
+    assert (uri, storage) == tuple(
+        sqlite_url(folder / file) for file in ("mlflow.db", "optuna.db")
+    )
+    assert sqlite_file(uri) == folder / "mlflow.db"
+    # A worker process is given the address, and makes it absolute once more.
+    assert resolve_tracking_uri(uri) == uri
+    optuna.create_study(storage=storage, study_name="x")
+    assert resolve_storage(storage, create=False) == storage
+    # What was given as an address may be quoted, too.
+    given = f"sqlite:///{quote(str(folder / 'optuna.db'))}"
+    assert resolve_storage(given, create=False) == storage
+    assert [p.name for p in folder.iterdir()] == ["optuna.db"]
+    assert [p.name for p in tmp_path.iterdir()] == [name]
