@@ -361,6 +361,8 @@ def _baseline_row(run: Run) -> dict[str, Any]:
 def _baselines_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     columns = ["run_id", "experiment_id", "baseline", "label", "replicate"]
     frame = pd.DataFrame(rows, columns=[*columns, *BASELINE_NUMBERS])
+    # Two commands at once may log one twice, of equal scores: the first one counts.
+    frame = frame.drop_duplicates(["baseline", "replicate"], ignore_index=True)
     return frame.astype(dict.fromkeys(BASELINE_NUMBERS, float) | {"replicate": int})
 
 

@@ -157,20 +157,28 @@ def track_baselines(
         them for the same replicate is left as it is.
     """
     suite, metric = prepared.suite, METRICS["accuracy"]
-    done = {
-        run.data.tags[rec.TAG_BASELINE]
-        for run in known
-        if run.data.tags[rec.TAG_KIND] == "baseline"
-        and run.data.tags[rec.TAG_STATE] == "complete"
-        and run.data.tags[rec.TAG_REPLICATE] == str(prepared.replicate)
-        and (not score_test or run.data.tags[rec.TAG_TEST_SCORED] == "true")
-    }
+
+    def logged(runs: Sequence[Run]) -> set[str]:
+        return {
+            run.data.tags[rec.TAG_BASELINE]
+            for run in runs
+            if run.data.tags[rec.TAG_KIND] == "baseline"
+            and run.data.tags[rec.TAG_STATE] == "complete"
+            and run.data.tags[rec.TAG_REPLICATE] == str(prepared.replicate)
+            and (not score_test or run.data.tags.get(rec.TAG_TEST_SCORED) == "true")
+        }
+
+    done = logged(known)
     for name, baseline in BASELINES.items():
         if name in done:
             continue
         result = run_baseline(
             name, prepared.dataset, prepared.splits, score_test=score_test
         )
+        # Another command may have begun with the same baselines meanwhile.
+        now = tracker.if_there(lambda: tracker.baselines_of(suite.study_name))
+        if name in logged(now or ()):
+            continue
         tracker.log_baseline(
             result,
             suite=suite,

@@ -580,6 +580,14 @@ class Tracker:
         finally:
             engine.dispose()
 
+    def baselines_of(self, study: str) -> list[Run]:
+        """Return the runs of the study's baselines, oldest first."""
+        return find_runs(
+            self.client,
+            f"tags.`{rec.TAG_STUDY}` = '{study}' and "
+            f"tags.`{rec.TAG_KIND}` = 'baseline'",
+        )
+
     def runs_of(self, study: str) -> list[Run]:
         """Return every run of `study`, of commands and trainings, oldest first."""
         return find_runs(self.client, f"tags.`{rec.TAG_STUDY}` = '{study}'")

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import gc
+import io
 
 import pytest
 from results_builder import make_predictions
+from rich.console import Console
 
 from lstm_bench import loading, tracking
+from lstm_bench.baselines import BASELINES
 from lstm_bench.errors import TrackingError
 from lstm_bench.loading import load_results
 from lstm_bench.metrics import METRICS
 from lstm_bench.preparation import prepare
+from lstm_bench.progress import PlainProgress
 from lstm_bench.records import History, TrialResult
 from lstm_bench.suite import Suite, config_from
 from lstm_bench.tables import search as tables
+from lstm_bench.tracked import track_baselines
 from lstm_bench.tracking import Tracker, find_runs
 
 OBJECTIVES = {2: 0.7, 3: 0.9, 4: 0.8}
@@ -109,3 +114,36 @@ def test_the_collector_runs_again_after_reading_and_after_an_error(store, tiny_s
     with pytest.raises(TrackingError):
         load_results("sqlite:////nowhere/at/all.db", tiny_suite)
     assert gc.isenabled()
+
+
+def log_baselines(store: str, suite: Suite, known: tuple = ()) -> None:
+    prepared, tracker = prepare(suite, None), Tracker(store)
+    session = tracker.start_session(
+        "sweep", suite, prepared.about_data, prepared.about_machine, {}
+    )
+    progress = PlainProgress(Console(file=io.StringIO()))
+    track_baselines(prepared, tracker, session, progress, known)
+
+
+def baseline_runs(store: str) -> list[str]:
+    found = find_runs(Tracker(store).client, "tags.`lstm_bench.kind` = 'baseline'")
+    return [run.info.run_id for run in found]
+
+
+def test_two_commands_that_begin_at_once_log_each_baseline_once(store, tiny_suite):
+    # Neither knows of the other's runs when it begins.
+    log_baselines(store, tiny_suite)
+    log_baselines(store, tiny_suite)
+    assert len(baseline_runs(store)) == len(BASELINES)
+
+
+def test_a_baseline_that_was_logged_twice_is_read_once(store, tiny_suite, monkeypatch):
+    log_baselines(store, tiny_suite)
+    first = load_results(store, tiny_suite).baselines
+    # Both asked before either wrote.
+    monkeypatch.setattr(Tracker, "if_there", lambda *_: None)
+    log_baselines(store, tiny_suite)
+    assert len(baseline_runs(store)) == 2 * len(BASELINES)
+    again = load_results(store, tiny_suite).baselines
+    assert again["baseline"].tolist() == list(BASELINES)
+    assert again["run_id"].tolist() == first["run_id"].tolist()
