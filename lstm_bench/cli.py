@@ -28,6 +28,7 @@ from lstm_bench.masking import (
     masked_output,
     passwords_in,
 )
+from lstm_bench.startup import settle, settle_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -1197,6 +1198,7 @@ def _stop(signum: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command line; a user's error ends with one message and code 2."""
     hide_arguments()
+    settle_output()
     with masked_output():
         code = _run()
     # What is alive now ends with the process; looking through it for cycles on the
@@ -1207,6 +1209,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
+        settle()
         _check_project_run()
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:

@@ -303,7 +303,7 @@ class LocalCrew(ReplacingCrew[Seat]):
             "MLFLOW_TRACKING_URI": tracking_uri,
         }
         self.command = [
-            *(sys.executable, "-m", "lstm_bench.cli", "worker"),
+            *(sys.executable, "-P", "-m", "lstm_bench.cli", "worker"),
             store.suite.study_name,
             *("--kind", session.kind, "--attached"),
         ]

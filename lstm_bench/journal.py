@@ -44,7 +44,9 @@ def journal_folders(address: str, study: str | None = None) -> list[Path]:
 def known_addresses() -> list[str]:
     """Return the addresses of the servers that journals are kept for."""
     files = sorted(cache_folder("journal").glob(f"*/{STORE}"))
-    addresses = [str(json.loads(file.read_text())["address"]) for file in files]
+    addresses = [
+        str(json.loads(file.read_text(encoding="utf-8"))["address"]) for file in files
+    ]
     return [address for address in addresses if journal_folders(address)]
 
 
@@ -78,7 +80,9 @@ class Journal:
             name = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:8]}"
             folder = store / study / name
             folder.mkdir(parents=True)
-            (store / STORE).write_text(json.dumps({"address": address}))
+            (store / STORE).write_text(
+                json.dumps({"address": address}), encoding="utf-8"
+            )
             opened = cls.open(folder)
             # None: a sync that passed by is about to remove the empty folder.
             if opened is not None:

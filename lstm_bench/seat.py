@@ -24,11 +24,12 @@ class Seat:
         self._n_lent = 0
         self.process = subprocess.Popen(
             command,
-            env=env,
+            # Its lines are UTF-8, whatever the console of this process shows.
+            env={**env, "PYTHONIOENCODING": "utf-8"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             # Ctrl-C reaches the command alone, which passes it on.
             start_new_session=True,

@@ -128,7 +128,7 @@ def serve(tracking_uri: str, host: str, port: int, say: Callable[[str], None]) -
     if not is_this_machine_alone(host):
         address = f"port {port} of {host}"
         say(OPEN_TO_OTHERS.format(address=address, host=host, port=port))
-    command = [sys.executable, "-m", "mlflow", "server", "--host", host]
+    command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", host]
     command += ["--port", str(port), "--workers", "1"]
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

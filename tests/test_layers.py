@@ -18,6 +18,7 @@ ORDER = (
     "stores",
     "threads",
     "variables",
+    "startup",
     "environment",
     "owner",
     "terminal",

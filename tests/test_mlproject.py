@@ -32,7 +32,7 @@ def test_main_is_a_sweep_with_its_confirmation_and_every_option_exists():
     assert main["command"] == f"{sweep['command']} --confirm"
     for entry in PROJECT["entry_points"].values():
         words = entry["command"].split()
-        command = cli.cli.commands[words[3]]
+        command = cli.cli.commands[words[4]]
         known = {o for p in command.params for o in p.opts}
         assert {w for w in words if w.startswith("--")} <= known
 

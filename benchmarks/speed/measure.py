@@ -57,7 +57,7 @@ def spread(values: list[float]) -> str:
 def peak_memory_mib() -> float:
     """Return the most memory that this process has had (Linux)."""
     # Not `ru_maxrss`, which a process inherits from the one that started it.
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 2**10
     raise LookupError("VmHWM in /proc/self/status")
@@ -66,7 +66,7 @@ def peak_memory_mib() -> float:
 def cpu_flags() -> list[str]:
     """Return the vector instructions that the processor says it has (Linux)."""
     file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     for line in lines:
         if line.startswith(("flags", "Features")):
             flags = line.partition(":")[2].split()

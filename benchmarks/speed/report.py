@@ -154,7 +154,7 @@ def measure(folder: Path, rounds: int) -> None:
                 [sys.executable, "-c", STAGES, str(suite), uri, out],
                 check=True,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
             )
             stages.append(json.loads(done.stdout.splitlines()[-1]))
     print(f"{'whole process':16} {spread(seconds)} s")

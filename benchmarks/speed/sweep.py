@@ -99,7 +99,7 @@ def run_plain(
         command += ["--no-models"]
     start = time.perf_counter()
     done = subprocess.run(
-        command, cwd=folder, env=os.environ, capture_output=True, text=True
+        command, cwd=folder, env=os.environ, capture_output=True, encoding="utf-8"
     )
     seconds = time.perf_counter() - start
     if done.returncode:

@@ -122,7 +122,11 @@ def sweep(
         "LSTM_BENCH_STORAGE": f"sqlite:///{folder}/optuna.db",
     }
     done = subprocess.run(
-        command, cwd=folder, env=os.environ | stores, capture_output=True, text=True
+        command,
+        cwd=folder,
+        env=os.environ | stores,
+        capture_output=True,
+        encoding="utf-8",
     )
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
