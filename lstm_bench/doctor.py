@@ -8,7 +8,6 @@ first: it closes what a process left behind that is gone.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -37,7 +36,6 @@ from lstm_bench.tracking import Tracker
 ENOUGH_DISK_GIB = 2.0
 # What a finished training leaves in its run.
 WHOLE = (rec.CURVES, rec.CONFIG, rec.SAMPLES, rec.PREDICTIONS)
-THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 @dataclass(frozen=True)
@@ -59,9 +57,7 @@ def system_facts(folder: Path) -> list[tuple[str, str]]:
     about = describe_environment()
     commit = about["git_commit"]
     changed = " with uncommitted changes" if about["git_dirty"] else ""
-    threads = ", ".join(
-        f"{name}={os.environ[name]}" for name in THREADS if name in os.environ
-    )
+    settings = ", ".join(f"{k}={v}" for k, v in about["settings"].items())
     free_gib = shutil.disk_usage(folder).free / 2**30
     available_gib = psutil.virtual_memory().available / 2**30
     return [
@@ -74,7 +70,7 @@ def system_facts(folder: Path) -> list[tuple[str, str]]:
         ("processor", f"{about['cpu_model']}, {about['n_cores']} cores"),
         ("memory", f"{about['memory_gib']} GiB, {available_gib:.1f} GiB available"),
         ("disk", f"{free_gib:.1f} GiB free in the working directory"),
-        ("threads", threads or "as TensorFlow chooses"),
+        ("settings that may change results", settings or "none"),
         ("workers", f"{default_workers()} unless --workers says otherwise"),
         ("GPU", ", ".join(gpu_names()) or "none seen (NVIDIA driver)"),
     ]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import locale
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +19,8 @@ from typing import Any
 import psutil
 
 from lstm_bench import __version__
+from lstm_bench.masking import mask_text
+from lstm_bench.startup import NOT_RECORDED, RECORDED, is_listed
 from lstm_bench.threads import n_cores, n_threads
 
 PACKAGES = (
@@ -30,13 +36,19 @@ PACKAGES = (
 OPTIONAL_PACKAGES = ("numba",)
 # What takes long to compile: some 14 s of CPU for TensorFlow with Keras, 5 for MLflow.
 SLOW_TO_COMPILE = ("tensorflow", "keras", "mlflow")
+PACKAGE = Path(__file__).parent
+# A path may name this machine's user, and changes no result.
+_PATH = re.compile(r"~?/[^\s,:;]+")
 
 
 def describe_environment() -> dict[str, Any]:
     """Return versions, CPU, cores, memory, OS and git state as plain JSON types.
 
     ``git_commit`` and ``git_dirty`` are those of the repository that this code is
-    tracked in, None outside of one. Nothing names the host or its user.
+    tracked in, None outside of one; a file that git does not know counts as a change.
+    ``code_digest`` is that of the package as it ran, whatever git knows of it.
+    ``settings`` are those of the process that may change a result. Nothing names the
+    host or its user.
     """
     commit, dirty = _git_state()
     return {
@@ -50,6 +62,8 @@ def describe_environment() -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "git_commit": commit,
         "git_dirty": dirty,
+        "code_digest": files_digest(PACKAGE, sorted(PACKAGE.rglob("*.py"))),
+        "settings": ambient_settings(),
     }
 
 
@@ -83,13 +97,53 @@ def bytecode_advice() -> str | None:
     )
 
 
+def ambient_settings() -> dict[str, str]:
+    """Return what the process was started with that may change a result.
+
+    Variables of `RECORDED`, Python's -O and a locale whose numbers are not C's.
+    """
+    found = {
+        name: _PATH.sub("PATH", mask_text(value))
+        for name, value in sorted(os.environ.items())
+        if is_listed(name, RECORDED) and not is_listed(name, NOT_RECORDED)
+    }
+    if sys.flags.optimize:
+        found["PYTHONOPTIMIZE"] = str(sys.flags.optimize)
+    numbers = locale.setlocale(locale.LC_NUMERIC)
+    if numbers != "C":
+        found["LC_NUMERIC"] = numbers
+    return found
+
+
+def files_digest(folder: Path, files: Sequence[Path]) -> str:
+    """Return the hex SHA-256 of files, by their paths in `folder` and contents."""
+    digest = hashlib.sha256()
+    for file in files:
+        content = file.read_bytes()
+        name = file.relative_to(folder).as_posix()
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def is_committed(file: Path, text: str) -> bool | None:
+    """Whether `text` is what git has of `file`; None outside of a repository."""
+    try:
+        _git("rev-parse", "HEAD", folder=file.parent)
+        return _git("show", f"HEAD:./{file.name}", folder=file.parent) == text.strip()
+    except subprocess.CalledProcessError as error:
+        return False if error.cmd[1] == "show" else None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
 def gpu_names() -> list[str]:
     """Return the NVIDIA GPUs without importing TensorFlow, which takes ten seconds."""
     cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     return [
         line.partition(":")[2].strip()
         for card in cards
-        for line in card.read_text().splitlines()
+        for line in card.read_text(encoding="utf-8").splitlines()
         if line.startswith("Model:")
     ]
 
@@ -101,7 +155,7 @@ def _installed() -> list[str]:
 def _cpu_model() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
@@ -111,19 +165,20 @@ def _git_state() -> tuple[str | None, bool | None]:
     try:
         # An environment inside somebody's repository is not tracked by it.
         _git("ls-files", "--error-unmatch", Path(__file__).name)
-        changed = _git("status", "--porcelain", "--untracked-files=no", ".")
+        changed = _git("status", "--porcelain", "--untracked-files=all", ".")
         return _git("rev-parse", "HEAD"), bool(changed)
     except (OSError, subprocess.SubprocessError):
         return None, None  # no git, no repository, or no commit yet
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str, folder: Path = PACKAGE) -> str:
     done = subprocess.run(
         ["git", *arguments],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=True,
         timeout=10,
-        cwd=Path(__file__).parent,
+        cwd=folder,
     )
     return done.stdout.strip()

@@ -10,12 +10,13 @@ from typing import Any
 from lstm_bench.data import (
     Dataset,
     Splits,
+    dataset_module,
     describe_dataset,
     describe_splits,
     load_dataset,
     make_splits,
 )
-from lstm_bench.environment import describe_environment
+from lstm_bench.environment import describe_environment, files_digest, is_committed
 from lstm_bench.seeding import derive_seed
 from lstm_bench.suite import Suite
 
@@ -67,8 +68,19 @@ def prepare(suite: Suite, data_dir: Path | None) -> Prepared:
         **describe_dataset(dataset),
         **describe_splits(splits),
         "validation": spec.validation,
+        "code_digest": _code_digest(spec.name),
     }
-    return Prepared(suite, dataset, splits, about, describe_environment())
+    machine = {
+        **describe_environment(),
+        "suite_committed": is_committed(Path(suite.path), suite.text),
+    }
+    return Prepared(suite, dataset, splits, about, machine)
+
+
+def _code_digest(name: str) -> str:
+    """Return the digest of the file that loads or makes the dataset `name`."""
+    file = Path(str(dataset_module(name).__file__))
+    return files_digest(file.parent, [file])
 
 
 def _split(suite: Suite, dataset: Dataset, replicate: int) -> Splits:

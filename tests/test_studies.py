@@ -244,6 +244,32 @@ MACHINE = {**make_results().environment, "cpu_model": "another"}
             "Machines",
         ),
         (
+            dict(
+                environment={
+                    **make_results().environment,
+                    "settings": {"TF_ENABLE_ONEDNN_OPTS": "0"},
+                }
+            ),
+            r"Settings of the process differ: TF_ENABLE_ONEDNN_OPTS \(– / 0\); .*not "
+            "compared, and what differs in the scores may",
+            "Machines",
+        ),
+        (
+            dict(environment={**make_results().environment, "code_digest": "f" * 64}),
+            r"Code differs: code digest \(– / ffffffffffff\)",
+            "Machines",
+        ),
+        (
+            dict(environment={**make_results().environment, "suite_committed": False}),
+            r"Code differs: suite file committed \(– / false\)",
+            "Machines",
+        ),
+        (
+            dict(dataset={**make_results().dataset, "code_digest": "f" * 64}),
+            r"Code differs: digest of the dataset's code \(– / ffffffffffff\)",
+            "Datasets",
+        ),
+        (
             dict(dataset={**make_results().dataset, "validation": "test"}),
             r"Validated on the test set \(other\)",
             "Datasets",

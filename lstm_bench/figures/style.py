@@ -1,4 +1,4 @@
-"""The house style of figures, and a figure as SVG; no pyplot, no global settings.
+"""The house style of figures, and a figure as SVG; no pyplot, no matplotlibrc.
 
 Colours are keyed by configuration: make them once with `configuration_colours` and
 hand the same ones to every figure.
@@ -25,6 +25,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from lstm_bench.metrics import METRICS
 from lstm_bench.records import OBJECTIVE
+
+# Whatever a matplotlibrc says: the same results give the same figures everywhere.
+matplotlib.rcdefaults()
 
 # Okabe and Ito's colour-blind safe palette without its black and yellow (which
 # vanish on dark and on light pages), then Tol's muted colours.

@@ -24,6 +24,12 @@ from lstm_bench.report.heading import machine
 from lstm_bench.report.view import View
 from lstm_bench.tables import search as tables
 
+SUITE_STATES = {
+    True: "as committed",
+    False: "not as committed",
+    None: "not in a repository",
+}
+
 
 def provenance(view: View) -> Section:
     """Where, when, with what and from what."""
@@ -79,6 +85,13 @@ def origin(results: Results) -> Iterator[Block]:
             "git commit",
             f"{commit}{dirty[env.get('git_dirty')]}" if commit else "not in a checkout",
         ),
+        ("digest of the code (SHA-256)", str(env.get("code_digest", DASH))),
+        ("suite file", SUITE_STATES[env.get("suite_committed")]),
+        (
+            "settings of the process",
+            ", ".join(f"{k}={v}" for k, v in (env.get("settings") or {}).items())
+            or ("none" if "settings" in env else DASH),
+        ),
         ("study seed", str(results.suite.study.seed)),
         (
             "replicates (0 is the search)",
@@ -89,6 +102,7 @@ def origin(results: Results) -> Iterator[Block]:
         ("last training began", when(facts["last_start"])),
         ("dataset", str(data.get("source", DASH))),
         ("dataset digest (SHA-256)", str(data.get("digest", DASH))),
+        ("digest of the dataset's code", str(data.get("code_digest", DASH))),
         *_copies(data),
     ]
     yield Facts(tuple((k, v or DASH) for k, v in items))

@@ -19,6 +19,7 @@ from lstm_bench.tables.studies import (
     MACHINE,
     OWN,
     PROTOCOL,
+    SETTINGS,
     WINNERS,
     WITHHELD,
     StudyComparison,
@@ -29,6 +30,7 @@ from lstm_bench.tables.studies import (
 
 # Longer values stand in the table of what differs alone.
 MAX_VALUE = 24
+DIGESTS = ("git commit", "code digest", "digest of the dataset's code")
 
 Row = Mapping[Any, Any]
 
@@ -306,7 +308,7 @@ def _part_warning(
 def _named(row: Row, compared: StudyComparison) -> str:
     """Return a field, and its values where they are short."""
     values = [str(row[study_column(label)]) for label in compared.labels]
-    if row["field"] == "git commit":
+    if row["field"] in DIGESTS:
         values = [value[:12] for value in values]
     if max(map(len, values)) > MAX_VALUE:
         return str(row["field"])
@@ -326,7 +328,15 @@ def _machine_warnings(compared: StudyComparison) -> Iterator[str]:
             "compared, scores are."
         )
     rows = [row for row in rows if row not in engines]
-    if rows or not engines:
+    settings = frame[frame["part"] == SETTINGS].to_dict("records")
+    if settings:
+        named = ", ".join(_named(row, compared) for row in settings)
+        yield (
+            f"Settings of the process differ: {named}; training times are not "
+            "compared, and what differs in the scores may come from these as well as "
+            "from the LSTMs."
+        )
+    if rows or not (engines or settings):
         named = ", ".join(_named(row, compared) for row in rows)
         yield (
             f"Machines differ: {named or 'what they were was not recorded'}; training "

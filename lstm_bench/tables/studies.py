@@ -38,11 +38,11 @@ IDENTICAL = "identical"
 WITHHELD = "not compared"
 UNKNOWN = "–"
 # Parts of what may differ, and what follows: other data are not compared at all.
-DATA, PROTOCOL, MACHINE, CODE, WORDING = (
-    *("data", "protocol", "machine", "code"),
+DATA, PROTOCOL, MACHINE, SETTINGS, CODE, WORDING = (
+    *("data", "protocol", "machine", "settings", "code"),
     "wording",
 )
-PARTS = (DATA, PROTOCOL, MACHINE, CODE, WORDING)
+PARTS = (DATA, PROTOCOL, MACHINE, SETTINGS, CODE, WORDING)
 # Times are compared where all of these are equal; memory is only shown.
 MACHINE_FIELDS = ("processor", "cores", "operating system", "Python")
 ENGINE = "engine of the LSTMs"
@@ -546,8 +546,8 @@ def what_differs(analyses: Sequence[Analysis]) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns
-        ``part`` (`DATA`, `PROTOCOL`, `MACHINE`, `CODE` or `WORDING`), ``field``, and
-        for each study `study_column` of its label: the value as text
+        ``part`` (one of `PARTS`), ``field``, and for each study `study_column` of its
+        label: the value as text
     """
     labels = study_labels(analyses)
     facts = [_facts(analysis.results) for analysis in analyses]
@@ -606,10 +606,14 @@ def _facts(results: Results) -> dict[tuple[str, str], str]:
     facts |= _machine_facts(env)
     facts[MACHINE, ENGINE] = engines(results)
     facts[MACHINE, "memory (GiB)"] = env.get("memory_gib")
+    facts |= {(SETTINGS, name): value for name, value in _settings(results).items()}
     facts |= {
         (CODE, "lstm-bench"): env.get("lstm_bench"),
         (CODE, "git commit"): env.get("git_commit"),
         (CODE, "uncommitted changes"): env.get("git_dirty"),
+        (CODE, "suite file committed"): env.get("suite_committed"),
+        (CODE, "code digest"): env.get("code_digest"),
+        (CODE, "digest of the dataset's code"): data.get("code_digest"),
     }
     known = {k: UNKNOWN if v is None else _text(v) for k, v in facts.items()}
     return {**known, **texts}
@@ -622,10 +626,15 @@ def _machine_facts(env: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     return facts | {(MACHINE, name): version for name, version in packages.items()}
 
 
+def _settings(results: Results) -> dict[str, Any]:
+    """Return the settings of the process that were recorded, by name."""
+    return dict(results.environment.get("settings") or {})
+
+
 def same_machine(a: Results, b: Results) -> bool:
     """Whether training times of two studies may be compared; False where unknown."""
     one, other = (_machine_facts(results.environment) for results in (a, b))
-    if engines(a) != engines(b):
+    if engines(a) != engines(b) or _settings(a) != _settings(b):
         return False
     return one == other and all(value is not None for value in one.values())
 
