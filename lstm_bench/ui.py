@@ -15,16 +15,17 @@ from dataclasses import dataclass
 from typing import IO
 
 from mlflow import MlflowClient
+from mlflow.entities import RunInfo
 
 from lstm_bench import records as rec
 from lstm_bench.chart_view import chart_view_address, report_address
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url, mask_text
-from lstm_bench.tracking import find_runs
+from lstm_bench.studies import find_sessions
 
 HOST = "127.0.0.1"
 MAX_PORT = 65535
-START_TIMEOUT_S = 120.0
+SAY_EVERY_S = 10.0
 OPEN_TO_OTHERS = (
     "warning: MLflow's server has no authentication by default: whoever reaches "
     "{address} can read, change and delete every run. With passwords it is started by\n"
@@ -37,31 +38,39 @@ OPEN_TO_OTHERS = (
 
 @dataclass(frozen=True)
 class StudyView:
-    """A study in the store, and the addresses of its chart view and its report."""
+    """A study in the store, and the addresses of its chart view and latest report."""
 
     study: str
     address: str
-    report: str
+    report: str | None
 
 
 def study_views(tracking_uri: str, server: str) -> list[StudyView]:
     """Return the views of every study in the store, the latest first."""
     client = MlflowClient(tracking_uri)
-    sessions = [
-        run
-        for kind in ("confirm", "sweep")
-        for run in find_runs(client, f"tags.`{rec.TAG_KIND}` = '{kind}'")
-    ]
-    sessions.sort(key=lambda run: run.info.start_time)
-    latest = {run.data.tags[rec.TAG_STUDY]: run.info for run in sessions}
+    by_study: dict[str, list[RunInfo]] = {}
+    for run in reversed(find_sessions(client)):
+        by_study.setdefault(run.data.tags[rec.TAG_STUDY], []).append(run.info)
     return [
         StudyView(
             study,
-            chart_view_address(server, info.experiment_id, study),
-            report_address(server, info.experiment_id, info.run_id),
+            chart_view_address(server, infos[0].experiment_id, study),
+            next(
+                (
+                    report_address(server, info.experiment_id, info.run_id)
+                    for info in infos
+                    if _has_report(client, info.run_id)
+                ),
+                None,
+            ),
         )
-        for study, info in reversed(latest.items())
+        for study, infos in by_study.items()
     ]
+
+
+def _has_report(client: MlflowClient, run_id: str) -> bool:
+    held = client.list_artifacts(run_id, rec.REPORT)
+    return any(item.path == f"{rec.REPORT}/index.html" for item in held)
 
 
 def is_this_machine_alone(host: str) -> bool:
@@ -123,6 +132,7 @@ def serve(tracking_uri: str, host: str, port: int, say: Callable[[str], None]) -
         say(f"the server at {server} serves its own UI; nothing to start")
         return
     _check_free(host, port)
+    say("starting MLflow's server (about 10 s) ...")
     reached = _reached_at(host)
     server = f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
     if not is_this_machine_alone(host):
@@ -140,36 +150,49 @@ def serve(tracking_uri: str, host: str, port: int, say: Callable[[str], None]) -
             command, env=environment, stdout=subprocess.DEVNULL, stderr=log
         )
         try:
-            _wait_until_it_answers(process, reached, port, log)
+            _wait_until_it_answers(process, reached, port, log, say)
             say(f"MLflow's UI: {server}/?workflowType=machine_learning")
             for view in study_views(tracking_uri, server):
                 _say_view(view, say)
             say("Ctrl-C stops it")
             process.wait()
+            raise _ended("MLflow's server has ended", log)
         except KeyboardInterrupt:
             say("stopped")
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait()
 
 
 def _say_view(view: StudyView, say: Callable[[str], None]) -> None:
     say(f"{view.study}: {view.address}")
-    say(f"{view.study}, report: {view.report}")
+    if view.report is not None:
+        say(f"{view.study}, report: {view.report}")
 
 
 def _wait_until_it_answers(
-    process: subprocess.Popen[bytes], host: str, port: int, log: IO[bytes]
+    process: subprocess.Popen[bytes],
+    host: str,
+    port: int,
+    log: IO[bytes],
+    say: Callable[[str], None],
 ) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            log.seek(0)
-            said = mask_text(log.read().decode(errors="replace")).strip()
-            raise TrackingError(f"MLflow's server did not start:\n{said[-2000:]}")
+    """Wait as long as the server lives; on a busy machine its start takes minutes."""
+    start = said_at = time.monotonic()
+    while process.poll() is None:
         try:
             socket.create_connection((host, port), timeout=1).close()
             return
         except OSError:
             time.sleep(0.2)
-    raise TrackingError(f"MLflow's server did not answer in {START_TIMEOUT_S:.0f} s")
+        now = time.monotonic()
+        if now - said_at >= SAY_EVERY_S:
+            said_at = now
+            say(f"MLflow's server is still starting ({now - start:.0f} s) ...")
+    raise _ended("MLflow's server did not start", log)
+
+
+def _ended(what: str, log: IO[bytes]) -> TrackingError:
+    log.seek(0)
+    said = mask_text(log.read().decode(errors="replace")).strip()
+    return TrackingError(f"{what}:\n{said[-2000:]}")

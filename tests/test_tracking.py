@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from lstm_bench import records as rec
+from lstm_bench import ui
 from lstm_bench.chart_view import TAG_PREFIX, chart_view_address, chart_view_state
 from lstm_bench.environment import describe_environment
 from lstm_bench.errors import TrackingError
 from lstm_bench.loading import load_results
 from lstm_bench.preparation import prepare
 from lstm_bench.tracking import Tracker, resolve_tracking_uri
+from lstm_bench.ui import study_views
 
 
 def test_the_default_store_is_absolute_and_here(tmp_path, monkeypatch):
@@ -116,6 +118,7 @@ def test_ui_serves_on_this_machine_and_names_the_chart_view(tiny_suite, tmp_path
     tracker.start_session(
         "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
     )
+    before = (tmp_path / "mlflow.db").read_bytes()
     port = free_port()
     said_file = (tmp_path / "said").open("wb")
     process = subprocess.Popen(
@@ -136,6 +139,18 @@ def test_ui_serves_on_this_machine_and_names_the_chart_view(tiny_suite, tmp_path
         assert f"{tiny_suite.study_name}: {address}/#/experiments/" in said
         with urllib.request.urlopen(f"{address}/health", timeout=30) as answer:
             assert answer.read() == b"OK"
+        # The study has no report, so none is named.
+        assert ", report: " not in said
+        assert (tmp_path / "mlflow.db").read_bytes() == before
+        served = subprocess.run(
+            [sys.executable, "-m", "lstm_bench.cli", "ui", "--tracking-uri", address],
+            capture_output=True,
+            text=True,
+        )
+        assert served.returncode == 0
+        assert f"{tiny_suite.study_name}: {address}/#/experiments/" in served.stdout
+        assert "serves its own UI" in served.stdout
+        assert "starting" not in served.stdout
         taken = subprocess.run(
             [
                 *(sys.executable, "-m", "lstm_bench.cli", "ui"),
@@ -152,6 +167,61 @@ def test_ui_serves_on_this_machine_and_names_the_chart_view(tiny_suite, tmp_path
         said_file.close()
     assert process.returncode in (0, 130)
     assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if _serves(p, port)]
+
+
+def test_study_views_name_the_latest_report_that_there_is(tiny_suite, tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    tracker = Tracker(uri)
+    prepared = prepare(tiny_suite, None)
+    about = (prepared.about_data, prepared.about_machine)
+    first = tracker.start_session("sweep", tiny_suite, *about, {})
+    (view,) = study_views(uri, "http://127.0.0.1:5000")
+    assert view.report is None
+    for part in rec.REPORT_FILES:
+        (tmp_path / "report" / part).mkdir(parents=True)
+    page = tmp_path / "report" / "index.html"
+    page.rmdir()
+    page.write_text("a report")
+    tracker.log_report(first, tmp_path / "report")
+    later = tracker.start_session("confirm", tiny_suite, *about, {})
+    # What else has the tag of a command is nobody's study.
+    strange = tracker.client.create_run(tracker.experiment_id).info.run_id
+    tracker.client.set_tag(strange, rec.TAG_KIND, "sweep")
+    (view,) = study_views(uri, "http://127.0.0.1:5000")
+    assert view.report is not None
+    assert f"/runs/{first}/artifacts/report/index.html" in view.report
+    tracker.log_report(later, tmp_path / "report")
+    (view,) = study_views(uri, "http://127.0.0.1:5000")
+    assert view.report is not None and f"/runs/{later}/" in view.report
+
+
+def test_the_ui_waits_for_a_server_as_long_as_it_lives(monkeypatch, tmp_path):
+    monkeypatch.setattr(ui, "SAY_EVERY_S", 0.3)
+    port, said = free_port(), []
+    slow = "import socket, time; time.sleep(1.5); s = socket.create_server("
+    for code, starts in (
+        (f"{slow}('127.0.0.1', {port})); time.sleep(60)", True),
+        ("import sys, time; time.sleep(1); sys.exit('no such thing')", False),
+    ):
+        with (tmp_path / "log").open("w+b") as log:
+            process = subprocess.Popen([sys.executable, "-c", code], stderr=log)
+            try:
+                if starts:
+                    ui._wait_until_it_answers(
+                        process, "127.0.0.1", port, log, said.append
+                    )
+                    assert process.poll() is None
+                else:
+                    with pytest.raises(TrackingError, match="start:\nno such thing"):
+                        ui._wait_until_it_answers(
+                            process, "127.0.0.1", free_port(), log, said.append
+                        )
+            finally:
+                process.kill()
+                process.wait()
+    assert said and set(said) <= {
+        f"MLflow's server is still starting ({n} s) ..." for n in range(60)
+    }
 
 
 def _serves(cmdline: Path, port: int) -> bool:
