@@ -789,14 +789,22 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
     What a training could not write is kept on this machine and written when the
     server answers again, by the same command or the next; this does it now.
     """
+    from lstm_bench.away import is_server
     from lstm_bench.stores import store_errors
-    from lstm_bench.sync import servers_beside, store_to_sync
+    from lstm_bench.sync import store_to_sync
     from lstm_bench.sync import sync as write_waiting
+    from lstm_bench.tracking import resolve_tracking_uri
 
     console = _console()
     uri = store_to_sync(tracking_uri)
     if uri is None:
         _say(console, "nothing waits for any tracking server")
+        return
+    if not is_server(uri):
+        with store_errors():
+            resolve_tracking_uri(uri, create=False)
+        _say(console, "nothing waits for a database: it is written to at once")
+        _say_servers_beside(console, uri)
         return
 
     def skip(operation: dict[str, Any], why: str) -> None:
@@ -813,14 +821,20 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
         f"{done.n_operations} operations of {done.n_runs} runs were written; "
         + ("nothing is left" if not done.n_in_use else "the rest is held by others"),
     )
-    others = servers_beside(uri)
-    if others:
-        _say(console, f"for --tracking-uri {', '.join(others)} something waits, too")
+    _say_servers_beside(console, uri)
     if done.n_in_use:
         raise LstmBenchError(
             f"{done.n_in_use} journals belong to commands that are running; they write "
             "them themselves when the server answers"
         )
+
+
+def _say_servers_beside(console: Console, uri: str) -> None:
+    from lstm_bench.sync import servers_beside
+
+    others = servers_beside(uri)
+    if others:
+        _say(console, f"for --tracking-uri {', '.join(others)} something waits, too")
 
 
 @cli.group(invoke_without_command=True)

@@ -40,7 +40,7 @@ class Synced:
 
 
 def store_to_sync(tracking_uri: str | None) -> str | None:
-    """Return the server to write to; None if nothing waits for any.
+    """Return the store to write to; None if nothing waits for any server.
 
     Order: `tracking_uri`, the environment's ``MLFLOW_TRACKING_URI``, the only server
     that something waits for.
@@ -50,7 +50,7 @@ def store_to_sync(tracking_uri: str | None) -> str | None:
     TrackingError
         Not an address, or something waits for several servers and none is named.
     """
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
     if uri is not None:
         check_address(uri, "--tracking-uri")
     known = known_addresses()

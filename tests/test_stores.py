@@ -150,6 +150,30 @@ def test_commands_that_read_change_no_store_of_runs(here, capfd):
     }
 
 
+def test_sync_is_answered_only_for_what_is_a_store(here, capfd):
+    before = contents(here)
+    for name, message in (NO_MLFLOW_STORE | NO_STORE).items():
+        assert run("sync", "--tracking-uri", f"sqlite:///{name}") == 2, name
+        assert message in capfd.readouterr().err, name
+    for uri, message in (
+        ("ftp://x", "expected sqlite:///FILE.db, http://HOST:PORT or a database"),
+        ("runs", "plain-folder store"),
+        ("sqlite:///", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("sqlite:mlflow.db", "expected sqlite:///FILE.db, got"),
+        ("sqlite://mlflow.db", "expected sqlite:///FILE.db, got"),
+        ("sqlite:///why?/mlflow.db", "write a ? in a name as %3F"),
+        (f"sqlite:///{'x' * 300}.db", "File name too long"),
+    ):
+        assert run("sync", "--tracking-uri", uri) == 2, uri
+        error = capfd.readouterr().err
+        assert message in error, uri
+        assert "Traceback" not in error
+    assert contents(here) == before
+    assert run("sync", "--tracking-uri", "sqlite:///mlflow.db") == 0
+    assert "nothing waits for a database" in capfd.readouterr().out
+
+
 @pytest.mark.parametrize(
     "command",
     [("sweep", "tiny.yaml"), ("train", "tiny.yaml"), ("confirm", "confirmed.yaml")],
