@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lstm_bench.crew import Workers
     from lstm_bench.preparation import Prepared
     from lstm_bench.progress import Progress
+    from lstm_bench.records import Results
     from lstm_bench.session import Kind
     from lstm_bench.study import StudyStore
     from lstm_bench.suite import Suite
@@ -730,6 +731,7 @@ def doctor(
     from lstm_bench.doctor import (
         examine_data,
         examine_journals,
+        examine_moves,
         examine_study,
         examine_system,
         mend,
@@ -766,6 +768,7 @@ def doctor(
             if fix:
                 _say(console, f"mended: {mend(store, tracker)}")
             findings += examine_journals(tracker)
+            findings += examine_moves(tracker)
             findings += examine_data(store, tracker, dataset.digest)
             findings += examine_study(store, tracker)
     for finding in findings:
@@ -960,6 +963,7 @@ def _report(
         url = bare_url(mlflow_url)
         results = [replace(one, tracking_url=url) for one in results]
     folder = make_folder(out or Path("reports") / report_name(results, names), "--out")
+    _keep_whole_report(results, folder)
     if len(results) == 1:
         page = write_report(analyse(results[0]), folder, formats)
     else:
@@ -971,6 +975,26 @@ def _report(
         sections = build_study_sections(compared)
         page = write_sections(sections, studies_page(compared), folder, formats)
     _say(console, f"report: {page}")
+    _end_if_poorer(results, page)
+
+
+def _keep_whole_report(results: Sequence[Results], folder: Path) -> None:
+    """End the command where a report without lost files would replace another."""
+    from lstm_bench.records import REPORT_FILES
+
+    there = [name for name in REPORT_FILES if (folder / name).exists()]
+    for missing in (one.missing for one in results if one.missing and there):
+        raise LstmBenchError(
+            f"no report: {missing}. The report in {folder} is left as it is. Bring the "
+            "files back, delete those runs in MLflow, or write a report without them "
+            "into another folder: lstm-bench report ... --out DIR"
+        )
+
+
+def _end_if_poorer(results: Sequence[Results], page: Path) -> None:
+    """End the command with an error where a report was made without lost files."""
+    for missing in (one.missing for one in results if one.missing):
+        raise LstmBenchError(f"{page} was made without what is lost: {missing}")
 
 
 def _load(suite: str) -> Suite:
@@ -1089,7 +1113,9 @@ def _conclude(
             f"not answer; when it does and all is written: lstm-bench report {again}",
         )
         return False
+    _keep_whole_report([analysis.results], folder)
     page = write_report(analysis, folder)
+    _end_if_poorer([analysis.results], page)
     for run_id in run_ids:
         tracker.log_report(run_id, folder)
         if analysis.contenders:
@@ -1126,6 +1152,7 @@ def _open_tracker(
     console: Console, uri: str, suite: Suite, progress: Progress
 ) -> Tracker:
     """Return the study's tracker, with what earlier sessions left behind written."""
+    from lstm_bench.artifacts import find_moves, record_moves
     from lstm_bench.sync import sync
     from lstm_bench.tracking import Tracker
 
@@ -1137,6 +1164,14 @@ def _open_tracker(
             "for the tracking server were written",
         )
     tracker = Tracker(uri, suite.study_name, progress.say)
+    moves = find_moves(uri)
+    record_moves(uri, moves)
+    if moves:
+        _say(
+            console,
+            f"the tracking store was moved or copied: its artifacts are in "
+            f"{moves[0].new} now, no longer in {moves[0].old}, and so it has them now",
+        )
     # A command that ends in an error says it, too.
     context = click.get_current_context()
     context.call_on_close(lambda: _say_waiting(console, tracker))

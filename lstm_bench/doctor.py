@@ -18,6 +18,7 @@ import psutil
 from mlflow.entities import Run
 
 from lstm_bench import records as rec
+from lstm_bench.artifacts import find_moves, record_moves, run_folder
 from lstm_bench.crew import default_workers
 from lstm_bench.environment import (
     bytecode_advice,
@@ -140,6 +141,18 @@ def examine_journals(tracker: Tracker) -> list[Finding]:
     ]
 
 
+def examine_moves(tracker: Tracker) -> list[Finding]:
+    """Return where MLflow would look for artifacts of a store that was moved."""
+    return [
+        Finding(
+            f"artifacts: the store was moved or copied; its artifacts are in "
+            f"{move.new}, where lstm-bench reads them, and MLflow looks in {move.old}",
+            True,
+        )
+        for move in find_moves(tracker.tracking_uri)
+    ]
+
+
 def examine_study(store: StudyStore, tracker: Tracker) -> list[Finding]:
     """Compare both stores of a study; change nothing.
 
@@ -162,7 +175,7 @@ def mend(store: StudyStore, tracker: Tracker) -> int:
     """Close orphaned runs and trials; return how many there were.
 
     What waits for the tracking store is written first, and counts as one: it says how
-    runs have ended.
+    runs have ended. An experiment whose artifacts were moved counts as one, too.
 
     Raises
     ------
@@ -170,7 +183,9 @@ def mend(store: StudyStore, tracker: Tracker) -> int:
         The tracking server refuses what waits.
     """
     is_late = bool(sync(tracker.tracking_uri).n_operations)
-    return is_late + recover(store, tracker)
+    moves = find_moves(tracker.tracking_uri)
+    record_moves(tracker.tracking_uri, moves)
+    return is_late + len(moves) + recover(store, tracker)
 
 
 def _all_ids(runs: Mapping[str, Run]) -> set[str]:
@@ -237,10 +252,16 @@ def _damaged(tracker: Tracker, runs: Mapping[str, Run]) -> Iterator[Finding]:
         trained = tags[rec.TAG_KIND] in ("trial", "reference", "replicate")
         if not trained or tags[rec.TAG_STATE] != "complete":
             continue
-        held = {item.path for item in tracker.client.list_artifacts(run.info.run_id)}
+        folder = run_folder(tracker.tracking_uri, str(run.info.artifact_uri))
+        if folder is None:
+            listed = tracker.client.list_artifacts(run.info.run_id)
+            held = {item.path for item in listed}
+        else:
+            held = {file.name for file in folder.glob("*")}
         missing = [name for name in WHOLE if name not in held]
         if missing:
             yield Finding(
                 f"{_name(run)} is complete, but lacks {', '.join(missing)}: its files "
-                "were removed; the report shows what MLflow itself still has of it"
+                "were removed; bring them back, or delete the run in MLflow: without "
+                "them there is no whole report"
             )

@@ -63,6 +63,8 @@ def find_side(tracking_uri: str, name: str) -> Side:
             hint = "" if wanted else f"; for a configuration give SUITE:{name}"
             raise SuiteError(f"{error}{hint}") from error
     analysis = analyse(load_results(tracking_uri, suite))
+    if analysis.results.missing:
+        raise TrackingError(f"{name}: no verdict: {analysis.results.missing}")
     if analysis.winner is None:
         raise TrackingError(
             f"{name}: study {suite.study_name} has no confirmed configuration; run "

@@ -7,11 +7,9 @@ import json
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import numpy as np
 import pandas as pd
@@ -20,6 +18,7 @@ from mlflow.entities import Run, RunInfo
 from mlflow.exceptions import MlflowException
 
 from lstm_bench import records as rec
+from lstm_bench.artifacts import places, run_folder
 from lstm_bench.engines import STOCK
 from lstm_bench.errors import TrackingError
 from lstm_bench.heads import IntArray
@@ -61,40 +60,50 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
     sessions: list[Run] = []
     curves, predictions = _Curves(), {}
     samples, errors = _Samples(client, rec.SAMPLES), _Samples(client, rec.ERRORS)
-    searched: dict[str, RunInfo] = {}
+    searched: dict[str, Run] = {}
+    digests: set[str] = set()
+    whole = _Whole(client)
     for run in _study_runs(client, tracking_uri, study):
         run_id, kind = run.info.run_id, _kind(run)
         if kind in ("sweep", "confirm"):
             sessions.append(run)
+        if "dataset_digest" in run.data.params:
+            digests.add(run.data.params["dataset_digest"])
         if kind == "baseline" and run.data.tags[rec.TAG_STATE] == "complete":
             baselines.append(_baseline_row(run))
             predictions[run_id] = _read_predictions(client, run.info)
+            whole.check_predictions(run, predictions[run_id])
         if kind not in ("trial", "reference", "replicate"):
             continue
         if run.data.tags[rec.TAG_STATE] not in SHOWN_STATES:
             continue
-        # `mlflow gc` and interrupted clean-ups leave runs without their files.
-        config, epochs = _read_training(client, run)
+        config, epochs, has_curves = _read_training(client, run)
+        whole.check(run, rec.CURVES, has_curves)
         row = _run_row(run, config, epochs)
         curves.add(run_id, epochs)
         if kind == "replicate":
             tags = run.data.tags
             why = {"label": tags[rec.TAG_LABEL], "origin": tags[rec.TAG_ORIGIN]}
             confirmed.append({**row, **why})
-            samples.add(run.info)
+            whole.check(run, rec.SAMPLES, samples.add(run.info))
             errors.add(run.info)
             predictions[run_id] = _read_predictions(client, run.info)
+            whole.check_predictions(run, predictions[run_id])
         else:
             runs.append(row)
-            searched[run_id] = run.info
+            searched[run_id] = run
     if not sessions:
         raise TrackingError(_no_study(client, suite))
     runs_frame = _runs_frame(runs)
     for run_id in _sampled(runs_frame, suite.metric):
-        samples.add(searched[run_id])
-        predictions[run_id] = _read_predictions(client, searched[run_id])
-    context = sessions[-1].info
-    dataset = _read_json(context, client, rec.DATASET) or {}
+        run = searched[run_id]
+        whole.check(run, rec.SAMPLES, samples.add(run.info))
+        predictions[run_id] = _read_predictions(client, run.info)
+        whole.check_predictions(run, predictions[run_id])
+    dataset, environment = (
+        _read_context(client, sessions, name, whole)
+        for name in (rec.DATASET, rec.ENVIRONMENT)
+    )
     return Results(
         study=study,
         # The caller's: the margin, say, may have been changed since; what changes
@@ -108,9 +117,10 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
         predictions=predictions,
         errors=errors.frame(),
         test_reviews=_read_test_reviews(client, sessions),
-        test_looks=_test_looks(client, str(dataset.get("digest", ""))),
+        # Of the trainings: dataset.json may be gone, a parameter is not.
+        test_looks=_test_looks(client, digests or {str(dataset.get("digest"))[:12]}),
         dataset=dataset,
-        environment=_read_json(context, client, rec.ENVIRONMENT) or {},
+        environment=environment,
         sessions=pd.DataFrame(
             [
                 {
@@ -127,7 +137,62 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
         tracking_url=bare_url(tracking_uri)
         if tracking_uri.startswith("http")
         else None,
+        missing=whole.missing(),
     )
+
+
+class _Whole:
+    """Finds out which finished runs lack files that were logged with them."""
+
+    def __init__(self, client: MlflowClient) -> None:
+        self._client = client
+        self._finished: set[str] = set()
+        self._missing: dict[str, tuple[Run, list[str]]] = {}
+
+    def check(self, run: Run, name: str, is_there: bool) -> None:
+        """Count a run's file; one that has not finished may lack it."""
+        if run.data.tags[rec.TAG_STATE] != "complete":
+            return
+        self._finished.add(run.info.run_id)
+        if not is_there:
+            self.add(run, name)
+
+    def check_predictions(self, run: Run, found: Mapping[str, Prediction]) -> None:
+        """Count the predictions on each split that a run was scored on."""
+        scored = {"val"}
+        if run.data.tags.get(rec.TAG_TEST_SCORED) == "true":
+            scored.add("test")
+        for split in sorted(scored):
+            self.check(run, f"{rec.PREDICTIONS}/{split}.parquet", split in found)
+
+    def add(self, run: Run, name: str) -> None:
+        """Count a file that is not there."""
+        self._missing.setdefault(run.info.run_id, (run, []))[1].append(name)
+
+    def missing(self) -> str:
+        """Return what is not there and where it was looked for; empty for nothing."""
+        if not self._missing:
+            return ""
+        run, names = next(iter(self._missing.values()))
+        n = len(self._finished & set(self._missing))
+        of = f"{n} of {len(self._finished)} finished trainings and baselines lack "
+        return (
+            (of if n else "the study lacks ")
+            + f"files that were logged with them (the first: run {run.info.run_id}, "
+            f"{run.info.run_name}: {', '.join(names)}); looked for in "
+            + places(self._client.tracking_uri, str(run.info.artifact_uri))
+        )
+
+
+def _read_context(
+    client: MlflowClient, sessions: list[Run], name: str, whole: _Whole
+) -> dict[str, Any]:
+    """Return what the last command logged in `name`, or one before where it is gone."""
+    for run in reversed(sessions):
+        if content := _read_json(run.info, client, name):
+            return dict(content)
+    whole.add(sessions[-1], name)
+    return {}
 
 
 def _study_runs(client: MlflowClient, tracking_uri: str, study: str) -> Iterator[Run]:
@@ -171,12 +236,18 @@ def _kind(run: Run) -> str:
     return str(run.data.tags[rec.TAG_KIND])
 
 
-def _test_looks(client: MlflowClient, digest: str) -> pd.DataFrame:
-    """Count the runs of this store that looked at the dataset's test set."""
+def _test_looks(client: MlflowClient, digests: Container[str]) -> pd.DataFrame:
+    """Count the runs of this store that looked at the dataset's test set.
+
+    Parameters
+    ----------
+    digests : container of str
+        The first 12 digits of the dataset's digest.
+    """
     counts: Counter[tuple[str, str, str]] = Counter()
     for how in rec.TEST_LOOKS:
         for run in find_runs(client, f"tags.`{rec.TAG_TEST_SCORED}` = '{how}'"):
-            if run.data.params.get("dataset_digest") == digest[:12]:
+            if run.data.params.get("dataset_digest") in digests:
                 tags = run.data.tags
                 counts[tags[rec.TAG_KIND], tags[rec.TAG_STUDY], how] += 1
     return pd.DataFrame(
@@ -215,7 +286,8 @@ def _no_study(client: MlflowClient, suite: Suite) -> str:
 
 def _read_training(
     client: MlflowClient, run: Run
-) -> tuple[TrialConfig, list[dict[str, float]]]:
+) -> tuple[TrialConfig, list[dict[str, float]], bool]:
+    """Return a training's configuration, epochs, and whether its curves were there."""
     stored = {
         key: value for key, value in run.data.params.items() if key in CONFIG_FIELDS
     }
@@ -224,9 +296,9 @@ def _read_training(
     )
     curves = _read_json(run.info, client, rec.CURVES)
     if curves is not None:
-        return config, curves["epochs"]
+        return config, curves["epochs"], True
     keys = list(run.data.metrics)
-    return config, _history_from_metrics(client, run.info.run_id, keys)
+    return config, _history_from_metrics(client, run.info.run_id, keys), False
 
 
 def _read_predictions(client: MlflowClient, info: RunInfo) -> dict[str, Prediction]:
@@ -253,9 +325,9 @@ def _read_json(info: RunInfo, client: MlflowClient, name: str) -> Any:
 
 def _read_artifact(info: RunInfo, client: MlflowClient, name: str) -> bytes | None:
     """Return an artifact: from the disk where it lies there, else asked for."""
-    uri = str(info.artifact_uri)
-    if uri.startswith(("file:", "/")):
-        file = Path(url2pathname(urlsplit(uri).path)) / name
+    held = run_folder(client.tracking_uri, str(info.artifact_uri))
+    if held is not None:
+        file = held / name
         return file.read_bytes() if file.is_file() else None
     folder, _, _ = name.rpartition("/")
     listed = client.list_artifacts(info.run_id, folder or None)
@@ -441,11 +513,13 @@ class _Samples:
         self._name = name
         self._rows: list[dict[str, Any]] = []
 
-    def add(self, info: RunInfo) -> None:
-        """Read the file of a run, where it has one."""
+    def add(self, info: RunInfo) -> bool:
+        """Read the file of a run; return whether it has one."""
         shown = _read_json(info, self._client, self._name)
-        if shown is not None:
-            self._rows += _sample_rows(info.run_id, shown)
+        if shown is None:
+            return False
+        self._rows += _sample_rows(info.run_id, shown)
+        return True
 
     def frame(self) -> pd.DataFrame:
         """Return a row per run and review."""

@@ -116,6 +116,8 @@ def _study_files(
             "scores say nothing about reviews written by people; leave the suite out, "
             "or publish it all the same with --allow-synthetic"
         )
+    if results.missing:
+        raise PublishError(f"{suite}: nothing is published: {results.missing}")
     # Links to the publisher's own MLflow server lead nobody else anywhere.
     analysis = analyse(dataclasses.replace(results, tracking_url=None))
     brief = brief_of(analysis)

@@ -253,6 +253,10 @@ class Results:
         end_time, status``.
     tracking_url : str or None
         Address of the MLflow server, where there is one.
+    missing : str
+        Which files of finished runs are no longer there, and where they were looked
+        for; empty where all are. What was measured cannot be told from what was lost,
+        so that no verdict is given and no whole report is replaced.
     """
 
     study: str
@@ -270,6 +274,7 @@ class Results:
     environment: dict[str, Any]
     sessions: pd.DataFrame
     tracking_url: str | None = None
+    missing: str = ""
 
 
 METRIC_COLUMNS: tuple[str, ...] = tuple(

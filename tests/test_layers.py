@@ -67,6 +67,7 @@ ORDER = (
     "operations",
     "writer",
     "sync",
+    "artifacts",
     "tracking",
     "loading",
     "publish",

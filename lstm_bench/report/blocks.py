@@ -229,6 +229,11 @@ def count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
+def number_of(n: int | None) -> str:
+    """Return a number of things, also where it was not recorded."""
+    return "an unknown number of" if n is None else f"{n:,}"
+
+
 def as_sentence(text: str) -> str:
     """Return `text` with a full stop."""
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."

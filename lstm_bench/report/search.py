@@ -28,6 +28,7 @@ from lstm_bench.report.blocks import (
     Table,
     count,
     is_missing,
+    number_of,
 )
 from lstm_bench.report.view import View
 from lstm_bench.space import CategoricalAxis
@@ -126,10 +127,10 @@ def leaderboard(view: View) -> Section:
         Column("config_id", "configuration id", more=True),
         Column("command", "command that trains it again", "command"),
     )
-    n_val = results.dataset.get("n_used_val", 0)
     direction = "higher" if metric.higher_is_better else "lower"
+    n_val = number_of(results.dataset.get("n_used_val"))
     caption = (
-        f"Scores of the kept weights on {n_val:,} validation reviews, means over the "
+        f"Scores of the kept weights on {n_val} validation reviews, means over the "
         f"configuration's runs (n); ranked by {metric.label}, {direction} is better. "
         "The line is the score after each epoch, all rows on one scale, which leaves "
         "the lowest tenth out."

@@ -249,6 +249,11 @@ def _times_comparable(compared: StudyComparison) -> bool:
 def warnings(compared: StudyComparison) -> list[str]:
     """Return what stands in the way of comparing like with like, a sentence each."""
     return [
+        *(
+            f"Evidence of {label} is missing: {analysis.results.missing}."
+            for label, analysis in zip(compared.labels, compared.analyses, strict=True)
+            if analysis.results.missing
+        ),
         *_data_warnings(compared),
         *_part_warning(
             compared,

@@ -22,6 +22,7 @@ from lstm_bench.report.blocks import (
     as_sentence,
     count,
     duration,
+    number_of,
 )
 from lstm_bench.report.heading import machine
 from lstm_bench.report.view import View
@@ -62,6 +63,12 @@ def summary(view: View) -> Section:
 
 def _warnings(view: View) -> Iterator[Note]:
     data = view.results.dataset
+    if view.results.missing:
+        yield Note(
+            f"EVIDENCE IS MISSING: {view.results.missing}. What depends on it is left "
+            "out or unknown here, and this report is poorer than the study was.",
+            True,
+        )
     if data.get("synthetic"):
         ceiling = data.get("best_possible_accuracy")
         yield Note(
@@ -182,8 +189,8 @@ def _question(view: View, facts: dict[str, Any]) -> str:
         f"Which LSTM has the best {view.metric.label} on the dataset "
         f"{data.get('name', DASH)}"
         f"{what} {as_sentence(data.get('description', ''))} Trained on "
-        f"{data.get('n_used_train', 0):,} reviews, validated on "
-        f"{data.get('n_used_val', 0):,}"
+        f"{number_of(data.get('n_used_train'))} reviews, validated on "
+        f"{number_of(data.get('n_used_val'))}"
         + (f", tested on {n_test:,}." if len(runs) and n_test else ".")
     )
 

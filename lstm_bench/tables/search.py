@@ -127,7 +127,7 @@ def leaderboard(results: Results) -> pd.DataFrame:
         **{name: means[name].to_numpy(dtype=float) for name in numbers},
         CI_LOW: low,
         CI_HIGH: high,
-        "n_used_val": n_val,
+        "n_used_val": results.dataset.get("n_used_val"),
         "n_runs": by_config.size().to_numpy(),
         "command": train_commands(results.suite, first),
         "url": [
