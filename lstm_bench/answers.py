@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from lstm_bench.comparisons import Analysis
 from lstm_bench.contenders import Contender, best_on_validation, confirm_spec
 from lstm_bench.metrics import Metric
 from lstm_bench.records import OBJECTIVE, metric_key
+from lstm_bench.statistics import LEVEL, MIN_SEEDS, SWAPPED, Verdict
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,15 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
         f"{with_interval(test.estimate, test.low, test.high)} over {test.n} fresh "
         f"{'seed' if test.n == 1 else 'seeds'}.",
     )
+    asked: list[tuple[str, pd.Series[Any]]] = []
     for family in table["family"].unique():
         rows = table[table["family"] == family]
         if family.startswith("pairs"):
             # The first row of several pairs is their mean.
             field = family.removeprefix("pairs: ")
-            yield Answer(f"does {field} matter", describe(rows.iloc[0], metric))
+            asked.append((f"does {field} matter", rows.iloc[0]))
         elif family == "references":
-            for _, row in rows.iterrows():
-                yield Answer("against the reference", describe(row, metric))
+            asked += [("against the reference", row) for _, row in rows.iterrows()]
         else:
             # The strongest opponent on validation; the table has all of them.
             by_key = {c.key: c for c in analysis.contenders}
@@ -58,14 +59,36 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
             strongest = best_on_validation(opponents, metric)
             row = rows[rows["id_b"] == (strongest.key if strongest else None)].iloc[0]
             is_baseline = family == "baselines"
-            yield Answer(
-                "against the best baseline"
-                if is_baseline
-                else "against the search's next best",
-                describe(row, metric)
-                + (_nobody_beats(analysis) if is_baseline else ""),
+            asked.append(
+                (
+                    AGAINST_BASELINE
+                    if is_baseline
+                    else "against the search's next best",
+                    row,
+                )
             )
+    for question, row in _each_once(asked):
+        more = _nobody_beats(analysis) if AGAINST_BASELINE in question else ""
+        yield Answer(question, describe(row, metric) + more)
     yield from _optimism_answers(analysis, winner)
+
+
+def _each_once(
+    asked: Sequence[tuple[str, pd.Series[Any]]],
+) -> Iterator[tuple[str, pd.Series[Any]]]:
+    """Yield each comparison once, with all the questions that it answers.
+
+    The winner and the next best may differ in the head alone: then one comparison is
+    in two families. Where the families' corrections lead to two verdicts, both stay.
+    """
+    found: dict[tuple[str, ...], list[tuple[str, pd.Series[Any]]]] = {}
+    for question, row in asked:
+        is_swapped = row["id_a"] > row["id_b"]
+        ids = sorted((row["id_a"], row["id_b"]))
+        verdict = SWAPPED[row["verdict"]] if is_swapped else row["verdict"]
+        found.setdefault((*ids, verdict), []).append((question, row))
+    for same in found.values():
+        yield "; ".join(dict.fromkeys(question for question, _ in same)), same[0][1]
 
 
 def _settings(analysis: Analysis, winner: Contender) -> str:
@@ -96,9 +119,7 @@ def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]
     text = ""
     searched = rows[rows["search"].notna()]
     if len(searched):
-        scores = searched["search"]
-        place = scores.argmax() if metric.higher_is_better else scores.argmin()
-        best = searched.iloc[int(place)]
+        best = searched.iloc[int(metric.order(searched["search"].to_numpy())[0])]
         text = (
             f"The search's best score, {best['search']:.4f} with one seed "
             f"({best['label']}), became {best['val_mean']:.4f} on average over fresh "
@@ -116,8 +137,7 @@ def _search_answers(analysis: Analysis) -> Iterator[Answer]:
     key = metric_key("val", metric.name)
     if baselines.empty or runs.empty:
         return
-    ascending = not metric.higher_is_better
-    row = baselines.sort_values(key, ascending=ascending, kind="stable").iloc[0]
+    row = baselines.iloc[int(metric.order(baselines[key].to_numpy(dtype=float))[0])]
     values = runs[OBJECTIVE]
     value = float(values.max() if metric.higher_is_better else values.min())
     yield Answer(
@@ -132,12 +152,13 @@ def _search_answers(analysis: Analysis) -> Iterator[Answer]:
     )
 
 
-LEADS = {
+AGAINST_BASELINE = "against the best baseline"
+LEADS: dict[Verdict, str] = {
     "better": "{a} is better than {b}",
     "worse": "{a} is worse than {b}",
     "equivalent": "{a} and {b} are equivalent",
+    "identical": "{a} and {b} have the same score on every seed",
     "not enough data": "Not settled between {a} and {b}",
-    "identical": "{a} and {b} have the same scores",
 }
 
 
@@ -149,9 +170,12 @@ def describe(
     seeds = "paired seeds" if paired else "seeds each, not paired"
     if n == 1:
         seeds = seeds.replace("seeds", "seed")
+    # Names stay as they are, at the beginning of a sentence too.
     lead = LEADS[row["verdict"]].format(a=row["label_a"], b=row["label_b"])
+    if row["verdict"] == "identical":
+        return f"{lead}: test {metric.label} {row['mean_a']:.4f} over {n} {seeds}."
     text = (
-        f"{lead[0].upper()}{lead[1:]}: test {metric.label} {row['mean_a']:.4f} against "
+        f"{lead}: test {metric.label} {row['mean_a']:.4f} against "
         f"{row['mean_b']:.4f}, difference "
         f"{with_interval(row['difference'], row['ci_low'], row['ci_high'], '+.4f')} "
         f"over {n} {seeds}; differences up to {row['margin']:g} make no odds"
@@ -162,24 +186,29 @@ def describe(
 
 
 def what_it_takes(row: Mapping[str, Any] | pd.Series[Any], metric: Metric) -> str:
-    """Return what an undecided comparison lacks: seeds, or nothing but correction."""
-    n, needed = int(row["n_seeds"]), row["n_seeds_needed"]
+    """Return what an undecided comparison lacks: how many seeds, and why so many."""
+    n, needed, alpha = int(row["n_seeds"]), row["n_seeds_needed"], 1.0 - LEVEL
+    least = f"a verdict takes at least {MIN_SEEDS} seeds"
     if n < 2:
-        return "one seed says nothing of other seeds"
-    if needed is pd.NA or needed is None:
-        return "it would take more than 1,000 seeds to settle it"
-    if int(needed) > n:
-        return f"about {int(needed):,} seeds would settle it"
-    low, high, margin = row["ci_low"], row["ci_high"], row["margin"]
-    alone = "equivalent"
-    if low > margin or high < -margin:
-        alone = "better" if (low > 0) == metric.higher_is_better else "worse"
+        return f"one seed says nothing of other seeds, and {least}"
+    settled = (
+        "it would take more than 1,000 seeds to settle it"
+        if needed is pd.NA or needed is None
+        else f"about {int(needed):,} seeds would settle it"
+    )
+    if n < MIN_SEEDS:
+        return f"{least}; {settled}"
+    alone, p = "", 1.0
+    if row["p_beyond"] < alpha:
+        is_better = (row["difference"] > 0) == metric.higher_is_better
+        alone, p = "better" if is_better else "worse", row["p_beyond_holm"]
+    elif row["p_equivalence"] < alpha:
+        alone, p = "equivalent", row["p_equivalence_holm"]
+    if not alone:
+        return settled
     return (
         f"asked alone it would be {alone}, but corrected for the other comparisons of "
-        f"its family (Holm) p is {max(row['p_t_holm'], 0.001):.3f}"
-        if alone != "equivalent"
-        else "asked alone it would be equivalent, but not once corrected for the other "
-        "comparisons of its family (Holm)"
+        f"its family (Holm) p is {p:.3f}; {settled}"
     )
 
 

@@ -21,10 +21,10 @@ from lstm_bench.checks import (
     percent_text,
 )
 from lstm_bench.heads import FloatArray, IntArray
-from lstm_bench.metrics import EPSILON
+from lstm_bench.metrics import EPSILON, squared_errors
 from lstm_bench.statistics import LEVEL, Interval, standard_error
 
-MEAN_METRICS: tuple[str, ...] = ("accuracy", "log_loss", "brier")
+MEAN_METRICS: tuple[str, ...] = ("accuracy", "log_loss", "brier_score_loss")
 
 # Resampled reviews held at once: 2**21 indices and values take 32 MiB.
 _CHUNK = 2**21
@@ -42,8 +42,9 @@ def review_scores(name: str, y_true: IntArray, y_proba: FloatArray) -> FloatArra
     Returns
     -------
     ndarray of shape (n_reviews,)
-        accuracy: 0 or 1; log_loss: nats; brier: in [0, 2]. Its mean is the metric
-        of that name in `lstm_bench.metrics`.
+        accuracy: 0 or 1; log_loss: nats; brier_score_loss: in [0, 1] for two
+        classes, else in [0, 2]. Its mean is the metric of that name in
+        `lstm_bench.metrics`.
 
     Raises
     ------
@@ -57,9 +58,8 @@ def review_scores(name: str, y_true: IntArray, y_proba: FloatArray) -> FloatArra
     if name == "log_loss":
         clipped = np.clip(y_proba[rows, y_true], EPSILON, 1.0 - EPSILON)
         return as_floats(-np.log(clipped))
-    if name == "brier":
-        one_hot = np.eye(y_proba.shape[1])[y_true]
-        return as_floats(np.sum((y_proba - one_hot) ** 2, axis=1))
+    if name == "brier_score_loss":
+        return squared_errors(y_true, y_proba)
     raise ValueError(
         f"review_scores: name: expected one of {', '.join(MEAN_METRICS)}, got "
         f"{name!r}; what is no mean over reviews goes through bootstrap_reviews"

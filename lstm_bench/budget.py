@@ -7,14 +7,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.checks import (
-    ROUNDING,
-    as_floats,
-    check_resampling,
-    check_values,
-    largest,
-)
+from lstm_bench.checks import as_floats, check_resampling, check_values
 from lstm_bench.heads import FloatArray
+from lstm_bench.metrics import rounding_of
 from lstm_bench.statistics import LEVEL
 
 # exp(-40) is 4e-18, a fiftieth of what rounding does to 1.
@@ -133,7 +128,7 @@ def budget_that_paid(expected: npt.ArrayLike, tolerance: float) -> int:
             "budget_that_paid: tolerance: expected a number of at least 0, got "
             f"{tolerance!r}"
         )
-    slack = tolerance + ROUNDING * largest(curve)
+    slack = tolerance + rounding_of(curve)
     return int(np.argmax(np.abs(curve - curve[-1]) <= slack)) + 1
 
 

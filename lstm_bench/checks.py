@@ -10,9 +10,6 @@ import numpy.typing as npt
 
 from lstm_bench.heads import FloatArray, IntArray
 
-# Differences closer than this, relative to the scores, differ by rounding only.
-ROUNDING = 1e-12
-
 # Probabilities of a float32 softmax add up to 1 within about 1e-6.
 _ROW_SUM_TOLERANCE = 1e-3
 
@@ -114,11 +111,6 @@ def check_resampling(where: str, n_resamples: int, level: float) -> None:
             f"{where}: n_resamples: expected at least 1, got {n_resamples!r}"
         )
     check_level(where, level)
-
-
-def largest(*values: FloatArray) -> float:
-    """Return the largest absolute value of all."""
-    return max(float(np.abs(v).max()) for v in values)
 
 
 def is_correct(y_true: IntArray, y_proba: FloatArray) -> npt.NDArray[np.bool_]:

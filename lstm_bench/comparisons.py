@@ -6,6 +6,7 @@ the same verdicts, years later too.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ from lstm_bench.contenders import (
     twins,
 )
 from lstm_bench.heads import FloatArray
+from lstm_bench.metrics import Metric
 from lstm_bench.records import OBJECTIVE, Results
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suite import Suite
@@ -35,7 +37,8 @@ from lstm_bench.suite import Suite
 COLUMNS = (
     *("family", "label_a", "label_b", "id_a", "id_b", "n_seeds", "mean_a", "mean_b"),
     *("difference", "ci_low", "ci_high", "both_low", "both_high"),
-    *("p_t", "p_t_holm", "p_wilcoxon", "p_equivalence_holm", "p_a_beats_b"),
+    *("p_t", "p_wilcoxon", "p_beyond", "p_beyond_holm"),
+    *("p_equivalence", "p_equivalence_holm", "p_a_beats_b"),
     *("n_only_a", "n_only_b", "p_mcnemar_exact", "p_mcnemar_mid"),
     *("n_mcnemar_below_5_percent", "margin", "verdict", "n_seeds_needed"),
 )
@@ -108,8 +111,11 @@ def compare_all(
     DataFrame with columns `COLUMNS`
         Differences are a - b on test, in the metric's unit. ``ci_*``: 95 % t interval
         over seeds; ``both_*``: 95 % interval over seeds and reviews (NaN for metrics
-        that are no means over reviews). McNemar's p-values are medians over the
-        seeds, each seed's test compares the two models' errors review by review.
+        that are no means over reviews); both are cut at the largest difference that
+        the metric can have. ``verdict``, ``p_beyond_holm``, ``p_equivalence_holm``,
+        ``n_seeds_needed``: as `statistics.judge` gives them. McNemar's p-values are
+        medians over the seeds, each seed's test compares the two models' errors
+        review by review.
     """
     rows: list[dict[str, Any]] = []
     if winner is not None:
@@ -163,14 +169,8 @@ def _judge(
     rows: Sequence[dict[str, Any]], comparisons: Sequence[stats.PairedComparison]
 ) -> None:
     """Add verdicts to a family's rows, by p-values with Holm's correction."""
-    p_t = stats.holm([c.p_t for c in comparisons])
-    p_equivalence = stats.holm([c.p_equivalence for c in comparisons])
-    for i, (row, comparison) in enumerate(zip(rows, comparisons, strict=True)):
-        row["p_t_holm"] = float(p_t[i])
-        row["p_equivalence_holm"] = float(p_equivalence[i])
-        row["verdict"] = stats.verdict(
-            comparison, float(p_t[i]), float(p_equivalence[i])
-        )
+    for row, judged in zip(rows, stats.judge(comparisons), strict=True):
+        row |= dataclasses.asdict(judged)
 
 
 def same_test_data(a: Results, b: Results) -> bool:
@@ -230,7 +230,8 @@ def _compare_unpaired(
         margin=confirm_spec(suite).margin,
         higher_is_better=suite.metric.higher_is_better,
     )
-    return _row(a.label, b.label, a.key, b.key, comparison), comparison
+    row = _row(a.label, b.label, a.key, b.key, comparison, suite.metric)
+    return row, comparison
 
 
 def _row(
@@ -239,7 +240,9 @@ def _row(
     id_a: str,
     id_b: str,
     comparison: stats.PairedComparison,
+    metric: Metric,
 ) -> dict[str, Any]:
+    interval = comparison.difference.within(*metric.difference_bounds)
     return {
         "label_a": label_a,
         "label_b": label_b,
@@ -248,14 +251,15 @@ def _row(
         "n_seeds": comparison.n_seeds,
         "mean_a": comparison.mean_a,
         "mean_b": comparison.mean_b,
-        "difference": comparison.difference.estimate,
-        "ci_low": comparison.difference.low,
-        "ci_high": comparison.difference.high,
+        "difference": interval.estimate,
+        "ci_low": interval.low,
+        "ci_high": interval.high,
         "p_t": comparison.p_t,
         "p_wilcoxon": comparison.p_wilcoxon,
+        "p_beyond": comparison.p_beyond,
+        "p_equivalence": comparison.p_equivalence,
         "p_a_beats_b": comparison.p_a_beats_b,
         "margin": comparison.margin,
-        "n_seeds_needed": comparison.n_seeds_needed,
     }
 
 
@@ -286,7 +290,7 @@ def _compare(
         )
     id_a, id_b = (" ".join(pair[i].key for pair in pairs) for i in (0, 1))
     row = {
-        **_row(label_a, label_b, id_a, id_b, comparison),
+        **_row(label_a, label_b, id_a, id_b, comparison, metric),
         "both_low": both[0],
         "both_high": both[1],
         "n_only_a": _median([test.n_only_a for test in tests]),
@@ -319,7 +323,9 @@ def _both_interval(
     strata = pairs[0][0].predictions[replicates[0]]["test"].y_true
     keys = [c.key for pair in pairs for c in pair]
     rng = derive_rng(suite.study.seed, "bootstrap", *keys)
-    interval = bootstrap.bootstrap_seeds_and_reviews(np.array(scores), strata, rng=rng)
+    interval = bootstrap.bootstrap_seeds_and_reviews(
+        np.array(scores), strata, rng=rng
+    ).within(*suite.metric.difference_bounds)
     return interval.low, interval.high
 
 
@@ -360,7 +366,7 @@ def selection_optimism(results: Results, found: Sequence[Contender]) -> pd.DataF
         search = float(own.iloc[0]) if len(own) else math.nan
         replicates = sorted(contender.test)
         gaps = [sign * (contender.val[r] - contender.test[r]) for r in replicates]
-        gap = stats.mean_interval(np.array(gaps))
+        gap = stats.mean_interval(np.array(gaps)).within(*metric.difference_bounds)
         rows.append(
             {
                 "label": contender.label,

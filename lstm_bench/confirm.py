@@ -98,11 +98,9 @@ def choose_candidates(
 
 
 def _best_of_search(results: Results, n_best: int) -> list[Candidate]:
-    ranked = trial_runs(results).sort_values(
-        rec.OBJECTIVE,
-        ascending=not results.suite.metric.higher_is_better,
-        kind="stable",
-    )
+    runs = trial_runs(results)
+    scores = runs[rec.OBJECTIVE].to_numpy(dtype=float)
+    ranked = runs.iloc[results.suite.metric.order(scores)]
     best = ranked.drop_duplicates("config_id").head(n_best)
     return [
         Candidate(config_of_row(row), f"trial {row['trial']}", "search")

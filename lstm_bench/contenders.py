@@ -29,8 +29,10 @@ class Contender:
         "search", "reference", "pair" or "baseline".
     config : TrialConfig or None
         None for a baseline.
+    metric : Metric
+        The suite's.
     val, test : mapping of int to float
-        The suite's metric by replicate.
+        The metric by replicate.
     predictions : mapping of int to mapping of str to Prediction
         By replicate, then split.
     """
@@ -39,6 +41,7 @@ class Contender:
     label: str
     origin: str
     config: TrialConfig | None
+    metric: Metric
     val: Mapping[int, float]
     test: Mapping[int, float]
     predictions: Mapping[int, Mapping[str, Prediction]]
@@ -56,7 +59,8 @@ class Contender:
     @property
     def test_interval(self) -> Interval:
         """The mean on test with its 95 % t interval over replicates."""
-        return mean_interval(np.array(list(self.test.values())))
+        scores = np.array(list(self.test.values()))
+        return mean_interval(scores).within(*self.metric.bounds)
 
     @property
     def mean_test(self) -> float:
@@ -102,6 +106,7 @@ def _contender(
         str(first["label"]),
         "baseline" if is_baseline else str(first["origin"]),
         None if is_baseline else config_of_row(first),
+        results.suite.metric,
         dict(zip(replicates, group[val].tolist(), strict=True)),
         dict(zip(replicates, group[test].tolist(), strict=True)),
         {
@@ -137,11 +142,8 @@ def best_on_validation(chosen: Sequence[Contender], metric: Metric) -> Contender
 
     Over the replicates that all have, so that an unfinished round is fair.
     """
-    sign = 1.0 if metric.higher_is_better else -1.0
-    shared = common_replicates(chosen) if chosen else []
-
-    def score(contender: Contender) -> float:
-        values = [contender.val[r] for r in shared or contender.val]
-        return sign * float(np.mean(values))
-
-    return max(chosen, key=score, default=None)
+    if not chosen:
+        return None
+    shared = common_replicates(chosen)
+    means = [np.mean([c.val[r] for r in shared or c.val]) for c in chosen]
+    return chosen[int(metric.order(np.array(means))[0])]

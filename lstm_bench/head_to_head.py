@@ -19,6 +19,7 @@ from lstm_bench.comparisons import (
 from lstm_bench.contenders import Contender
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.loading import load_results, load_suite_of
+from lstm_bench.statistics import smallest_rank_p
 from lstm_bench.suite import Suite, load_suite
 from lstm_bench.tracking import find_runs
 
@@ -116,6 +117,10 @@ def _pick(analysis: Analysis, wanted: str, name: str) -> Contender:
     )
 
 
+def _n_seeds(a: Side, b: Side) -> tuple[int, int]:
+    return len(a.contender.test), len(b.contender.test)
+
+
 def compare_by_name(tracking_uri: str, name_a: str, name_b: str) -> list[str]:
     """Return the verdict on two configurations, or two studies' winners.
 
@@ -165,10 +170,14 @@ def compare_by_name(tracking_uri: str, name_a: str, name_b: str) -> list[str]:
         )
     if row["n_seeds"] < 2:
         return lines
+    n = int(row["n_seeds"])
+    least = smallest_rank_p(n) if paired else smallest_rank_p(*_n_seeds(a, b))
     lines.append(
         f"p of no difference {row['p_t']:.3g} (t), {row['p_wilcoxon']:.3g} "
-        f"({'Wilcoxon' if paired else 'Mann-Whitney'}); p of the equivalence test "
-        f"{row['p_equivalence_holm']:.3g}; P(a beats b) {row['p_a_beats_b']:.0%}."
+        f"({'Wilcoxon' if paired else 'Mann-Whitney'}; with so many seeds it is at "
+        f"least {least:.3g}); p of no difference beyond the margin "
+        f"{row['p_beyond']:.3g}; p of the equivalence test "
+        f"{row['p_equivalence']:.3g}; P(a beats b) {row['p_a_beats_b']:.1%}."
     )
     if paired:
         lines.append(

@@ -213,8 +213,8 @@ def _sampled(runs: pd.DataFrame, metric: Metric) -> list[str]:
     """
     complete = runs[(runs["state"] == "complete") & runs[rec.OBJECTIVE].notna()]
     means = complete.groupby("config_id")[rec.OBJECTIVE].mean()
-    rank = means.rank(method="min", ascending=not metric.higher_is_better)
-    best = complete["config_id"].isin(rank.index[rank <= N_SAMPLED])
+    rank = metric.ranks(means.to_numpy(dtype=float))
+    best = complete["config_id"].isin(means.index[rank <= N_SAMPLED])
     shown = complete[best].drop_duplicates("config_id")["run_id"].tolist()
     shown += runs.loc[runs["kind"] == "reference", "run_id"].tolist()
     return runs.loc[runs["run_id"].isin(shown), "run_id"].tolist()

@@ -1,12 +1,14 @@
 """Classification metrics, all from class indices and probabilities.
 
-Names follow scikit-learn: ``*_loss`` and ``brier`` are better when lower.
+Names follow scikit-learn: ``*_loss`` is better when lower. Scores are compared here
+alone: two that differ by rounding only are tied, for whoever ranks, counts wins or
+picks the best.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,29 +20,84 @@ from lstm_bench.heads import FloatArray, IntArray
 # Keras clips outputs in its cross-entropies, so that both agree.
 EPSILON = 1e-7
 
+# Scores closer than this, relative to the largest, differ by rounding only.
+ROUNDING = 1e-12
+
+
+def rounding_of(*values: FloatArray) -> float:
+    """Return up to what difference numbers of this size differ by rounding only."""
+    return ROUNDING * max(float(np.abs(v).max(initial=0.0)) for v in values)
+
+
+def merge_ties(values: FloatArray, tolerance: float | None = None) -> FloatArray:
+    """Return `values` with those that differ by rounding only made equal.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        NaN and infinity stay what they are.
+    tolerance : float, optional
+        `rounding_of` the values unless given: differences of scores are rounded as
+        the scores are.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Each value is the lowest of its ties, so that ``==``, ``>`` and ranks are
+        exact.
+    """
+    finite = np.isfinite(values)
+    known = values[finite]
+    if tolerance is None:
+        tolerance = rounding_of(known)
+    distinct, index = np.unique(known, return_inverse=True)
+    is_first = np.diff(distinct, prepend=-np.inf) > tolerance
+    merged = values.copy()
+    merged[finite] = distinct[is_first][np.cumsum(is_first) - 1][index]
+    return merged
+
 
 @dataclass(frozen=True)
 class Metric:
     """A metric: its name, label, function and direction.
 
     ``fn(y_true, y_proba)`` takes int classes of shape (n,) and probabilities of
-    shape (n, n_classes) whose rows sum to 1, and returns 0 to `highest`.
+    shape (n, n_classes) whose rows sum to 1, and returns a value within `bounds`.
     """
 
     name: str
     label: str
     fn: Callable[[IntArray, FloatArray], float]
     higher_is_better: bool
-    highest: float = 1.0
+    bounds: tuple[float, float] = (0.0, 1.0)
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
         """Optuna's word for what is better."""
         return "maximize" if self.higher_is_better else "minimize"
 
+    @property
+    def difference_bounds(self) -> tuple[float, float]:
+        """The range of a difference of two values."""
+        width = self.bounds[1] - self.bounds[0]
+        return -width, width
+
     def is_better(self, a: float, b: float) -> bool:
-        """Whether value `a` is strictly better than value `b`."""
-        return a > b if self.higher_is_better else a < b
+        """Whether value `a` is better than value `b` by more than rounding."""
+        better = a > b if self.higher_is_better else a < b
+        return better and not math.isclose(a, b, rel_tol=ROUNDING)
+
+    def order(self, values: Sequence[float] | FloatArray) -> IntArray:
+        """Return the positions of `values`, the best first; ties keep their order."""
+        scores = merge_ties(np.asarray(values, dtype=np.float64))
+        # NaN comes last either way.
+        return np.argsort(-scores if self.higher_is_better else scores, kind="stable")
+
+    def ranks(self, values: Sequence[float] | FloatArray) -> IntArray:
+        """Return each value's rank from 1, the best rank for all that tie."""
+        scores = merge_ties(np.asarray(values, dtype=np.float64))
+        scores = -scores if self.higher_is_better else scores
+        return np.searchsorted(np.sort(scores), scores).astype(np.int64) + 1
 
 
 def accuracy(y_true: IntArray, y_proba: FloatArray) -> float:
@@ -58,16 +115,32 @@ def log_loss(y_true: IntArray, y_proba: FloatArray) -> float:
     return float(-np.mean(np.log(np.clip(p, EPSILON, 1.0 - EPSILON))))
 
 
-def brier(y_true: IntArray, y_proba: FloatArray) -> float:
-    """Mean squared distance to the one-hot truth, in [0, 2]; lower is better.
+def squared_errors(y_true: IntArray, y_proba: FloatArray) -> FloatArray:
+    """Return the Brier score of every example, as `brier_score_loss` means it.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        For two classes the squared error of one class's probability, in [0, 1];
+        above two the sum over the classes, in [0, 2].
+    """
+    one_hot = np.eye(y_proba.shape[1])[y_true]
+    total: FloatArray = np.sum((y_proba - one_hot) ** 2, axis=1)
+    return total / 2 if y_proba.shape[1] == 2 else total
+
+
+def brier_score_loss(y_true: IntArray, y_proba: FloatArray) -> float:
+    """Brier score: mean squared error of the probabilities; lower is better.
+
+    That of scikit-learn's function of this name: in [0, 1] for two classes, where
+    Brier's own sum over both classes is twice as large, and in [0, 2] above two.
 
     References
     ----------
     Brier, "Verification of forecasts expressed in terms of probability",
     Monthly Weather Review 78(1), 1950, equation 2.
     """
-    one_hot = np.eye(y_proba.shape[1])[y_true]
-    return float(np.mean(np.sum((y_proba - one_hot) ** 2, axis=1)))
+    return float(np.mean(squared_errors(y_true, y_proba)))
 
 
 def roc_auc(y_true: IntArray, y_proba: FloatArray) -> float:
@@ -110,8 +183,9 @@ METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
         Metric("accuracy", "accuracy", accuracy, True),
-        Metric("log_loss", "log loss (nats)", log_loss, False, math.inf),
-        Metric("brier", "Brier score", brier, False, 2.0),
+        Metric("log_loss", "log loss (nats)", log_loss, False, (0.0, math.inf)),
+        # Up to 1 for two classes, up to 2 above.
+        Metric("brier_score_loss", "Brier score", brier_score_loss, False, (0.0, 2.0)),
         Metric("roc_auc", "ROC AUC", roc_auc, True),
         Metric("pr_auc", "PR AUC", pr_auc, True),
         Metric("f1", "F1 (macro)", f1, True),

@@ -9,8 +9,9 @@ of the first, `wilson_interval` and the bootstraps over reviews of the second, a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,21 +20,38 @@ import numpy.typing as npt
 from scipy import special
 
 from lstm_bench.checks import (
-    ROUNDING,
     check_level,
     check_margin,
     check_values,
     count_text,
-    largest,
     percent_text,
 )
-from lstm_bench.heads import FloatArray
+from lstm_bench.heads import FloatArray, IntArray
+from lstm_bench.metrics import merge_ties, rounding_of
 
 LEVEL = 0.95
 
-VERDICTS: tuple[str, ...] = ("better", "worse", "equivalent", "not enough data")
+# Every table of words or colours by verdict has all of these.
+Verdict = Literal["better", "worse", "equivalent", "identical", "not enough data"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+# What is said of "b and a" where a verdict is said of "a and b".
+SWAPPED: dict[Verdict, Verdict] = {
+    "better": "worse",
+    "worse": "better",
+    "equivalent": "equivalent",
+    "identical": "identical",
+    "not enough data": "not enough data",
+}
+
+# No verdict from fewer. Two seeds give the spread one degree of freedom: one time in
+# twelve it is estimated at less than a tenth of what it is, with three seeds one time
+# in a hundred.
+MIN_SEEDS = 3
 
 MAX_SEEDS_NEEDED = 1000
+
+# Ways to split the scores of two groups that are all counted: 8 seeds against 8.
+MAX_WAYS = 12_870
 
 
 @dataclass(frozen=True)
@@ -60,7 +78,8 @@ class Interval:
     def within(self, lowest: float, highest: float) -> Interval:
         """Return the interval cut at the range that values can have.
 
-        A t interval of few values reaches beyond it: it knows no range.
+        A t interval of few values reaches beyond it: it knows no range. What is cut
+        off holds no value that could be the true one, so the coverage stays.
         """
         low, high = max(self.low, lowest), min(self.high, highest)
         return replace(self, low=low, high=high)
@@ -84,18 +103,23 @@ class PairedComparison:
     p_t, p_wilcoxon : float
         Two-sided p-values of the t test and of the rank test (Wilcoxon's signed
         ranks; Mann-Whitney U when not `paired`); NaN below two seeds.
+    p_beyond : float
+        Two-sided p-value of the t test for a difference larger than the margin:
+        below 0.05 where the whole 95 % interval lies beyond the margin, and `p_t`
+        without a margin; NaN below two seeds.
     p_equivalence : float
         Larger of the two one-sided p-values of TOST: small where the difference
         lies inside the margin; NaN below two seeds or without a margin.
     p_a_beats_b : float
         Share of all pairs of one run of `a` and one of `b` in which `a` scores
         better, a tie counting half: probability of improvement.
-    n_seeds_needed : int or None
-        Smallest number of seeds, at least 2, at which the half-width of the
-        interval would be below the distance from the difference to the edge of the
-        margin, if mean and spread stayed as seen; per group when not `paired`. None
-        below two seeds or above `MAX_SEEDS_NEEDED`.
+    sd, df_per_seed : float
+        With n seeds (of each group when not `paired`), spread as seen, the standard
+        error would be ``sd / sqrt(n)`` with ``df_per_seed * (n - 1)`` degrees of
+        freedom; NaN below two seeds.
     paired : bool
+    identical : bool
+        `paired`, and both have the same score on every seed, up to rounding.
     """
 
     n_seeds: int
@@ -106,10 +130,36 @@ class PairedComparison:
     margin: float
     p_t: float
     p_wilcoxon: float
+    p_beyond: float
     p_equivalence: float
     p_a_beats_b: float
-    n_seeds_needed: int | None
+    sd: float
+    df_per_seed: float
     paired: bool
+    identical: bool
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is said of one comparison of a family; made by `judge`.
+
+    Attributes
+    ----------
+    verdict : one of `VERDICTS`
+    p_beyond_holm, p_equivalence_holm : float
+        The p-values that decided, with Holm's correction within the family.
+    n_seeds_needed : int or None
+        Of "not enough data": the smallest number of seeds, more than there are, at
+        which the same rule would decide if all of the family had so many, means and
+        spreads as seen; per group when not paired. None for other verdicts, below
+        two seeds, or above `MAX_SEEDS_NEEDED`. An outlook, not a stopping rule: a
+        spread from few seeds is itself uncertain.
+    """
+
+    verdict: Verdict
+    p_beyond_holm: float
+    p_equivalence_holm: float
+    n_seeds_needed: int | None
 
 
 @dataclass(frozen=True)
@@ -143,8 +193,8 @@ def mean_interval(values: npt.ArrayLike, level: float = LEVEL) -> Interval:
     Returns
     -------
     Interval
-        With NaN bounds for a single seed. Not cut at the metric's range: with few
-        seeds a bound above 1 says that little is known.
+        With NaN bounds for a single seed. Of values with a range, cut it with
+        `Interval.within`.
 
     Raises
     ------
@@ -158,6 +208,43 @@ def mean_interval(values: npt.ArrayLike, level: float = LEVEL) -> Interval:
     scores = check_values("mean_interval", "values", values)
     check_level("mean_interval", level)
     return _t_interval(scores, level, "t interval")
+
+
+def geometric_mean_interval(values: npt.ArrayLike, level: float = LEVEL) -> Interval:
+    """Give the geometric mean of positive values, and its interval on the log scale.
+
+    For what acts by its ratio, such as a temperature: 1/2 and 2 average to 1, and no
+    bound reaches 0.
+
+    Parameters
+    ----------
+    values : array of shape (n_seeds,), above 0
+    level : float in (0, 1)
+
+    Returns
+    -------
+    Interval
+        `mean_interval` of the logarithms, taken back by the exponential.
+
+    Raises
+    ------
+    ValueError
+        As `mean_interval`, or a value that is not above 0.
+    """
+    where = "geometric_mean_interval"
+    scores = check_values(where, "values", values)
+    check_level(where, level)
+    if scores.min() <= 0.0:
+        raise ValueError(
+            f"{where}: values: expected numbers above 0, got {float(scores.min())!r}"
+        )
+    logs = _t_interval(np.log(scores), level, "t interval of the logarithm")
+    return replace(
+        logs,
+        estimate=math.exp(logs.estimate),
+        low=math.exp(logs.low),
+        high=math.exp(logs.high),
+    )
 
 
 def wilson_interval(
@@ -311,16 +398,15 @@ def compare_paired(
         )
     check_margin(where, margin)
     n = len(scores_a)
-    tolerance = ROUNDING * largest(scores_a, scores_b)
-    differences = scores_a - scores_b
-    differences[np.abs(differences) <= tolerance] = 0.0
-    alike = float(np.ptp(differences)) <= tolerance
-    if alike:
-        differences[:] = differences[0]
+    tolerance = rounding_of(scores_a, scores_b)
+    tied_a, tied_b = _tied(scores_a, scores_b)
+    differences = tied_a - tied_b
+    # By size, so that swapping the two changes the sign alone.
+    differences = np.sign(differences) * merge_ties(np.abs(differences), tolerance)
     interval = _t_interval(differences, LEVEL, "paired t interval")
     spread = standard_error(differences)
-    p_t, p_equivalence = _t_tests(
-        interval.estimate, spread, n - 1, margin, p_alike=0.5**n
+    p_t, p_beyond, p_equivalence = _t_tests(
+        interval.estimate, spread, n - 1, margin, tolerance, p_alike=0.5**n
     )
     return PairedComparison(
         n_seeds=n,
@@ -329,16 +415,15 @@ def compare_paired(
         difference=interval,
         higher_is_better=higher_is_better,
         margin=margin,
-        p_t=p_t,
-        p_wilcoxon=_signed_rank_p(differences, tolerance),
-        p_equivalence=p_equivalence,
-        p_a_beats_b=_improvement(scores_a, scores_b, higher_is_better),
-        n_seeds_needed=None
-        if n < 2
-        else seeds_needed(
-            spread * math.sqrt(n), abs(abs(interval.estimate) - margin), LEVEL
-        ),
+        p_t=float(p_t),
+        p_wilcoxon=_signed_rank_p(differences),
+        p_beyond=float(p_beyond),
+        p_equivalence=float(p_equivalence),
+        p_a_beats_b=_improvement(tied_a, tied_b, higher_is_better),
+        sd=spread * math.sqrt(n),
+        df_per_seed=1.0,
         paired=True,
+        identical=not differences.any(),
     )
 
 
@@ -381,39 +466,29 @@ def compare_unpaired(
     scores_a, scores_b = check_values(where, "a", a), check_values(where, "b", b)
     check_margin(where, margin)
     n_a, n_b = len(scores_a), len(scores_b)
-    tolerance = ROUNDING * largest(scores_a, scores_b)
+    tolerance = rounding_of(scores_a, scores_b)
+    tied_a, tied_b = _tied(scores_a, scores_b)
     mean_a, mean_b = float(scores_a.mean()), float(scores_b.mean())
     mean = mean_a - mean_b if abs(mean_a - mean_b) > tolerance else 0.0
     method = (
         f"{percent_text(LEVEL)} Welch t interval over "
         f"{n_a:,} and {count_text(scores_b, 'seed')}"
     )
-    low = high = spread = df = math.nan
-    needed = None
+    low = high = spread = df = sd = df_per_seed = math.nan
     if min(n_a, n_b) >= 2:
-        # Variances of the two means, freed of what is rounding only.
-        parts = [
-            0.0 if np.ptp(s) <= tolerance else standard_error(s) ** 2
-            for s in (scores_a, scores_b)
-        ]
-        spread = math.sqrt(sum(parts))
-        df = float(n_a + n_b - 2)
+        # Variances of the two means.
+        parts = np.array([standard_error(s) ** 2 for s in (tied_a, tied_b)])
         sizes = np.array([n_a, n_b])
+        spread, df = math.sqrt(parts.sum()), float(n_a + n_b - 2)
+        variances = parts * sizes
+        sd, df_per_seed = math.sqrt(variances.sum()), 2.0
         if spread > 0.0:
-            df = _welch_df(np.array(parts) / sum(parts), sizes)
+            df = _welch_df(parts / parts.sum(), sizes)
+            df_per_seed = _welch_df(variances / variances.sum(), np.array([2, 2]))
         half = spread * float(special.stdtrit(df, 0.5 + LEVEL / 2))
         low, high = mean - half, mean + half
-        variances = np.array(parts) * sizes
-        needed = _seeds_needed(
-            math.sqrt(variances.sum()),
-            abs(abs(mean) - margin),
-            LEVEL,
-            df_per_seed=_welch_df(variances / variances.sum(), np.array([2, 2]))
-            if spread > 0.0
-            else 2.0,
-        )
-    p_t, p_equivalence = _t_tests(
-        mean, spread, df, margin, p_alike=1.0 / math.comb(n_a + n_b, n_a)
+    p_t, p_beyond, p_equivalence = _t_tests(
+        mean, spread, df, margin, tolerance, p_alike=1 / math.comb(n_a + n_b, n_a)
     )
     return PairedComparison(
         n_seeds=min(n_a, n_b),
@@ -422,12 +497,15 @@ def compare_unpaired(
         difference=Interval(mean, low, high, min(n_a, n_b), method),
         higher_is_better=higher_is_better,
         margin=margin,
-        p_t=p_t,
-        p_wilcoxon=_rank_sum_p(scores_a, scores_b),
-        p_equivalence=p_equivalence,
-        p_a_beats_b=_improvement(scores_a, scores_b, higher_is_better),
-        n_seeds_needed=needed,
+        p_t=float(p_t),
+        p_wilcoxon=_rank_sum_p(tied_a, tied_b),
+        p_beyond=float(p_beyond),
+        p_equivalence=float(p_equivalence),
+        p_a_beats_b=_improvement(tied_a, tied_b, higher_is_better),
+        sd=sd,
+        df_per_seed=df_per_seed,
         paired=False,
+        identical=False,
     )
 
 
@@ -513,36 +591,79 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
         raise ValueError(
             f"holm: p_values: expected numbers in [0, 1] or NaN, got {outside[0]!r}"
         )
-    adjusted = np.full(len(p), np.nan)
-    order = asked[np.argsort(p[asked], kind="stable")]
-    stepped = p[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(stepped))
+    return _holm(p)
+
+
+def _holm(p: FloatArray) -> FloatArray:
+    """`holm` of every row of p-values of shape (..., n_questions)."""
+    order = np.argsort(p, axis=-1, kind="stable")
+    n_asked = np.sum(~np.isnan(p), axis=-1, keepdims=True)
+    # NaN is sorted to the end and stays.
+    stepped = np.take_along_axis(p, order, -1) * (n_asked - np.arange(p.shape[-1]))
+    adjusted = np.empty_like(p)
+    np.put_along_axis(
+        adjusted,
+        order,
+        np.minimum(1.0, np.maximum.accumulate(stepped, axis=-1)),
+        axis=-1,
+    )
     return adjusted
+
+
+def judge(
+    family: Sequence[PairedComparison], alpha: float = 1.0 - LEVEL
+) -> list[Judged]:
+    """Give the verdict on every comparison of a family, and what it would take.
+
+    Parameters
+    ----------
+    family : sequence of PairedComparison
+        What was asked together: Holm's correction is over all of them.
+    alpha : float in (0, 1)
+
+    Returns
+    -------
+    list of Judged
+        In the order of `family`.
+    """
+    p_beyond = holm([c.p_beyond for c in family])
+    p_equivalence = holm([c.p_equivalence for c in family])
+    verdicts = [
+        verdict(c, beyond, equivalence, alpha)
+        for c, beyond, equivalence in zip(family, p_beyond, p_equivalence, strict=True)
+    ]
+    needed = _seeds_needed(family, [v == "not enough data" for v in verdicts], alpha)
+    return [
+        Judged(v, float(beyond), float(equivalence), n)
+        for v, beyond, equivalence, n in zip(
+            verdicts, p_beyond, p_equivalence, needed, strict=True
+        )
+    ]
 
 
 def verdict(
     comparison: PairedComparison,
-    p_difference: float,
+    p_beyond: float,
     p_equivalence: float,
     alpha: float = 1.0 - LEVEL,
-) -> str:
+) -> Verdict:
     """Say in one of the `VERDICTS` how `a` compares with `b`.
 
     Parameters
     ----------
     comparison : PairedComparison
-    p_difference, p_equivalence : float
-        Its `p_t` and `p_equivalence`, adjusted by `holm` over the family asked.
+    p_beyond, p_equivalence : float
+        Its p-values of these names, adjusted by `holm` over the family asked.
     alpha : float in (0, 1)
-        Error rate; 0.05 goes with the 95 % interval of the difference.
 
     Returns
     -------
     str
-        "better": the whole interval lies beyond the margin on the side that is
-        better for the metric, and ``p_difference < alpha``; "worse": the other
-        side; "equivalent": ``p_equivalence < alpha`` and neither of these;
-        otherwise "not enough data", which also stands for NaN.
+        "identical": the same score on every seed; else, from `MIN_SEEDS` seeds on,
+        "better" or "worse": ``p_beyond < alpha``, and the difference is on the side
+        that is better or worse for the metric; "equivalent":
+        ``p_equivalence < alpha``; otherwise "not enough data", which also stands for
+        NaN.
 
     Raises
     ------
@@ -551,57 +672,63 @@ def verdict(
     """
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"verdict: alpha: expected a number in (0, 1), got {alpha!r}")
-    low, high = comparison.difference.low, comparison.difference.high
-    if not comparison.higher_is_better:
-        low, high = -high, -low
+    if comparison.identical:
+        return "identical"
+    if comparison.n_seeds < MIN_SEEDS:
+        return "not enough data"
     # Every comparison with NaN is false.
-    if p_difference < alpha:
-        if low > comparison.margin:
-            return "better"
-        if high < -comparison.margin:
-            return "worse"
+    if p_beyond < alpha:
+        is_higher = comparison.difference.estimate > 0.0
+        return "better" if is_higher == comparison.higher_is_better else "worse"
     return "equivalent" if p_equivalence < alpha else "not enough data"
 
 
-def seeds_needed(sd: float, distance: float, level: float = LEVEL) -> int | None:
-    """Smallest number of seeds whose t interval is narrower than a distance.
+def _seeds_needed(
+    family: Sequence[PairedComparison], is_open: Sequence[bool], alpha: float
+) -> list[int | None]:
+    """Return `Judged.n_seeds_needed` of those that are open, None of the others."""
+    if not any(is_open):
+        return [None] * len(family)
+    n = np.arange(MIN_SEEDS, MAX_SEEDS_NEEDED + 1)
+    expected = np.array([_outlook(comparison, n) for comparison in family])
+    # Of shape (2, seeds, comparisons): beyond the margin, and inside it.
+    p_values = _holm(np.moveaxis(expected, 0, -1))
+    decided: npt.NDArray[np.bool_] = np.any(p_values < alpha, axis=0)
+    needed: list[int | None] = []
+    for comparison, still, enough in zip(family, is_open, decided.T, strict=True):
+        enough = n[enough & (n > comparison.n_seeds)]
+        needed.append(int(enough[0]) if still and len(enough) else None)
+    return needed
 
-    Parameters
-    ----------
-    sd : float, at least 0
-        Standard deviation over seeds (of the differences, for a paired comparison).
-    distance : float, at least 0
-        What the half-width of the interval must stay below, in the unit of `sd`.
-    level : float in (0, 1)
+
+def _outlook(comparison: PairedComparison, n: IntArray) -> FloatArray:
+    """Return `p_beyond` and `p_equivalence` by number of seeds, as things look now.
+
+    With as many seeds as there are or fewer they are those that were found.
 
     Returns
     -------
-    int or None
-        At least 2; None above `MAX_SEEDS_NEEDED`. An outlook, not a stopping rule:
-        `sd` from few seeds is itself uncertain.
-
-    Raises
-    ------
-    ValueError
-        A number below 0 or NaN, or a level outside (0, 1).
+    ndarray of shape (2, len(n))
     """
-    for name, value in (("sd", sd), ("distance", distance)):
-        if not value >= 0.0:
-            raise ValueError(
-                f"seeds_needed: {name}: expected a number of at least 0, got {value!r}"
-            )
-    check_level("seeds_needed", level)
-    return _seeds_needed(sd, distance, level, df_per_seed=1.0)
-
-
-def _seeds_needed(
-    sd: float, distance: float, level: float, df_per_seed: float
-) -> int | None:
-    """`seeds_needed` with ``df_per_seed * (n - 1)`` degrees of freedom."""
-    n = np.arange(2, MAX_SEEDS_NEEDED + 1)
-    half = special.stdtrit(df_per_seed * (n - 1), 0.5 + level / 2) * sd / np.sqrt(n)
-    enough = np.flatnonzero(half < distance)
-    return int(n[enough[0]]) if len(enough) else None
+    if comparison.paired:
+        p_alike = 0.5**n
+    else:
+        p_alike = np.exp(2 * special.gammaln(n + 1) - special.gammaln(2 * n + 1))
+    _, p_beyond, p_equivalence = _t_tests(
+        comparison.difference.estimate,
+        comparison.sd / np.sqrt(n),
+        comparison.df_per_seed * (n - 1),
+        comparison.margin,
+        rounding_of(np.array([comparison.mean_a, comparison.mean_b])),
+        p_alike=p_alike,
+    )
+    found = n <= comparison.n_seeds
+    return np.array(
+        [
+            np.where(found, comparison.p_beyond, p_beyond),
+            np.where(found, comparison.p_equivalence, p_equivalence),
+        ]
+    )
 
 
 def _t_interval(values: FloatArray, level: float, words: str) -> Interval:
@@ -630,26 +757,59 @@ def _welch_df(shares: FloatArray, sizes: npt.NDArray[np.integer]) -> float:
 
 
 def _t_tests(
-    mean: float, standard_error: float, df: float, margin: float, *, p_alike: float
-) -> tuple[float, float]:
-    """Two-sided p-value of a difference, and p-value of equivalence (TOST).
+    mean: float,
+    standard_error: npt.ArrayLike,
+    df: npt.ArrayLike,
+    margin: float,
+    tolerance: float,
+    *,
+    p_alike: npt.ArrayLike,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """p-values of a difference, of one beyond the margin, and of equivalence (TOST).
 
-    `p_alike` is the one-sided p-value where the standard error is zero.
+    The first two are two-sided. `p_alike` is the one-sided p-value where the standard
+    error is zero. All arrays have one shape, which is that of the result.
     """
-    if math.isnan(standard_error):
-        return math.nan, math.nan
+    error, alike = np.asarray(standard_error, float), np.asarray(p_alike, float)
     inside = margin - abs(mean)
-    if standard_error == 0.0:
-        p_t = 1.0 if mean == 0.0 else min(1.0, 2.0 * p_alike)
-        p_equivalence = p_alike if inside > 0.0 else 1.0
-    else:
-        p_t = 2.0 * float(special.stdtr(df, -abs(mean) / standard_error))
+    if abs(inside) <= max(tolerance, rounding_of(np.array([margin]))):
+        inside = 0.0
+    without_spread = np.minimum(1.0, 2.0 * alike)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_t = 2.0 * special.stdtr(df, -abs(mean) / error)
+        p_beyond = np.minimum(1.0, 2.0 * special.stdtr(df, inside / error))
         # The nearer edge has the larger of the two one-sided p-values.
-        p_equivalence = float(special.stdtr(df, -inside / standard_error))
-    return p_t, p_equivalence if margin > 0.0 else math.nan
+        p_equivalence = special.stdtr(df, -inside / error)
+    flat = error == 0.0
+    p_t = np.where(flat, without_spread if mean != 0.0 else 1.0, p_t)
+    p_beyond = np.where(flat, without_spread if inside < 0.0 else 1.0, p_beyond)
+    p_equivalence = np.where(flat, alike if inside > 0.0 else 1.0, p_equivalence)
+    return p_t, p_beyond, p_equivalence if margin > 0.0 else np.full_like(error, np.nan)
 
 
-def _signed_rank_p(differences: FloatArray, tolerance: float) -> float:
+def _tied(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return both groups with scores that differ by rounding only made equal."""
+    merged = merge_ties(np.concatenate([a, b]))
+    return merged[: len(a)], merged[len(a) :]
+
+
+def smallest_rank_p(n_a: int, n_b: int | None = None) -> float:
+    """Return the smallest two-sided p that a rank test can give.
+
+    Parameters
+    ----------
+    n_a : int, at least 1
+        Seeds with a difference: Wilcoxon's signed ranks can go no farther than all
+        of one sign.
+    n_b : int, optional
+        Of two groups that are not paired, where Mann and Whitney's U can go no
+        farther than all of one group above all of the other.
+    """
+    ways = 2**n_a if n_b is None else math.comb(n_a + n_b, n_a)
+    return min(1.0, 2 / ways)
+
+
+def _signed_rank_p(differences: FloatArray) -> float:
     """Two-sided p-value of Wilcoxon's signed-rank test; zeros are left out."""
     if len(differences) < 2:
         return math.nan
@@ -658,24 +818,30 @@ def _signed_rank_p(differences: FloatArray, tolerance: float) -> float:
         return 1.0
     from scipy.stats import wilcoxon
 
-    # Differences that are equal but for rounding must tie.
-    step = tolerance or 1.0
-    return float(wilcoxon(np.round(moved / step) * step).pvalue)
+    return float(wilcoxon(moved).pvalue)
 
 
 def _rank_sum_p(a: FloatArray, b: FloatArray) -> float:
     """Two-sided p-value of the Mann-Whitney U test."""
     if min(len(a), len(b)) < 2:
         return math.nan
-    if np.ptp(np.concatenate([a, b])) == 0.0:
+    both = np.concatenate([a, b])
+    if np.ptp(both) == 0.0:
         return 1.0
-    from scipy.stats import mannwhitneyu
+    from scipy.stats import PermutationMethod, mannwhitneyu
 
-    return float(mannwhitneyu(a, b, alternative="two-sided").pvalue)
+    # With ties scipy falls back on the normal distribution, which goes below what
+    # so few seeds can give: all ways to split them are counted instead.
+    has_ties = len(np.unique(both)) < len(both)
+    n_ways = math.comb(len(both), len(a))
+    method: Any = "auto"
+    if has_ties and n_ways <= MAX_WAYS:
+        method = PermutationMethod(n_resamples=n_ways)
+    return float(mannwhitneyu(a, b, alternative="two-sided", method=method).pvalue)
 
 
 def _improvement(a: FloatArray, b: FloatArray, higher_is_better: bool) -> float:
-    """Share of pairs in which `a` is better, ties counting half."""
+    """Share of pairs in which `a` is better, ties (made equal) counting half."""
     gaps = a[:, np.newaxis] - b[np.newaxis, :]
     wins = gaps > 0.0 if higher_is_better else gaps < 0.0
     return float(np.mean(wins + 0.5 * (gaps == 0.0)))
@@ -709,7 +875,8 @@ def pareto_front(
     -------
     bool ndarray of shape (n,)
     """
-    loss = -score if higher_is_better else score
+    tied = merge_ties(score)
+    loss = -tied if higher_is_better else tied
     on_front = np.zeros(len(time), dtype=bool)
     best = (np.inf, np.inf)
     # By time, ties by loss: one is on the front if it beats all that are faster, or

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from results_builder import (
     CONFIRM_SUITE,
     CONFIRMED,
@@ -12,11 +13,18 @@ from results_builder import (
     make_results,
 )
 
+from lstm_bench import answers as answer_words
 from lstm_bench.answers import answers, confirmation_summary, describe
+from lstm_bench.briefs import Verdict
 from lstm_bench.comparisons import analyse
 from lstm_bench.contenders import find_contenders
+from lstm_bench.figures.confirmed import VERDICT_COLOURS
+from lstm_bench.report import studies_answer
+from lstm_bench.report.summary import AGAINST
+from lstm_bench.statistics import SWAPPED, VERDICTS
 from lstm_bench.tables import confirmed as tables
 from lstm_bench.tables import search as search_tables
+from lstm_bench.tables.runs import confirmed_cost
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +103,15 @@ def test_a_suite_names_its_families():
     assert set(table["family"]) == {"baselines"}
 
 
-def test_holm_corrects_within_the_family(analysis):
+def test_holm_corrects_within_the_family():
+    text = CONFIRM_SUITE.replace("margin: 0.05", "margin: 0.01")
+    analysis = analyse(make_confirmed_results(suite_text=text))
     for _, rows in analysis.comparisons.groupby("family"):
-        assert (rows["p_t_holm"] >= rows["p_t"] - 1e-12).all()
+        assert (rows["p_beyond_holm"] >= rows["p_beyond"] - 1e-12).all()
     pairs = rows_of(analysis, "pairs: head")
-    assert pairs["p_t_holm"].min() == pytest.approx(3 * pairs["p_t"].min())
+    assert pairs["p_beyond_holm"].min() == pytest.approx(3 * pairs["p_beyond"].min())
     single = rows_of(analysis, "best")
-    assert single["p_t_holm"].tolist() == single["p_t"].tolist()
+    assert single["p_beyond_holm"].tolist() == single["p_beyond"].tolist()
 
 
 def test_pairs_use_only_the_seeds_that_both_have():
@@ -192,12 +202,12 @@ def test_calibration_is_measured_on_test_with_a_temperature_from_validation(anal
 
 def test_heads_are_compared_on_the_same_probabilities(analysis):
     table = tables.calibration_of_heads(analysis).set_index("measure")
-    row = table.loc["brier"]
-    # Brier is 0.08 where right and 1.28 where wrong; pairs average both sizes.
+    row = table.loc["brier_score_loss"]
+    # Brier is 0.04 where right and 0.64 where wrong; pairs average both sizes.
     sigmoid = [(36 + 24) / 80, (37 + 20) / 80, (36 + 22) / 80]
     softmax = [(34 + 20) / 80, (35 + 24) / 80, (33 + 21) / 80]
-    assert row["sigmoid"] == pytest.approx(np.mean([1.28 - 1.2 * s for s in sigmoid]))
-    gap = np.mean([1.2 * (a - b) for a, b in zip(sigmoid, softmax, strict=True)])
+    assert row["sigmoid"] == pytest.approx(np.mean([0.64 - 0.6 * s for s in sigmoid]))
+    gap = np.mean([0.6 * (a - b) for a, b in zip(sigmoid, softmax, strict=True)])
     assert row["difference"] == pytest.approx(gap)
     assert row["n_configurations"] == 2
 
@@ -281,13 +291,110 @@ def test_the_winner_of_an_unfinished_round_is_chosen_over_shared_seeds():
 
 def test_not_enough_data_says_what_it_would_take(analysis):
     row = rows_of(analysis, "baselines").iloc[0].to_dict()
-    row |= {"verdict": "not enough data", "n_seeds": 3}
+    row |= {"verdict": "not enough data", "p_beyond_holm": 0.0812}
     metric = analysis.results.suite.metric
-    for needed, n, said in (
-        (12, 3, "about 12 seeds"),
-        (pd.NA, 3, "more than 1,000 seeds"),
-        (3, 3, "asked alone it would be better, but corrected for the other"),
-        (pd.NA, 1, "one seed says nothing"),
+    for needed, n, p, said in (
+        (12, 3, 0.06, "make no odds; about 12 seeds would settle it."),
+        (pd.NA, 3, 0.06, "make no odds; it would take more than 1,000 seeds"),
+        (
+            *(4, 3, 0.02),
+            "asked alone it would be better, but corrected for the other comparisons "
+            "of its family (Holm) p is 0.081; about 4 seeds would settle it.",
+        ),
+        (3, 2, 0.02, "a verdict takes at least 3 seeds; about 3 seeds would settle"),
+        (pd.NA, 1, 0.02, "one seed says nothing of other seeds, and a verdict takes"),
     ):
-        row |= {"n_seeds_needed": needed, "n_seeds": n}
+        row |= {"n_seeds_needed": needed, "n_seeds": n, "p_beyond": p}
         assert said in describe(row, metric)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [answer_words.LEADS, AGAINST, studies_answer.LEADS, VERDICT_COLOURS, SWAPPED],
+)
+def test_every_verdict_has_its_words_everywhere(words):
+    assert set(words) == set(VERDICTS)
+    assert all(words.values())
+
+
+def test_an_unknown_verdict_is_an_error(analysis):
+    row = rows_of(analysis, "baselines").iloc[0].to_dict() | {"verdict": "splendid"}
+    with pytest.raises(KeyError, match="splendid"):
+        describe(row, analysis.results.suite.metric)
+    with pytest.raises(ValidationError, match="'worse', 'equivalent', 'identical'"):
+        Verdict(verdict="splendid", difference=0, ci95_low=None, ci95_high=None,
+                n_seeds=3, margin=0.01)  # fmt: skip
+
+
+def test_equal_scores_are_identical_and_have_a_sentence_of_their_own():
+    # Trial 3 is right as often as trial 2, on each seed.
+    confirmed = (CONFIRMED[0], (*CONFIRMED[1][:3], CONFIRMED[0][3]))
+    analysis = analyse(make_confirmed_results(confirmed))
+    (row,) = rows_of(analysis, "best").to_dict("records")
+    assert row["verdict"] == "identical"
+    (said, _, *_) = [a.text for a in answers(analysis)][1:]
+    assert said == (
+        "trial 2 and trial 3 have the same score on every seed: test accuracy 0.9083 "
+        "over 3 paired seeds."
+    )
+
+
+def test_one_comparison_that_answers_two_questions_is_said_once():
+    # The winner and the next best differ in the head alone.
+    analysis = analyse(make_confirmed_results(CONFIRMED[:2]))
+    said = {a.question: a.text for a in answers(analysis)}
+    assert "against the search's next best; does head matter" in said
+    texts = list(said.values())
+    assert len(set(texts)) == len(texts)
+    assert not {"does head matter", "against the search's next best"} & set(said)
+
+
+def test_a_name_stays_as_it_is_at_the_beginning_of_a_sentence(analysis):
+    row = rows_of(analysis, "baselines").iloc[0].to_dict() | {"label_a": "imdb_small"}
+    text = describe(row, analysis.results.suite.metric)
+    assert text.startswith("imdb_small is better than Bag of words: test accuracy")
+
+
+def far_apart():
+    """A study whose three seeds are right on 40, 20 and 40 of 40 test reviews."""
+    right = (40, 20, 40)
+    confirmed = tuple((*one[:3], right) for one in CONFIRMED[:2])
+    return analyse(make_confirmed_results(confirmed, baseline=right))
+
+
+def test_intervals_stay_inside_what_a_value_can_be():
+    analysis = far_apart()
+    # Mean 5/6, sd 0.2887: the t interval would reach from 0.116 to 1.55.
+    (low, high) = (
+        analysis.winner.test_interval.low,
+        analysis.winner.test_interval.high,
+    )
+    assert (low, high) == (pytest.approx(5 / 6 - 4.30265 / 6, rel=1e-4), 1.0)
+    board = tables.confirmed_board(analysis)
+    assert board[["seeds_high", "both_high"]].max().max() <= 1.0
+    effect = tables.confirmed_axis_effect(analysis, "head")
+    assert effect["ci_high"].max() == 1.0
+    fresh = tables.baselines(analysis.results).set_index("fitted_on")
+    assert fresh.loc["fresh splits", "test_high"] == 1.0
+    assert confirmed_cost(analysis)["test_high"].max() == 1.0
+    differences = analysis.comparisons
+    assert differences[["ci_high", "both_high"]].max().max() <= 1.0
+    row = tables.calibration(analysis).iloc[0]
+    # Always 0.8 sure: off by 0.2, 0.3 and 0.2.
+    assert row["ece"] == pytest.approx(0.7 / 3)
+    assert 0.0 <= row["ece_low"] < row["ece"] < row["ece_high"] <= 1.0
+    assert row["log_loss_low"] == 0.0
+
+
+def test_temperatures_are_averaged_on_the_log_scale():
+    analysis = far_apart()
+    row = tables.calibration(analysis).iloc[0]
+    # All right on validation: the lower bound of the fit; half right: the upper.
+    fitted = np.log([1 / 20, 20, 1 / 20])
+    assert row["temperature"] == pytest.approx(np.exp(fitted.mean()), rel=1e-3)
+    assert row["temperature_low"] == pytest.approx(1 / 20)
+    assert row["temperature_high"] == pytest.approx(20)
+    heads = tables.calibration_of_heads(analysis).set_index("measure")
+    assert heads.loc["log_temperature", "sigmoid"] == pytest.approx(
+        fitted.mean(), rel=1e-3
+    )

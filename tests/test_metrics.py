@@ -2,8 +2,16 @@ import math
 
 import numpy as np
 import pytest
+from sklearn import metrics as sklearn_metrics
 
-from lstm_bench.metrics import METRICS, accuracy, brier, evaluate_proba, log_loss
+from lstm_bench.metrics import (
+    METRICS,
+    accuracy,
+    brier_score_loss,
+    evaluate_proba,
+    log_loss,
+    merge_ties,
+)
 
 Y = np.array([0, 1, 1, 0])
 PROBA = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
@@ -24,8 +32,51 @@ def test_log_loss_of_a_certain_error_is_finite():
     )
 
 
-def test_brier_is_the_mean_squared_distance():
-    assert brier(Y, PROBA) == pytest.approx((0.02 + 0.08 + 0.72 + 0.5) / 4)
+def test_brier_score_loss_of_two_classes_is_that_of_scikit_learn():
+    # The squared error of one class's probability; the sum over both is 1.32 / 4.
+    expected = (0.01 + 0.04 + 0.36 + 0.25) / 4
+    assert brier_score_loss(Y, PROBA) == pytest.approx(expected)
+    theirs = sklearn_metrics.brier_score_loss(Y, PROBA[:, 1])
+    assert brier_score_loss(Y, PROBA) == pytest.approx(theirs)
+
+
+def test_brier_score_loss_of_three_classes_is_the_sum_over_them():
+    y, proba = np.array([0, 2]), np.array([[0.7, 0.2, 0.1], [0.5, 0.5, 0.0]])
+    # 0.09 + 0.04 + 0.01, and 0.25 + 0.25 + 1.
+    assert brier_score_loss(y, proba) == pytest.approx((0.14 + 1.5) / 2)
+    theirs = sklearn_metrics.brier_score_loss(y, proba, labels=[0, 1, 2])
+    assert brier_score_loss(y, proba) == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=lambda m: m.name)
+def test_bounds_hold_for_the_best_and_the_worst_prediction(metric):
+    low, high = metric.bounds
+    y = np.array([0, 1])
+    for proba in (np.eye(2), np.eye(2)[::-1]):
+        assert low <= metric.fn(y, proba) <= high
+    assert metric.difference_bounds == (low - high, high - low)
+
+
+def test_merge_ties_makes_equal_what_differs_by_rounding():
+    values = np.array([0.5, 0.1 + 0.2, np.nan, 0.3, 0.3 + 1e-9, np.inf])
+    merged = merge_ties(values)
+    assert merged[1] == merged[3] == 0.3
+    assert merged[[0, 4, 5]].tolist() == [0.5, 0.3 + 1e-9, np.inf]
+    assert np.isnan(merged[2])
+    assert merge_ties(np.array([])).tolist() == []
+
+
+def test_scores_are_compared_up_to_rounding_wherever_one_is_chosen():
+    up, down = METRICS["accuracy"], METRICS["log_loss"]
+    assert not up.is_better(0.1 + 0.2, 0.3)
+    assert up.is_better(0.3 + 1e-9, 0.3)
+    assert down.is_better(0.3, np.inf)
+    scores = [0.3, 0.1 + 0.2, 0.5, np.nan]
+    # The first of two that tie comes first; NaN is last.
+    assert up.order(scores).tolist() == [2, 0, 1, 3]
+    assert down.order(scores[::-1]).tolist() == [2, 3, 1, 0]
+    assert up.ranks(scores[:3]).tolist() == [2, 2, 1]
+    assert down.ranks(scores[:3]).tolist() == [1, 1, 3]
 
 
 def test_roc_auc_is_the_share_of_pairs_in_order():

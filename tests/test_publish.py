@@ -155,7 +155,7 @@ def test_publishing_writes_reports_summaries_picture_and_index(tmp_path):
     assert summary["against_baseline"]["verdict"] == "better"
     index = written["README.md"].decode()
     assert "| [small](published/small/report.md)" in index
-    assert "- against the best baseline: Trial 2 is better than Bag of words:" in index
+    assert "- against the best baseline: trial 2 is better than Bag of words:" in index
     assert "lstm-bench publish as\\_published small" not in index
     assert "lstm-bench publish as_published small\n```" in index
     for target in re.findall(r"\]\(([^)]+)\)", index):

@@ -208,18 +208,32 @@ def test_the_answer_stands_at_the_top_with_verdict_interval_and_seeds(tmp_path):
     settings = "(units 32, dropout 0.1, head sigmoid)"
     assert f"trial 2 {settings}, chosen on validation: test accuracy 0.9083" in summary
     assert (
-        "Trial 2 is better than Bag of words: test accuracy 0.9083 against" in summary
+        "trial 2 is better than Bag of words: test accuracy 0.9083 against" in summary
     )
     assert "over 3 paired seeds; differences up to 0.05 make no odds" in summary
     assert "looked at 14 times" in rest
     assert "a &lt;b&gt;bad&lt;/b&gt; film" in page.read_text()
 
 
+def test_captions_say_how_calibration_and_verdicts_are_found(tmp_path):
+    write_report(analyse(make_confirmed_results()), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    # 40 test examples are too few for two bins of 50.
+    assert "ECE: expected calibration error, 1 bin of equal mass (15 where" in text
+    assert "Reliability on test: seeds pooled, 1 bin of equal mass" in text
+    assert "Brier score: as scikit-learn's brier_score_loss, from 0 to 1" in text
+    assert "with 3 seeds Wilcoxon's p cannot be below 0.25" in text
+    assert "From fewer than 3 seeds there is no verdict." in text
+    # Both ends of a curve are no interval.
+    assert "0.8800 after epoch 1, 0.9000 after epoch 3" in text
+    assert "0.8800 to 0.9000" not in text
+
+
 def test_no_lstm_beats_a_better_baseline_and_the_report_says_so(tmp_path):
     results = make_confirmed_results(baseline=(40, 40, 40))
     page = write_report(analyse(results), tmp_path).read_text()
     assert "No LSTM beats the baseline Bag of words." in page
-    assert "Trial 2 is worse than Bag of words: test accuracy" in page
+    assert "trial 2 is worse than Bag of words: test accuracy" in page
 
 
 def test_latex_tables_are_whole_and_escaped(tmp_path):

@@ -178,9 +178,9 @@ def test_wilson_interval_covers_95_percent(share, n):
 
 def test_review_scores_by_hand():
     assert bootstrap.review_scores("accuracy", Y, PROBA).tolist() == [1, 1, 0, 1]
-    # (1 - p)^2 twice, as there are two classes.
-    assert bootstrap.review_scores("brier", Y, PROBA) == pytest.approx(
-        [0.02, 0.08, 0.72, 0.5]
+    # (1 - p)^2 of the true class: scikit-learn halves the sum over two classes.
+    assert bootstrap.review_scores("brier_score_loss", Y, PROBA) == pytest.approx(
+        [0.01, 0.04, 0.36, 0.25]
     )
     assert bootstrap.review_scores("log_loss", Y, PROBA) == pytest.approx(
         [-math.log(p) for p in (0.9, 0.8, 0.4, 0.5)]
@@ -475,23 +475,121 @@ def test_paired_comparison_by_hand():
     assert (result.n_seeds, result.paired) == (3, True)
 
 
+def judged(a, b, margin=0.0, n_times=1):
+    """Judge a comparison that is asked `n_times` in its family."""
+    one = statistics.compare_paired(a, b, margin=margin, higher_is_better=True)
+    return statistics.judge([one] * n_times)[0]
+
+
 def test_seeds_needed_by_a_comparison():
-    # Distance 0.04 to a margin of 0: three seeds give a half-width of 0.0497, four
-    # 3.1824 * 0.02 / 2 = 0.0318.
+    # Differences 0.02, 0.04, 0.06: sd 0.02. Half-width of three seeds 4.3027 * 0.02 /
+    # sqrt(3) = 0.0497 > 0.04, of four 3.1824 * 0.02 / 2 = 0.0318.
     a, b = [0.90, 0.92, 0.94], [0.88, 0.88, 0.88]
-    assert (
-        statistics.compare_paired(
-            a, b, margin=0.0, higher_is_better=True
-        ).n_seeds_needed
-        == 4
-    )
+    assert judged(a, b).n_seeds_needed == 4
+    # Twice the same question: p below 0.025. Four seeds: t = 4, p = 0.0280; five:
+    # t = 4.472, p = 0.0111.
+    assert judged(a, b, n_times=2).n_seeds_needed == 5
     # At the edge of the margin no number of seeds decides.
-    assert (
-        statistics.compare_paired(
-            a, b, margin=0.04, higher_is_better=True
-        ).n_seeds_needed
-        is None
+    assert judged(a, b, margin=0.04).n_seeds_needed is None
+    # Hundreds of seeds: at a distance of 0.00124 from the margin it would take
+    # (1.9624 * 0.02 / 0.00124)^2 = 1,001.8, and at 0.00125 it takes 985.9.
+    assert judged(a, b, margin=0.04 - 0.00124).n_seeds_needed is None
+    assert judged(a, b, margin=0.04 - 0.00125).n_seeds_needed == 986
+
+
+def test_seeds_needed_are_more_than_there_are():
+    # The interval of three seeds, 0.0467 -+ 0.0379, lies beyond the margin, so p is
+    # below 0.05, but not twice p.
+    a, b = [0.90, 0.92, 0.93], [0.87, 0.87, 0.87]
+    alone = judged(a, b, margin=0.005)
+    assert (alone.verdict, alone.n_seeds_needed) == ("better", None)
+    twice = judged(a, b, margin=0.005, n_times=2)
+    assert twice.verdict == "not enough data"
+    assert twice.p_beyond_holm == pytest.approx(2 * alone.p_beyond_holm)
+    assert twice.n_seeds_needed == 4
+
+
+@given(PAIRS, MARGIN, st.integers(1, 4))
+@settings(deadline=None, max_examples=30)
+def test_only_what_is_open_needs_seeds_and_more_of_them(pairs, margin, n_times):
+    a, b = map(list, zip(*pairs, strict=True))
+    said = judged(a, b, margin, n_times)
+    if said.n_seeds_needed is not None:
+        assert said.verdict == "not enough data"
+        assert said.n_seeds_needed > len(a)
+        assert said.n_seeds_needed >= statistics.MIN_SEEDS
+
+
+@pytest.mark.parametrize("higher", [True, False])
+@pytest.mark.parametrize(
+    "compare", [statistics.compare_paired, statistics.compare_unpaired]
+)
+def test_two_seeds_decide_nothing(compare, higher):
+    # Two equal differences of a tenth, up to 1e-5: p is 0.0001 and says little.
+    two = compare([0.9, 0.90001], [0.8, 0.8], margin=0.01, higher_is_better=higher)
+    near = compare([0.8, 0.80001], [0.8, 0.8], margin=0.1, higher_is_better=higher)
+    assert two.p_beyond < 0.001
+    assert near.p_equivalence < 0.001
+    for one in (two, near):
+        (said,) = statistics.judge([one])
+        assert (said.verdict, said.n_seeds_needed) == ("not enough data", 3)
+
+
+@given(PAIRS, MARGIN)
+@settings(deadline=None)
+def test_the_interval_lies_beyond_the_margin_where_p_says_so(pairs, margin):
+    a, b = map(list, zip(*pairs, strict=True))
+    one = statistics.compare_paired(a, b, margin=margin, higher_is_better=True)
+    if one.sd > 1e-6 and abs(one.p_beyond - 0.05) > 1e-6:
+        low, high = one.difference.low, one.difference.high
+        assert (one.p_beyond < 0.05) == (low > margin or high < -margin)
+
+
+def test_scores_that_tie_up_to_rounding_are_no_wins():
+    # 0.1 + 0.2 ties with 0.3: of four pairs a wins one (0.5 > 0.3) and ties one.
+    a, b = [0.1 + 0.2, 0.5], [0.3, 0.7]
+    for compare in (statistics.compare_paired, statistics.compare_unpaired):
+        result = compare(a, b, margin=0.0, higher_is_better=True)
+        assert result.p_a_beats_b == 0.375
+        again = compare(a, b, margin=0.0, higher_is_better=False)
+        assert again.p_a_beats_b == 0.625
+
+
+def test_ranks_tie_up_to_rounding():
+    # Differences -0.1, +0.1 and +0.2 of which the first two differ in size by their
+    # last bit: ranks 1.5, 1.5, 3. All 8 signs: the sum 1.5 or less comes up 3 times.
+    result = statistics.compare_paired(
+        [0.7, 0.9, 0.3], [0.8, 0.8, 0.1], margin=0.0, higher_is_better=True
     )
+    assert result.p_wilcoxon == pytest.approx(6 / 8)
+    front = statistics.pareto_front(
+        np.array([1.0, 2.0]), np.array([0.3, 0.1 + 0.2]), True
+    )
+    assert front.tolist() == [True, False]
+
+
+def test_no_rank_test_goes_below_what_its_seeds_can_give():
+    assert [statistics.smallest_rank_p(n) for n in (1, 3, 6)] == [1.0, 0.25, 1 / 32]
+    # Two of the C(6, 3) = 20 ways to split six scores are as extreme.
+    assert statistics.smallest_rank_p(3, 3) == 0.1
+    for a in ([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]):
+        groups = statistics.compare_unpaired(
+            a, [4.0, 4.0, 4.0], margin=0.0, higher_is_better=True
+        )
+        assert groups.p_wilcoxon == pytest.approx(0.1)
+        pairs = statistics.compare_paired(
+            a, [4.0, 4.0, 4.0], margin=0.0, higher_is_better=True
+        )
+        assert pairs.p_wilcoxon == pytest.approx(0.25)
+
+
+def test_geometric_mean_of_a_half_and_two_is_one():
+    interval = statistics.geometric_mean_interval([0.5, 2.0])
+    # Logarithms -log 2 and log 2: standard error log 2, t of one degree 12.706.
+    assert interval.estimate == pytest.approx(1.0)
+    assert interval.low == pytest.approx(2.0 ** -stats.t.ppf(0.975, 1))
+    assert interval.high == pytest.approx(2.0 ** stats.t.ppf(0.975, 1))
+    assert interval.within(1 / 20, 20).low == 1 / 20
 
 
 def test_paired_comparison_agrees_with_scipy():
@@ -512,18 +610,21 @@ def test_paired_comparison_agrees_with_scipy():
 
 
 def test_equal_scores_give_no_evidence_of_a_difference():
-    scores = [0.8, 0.9, 0.85]
+    # The same up to the last bit.
+    scores, again = [0.8, 0.3, 0.85], [0.8, 0.1 + 0.2, 0.85]
     result = statistics.compare_paired(
-        scores, scores, margin=0.01, higher_is_better=True
+        scores, again, margin=0.01, higher_is_better=True
     )
     assert (result.p_t, result.p_wilcoxon, result.p_a_beats_b) == (1.0, 1.0, 0.5)
-    # Three signs agree by chance in 1 of 8 cases; five in 1 of 32.
+    # Three signs agree by chance in 1 of 8 cases.
     assert result.p_equivalence == 1 / 8
-    assert statistics.verdict(result, result.p_t, 1 / 8) == "not enough data"
-    five = statistics.compare_paired(
+    assert judged(scores, again, 0.01).verdict == "identical"
+    assert judged([0.9], [0.9]).verdict == "identical"
+    # Other seeds may have the same scores by chance.
+    groups = statistics.compare_unpaired(
         [0.8] * 5, [0.8] * 5, margin=0.01, higher_is_better=True
     )
-    assert statistics.verdict(five, five.p_t, five.p_equivalence) == "equivalent"
+    assert statistics.judge([groups])[0].verdict == "equivalent"
 
 
 def test_equal_differences_are_not_certainty():
@@ -533,7 +634,7 @@ def test_equal_differences_are_not_certainty():
     )
     assert result.difference.low == pytest.approx(0.1)
     assert result.p_t == 0.5
-    assert statistics.verdict(result, 0.5, math.nan) == "not enough data"
+    assert result.p_beyond == 0.5
     groups = statistics.compare_unpaired(
         [0.9, 0.9], [0.8, 0.8], margin=0.0, higher_is_better=True
     )
@@ -555,9 +656,8 @@ def test_one_seed_decides_nothing(compare):
         result.p_equivalence,
     )
     assert all(map(math.isnan, numbers))
-    assert result.n_seeds_needed is None
-    verdict = statistics.verdict(result, result.p_t, result.p_equivalence)
-    assert verdict == "not enough data"
+    (said,) = statistics.judge([result])
+    assert (said.verdict, said.n_seeds_needed) == ("not enough data", None)
 
 
 def test_without_a_margin_equivalence_is_undefined():
@@ -581,7 +681,7 @@ def test_unpaired_comparison_by_hand():
     assert result.difference.method == "95 % Welch t interval over 3 and 3 seeds"
     # df = 25 / 17 * (n - 1). Six per group: 2.342 * sqrt(5 / 6) = 2.14 is above the
     # distance 2, seven per group: 2.269 * sqrt(5 / 7) = 1.92 below.
-    assert result.n_seeds_needed == 7
+    assert statistics.judge([result])[0].n_seeds_needed == 7
     assert result.paired is False
 
 
@@ -612,12 +712,9 @@ def assert_opposite(first: PairedComparison, second: PairedComparison) -> None:
     assert second.p_wilcoxon == pytest.approx(first.p_wilcoxon)
     assert second.p_equivalence == pytest.approx(first.p_equivalence, nan_ok=True)
     assert second.p_a_beats_b == pytest.approx(1.0 - first.p_a_beats_b)
-    assert second.n_seeds_needed == first.n_seeds_needed
-    swapped = {"better": "worse", "worse": "better"}
-    said = statistics.verdict(first, first.p_t, first.p_equivalence)
-    assert statistics.verdict(second, second.p_t, second.p_equivalence) == (
-        swapped.get(said, said)
-    )
+    (said,), (other,) = statistics.judge([first]), statistics.judge([second])
+    assert other.n_seeds_needed == said.n_seeds_needed
+    assert other.verdict == statistics.SWAPPED[said.verdict]
 
 
 @given(PAIRS, MARGIN, st.booleans())
@@ -648,9 +745,8 @@ def test_mirroring_the_metric_keeps_the_verdict(pairs, margin):
     a, b = (np.array(side) for side in zip(*pairs, strict=True))
     score = statistics.compare_paired(a, b, margin=margin, higher_is_better=True)
     loss = statistics.compare_paired(-a, -b, margin=margin, higher_is_better=False)
-    assert statistics.verdict(
-        score, score.p_t, score.p_equivalence
-    ) == statistics.verdict(loss, loss.p_t, loss.p_equivalence)
+    (by_score,), (by_loss,) = statistics.judge([score]), statistics.judge([loss])
+    assert by_score.verdict == by_loss.verdict
     assert score.p_a_beats_b == pytest.approx(loss.p_a_beats_b)
 
 
@@ -682,34 +778,35 @@ def comparison(low: float, high: float, higher: bool = True) -> PairedComparison
         margin=0.01,
         p_t=math.nan,
         p_wilcoxon=math.nan,
+        p_beyond=math.nan,
         p_equivalence=math.nan,
         p_a_beats_b=0.5,
-        n_seeds_needed=None,
+        sd=math.nan,
+        df_per_seed=1.0,
         paired=True,
+        identical=False,
     )
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "higher", "p_difference", "p_equivalence", "expected"),
+    ("low", "high", "higher", "p_beyond", "p_equivalence", "expected"),
     [
         (0.02, 0.04, True, 0.01, 0.9, "better"),
         (0.02, 0.04, False, 0.01, 0.9, "worse"),
         (-0.04, -0.02, True, 0.01, 0.9, "worse"),
         (-0.04, -0.02, False, 0.01, 0.9, "better"),
-        # Beyond the margin alone, but not after Holm.
+        # Beyond the margin if asked alone, but not after Holm.
         (0.02, 0.04, True, 0.06, 0.9, "not enough data"),
         # A difference that is certain and does not matter.
-        (0.001, 0.004, True, 0.01, 0.01, "equivalent"),
+        (0.001, 0.004, True, 1.0, 0.01, "equivalent"),
         (-0.004, 0.004, True, 0.9, 0.01, "equivalent"),
-        (0.005, 0.02, True, 0.01, 0.3, "not enough data"),
+        (0.005, 0.02, True, 0.7, 0.3, "not enough data"),
         (-0.05, 0.05, True, 0.9, 0.9, "not enough data"),
         (math.nan, math.nan, True, math.nan, math.nan, "not enough data"),
     ],
 )
-def test_verdict(low, high, higher, p_difference, p_equivalence, expected):
-    said = statistics.verdict(
-        comparison(low, high, higher), p_difference, p_equivalence
-    )
+def test_verdict(low, high, higher, p_beyond, p_equivalence, expected):
+    said = statistics.verdict(comparison(low, high, higher), p_beyond, p_equivalence)
     assert said == expected
     assert said in statistics.VERDICTS
 
@@ -726,13 +823,8 @@ def false_positives(margin: float, difference: float, n_questions: int) -> float
             results.append(
                 statistics.compare_paired(a, b, margin=margin, higher_is_better=True)
             )
-        p_difference = statistics.holm([r.p_t for r in results])
-        p_equivalence = statistics.holm([r.p_equivalence for r in results])
-        said = [
-            statistics.verdict(*each)
-            for each in zip(results, p_difference, p_equivalence, strict=True)
-        ]
-        wrong += bool({"better", "worse"} & set(said))
+        said = {one.verdict for one in statistics.judge(results)}
+        wrong += bool({"better", "worse"} & said)
     return wrong / 300
 
 
@@ -764,7 +856,7 @@ def test_verdicts_find_a_difference_that_matters():
     for _ in range(200):
         a, b = rng.normal(0.88, 0.004, 5), rng.normal(0.85, 0.004, 5)
         result = statistics.compare_paired(a, b, margin=0.005, higher_is_better=True)
-        found += statistics.verdict(result, result.p_t, 1.0) == "better"
+        found += statistics.verdict(result, result.p_beyond, 1.0) == "better"
     assert found > 190
 
 
@@ -899,19 +991,6 @@ def test_budget_that_paid():
     assert budget.budget_that_paid([0.7, 0.7], 0.0) == 1
 
 
-def test_seeds_needed_by_hand():
-    # t(6) / sqrt(7) = 2.4469 / 2.6458 = 0.925 < 1; t(5) / sqrt(6) = 1.049.
-    assert statistics.seeds_needed(1.0, 1.0) == 7
-    # Half-width of three seeds 2.484, of two 12.706 / 1.414 = 8.98.
-    assert statistics.seeds_needed(1.0, 2.49) == 3
-    assert statistics.seeds_needed(1.0, 9.0) == 2
-    assert statistics.seeds_needed(1.0, 0.0) is None
-    # Hundreds of seeds: (1.9624 / 0.0622)^2 = 995.4; 1,000 reach 0.0621.
-    assert statistics.seeds_needed(1.0, 0.0622) == 996
-    assert statistics.seeds_needed(1.0, 0.062) is None
-    assert statistics.seeds_needed(0.0, 0.1) == 2
-
-
 # --- calibration ----------------------------------------------------------------
 
 
@@ -956,6 +1035,25 @@ def test_equal_confidences_share_a_bin():
     y_true = np.repeat([1, 0], [70, 30])
     assert calibration.reliability(y_true, y_proba).n.tolist() == [100]
     assert calibration.expected_calibration_error(y_true, y_proba) == pytest.approx(0.1)
+
+
+def test_few_examples_have_few_bins():
+    assert [calibration.bins_for(n) for n in (1, 99, 120, 749, 25_000)] == [
+        *(1, 1, 2, 14, 15),
+    ]
+    # A calibrated model, 120 examples at a time: in bins of 8 chance looks like an
+    # error of 0.13, in bins of 60 like one of 0.05.
+    rng = rng_of(0)
+    found = {n_bins: [] for n_bins in (None, 15)}
+    for _ in range(200):
+        p = rng.uniform(0.5, 1.0, 120)
+        y = (rng.uniform(size=120) < p).astype(int)
+        for n_bins, errors in found.items():
+            errors.append(
+                calibration.expected_calibration_error(y, two_classes(p), n_bins)
+            )
+    assert np.mean(found[None]) < 0.06
+    assert np.mean(found[15]) > 0.1
 
 
 def test_a_perfect_model_has_no_calibration_error():
@@ -1055,19 +1153,19 @@ def test_temperature_keeps_the_predictions(weights, temperature):
         (lambda: statistics.mean_interval([1.0], level=95), "level: .*got 95"),
         (lambda: statistics.wilson_interval(1.2, 10), "share: .*got 1.2"),
         (
-            lambda: bootstrap.review_scores("brier", Y, PROBA * 2),
+            lambda: bootstrap.review_scores("brier_score_loss", Y, PROBA * 2),
             "rows of probabilities that sum to 1, got row 0",
         ),
         (
-            lambda: bootstrap.review_scores("brier", Y[:3], PROBA),
+            lambda: bootstrap.review_scores("brier_score_loss", Y[:3], PROBA),
             r"y_true: expected integers of shape \(4,\)",
         ),
         (
-            lambda: bootstrap.review_scores("brier", Y + 1, PROBA),
+            lambda: bootstrap.review_scores("brier_score_loss", Y + 1, PROBA),
             "expected classes 0 to 1, got 1 to 2",
         ),
         (
-            lambda: bootstrap.review_scores("brier", Y, PROBA[:, 0]),
+            lambda: bootstrap.review_scores("brier_score_loss", Y, PROBA[:, 0]),
             r"y_proba: expected shape \(n_reviews, n_classes\)",
         ),
         (
@@ -1112,7 +1210,10 @@ def test_temperature_keeps_the_predictions(weights, temperature):
             "n_bins: expected at least 1, got 0",
         ),
         (lambda: calibration.apply_temperature(PROBA, 0.0), "temperature: .*got 0.0"),
-        (lambda: statistics.seeds_needed(-1.0, 1.0), "sd: .*got -1.0"),
+        (
+            lambda: statistics.geometric_mean_interval([1.0, 0.0]),
+            "values: expected numbers above 0, got 0.0",
+        ),
     ],
 )
 def test_bad_input_is_refused(call, message):

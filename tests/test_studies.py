@@ -113,8 +113,26 @@ def test_several_winners_are_one_family_for_holm():
     assert len(rows) == 3
     # p of t = 7 with two degrees of freedom, asked twice; the third p is 1.
     assert rows[0]["p_t"] == pytest.approx(0.0198, abs=1e-4)
-    assert rows[0]["p_t_holm"] == pytest.approx(3 * rows[0]["p_t"])
+    assert rows[0]["p_beyond_holm"] == pytest.approx(3 * rows[0]["p_beyond"])
     assert rows[0]["verdict"] == "not enough data"
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_study_and_its_copy_are_identical_everywhere(n):
+    results = make_confirmed_results(
+        tuple((*one[:3], one[3][:n]) for one in CONFIRMED), suite_text=FINE
+    )
+    compared = compare(results, named(results, "copy"))
+    (row,) = rows_of(compared)
+    (baseline,) = rows_of(compared, tables.BASELINES)
+    assert (row["verdict"], baseline["verdict"]) == ("identical", "identical")
+    # Three test scores of three and one seeds: the shared configurations' own table.
+    assert set(compared.shared["verdict"].dropna()) == {"identical"}
+    seeds = "3 paired seeds" if n == 3 else "1 paired seed"
+    assert said(compared)["which is better"] == (
+        "The winners have the same test score on every seed, small's (trial 2) and "
+        f"copy's (trial 2): accuracy {row['mean_a']:.4f} over {seeds}."
+    )
 
 
 def test_other_data_are_set_side_by_side_and_not_compared():

@@ -22,10 +22,11 @@ from lstm_bench.figures.style import (
 from lstm_bench.metrics import Metric
 from lstm_bench.records import TRAIN_TIME
 
-VERDICT_COLOURS = {
+VERDICT_COLOURS: Mapping[str, str] = {
     "better": PALETTE[2],
     "worse": PALETTE[1],
     "equivalent": PALETTE[0],
+    "identical": PALETTE[5],
     "not enough data": OTHERS,
 }
 

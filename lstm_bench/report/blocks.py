@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,6 +147,14 @@ def _number(value: Any) -> str:
     return f"{float(value):,.4g}" if float(value) != int(value) else f"{int(value):,}"
 
 
+def _ends(curve: Sequence[float]) -> str:
+    """Return both ends of a curve, so that nobody reads them as an interval."""
+    first, last = float(curve[0]), float(curve[-1])
+    if len(curve) == 1:
+        return f"{first:.4f} after its one epoch"
+    return f"{first:.4f} after epoch 1, {last:.4f} after epoch {len(curve)}"
+
+
 FORMATS: dict[str, Callable[[Any], str]] = {
     "text": str,
     "prose": str,
@@ -162,7 +170,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "whole": lambda v: f"{float(v):,.0f}",
     "p": lambda v: f"{float(v):.3f}" if float(v) >= 0.001 else "< 0.001",
     "yes": lambda v: "yes" if v else "no",
-    "curve": lambda v: f"{float(v[0]):.4f} to {float(v[-1]):.4f}" if v else DASH,
+    "curve": lambda v: _ends(v) if v else DASH,
     "bar": lambda v: f"{float(v):.1%}",
     "time": lambda v: f"{pd.Timestamp(v):%Y-%m-%d %H:%M:%S}",
 }

@@ -101,8 +101,8 @@ def _baseline(analysis: Analysis) -> Entrant | None:
     table = table[table["val_mean"].notna()]
     if table.empty:
         return None
-    ascending = not analysis.results.suite.metric.higher_is_better
-    best = table.sort_values("val_mean", ascending=ascending, kind="stable").iloc[0]
+    scores = table["val_mean"].to_numpy(dtype=float)
+    best = table.iloc[int(analysis.results.suite.metric.order(scores)[0])]
     score = Score(
         split="validation",
         mean=float(best["val_mean"]),
@@ -118,7 +118,7 @@ def _against_baseline(analysis: Analysis) -> Verdict | None:
     if row is None:
         return None
     return Verdict(
-        verdict=str(row["verdict"]),
+        verdict=row["verdict"],
         difference=float(row["difference"]),
         ci95_low=plain(row["ci_low"]),
         ci95_high=plain(row["ci_high"]),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lstm_bench.contenders import confirm_spec
+from lstm_bench.calibration import MAX_BINS, MIN_PER_BIN, bins_for
+from lstm_bench.contenders import Contender, confirm_spec
 from lstm_bench.figures import confirmed as figures
 from lstm_bench.metrics import METRICS
-from lstm_bench.records import TRAIN_TIME
+from lstm_bench.records import TRAIN_TIME, Prediction
 from lstm_bench.report.blocks import (
     Block,
     Column,
@@ -18,16 +19,17 @@ from lstm_bench.report.blocks import (
     count,
 )
 from lstm_bench.report.view import View
+from lstm_bench.statistics import MIN_SEEDS, smallest_rank_p
 from lstm_bench.tables import confirmed as tables
 from lstm_bench.tables.runs import MAJORITY
 
 N_RELIABILITY = 4
-SHOWN_METRICS = ("accuracy", "log_loss", "brier")
+SHOWN_METRICS = ("accuracy", "log_loss", "brier_score_loss")
 MEASURES = {
     "log_loss": "log loss (nats)",
-    "brier": "Brier score",
+    "brier_score_loss": "Brier score",
     "ece": "ECE",
-    "temperature": "temperature",
+    "log_temperature": "logarithm of the temperature",
 }
 UNEQUAL = (
     "Not every configuration has the same number of seeds: the round is unfinished, or "
@@ -161,7 +163,9 @@ def comparisons(view: View) -> Section:
         anchor,
         "The winner was chosen on validation. A difference smaller than the margin "
         "makes no odds in practice, says the suite; where neither can be said, the "
-        "table says how many seeds would be needed.",
+        "table says how many seeds would be needed, by the same rule. No verdict is "
+        f"given from fewer than {MIN_SEEDS} seeds: two say too little about the "
+        "spread.",
         (
             Drawing(
                 "forest",
@@ -201,7 +205,7 @@ def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
             more=True,
         ),
         Column("p_t", "p (t)", "p", more=True),
-        Column("p_t_holm", "p (t, Holm)", "p"),
+        Column("p_beyond_holm", "p (beyond the margin, Holm)", "p"),
         Column("p_wilcoxon", "p (Wilcoxon)", "p", more=True),
         Column("p_equivalence_holm", "p (equivalence, Holm)", "p"),
         Column("p_a_beats_b", "P(a beats b)", "share", more=True),
@@ -212,12 +216,17 @@ def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
         ),
         Column("n_seeds_needed", "seeds needed", "count"),
     )
-    margin = confirm_spec(view.suite).margin
+    margin, n = confirm_spec(view.suite).margin, int(frame["n_seeds"].max())
     caption = (
-        f"Differences in test {metric.label} on the same seeds. Better or worse: the "
-        f"interval over seeds lies beyond the margin of {margin:g} and Holm's p is "
-        "below 5 %. Equivalent: two one-sided tests place the difference inside the "
-        "margin. Holm's correction is within each family."
+        f"Differences in test {metric.label} on the same seeds. Better or worse: "
+        f"Holm's p of a difference beyond the margin of {margin:g} is below 5 %; the "
+        "interval over seeds, which is of one comparison alone, then lies beyond it "
+        "too. Equivalent: Holm's p of two one-sided tests, which place the difference "
+        "inside the margin, is below 5 %. Identical: the same score on every seed. "
+        f"From fewer than {MIN_SEEDS} seeds there is no verdict. Holm's correction is "
+        "within each family. Intervals end where the metric does. A rank test sees "
+        f"only signs and order: with {count(n, 'seed')} Wilcoxon's p cannot be below "
+        f"{smallest_rank_p(n):.3g}."
     )
     return Table(name, caption, frame, columns)
 
@@ -292,12 +301,20 @@ def calibration(view: View) -> Section:
         Column("ece_scaled", "ECE, scaled", "score"),
         Column("log_loss_scaled", "log loss (nats), scaled", "score"),
     )
-    n_test = len(analysis.results.test_reviews)
+    n_test = len(first_test(analysis.contenders[0]).y_true)
+    n_bins = bins_for(n_test)
+    bins = (
+        f"{count(n_bins, 'bin')} of equal mass ({MAX_BINS} where there are at least "
+        f"{MIN_PER_BIN} examples for each, else fewer)"
+    )
     caption = (
         f"Means over seeds on {n_test:,} test reviews, intervals are 95 % t intervals "
-        "over seeds. ECE: expected calibration error, 15 bins of equal mass. A "
-        "temperature above 1 says that the model is too sure; it is fitted on "
-        "validation, and scaled columns have it applied."
+        "over seeds, cut at the lowest and highest value that the measure can have. "
+        f"ECE: expected calibration error, {bins}. A temperature above 1 says that the "
+        "model is too sure; it is fitted on validation, its mean and interval are on "
+        "the log scale, and scaled columns have it applied. Brier score: as "
+        "scikit-learn's brier_score_loss, from 0 to 1 for two classes (half of the sum "
+        "over both) and from 0 to 2 for more."
     )
     blocks: list[Block] = [Table("calibration", caption, frame, columns)]
     heads = tables.calibration_of_heads(analysis)
@@ -326,7 +343,7 @@ def calibration(view: View) -> Section:
     blocks.append(
         Drawing(
             "reliability",
-            "Reliability on test: seeds pooled, bins of equal mass, bands are 95 % "
+            f"Reliability on test: seeds pooled, {bins}, bands are 95 % "
             "Wilson intervals that take pooled predictions as independent. Below the "
             "dashed line the model is too sure.",
             figures.plot_reliability(curves, view.colours),
@@ -340,6 +357,11 @@ def calibration(view: View) -> Section:
         "of.",
         tuple(blocks),
     )
+
+
+def first_test(contender: Contender) -> Prediction:
+    """Return the test predictions of a contender's first seed."""
+    return next(iter(contender.predictions.values()))["test"]
 
 
 def budget(view: View) -> Section:

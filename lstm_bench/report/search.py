@@ -261,8 +261,10 @@ def _paired_blocks(view: View, paired: pd.DataFrame) -> Iterator[Block]:
         Column("n_runs_a", "runs of a (n)", "count"),
         Column("n_runs_b", "runs of b (n)", "count"),
     )
-    mean = mean_interval(paired["difference"].to_numpy(dtype=float))
-    wins = int((paired["difference"] > 0).sum())
+    differences = paired["difference"].to_numpy(dtype=float)
+    mean = mean_interval(differences).within(*metric.difference_bounds)
+    scores = zip(paired["objective_b"], paired["objective_a"], strict=True)
+    wins = sum(metric.is_better(b, a) for b, a in scores)
     yield Table(
         "heads_paired",
         f"{count(len(paired), 'pair')} of searched configurations that differ in the "
@@ -272,7 +274,7 @@ def _paired_blocks(view: View, paired: pd.DataFrame) -> Iterator[Block]:
     )
     yield Note(
         f"Mean difference over {count(len(paired), 'pair')}: "
-        f"{with_interval(mean.estimate, mean.low, mean.high, '+.4f')}; b scores higher "
+        f"{with_interval(mean.estimate, mean.low, mean.high, '+.4f')}; b is better "
         f"in {wins} of {len(paired)}. With few pairs and one seed this may well be "
         "chance."
     )

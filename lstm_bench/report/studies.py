@@ -28,7 +28,7 @@ from lstm_bench.report.heading import made_by
 from lstm_bench.report.html import Page
 from lstm_bench.report.provenance import origin, suite_text
 from lstm_bench.report.studies_answer import study_answers, warnings
-from lstm_bench.statistics import mean_interval
+from lstm_bench.statistics import MIN_SEEDS
 from lstm_bench.tables.studies import (
     OWN,
     WITHHELD,
@@ -200,7 +200,7 @@ def _points(compared: StudyComparison) -> pd.DataFrame:
             score = row["search_score"]
             rows.append((label, "search's best", name, score, low, high, 1))
         if analysis.baseline is not None:
-            test = mean_interval(list(analysis.baseline.test.values()))
+            test = analysis.baseline.test_interval
             ends = (test.estimate, test.low, test.high, test.n)
             rows.append((label, "best baseline", row["baseline"], *ends))
     return pd.DataFrame(rows, columns=columns)
@@ -277,7 +277,7 @@ def _differences_table(compared: StudyComparison) -> Table:
         Column("paired", "paired", "yes"),
         Column("margin", "margin", "number"),
         Column("p_t", "p (t)", "p", more=True),
-        Column("p_t_holm", "p (t, Holm)", "p", more=True),
+        Column("p_beyond_holm", "p (beyond the margin, Holm)", "p", more=True),
         Column("p_equivalence_holm", "p (equivalence, Holm)", "p", more=True),
         Column("n_seeds_needed", "seeds needed", "count"),
         Column("why", "why not compared", "prose"),
@@ -287,9 +287,11 @@ def _differences_table(compared: StudyComparison) -> Table:
         f"Means of test {metric} and their differences: {count(n, 'comparison')} "
         "between studies, then each study's winner against its own best baseline. "
         "Interval over seeds: paired t, or Welch's where seeds are not paired. Better "
-        "or worse: the whole interval lies beyond the margin and Holm's p is below "
-        "5 %; equivalent: two one-sided tests place the difference inside the margin. "
-        "A study's own report corrects for its own comparisons: its verdict may differ."
+        "or worse: Holm's p of a difference beyond the margin is below 5 %; "
+        "equivalent: Holm's p of two one-sided tests, which place the difference "
+        "inside the margin, is below 5 %; identical: the same score on every seed. "
+        f"From fewer than {MIN_SEEDS} seeds there is no verdict. A study's "
+        "own report corrects for its own comparisons: its verdict may differ."
     )
     frame = compared.differences
     return Table("differences", caption, frame, _filled(columns, frame))

@@ -12,7 +12,7 @@ from lstm_bench.answers import Answer, describe, what_it_takes, with_interval
 from lstm_bench.comparisons import Analysis, same_test_data
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.report.blocks import count, is_missing
-from lstm_bench.statistics import newcombe_interval
+from lstm_bench.statistics import Verdict, newcombe_interval
 from lstm_bench.tables.studies import (
     CODE,
     ENGINE,
@@ -97,6 +97,18 @@ def _values(row: Row) -> str:
     )
 
 
+# Of two winners, the better one is named first.
+LEADS: dict[Verdict, str] = {
+    "better": "On test {better}",
+    "worse": "On test {better}",
+    "equivalent": "The winners are equivalent on test, {first} and {second}",
+    "identical": "The winners have the same test score on every seed, {first} and "
+    "{second}",
+    "not enough data": "It is not settled whose winner is better on test, {first} or "
+    "{second}",
+}
+
+
 def _verdict(row: Row, sides: list[dict[str, Any]], metric: Metric) -> str:
     """Return the verdict on two confirmed winners, the better one first."""
     names = [f"{side['label']}'s ({side['winner']})" for side in sides]
@@ -109,16 +121,16 @@ def _verdict(row: Row, sides: list[dict[str, Any]], metric: Metric) -> str:
         difference, low, high = -difference, -high, -low
         both = -both[1], -both[0]
     first, second = names
-    lead = {
-        "equivalent": f"The winners are equivalent on test, {first} and {second}",
-        "not enough data": "It is not settled whose winner is better on test, "
-        f"{first} or {second}",
-    }.get(row["verdict"], f"On test the winner of {_whose(names)}")
+    lead = LEADS[row["verdict"]].format(
+        first=first, second=second, better=f"the winner of {_whose(names)}"
+    )
     seeds = (
         count(int(row["n_seeds"]), "paired seed")
         if row["paired"]
         else f"{row['n_a']} and {row['n_b']} seeds, not paired"
     )
+    if row["verdict"] == "identical":
+        return f"{lead}: {metric.label} {means[0]:.4f} over {seeds}."
     text = (
         f"{lead}: {metric.label} {means[0]:.4f} against {means[1]:.4f}, difference "
         f"{with_interval(difference, low, high, '+.4f')} over {seeds}"

@@ -26,15 +26,17 @@ from lstm_bench.report.blocks import (
 )
 from lstm_bench.report.heading import machine
 from lstm_bench.report.view import View
+from lstm_bench.statistics import Verdict
 from lstm_bench.tables import search as tables
 from lstm_bench.tables.runs import confirmed_cost
 
 # Fewer seeds than this leave the interval over seeds wide and its t far from normal.
 FEW_SEEDS = 5
-AGAINST = {
+AGAINST: dict[Verdict, str] = {
     "better": "better than",
     "worse": "worse than",
     "equivalent": "equivalent to",
+    "identical": "the same score on every seed as",
     "not enough data": "not settled against",
 }
 

@@ -32,7 +32,8 @@ from lstm_bench.tables.search import trial_runs
 N_LENGTH_SLICES = 4
 N_ERRORS = 20
 INTERVALS_OF = ("log_loss", "ece", "temperature")
-CALIBRATION = ("log_loss", "brier", "ece", "temperature")
+CALIBRATION = ("log_loss", "brier_score_loss", "ece", "log_temperature")
+ECE_BOUNDS = (0.0, 1.0)
 
 
 def confirmed_fields(analysis: Analysis) -> list[str]:
@@ -93,9 +94,8 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
     for column in (*fields, "command"):
         # One missing value must not turn whole numbers into floats.
         table[column] = pd.Series([row[column] for row in rows], dtype=object)
-    table = table.sort_values(
-        "val_mean", ascending=not metric.higher_is_better, kind="stable"
-    ).reset_index(drop=True)
+    order = metric.order(table["val_mean"].to_numpy(dtype=float))
+    table = table.iloc[order].reset_index(drop=True)
     table.insert(0, "rank", range(1, len(table) + 1))
     return table
 
@@ -114,7 +114,9 @@ def _review_intervals(
     reviews = bootstrap.bootstrap_review_scores(
         scores.mean(axis=0), tests[0].y_true, rng=rng
     )
-    both = bootstrap.bootstrap_seeds_and_reviews(scores, tests[0].y_true, rng=rng)
+    both = bootstrap.bootstrap_seeds_and_reviews(
+        scores, tests[0].y_true, rng=rng
+    ).within(*results.suite.metric.bounds)
     return (reviews.low, reviews.high), (both.low, both.high)
 
 
@@ -144,18 +146,21 @@ def calibration(analysis: Analysis) -> pd.DataFrame:
     -------
     DataFrame with columns
         ``label, key, n_seeds``, then means over seeds on test: ``<metric>`` for each
-        of `METRICS`, ``ece`` (expected calibration error, 15 bins of equal mass),
-        ``temperature`` (fitted on validation; above 1 the model is overconfident),
-        ``ece_scaled`` and ``log_loss_scaled`` (with that temperature applied), and
-        95 % t intervals over seeds ``<measure>_low, <measure>_high`` of `INTERVALS_OF`
+        of `METRICS`, ``ece`` (expected calibration error, `calibration.bins_for`
+        bins of equal mass), ``temperature`` (fitted on validation, geometric mean;
+        above 1 the model is overconfident), ``ece_scaled`` and ``log_loss_scaled``
+        (with that temperature applied), and 95 % t intervals over seeds
+        ``<measure>_low, <measure>_high`` of `INTERVALS_OF`: that of the temperature
+        on the log scale, the others cut at the measure's range
     """
     rows = []
     for contender in analysis.contenders:
         by_seed = [_calibration(parts) for parts in contender.predictions.values()]
         means = {key: float(np.mean([s[key] for s in by_seed])) for key in by_seed[0]}
-        means |= _mean_metrics(analysis.results, contender)
+        means = _mean_metrics(analysis.results, contender) | means
         for key in INTERVALS_OF:
-            interval = stats.mean_interval(np.array([s[key] for s in by_seed]))
+            interval = _over_seeds(key, np.array([s[key] for s in by_seed]))
+            means |= {key: interval.estimate}
             means |= {f"{key}_low": interval.low, f"{key}_high": interval.high}
         rows.append(
             {
@@ -171,6 +176,14 @@ def calibration(analysis: Analysis) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def _over_seeds(measure: str, values: FloatArray) -> stats.Interval:
+    if measure == "temperature":
+        interval = stats.geometric_mean_interval(values)
+        return interval.within(*calibrated.TEMPERATURES)
+    bounds = ECE_BOUNDS if measure == "ece" else METRICS[measure].bounds
+    return stats.mean_interval(values).within(*bounds)
+
+
 def _mean_metrics(results: Results, contender: Contender) -> dict[str, float]:
     """Return the means on test that were logged when each run ended."""
     own = contender_runs(results, contender)
@@ -183,9 +196,10 @@ def _calibration(parts: Any) -> dict[str, float]:
     scaled = calibrated.apply_temperature(test.y_proba, temperature)
     return {
         "log_loss": METRICS["log_loss"].fn(test.y_true, test.y_proba),
-        "brier": METRICS["brier"].fn(test.y_true, test.y_proba),
+        "brier_score_loss": METRICS["brier_score_loss"].fn(test.y_true, test.y_proba),
         "ece": calibrated.expected_calibration_error(test.y_true, test.y_proba),
         "temperature": temperature,
+        "log_temperature": math.log(temperature),
         "ece_scaled": calibrated.expected_calibration_error(test.y_true, scaled),
         "log_loss_scaled": METRICS["log_loss"].fn(test.y_true, scaled),
     }
@@ -195,7 +209,9 @@ def calibration_of_heads(analysis: Analysis) -> pd.DataFrame:
     """Return softmax minus sigmoid in calibration, all else equal, by measure.
 
     Each replicate's difference is the mean over the configurations that were
-    confirmed with both heads; the interval is a 95 % t interval over replicates.
+    confirmed with both heads; the interval is a 95 % t interval over replicates, cut
+    at the largest difference that there can be. Temperatures are compared by their
+    logarithms.
 
     Returns
     -------
@@ -222,7 +238,9 @@ def calibration_of_heads(analysis: Analysis) -> pd.DataFrame:
                 for side in (0, 1)
             ]
         )
-        gap = stats.mean_interval(means[1] - means[0])
+        gap = stats.mean_interval(means[1] - means[0]).within(
+            *_difference_bounds(measure)
+        )
         rows.append(
             {
                 "measure": measure,
@@ -238,8 +256,19 @@ def calibration_of_heads(analysis: Analysis) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def _difference_bounds(measure: str) -> tuple[float, float]:
+    if measure == "log_temperature":
+        low, high = (math.log(t) for t in calibrated.TEMPERATURES)
+        return low - high, high - low
+    if measure == "ece":
+        return -1.0, 1.0
+    return METRICS[measure].difference_bounds
+
+
 def reliability(contender: Contender) -> pd.DataFrame:
     """Return a contender's reliability curve on test, its seeds pooled.
+
+    In as many bins as one seed's reviews allow: the seeds share them.
 
     Returns
     -------
@@ -250,6 +279,7 @@ def reliability(contender: Contender) -> pd.DataFrame:
     curve = calibrated.reliability(
         np.concatenate([t.y_true for t in tests]),
         np.concatenate([t.y_proba for t in tests]),
+        calibrated.bins_for(len(tests[0].y_true)),
     )
     return pd.DataFrame(
         {
@@ -406,7 +436,7 @@ def baselines(results: Results) -> pd.DataFrame:
             scored = group[metric_key("test", name)].dropna().to_numpy(dtype=float)
             low, high = math.nan, math.nan
             if len(scored):
-                interval = stats.mean_interval(scored)
+                interval = stats.mean_interval(scored).within(*METRICS[name].bounds)
                 low, high = interval.low, interval.high
             values = (
                 group.iloc[0]["label"],
@@ -480,7 +510,8 @@ def confirmed_axis_effect(analysis: Analysis, axis: str) -> pd.DataFrame:
     for value, members in sorted(groups.items(), key=lambda item: str(item[0])):
         replicates = common_replicates(members)
         means = _replicate_means(members, replicates)
-        interval = stats.mean_interval(means)
+        metric = analysis.results.suite.metric
+        interval = stats.mean_interval(means).within(*metric.bounds)
         values = (
             value,
             len(members),

@@ -7,6 +7,7 @@ import pandas as pd
 
 from lstm_bench import statistics as stats
 from lstm_bench.comparisons import Analysis
+from lstm_bench.metrics import METRICS
 from lstm_bench.records import Results
 
 
@@ -47,7 +48,8 @@ def curves_over_seeds(analysis: Analysis, metric: str) -> pd.DataFrame:
         ]
         n_epochs = min((len(curve) for curve in found), default=0)
         for epoch in range(n_epochs):
-            interval = stats.mean_interval(np.array([curve[epoch] for curve in found]))
+            values = np.array([curve[epoch] for curve in found])
+            interval = stats.mean_interval(values).within(*METRICS[metric].bounds)
             rows.append(
                 {
                     "config_id": contender.key,

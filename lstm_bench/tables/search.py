@@ -144,16 +144,9 @@ def leaderboard(results: Results) -> pd.DataFrame:
         map(run_label, known["reference"], known["trial"], known["run_id"])
     )
     table = pd.DataFrame(known, columns=columns)
-    table = table.sort_values(
-        OBJECTIVE, ascending=not results.suite.metric.higher_is_better, kind="stable"
-    ).reset_index(drop=True)
-    order = (
-        -table[OBJECTIVE]
-        if results.suite.metric.higher_is_better
-        else (table[OBJECTIVE])
-    )
-    table["rank"] = order.rank(method="min").astype("Int64")
-    return table
+    metric, scores = results.suite.metric, table[OBJECTIVE].to_numpy(dtype=float)
+    table["rank"] = pd.array(metric.ranks(scores), dtype="Int64")
+    return table.iloc[metric.order(scores)].reset_index(drop=True)
 
 
 def _first_runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -287,7 +280,7 @@ def axis_effect(results: Results, axis: str) -> pd.DataFrame:
     rows = []
     for label, low, high, members in _bins(values, results.suite.space.axes[axis]):
         chosen = pd.Series(objective[members])
-        interval = mean_interval(objective[members]).within(0.0, metric.highest)
+        interval = mean_interval(objective[members]).within(*metric.bounds)
         rows.append(
             {
                 "value": label,
@@ -657,7 +650,7 @@ def samples(results: Results, run_ids: Sequence[str]) -> pd.DataFrame:
 
 
 def _mean_bounds(values: pd.Series[float], metric: Metric) -> dict[str, float]:
-    interval = mean_interval(values.to_numpy(dtype=float)).within(0.0, metric.highest)
+    interval = mean_interval(values.to_numpy(dtype=float)).within(*metric.bounds)
     return {MEAN_LOW: interval.low, MEAN_HIGH: interval.high}
 
 

@@ -21,7 +21,7 @@ from lstm_bench.comparisons import (
     same_test_data,
 )
 from lstm_bench.contenders import Contender, Pair, common_replicates, confirm_spec
-from lstm_bench.metrics import Metric
+from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.records import OBJECTIVE, TRAIN_TIME, Results
 from lstm_bench.tables.search import (
     CI_HIGH,
@@ -33,8 +33,7 @@ from lstm_bench.tables.search import (
 )
 
 WINNERS, BASELINES, OWN = "winners", "best baselines", "winner − own best baseline"
-# The same scores on the same seeds: the same model on the same data.
-IDENTICAL = "identical"
+# In the place of a verdict, where `why_withheld` has a reason.
 WITHHELD = "not compared"
 UNKNOWN = "–"
 # Parts of what may differ, and what follows: other data are not compared at all.
@@ -50,7 +49,8 @@ DIFFERENCE_COLUMNS = (
     *("family", "study_a", "study_b", "label_a", "label_b", "verdict", "why"),
     *("paired", "n_a", "n_b", "n_seeds", "mean_a", "mean_b"),
     *("difference", "ci_low", "ci_high", "both_low", "both_high"),
-    *("p_t", "p_t_holm", "p_equivalence_holm", "margin", "n_seeds_needed"),
+    *("p_t", "p_beyond", "p_beyond_holm", "p_equivalence", "p_equivalence_holm"),
+    *("margin", "n_seeds_needed"),
 )
 SHARED_COLUMNS = (
     *("study_a", "study_b", "config_id", "settings", "label_a", "label_b", "why"),
@@ -322,8 +322,6 @@ def _compare_across(
     for (i, j, a, b), is_paired, row in zip(compared, paired, found, strict=True):
         names = _names(family, labels, i, j, a, b)
         rows.append({**row, **names, "paired": is_paired, "why": None})
-        if a.test == b.test:
-            rows[-1]["verdict"] = IDENTICAL
     return rows
 
 
@@ -402,12 +400,8 @@ def _shared_by_two(
         rows.append(row)
     if why is None:
         _add_confirmed(rows, sides, a, b)
-    sign = -1.0 if suite.metric.higher_is_better else 1.0
-    return sorted(rows, key=lambda row: _last_if_missing(sign * row["search_a"]))
-
-
-def _last_if_missing(value: float) -> float:
-    return math.inf if math.isnan(value) else value
+    order = suite.metric.order([row["search_a"] for row in rows])
+    return [rows[i] for i in order]
 
 
 def _add_confirmed(
@@ -501,7 +495,8 @@ def winner_curves(analyses: Sequence[Analysis]) -> pd.DataFrame:
             if own.empty:
                 continue
             for epoch, group in own.groupby("epoch"):
-                interval = stats.mean_interval(group["value"].to_numpy(dtype=float))
+                values = group["value"].to_numpy(dtype=float)
+                interval = stats.mean_interval(values).within(*METRICS[metric].bounds)
                 rows.append(
                     {
                         "label": label,
