@@ -86,7 +86,11 @@ class ConfirmSpec(_Part):
         3, ge=0, le=1000, description="configurations taken from the search"
     )
     n_replicates: int = Field(
-        5, ge=1, le=1000, description="fresh seeds, the same for every configuration"
+        5,
+        ge=1,
+        le=1000,
+        description="fresh seeds, the same for every configuration; a verdict takes "
+        "at least three",
     )
     pairs: dict[str, Any] = {}
     margin: float = Field(

@@ -29,6 +29,7 @@ from lstm_bench.report.markdown import escape_markdown
 from lstm_bench.report.render import write_report
 from lstm_bench.report.sections import SECTIONS
 from lstm_bench.report.view import make_view
+from lstm_bench.tables.search import leaderboard
 
 FAILED = tuple(row for row in SEARCH if "state" in row)
 REFERENCES = (dict(reference="a", max_epochs=3, objective=0.8, train_time_s=45.0),)
@@ -143,6 +144,15 @@ def test_summary_names_the_best_its_interval_and_the_ceiling(tmp_path):
     assert "0.8256 to 0.9448" in text
     assert "Runner-up is trial 3, 0.8600, 0.0400 behind" in text
     assert "optimistic" in text
+
+
+def test_summary_of_two_that_tie_up_to_rounding(tmp_path):
+    rows = (SEARCH[0] | {"objective": 0.3}, SEARCH[1] | {"objective": 0.1 + 0.2})
+    results = make_results(rows)
+    text = write_report(analyse(results), tmp_path).read_text()
+    # The first one tried comes first, and both have rank 1.
+    assert "trial 1 has the same score, 0.3000" in text
+    assert leaderboard(results)["rank"].tolist() == [1, 1]
 
 
 def test_validation_on_the_test_set_is_warned_of(tmp_path):

@@ -32,6 +32,7 @@ from lstm_bench.report.view import MAX_POINTS, make_view
 from lstm_bench.statistics import pareto_front
 from lstm_bench.suite import Suite
 from lstm_bench.tables import classification, confirmed, curves, runs, search
+from lstm_bench.tables.studies import winner_curves
 
 CLASSES = ["neg", "pos"]
 ACCURACY = METRICS["accuracy"]
@@ -70,6 +71,19 @@ def test_a_mean_curve_ends_where_the_first_of_its_seeds_stopped(analysis):
     half = 4.302653 * 0.01 / math.sqrt(3)
     assert own["ci_high"].tolist() == pytest.approx([0.62 + half, 0.72 + half])
     assert set(frame["label"]) == {label for _, label, _, _ in CONFIRMED}
+
+
+def test_bands_of_curves_end_where_the_metric_does(analysis):
+    frame = analysis.results.curves
+    # 0.4, 0.9 and 0.95 after the first epoch: the t interval would end at 1.51.
+    first = frame["epoch"] == 1
+    frame.loc[first, "value"] = [0.4, 0.9, 0.95] * (int(first.sum()) // 3)
+    band = curves.curves_over_seeds(analysis, "accuracy").iloc[0]
+    assert (band["mean"], band["ci_low"], band["ci_high"]) == (
+        *(pytest.approx(0.75), 0.0, 1.0),
+    )
+    winner = winner_curves([analysis]).iloc[0]
+    assert (winner["low"], winner["high"]) == (0.0, 1.0)
 
 
 def test_confusion_counts_the_mean_over_seeds():

@@ -79,7 +79,8 @@ def confirmation(view: View) -> Section:
     caption = (
         f"Mean {metric.label} over n fresh seeds; ranked by validation, so that test "
         "had no say. Over seeds: what another seed would give on these reviews. Over "
-        "reviews: what these models would give on other reviews."
+        "reviews: what these models would give on other reviews. Intervals end at the "
+        "lowest and highest value that the metric can have."
     )
     blocks: list[Block] = []
     if board["n_seeds"].nunique() > 1:

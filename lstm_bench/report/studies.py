@@ -345,7 +345,8 @@ def _shared(compared: StudyComparison) -> Iterator[Block]:
             else "without an interval, since the metric is no share of reviews. "
         )
         + "Test: means over n fresh seeds where both studies confirmed the "
-        "configuration, paired t or Welch interval, verdicts with Holm's correction. "
+        "configuration, paired t or Welch interval, verdicts with Holm's correction "
+        "over these configurations: that on the winners, above, may be another. "
         + (
             "Times are means of the search, or of the round where it has none."
             if timed

@@ -15,6 +15,7 @@ from lstm_bench.report.blocks import count, is_missing
 from lstm_bench.statistics import Verdict, newcombe_interval
 from lstm_bench.tables.studies import (
     CODE,
+    DATA_UNKNOWN,
     ENGINE,
     MACHINE,
     OWN,
@@ -61,7 +62,7 @@ def _of_two(compared: StudyComparison, i: int, j: int) -> str:
             f"Not compared: {rows[0]['label']} and {rows[1]['label']} were {why}. "
             f"Their own scores: {each}. Side by side these numbers do not say which "
             "LSTM is better."
-            if why != "data unknown"
+            if why != DATA_UNKNOWN
             else f"Not compared: what data {rows[0]['label']} or {rows[1]['label']} "
             f"were tested on was not recorded. Their own scores: {each}."
         )

@@ -229,6 +229,8 @@ def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
         gap = abs(best[OBJECTIVE] - second[OBJECTIVE])
         text = (
             f"Runner-up is {second['label']}, {second[OBJECTIVE]:.4f}, {gap:.4f} behind"
+            if metric.is_better(best[OBJECTIVE], second[OBJECTIVE])
+            else f"{second['label']} has the same score, {second[OBJECTIVE]:.4f}"
         )
         inside = (
             not math.isnan(best[tables.CI_LOW])

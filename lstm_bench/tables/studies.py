@@ -35,6 +35,7 @@ from lstm_bench.tables.search import (
 WINNERS, BASELINES, OWN = "winners", "best baselines", "winner − own best baseline"
 # In the place of a verdict, where `why_withheld` has a reason.
 WITHHELD = "not compared"
+DATA_UNKNOWN = "data unknown"
 UNKNOWN = "–"
 # Parts of what may differ, and what follows: other data are not compared at all.
 DATA, PROTOCOL, MACHINE, SETTINGS, CODE, WORDING = (
@@ -232,7 +233,7 @@ def why_withheld(a: Results, b: Results) -> str | None:
     """Return why scores of two studies are not compared; None where they are."""
     if not same_test_data(a, b):
         known = [r.dataset.get("digest") for r in (a, b)]
-        return "tested on different data" if all(known) else "data unknown"
+        return "tested on different data" if all(known) else DATA_UNKNOWN
     if a.suite.metric != b.suite.metric:
         return (
             f"judged by {a.suite.metric.label} and by {b.suite.metric.label}, not by "
