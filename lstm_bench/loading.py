@@ -372,7 +372,8 @@ def _run_row(
         "kind": tags[rec.TAG_KIND],
         "reference": tags.get(rec.TAG_REFERENCE),
         "trial": int(tags[rec.TAG_TRIAL]) if rec.TAG_TRIAL in tags else None,
-        "config_id": tags[rec.TAG_CONFIG_ID],
+        # Not the tag: an earlier version gave 0.1 + 0.2 and 0.3 two ids.
+        "config_id": config.config_id,
         "state": tags[rec.TAG_STATE],
         "failure_reason": tags.get(rec.TAG_FAILURE),
         "engine": tags.get(rec.TAG_ENGINE, STOCK),

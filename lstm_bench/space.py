@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Value = bool | int | float | str | None
+
+SIGNIFICANT_DIGITS = 12
+# Values of an axis that lie closer together than this share of its high end may be
+# one value in so many digits.
+MIN_RELATIVE_STEP = 1e-10
+
+
+def canonical(value: float) -> float:
+    """Return `value` rounded to 12 significant digits, and 0 for minus 0.
+
+    Floats that are computed differently, such as 0.1 + 0.1 + 0.1 and 0.3, differ in
+    their last digits. Configurations are hashed and compared, so that a
+    hyperparameter has one float for what is one number.
+    """
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0
+
+
+# Before the bounds: 0.9999999999999999 is 1 and no share in [0, 1).
+_Float = Annotated[float, AfterValidator(canonical)]
+_Share = Annotated[_Float, Field(ge=0, lt=1)]
 
 
 class TrialConfig(BaseModel):
@@ -21,7 +41,7 @@ class TrialConfig(BaseModel):
     it up by its name.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # Architecture
     units: int = Field(100, ge=1, le=4096, description="LSTM units per layer")
@@ -33,9 +53,9 @@ class TrialConfig(BaseModel):
     embedding_dim: int = Field(128, ge=1, le=4096, description="embedding size")
     head: Literal["sigmoid", "softmax"] = Field("sigmoid", description="output head")
     # Regularisation: shares dropped, in [0, 1)
-    dropout: float = Field(0.0, ge=0, lt=1, description="on the LSTM's inputs")
-    recurrent_dropout: float = Field(0.0, ge=0, lt=1, description="on its state")
-    head_dropout: float = Field(0.0, ge=0, lt=1, description="before the head")
+    dropout: _Share = Field(0.0, description="on the LSTM's inputs")
+    recurrent_dropout: _Share = Field(0.0, description="on its state")
+    head_dropout: _Share = Field(0.0, description="before the head")
     # Input
     vocabulary_size: int = Field(
         10_000, ge=4, le=1_000_000, description="token ids from here on become 2"
@@ -56,7 +76,9 @@ class TrialConfig(BaseModel):
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = Field(
         "adam", description="Keras optimizer"
     )
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="of the optimizer")
+    learning_rate: Annotated[_Float, Field(gt=0, le=10)] = Field(
+        1e-3, description="of the optimizer"
+    )
     batch_size: int = Field(64, ge=1, le=65_536, description="reviews per step")
     max_epochs: int = Field(10, ge=1, le=10_000, description="epochs at most")
     patience: int | None = Field(
@@ -180,6 +202,10 @@ class IntAxis:
         """Number of distinct values."""
         return (self.high - self.low) // self.step + 1
 
+    def value(self, i: int) -> int:
+        """Return the value that lies `i` steps above `low`."""
+        return self.low + i * self.step
+
     def suggest(self, trial: TrialLike, name: str) -> Value:
         """Let the trial's sampler choose."""
         return trial.suggest_int(
@@ -193,7 +219,7 @@ class IntAxis:
 
 @dataclass(frozen=True)
 class FloatAxis:
-    """Floats from `low` to `high`, both included."""
+    """Floats from `low` to `high`, both included, as `canonical` gives them."""
 
     low: float
     high: float
@@ -210,17 +236,33 @@ class FloatAxis:
         """Number of distinct values; None without a step."""
         if self.step is None:
             return 1 if self.low == self.high else None
-        return math.floor((self.high - self.low) / self.step + 1e-9) + 1
+        return (
+            int((_decimal(self.high) - _decimal(self.low)) // _decimal(self.step)) + 1
+        )
+
+    def value(self, i: int) -> float:
+        """Return the value that lies `i` steps above `low`, computed in decimals."""
+        if self.step is None:
+            return self.low
+        return canonical(float(_decimal(self.low) + i * _decimal(self.step)))
 
     def suggest(self, trial: TrialLike, name: str) -> Value:
         """Let the trial's sampler choose."""
-        return trial.suggest_float(
+        value = trial.suggest_float(
             name, self.low, self.high, step=self.step, log=self.log
         )
+        if self.step is None:
+            return canonical(value)
+        return self.value(round((value - self.low) / self.step))
 
     def describe(self) -> str:
         """Say the axis as a person would."""
         return _describe_range(self.low, self.high, self.step, self.log)
+
+
+def _decimal(value: float) -> Decimal:
+    """Return the number that `value` is written as: 0.1 for 0.1."""
+    return Decimal(repr(value))
 
 
 Axis = CategoricalAxis | IntAxis | FloatAxis

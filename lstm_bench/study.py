@@ -216,9 +216,7 @@ class StudyStore:
             if hasattr(axis, "choices"):
                 values.append((name, list(axis.choices)))
             else:
-                # As Optuna computes stepped values, so that they compare equal.
-                step = axis.step or 1
-                values.append((name, [axis.low + i * step for i in range(n)]))
+                values.append((name, [axis.value(i) for i in range(n)]))
         return values
 
     def version(self) -> str:

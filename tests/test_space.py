@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lstm_bench.space import (
@@ -7,6 +9,7 @@ from lstm_bench.space import (
     IntAxis,
     SearchSpace,
     TrialConfig,
+    canonical,
 )
 
 
@@ -72,3 +75,74 @@ def test_suggesting_sets_the_axes_and_keeps_the_defaults():
     )
     config = space.suggest(FirstChoice(), TrialConfig(dropout=0.3))
     assert (config.units, config.head, config.dropout) == (8, "softmax", 0.3)
+
+
+# One float for one number
+
+
+@pytest.mark.parametrize(
+    ("computed", "written"),
+    [(0.1 + 0.1 + 0.1, 0.3), (0.1 * 3, 0.3), (1 - 0.9, 0.1), (-0.0, 0.0), ("0.3", 0.3)],
+)
+def test_config_id_is_that_of_the_number_however_it_was_computed(computed, written):
+    config, same = TrialConfig(dropout=computed), TrialConfig(dropout=written)
+    assert config.config_id == same.config_id
+    assert (config, str(config.dropout)) == (same, str(written))
+
+
+def test_config_id_of_what_a_suite_writes_is_what_it_was():
+    # Of the version before floats were rounded: studies keep their configurations.
+    assert TrialConfig().config_id == "e2ca9efb545f"
+    config = TrialConfig(dropout=0.2, learning_rate=0.00123456789, head="softmax")
+    assert config.config_id == "1265e262441f"
+
+
+def test_a_share_that_rounds_to_1_is_no_share():
+    with pytest.raises(ValidationError, match="less than 1"):
+        TrialConfig(dropout=0.9999999999999999)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_rejected(value):
+    with pytest.raises(ValidationError, match="finite"):
+        TrialConfig(learning_rate=value)
+
+
+@given(st.floats(min_value=1e-300, max_value=10.0))
+@settings(deadline=None)
+def test_canonical_moves_by_rounding_alone_and_once(value):
+    rounded = canonical(value)
+    assert canonical(rounded) == rounded == float(str(rounded))
+    assert abs(rounded - value) <= 5e-12 * value
+
+
+decimals = st.decimals(min_value="0.001", max_value="0.2", places=3)
+
+
+@given(low=decimals, step=decimals, n=st.integers(1, 50), i=st.integers(0, 49))
+@settings(deadline=None)
+def test_a_stepped_axis_holds_exactly_the_numbers_that_it_names(low, step, n, i):
+    axis = FloatAxis(float(low), float(low + (n - 1) * step), float(step))
+    assert axis.n_choices == n
+    i %= n
+    assert axis.value(i) == float(low + i * step) <= axis.high
+
+    class Adding(FirstChoice):
+        """A sampler that computes as a person's program may."""
+
+        def suggest_float(self, name, low, high, *, step=None, log=False):
+            return low + sum([step] * i)
+
+    assert axis.suggest(Adding(), "dropout") == axis.value(i)
+
+
+@given(st.floats(1e-6, 1.0), st.floats(1e-6, 1.0), st.floats(0.0, 1.0))
+@settings(deadline=None)
+def test_a_continuous_axis_is_not_left_by_rounding(a, b, share):
+    low, high = sorted((canonical(a), canonical(b)))
+
+    class At(FirstChoice):
+        def suggest_float(self, name, low, high, *, step=None, log=False):
+            return min(max(low + share * (high - low), low), high)
+
+    assert low <= FloatAxis(low, high).suggest(At(), "dropout") <= high

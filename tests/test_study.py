@@ -78,6 +78,31 @@ def test_a_resumed_study_asks_what_an_undisturbed_one_asks(
     assert asked == whole
 
 
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_stepped_axis_gives_each_number_once_and_stays_in_range(
+    sampler, write_suite, tmp_path
+):
+    text = write_suite(
+        {
+            "seed: 7": f"seed: 7, sampler: {sampler}",
+            "units: [2, 3, 4]": "dropout: {low: 0.1, high: 0.3, step: 0.1}",
+            "  head: [sigmoid, softmax]": "",
+        }
+    ).read_text()
+    text += "references: {a: {dropout: 0.3}, b: {dropout: 0.30000000000000004}}"
+    store = store_in(tmp_path, load_suite(write_suite(text=text)))
+    shares = []
+    while (step := store.next_trial()) is not None and len(shares) < 9:
+        step.trial.set_user_attr(RUN_ID, "run")
+        step.owned.tell(step.trial, "complete", 0.5)
+        shares.append(step.config.dropout)
+    assert sorted(shares) == [0.1, 0.2, 0.3]
+    given = [config.config_id for config in store.suite.references.values()]
+    asked = store.suite.with_overrides(["dropout=0.30000000000000004"]).config_id
+    assert given == [asked, asked]
+    assert asked in {trial.user_attrs[CONFIG_ID] for trial in store.finished()}
+
+
 def test_references_come_from_the_suite_and_are_done_once(write_suite, tmp_path):
     text = write_suite().read_text() + "references: {wide: {units: 60}, b: {units: 5}}"
     suite = load_suite(write_suite(text=text))
