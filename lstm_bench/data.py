@@ -5,7 +5,9 @@ A dataset is one module in `lstm_bench.datasets`, named by its file, with
 - ``Options``: a frozen pydantic model of what a suite may set under
   ``dataset.options``;
 - ``DESCRIPTION``: one sentence;
-- ``load(options, data_dir, seed) -> Dataset``.
+- ``load(options, data_dir, seed) -> Dataset``;
+- where it is known before the data are read, ``sizes(options) -> Sizes``: a suite
+  that does not fit is then refused as soon as it is loaded.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 import lstm_bench.datasets
-from lstm_bench.errors import DatasetError
+from lstm_bench.errors import DatasetError, quoted
 from lstm_bench.heads import IntArray
 from lstm_bench.seeding import derive_rng
 from lstm_bench.space import TrialConfig
@@ -151,6 +153,14 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """How much data there is; `n_train` is None where only reading it shows that."""
+
+    n_classes: int
+    n_train: int | None = None
+
+
+@dataclass(frozen=True)
 class Splits:
     """What one replicate trains, validates and tests on.
 
@@ -182,6 +192,12 @@ def dataset_options(name: str, options: Mapping[str, Any]) -> BaseModel:
     return validated
 
 
+def known_sizes(name: str, options: Mapping[str, Any]) -> Sizes | None:
+    """Return the dataset's sizes as far as they are known without its data."""
+    sizes = getattr(dataset_module(name), "sizes", None)
+    return None if sizes is None else sizes(dataset_options(name, options))
+
+
 def load_dataset(
     name: str,
     options: Mapping[str, Any] | None = None,
@@ -206,7 +222,7 @@ def load_dataset(
     """
     if name not in dataset_names():
         raise DatasetError(
-            f"dataset: expected one of {', '.join(dataset_names())}, got {name!r}"
+            f"dataset: expected one of {', '.join(dataset_names())}, got {quoted(name)}"
         )
     dataset: Dataset = dataset_module(name).load(
         dataset_options(name, options or {}), data_dir, seed
@@ -250,9 +266,11 @@ def make_splits(
     n = len(dataset.train)
     groups = _groups_of_copies(dataset.train)
     order = _stratified_order(dataset.train.y, groups, rng)
+    n_train, n_val = split_sizes(
+        n, validation_fraction, max_train_samples, validates_on_test
+    )
     if validates_on_test:
-        chosen = np.concatenate([groups[g] for g in order])
-        chosen = chosen[: min(n, max_train_samples or n)]
+        chosen = np.concatenate([groups[g] for g in order])[:n_train]
         return Splits(
             dataset.train.take(chosen),
             dataset.test,
@@ -260,10 +278,6 @@ def make_splits(
             np.arange(len(dataset.test)),
             True,
         )
-    n_train = n - round(n * validation_fraction)
-    n_train = min(n_train, max_train_samples or n_train)
-    n_val = max(1, round(n_train * validation_fraction / (1.0 - validation_fraction)))
-    n_val = min(n_val, n - n_train)
     if len(groups) < 2:
         raise DatasetError(
             f"dataset {dataset.name}: expected at least two different sequences to "
@@ -285,6 +299,21 @@ def make_splits(
         val_index,
         False,
     )
+
+
+def split_sizes(
+    n: int,
+    validation_fraction: float,
+    max_train_samples: int | None,
+    validates_on_test: bool,
+) -> tuple[int, int]:
+    """Return how many of `n` training examples are trained on, and validated on."""
+    if validates_on_test:
+        return min(n, max_train_samples or n), 0
+    n_train = n - round(n * validation_fraction)
+    n_train = min(n_train, max_train_samples or n_train)
+    n_val = max(1, round(n_train * validation_fraction / (1.0 - validation_fraction)))
+    return n_train, min(n_val, n - n_train)
 
 
 def first_copies(sequences: Sequences) -> IntArray:

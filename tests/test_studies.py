@@ -34,7 +34,9 @@ LOG_LOSS = FINE.replace("metric: accuracy", "metric: log_loss")
 
 
 def named(results, name, **changes):
-    suite = Suite(name, results.suite.text, f"{name}.yaml")
+    suite = Suite(results.suite.name, results.suite.text, f"{name}.yaml")
+    # No suite is read under each of these, but every name is escaped all the same.
+    suite.name = name
     return dataclasses.replace(
         results, **{"suite": suite, "study": suite.study_name, **changes}
     )

@@ -29,7 +29,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from lstm_bench.cache import cache_folder
-from lstm_bench.data import INDEX_FROM, START, Dataset, Sequences
+from lstm_bench.data import INDEX_FROM, START, Dataset, Sequences, Sizes
 from lstm_bench.datasets._build import from_lists, sequences_digest
 from lstm_bench.errors import DatasetError
 
@@ -74,6 +74,11 @@ class Options(BaseModel):
     """What a suite may set under ``dataset.options``: nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def sizes(options: Options) -> Sizes:
+    """Return the number of classes; a folder may hold a part of the reviews."""
+    return Sizes(n_classes=len(_CLASSES))
 
 
 def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:

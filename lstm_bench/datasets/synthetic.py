@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from lstm_bench.data import INDEX_FROM, START, Dataset, Sequences
+from lstm_bench.data import INDEX_FROM, START, Dataset, Sequences, Sizes
 from lstm_bench.datasets._build import sequences_digest
 from lstm_bench.heads import IntArray
 from lstm_bench.seeding import derive_rng
@@ -87,7 +87,7 @@ _FORM_CUMULATIVE = np.cumsum(FORM_SHARES)
 class Options(BaseModel):
     """What a suite may set under ``dataset.options``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     n_train: int = Field(
         2000, ge=20, le=100_000, description="training reviews to write"
@@ -137,6 +137,11 @@ def true_label(words: Sequence[str]) -> int:
             "whose cues cancel out or are missing"
         )
     return int(total > 0)
+
+
+def sizes(options: Options) -> Sizes:
+    """Return what the options alone fix."""
+    return Sizes(n_classes=2, n_train=options.n_train)
 
 
 def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
