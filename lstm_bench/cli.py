@@ -5,7 +5,10 @@ Imports stay inside the commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
+import math
 import os
 import signal
 import sys
@@ -19,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from lstm_bench import __version__
-from lstm_bench.errors import LstmBenchError
+from lstm_bench.errors import MAX_MESSAGE, LstmBenchError, listed, quoted, shortened
 from lstm_bench.masking import (
     bare_url,
     hide_arguments,
@@ -27,6 +30,7 @@ from lstm_bench.masking import (
     mask_url,
     masked_output,
     passwords_in,
+    printable,
 )
 from lstm_bench.startup import settle, settle_output
 
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from lstm_bench.progress import Progress
     from lstm_bench.records import Results
     from lstm_bench.session import Kind
+    from lstm_bench.space import TrialConfig
     from lstm_bench.study import StudyStore
     from lstm_bench.suite import Suite
     from lstm_bench.tracking import Tracker
@@ -51,13 +56,37 @@ Callback = Callable[[click.Context, click.Parameter, Any], Any]
 
 def _or_empty(inner: click.ParamType[Any]) -> Callback:
     """Read an option as `inner`; empty, as `mlflow run` passes it unset, is None."""
+    return _read_by(lambda: inner)
 
+
+def _read_by(make_type: Callable[[], click.ParamType[Any]]) -> Callback:
     def convert(context: click.Context, option: click.Parameter, value: Any) -> Any:
         if value is None or value == "":
             return None
-        return inner.convert(value, option, context)
+        read = make_type().convert(value, option, context)
+        # No bound refuses it: NaN compares as false with everything.
+        if isinstance(read, float) and not math.isfinite(read):
+            raise click.BadParameter(
+                f"expected a finite number, got {quoted(value)}", context, option
+            )
+        return read
 
     return convert
+
+
+def _as_in_suite(part: str, field: str, **bounds: Any) -> Callback:
+    """Read an option as a suite's `field` of `part`, within the same bounds.
+
+    `bounds` replace those, as click's ranges take them.
+    """
+
+    def make_type() -> click.ParamType[Any]:
+        from lstm_bench.suite import bounds_of
+
+        is_float, own = bounds_of(part, field)
+        return (click.FloatRange if is_float else click.IntRange)(**own | bounds)
+
+    return _read_by(make_type)
 
 
 def _http_url(
@@ -176,7 +205,7 @@ def _formats(
     if unknown:
         raise click.BadParameter(
             f"expected some of {', '.join(FORMATS)}, separated by commas, got "
-            f"{', '.join(map(repr, unknown))}",
+            f"{listed(map(repr, unknown))}",
             context,
             option,
         )
@@ -195,13 +224,13 @@ def cli() -> None:
 @click.option(
     "--trials",
     metavar="N",
-    callback=_or_empty(click.IntRange(min=1)),
+    callback=_as_in_suite("study", "n_trials"),
     help="Finished trials to reach in all. [default: as the suite says]",
 )
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    callback=_or_empty(click.FloatRange(min=0, min_open=True)),
+    callback=_as_in_suite("study", "timeout_s"),
     help="Seconds after which no further trial starts. [default: the suite's]",
 )
 @_crew_options
@@ -240,7 +269,8 @@ def sweep(
         console,
         f"lstm-bench {__version__}, suite {loaded.name}: {_plan(loaded, n_trials)}",
     )
-    prepared = _prepare(console, loaded, data_dir)
+    n_replicates = loaded.confirm.n_replicates if confirm and loaded.confirm else 0
+    prepared = _prepare(console, loaded, data_dir, n_replicates=n_replicates)
     folder = _report_folder(loaded, out)
     _say_data(console, prepared)
 
@@ -319,13 +349,13 @@ def sweep(
 @click.option(
     "--best",
     metavar="K",
-    callback=_or_empty(click.IntRange(min=0)),
+    callback=_as_in_suite("confirm", "n_best"),
     help="Configurations to take from the search. [default: as the suite says]",
 )
 @click.option(
     "--replicates",
     metavar="R",
-    callback=_or_empty(click.IntRange(min=1)),
+    callback=_as_in_suite("confirm", "n_replicates"),
     help="Fresh seeds to reach in all. [default: as the suite says]",
 )
 @_crew_options
@@ -360,7 +390,8 @@ def confirm(
             "confirm: {n_best: 3, n_replicates: 5, pairs: {head: [sigmoid, softmax]}}"
         )
     _say(console, f"lstm-bench {__version__}, confirmation of suite {loaded.name}")
-    prepared = _prepare(console, loaded, data_dir)
+    n_replicates = replicates or loaded.confirm.n_replicates
+    prepared = _prepare(console, loaded, data_dir, n_replicates=n_replicates)
     folder = _report_folder(loaded, out)
     _say_data(console, prepared)
 
@@ -402,7 +433,7 @@ def confirm(
 @click.option(
     "--threads",
     metavar="K",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1024),
     help="Threads to train with. [default: one for each core]",
 )
 @click.option("--kind", type=click.Choice(("sweep", "confirm")), hidden=True)
@@ -482,7 +513,7 @@ def worker(
 @click.option(
     "--replicate",
     metavar="R",
-    type=click.IntRange(min=0),
+    callback=_as_in_suite("confirm", "n_replicates", min=0),
     default=0,
     help="Split and seeds of a confirmation's replicate. [default: 0, the search's]",
 )
@@ -494,7 +525,7 @@ def train(
     data_dir: Path | None,
     test: bool,
     log_model: bool,
-    replicate: int,
+    replicate: int | None,
     tracking_uri: str | None,
 ) -> None:
     """Train one configuration of SUITE and score it on validation.
@@ -505,7 +536,7 @@ def train(
     loaded = _load(suite)
     config = loaded.with_overrides([*assignment_text.split(), *assignments])
     _say(console, f"lstm-bench {__version__}, one training of suite {loaded.name}")
-    prepared = _prepare(console, loaded, data_dir).at(replicate)
+    prepared = _prepare(console, loaded, data_dir, config).at(replicate or 0)
     _say_start(console)
 
     from lstm_bench.progress import make_progress
@@ -679,9 +710,9 @@ def studies(tracking_uri: str | None) -> None:
         uri = resolve_tracking_uri(tracking_uri, create=False)
         entries = list_studies(uri)
     for line in studies_table(entries):
-        click.echo(line)
+        _echo(line)
     if not entries:
-        click.echo("the store holds no study; run `lstm-bench sweep` first")
+        _echo("the store holds no study; run `lstm-bench sweep` first")
 
 
 @cli.command()
@@ -843,9 +874,14 @@ def _say_servers_beside(console: Console, uri: str) -> None:
 @cli.group(invoke_without_command=True)
 @click.pass_context
 def suites(context: click.Context) -> None:
-    """List the suites in benchmarks/; check or show one."""
+    """List the suites in benchmarks/; check or show one.
+
+    One that is not valid is listed with its first mistake, and ends the command with
+    code 2 when all are listed.
+    """
     if context.invoked_subcommand is not None:
         return
+    from lstm_bench.errors import SuiteError, first_line
     from lstm_bench.suite import SUITE_FOLDER, load_suite, suite_files
 
     files = suite_files()
@@ -854,10 +890,22 @@ def suites(context: click.Context) -> None:
             f"{SUITE_FOLDER}/: no suites here; run in a checkout of lstm-bench, or "
             "give a suite's path to the commands"
         )
+    n_invalid = 0
     for file in files:
-        loaded = load_suite(file)
-        click.echo(f"{loaded.name:12} {_plan(loaded, loaded.study.n_trials)}")
-        click.echo(f"{'':12} {loaded.description.strip()}")
+        try:
+            loaded = load_suite(file)
+        except SuiteError as error:
+            n_invalid += 1
+            _echo(f"{file.stem:12} not valid: {first_line(error)}")
+            continue
+        _echo(f"{loaded.name:12} {_plan(loaded, loaded.study.n_trials)}")
+        _echo(f"{'':12} {loaded.description.strip()}")
+    if n_invalid:
+        raise LstmBenchError(
+            f"{n_invalid} of {len(files)} suites in {SUITE_FOLDER}/ "
+            f"{'is' if n_invalid == 1 else 'are'} not valid; `lstm-bench suites check "
+            "FILE` shows all of what is wrong with one"
+        )
 
 
 @suites.command()
@@ -865,7 +913,7 @@ def suites(context: click.Context) -> None:
 def check(file: str) -> None:
     """Validate the suite FILE."""
     loaded = _load(file)
-    click.echo(f"{file}: valid ({_plan(loaded, loaded.study.n_trials)})")
+    _echo(f"{file}: valid ({_plan(loaded, loaded.study.n_trials)})")
 
 
 @suites.command()
@@ -874,33 +922,33 @@ def show(file: str) -> None:
     """Print what the suite FILE resolves to."""
     loaded = _load(file)
     n = loaded.space.n_configurations
-    click.echo(f"{loaded.name}: {loaded.description.strip()}")
-    click.echo(f"study name: {loaded.study_name}")
-    click.echo("dataset:")
+    _echo(f"{loaded.name}: {loaded.description.strip()}")
+    _echo(f"study name: {loaded.study_name}")
+    _echo("dataset:")
     for key, value in loaded.dataset.model_dump().items():
-        click.echo(f"  {key}: {value}")
-    click.echo("space:" if len(loaded.space) else "space: none")
+        _echo(f"  {key}: {value}")
+    _echo("space:" if len(loaded.space) else "space: none")
     for name, axis in loaded.space:
-        click.echo(f"  {name}: {axis.describe()}")
+        _echo(f"  {name}: {axis.describe()}")
     if len(loaded.space):
-        click.echo(f"configurations: {'no end of them' if n is None else n}")
-    click.echo("defaults:")
+        _echo(f"configurations: {'no end of them' if n is None else n}")
+    _echo("defaults:")
     for key, value in loaded.defaults.model_dump().items():
         if key not in loaded.space.axes:
-            click.echo(f"  {key}: {value}")
+            _echo(f"  {key}: {value}")
     for label, config in loaded.references.items():
         base = loaded.defaults.model_dump()
         differs = {k: v for k, v in config.model_dump().items() if base[k] != v}
-        click.echo(
+        _echo(
             f"reference {label}: "
             + (", ".join(f"{k}={v}" for k, v in differs.items()) or "the defaults")
         )
-    click.echo(f"engine: {loaded.engine}")
+    _echo(f"engine: {loaded.engine}")
     parts = {"study": loaded.study, "confirm": loaded.confirm}
     for name, part in parts.items():
-        click.echo(f"{name}:" if part else f"{name}: none")
+        _echo(f"{name}:" if part else f"{name}: none")
         for key, value in (part.model_dump() if part else {}).items():
-            click.echo(f"  {key}: {value}")
+            _echo(f"  {key}: {value}")
 
 
 @cli.group()
@@ -916,27 +964,27 @@ def info(name: str, data_dir: Path | None) -> None:
     from lstm_bench.data import describe_dataset, load_dataset
 
     about = describe_dataset(load_dataset(name, data_dir=data_dir))
-    click.echo(f"{about['name']}: {about['description']}")
-    click.echo(f"source: {about['source']}")
-    click.echo(f"digest (SHA-256 of ids and labels): {about['digest']}")
-    click.echo(f"vocabulary: {about['vocabulary_words']:,} words")
+    _echo(f"{about['name']}: {about['description']}")
+    _echo(f"source: {about['source']}")
+    _echo(f"digest (SHA-256 of ids and labels): {about['digest']}")
+    _echo(f"vocabulary: {about['vocabulary_words']:,} words")
     for part in ("train", "test"):
         facts = about[part]
         classes = ", ".join(f"{n:,} {name}" for name, n in facts["classes"].items())
-        click.echo(f"{part}: {facts['n']:,} reviews ({classes})")
+        _echo(f"{part}: {facts['n']:,} reviews ({classes})")
         quantiles = ", ".join(
             f"{q} {v:g}" for q, v in facts["length_quantiles"].items()
         )
-        click.echo(
+        _echo(
             f"  length in tokens, start included: mean {facts['length_mean']:.1f}, "
             f"{quantiles}"
         )
-        click.echo(f"  copies of another of them: {facts['n_copies']:,}")
-    click.echo(f"test reviews that also stand in train: {about['n_test_in_train']}")
+        _echo(f"  copies of another of them: {facts['n_copies']:,}")
+    _echo(f"test reviews that also stand in train: {about['n_test_in_train']}")
     if about["best_possible_accuracy"] is not None:
-        click.echo(f"best possible accuracy: {about['best_possible_accuracy']:.4f}")
+        _echo(f"best possible accuracy: {about['best_possible_accuracy']:.4f}")
     for note in about["notes"]:
-        click.echo(f"note: {note}")
+        _echo(f"note: {note}")
 
 
 def _report(
@@ -1201,12 +1249,18 @@ def _stopped(console: Console, n_finished: int, n_total: int) -> NoReturn:
     raise SystemExit(INTERRUPTED)
 
 
-def _prepare(console: Console, suite: Suite, data_dir: Path | None) -> Prepared:
+def _prepare(
+    console: Console,
+    suite: Suite,
+    data_dir: Path | None,
+    config: TrialConfig | None = None,
+    n_replicates: int = 0,
+) -> Prepared:
     """Load the data, and see that the engine that the suite asks for runs here."""
     from lstm_bench.packed.running import require_running
     from lstm_bench.preparation import prepare
 
-    prepared = prepare(suite, data_dir)
+    prepared = prepare(suite, data_dir, config, n_replicates)
     require_running(suite.engine, lambda line: _say(console, line))
     return prepared
 
@@ -1236,6 +1290,10 @@ def _console() -> Console:
     return LastingConsole()
 
 
+def _echo(text: str, err: bool = False) -> None:
+    click.echo(printable(text), err=err)
+
+
 def _say(console: Console, message: str) -> None:
     console.print(message, markup=False, highlight=False, soft_wrap=True)
 
@@ -1262,15 +1320,25 @@ def _run() -> int:
         _check_project_run()
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        _echo(shortened(shown.getvalue().rstrip(), MAX_MESSAGE), err=True)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
+        _echo("stopped", err=True)
         code = INTERRUPTED
     except LstmBenchError as error:
-        click.echo(f"error: {error}", err=True)
+        _echo(f"error: {shortened(str(error), MAX_MESSAGE)}", err=True)
         code = 2
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            # Met first wherever a path that was given is looked at.
+            _echo(
+                f"error: {quoted(error.filename)}: too long for a file's name here; "
+                "give a shorter one",
+                err=True,
+            )
+            return 2
         if not known_secrets():
             raise
         # Here, where standard error is masked; the interpreter's own would not be.

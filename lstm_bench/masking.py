@@ -36,11 +36,19 @@ SECRET_VARIABLES = (
 MIN_LITERAL = 4
 ARGUMENTS = "LSTM_BENCH_HIDDEN_ARGUMENTS"
 
-_BEFORE = r"(?P<before>[A-Za-z][\w+.-]*://[^\s:/?#@'\"<>]*:)"
+# Control characters but tab and newline, lone surrogates, and what turns the direction
+# of the text around it.
+UNPRINTED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]"
+)
+
+# Each part is bounded: on a long text the time would grow with its square. What a
+# longer scheme ends in begins with a letter, too, and so is found.
+_BEFORE = r"(?P<before>[A-Za-z][\w+.-]{0,30}://[^\s:/?#@'\"<>]{0,1000}:)"
 # To the last @: a password may hold one, though it should be written as %40.
-_LOGIN = re.compile(_BEFORE + r"(?P<secret>\S+)@")
+_LOGIN = re.compile(_BEFORE + r"(?P<secret>\S{1,4000})@")
 # Of an address that stands alone, spaces too are the password's.
-_LOGIN_ALONE = re.compile(_BEFORE + r"(?P<secret>.+)@", re.DOTALL)
+_LOGIN_ALONE = re.compile(_BEFORE + r"(?P<secret>.{1,4000})@", re.DOTALL)
 _FIELD = re.compile(
     r"(?P<before>(?<![\w.-])[\w.-]*"
     r"(?:password|passwd|passphrase|pwd|secret|token|api_?key|odbc_connect)=)"
@@ -137,6 +145,11 @@ def mask_text(text: str, secrets: tuple[str, ...] | None = None) -> str:
         text = text.replace(secret, MASK)
     text = _LOGIN.sub(rf"\g<before>{MASK}@", text)
     return _FIELD.sub(rf"\g<before>{MASK}", text)
+
+
+def printable(text: str) -> str:
+    """Return `text` with what would steer a terminal written out as escapes."""
+    return UNPRINTED.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class _MaskedStream:

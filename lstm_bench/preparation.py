@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lstm_bench.data import (
     Dataset,
+    Sizes,
     Splits,
     dataset_module,
     describe_dataset,
@@ -17,7 +20,9 @@ from lstm_bench.data import (
     make_splits,
 )
 from lstm_bench.environment import describe_environment, files_digest, is_committed
+from lstm_bench.errors import SuiteError, quoted
 from lstm_bench.seeding import derive_seed
+from lstm_bench.space import TrialConfig
 from lstm_bench.suite import Suite
 
 SEARCH_REPLICATE = 0
@@ -48,22 +53,45 @@ class Prepared:
         }
 
     def at(self, replicate: int) -> Prepared:
-        """Return the same data as replicate `replicate` splits it."""
+        """Return the same data as replicate `replicate` splits it.
+
+        Raises
+        ------
+        SuiteError
+            A class is missing from a part.
+        """
         splits = _split(self.suite, self.dataset, replicate)
         return replace(self, splits=splits, replicate=replicate)
 
 
-def prepare(suite: Suite, data_dir: Path | None) -> Prepared:
+def prepare(
+    suite: Suite,
+    data_dir: Path | None,
+    config: TrialConfig | None = None,
+    n_replicates: int = 0,
+) -> Prepared:
     """Load and split the data of `suite`.
+
+    Parameters
+    ----------
+    config : TrialConfig or None
+        The one configuration to train; None for every one that the suite can give.
+    n_replicates : int
+        Of a confirmation to come, whose splits are tried now.
 
     Raises
     ------
     DatasetError
         Missing or damaged data.
+    SuiteError
+        The suite's configurations or splits do not fit the data.
     """
     spec = suite.dataset
     dataset = load_dataset(spec.name, spec.options, data_dir, suite.study.seed)
+    suite.check_sizes(Sizes(dataset.n_classes, len(dataset.train)), suite.path, config)
     splits = _split(suite, dataset, SEARCH_REPLICATE)
+    for replicate in range(1, n_replicates + 1):
+        _split(suite, dataset, replicate)
     about = {
         **describe_dataset(dataset),
         **describe_splits(splits),
@@ -85,7 +113,7 @@ def _code_digest(name: str) -> str:
 
 def _split(suite: Suite, dataset: Dataset, replicate: int) -> Splits:
     spec = suite.dataset
-    return make_splits(
+    splits = make_splits(
         dataset,
         root_seed=suite.study.seed,
         replicate=replicate,
@@ -93,3 +121,17 @@ def _split(suite: Suite, dataset: Dataset, replicate: int) -> Splits:
         max_train_samples=spec.max_train_samples,
         validates_on_test=spec.validation == "test",
     )
+    for part, sequences in (
+        ("to train on", splits.train),
+        ("to validate on", splits.val),
+        ("to test on", splits.test),
+    ):
+        counts = np.bincount(sequences.y, minlength=dataset.n_classes)
+        if not counts.all():
+            missing = dataset.class_names[int(counts.argmin())]
+            raise SuiteError(
+                f"{suite.path}: dataset: expected examples of each class {part}, got "
+                f"none of {quoted(missing)} among {len(sequences):,}; give more data, "
+                "or another validation_fraction or max_train_samples"
+            )
+    return splits

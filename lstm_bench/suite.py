@@ -5,20 +5,31 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lstm_bench.data import dataset_names, dataset_options
+from lstm_bench.data import (
+    Sizes,
+    dataset_names,
+    dataset_options,
+    known_sizes,
+    split_sizes,
+)
 from lstm_bench.engines import Wanted
-from lstm_bench.errors import SuiteError
+from lstm_bench.errors import SuiteError, listed, quoted, shortened
+from lstm_bench.heads import HEADS
+from lstm_bench.masking import UNPRINTED
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.space import (
     CONFIG_FIELDS,
+    MIN_RELATIVE_STEP,
+    SIGNIFICANT_DIGITS,
     Axis,
     CategoricalAxis,
     FloatAxis,
@@ -26,12 +37,26 @@ from lstm_bench.space import (
     SearchSpace,
     TrialConfig,
     Value,
+    canonical,
     short_text,
 )
 
 SUITE_FOLDER = Path("benchmarks")
-# What MLflow, Optuna and every file system take in a name.
-NAME = re.compile(r"\w[\w. -]*", re.ASCII)
+# What MLflow, Optuna and every file system take in a file's name.
+FILE_NAME = re.compile(r"\w[\w. -]*", re.ASCII)
+MAX_NAME = 80
+# `lstm_bench.baselines` stands above this module; a test holds the two together.
+BASELINE_NAMES = ("majority", "tfidf_lr", "nb_lr")
+# What trials, references, pairs and baselines are called in reports and by `compare`.
+_OWN_NAMES = re.compile(
+    rf"(trial|run) *\d.*|(reference|baseline)\b.*|{'|'.join(BASELINE_NAMES)}|published"
+    rf"|.* with ({'|'.join(CONFIG_FIELDS)}) .*",
+    re.IGNORECASE,
+)
+MAX_TEXT = 10_000
+MAX_PROBLEMS = 5
+MAX_COMPARED = 1000
+MAX_SECONDS = 1e9
 MAX_GRID = 100_000
 # The longest suite here has 2 kB, 60 values and 4 levels. A suite may come from
 # somebody else's repository or store.
@@ -45,10 +70,12 @@ MAX_INT_LENGTH = 40
 MACHINE_FIELDS = {"n_trials", "timeout_s", "trial_timeout_s", "trial_memory_gib"}
 
 M = TypeVar("M", bound=BaseModel)
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+_Accuracy = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DatasetSpec(_Part):
@@ -66,15 +93,18 @@ class StudySpec(_Part):
 
     metric: str = "accuracy"
     n_trials: int = Field(20, ge=1, le=1_000_000)
-    timeout_s: float | None = Field(None, gt=0)
+    timeout_s: float | None = Field(None, gt=0, le=MAX_SECONDS)
     trial_timeout_s: float | None = Field(
-        None, gt=0, description="seconds after which one training is failed"
+        None,
+        gt=0,
+        le=MAX_SECONDS,
+        description="seconds after which one training is failed",
     )
     trial_memory_gib: float | None = Field(
         None, gt=0, description="of its process, at which one training is failed"
     )
     sampler: Literal["tpe", "random", "grid"] = "tpe"
-    n_startup_trials: int = Field(10, ge=1)
+    n_startup_trials: int = Field(10, ge=1, le=1_000_000)
     pruner: Literal["none", "median", "hyperband"] = "none"
     seed: int = Field(0, ge=0, lt=2**31)
 
@@ -110,18 +140,18 @@ class Published(_Part):
     """Figures somebody published, shown beside what is measured."""
 
     label: str
-    source: str
+    source: Text
     reference: str
-    note: str = ""
-    val_accuracy: tuple[float, ...] = ()
-    epoch_time_s: tuple[float, ...] = ()
-    test_accuracy: float | None = Field(None, ge=0, le=1)
+    note: Text = ""
+    val_accuracy: tuple[_Accuracy, ...] = ()
+    epoch_time_s: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    test_accuracy: _Accuracy | None = None
 
 
 class _SuiteFile(_Part):
     """A suite as it stands in YAML."""
 
-    description: str
+    description: Text
     dataset: DatasetSpec | str
     defaults: dict[str, Any] = {}
     space: dict[str, Any] = {}
@@ -153,6 +183,8 @@ class Suite:
         Whether trainings keep their state after each epoch, to go on from there.
     engine : {"auto", "stock", "packed"}
         What computes the LSTMs.
+    sizes : Sizes or None
+        Of the data, as far as they are known without reading them.
     pairs : dict of str to tuple
         The values of each hyperparameter that confirmation flips.
     """
@@ -160,6 +192,7 @@ class Suite:
     def __init__(
         self, name: str, text: str, where: str, path: str | None = None
     ) -> None:
+        check_name(name, where)
         self.name = name
         self.text = text
         self.path = path or str(SUITE_FOLDER / f"{name}.yaml")
@@ -187,6 +220,8 @@ class Suite:
                 for field, value in file.space.items()
             }
         )
+        for label in file.references:
+            check_name(label, f"{where}: references")
         self.references = {
             label: config_from(base, values, f"{where}: references.{label}")
             for label, values in file.references.items()
@@ -211,11 +246,64 @@ class Suite:
                 "step, or use sampler: tpe"
             )
         for entry in self.published:
+            check_name(entry.label, f"{where}: published.label")
             if entry.reference not in self.references:
                 raise SuiteError(
                     f"{where}: published.reference: "
                     + _expected_one_of(self.references, entry.reference)
                 )
+
+        self.sizes = known_sizes(self.dataset.name, self.dataset.options)
+        if self.sizes is not None:
+            self.check_sizes(self.sizes, where)
+
+    def check_sizes(
+        self, sizes: Sizes, where: str, config: TrialConfig | None = None
+    ) -> None:
+        """Raise SuiteError if some training could not be done on so much data.
+
+        Called when the suite is loaded, with what is known without the data, and again
+        when they are there.
+
+        Parameters
+        ----------
+        config : TrialConfig or None
+            A configuration to train; None for every one that the suite can give.
+        """
+        heads = self._values_of("head") if config is None else [("head", config.head)]
+        for place, head in heads:
+            try:
+                HEADS[head].n_units(sizes.n_classes)
+            except SuiteError as error:
+                raise SuiteError(f"{where}: {place}: {error}") from error
+        if sizes.n_train is None:
+            return
+        spec = self.dataset
+        on_test = spec.validation == "test"
+        n_train, n_val = split_sizes(
+            sizes.n_train, spec.validation_fraction, spec.max_train_samples, on_test
+        )
+        if min(n_train, n_train if on_test else n_val) < sizes.n_classes:
+            raise SuiteError(
+                f"{where}: dataset: expected at least one example of each of "
+                f"{sizes.n_classes} classes to train on and to validate on, got "
+                f"{n_train:,} and {n_val:,} of {sizes.n_train:,}; raise "
+                f"validation_fraction ({spec.validation_fraction:g}) or the number of "
+                "training examples"
+            )
+
+    def _values_of(self, field: str) -> list[tuple[str, Any]]:
+        """Return each value of `field` that a training may get, and where it stands."""
+        values: list[tuple[str, Any]] = []
+        if field in self.space.axes:
+            ends = self.space.axes[field].endpoints
+            values += [(f"space.{field}", value) for value in ends]
+        elif len(self.space):
+            values.append((f"defaults.{field}", getattr(self.defaults, field)))
+        for label, config in self.references.items():
+            values.append((f"references.{label}", getattr(config, field)))
+        pair = self.pairs.get(field, ())
+        return [*values, *((f"confirm.pairs.{field}", value) for value in pair)]
 
     @property
     def metric(self) -> Metric:
@@ -275,16 +363,19 @@ class Suite:
             field, sign, value = assignment.partition("=")
             if not sign:
                 raise SuiteError(
-                    f"--set: expected field=value, got {assignment!r}; "
+                    f"--set: expected field=value, got {quoted(assignment)}; "
                     "for example --set units=64"
                 )
             try:
                 values[field.strip()] = _safe_yaml(value)
             except yaml.YAMLError as error:
                 raise SuiteError(
-                    f"--set {field}: expected a value, got {value!r}"
+                    f"--set {shortened(field)}: expected a value, got {quoted(value)}"
                 ) from error
-        return config_from(self.defaults.model_dump(), values, "--set")
+        config = config_from(self.defaults.model_dump(), values, "--set")
+        if self.sizes is not None:
+            self.check_sizes(self.sizes, "--set", config)
+        return config
 
 
 def load_suite(path: str | Path) -> Suite:
@@ -305,21 +396,28 @@ def load_suite(path: str | Path) -> Suite:
     if not file.is_file():
         known = [p.stem for p in suite_files()]
         guess = did_you_mean(Path(path).stem, known)
-        listing = f"; suites here: {', '.join(known)}" if known else ""
+        listing = f"; suites here: {listed(known)}" if known else ""
         where = f", nor {file} below the working directory" if not listing else ""
-        raise SuiteError(f"{path}: no such suite file{where}{guess}{listing}")
-    if not NAME.fullmatch(file.stem):
         raise SuiteError(
-            f"{file}: expected a file name of letters, digits, spaces and . _ - (it "
-            f"becomes the study's name), got {file.stem!r}; rename the file"
+            f"{shortened(str(path))}: no such suite file{shortened(where)}{guess}"
+            f"{listing}"
+        )
+    if not FILE_NAME.fullmatch(file.stem):
+        raise SuiteError(
+            f"{shortened(str(file))}: expected a file name of letters, digits, spaces "
+            f"and . _ - (it becomes the study's name), got {quoted(file.stem)}; rename "
+            "the file"
         )
     try:
         with file.open("rb") as stream:
             # One byte more, which tells a file that is too large.
             text = stream.read(MAX_SUITE_BYTES + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SuiteError(f"{file}: cannot be read as UTF-8 text ({error})") from error
-    return Suite(file.stem, text, str(file), str(file))
+        raise SuiteError(
+            f"{shortened(str(file), 200)}: cannot be read as UTF-8 text "
+            f"({shortened(str(error))})"
+        ) from error
+    return Suite(file.stem, text, shortened(str(file), 200), str(file))
 
 
 def suite_from_text(name: str, text: str) -> Suite:
@@ -332,6 +430,47 @@ def suite_files() -> list[Path]:
     return sorted(SUITE_FOLDER.glob("*.yaml"))
 
 
+def check_name(name: str, where: str) -> None:
+    """Refuse a name that nobody could tell from another, or type.
+
+    Of suites, references and published figures: they stand beside each other, and
+    beside trials, pairs and baselines, in reports and on the command line.
+
+    Raises
+    ------
+    SuiteError
+        Empty, too long, with a character that has a meaning on the command line or
+        does not print, or a name that this program gives.
+    """
+    wanted = None
+    if not re.match(r"\w", name) or name != name.strip() or len(name) > MAX_NAME:
+        wanted = f"a name of 1 to {MAX_NAME} characters that begins with a letter"
+    elif not name.isprintable() or set("@:") & set(name):
+        wanted = "a name without @ and : (as in SUITE:NAME and NAME@STORE)"
+    elif _OWN_NAMES.fullmatch(name):
+        wanted = "a name of your own (this one lstm-bench gives itself)"
+    if wanted:
+        raise SuiteError(f"{where}: expected {wanted}, got {quoted(name)}; rename it")
+
+
+def bounds_of(part: str, field: str) -> tuple[bool, dict[str, Any]]:
+    """Return whether a field is a float, and its bounds as click's ranges take them.
+
+    Parameters
+    ----------
+    part : {"study", "confirm"}
+    """
+    parts: dict[str, type[BaseModel]] = {"study": StudySpec, "confirm": ConfirmSpec}
+    model = parts[part]
+    info = model.model_fields[field]
+    bounds: dict[str, Any] = {}
+    for rule in info.metadata:
+        for name, end in (("ge", "min"), ("gt", "min"), ("le", "max"), ("lt", "max")):
+            if (bound := getattr(rule, name, None)) is not None:
+                bounds |= {end: bound, f"{end}_open": name in ("gt", "lt")}
+    return info.annotation in (float, float | None), bounds
+
+
 def config_from(
     base: Mapping[str, Any], values: Mapping[str, Any], where: str
 ) -> TrialConfig:
@@ -341,13 +480,19 @@ def config_from(
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """Return ``; did you mean 'x'?`` for a near miss, else an empty string."""
-    match = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    # Its time grows with the square of the length.
+    if len(name) > MAX_NAME:
+        return ""
+    names = [one for one in known[:MAX_COMPARED] if len(one) <= MAX_NAME]
+    match = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"; did you mean {match[0]!r}?" if match else ""
 
 
 def _expected_one_of(known: Mapping[str, Any] | Sequence[str], got: str) -> str:
     names = list(known)
-    return f"expected one of {', '.join(names)}, got {got!r}{did_you_mean(got, names)}"
+    return (
+        f"expected one of {listed(names)}, got {quoted(got)}{did_you_mean(got, names)}"
+    )
 
 
 class _SuiteLoader(yaml.SafeLoader):
@@ -379,7 +524,7 @@ class _SuiteLoader(yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 # Its own size is known only at its end, which is still to come.
                 raise yaml.composer.ComposerError(
-                    None, None, f"{event.anchor!r} contains itself", mark
+                    None, None, f"{quoted(event.anchor)} contains itself", mark
                 )
             self._sizes[id(node)] = self._size(node)
         if self._sizes[id(node)] > MAX_CHARACTERS:
@@ -410,13 +555,27 @@ class _SuiteLoader(yaml.SafeLoader):
             )
         return int(super().construct_yaml_int(node))
 
+    def construct_yaml_str(self, node: yaml.ScalarNode) -> str:
+        text: str = super().construct_yaml_str(node)
+        # Written as escapes: "\\e[31m" would colour a terminal, "\\ud800" has no UTF-8.
+        found = UNPRINTED.search(text)
+        if found:
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                f"text with {found[0]!a}; leave control characters and lone "
+                "surrogates out",
+                node.start_mark,
+            )
+        return text
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, str) and key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} stands twice", key_node.start_mark
+                    None, None, f"key {quoted(key)} stands twice", key_node.start_mark
                 )
             if isinstance(key, str):
                 seen.add(key)
@@ -424,6 +583,7 @@ class _SuiteLoader(yaml.SafeLoader):
 
 
 _SuiteLoader.add_constructor("tag:yaml.org,2002:int", _SuiteLoader.construct_yaml_int)
+_SuiteLoader.add_constructor("tag:yaml.org,2002:str", _SuiteLoader.construct_yaml_str)
 
 
 def _safe_yaml(text: str) -> Any:
@@ -443,7 +603,9 @@ def _parse_yaml(text: str, where: str) -> dict[str, Any]:
     try:
         raw = _safe_yaml(text)
     except yaml.YAMLError as error:
-        raise SuiteError(f"{where}: not valid YAML: {error}") from error
+        raise SuiteError(
+            f"{where}: not valid YAML: {shortened(str(error), 600)}"
+        ) from error
     if not isinstance(raw, dict):
         raise SuiteError(
             f"{where}: expected a mapping with description, dataset and space, "
@@ -461,24 +623,31 @@ def _validate(model: type[M], values: Mapping[str, Any], where: str) -> M:
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """Return one line per problem: where, what was expected, what came."""
-    lines = []
-    for problem in error.errors():
-        parts = [str(p) for p in problem["loc"] if str(p) not in ("DatasetSpec",)]
-        location = f"{where}: {'.'.join(parts)}" if parts else where
-        got = problem["input"]
-        if problem["type"] == "extra_forbidden":
-            known = _fields_at(model, parts[:-1])
-            guess = did_you_mean(parts[-1], known)
-            lines.append(f"{location}: unknown field{guess}; known: {', '.join(known)}")
-        elif problem["type"] == "missing":
-            lines.append(f"{location}: required, but not given")
-        elif parts and parts[-1] == "str":
-            continue  # the other arm of "dataset: name or mapping"
-        else:
-            expected = problem["msg"]
-            expected = expected[0].lower() + expected[1:]
-            lines.append(f"{location}: {expected}, got {got!r}")
+    # Of "dataset: name or mapping" the other arm.
+    problems = [
+        problem
+        for problem in error.errors(include_url=False, include_context=False)
+        if problem["loc"][-1:] != ("str",) or problem["type"] == "extra_forbidden"
+    ]
+    lines = [_explain_one(problem, model, where) for problem in problems[:MAX_PROBLEMS]]
+    n_more = len(problems) - len(lines)
+    if n_more:
+        lines.append(f"{where}: and {n_more:,} more problems")
     return "\n".join(lines)
+
+
+def _explain_one(problem: Any, model: type[BaseModel], where: str) -> str:
+    parts = [str(p) for p in problem["loc"] if str(p) != "DatasetSpec"]
+    location = ": ".join([where, *([".".join(map(shortened, parts))] if parts else [])])
+    if problem["type"] == "extra_forbidden":
+        known = _fields_at(model, parts[:-1])
+        guess = did_you_mean(parts[-1], known)
+        return f"{location}: unknown field{guess}; known: {', '.join(known)}"
+    if problem["type"] == "missing":
+        return f"{location}: required, but not given"
+    expected = problem["msg"].removeprefix("Value error, ")
+    expected = expected[0].lower() + expected[1:]
+    return f"{location}: {expected}, got {quoted(problem['input'])}"
 
 
 def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
@@ -515,8 +684,9 @@ _RANGE_KEYS = ("low", "high", "step", "log")
 
 def _parse_axis(field: str, value: Any, base: Mapping[str, Any], where: str) -> Axis:
     if field not in CONFIG_FIELDS:
+        guess = did_you_mean(field, CONFIG_FIELDS)
         raise SuiteError(
-            f"{where}.{field}: unknown field{did_you_mean(field, CONFIG_FIELDS)}; "
+            f"{where}.{shortened(field)}: unknown field{guess}; "
             f"known: {', '.join(CONFIG_FIELDS)}"
         )
     where = f"{where}.{field}"
@@ -530,7 +700,7 @@ def _parse_axis(field: str, value: Any, base: Mapping[str, Any], where: str) -> 
     else:
         raise SuiteError(
             f"{where}: expected a list of choices or {{low, high, step, log}}, "
-            f"got {value!r}"
+            f"got {quoted(value)}"
         )
     checked: list[Value] = []
     for endpoint in axis.endpoints:
@@ -540,7 +710,8 @@ def _parse_axis(field: str, value: Any, base: Mapping[str, Any], where: str) -> 
         # As TrialConfig reads them: 0 and 0.0 are one choice of a float field.
         if len(set(checked)) != len(checked):
             raise SuiteError(
-                f"{where}: expected distinct choices, got {value!r}; remove the double"
+                f"{where}: expected distinct choices, got {quoted(value)}; remove the "
+                "double"
             )
         axis = CategoricalAxis(tuple(checked))
     return axis
@@ -552,7 +723,7 @@ def _parse_pair(
     if not isinstance(values, list) or len(values) < 2:
         raise SuiteError(
             f"{where}.{field}: expected a list of at least two values to compare, got "
-            f"{values!r}; for example head: [sigmoid, softmax]"
+            f"{quoted(values)}; for example head: [sigmoid, softmax]"
         )
     axis = _parse_axis(field, values, base, where)
     if not isinstance(axis, CategoricalAxis):
@@ -568,15 +739,16 @@ def _parse_choices(field: str, value: list[Any], where: str) -> CategoricalAxis:
         )
     for choice in value:
         if isinstance(choice, (list, dict)):
-            raise SuiteError(f"{where}: expected plain values, got {choice!r}")
+            raise SuiteError(f"{where}: expected plain values, got {quoted(choice)}")
     return CategoricalAxis(tuple(value))
 
 
 def _parse_range(field: str, value: dict[str, Any], where: str) -> IntAxis | FloatAxis:
     for key in value:
         if key not in _RANGE_KEYS:
+            guess = did_you_mean(str(key), _RANGE_KEYS)
             raise SuiteError(
-                f"{where}.{key}: unknown key{did_you_mean(str(key), _RANGE_KEYS)}; "
+                f"{where}.{shortened(str(key))}: unknown key{guess}; "
                 f"known: {', '.join(_RANGE_KEYS)}"
             )
     missing = [key for key in ("low", "high") if key not in value]
@@ -590,24 +762,35 @@ def _parse_range(field: str, value: dict[str, Any], where: str) -> IntAxis | Flo
     number: type[int] | type[float] = float if annotation is float else int
     read: dict[str, Any] = {"log": value.get("log", False)}
     if not isinstance(read["log"], bool):
-        raise SuiteError(f"{where}.log: expected true or false, got {read['log']!r}")
+        raise SuiteError(
+            f"{where}.log: expected true or false, got {quoted(read['log'])}"
+        )
+    kind = "an integer" if number is int else "a finite number"
     for key in ("low", "high", "step"):
-        if value.get(key) is None:
+        given: Any = value.get(key)
+        if given is None and key == "step":
             continue
         try:
-            read[key] = number(value[key])
-            exact = not isinstance(value[key], bool) and read[key] == float(value[key])
-        except (TypeError, ValueError):
-            exact = False
-        if not exact:
-            kind = "an integer" if number is int else "a number"
-            raise SuiteError(f"{where}.{key}: expected {kind}, got {value[key]!r}")
+            exact = float(given) if not isinstance(given, bool) else math.nan
+            # As one float, for what is compared and hashed later.
+            read[key] = int(given) if number is int else canonical(exact)
+            is_one = math.isfinite(exact) and (number is float or read[key] == exact)
+        except (TypeError, ValueError, OverflowError):
+            is_one = False
+        if not is_one:
+            raise SuiteError(f"{where}.{key}: expected {kind}, got {quoted(given)}")
     if read["low"] > read["high"]:
         raise SuiteError(
             f"{where}: expected low <= high, got {read['low']} > {read['high']}"
         )
     if "step" in read and read["step"] <= 0:
         raise SuiteError(f"{where}.step: expected more than 0, got {read['step']}")
+    if number is float and read.get("step", 1) < MIN_RELATIVE_STEP * read["high"]:
+        raise SuiteError(
+            f"{where}.step: expected at least {MIN_RELATIVE_STEP:g} of high, got "
+            f"{read['step']}: such values are told apart to {SIGNIFICANT_DIGITS} "
+            "digits; leave step out for a continuous axis"
+        )
     if read["log"] and ("step" in read or read["low"] <= 0):
         raise SuiteError(
             f"{where}.log: a log scale needs low > 0 and no step; remove one of them"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 from rich.console import Console
+
+from lstm_bench.masking import printable
 
 
 class LastingConsole(Console):
@@ -14,6 +17,11 @@ class LastingConsole(Console):
     Rich ends the process when a pipe is closed at its other end or a terminal goes
     away. A sweep of many hours goes on: its results are in its stores.
     """
+
+    def print(self, *objects: Any, **settings: Any) -> None:
+        """Print as rich does, with what would steer the terminal written out."""
+        shown = (printable(one) if isinstance(one, str) else one for one in objects)
+        super().print(*shown, **settings)
 
     def on_broken_pipe(self) -> None:
         """Print to nowhere from now on."""

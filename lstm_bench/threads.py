@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lstm_bench.errors import LstmBenchError
+from lstm_bench.errors import LstmBenchError, quoted
 
 VARIABLE = "LSTM_BENCH_THREADS"
 LENT_VARIABLE = "LSTM_BENCH_LENT_THREADS"
@@ -40,10 +40,11 @@ def n_threads() -> int:
     value = os.environ.get(VARIABLE)
     if not value:
         return n_cores()
-    if not value.isdecimal() or not 1 <= int(value) <= MOST:
+    is_short = value.isdecimal() and len(value) <= len(str(MOST))
+    if not is_short or not 1 <= int(value) <= MOST:
         raise LstmBenchError(
-            f"{VARIABLE}: expected a whole number from 1 to {MOST}, got {value!r}; "
-            "unset it for all cores"
+            f"{VARIABLE}: expected a whole number from 1 to {MOST}, got "
+            f"{quoted(value)}; unset it for all cores"
         )
     return int(value)
 

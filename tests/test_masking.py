@@ -16,7 +16,13 @@ from conftest import TINY_SUITE
 from test_tracking import free_port
 
 from lstm_bench.errors import LstmBenchError, TrackingError
-from lstm_bench.masking import bare_url, known_secrets, mask_text, mask_url
+from lstm_bench.masking import (
+    bare_url,
+    known_secrets,
+    mask_text,
+    mask_url,
+    printable,
+)
 from lstm_bench.stores import check_address
 
 PASSWORD = "S3cretPw-x91"
@@ -303,3 +309,16 @@ def test_ui_listens_here_alone_unless_told_and_then_it_warns(tmp_path, host):
         process.wait(timeout=30)
     assert ("no authentication by default" in said) == (host is not None)
     assert ("--app-name basic-auth" in said) == (host is not None)
+
+
+def test_printable_writes_out_what_steers_a_terminal():
+    text = "\x1b[31mred\x9b \r \ud800 \u202e and\ttab\nline é"
+    assert printable(text) == ("\\x1b[31mred\\x9b \\r \\ud800 \\u202e and\ttab\nline é")
+
+
+def test_mask_text_takes_a_long_text_in_no_time():
+    # With a scheme of any length this took a minute.
+    text = "x" * 100_000 + "sqlite://user:pass-word@host"
+    start = time.process_time()
+    assert mask_text(text).endswith("sqlite://user:***@host")
+    assert time.process_time() - start < 10

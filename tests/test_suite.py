@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from conftest import ROOT, TINY_SUITE
 
+from lstm_bench.baselines import BASELINES
 from lstm_bench.errors import SuiteError
-from lstm_bench.suite import load_suite
+from lstm_bench.suite import BASELINE_NAMES, did_you_mean, load_suite
 
 SHIPPED = sorted((ROOT / "benchmarks").glob("*.yaml"))
 
@@ -116,6 +119,13 @@ def test_write_up_is_the_write_ups_set_up():
     assert suite.published[0].val_accuracy == (0.8418, 0.8372, 0.8346)
 
 
+@pytest.mark.parametrize("name", ["heads", "imdb_small", "write_up"])
+def test_study_name_of_a_shipped_suite_is_the_published_one(name):
+    summary = ROOT / "reports" / "published" / name / "summary.json"
+    published = json.loads(summary.read_text())["study"]
+    assert load_suite(ROOT / "benchmarks" / f"{name}.yaml").study_name == published
+
+
 def test_a_name_that_no_store_would_take_is_refused(tmp_path):
     file = tmp_path / "odd & 100%.yaml"
     file.write_text(TINY_SUITE)
@@ -124,3 +134,41 @@ def test_a_name_that_no_store_would_take_is_refused(tmp_path):
     fine = tmp_path / "my suite_1.0-b.yaml"
     fine.write_text(TINY_SUITE)
     assert load_suite(fine).path == str(fine)
+
+
+@pytest.mark.parametrize(
+    "name", ["small", "größer", "2 layers", "trials", "v1.2-b", "référence", "a with b"]
+)
+def test_check_name_takes_names_of_ones_own(name, write_suite):
+    text = write_suite().read_text() + f'references: {{"{name}": {{units: 9}}}}'
+    assert list(load_suite(write_suite(text=text)).references) == [name]
+
+
+def test_check_name_knows_every_baseline():
+    assert set(BASELINES) == set(BASELINE_NAMES)
+
+
+def test_a_suite_of_the_programs_own_name_is_refused(tmp_path):
+    for name in ("published", "trial 3", "nb_lr"):
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(TINY_SUITE)
+        with pytest.raises(SuiteError, match="a name of your own"):
+            load_suite(file)
+
+
+def test_did_you_mean_is_not_asked_of_long_names():
+    assert did_you_mean("acuracy" + "x" * 1000, ["accuracy"]) == ""
+    assert did_you_mean("acuracy", ["accuracy"]) == "; did you mean 'accuracy'?"
+
+
+def test_many_mistakes_are_the_first_few_and_a_count(write_suite):
+    keys = "\n".join(f"key_{i}: 1" for i in range(300))
+    with pytest.raises(SuiteError, match="and 295 more problems") as error:
+        load_suite(write_suite({"study:": f"{keys}\nstudy:"}))
+    assert len(str(error.value).splitlines()) == 6
+
+
+def test_text_in_other_scripts_is_welcome(write_suite):
+    description = "Größe, 大きさ, حجم 👩‍🔬\tor not?"
+    suite = load_suite(write_suite({"a tiny study for tests": f'"{description}"'}))
+    assert suite.description == description
