@@ -16,6 +16,7 @@ from conftest import TINY_SUITE
 from mlflow import MlflowClient
 from test_cli import run
 
+from lstm_bench import records as rec
 from lstm_bench.errors import TrackingError
 from lstm_bench.preparation import prepare
 from lstm_bench.stores import sqlite_file, sqlite_url
@@ -276,3 +277,42 @@ def test_an_address_leads_to_the_file_it_was_made_of(tmp_path, monkeypatch, name
     assert resolve_storage(given, create=False) == storage
     assert [p.name for p in folder.iterdir()] == ["optuna.db"]
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["why?", "a%20b", "100% a#b ü"])
+def test_a_training_stays_in_the_folder_it_is_started_in(
+    tmp_path, monkeypatch, capfd, name
+):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "tiny.yaml").write_text(TINY_SUITE)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert run("train", "tiny.yaml") == 0, capfd.readouterr().err
+    assert {p.name for p in folder.iterdir()} == {"mlflow.db", "mlruns", "tiny.yaml"}
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    client = MlflowClient(resolve_tracking_uri(None, create=False))
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    (trained,) = client.search_runs(experiments)
+    held = {item.path for item in client.list_artifacts(trained.info.run_id)}
+    files = {path.name for path in folder.glob("mlruns/*/*/artifacts/*")}
+    assert rec.CURVES in held and held == files
+    assert run("train", "tiny.yaml", "--tracking-uri", "sqlite:///mlflow.db") == 0
+
+
+@pytest.mark.slow
+def test_workers_and_reports_work_in_a_folder_of_any_name(tmp_path, monkeypatch):
+    folder = tmp_path / "why? a%20b#{x} 100% ü"
+    folder.mkdir()
+    (folder / "tiny.yaml").write_text(TINY_SUITE)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert run("sweep", "tiny.yaml", "--workers", "2") == 0
+    page = folder / "reports" / "tiny" / "index.html"
+    first = page.read_bytes()
+    page.unlink()
+    assert run("report", "tiny.yaml") == 0
+    assert page.read_bytes() == first
+    assert run("doctor", "tiny.yaml") == 0
+    assert [p.name for p in tmp_path.iterdir()] == [folder.name]

@@ -7,6 +7,7 @@ import functools
 import re
 import shutil
 import xml.etree.ElementTree as ET
+from datetime import date
 
 import numpy as np
 import pytest
@@ -18,15 +19,18 @@ from results_builder import (
 )
 from scipy import special
 
+from lstm_bench import records as rec
 from lstm_bench.comparisons import analyse
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.figures.style import configuration_colours
+from lstm_bench.preparation import prepare
 from lstm_bench.report.render import write_sections
 from lstm_bench.report.studies import build_study_sections, studies_page
 from lstm_bench.report.studies_answer import study_answers, warnings
-from lstm_bench.studies import find_study, report_name
-from lstm_bench.suite import Suite
+from lstm_bench.studies import find_study, list_studies, report_name
+from lstm_bench.suite import Suite, load_suite
 from lstm_bench.tables import studies as tables
+from lstm_bench.tracking import Tracker
 
 FINE = CONFIRM_SUITE.replace("margin: 0.05", "margin: 0.01")
 SEED_8 = FINE.replace("n_trials: 8", "n_trials: 8, seed: 8")
@@ -443,6 +447,78 @@ def test_a_name_that_leads_nowhere_says_what_was_expected(
     assert {p.name for p in tmp_path.iterdir()} == {"tiny.yaml"}
 
 
+def a_study_of(suite, uri, objectives, end="FINISHED"):
+    """Begin a search whose trials have these objectives; None has failed."""
+    tracker = Tracker(uri, suite.study_name)
+    prepared = prepare(suite, None)
+    about = (prepared.about_data, prepared.about_machine)
+    params = {f"study.{k}": v for k, v in suite.study.model_dump().items()}
+    session = tracker.start_session("sweep", suite, *about, params)
+    for number, objective in enumerate(objectives):
+        run_id = tracker.start_run(
+            suite.defaults,
+            suite=suite,
+            kind="trial",
+            parent_run_id=session,
+            dataset=prepared.about_data,
+            environment=prepared.about_machine,
+            seeds=prepared.seeds,
+            trial=number,
+        )
+        tracker.client.update_run(run_id, name=f"small (trial {number})\x1b[2J")
+        if objective is None:
+            tracker.close_run(run_id, "failed", "no memory")
+        elif objective >= 0:
+            tracker.client.log_metric(run_id, rec.OBJECTIVE, objective)
+            tracker.close_run(run_id, "complete")
+    if end is not None:
+        tracker.end_session(session, end)
+    return tracker, about
+
+
+def test_studies_lists_what_a_store_holds(write_suite, tmp_path, monkeypatch, capfd):
+    from test_cli import run
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    # A negative one stands for a trial that is still running.
+    accuracy = load_suite(write_suite())
+    tracker, about = a_study_of(accuracy, uri, [0.5, None, 0.75, -1])
+    loss = load_suite(write_suite({"metric: accuracy": "metric: log_loss"}))
+    a_study_of(loss, uri, [0.5, 0.75], "KILLED")
+    none = load_suite(write_suite({"seed: 7": "seed: 8"}))
+    a_study_of(none, uri, [], None)
+    assert [
+        (e.study, e.n_trials, e.state, e.metric, e.best) for e in list_studies(uri)
+    ] == [
+        (none.study_name, 0, "search running", "accuracy", None),
+        (loss.study_name, 2, "search stopped", "log_loss", 0.5),
+        (accuracy.study_name, 3, "search finished", "accuracy", 0.75),
+    ]
+    tracker.start_session("confirm", accuracy, *about, {})
+    before = (tmp_path / "mlflow.db").read_bytes()
+    assert run("studies") == 0
+    head, first, _, last = capfd.readouterr().out.splitlines()
+    assert head.split("  ")[0] == "study"
+    # The one that ran last comes first, by its latest command.
+    assert first.startswith(f"{accuracy.study_name}  tiny   {date.today()} ")
+    assert first.endswith(
+        "3       confirmation running  accuracy 0.7500, small (trial 2)?[2J"
+    )
+    assert last.endswith("log_loss 0.5000, small (trial 0)?[2J")
+    assert (tmp_path / "mlflow.db").read_bytes() == before
+
+
+def test_studies_of_a_store_without_any_says_so(tmp_path, monkeypatch, capfd):
+    from test_cli import run
+
+    monkeypatch.chdir(tmp_path)
+    Tracker(f"sqlite:///{tmp_path}/mlflow.db")
+    assert run("studies", "--tracking-uri", "sqlite:///mlflow.db") == 0
+    assert "holds no study; run `lstm-bench sweep`" in capfd.readouterr().out
+
+
 def test_formats_that_do_not_exist_are_answered_with_those_that_do(capfd):
     from test_cli import run
 
@@ -457,8 +533,6 @@ def test_two_sweeps_of_one_store_are_reported_on_together(
 ):
     from test_cli import run
     from test_sweep import sweep
-
-    from lstm_bench.suite import load_suite
 
     tiny = load_suite(write_suite())
     other = tmp_path / "other.yaml"

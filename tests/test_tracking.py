@@ -151,6 +151,18 @@ def test_ui_serves_on_this_machine_and_names_the_chart_view(tiny_suite, tmp_path
         assert f"{tiny_suite.study_name}: {address}/#/experiments/" in served.stdout
         assert "serves its own UI" in served.stdout
         assert "starting" not in served.stdout
+        listed = [
+            subprocess.run(
+                [sys.executable, "-m", "lstm_bench.cli", "studies"],
+                env=os.environ | {"MLFLOW_TRACKING_URI": store},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for store in (uri, address)
+        ]
+        assert tiny_suite.study_name in listed[0]
+        assert listed[0] == listed[1]
         taken = subprocess.run(
             [
                 *(sys.executable, "-m", "lstm_bench.cli", "ui"),
