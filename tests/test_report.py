@@ -1,4 +1,5 @@
 import base64
+import csv
 import dataclasses
 import functools
 import hashlib
@@ -23,7 +24,7 @@ from test_tables import PUBLISHED
 from lstm_bench.comparisons import analyse
 from lstm_bench.engines import join_engines
 from lstm_bench.errors import OutputError
-from lstm_bench.report.blocks import Table
+from lstm_bench.report.blocks import Table, csv_text
 from lstm_bench.report.latex import escape_latex
 from lstm_bench.report.markdown import escape_markdown
 from lstm_bench.report.render import write_report
@@ -176,6 +177,42 @@ def test_values_are_shown_and_never_run(tmp_path):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     before_the_suite, _, _ = (tmp_path / "report.md").read_text().partition(".yaml\n")
     assert "<script" not in before_the_suite
+
+
+FORMULAS = ("=1+1", "+1", "-1+1", "@SUM(1)", "\t=1+1", "\r=1+1", "\n=1+1", "＝1+1")
+
+
+def test_text_in_csv_is_no_formula_and_numbers_stay_numbers():
+    frame = pd.DataFrame(
+        {
+            "=label": [*FORMULAS, "a\r=1+1"],
+            "difference": [-0.5, *range(8)],
+            "value": pd.Series([-2, None, -0.25, "-x", *"abcde"], dtype=object),
+            "curve": [(-0.5, 1.0)] * 9,
+        }
+    )
+    header, *rows = csv.reader(io.StringIO(csv_text(frame), newline=""))
+    assert header == ["'=label", "difference", "value", "curve"]
+    texts = [text.replace("\r", "\n") for text in FORMULAS]
+    assert [row[0] for row in rows] == [*(f"'{text}" for text in texts), "a\n=1+1"]
+    assert [float(row[1]) for row in rows] == [-0.5, *range(8)]
+    assert [row[2] for row in rows] == ["-2", "", "-0.25", "'-x", *"abcde"]
+    assert rows[0][3] == "-0.5 1.0"
+
+
+def test_no_cell_of_a_reports_tables_is_a_formula(tmp_path):
+    results = make_results(text="=HYPERLINK(1)")
+    results.runs["failure_reason"] = "@reason"
+    write_report(analyse(results), tmp_path)
+    cells = [
+        cell
+        for file in (tmp_path / "tables").glob("*.csv")
+        for row in csv.reader(io.StringIO(file.read_text(), newline=""))
+        for cell in row
+    ]
+    assert "'=HYPERLINK(1)" in cells
+    assert "'@reason" in cells
+    assert not [c for c in cells if c.startswith(("=", "@"))]
 
 
 def test_csv_keeps_every_digit(tmp_path):

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from lstm_bench.cells import value_label
 
 DASH = "–"
+# Spreadsheets take a cell that begins so for a formula; some, full-width forms too.
+FORMULA_STARTS = tuple("=+-@\t\n＝＋－＠")
 
 
 @dataclass(frozen=True)
@@ -192,16 +194,28 @@ def shown_rows(table: Table) -> list[dict[str, Any]]:
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """Return `frame` as CSV with every digit; a curve is its values and spaces."""
-    curves = {
-        name: [
-            " ".join(map(str, value)) if isinstance(value, tuple) else value
-            for value in frame[name].tolist()
-        ]
+    """Return `frame` as CSV with every digit; a curve is its values and spaces.
+
+    Text that a spreadsheet would run as a formula has an apostrophe before it
+    (https://owasp.org/www-community/attacks/CSV_Injection); numbers are as they are.
+    """
+    texts = {
+        name: pd.Series(map(_csv_cell, frame[name]), frame.index, dtype=object)
         for name in frame.columns
-        if any(isinstance(value, tuple) for value in frame[name].head(1))
+        if frame[name].dtype.kind == "O"
     }
-    return frame.assign(**curves).to_csv(index=False, lineterminator="\n")
+    frame = frame.assign(**texts).rename(columns=_csv_cell)
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _csv_cell(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    if not isinstance(value, str):
+        return value
+    # pandas leaves a lone carriage return without quotes: it would begin a new row.
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def whole_caption(table: Table) -> str:
