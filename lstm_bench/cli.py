@@ -639,31 +639,44 @@ def report(
     is_flag=True,
     help="Publish studies of synthetic data too.",
 )
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Replace published reports that are there already.",
+)
 def publish(
     suites: tuple[str, ...],
     tracking_uri: str | None,
     out: Path | None,
     allow_synthetic: bool,
+    replace: bool,
 ) -> None:
     """Write the reports that are committed with a project, and their index.
 
     Each SUITE's report goes to reports/published/SUITE, made from MLflow alone, with
     a summary.json. reports/README.md then lists every study published so far, also
-    those not named now. Nothing is written where a file would show a path on this
-    machine.
+    those not named now. A report that is there is replaced only with --replace.
+    Nothing is written where a file would show a path on this machine.
     """
     from lstm_bench.loading import load_results
     from lstm_bench.output import make_folder
+    from lstm_bench.publish import check_publication
     from lstm_bench.publish import publish as publish_studies
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking import resolve_tracking_uri
 
     loaded = [_load(suite) for suite in suites]
+    folder = out if out is not None else Path("reports")
+    check_publication(loaded, folder, allow_synthetic=allow_synthetic, replace=replace)
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri, create=False)
         studies = [load_results(uri, suite) for suite in loaded]
-    folder = make_folder(out if out is not None else Path("reports"), "--out")
-    done = publish_studies(studies, folder, allow_synthetic=allow_synthetic)
+    done = publish_studies(
+        studies,
+        make_folder(folder, "--out"),
+        allow_synthetic=allow_synthetic,
+        replace=replace,
+    )
     console = _console()
     for page in done.pages:
         _say(console, f"published: {page}")

@@ -186,6 +186,11 @@ def dataset_module(name: str) -> ModuleType:
     return importlib.import_module(f"lstm_bench.datasets.{name}")
 
 
+def is_synthetic(name: str) -> bool:
+    """Whether a program writes dataset `name`, as its module has it; loads no data."""
+    return bool(getattr(dataset_module(name), "SYNTHETIC", False))
+
+
 def dataset_options(name: str, options: Mapping[str, Any]) -> BaseModel:
     """Validate `options` by the dataset's own model; pydantic's error passes."""
     validated: BaseModel = dataset_module(name).Options.model_validate(dict(options))

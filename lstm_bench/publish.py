@@ -18,15 +18,18 @@ from pydantic import ValidationError
 
 from lstm_bench.briefs import Brief
 from lstm_bench.comparisons import analyse
+from lstm_bench.data import is_synthetic
 from lstm_bench.errors import OutputError, PublishError
 from lstm_bench.figures.overview import plot_overview
 from lstm_bench.figures.style import standalone_svg
-from lstm_bench.records import Results
+from lstm_bench.records import REPORT_FILES, Results
+from lstm_bench.report.blocks import count
 from lstm_bench.report.brief import brief_of
 from lstm_bench.report.heading import study_page
 from lstm_bench.report.index import FOLDER, PICTURE, SPEED, SPEED_PAGE, render_index
 from lstm_bench.report.render import report_files, write_text
 from lstm_bench.report.sections import build_sections
+from lstm_bench.suite import Suite
 from lstm_bench.tables.overview import overview_scores
 
 INDEX = "README.md"
@@ -49,6 +52,7 @@ def publish(
     out_dir: Path,
     *,
     allow_synthetic: bool = False,
+    replace: bool = False,
     private_folders: Iterable[Path] | None = None,
 ) -> Publication:
     """Write the report and summary of each study, then the index of all published.
@@ -63,6 +67,8 @@ def publish(
         One for each suite.
     out_dir : Path
         Holds ``README.md`` and ``published/``.
+    allow_synthetic, replace : bool
+        As `check_publication` takes them.
     private_folders : iterable of Path, optional
         Folders whose paths may stand in no file. Default: the user's home and the
         working directory.
@@ -70,14 +76,19 @@ def publish(
     Raises
     ------
     PublishError
-        A study of synthetic data without `allow_synthetic`, one without a completed
-        training, two of one name, a private path, or an unreadable summary.
+        As `check_publication`; a study without a completed training, or a private
+        path.
     OutputError
         A file or folder cannot be written.
     """
     root = out_dir / FOLDER
     reports = {}
-    briefs = _read_briefs(root, [results.suite.name for results in studies])
+    briefs = check_publication(
+        [results.suite for results in studies],
+        out_dir,
+        allow_synthetic=allow_synthetic,
+        replace=replace,
+    )
     for results in studies:
         brief, reports[brief.suite] = _study_files(results, allow_synthetic)
         briefs.append(brief)
@@ -105,17 +116,77 @@ def publish(
     )
 
 
+def check_publication(
+    suites: Sequence[Suite],
+    out_dir: Path,
+    *,
+    allow_synthetic: bool = False,
+    replace: bool = False,
+) -> list[Brief]:
+    """Check what can be checked before studies are read; return what stays published.
+
+    Parameters
+    ----------
+    allow_synthetic : bool
+        Whether studies of synthetic data are published, too.
+    replace : bool
+        Whether reports that are there may be replaced.
+
+    Raises
+    ------
+    PublishError
+        A study of synthetic data without `allow_synthetic`, one whose report is there
+        already without `replace`, two of one name, or an unreadable summary.
+    """
+    root, names = out_dir / FOLDER, [suite.name for suite in suites]
+    double = sorted({name for name in names if names.count(name) > 1})
+    if double:
+        raise PublishError(
+            f"suites: {', '.join(double)} given more than once; give each suite once"
+        )
+    for suite in suites:
+        if is_synthetic(suite.dataset.name) and not allow_synthetic:
+            raise _synthetic(suite.name, suite.dataset.name)
+    there = [_described(root / name) for name in names if _is_report(root / name)]
+    if there and not replace:
+        raise PublishError(
+            f"published already: {'; '.join(there)}. Replace with --replace what is "
+            "there, or choose another folder with --out"
+        )
+    return _read_briefs(root, names)
+
+
+def _synthetic(suite: str, dataset: str) -> PublishError:
+    return PublishError(
+        f"{suite}: its dataset {dataset} is synthetic, and its scores say nothing "
+        "about reviews written by people; leave the suite out, or publish it all the "
+        "same with --allow-synthetic"
+    )
+
+
+def _is_report(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (SUMMARY, *REPORT_FILES))
+
+
+def _described(folder: Path) -> str:
+    """Return a published report and what it is of, as its summary has it."""
+    try:
+        brief = Brief.model_validate_json((folder / SUMMARY).read_bytes())
+    except (OSError, ValidationError):
+        return f"{folder} (with no summary that can be read)"
+    return (
+        f"{folder} (study {brief.study}, {count(brief.n_trainings, 'training')}, last "
+        f"worked on {brief.date})"
+    )
+
+
 def _study_files(
     results: Results, allow_synthetic: bool
 ) -> tuple[Brief, dict[str, str]]:
     """Return a study in brief, and its files by path below its folder."""
     suite = results.suite.name
     if results.dataset.get("synthetic") and not allow_synthetic:
-        raise PublishError(
-            f"{suite}: its dataset {results.dataset.get('name')} is synthetic, and its "
-            "scores say nothing about reviews written by people; leave the suite out, "
-            "or publish it all the same with --allow-synthetic"
-        )
+        raise _synthetic(suite, str(results.dataset.get("name")))
     if results.missing:
         raise PublishError(f"{suite}: nothing is published: {results.missing}")
     # Links to the publisher's own MLflow server lead nobody else anywhere.
@@ -133,11 +204,6 @@ def _study_files(
 
 def _read_briefs(root: Path, replaced: Sequence[str]) -> list[Brief]:
     """Return what was published before and is not `replaced` now."""
-    double = sorted({name for name in replaced if replaced.count(name) > 1})
-    if double:
-        raise PublishError(
-            f"suites: {', '.join(double)} given more than once; give each suite once"
-        )
     briefs = []
     for file in sorted(root.glob(f"*/{SUMMARY}")):
         if file.parent.name in replaced:

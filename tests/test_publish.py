@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -15,10 +16,12 @@ from results_builder import (
     make_confirmed_results,
     make_results,
 )
+from test_cli import run
 from test_tables import PUBLISHED
 
 from lstm_bench.briefs import Brief
 from lstm_bench.comparisons import analyse
+from lstm_bench.data import is_synthetic
 from lstm_bench.errors import PublishError
 from lstm_bench.figures.overview import plot_overview
 from lstm_bench.figures.style import standalone_svg
@@ -32,13 +35,15 @@ REFERENCES = (dict(reference="a", max_epochs=3, objective=0.8, train_time_s=45.0
 
 
 def searched(name="searched", rows=SEARCH, text=SUITE, **dataset):
+    text = text.replace(": synthetic", ": imdb")
     return make_results(rows, text, name, dataset={**REAL, **dataset})
 
 
 def confirmed(**changes):
     """Return the confirmed study ``small``, of data that passes for real."""
-    dataset = searched().dataset
-    return make_confirmed_results(**{"dataset": dataset, **changes})
+    real = searched("small", text=CONFIRM_SUITE)
+    known = {"dataset": real.dataset, "suite": real.suite, "study": real.study}
+    return make_confirmed_results(**{**known, **changes})
 
 
 def as_published():
@@ -157,7 +162,7 @@ def test_publishing_writes_reports_summaries_picture_and_index(tmp_path):
     assert "| [small](published/small/report.md)" in index
     assert "- against the best baseline: trial 2 is better than Bag of words:" in index
     assert "lstm-bench publish as\\_published small" not in index
-    assert "lstm-bench publish as_published small\n```" in index
+    assert "lstm-bench publish as_published small --replace\n```" in index
     for target in re.findall(r"\]\(([^)]+)\)", index):
         assert (tmp_path / target).is_file()
 
@@ -184,7 +189,7 @@ def test_publishing_again_gives_the_same_bytes(tmp_path):
     studies = [confirmed(), as_published()]
     publish(studies, tmp_path)
     before = contents(tmp_path)
-    publish(list(reversed(studies)), tmp_path)
+    publish(list(reversed(studies)), tmp_path, replace=True)
     assert contents(tmp_path) == before
 
 
@@ -200,7 +205,7 @@ def test_only_tables_that_the_report_no_longer_has_are_removed(tmp_path):
     for file in (stale, *kept):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("")
-    done = publish([confirmed()], tmp_path)
+    done = publish([confirmed()], tmp_path, replace=True)
     assert not stale.exists()
     assert all(file.exists() for file in kept)
     (warning,) = done.warnings
@@ -213,7 +218,7 @@ def test_the_index_links_the_speed_report_where_there_is_one(tmp_path):
     page = tmp_path / "published" / "speed" / "README.md"
     page.parent.mkdir()
     page.write_text("")
-    assert publish([confirmed()], tmp_path).warnings == ()
+    assert publish([confirmed()], tmp_path, replace=True).warnings == ()
     assert "[speed report](published/speed/README.md)" in index.read_text()
 
 
@@ -223,7 +228,49 @@ def test_synthetic_data_is_published_only_where_that_is_asked_for(tmp_path):
     assert contents(tmp_path) == {}
     index = publish([make_results()], tmp_path, allow_synthetic=True).index.read_text()
     assert "**SYNTHETIC DATA" in index
-    assert "lstm-bench publish small --allow-synthetic" in index
+    assert "lstm-bench publish small --replace --allow-synthetic" in index
+
+
+def test_synthetic_data_is_refused_before_anything_is_read(write_suite, capsys):
+    file = write_suite()
+    folder = file.parent
+    # There is no store: who would read it first would say so.
+    uri = f"sqlite:///{folder}/mlflow.db"
+    out = str(folder / "out")
+    assert run("publish", file, "--tracking-uri", uri, "--out", out) == 2
+    said = capsys.readouterr().err
+    assert "tiny: its dataset synthetic is synthetic" in said
+    assert "--allow-synthetic" in said
+    assert not (folder / "out").exists()
+    assert is_synthetic("synthetic") and not is_synthetic("imdb")
+
+
+def test_a_published_report_is_replaced_only_where_that_is_asked_for(tmp_path):
+    publish([searched("small")], tmp_path)
+    before = contents(tmp_path)
+    with pytest.raises(PublishError) as found:
+        publish([confirmed(), as_published()], tmp_path)
+    said = str(found.value)
+    assert (
+        f"{tmp_path / 'published' / 'small'} (study {searched('small').study}" in said
+    )
+    assert "7 trainings, last worked on 2026-01-01" in said
+    assert "--replace" in said
+    assert contents(tmp_path) == before
+    publish([confirmed(), as_published()], tmp_path, replace=True)
+    assert (
+        contents(tmp_path)["published/small/summary.json"]
+        != (before["published/small/summary.json"])
+    )
+
+
+def test_a_report_without_a_summary_is_not_written_over_either(tmp_path):
+    file = tmp_path / "published" / "small" / "report.md"
+    file.parent.mkdir(parents=True)
+    file.write_text("by hand")
+    with pytest.raises(PublishError, match="no summary that can be read"):
+        publish([confirmed()], tmp_path)
+    assert contents(tmp_path) == {"published/small/report.md": b"by hand"}
 
 
 @pytest.mark.parametrize("text", ["{folder}/data", "file://{folder}", "'{folder}'"])
@@ -244,8 +291,8 @@ def test_what_only_looks_like_a_path_on_this_machine_is_published(tmp_path):
 
 
 def test_a_server_of_the_publisher_is_linked_nowhere(tmp_path):
-    page = publish([make_results(dataset=REAL, tracking_url="http://host:5000")],
-                   tmp_path).pages[0]  # fmt: skip
+    results = dataclasses.replace(searched(), tracking_url="http://host:5000")
+    page = publish([results], tmp_path).pages[0]
     assert "host:5000" not in page.read_text()
 
 

@@ -26,6 +26,7 @@ from lstm_bench.datasets._build import sequences_digest
 from lstm_bench.heads import IntArray
 from lstm_bench.seeding import derive_rng
 
+SYNTHETIC = True
 DESCRIPTION = (
     "Synthetic film reviews written by a small grammar with negation, contrast "
     "and cues far from the end; for trying things out and for tests."
@@ -186,7 +187,7 @@ def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
         vocabulary=tuple(LEXICON[i] for i in by_rank),
         digest=sequences_digest(train, test),
         source=f"synthetic: written by lstm-bench's grammar from seed {seed}",
-        synthetic=True,
+        synthetic=SYNTHETIC,
         best_possible_accuracy=ceiling,
         notes=(
             "The reviews are synthetic: scores say nothing about real reviews.",

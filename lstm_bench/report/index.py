@@ -169,7 +169,8 @@ def _provenance(brief: Brief) -> str:
 
 def _again(briefs: Sequence[Brief]) -> list[str]:
     """Return the part that says how to make all of it again."""
-    publish = ["lstm-bench", "publish", *(brief.suite for brief in briefs)]
+    names = [brief.suite for brief in briefs]
+    publish = ["lstm-bench", "publish", *names, "--replace"]
     if any(brief.synthetic for brief in briefs):
         publish.append("--allow-synthetic")
     commands = [command for brief in briefs for command in brief.commands]
