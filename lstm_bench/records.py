@@ -35,6 +35,8 @@ TAG_JOURNAL = "mlflow.lstm_bench.journal_id"
 LOCAL_PREFIX = "local-"
 # MLflow's own, for its lists of runs.
 TAG_PARENT = "mlflow.parentRunId"
+# Of the run that `mlflow run` made for its command: the run of what it did.
+TAG_SESSION = "lstm_bench.session"
 TAG_NOTE = "mlflow.note.content"
 TAG_USER = "mlflow.user"
 TAG_SOURCE = "mlflow.source.name"

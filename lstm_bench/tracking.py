@@ -6,6 +6,7 @@ import getpass
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 import sqlalchemy
 from mlflow import MlflowClient
-from mlflow.entities import Run, ViewType
+from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.utils.credentials import get_default_host_creds
@@ -41,6 +42,7 @@ from lstm_bench.stores import (
     check_address,
     check_database,
     create_whole,
+    first_line,
     opening_store,
     sqlite_file,
 )
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
 
 DEFAULT_STORE = "mlflow.db"
 EXPERIMENT = "lstm-bench"
+# MLflow's own, in every store.
+DEFAULT_EXPERIMENT_ID = "0"
 PARENTS = {"sweep": "search", "confirm": "confirmation"}
 
 # MLflow tells of tables it makes and draws a bar for every file it reads.
@@ -134,11 +138,15 @@ class Tracker:
     tracking_uri : str
         From `resolve_tracking_uri`.
     study : str
-        Whose journal keeps what a server that has gone away cannot take.
+        What is written about; it lies in one experiment, and its journal keeps what a
+        server that has gone away cannot take.
     say : callable
-        Called with a line when the server goes and when it is back.
+        Called with a line when the server goes and when it is back, and where the
+        study lies in another experiment than the environment names.
     experiment_id : str or None
-        Where to write; a worker's is its sweep's. None chooses as a command does.
+        Where to write; a worker's is its sweep's. None means where the study began,
+        else what ``MLFLOW_EXPERIMENT_ID`` or ``MLFLOW_EXPERIMENT_NAME`` names, else
+        the experiment of its suite.
     create : bool
         Whether to make an experiment where there is none. Without it no run can be
         begun, only read and closed.
@@ -164,40 +172,117 @@ class Tracker:
                 tracking_uri, lambda uri: MlflowClient(uri).search_experiments()
             )
             self.client = MlflowClient(tracking_uri)
-            # `mlflow run` made a run for this project and names it here. It is the
-            # sweep's run. Left in the environment, every later start_run adopts it.
-            self.project_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
+            # `mlflow run` made a run for its command and names it here, for every
+            # start_run to adopt. It stays the command's; see `_describe_command`.
+            self.command_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
             if experiment_id is None:
-                experiment_id = self._experiment() if create else ""
+                experiment_id = self._experiment(study, say) if create else ""
             self.experiment_id = experiment_id
         self.writer = Writer(self.client, tracking_uri, study, say)
 
-    def _experiment(self) -> str:
-        if self.project_run_id is not None:
+    def _experiment(self, study: str, say: Callable[[str], None]) -> str:
+        """Return where the study lies, or is to lie."""
+        asked = self._asked_experiment()
+        begun = self.client.search_runs(
+            [e.experiment_id for e in self.client.search_experiments()],
+            f"tags.`{rec.TAG_STUDY}` = '{study}'",
+            max_results=1,
+            order_by=["attributes.start_time ASC"],
+        )
+        if begun:
+            # Half of it elsewhere would be missing in each chart view.
+            there = str(begun[0].info.experiment_id)
+            if asked is not None and asked != self._named(there):
+                say(
+                    f"study {study} goes on in the experiment {self._named(there)!r}, "
+                    f"where it began, and not in {asked!r}"
+                )
+            return there
+        suite_name = study.rpartition("-")[0]
+        name = asked or (f"{EXPERIMENT}/{suite_name}" if suite_name else EXPERIMENT)
+        known = self.client.get_experiment_by_name(name)
+        if known is None:
+            known = self._new_experiment(name)
+        _check_active(known)
+        return str(known.experiment_id)
+
+    def _new_experiment(self, name: str) -> Experiment:
+        location = None
+        if (file := sqlite_file(self.tracking_uri)) is not None:
+            # Beside the database, wherever the command was started. A name is no path.
+            folder = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "experiment"
+            location = (file.parent / "mlruns" / folder[:100]).as_uri()
+        try:
+            number = self.client.create_experiment(name, artifact_location=location)
+        except MlflowException:
+            # Another command that begins now may have been faster.
+            known = self.client.get_experiment_by_name(name)
+            if known is None:
+                raise
+            return known
+        return self.client.get_experiment(number)
+
+    def _named(self, experiment_id: str) -> str:
+        return str(self.client.get_experiment(experiment_id).name)
+
+    def _asked_experiment(self) -> str | None:
+        """Return the name of the experiment that the environment asks for.
+
+        `mlflow run` sets ``MLFLOW_EXPERIMENT_ID``, too: to the one of its command's
+        run, which is MLflow's default unless it was given another.
+        """
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
+        number = os.environ.get("MLFLOW_EXPERIMENT_ID")
+        if self.command_run_id is not None:
             try:
-                run = self.client.get_run(self.project_run_id)
+                run = self.client.get_run(self.command_run_id)
             except MlflowException as error:
                 raise TrackingError(
-                    f"MLFLOW_RUN_ID: run {self.project_run_id} is not in "
+                    f"MLFLOW_RUN_ID: run {self.command_run_id} is not in "
                     f"{bare_url(self.tracking_uri)}; start `mlflow run` in the "
                     "project's own folder, or set MLFLOW_TRACKING_URI to an absolute "
                     "address"
                 ) from error
-            return str(run.info.experiment_id)
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
-        known = self.client.get_experiment_by_name(name)
-        if known is not None and known.lifecycle_stage == "active":
-            return str(known.experiment_id)
-        if known is not None:
+            number = str(run.info.experiment_id)
+            if number == DEFAULT_EXPERIMENT_ID:
+                number = None
+        if number is None:
+            return name
+        try:
+            known = self.client.get_experiment(number)
+        except MlflowException as error:
             raise TrackingError(
-                f"experiment {name!r} was deleted in this store; restore it with "
-                f"`mlflow experiments restore -x {known.experiment_id}`"
+                f"MLFLOW_EXPERIMENT_ID: expected the number of an experiment in "
+                f"{bare_url(self.tracking_uri)}, got {number!r} ({first_line(error)}); "
+                "`mlflow experiments search` lists them. Or unset it, and name one "
+                "with MLFLOW_EXPERIMENT_NAME"
+            ) from error
+        _check_active(known)
+        if name is not None and name != known.name:
+            raise TrackingError(
+                f"MLFLOW_EXPERIMENT_NAME={name!r} and MLFLOW_EXPERIMENT_ID={number} "
+                f"name two experiments ({number} is {known.name!r}); unset one"
             )
-        location = None
-        if (file := sqlite_file(self.tracking_uri)) is not None:
-            # Beside the database, wherever the command was started.
-            location = (file.parent / "mlruns" / name).as_uri()
-        return str(self.client.create_experiment(name, artifact_location=location))
+        return str(known.name)
+
+    def _describe_command(self, run_id: str, name: str) -> None:
+        """Let the run that `mlflow run` made lead to `run_id`, once.
+
+        It lies where `mlflow run` put it, with the entry point's parameters, and ends
+        with the command; what was trained lies in the study's own experiment.
+        """
+        command, self.command_run_id = self.command_run_id, None
+        if command is None:
+            return
+        address = f"#/experiments/{self.experiment_id}/runs/{run_id}"
+        self.writer.name_run(command, f"mlflow run: {name}")
+        note = (
+            f"A command. What it trained lies in [{name}]({address}), in the "
+            f"experiment {self._named(self.experiment_id)}."
+        )
+        self.writer.log_batch(
+            command, tags={rec.TAG_NOTE: note, rec.TAG_SESSION: run_id}
+        )
 
     def start_session(
         self,
@@ -208,7 +293,7 @@ class Tracker:
         params: Mapping[str, Any],
         parent_run_id: str | None = None,
     ) -> str:
-        """Open the run of a command, or take the one `mlflow run` made.
+        """Open the run of a command.
 
         Parameters
         ----------
@@ -227,24 +312,14 @@ class Tracker:
             rec.TAG_STUDY: suite.study_name,
             rec.TAG_OWNER: json.dumps(this_process()),
             rec.TAG_NOTE: " ".join(suite.description.split()),
+            **_source(kind, environment),
         }
-        source = _source(kind, environment)
+        if parent_run_id is not None:
+            tags[rec.TAG_PARENT] = parent_run_id
         name = f"{PARENTS[kind]} of {suite.name}"
-        run_id, self.project_run_id = self.project_run_id, None
+        run_id = self.writer.create_run(self.experiment_id, tags, name)
+        self._describe_command(run_id, name)
         asked = {"suite": suite.name, "study": suite.study_name, **params}
-        if run_id is not None:
-            # `mlflow run` has logged the entry point's own parameters already, and
-            # where the project comes from.
-            logged = self.client.get_run(run_id).data
-            asked = {key: asked[key] for key in asked if key not in logged.params}
-            tags |= {key: source[key] for key in source if key not in logged.tags}
-            self.writer.log_batch(run_id, tags=tags)
-            self.writer.name_run(run_id, name)
-        else:
-            tags |= source
-            if parent_run_id is not None:
-                tags[rec.TAG_PARENT] = parent_run_id
-            run_id = self.writer.create_run(self.experiment_id, tags, name)
         self.writer.log_batch(run_id, params=asked)
         self._log_context(run_id, suite, dataset, environment)
         self.writer.tag_experiment(
@@ -299,9 +374,9 @@ class Tracker:
             rec.TAG_REFERENCE: reference,
         }
         tags |= {key: value for key, value in more.items() if value is not None}
-        run_id = self.writer.create_run(
-            self.experiment_id, tags, f"{short} ({called})" if short else called
-        )
+        name = f"{short} ({called})" if short else called
+        run_id = self.writer.create_run(self.experiment_id, tags, name)
+        self._describe_command(run_id, name)
         self._log_inputs(run_id, config.model_dump(), seeds, dataset)
         self._log_context(run_id, suite, dataset, environment)
         return run_id
@@ -591,6 +666,14 @@ class Tracker:
     def runs_of(self, study: str) -> list[Run]:
         """Return every run of `study`, of commands and trainings, oldest first."""
         return find_runs(self.client, f"tags.`{rec.TAG_STUDY}` = '{study}'")
+
+
+def _check_active(experiment: Experiment) -> None:
+    if experiment.lifecycle_stage != "active":
+        raise TrackingError(
+            f"experiment {experiment.name!r} was deleted in this store; restore it "
+            f"with `mlflow experiments restore -x {experiment.experiment_id}`"
+        )
 
 
 def find_runs(client: MlflowClient, filter_string: str) -> list[Run]:

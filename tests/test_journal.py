@@ -371,7 +371,7 @@ def server(tmp_path):
 def check_whole(uri: str, suite, n_trainings: int, n_epochs: int) -> None:
     """Every run once, with its whole curve, closed, below its parent."""
     client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name("lstm-bench").experiment_id
+    experiment = client.get_experiment_by_name(f"lstm-bench/{suite.name}").experiment_id
     runs = client.search_runs([experiment], max_results=1000)
     kinds = Counter(run.data.tags[rec.TAG_KIND] for run in runs)
     assert kinds == {"sweep": 1, "baseline": 3, "trial": n_trainings}

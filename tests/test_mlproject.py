@@ -32,6 +32,8 @@ def test_main_is_a_sweep_with_its_confirmation_and_every_option_exists():
     assert main["command"] == f"{sweep['command']} --confirm"
     for entry in PROJECT["entry_points"].values():
         words = entry["command"].split()
+        # -P: an empty optuna.py in the project's folder is not imported for Optuna.
+        assert words[:4] == ["python", "-P", "-m", "lstm_bench.cli"]
         command = cli.cli.commands[words[4]]
         known = {o for p in command.params for o in p.opts}
         assert {w for w in words if w.startswith("--")} <= known
@@ -49,7 +51,7 @@ def mlflow_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
         environment.pop(name, None)
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{tools}"
     return subprocess.run(
-        [sys.executable, "-m", "mlflow", "run", ".", *arguments],
+        [sys.executable, "-P", "-m", "mlflow", "run", ".", *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -58,29 +60,62 @@ def mlflow_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.mark.slow
-def test_the_projects_run_is_the_sweeps_run_and_local_works_too(tmp_path):
+def test_one_study_lies_in_one_experiment_and_local_works_too(tmp_path):
     shutil.copy(ROOT / "mlproject", tmp_path)
+    for name in ("optuna", "keras", "numpy", "click", "random", "mlflow"):
+        (tmp_path / f"{name}.py").touch()
     (tmp_path / "tiny.yaml").write_text(TINY_SUITE)
     done = mlflow_run(tmp_path, "-P", "suite=tiny.yaml", "-P", "trials=1")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "reports" / "tiny" / "index.html").stat().st_size > 10_000
     with sqlite3.connect(tmp_path / "mlflow.db") as store:
         runs = store.execute(
-            "select r.run_uuid, r.status, t.value from runs r join tags t"
-            " on t.run_uuid = r.run_uuid and t.key = 'lstm_bench.kind'"
+            "select r.run_uuid, r.status, t.value, e.name from runs r"
+            " join experiments e on e.experiment_id = r.experiment_id"
+            " left join tags t on t.run_uuid = r.run_uuid and t.key = 'lstm_bench.kind'"
             " order by r.start_time"
         ).fetchall()
-        assert [(status, kind) for _, status, kind in runs] == [
-            ("FINISHED", "sweep"),
-            *[("FINISHED", "baseline")] * 3,
-            ("FINISHED", "trial"),
+        assert [run[1:] for run in runs] == [
+            # The command's own, with its parameters; it leads to the sweep's.
+            ("FINISHED", None, "Default"),
+            ("FINISHED", "sweep", "lstm-bench/tiny"),
+            *[("FINISHED", "baseline", "lstm-bench/tiny")] * 3,
+            ("FINISHED", "trial", "lstm-bench/tiny"),
         ]
+        command, sweep = runs[0][0], runs[1][0]
         parents = store.execute(
             "select distinct value from tags where key = 'mlflow.parentRunId'"
         ).fetchall()
-        assert parents == [(runs[0][0],)]
-        (n_runs,) = store.execute("select count(*) from runs").fetchone()
-        assert n_runs == 5
+        assert parents == [(sweep,)]
+        (session,) = store.execute(
+            "select value from tags where key = 'lstm_bench.session' and run_uuid = ?",
+            (command,),
+        ).fetchone()
+        assert session == sweep
+
+    # The command line goes on with the same study, in the same experiment.
+    done = subprocess.run(
+        [
+            *(str(Path(sys.executable).with_name("lstm-bench")), "sweep", "tiny.yaml"),
+            *("--trials", "2", "--workers", "1"),
+        ],
+        cwd=tmp_path,
+        env={k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    with sqlite3.connect(tmp_path / "mlflow.db") as store:
+        experiments = store.execute(
+            "select e.name, count(*) from runs r"
+            " join experiments e on e.experiment_id = r.experiment_id"
+            " join tags t on t.run_uuid = r.run_uuid and t.key = 'lstm_bench.study'"
+            " group by e.name"
+        ).fetchall()
+    ((name, n_runs),) = experiments
+    assert name == "lstm-bench/tiny"
+    # Two sweeps, two trials, and baselines.
+    assert n_runs >= 7
 
     done = mlflow_run(
         tmp_path, "--env-manager=local", "-e", "report", "-P", "suite=tiny.yaml"

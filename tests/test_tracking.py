@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from lstm_bench import records as rec
 from lstm_bench import ui
@@ -17,6 +18,7 @@ from lstm_bench.environment import describe_environment
 from lstm_bench.errors import TrackingError
 from lstm_bench.loading import load_results
 from lstm_bench.preparation import prepare
+from lstm_bench.suite import load_suite
 from lstm_bench.tracking import Tracker, resolve_tracking_uri
 from lstm_bench.ui import study_views
 
@@ -30,21 +32,133 @@ def test_the_default_store_is_absolute_and_here(tmp_path, monkeypatch):
     assert resolve_tracking_uri("sqlite:///x.db") == f"sqlite:///{tmp_path}/x.db"
 
 
-def test_the_project_run_is_taken_once(tiny_suite, tmp_path, monkeypatch):
+@pytest.fixture
+def store(tmp_path, monkeypatch) -> str:
+    """A new store, and an environment that asks for no experiment."""
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    first = Tracker(uri)
-    project_run = first.client.create_run(first.experiment_id).info.run_id
-    monkeypatch.setenv("MLFLOW_RUN_ID", project_run)
-    tracker = Tracker(uri)
-    assert "MLFLOW_RUN_ID" not in os.environ
-    prepared = prepare(tiny_suite, None)
-    sweep = tracker.start_session(
-        "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
+    Tracker(uri)
+    return uri
+
+
+def begin(uri: str, suite, kind: str = "sweep", say=print) -> tuple[Tracker, str]:
+    """Open a session of `suite` as a command does."""
+    tracker = Tracker(uri, suite.study_name, say)
+    prepared = prepare(suite, None)
+    return tracker, tracker.start_session(
+        kind, suite, prepared.about_data, prepared.about_machine, {}
     )
-    assert sweep == project_run
-    results = load_results(uri, tiny_suite)
-    assert len(results.runs) == 0
-    assert results.sessions["run_id"].tolist() == [project_run]
+
+
+def experiment_of(tracker: Tracker) -> str:
+    return tracker.client.get_experiment(tracker.experiment_id).name
+
+
+def test_tracker_leaves_the_run_of_mlflow_run_to_its_command(
+    tiny_suite, store, monkeypatch
+):
+    client = MlflowClient(store)
+    command = client.create_run("0").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", command)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "0")
+    tracker, sweep = begin(store, tiny_suite)
+    assert "MLFLOW_RUN_ID" not in os.environ
+    assert experiment_of(tracker) == "lstm-bench/tiny"
+    assert sweep != command
+    tags = client.get_run(command).data.tags
+    assert tags[rec.TAG_SESSION] == sweep
+    link = f"[search of tiny](#/experiments/{tracker.experiment_id}/runs/{sweep})"
+    assert link in tags["mlflow.note.content"]
+    assert rec.TAG_STUDY not in tags
+    # The same command's second session leaves it as it is.
+    prepared = prepare(tiny_suite, None)
+    tracker.start_session(
+        "confirm", tiny_suite, prepared.about_data, prepared.about_machine, {}, sweep
+    )
+    assert client.get_run(command).data.tags == tags
+    results = load_results(store, tiny_suite)
+    assert len(results.sessions) == 2
+    assert command not in set(results.sessions["run_id"])
+
+
+def test_tracker_puts_every_study_of_a_suite_in_one_experiment(
+    tiny_suite, write_suite, store, monkeypatch
+):
+    edited = load_suite(write_suite({"seed: 7": "seed: 8"}))
+    assert edited.study_name != tiny_suite.study_name
+    found = {
+        begin(store, s, k)[0].experiment_id
+        for s in (tiny_suite, edited)
+        for k in ("sweep", "confirm")
+    }
+    assert len(found) == 1
+    # As `mlflow run` starts a command, and as a plain one is started.
+    client = MlflowClient(store)
+    monkeypatch.setenv("MLFLOW_RUN_ID", client.create_run("0").info.run_id)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "0")
+    assert begin(store, tiny_suite)[0].experiment_id in found
+
+
+def test_tracker_goes_on_with_a_study_where_it_began(tiny_suite, store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "first")
+    lines = []
+    assert experiment_of(begin(store, tiny_suite, say=lines.append)[0]) == "first"
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    assert experiment_of(begin(store, tiny_suite, say=lines.append)[0]) == "first"
+    assert lines == []
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "second")
+    assert experiment_of(begin(store, tiny_suite, say=lines.append)[0]) == "first"
+    assert lines == [
+        f"study {tiny_suite.study_name} goes on in the experiment 'first', where it "
+        "began, and not in 'second'"
+    ]
+    assert MlflowClient(store).get_experiment_by_name("second") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["/Shared/x", "../../x", "a b?c#d%20", "..", "ü" * 300, "/", "a\\b"]
+)
+def test_an_experiments_name_is_no_path(tiny_suite, store, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
+    tracker, _ = begin(store, tiny_suite)
+    assert experiment_of(tracker) == name
+    folders = [f for f in (tmp_path / "mlruns").iterdir() if f.is_dir()]
+    assert len(folders) == 1
+    assert list(folders[0].glob("*/artifacts/environment.json"))
+
+
+def test_tracker_honours_the_number_of_an_experiment(tiny_suite, store, monkeypatch):
+    client = MlflowClient(store)
+    number = client.create_experiment("mine")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", number)
+    assert begin(store, tiny_suite)[0].experiment_id == number
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    assert begin(store, tiny_suite)[0].experiment_id == number
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "other")
+    with pytest.raises(TrackingError, match="name two experiments"):
+        begin(store, tiny_suite)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "99")
+    with pytest.raises(TrackingError, match="MLFLOW_EXPERIMENT_ID: expected the numb"):
+        begin(store, tiny_suite)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", number)
+    client.delete_experiment(number)
+    with pytest.raises(TrackingError, match=f"experiments restore -x {number}"):
+        begin(store, tiny_suite)
+
+
+def test_mlflow_run_in_an_experiment_of_its_own_puts_the_study_there(
+    tiny_suite, store, monkeypatch
+):
+    client = MlflowClient(store)
+    number = client.create_experiment("mine")
+    monkeypatch.setenv("MLFLOW_RUN_ID", client.create_run(number).info.run_id)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", number)
+    assert begin(store, tiny_suite)[0].experiment_id == number
+    monkeypatch.setenv("MLFLOW_RUN_ID", "none")
+    with pytest.raises(TrackingError, match="MLFLOW_RUN_ID: run none is not in"):
+        Tracker(store)
 
 
 def test_the_sweep_carries_a_prepared_chart_view(tiny_suite, tmp_path):
