@@ -20,7 +20,7 @@ from lstm_bench.contenders import Contender
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.loading import load_results, load_suite_of
 from lstm_bench.statistics import smallest_rank_p
-from lstm_bench.suite import Suite, load_suite
+from lstm_bench.suite import SUITE_FOLDER, Suite, load_suite
 from lstm_bench.tracking import find_runs
 
 CONFIG_ID = re.compile(r"[0-9a-f]{4,12}")
@@ -55,7 +55,7 @@ def find_side(tracking_uri: str, name: str) -> Side:
         No such suite or configuration, or it was not confirmed.
     """
     suite_name, _, wanted = name.partition(":")
-    if not wanted and CONFIG_ID.fullmatch(name):
+    if not wanted and _is_config_id(name):
         suite, wanted = _suite_of_config(tracking_uri, name), name
     else:
         try:
@@ -74,6 +74,12 @@ def find_side(tracking_uri: str, name: str) -> Side:
     if not wanted:
         return Side(analysis, analysis.winner)
     return Side(analysis, _pick(analysis, wanted, name))
+
+
+def _is_config_id(name: str) -> bool:
+    """Whether `name` is the begin of an id, and no suite in benchmarks/ has it."""
+    is_suite = (SUITE_FOLDER / f"{name}.yaml").is_file()
+    return CONFIG_ID.fullmatch(name) is not None and not is_suite
 
 
 def _suite_of_config(tracking_uri: str, digits: str) -> Suite:

@@ -208,9 +208,9 @@ class IntAxis:
 
     def suggest(self, trial: TrialLike, name: str) -> Value:
         """Let the trial's sampler choose."""
-        return trial.suggest_int(
-            name, self.low, self.high, step=self.step, log=self.log
-        )
+        # Optuna warns of an end that no step reaches.
+        last = self.high - (self.high - self.low) % self.step
+        return trial.suggest_int(name, self.low, last, step=self.step, log=self.log)
 
     def describe(self) -> str:
         """Say the axis as a person would."""
@@ -248,11 +248,13 @@ class FloatAxis:
 
     def suggest(self, trial: TrialLike, name: str) -> Value:
         """Let the trial's sampler choose."""
-        value = trial.suggest_float(
-            name, self.low, self.high, step=self.step, log=self.log
-        )
-        if self.step is None:
-            return canonical(value)
+        if self.step is None or self.n_choices is None:
+            return canonical(
+                trial.suggest_float(name, self.low, self.high, log=self.log)
+            )
+        # Optuna warns of an end that no step reaches.
+        last = self.value(self.n_choices - 1)
+        value = trial.suggest_float(name, self.low, last, step=self.step)
         return self.value(round((value - self.low) / self.step))
 
     def describe(self) -> str:

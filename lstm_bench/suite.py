@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lstm_bench.data import (
     Sizes,
@@ -50,7 +50,8 @@ BASELINE_NAMES = ("majority", "tfidf_lr", "nb_lr")
 # What trials, references, pairs and baselines are called in reports and by `compare`.
 _OWN_NAMES = re.compile(
     rf"(trial|run) *\d.*|(reference|baseline)\b.*|{'|'.join(BASELINE_NAMES)}|published"
-    rf"|.* with ({'|'.join(CONFIG_FIELDS)}) .*",
+    # A confirmed pair, and a study in a store.
+    rf"|.* with ({'|'.join(CONFIG_FIELDS)}) .*|.*-(?=\d*[a-f])[0-9a-f]{{8}}",
     re.IGNORECASE,
 )
 MAX_TEXT = 10_000
@@ -134,6 +135,13 @@ class ConfirmSpec(_Part):
         "pairs",
         "baselines",
     )
+
+    @field_validator("families")
+    @classmethod
+    def _check_families(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(families)) < len(families):
+            raise ValueError("expected each family once")
+        return families
 
 
 class Published(_Part):
@@ -236,6 +244,11 @@ class Suite:
                 f"{where}: space: expected at least one axis, got none; name an axis "
                 "(for example units: [32, 64]) or give fixed configurations under "
                 "references"
+            )
+        if self.confirm and not self.confirm.n_best and not self.references:
+            raise SuiteError(
+                f"{where}: confirm.n_best: expected at least 1 where the suite has no "
+                "references, got 0: nothing would be confirmed"
             )
         n = self.space.n_configurations
         if self.study.sampler == "grid" and (n is None or n > MAX_GRID):

@@ -77,6 +77,7 @@ NAMES = [
     "\\u202eabc",
     "base with head softmax",
     "published",
+    "imdb-1a2b3c4d",
     "x" * 81,
     LONG,
 ]
@@ -121,6 +122,8 @@ CONFIRMS = [
     "{margin: .nan}",
     "{margin: 1.0e+400}",
     "{n_replicates: 1001}",
+    "{n_best: 0}",
+    "{families: [best, best]}",
     "{pairs: {head: sigmoid}}",
     "{pairs: {dropout: [0.3, 0.30000000000000004]}}",
     f"{{pairs: {{{LONG}: [1, 2]}}}}",

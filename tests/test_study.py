@@ -103,6 +103,39 @@ def test_a_stepped_axis_gives_each_number_once_and_stays_in_range(
     assert asked in {trial.user_attrs[CONFIG_ID] for trial in store.finished()}
 
 
+@pytest.mark.parametrize(
+    ("axis", "values"),
+    [
+        ("dropout: {low: 0.0, high: 0.35, step: 0.1}", [0.0, 0.1, 0.2, 0.3]),
+        ("dropout: {low: 0.2, high: 0.5, step: 1.0e+308}", [0.2]),
+        ("units: {low: 1, high: 10, step: 4}", [1, 5, 9]),
+    ],
+)
+def test_an_end_that_no_step_reaches_is_left_out_without_a_warning(
+    axis, values, write_suite, tmp_path
+):
+    head = "  head: [sigmoid, softmax]"
+    suite = load_suite(write_suite({"units: [2, 3, 4]": axis, head: ""}))
+    field = axis.partition(":")[0]
+    store = store_in(tmp_path, suite)
+    asked = []
+    while (step := store.next_trial()) is not None and len(asked) < 9:
+        step.trial.set_user_attr(RUN_ID, "run")
+        step.owned.tell(step.trial, "complete", 0.5)
+        asked.append(getattr(step.config, field))
+    assert sorted(asked) == values
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_a_pruner_takes_trainings_of_one_epoch(pruner, write_suite, tmp_path):
+    changes = {
+        "max_epochs: 2": "max_epochs: 1",
+        "seed: 7": f"seed: 7, pruner: {pruner}",
+    }
+    store = store_in(tmp_path, load_suite(write_suite(changes)))
+    assert len(play(store, 20)) == 6
+
+
 def test_references_come_from_the_suite_and_are_done_once(write_suite, tmp_path):
     text = write_suite().read_text() + "references: {wide: {units: 60}, b: {units: 5}}"
     suite = load_suite(write_suite(text=text))

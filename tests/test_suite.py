@@ -7,6 +7,7 @@ from conftest import ROOT, TINY_SUITE
 
 from lstm_bench.baselines import BASELINES
 from lstm_bench.errors import SuiteError
+from lstm_bench.head_to_head import _is_config_id
 from lstm_bench.suite import BASELINE_NAMES, did_you_mean, load_suite
 
 SHIPPED = sorted((ROOT / "benchmarks").glob("*.yaml"))
@@ -137,7 +138,17 @@ def test_a_name_that_no_store_would_take_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["small", "größer", "2 layers", "trials", "v1.2-b", "référence", "a with b"]
+    "name",
+    [
+        "small",
+        "größer",
+        "2 layers",
+        "trials",
+        "v1.2-b",
+        "référence",
+        "a with b",
+        "imdb-20240115",
+    ],
 )
 def test_check_name_takes_names_of_ones_own(name, write_suite):
     text = write_suite().read_text() + f'references: {{"{name}": {{units: 9}}}}'
@@ -172,3 +183,13 @@ def test_text_in_other_scripts_is_welcome(write_suite):
     description = "Größe, 大きさ, حجم 👩‍🔬\tor not?"
     suite = load_suite(write_suite({"a tiny study for tests": f'"{description}"'}))
     assert suite.description == description
+
+
+def test_a_suite_whose_name_could_be_an_id_is_found_by_compare(
+    write_suite, tmp_path, monkeypatch
+):
+    assert _is_config_id("face")
+    (tmp_path / "benchmarks").mkdir()
+    write_suite().rename(tmp_path / "benchmarks" / "face.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert not _is_config_id("face")
