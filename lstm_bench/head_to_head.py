@@ -17,7 +17,7 @@ from lstm_bench.comparisons import (
     same_test_data,
 )
 from lstm_bench.contenders import Contender
-from lstm_bench.errors import SuiteError, TrackingError
+from lstm_bench.errors import SuiteError, TrackingError, listed
 from lstm_bench.loading import load_results, load_suite_of
 from lstm_bench.statistics import smallest_rank_p
 from lstm_bench.suite import SUITE_FOLDER, Suite, load_suite
@@ -91,7 +91,7 @@ def _suite_of_config(tracking_uri: str, digits: str) -> Suite:
     )
     studies = {run.data.tags[rec.TAG_STUDY]: run for run in runs}
     if len(studies) != 1:
-        found = ", ".join(sorted(studies)) or "none"
+        found = listed(sorted(studies)) or "none"
         raise TrackingError(
             f"{digits}: expected a configuration that was confirmed in one study, got "
             f"{found}; give SUITE:{digits}, or run `lstm-bench confirm` first"
@@ -114,8 +114,9 @@ def _pick(analysis: Analysis, wanted: str, name: str) -> Contender:
     ]
     if len(matching) == 1:
         return matching[0]
-    known = "; ".join(
-        f"{c.label} ({c.key.removeprefix('baseline:')})" for c in analysis.contenders
+    known = listed(
+        (f"{c.label} ({c.key.removeprefix('baseline:')})" for c in analysis.contenders),
+        "; ",
     )
     raise TrackingError(
         f"{name}: expected one confirmed configuration or baseline, got "

@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 from lstm_bench import records as rec
 from lstm_bench.artifacts import places, run_folder
 from lstm_bench.engines import STOCK
-from lstm_bench.errors import TrackingError
+from lstm_bench.errors import TrackingError, listed
 from lstm_bench.heads import IntArray
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS, Metric
@@ -274,7 +274,7 @@ def _no_study(client: MlflowClient, suite: Suite) -> str:
     if names:
         return (
             f"no study {suite.study_name} in the tracking store; it holds "
-            f"{', '.join(names)} of the same suite's earlier versions. Run "
+            f"{listed(names)} of the same suite's earlier versions. Run "
             "`lstm-bench sweep` with the suite as it is now, or give `lstm-bench "
             "report` one of these names"
         )

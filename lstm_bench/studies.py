@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from lstm_bench import records as rec
-from lstm_bench.errors import LstmBenchError, SuiteError, TrackingError
+from lstm_bench.errors import LstmBenchError, SuiteError, TrackingError, listed
 from lstm_bench.loading import load_results, load_suite_of
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS
@@ -348,4 +348,4 @@ def _studies_in(uri: str) -> str:
 def _listed(studies: Sequence[str]) -> str:
     if not studies:
         return "the store holds no study; run `lstm-bench sweep` first"
-    return f"studies in the store: {', '.join(studies)}"
+    return f"studies in the store: {listed(studies)}"

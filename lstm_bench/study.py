@@ -16,7 +16,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lstm_bench.errors import TrackingError
+from lstm_bench.errors import TrackingError, listed
 from lstm_bench.history import History
 from lstm_bench.locks import StoreLock
 from lstm_bench.masking import hide_login, mask_url
@@ -477,7 +477,7 @@ def find_suite(storage_url: str, name: str) -> Suite:
         if name == study or name == suite["name"]
     ]
     if len(chosen) != 1:
-        several = " and ".join(sorted(chosen or known)) or "none"
+        several = listed(sorted(chosen or known), " and ") or "none"
         raise TrackingError(
             f"{name}: expected one study of that name in the --storage, got "
             + (

@@ -435,7 +435,7 @@ def load_suite(path: str | Path) -> Suite:
 
 def suite_from_text(name: str, text: str) -> Suite:
     """Rebuild a suite from the text that was logged with a sweep."""
-    return Suite(name, text, f"{name}.yaml as logged")
+    return Suite(name, text, f"{shortened(name)}.yaml as logged")
 
 
 def suite_files() -> list[Path]:
