@@ -46,29 +46,22 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
     asked: list[tuple[str, pd.Series[Any]]] = []
     for family in table["family"].unique():
         rows = table[table["family"] == family]
-        if family.startswith("pairs"):
+        if family.startswith("pairs: "):
             # The first row of several pairs is their mean.
             field = family.removeprefix("pairs: ")
             asked.append((f"does {field} matter", rows.iloc[0]))
         elif family == "references":
-            asked += [("against the reference", row) for _, row in rows.iterrows()]
+            asked += [(QUESTIONS[family], row) for _, row in rows.iterrows()]
         else:
             # The strongest opponent on validation; the table has all of them.
             by_key = {c.key: c for c in analysis.contenders}
             opponents = [by_key[key] for key in rows["id_b"].tolist()]
             strongest = best_on_validation(opponents, metric)
             row = rows[rows["id_b"] == (strongest.key if strongest else None)].iloc[0]
-            is_baseline = family == "baselines"
-            asked.append(
-                (
-                    AGAINST_BASELINE
-                    if is_baseline
-                    else "against the search's next best",
-                    row,
-                )
-            )
+            asked.append((QUESTIONS[family], row))
     for question, row in _each_once(asked):
-        more = _nobody_beats(analysis) if AGAINST_BASELINE in question else ""
+        is_baseline = QUESTIONS["baselines"] in question
+        more = _nobody_beats(analysis) if is_baseline else ""
         yield Answer(question, describe(row, metric) + more)
     yield from _optimism_answers(analysis, winner)
 
@@ -152,7 +145,11 @@ def _search_answers(analysis: Analysis) -> Iterator[Answer]:
     )
 
 
-AGAINST_BASELINE = "against the best baseline"
+QUESTIONS = {
+    "best": "against the search's next best",
+    "references": "against the reference",
+    "baselines": "against the best baseline",
+}
 LEADS: dict[Verdict, str] = {
     "better": "{a} is better than {b}",
     "worse": "{a} is worse than {b}",

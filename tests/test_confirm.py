@@ -189,6 +189,7 @@ def test_two_configurations_and_two_studies_are_compared_by_name(
     assert "eference small " in lines[0]
     assert "NB + logistic regression: test accuracy" in lines[0]
     assert "paired seeds" in lines[0]
+    assert "Wilcoxon; with so many seeds it is at least 0.5)" in lines[2]
     ids = sorted(set(results.confirmed["config_id"]))
     by_id = compare_by_name(uri, ids[0], ids[1])
     assert "paired seeds" in by_id[0]
@@ -198,6 +199,8 @@ def test_two_configurations_and_two_studies_are_compared_by_name(
     lines = compare_by_name(uri, "pair.yaml", "fewer.yaml")
     assert "seeds each, not paired" in lines[0]
     assert "nothing is paired" in lines[1]
+    # Two of the six ways to split four scores are the farthest apart.
+    assert "Mann-Whitney; with so many seeds it is at least 0.333)" in lines[2]
     # Another seed makes other synthetic reviews.
     other = write(folder, TEXT.replace("seed: 7", "seed: 8"), "other")
     confirm(other, folder, n_replicates=1)
