@@ -180,5 +180,7 @@ def _git(*arguments: str, folder: Path = PACKAGE) -> str:
         check=True,
         timeout=10,
         cwd=folder,
+        # In a hook, GIT_DIR and others name the repository that is committed to.
+        env={k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
     )
     return done.stdout.strip()

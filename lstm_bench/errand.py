@@ -23,6 +23,7 @@ from lstm_bench.joining import work
 from lstm_bench.masking import mask_text, masked_output, without_password
 from lstm_bench.progress import LoggedProgress
 from lstm_bench.session import Session, is_open
+from lstm_bench.startup import settle
 from lstm_bench.stores import store_errors
 from lstm_bench.study import (
     StudyStore,
@@ -153,6 +154,7 @@ def run_errand(errand: Errand) -> Report:
     where = socket.gethostname()
     with masked_output():
         try:
+            settle()
             _check_version(errand)
             _check_worker(errand)
             message = _work(errand)

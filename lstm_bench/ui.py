@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
@@ -144,6 +145,8 @@ def serve(tracking_uri: str, host: str, port: int, say: Callable[[str], None]) -
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         # Not as an argument: every user can read those in the list of processes.
         "MLFLOW_BACKEND_STORE_URI": tracking_uri,
+        # Where uvicorn looks for modules first; its default is the working folder.
+        "UVICORN_APP_DIR": sysconfig.get_path("stdlib"),
     }
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(

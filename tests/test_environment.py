@@ -86,7 +86,7 @@ def described(folder) -> dict:
     return json.loads(done.stdout)
 
 
-def test_git_dirty_and_code_digest_see_every_file_of_the_package(tmp_path):
+def test_git_dirty_and_code_digest_see_every_file_of_the_package(tmp_path, monkeypatch):
     package = tmp_path / "lstm_bench"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "lstm_bench", package, ignore=ignored)
@@ -97,6 +97,9 @@ def test_git_dirty_and_code_digest_see_every_file_of_the_package(tmp_path):
     clean = described(tmp_path)
     assert clean["git_dirty"] is False
     assert clean["code_digest"] == describe_environment()["code_digest"]
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "of_a_hook"))
+    assert described(tmp_path) == clean
+    monkeypatch.delenv("GIT_DIR")
     # What is beside the package is none of it.
     (tmp_path / "notes.txt").touch()
     assert described(tmp_path) == clean

@@ -279,3 +279,29 @@ def test_provenance_counts_the_copies_by_part():
     assert [text for name, text in facts.items if "cop" in name] == [
         *(DASH, DASH, DASH, "3 of 50")
     ]
+
+
+def test_provenance_lists_settings_and_digests_and_what_was_not_recorded():
+    def listed(**changed):
+        (facts,) = [
+            b
+            for b in origin(dataclasses.replace(make_results(), **changed))
+            if isinstance(b, Facts)
+        ]
+        names = (
+            "settings of the process",
+            "suite file",
+            "digest of the dataset's code",
+        )
+        return [dict(facts.items)[name] for name in names]
+
+    assert listed(environment={}, dataset={}) == [DASH, "not in a repository", DASH]
+    about = {"settings": {}, "suite_committed": True}
+    assert listed(environment=about)[:2] == ["none", "as committed"]
+    about = {
+        "settings": {"OMP_NUM_THREADS": "2", "TF_X": "1"},
+        "suite_committed": False,
+    }
+    assert listed(environment=about, dataset={"code_digest": "abc"}) == [
+        *("OMP_NUM_THREADS=2, TF_X=1", "not as committed", "abc"),
+    ]

@@ -233,14 +233,20 @@ def test_ui_serves_on_this_machine_and_names_the_chart_view(tiny_suite, tmp_path
         "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
     )
     before = (tmp_path / "mlflow.db").read_bytes()
+    # None of these is imported by the server or by what it starts.
+    here = tmp_path / "here"
+    here.mkdir()
+    for name in ("click", "flask", "logging", "mlflow", "numpy", "random", "uvicorn"):
+        (here / f"{name}.py").touch()
     port = free_port()
     said_file = (tmp_path / "said").open("wb")
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "lstm_bench.cli", "ui"),
+            *(str(Path(sys.executable).with_name("lstm-bench")), "ui"),
             *("--tracking-uri", uri, "--port", str(port)),
         ],
         stdout=said_file,
+        cwd=here,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
     try:

@@ -86,7 +86,10 @@ def origin(results: Results) -> Iterator[Block]:
             f"{commit}{dirty[env.get('git_dirty')]}" if commit else "not in a checkout",
         ),
         ("digest of the code (SHA-256)", str(env.get("code_digest", DASH))),
-        ("suite file", SUITE_STATES[env.get("suite_committed")]),
+        (
+            "suite file",
+            SUITE_STATES[env["suite_committed"]] if "suite_committed" in env else DASH,
+        ),
         (
             "settings of the process",
             ", ".join(f"{k}={v}" for k, v in (env.get("settings") or {}).items())
