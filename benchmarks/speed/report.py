@@ -132,7 +132,7 @@ def folder_text(n_confirmed: int, n_replicates: int, n_reviews: int) -> str:
 
 def measure(folder: Path, rounds: int) -> None:
     suite, uri = folder / f"{NAME}.yaml", f"sqlite:///{folder}/mlflow.db"
-    command = [sys.executable, "-m", "lstm_bench.cli", "report", str(suite)]
+    command = [sys.executable, "-P", "-m", "lstm_bench.cli", "report", str(suite)]
     command += ["--tracking-uri", uri, "--out"]
     seconds, peaks, stages = [], [], []
     page = 0
