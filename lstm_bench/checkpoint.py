@@ -10,14 +10,19 @@ from __future__ import annotations
 import io
 import json
 import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from lstm_bench import __version__
 from lstm_bench.cache import cache_folder
+from lstm_bench.errors import StoredError, first_line
 from lstm_bench.heads import FloatArray
 from lstm_bench.records import History
 
@@ -100,10 +105,16 @@ class Checkpoint:
         begun.replace(self.file)
 
     def load(self) -> State | None:
-        """Return the state that was saved last; None of none."""
+        """Return the state that was saved last; None of none.
+
+        Raises
+        ------
+        StoredError
+            The file is damaged.
+        """
         if not self.file.is_file():
             return None
-        with np.load(self.file, allow_pickle=False) as arrays:
+        with self._opened() as arrays:
             said = json.loads(arrays["said"].tobytes())
             n_best = said["n_best"]
             return State(
@@ -117,11 +128,30 @@ class Checkpoint:
             )
 
     def engines(self) -> list[str]:
-        """Return what computed the epochs that were saved, in order; [] of none."""
+        """Return what computed the epochs that were saved, in order; [] of none.
+
+        Raises
+        ------
+        StoredError
+            The file is damaged.
+        """
         if not self.file.is_file():
             return []
-        with np.load(self.file, allow_pickle=False) as arrays:
+        with self._opened() as arrays:
             return _engines(json.loads(arrays["said"].tobytes()))
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        try:
+            with np.load(self.file, allow_pickle=False) as arrays:
+                yield arrays
+        except (
+            *(OSError, ValueError, LookupError, TypeError, AttributeError),
+            *(EOFError, MemoryError, RecursionError, BadZipFile, zlib.error),
+        ) as error:
+            raise StoredError(
+                f"{self.file}: expected the state of a training ({first_line(error)})"
+            ) from error
 
     def discard(self) -> None:
         """Remove the file: the training has ended."""

@@ -804,16 +804,24 @@ def doctor(
             for term, fact in store_facts(store, tracker):
                 _say(console, f"{term}: {fact}")
             n_runs = len(tracker.runs_of(loaded.study_name))
-            _say(
-                console,
-                f"study {loaded.study_name}: {len(store.finished())} finished trials, "
-                f"{len(store.finished_references())} references, {n_runs} runs",
-            )
-            if fix:
-                _say(console, f"mended: {mend(store, tracker)}")
+            if store.damages():
+                _say(
+                    console,
+                    f"study {loaded.study_name}: {n_runs} runs; its trials are damaged"
+                    + (", so nothing is mended" if fix else ""),
+                )
+            else:
+                _say(
+                    console,
+                    f"study {loaded.study_name}: {len(store.finished())} finished "
+                    f"trials, {len(store.finished_references())} references, {n_runs} "
+                    "runs",
+                )
+                if fix:
+                    _say(console, f"mended: {mend(store, tracker)}")
+                findings += examine_data(store, tracker, dataset.digest)
             findings += examine_journals(tracker)
             findings += examine_moves(tracker)
-            findings += examine_data(store, tracker, dataset.digest)
             findings += examine_study(store, tracker)
     for finding in findings:
         hint = " (--fix mends it)" if finding.is_mended_by_fix else ""
@@ -1026,6 +1034,7 @@ def _report(
     folder = make_folder(out or Path("reports") / report_name(results, names), "--out")
     _keep_whole_report(results, folder)
     if len(results) == 1:
+        _say_left_out(console, results[0])
         page = write_report(analyse(results[0]), folder, formats)
     else:
         compared = compare_studies([analyse(one) for one in results])
@@ -1111,6 +1120,7 @@ def _confirm(
     results = None
     if len(suite.space) and n_best:
         results = load_results(tracker.tracking_uri, suite)
+        _say_left_out(console, results)
     candidates = choose_candidates(suite, results, n_best)
     _say(
         console,
@@ -1175,6 +1185,7 @@ def _conclude(
         )
         return False
     _keep_whole_report([analysis.results], folder)
+    _say_left_out(console, analysis.results)
     page = write_report(analysis, folder)
     _end_if_poorer([analysis.results], page)
     for run_id in run_ids:
@@ -1309,6 +1320,14 @@ def _echo(text: str, err: bool = False) -> None:
 
 def _say(console: Console, message: str) -> None:
     console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def _say_left_out(console: Console, results: Results) -> None:
+    """Warn of what the tracking store holds of a study and could not be read."""
+    from lstm_bench.stored import describe_left_out
+
+    if left_out := describe_left_out(results.left_out):
+        _say(console, f"warning: {left_out}")
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

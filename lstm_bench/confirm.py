@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from mlflow.entities import Run
 
 from lstm_bench import records as rec
 from lstm_bench.cells import config_of_row
@@ -26,12 +25,13 @@ from lstm_bench.records import Results
 from lstm_bench.recovery import close_orphaned_runs, recover
 from lstm_bench.session import Session, open_sessions
 from lstm_bench.space import TrialConfig
+from lstm_bench.stored import StoredFit, StoredRun, StoredTraining, parse_runs
 from lstm_bench.stores import store_errors
 from lstm_bench.study import StudyStore
 from lstm_bench.suite import Suite
 from lstm_bench.tables.search import trial_runs
 from lstm_bench.tickets import Tickets
-from lstm_bench.tracked import track_baselines
+from lstm_bench.tracked import say_left_out, track_baselines
 from lstm_bench.tracking import Tracker
 from lstm_bench.worker import Worker
 
@@ -173,21 +173,24 @@ class _Round:
 
     def run(self) -> ConfirmOutcome:
         if self.store is not None:
+            self.store.check_whole()
             self._check_alone(self.store)
         close_orphaned_runs(self.tracker, self.suite.study_name)
         # Read once: the server may be away later.
-        self.known = known = self.tracker.runs_of(self.suite.study_name)
-        self._check_digest(known)
+        self.known, left_out = parse_runs(self.tracker.runs_of(self.suite.study_name))
+        say_left_out(left_out, self.progress)
+        self._check_digest(self.known)
         wanted = {
             (candidate.config.config_id, replicate)
             for candidate in self.candidates
             for replicate in range(1, self.n_replicates + 1)
         }
         self.done = wanted & {
-            (run.data.tags[rec.TAG_CONFIG_ID], int(run.data.tags[rec.TAG_REPLICATE]))
-            for run in known
-            if run.data.tags[rec.TAG_KIND] == "replicate"
-            and run.data.tags[rec.TAG_STATE] in ("complete", "failed")
+            (run.config.config_id, run.replicate)
+            for run in self.known
+            if isinstance(run, StoredTraining)
+            and run.kind == "replicate"
+            and run.state in ("complete", "failed")
         }
         self.total = len(wanted)
         n_left = self.total - len(self.done)
@@ -252,12 +255,12 @@ class _Round:
                     f"{self.suite.study_name}"
                 )
 
-    def _check_digest(self, known: Sequence[Run]) -> None:
+    def _check_digest(self, known: Sequence[StoredRun]) -> None:
         digest = self.prepared.dataset.digest[:12]
         others = {
-            run.data.params["dataset_digest"]
+            run.dataset_digest
             for run in known
-            if "dataset_digest" in run.data.params
+            if isinstance(run, StoredFit) and run.dataset_digest is not None
         } - {digest}
         if others:
             raise TrackingError(

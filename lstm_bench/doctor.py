@@ -7,12 +7,10 @@ first: it closes what a process left behind that is gone.
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 from mlflow.entities import Run
@@ -25,10 +23,18 @@ from lstm_bench.environment import (
     describe_environment,
     gpu_names,
 )
-from lstm_bench.errors import TrackingError
+from lstm_bench.errors import StoredError, TrackingError
+from lstm_bench.loading import load_results
 from lstm_bench.masking import bare_url, mask_url
-from lstm_bench.owner import is_gone
+from lstm_bench.owner import is_gone, parse_owner
 from lstm_bench.recovery import recover
+from lstm_bench.stored import (
+    StoredFit,
+    StoredSession,
+    StoredTraining,
+    left_out_frame,
+    parse_runs,
+)
 from lstm_bench.study import DIGEST, StudyStore
 from lstm_bench.sync import sync, what_waits
 from lstm_bench.tracking import Tracker
@@ -102,9 +108,9 @@ def examine_system(folder: Path) -> list[Finding]:
 def examine_data(store: StudyStore, tracker: Tracker, digest: str) -> list[Finding]:
     """Compare the data's digest with the ones that the study was run on."""
     known = {
-        run.data.params["dataset_digest"]
-        for run in tracker.runs_of(store.suite.study_name)
-        if "dataset_digest" in run.data.params
+        run.dataset_digest
+        for run in parse_runs(tracker.runs_of(store.suite.study_name))[0]
+        if isinstance(run, StoredFit) and run.dataset_digest is not None
     }
     recorded = store.search.study.user_attrs.get(DIGEST)
     if recorded is not None:
@@ -162,13 +168,21 @@ def examine_study(store: StudyStore, tracker: Tracker) -> list[Finding]:
         Empty where both agree and every finished run is whole.
     """
     runs = {run.info.run_id: run for run in tracker.runs_of(store.suite.study_name)}
-    return [
-        *_orphaned_runs(runs),
-        *_orphaned_trials(store),
-        *_lost_runs(store, runs),
-        *_disagreeing(store, runs),
-        *_damaged(tracker, runs),
+    trained = [
+        run
+        for run in parse_runs(runs.values())[0]
+        if isinstance(run, StoredTraining) and run.state == "complete"
     ]
+    damages = store.damages()
+    found = [Finding(text) for text in damages]
+    found += [*_unreadable(store, tracker, runs), *_orphaned_runs(runs)]
+    if not damages:
+        found += [
+            *_orphaned_trials(store),
+            *_lost_runs(store, runs),
+            *_disagreeing(store, runs, trained),
+        ]
+    return [*found, *_damaged(tracker, trained)]
 
 
 def mend(store: StudyStore, tracker: Tracker) -> int:
@@ -196,17 +210,42 @@ def _name(run: Run) -> str:
     return f"run {run.info.run_id} ({run.info.run_name})"
 
 
+def _unreadable(
+    store: StudyStore, tracker: Tracker, runs: Mapping[str, Run]
+) -> Iterator[Finding]:
+    """Yield what the report leaves out."""
+    known, left_out = parse_runs(runs.values())
+    frame = left_out_frame(left_out)
+    if any(isinstance(run, StoredSession | StoredTraining) for run in known):
+        frame = load_results(tracker.tracking_uri, store.suite).left_out
+    for row in frame.to_dict("records"):
+        part = "" if row["part"] == "run" else f"{row['part']} of "
+        yield Finding(
+            f"{part}run {row['run_id']} ({row['run_name']}) cannot be read: "
+            f"{row['reason']}; the report leaves it out"
+        )
+
+
 def _orphaned_runs(runs: Mapping[str, Run]) -> Iterator[Finding]:
     for run in runs.values():
         if run.info.status != "RUNNING":
             continue
-        owner = run.data.tags.get(rec.TAG_OWNER)
+        stored = run.data.tags.get(rec.TAG_OWNER)
+        try:
+            owner = None if stored is None else parse_owner(stored)
+        except StoredError as error:
+            yield Finding(
+                f"{_name(run)} is RUNNING, but its process cannot be read from the "
+                f"tag {rec.TAG_OWNER}: {error}; if none works on it, delete it in "
+                "MLflow's UI"
+            )
+            continue
         if owner is None:
             yield Finding(
                 f"{_name(run)} is RUNNING and does not say in which process; if none "
                 "works on it, delete it in MLflow's UI"
             )
-        elif is_gone(json.loads(owner)):
+        elif is_gone(owner):
             yield Finding(f"{_name(run)} is RUNNING, but its process is gone", True)
 
 
@@ -229,14 +268,15 @@ def _lost_runs(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
         )
 
 
-def _disagreeing(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
+def _disagreeing(
+    store: StudyStore, runs: Mapping[str, Run], trained: Sequence[StoredTraining]
+) -> Iterator[Finding]:
     known = store.run_ids() | {orphan.run_id for orphan in store.orphans()}
     unknown = [
-        run
-        for run in runs.values()
-        if run.data.tags[rec.TAG_KIND] in ("trial", "reference")
-        and run.data.tags[rec.TAG_STATE] == "complete"
-        and known.isdisjoint(rec.ids_of(run.info.run_id, run.data.tags))
+        runs[run.run_id]
+        for run in trained
+        if run.kind in ("trial", "reference")
+        and known.isdisjoint(rec.ids_of(run.run_id, runs[run.run_id].data.tags))
     ]
     if unknown:
         yield Finding(
@@ -246,22 +286,20 @@ def _disagreeing(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding
         )
 
 
-def _damaged(tracker: Tracker, runs: Mapping[str, Run]) -> Iterator[Finding]:
-    for run in runs.values():
-        tags: Mapping[str, Any] = run.data.tags
-        trained = tags[rec.TAG_KIND] in ("trial", "reference", "replicate")
-        if not trained or tags[rec.TAG_STATE] != "complete":
+def _damaged(tracker: Tracker, trained: Sequence[StoredTraining]) -> Iterator[Finding]:
+    for run in trained:
+        if run.kind == "train":
             continue
-        folder = run_folder(tracker.tracking_uri, str(run.info.artifact_uri))
+        folder = run_folder(tracker.tracking_uri, run.artifact_uri)
         if folder is None:
-            listed = tracker.client.list_artifacts(run.info.run_id)
+            listed = tracker.client.list_artifacts(run.run_id)
             held = {item.path for item in listed}
         else:
             held = {file.name for file in folder.glob("*")}
         missing = [name for name in WHOLE if name not in held]
         if missing:
             yield Finding(
-                f"{_name(run)} is complete, but lacks {', '.join(missing)}: its files "
-                "were removed; bring them back, or delete the run in MLflow: without "
-                "them there is no whole report"
+                f"run {run.run_id} ({run.run_name}) is complete, but lacks "
+                f"{', '.join(missing)}: its files were removed; bring them back, or "
+                "delete the run in MLflow: without them there is no whole report"
             )

@@ -39,6 +39,10 @@ class TrackingError(LstmBenchError):
     """The MLflow or Optuna store cannot be reached, read or written."""
 
 
+class StoredError(TrackingError):
+    """A run, a trial or a file of a store is not what this program writes there."""
+
+
 class OutputError(LstmBenchError):
     """A file or folder that the command should write cannot be written."""
 

@@ -20,6 +20,7 @@ from lstm_bench.contenders import Contender
 from lstm_bench.errors import SuiteError, TrackingError, listed
 from lstm_bench.loading import load_results, load_suite_of
 from lstm_bench.statistics import smallest_rank_p
+from lstm_bench.stored import describe_left_out, parse_runs
 from lstm_bench.suite import SUITE_FOLDER, Suite, load_suite
 from lstm_bench.tracking import find_runs
 
@@ -89,7 +90,7 @@ def _suite_of_config(tracking_uri: str, digits: str) -> Suite:
         f"tags.`{rec.TAG_KIND}` = 'replicate' and "
         f"tags.`{rec.TAG_CONFIG_ID}` LIKE '{digits}%'",
     )
-    studies = {run.data.tags[rec.TAG_STUDY]: run for run in runs}
+    studies = {run.study: run for run in parse_runs(runs)[0]}
     if len(studies) != 1:
         found = listed(sorted(studies)) or "none"
         raise TrackingError(
@@ -175,6 +176,9 @@ def compare_by_name(tracking_uri: str, name_a: str, name_b: str) -> list[str]:
             "Judged by itself; the report corrects each verdict for the other "
             "comparisons of its family."
         )
+    for results in (results_a,) if same_study else (results_a, results_b):
+        if left_out := describe_left_out(results.left_out):
+            lines.append(f"Study {results.study}: {left_out}.")
     if row["n_seeds"] < 2:
         return lines
     n = int(row["n_seeds"])

@@ -43,8 +43,9 @@ def session_to_join(store: StudyStore, kind: Kind | None = None) -> Session:
     Raises
     ------
     TrackingError
-        None is, or the command that opened it is gone.
+        None is, the command that opened it is gone, or the storage is damaged.
     """
+    store.check_whole()
     name = store.suite.study_name
     found = open_sessions(store, kind)
     here = [session for session in found if not is_gone(session.owner)]

@@ -44,10 +44,19 @@ def journal_folders(address: str, study: str | None = None) -> list[Path]:
 def known_addresses() -> list[str]:
     """Return the addresses of the servers that journals are kept for."""
     files = sorted(cache_folder("journal").glob(f"*/{STORE}"))
-    addresses = [
-        str(json.loads(file.read_text(encoding="utf-8"))["address"]) for file in files
-    ]
+    addresses = [_address_in(file) for file in files]
     return [address for address in addresses if journal_folders(address)]
+
+
+def _address_in(file: Path) -> str:
+    try:
+        return str(json.loads(file.read_bytes())["address"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise TrackingError(
+            f"{file}: expected the address of a server as JSON; the journal is "
+            'damaged: write {"address": "http://HOST:PORT"} there, or remove its '
+            "folder to give up what waits in it"
+        ) from error
 
 
 class Journal:
@@ -66,7 +75,7 @@ class Journal:
         self._written = _Lines(folder / WRITTEN)
         lines = enumerate(self._operations.read(), 1)
         operations = [self._parse(line, line_number) for line_number, line in lines]
-        written = {int(line) for line in self._written.read()}
+        written = {self._parse_number(line) for line in self._written.read()}
         self._n = operations[-1]["n"] if operations else 0
         self.waiting: deque[Operation] = deque(
             operation for operation in operations if operation["n"] not in written
@@ -117,13 +126,25 @@ class Journal:
     def _parse(self, line: str, line_number: int) -> Operation:
         try:
             operation: Operation = json.loads(line)
-        except ValueError as error:
+            if operation["n"] < 1 or not isinstance(operation["op"], str):
+                raise ValueError
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise TrackingError(
-                f"{self.folder / OPERATIONS}:{line_number}: expected JSON, got "
-                f"{line[:40]!r}; the journal is damaged: mend the line, or remove the "
-                "folder to give up what waits in it"
+                f"{self.folder / OPERATIONS}:{line_number}: expected a numbered "
+                f"operation as JSON, got {line[:40]!r}; the journal is damaged: mend "
+                "the line, or remove the folder to give up what waits in it"
             ) from error
         return operation
+
+    def _parse_number(self, line: str) -> int:
+        try:
+            return int(line)
+        except ValueError as error:
+            raise TrackingError(
+                f"{self.folder / WRITTEN}: expected an operation's number a line, got "
+                f"{line[:40]!r}; the journal is damaged: remove the line, or the "
+                "folder to give up what waits in it"
+            ) from error
 
     def append(self, operation: Operation, files: Path | None = None) -> None:
         """Keep an operation, and a copy of the folder that it uploads."""

@@ -2,33 +2,65 @@
 
 from __future__ import annotations
 
-import io
-import json
+import hashlib
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Run, RunInfo
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from lstm_bench import records as rec
 from lstm_bench.artifacts import places, run_folder
-from lstm_bench.engines import STOCK
-from lstm_bench.errors import TrackingError, listed
+from lstm_bench.errors import StoredError, TrackingError, listed
 from lstm_bench.heads import IntArray
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.records import Prediction, Results
-from lstm_bench.space import CONFIG_FIELDS, TrialConfig
+from lstm_bench.space import CONFIG_FIELDS
+from lstm_bench.stored import (
+    LeftOut,
+    Shown,
+    StoredBaseline,
+    StoredFit,
+    StoredRun,
+    StoredSession,
+    StoredTraining,
+    check_epochs,
+    check_size,
+    describe_left_out,
+    left_out_frame,
+    left_out_run,
+    parse_curves,
+    parse_dataset,
+    parse_environment,
+    parse_predictions,
+    parse_run,
+    parse_runs,
+    parse_shown,
+    parse_test_reviews,
+    parse_text,
+    read_artifact_file,
+)
 from lstm_bench.stores import first_line
 from lstm_bench.suite import Suite, suite_from_text
 from lstm_bench.tracking import find_pages, find_runs
+
+T = TypeVar("T")
 
 SHOWN_STATES = ("running", "complete", "pruned", "failed")
 # Configurations of the search whose samples are read, the best ones.
@@ -56,54 +88,43 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
     """
     client = MlflowClient(tracking_uri)
     study = study or suite.study_name
+    reader = _Reader(client)
+    known = list(reader.parse(_study_runs(client, tracking_uri, study, suite)))
+    sessions = [run for run in known if isinstance(run, StoredSession)]
+    trained = [run for run in known if _is_shown(run)]
+    if not sessions and not trained:
+        raise TrackingError(_no_study(client, suite, study, reader.left_out))
+    # The latest command's; its trainings have them, too.
+    context = [*reversed(sessions), *trained[-1:]]
+    dataset = reader.context(context, rec.DATASET, parse_dataset)
+    reader.n_classes = len(dataset.get("class_names", ())) or None
+    environment = reader.context(context, rec.ENVIRONMENT, parse_environment)
     runs, confirmed, baselines = [], [], []
-    sessions: list[Run] = []
     curves, predictions = _Curves(), {}
-    samples, errors = _Samples(client, rec.SAMPLES), _Samples(client, rec.ERRORS)
-    searched: dict[str, Run] = {}
-    digests: set[str] = set()
-    whole = _Whole(client)
-    for run in _study_runs(client, tracking_uri, study):
-        run_id, kind = run.info.run_id, _kind(run)
-        if kind in ("sweep", "confirm"):
-            sessions.append(run)
-        if "dataset_digest" in run.data.params:
-            digests.add(run.data.params["dataset_digest"])
-        if kind == "baseline" and run.data.tags[rec.TAG_STATE] == "complete":
+    samples, errors = _Samples(reader, rec.SAMPLES), _Samples(reader, rec.ERRORS)
+    searched: dict[str, StoredTraining] = {}
+    for run in known:
+        if isinstance(run, StoredBaseline) and run.state == "complete":
             baselines.append(_baseline_row(run))
-            predictions[run_id] = _read_predictions(client, run.info)
-            whole.check_predictions(run, predictions[run_id])
-        if kind not in ("trial", "reference", "replicate"):
+            predictions[run.run_id] = reader.predictions(run)
+        if not isinstance(run, StoredTraining) or not _is_shown(run):
             continue
-        if run.data.tags[rec.TAG_STATE] not in SHOWN_STATES:
-            continue
-        config, epochs, has_curves = _read_training(client, run)
-        whole.check(run, rec.CURVES, has_curves)
-        row = _run_row(run, config, epochs)
-        curves.add(run_id, epochs)
-        if kind == "replicate":
-            tags = run.data.tags
-            why = {"label": tags[rec.TAG_LABEL], "origin": tags[rec.TAG_ORIGIN]}
-            confirmed.append({**row, **why})
-            whole.check(run, rec.SAMPLES, samples.add(run.info))
-            errors.add(run.info)
-            predictions[run_id] = _read_predictions(client, run.info)
-            whole.check_predictions(run, predictions[run_id])
+        epochs = reader.epochs(run)
+        row = _run_row(run, epochs)
+        curves.add(run.run_id, epochs)
+        if run.kind == "replicate":
+            confirmed.append({**row, "label": run.label, "origin": run.origin})
+            samples.add(run)
+            errors.add(run)
+            predictions[run.run_id] = reader.predictions(run)
         else:
             runs.append(row)
-            searched[run_id] = run
-    if not sessions:
-        raise TrackingError(_no_study(client, suite))
+            searched[run.run_id] = run
     runs_frame = _runs_frame(runs)
     for run_id in _sampled(runs_frame, suite.metric):
-        run = searched[run_id]
-        whole.check(run, rec.SAMPLES, samples.add(run.info))
-        predictions[run_id] = _read_predictions(client, run.info)
-        whole.check_predictions(run, predictions[run_id])
-    dataset, environment = (
-        _read_context(client, sessions, name, whole)
-        for name in (rec.DATASET, rec.ENVIRONMENT)
-    )
+        samples.add(searched[run_id])
+        predictions[run_id] = reader.predictions(searched[run_id])
+    reader.drop_other_test_sets(predictions, known)
     return Results(
         study=study,
         # The caller's: the margin, say, may have been changed since; what changes
@@ -116,58 +137,199 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
         baselines=_baselines_frame(baselines),
         predictions=predictions,
         errors=errors.frame(),
-        test_reviews=_read_test_reviews(client, sessions),
-        # Of the trainings: dataset.json may be gone, a parameter is not.
-        test_looks=_test_looks(client, digests or {str(dataset.get("digest"))[:12]}),
+        test_reviews=_test_reviews(reader, sessions, predictions),
+        test_looks=_test_looks(client, _digests(known, dataset)),
         dataset=dataset,
         environment=environment,
-        sessions=pd.DataFrame(
-            [
-                {
-                    "run_id": run.info.run_id,
-                    "kind": _kind(run),
-                    "start_time": _timestamp(run.info.start_time),
-                    "end_time": _timestamp(run.info.end_time),
-                    "status": run.info.status,
-                }
-                for run in sessions
-            ]
-        ),
+        sessions=_sessions_frame(sessions),
+        left_out=left_out_frame(reader.left_out),
         # It becomes links: who follows one logs in for themselves.
         tracking_url=bare_url(tracking_uri)
         if tracking_uri.startswith("http")
         else None,
-        missing=whole.missing(),
+        missing=reader.whole.missing(),
     )
+
+
+def _digests(runs: Iterable[StoredRun], dataset: Mapping[str, Any]) -> set[str]:
+    """Return the first 12 digits of the digest of the study's data.
+
+    Of its trainings: dataset.json may be gone, a parameter is not.
+    """
+    found = {run.dataset_digest for run in runs if isinstance(run, StoredFit)} - {None}
+    return {str(digest) for digest in found} or {str(dataset.get("digest"))[:12]}
+
+
+def _is_shown(run: StoredRun) -> bool:
+    """Whether a run is a training that a report shows."""
+    return (
+        isinstance(run, StoredTraining)
+        and run.kind != "train"
+        and run.state in SHOWN_STATES
+    )
+
+
+def _sessions_frame(sessions: Sequence[StoredSession]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "run_id": run.run_id,
+                "kind": run.kind,
+                "start_time": _timestamp(run.start_time),
+                "end_time": _timestamp(run.end_time),
+                "status": run.status,
+            }
+            for run in sessions
+        ],
+        columns=["run_id", "kind", "start_time", "end_time", "status"],
+    )
+
+
+class _Reader:
+    """Reads a study's runs and their artifacts; collects what does not parse.
+
+    Attributes
+    ----------
+    left_out : list of LeftOut
+    whole : _Whole
+        Knows what is not there.
+    n_classes : int or None
+        Of the dataset; None where it is not known.
+    """
+
+    def __init__(self, client: MlflowClient) -> None:
+        self._client = client
+        self.left_out: list[LeftOut] = []
+        self.whole = _Whole(client.tracking_uri)
+        self.n_classes: int | None = None
+
+    def parse(self, runs: Iterable[Run]) -> Iterator[StoredRun]:
+        """Yield each run that parses."""
+        for run in runs:
+            try:
+                yield parse_run(run)
+            except StoredError as error:
+                self.left_out.append(left_out_run(run, error))
+
+    def read(
+        self,
+        run: StoredRun,
+        name: str,
+        parse: Callable[[bytes], T],
+        *,
+        is_needed: bool = False,
+    ) -> T | None:
+        """Return an artifact, parsed; None if it is missing or does not parse.
+
+        Parameters
+        ----------
+        is_needed : bool
+            Whether a finished run has it, so that it is missed.
+        """
+        try:
+            content = _read_artifact(run, self._client, name)
+            if is_needed:
+                self.whole.check(run, name, content is not None)
+            return None if content is None else parse(content)
+        except StoredError as error:
+            self._leave_out(run, name, str(error))
+            return None
+
+    def first(
+        self,
+        runs: Iterable[StoredRun],
+        name: str,
+        parse: Callable[[bytes], T],
+    ) -> T | None:
+        """Return an artifact of the first of `runs` whose own can be read."""
+        read = (self.read(run, name, parse) for run in runs)
+        return next((found for found in read if found is not None), None)
+
+    def context(
+        self,
+        runs: Sequence[StoredRun],
+        name: str,
+        parse: Callable[[bytes], dict[str, Any]],
+    ) -> dict[str, Any]:
+        """Return what the first of `runs` that has it logged in `name`; {} if none."""
+        n_left_out = len(self.left_out)
+        found = self.first(runs, name, parse)
+        if found is None and len(self.left_out) == n_left_out:
+            self.whole.add(runs[0], name)
+        return found or {}
+
+    def epochs(self, run: StoredTraining) -> list[dict[str, float]]:
+        """Return a training's epochs, from its metrics where its file has none."""
+        epochs = self.read(run, rec.CURVES, parse_curves, is_needed=True)
+        if epochs is not None:
+            return epochs
+        rebuilt = _history_from_metrics(self._client, run.run_id, run.curve_keys)
+        try:
+            return check_epochs(rebuilt)
+        except StoredError as error:
+            self._leave_out(run, "metrics by epoch", str(error))
+            return []
+
+    def shown(self, run: StoredRun, name: str) -> Shown | None:
+        """Return the examples of a run's ``samples.json`` or ``errors.json``."""
+        parse = partial(parse_shown, n_classes=self.n_classes)
+        return self.read(run, name, parse, is_needed=name == rec.SAMPLES)
+
+    def predictions(self, run: StoredFit) -> dict[str, Prediction]:
+        """Return a run's predictions by split."""
+        found = {}
+        for split in ("val", "test"):
+            name = f"{rec.PREDICTIONS}/{split}.parquet"
+            parse = partial(parse_predictions, split, n_classes=self.n_classes)
+            is_needed = split == "val" or run.test_scored == "true"
+            prediction = self.read(run, name, parse, is_needed=is_needed)
+            if prediction is not None:
+                found[split] = prediction
+        return found
+
+    def drop_other_test_sets(
+        self, predictions: dict[str, dict[str, Prediction]], runs: Sequence[StoredRun]
+    ) -> None:
+        """Leave out predictions on a test set that is not most of the others'.
+
+        Differences are taken example by example.
+        """
+        test_sets = {
+            run_id: _test_set(parts["test"])
+            for run_id, parts in predictions.items()
+            if "test" in parts
+        }
+        ((most_common, _),) = Counter(test_sets.values()).most_common(1) or [("", 0)]
+        for run in runs:
+            if test_sets.get(run.run_id, most_common) != most_common:
+                del predictions[run.run_id]["test"]
+                name = f"{rec.PREDICTIONS}/test.parquet"
+                reason = "expected the examples that the other runs were tested on"
+                self._leave_out(run, name, reason)
+
+    def _leave_out(self, run: StoredRun, part: str, reason: str) -> None:
+        self.left_out.append(LeftOut(run.run_id, run.run_name, part, reason))
 
 
 class _Whole:
     """Finds out which finished runs lack files that were logged with them."""
 
-    def __init__(self, client: MlflowClient) -> None:
-        self._client = client
+    def __init__(self, tracking_uri: str) -> None:
+        self._tracking_uri = tracking_uri
         self._finished: set[str] = set()
-        self._missing: dict[str, tuple[Run, list[str]]] = {}
+        self._missing: dict[str, tuple[StoredRun, list[str]]] = {}
 
-    def check(self, run: Run, name: str, is_there: bool) -> None:
+    def check(self, run: StoredRun, name: str, is_there: bool) -> None:
         """Count a run's file; one that has not finished may lack it."""
-        if run.data.tags[rec.TAG_STATE] != "complete":
+        if not isinstance(run, StoredFit) or run.state != "complete":
             return
-        self._finished.add(run.info.run_id)
+        self._finished.add(run.run_id)
         if not is_there:
             self.add(run, name)
 
-    def check_predictions(self, run: Run, found: Mapping[str, Prediction]) -> None:
-        """Count the predictions on each split that a run was scored on."""
-        scored = {"val"}
-        if run.data.tags.get(rec.TAG_TEST_SCORED) == "true":
-            scored.add("test")
-        for split in sorted(scored):
-            self.check(run, f"{rec.PREDICTIONS}/{split}.parquet", split in found)
-
-    def add(self, run: Run, name: str) -> None:
+    def add(self, run: StoredRun, name: str) -> None:
         """Count a file that is not there."""
-        self._missing.setdefault(run.info.run_id, (run, []))[1].append(name)
+        self._missing.setdefault(run.run_id, (run, []))[1].append(name)
 
     def missing(self) -> str:
         """Return what is not there and where it was looked for; empty for nothing."""
@@ -178,28 +340,31 @@ class _Whole:
         of = f"{n} of {len(self._finished)} finished trainings and baselines lack "
         return (
             (of if n else "the study lacks ")
-            + f"files that were logged with them (the first: run {run.info.run_id}, "
-            f"{run.info.run_name}: {', '.join(names)}); looked for in "
-            + places(self._client.tracking_uri, str(run.info.artifact_uri))
+            + f"files that were logged with them (the first: run {run.run_id}, "
+            f"{run.run_name}: {', '.join(names)}); looked for in "
+            + places(self._tracking_uri, run.artifact_uri)
         )
 
 
-def _read_context(
-    client: MlflowClient, sessions: list[Run], name: str, whole: _Whole
-) -> dict[str, Any]:
-    """Return what the last command logged in `name`, or one before where it is gone."""
-    for run in reversed(sessions):
-        if content := _read_json(run.info, client, name):
-            return dict(content)
-    whole.add(sessions[-1], name)
-    return {}
+def _test_set(prediction: Prediction) -> str:
+    """Return a digest of the examples that were predicted."""
+    digest = hashlib.sha256(prediction.index.tobytes())
+    digest.update(prediction.y_true.tobytes())
+    return digest.hexdigest()
 
 
-def _study_runs(client: MlflowClient, tracking_uri: str, study: str) -> Iterator[Run]:
-    """Yield the study's runs, oldest first, of which one page is held at a time."""
+def _study_runs(
+    client: MlflowClient, tracking_uri: str, study: str, suite: Suite
+) -> Iterator[Run]:
+    """Yield the study's runs, oldest first, of which one page is held at a time.
+
+    Runs of the suite that have lost the tag of their study come last.
+    """
     try:
         for page in find_pages(client, f"tags.`{rec.TAG_STUDY}` = '{study}'"):
             yield from page
+        lost = f"tags.`{rec.TAG_SUITE}` = '{suite.name}' and "
+        yield from find_runs(client, f"{lost}tags.`{rec.TAG_STUDY}` IS NULL")
     except MlflowException as error:
         raise TrackingError(
             f"--tracking-uri: {bare_url(tracking_uri)}: {first_line(error)}"
@@ -220,24 +385,28 @@ def _sampled(runs: pd.DataFrame, metric: Metric) -> list[str]:
     return runs.loc[runs["run_id"].isin(shown), "run_id"].tolist()
 
 
-def load_suite_of(client: MlflowClient, run: Run) -> Suite:
-    """Return the suite that was logged with a training's run."""
-    text = _read_artifact(run.info, client, rec.SUITE_FILE)
-    name = run.data.tags[rec.TAG_SUITE]
+def load_suite_of(client: MlflowClient, run: StoredRun) -> Suite:
+    """Return the suite that was logged with a command's or a training's run."""
+    try:
+        content = _read_artifact(run, client, rec.SUITE_FILE)
+        text = None if content is None else parse_text(content)
+    except StoredError as error:
+        raise TrackingError(
+            f"run {run.run_id}: {rec.SUITE_FILE}: {error}; name the suite's file "
+            "instead"
+        ) from error
     if text is None:
         raise TrackingError(
-            f"run {run.info.run_id} has lost its {rec.SUITE_FILE}; name the suite's "
-            "file instead"
+            f"run {run.run_id} has lost its {rec.SUITE_FILE}; name the suite's file "
+            "instead"
         )
-    return suite_from_text(name, text.decode())
-
-
-def _kind(run: Run) -> str:
-    return str(run.data.tags[rec.TAG_KIND])
+    return suite_from_text(run.suite, text)
 
 
 def _test_looks(client: MlflowClient, digests: Container[str]) -> pd.DataFrame:
     """Count the runs of this store that looked at the dataset's test set.
+
+    A run that does not say what it was has looked all the same.
 
     Parameters
     ----------
@@ -249,28 +418,43 @@ def _test_looks(client: MlflowClient, digests: Container[str]) -> pd.DataFrame:
         for run in find_runs(client, f"tags.`{rec.TAG_TEST_SCORED}` = '{how}'"):
             if run.data.params.get("dataset_digest") in digests:
                 tags = run.data.tags
-                counts[tags[rec.TAG_KIND], tags[rec.TAG_STUDY], how] += 1
+                kind, study = (
+                    tags.get(tag, "unknown") for tag in (rec.TAG_KIND, rec.TAG_STUDY)
+                )
+                counts[kind, study, how] += 1
     return pd.DataFrame(
         [(*key, n) for key, n in sorted(counts.items())],
         columns=["kind", "study", "how", "n"],
     )
 
 
-def _read_test_reviews(client: MlflowClient, sessions: list[Run]) -> pd.DataFrame:
-    for run in reversed(sessions):
-        if _kind(run) == "confirm":
-            content = _read_artifact(run.info, client, rec.TEST_REVIEWS)
-            if content is not None:
-                return pd.read_parquet(io.BytesIO(content))
-    return pd.DataFrame({"length": [], "in_train": []})
+def _test_reviews(
+    reader: _Reader,
+    sessions: Sequence[StoredSession],
+    predictions: Mapping[str, Mapping[str, Prediction]],
+) -> pd.DataFrame:
+    tested = [parts["test"] for parts in predictions.values() if "test" in parts]
+    n_test = max((int(each.index.max()) + 1 for each in tested), default=0)
+    rounds = [run for run in reversed(sessions) if run.kind == "confirm"]
+    parse = partial(parse_test_reviews, n_at_least=n_test)
+    found = reader.first(rounds, rec.TEST_REVIEWS, parse)
+    return pd.DataFrame({"length": [], "in_train": []}) if found is None else found
 
 
-def _no_study(client: MlflowClient, suite: Suite) -> str:
+def _no_study(
+    client: MlflowClient, suite: Suite, study: str, left_out: Sequence[LeftOut]
+) -> str:
+    if left_out:
+        return (
+            f"study {study} has no run that can be read: "
+            f"{describe_left_out(left_out_frame(left_out))}; restore the store from a "
+            "copy, or run `lstm-bench sweep` with another --tracking-uri"
+        )
     others = find_runs(
         client,
         f"tags.`{rec.TAG_SUITE}` = '{suite.name}' and tags.`{rec.TAG_KIND}` = 'sweep'",
     )
-    names = sorted({run.data.tags[rec.TAG_STUDY] for run in others})
+    names = sorted({run.study for run in parse_runs(others)[0]})
     if names:
         return (
             f"no study {suite.study_name} in the tracking store; it holds "
@@ -284,58 +468,26 @@ def _no_study(client: MlflowClient, suite: Suite) -> str:
     )
 
 
-def _read_training(
-    client: MlflowClient, run: Run
-) -> tuple[TrialConfig, list[dict[str, float]], bool]:
-    """Return a training's configuration, epochs, and whether its curves were there."""
-    stored = {
-        key: value for key, value in run.data.params.items() if key in CONFIG_FIELDS
-    }
-    config = TrialConfig.model_validate(
-        {key: None if value == "None" else value for key, value in stored.items()}
-    )
-    curves = _read_json(run.info, client, rec.CURVES)
-    if curves is not None:
-        return config, curves["epochs"], True
-    keys = list(run.data.metrics)
-    return config, _history_from_metrics(client, run.info.run_id, keys), False
+def _read_artifact(run: StoredRun, client: MlflowClient, name: str) -> bytes | None:
+    """Return an artifact: from the disk where it lies there, else asked for.
 
-
-def _read_predictions(client: MlflowClient, info: RunInfo) -> dict[str, Prediction]:
-    predictions = {}
-    for split in ("val", "test"):
-        name = f"{rec.PREDICTIONS}/{split}.parquet"
-        content = _read_artifact(info, client, name)
-        if content is not None:
-            frame = pd.read_parquet(io.BytesIO(content))
-            y_proba = frame.filter(regex="^p_").to_numpy(np.float64)
-            predictions[split] = Prediction(
-                split,
-                frame["index"].to_numpy(np.int64),
-                frame["y_true"].to_numpy(np.int64),
-                y_proba,
-            )
-    return predictions
-
-
-def _read_json(info: RunInfo, client: MlflowClient, name: str) -> Any:
-    content = _read_artifact(info, client, name)
-    return None if content is None else json.loads(content)
-
-
-def _read_artifact(info: RunInfo, client: MlflowClient, name: str) -> bytes | None:
-    """Return an artifact: from the disk where it lies there, else asked for."""
-    held = run_folder(client.tracking_uri, str(info.artifact_uri))
-    if held is not None:
-        file = held / name
-        return file.read_bytes() if file.is_file() else None
-    folder, _, _ = name.rpartition("/")
-    listed = client.list_artifacts(info.run_id, folder or None)
-    if name not in {item.path for item in listed}:
+    Raises
+    ------
+    StoredError
+        It is a link, no file, or larger than such an artifact may be.
+    """
+    folder = run_folder(client.tracking_uri, run.artifact_uri)
+    if folder is not None:
+        return read_artifact_file(folder, name)
+    parent, _, _ = name.rpartition("/")
+    listed = client.list_artifacts(run.run_id, parent or None)
+    sizes = {item.path: item.file_size for item in listed if not item.is_dir}
+    if name not in sizes:
         return None
+    check_size(name, sizes[name] or 0)
     with tempfile.TemporaryDirectory() as local:
-        path = client.download_artifacts(info.run_id, name, local)
-        return Path(path).read_bytes()
+        client.download_artifacts(run.run_id, name, local)
+        return read_artifact_file(Path(local), name)
 
 
 def _history_from_metrics(
@@ -357,32 +509,31 @@ def _timestamp(milliseconds: int | None) -> pd.Timestamp | None:
     return pd.Timestamp(milliseconds, unit="ms", tz="UTC")
 
 
-def _run_row(
-    run: Run, config: TrialConfig, epochs: list[dict[str, float]]
-) -> dict[str, Any]:
-    tags, metrics = run.data.tags, dict(run.data.metrics)
+def _run_row(run: StoredTraining, epochs: list[dict[str, float]]) -> dict[str, Any]:
+    metrics = dict(run.metrics)
     if epochs and rec.N_EPOCHS not in metrics:
         # A training that did not end has its epochs, but no summary of them.
         metrics[rec.N_EPOCHS] = float(len(epochs))
-        metrics[rec.TRAIN_TIME] = sum(entry[rec.EPOCH_TIME] for entry in epochs)
+        times = [entry.get(rec.EPOCH_TIME, float("nan")) for entry in epochs]
+        metrics[rec.TRAIN_TIME] = sum(times)
     return {
-        "run_id": run.info.run_id,
-        "experiment_id": run.info.experiment_id,
-        "run_name": run.info.run_name,
-        "kind": tags[rec.TAG_KIND],
-        "reference": tags.get(rec.TAG_REFERENCE),
-        "trial": int(tags[rec.TAG_TRIAL]) if rec.TAG_TRIAL in tags else None,
+        "run_id": run.run_id,
+        "experiment_id": run.experiment_id,
+        "run_name": run.run_name,
+        "kind": run.kind,
+        "reference": run.reference,
+        "trial": run.trial,
         # Not the tag: an earlier version gave 0.1 + 0.2 and 0.3 two ids.
-        "config_id": config.config_id,
-        "state": tags[rec.TAG_STATE],
-        "failure_reason": tags.get(rec.TAG_FAILURE),
-        "engine": tags.get(rec.TAG_ENGINE, STOCK),
-        "seed": int(run.data.params["seed.root"]),
-        "replicate": int(run.data.params["seed.replicate"]),
-        "start_time": _timestamp(run.info.start_time),
-        **config.model_dump(),
+        "config_id": run.config.config_id,
+        "state": run.state,
+        "failure_reason": run.failure,
+        "engine": run.engine,
+        "seed": run.seed,
+        "replicate": run.replicate,
+        "start_time": _timestamp(run.start_time),
+        **run.config.model_dump(),
         **{
-            key: metrics.get(rec.summary_key(key), float("nan"))
+            key: metrics.get(key, float("nan"))
             for key in (*rec.RUN_NUMBER_COLUMNS, *rec.METRIC_COLUMNS)
         },
     }
@@ -417,17 +568,14 @@ BASELINE_NUMBERS = (
 )
 
 
-def _baseline_row(run: Run) -> dict[str, Any]:
+def _baseline_row(run: StoredBaseline) -> dict[str, Any]:
     return {
-        "run_id": run.info.run_id,
-        "experiment_id": run.info.experiment_id,
-        "baseline": run.data.tags[rec.TAG_BASELINE],
-        "label": run.data.tags[rec.TAG_LABEL],
-        "replicate": int(run.data.tags[rec.TAG_REPLICATE]),
-        **{
-            key: run.data.metrics.get(rec.summary_key(key), float("nan"))
-            for key in BASELINE_NUMBERS
-        },
+        "run_id": run.run_id,
+        "experiment_id": run.experiment_id,
+        "baseline": run.baseline,
+        "label": run.label,
+        "replicate": run.replicate,
+        **{key: run.metrics.get(key, float("nan")) for key in BASELINE_NUMBERS},
     }
 
 
@@ -509,34 +657,32 @@ def _texts(distinct: list[str], numbers: IntArray) -> Any:
 class _Samples:
     """Collects what runs have in one file of reviews shown with their probabilities."""
 
-    def __init__(self, client: MlflowClient, name: str) -> None:
-        self._client = client
+    def __init__(self, reader: _Reader, name: str) -> None:
+        self._reader = reader
         self._name = name
         self._rows: list[dict[str, Any]] = []
 
-    def add(self, info: RunInfo) -> bool:
-        """Read the file of a run; return whether it has one."""
-        shown = _read_json(info, self._client, self._name)
-        if shown is None:
-            return False
-        self._rows += _sample_rows(info.run_id, shown)
-        return True
+    def add(self, run: StoredRun) -> None:
+        """Read the file of a run, where it has one."""
+        shown = self._reader.shown(run, self._name)
+        if shown is not None:
+            self._rows += _sample_rows(run.run_id, shown)
 
     def frame(self) -> pd.DataFrame:
         """Return a row per run and review."""
         return pd.DataFrame(self._rows, columns=SAMPLE_COLUMNS)
 
 
-def _sample_rows(run_id: str, shown: dict[str, Any]) -> list[dict[str, Any]]:
-    names = shown["class_names"]
+def _sample_rows(run_id: str, shown: Shown) -> list[dict[str, Any]]:
+    names = shown.class_names
     return [
         {
             "run_id": run_id,
-            "index": sample["index"],
-            "text": sample["text"],
-            "y_true": names[sample["y_true"]],
-            "y_pred": names[max(range(len(names)), key=sample["y_proba"].__getitem__)],
-            "y_proba": sample["y_proba"],
+            "index": sample.index,
+            "text": sample.text,
+            "y_true": names[sample.y_true],
+            "y_pred": names[max(range(len(names)), key=sample.y_proba.__getitem__)],
+            "y_proba": sample.y_proba,
         }
-        for sample in shown["samples"]
+        for sample in shown.samples
     ]

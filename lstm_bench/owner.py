@@ -5,11 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from typing import Any
+from typing import Annotated, Any
 
 import psutil
+from pydantic import Field, TypeAdapter, ValidationError
+
+from lstm_bench.errors import StoredError
 
 PID_NAMESPACE = "/proc/self/ns/pid"
+
+
+_OWNER = TypeAdapter(
+    tuple[
+        str,
+        Annotated[int, Field(gt=0, lt=2**31)],
+        Annotated[float, Field(allow_inf_nan=False)],
+    ]
+)
 
 
 def this_process() -> list[Any]:
@@ -19,6 +31,29 @@ def this_process() -> list[Any]:
     """
     process = psutil.Process()
     return [_host(), os.getpid(), process.create_time()]
+
+
+def parse_owner(stored: object) -> list[Any]:
+    """Return the process that a store holds as what `this_process` gave.
+
+    Parameters
+    ----------
+    stored : object
+        JSON text, or what was read from it.
+
+    Raises
+    ------
+    StoredError
+        It is something else.
+    """
+    try:
+        if isinstance(stored, str):
+            return list(_OWNER.validate_json(stored))
+        return list(_OWNER.validate_python(stored))
+    except ValidationError as error:
+        raise StoredError(
+            f"expected a process as [host, id, start time], got {repr(stored)[:60]}"
+        ) from error
 
 
 def is_here(owner: list[Any] | None) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -29,6 +29,7 @@ from lstm_bench.report.heading import study_page
 from lstm_bench.report.index import FOLDER, PICTURE, SPEED, SPEED_PAGE, render_index
 from lstm_bench.report.render import report_files, write_text
 from lstm_bench.report.sections import build_sections
+from lstm_bench.stored import describe_left_out
 from lstm_bench.suite import Suite
 from lstm_bench.tables.overview import overview_scores
 
@@ -112,7 +113,7 @@ def publish(
     return Publication(
         tuple(root / suite / "index.html" for suite in reports),
         out_dir / INDEX,
-        (*_too_large(files), *_without_summary(root)),
+        (*_left_out(studies), *_too_large(files), *_without_summary(root)),
     )
 
 
@@ -223,6 +224,12 @@ def _read_briefs(root: Path, replaced: Sequence[str]) -> list[Brief]:
             )
         briefs.append(brief)
     return briefs
+
+
+def _left_out(studies: Sequence[Results]) -> Iterator[str]:
+    for results in studies:
+        if left_out := describe_left_out(results.left_out):
+            yield f"{results.suite.name}: {left_out}"
 
 
 def _check_private(file: Path, text: str, folders: Iterable[Path]) -> None:

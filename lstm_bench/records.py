@@ -253,6 +253,10 @@ class Results:
     sessions : DataFrame
         One row per command that worked on the study: ``run_id, kind, start_time,
         end_time, status``.
+    left_out : DataFrame
+        What could not be read, as `lstm_bench.stored.left_out_frame` gives it:
+        ``run_id, run_name, part`` ("run", or the artifact of a run that stays),
+        ``reason``.
     tracking_url : str or None
         Address of the MLflow server, where there is one.
     missing : str
@@ -275,6 +279,7 @@ class Results:
     dataset: dict[str, Any]
     environment: dict[str, Any]
     sessions: pd.DataFrame
+    left_out: pd.DataFrame
     tracking_url: str | None = None
     missing: str = ""
 

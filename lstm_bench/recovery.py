@@ -8,7 +8,7 @@ and a trial that is still running is closed as its run says, or taken up again.
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,8 +16,9 @@ from types import MappingProxyType
 from mlflow.entities import Run
 
 from lstm_bench import records as rec
+from lstm_bench.errors import StoredError
 from lstm_bench.owned import MAX_DEATHS, Orphan
-from lstm_bench.owner import is_gone, is_here
+from lstm_bench.owner import is_gone, is_here, parse_owner
 from lstm_bench.study import StudyStore
 from lstm_bench.tracking import Tracker
 
@@ -75,7 +76,8 @@ def close_orphaned_runs(tracker: Tracker, study: str) -> int:
     """Close the runs of `study` whose process on this host is gone.
 
     Trainings and baselines become interrupted, unless they had their final state
-    already; runs of commands become KILLED.
+    already; runs of commands become KILLED. A run whose process cannot be read from
+    its tag is left as it is, as one without; `doctor` names it.
 
     Returns
     -------
@@ -88,7 +90,10 @@ def close_orphaned_runs(tracker: Tracker, study: str) -> int:
         owner = tags.get(rec.TAG_OWNER)
         if run.info.status != "RUNNING" or owner is None:
             continue
-        if not is_gone(json.loads(owner)):
+        try:
+            if not is_gone(parse_owner(owner)):
+                continue
+        except StoredError:
             continue
         state = tags.get(rec.TAG_STATE)
         if state is None:
@@ -146,8 +151,11 @@ def _is_of(
 
 def _settle(orphan: Orphan, run: Run, tracker: Tracker, death: Death | None) -> None:
     data, run_id = run.data, run.info.run_id
-    state, reason = data.tags[rec.TAG_STATE], data.tags.get(rec.TAG_FAILURE)
-    if state == "running":
+    state, reason = data.tags.get(rec.TAG_STATE), data.tags.get(rec.TAG_FAILURE)
+    value = data.metrics.get(rec.OBJECTIVE)
+    is_whole = state != "complete" or (value is not None and math.isfinite(value))
+    if state not in rec.MLFLOW_STATUS or not is_whole:
+        # Also one whose state or score somebody has changed: it is trained again.
         state, reason = "interrupted", SILENT
         tracker.close_run(run_id, state, reason)
     if state == "interrupted" and death is not None:
@@ -158,7 +166,7 @@ def _settle(orphan: Orphan, run: Run, tracker: Tracker, death: Death | None) -> 
             tracker.close_run(run_id, state, reason)
     orphan.settle(
         state,
-        data.metrics.get(rec.OBJECTIVE),
+        value,
         reason if state == "failed" else None,
         is_death=death is not None,
     )

@@ -92,9 +92,14 @@ class TrialConfig(BaseModel):
 
     @property
     def config_id(self) -> str:
-        """First 12 hex digits of the SHA-256 of the canonical JSON."""
-        canonical = json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        """What the configuration is known by: `config_id_of` all of its values."""
+        return config_id_of(self.model_dump())
+
+
+def config_id_of(values: Mapping[str, Any]) -> str:
+    """Return first 12 hex digits of the SHA-256 of the canonical JSON of `values`."""
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 CONFIG_FIELDS: tuple[str, ...] = tuple(TrialConfig.model_fields)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Self
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from lstm_bench import records as rec
@@ -20,6 +19,7 @@ from lstm_bench.loading import load_results, load_suite_of
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS
 from lstm_bench.records import Results
+from lstm_bench.stored import StoredSession, StoredTraining, parse_runs
 from lstm_bench.stores import first_line
 from lstm_bench.suite import SUITE_FOLDER, Suite, did_you_mean, load_suite
 from lstm_bench.tracking import find_pages, find_runs, resolve_tracking_uri
@@ -81,16 +81,15 @@ class StudyEntry:
 def list_studies(tracking_uri: str) -> list[StudyEntry]:
     """Return the studies of a store, that which ran last first."""
     client = MlflowClient(tracking_uri)
-    sessions: dict[str, list[Run]] = {}
+    sessions: dict[str, list[StoredSession]] = {}
     for run in find_sessions(client):
-        sessions.setdefault(run.data.tags[rec.TAG_STUDY], []).append(run)
+        sessions.setdefault(run.study, []).append(run)
     trainings: dict[str, list[_Training]] = {study: [] for study in sessions}
     for kind in ("trial", "reference"):
         for page in find_pages(client, f"tags.`{rec.TAG_KIND}` = '{kind}'"):
-            for run in page:
-                tags = run.data.tags
-                if tags.get(rec.TAG_STUDY) in trainings:
-                    trainings[tags[rec.TAG_STUDY]].append(_Training.of(run, kind))
+            for training in parse_runs(page)[0]:
+                if isinstance(training, StoredTraining) and training.study in trainings:
+                    trainings[training.study].append(_Training.of(training))
     entries = [_entry(study, sessions[study], trainings[study]) for study in sessions]
     return sorted(entries, key=lambda entry: entry.last, reverse=True)
 
@@ -146,23 +145,17 @@ class _Training:
     objective: float
 
     @classmethod
-    def of(cls, run: Run, kind: str) -> Self:
-        return cls(
-            str(run.info.run_name),
-            kind,
-            run.data.tags.get(rec.TAG_STATE, ""),
-            run.data.metrics.get(rec.OBJECTIVE, math.nan),
-        )
+    def of(cls, run: StoredTraining) -> Self:
+        objective = run.metrics.get(rec.OBJECTIVE, math.nan)
+        return cls(run.run_name, run.kind, run.state, objective)
 
 
-def _entry(study: str, sessions: list[Run], trainings: list[_Training]) -> StudyEntry:
+def _entry(
+    study: str, sessions: list[StoredSession], trainings: list[_Training]
+) -> StudyEntry:
     last = sessions[-1]
     metric = next(
-        (
-            METRICS[run.data.params["study.metric"]]
-            for run in reversed(sessions)
-            if run.data.params.get("study.metric") in METRICS
-        ),
+        (METRICS[run.metric] for run in reversed(sessions) if run.metric in METRICS),
         None,
     )
     complete = [
@@ -174,16 +167,16 @@ def _entry(study: str, sessions: list[Run], trainings: list[_Training]) -> Study
     if metric is not None and complete:
         sign = 1 if metric.higher_is_better else -1
         best = max(complete, key=lambda training: sign * training.objective)
-    kind = COMMANDS[last.data.tags[rec.TAG_KIND]]
+    kind = COMMANDS[last.kind]
     return StudyEntry(
         study=study,
-        suite=last.data.tags.get(rec.TAG_SUITE, ""),
-        last=last.info.start_time / 1000,
+        suite=last.suite,
+        last=last.start_time / 1000,
         n_trials=sum(
             training.kind == "trial" and training.state in ENDED
             for training in trainings
         ),
-        state=f"{kind} {ENDS.get(last.info.status, last.info.status.lower())}",
+        state=f"{kind} {ENDS.get(last.status, last.status.lower())}",
         metric="" if metric is None else metric.name,
         best=None if best is None else best.objective,
         best_label="" if best is None else best.label,
@@ -296,12 +289,12 @@ def _find_stored(
     uri: str, wanted: str, name: str, unknown: SuiteError | None
 ) -> FoundStudy:
     runs = _sessions(uri)
-    own = [run for run in runs if run.data.tags[rec.TAG_STUDY] == wanted]
-    studies = sorted({run.data.tags[rec.TAG_STUDY] for run in runs})
+    own = [run for run in runs if run.study == wanted]
+    studies = sorted({run.study for run in runs})
     if not own:
         # A suite whose file is not here, but of which the store has just one study.
-        of_suite = [run for run in runs if run.data.tags.get(rec.TAG_SUITE) == wanted]
-        if len({run.data.tags[rec.TAG_STUDY] for run in of_suite}) == 1:
+        of_suite = [run for run in runs if run.suite == wanted]
+        if len({run.study for run in of_suite}) == 1:
             own = of_suite
     if not own:
         raise TrackingError(
@@ -310,7 +303,7 @@ def _find_stored(
         ) from unknown
     # The last one's: what changes results is in the study's name, the rest is not.
     suite = load_suite_of(MlflowClient(uri), own[-1])
-    return FoundStudy(name, uri, own[-1].data.tags[rec.TAG_STUDY], suite)
+    return FoundStudy(name, uri, own[-1].study, suite)
 
 
 def _load(found: FoundStudy) -> Results:
@@ -320,7 +313,7 @@ def _load(found: FoundStudy) -> Results:
         raise type(error)(f"{found.name}: {error}") from error
 
 
-def find_sessions(client: MlflowClient) -> list[Run]:
+def find_sessions(client: MlflowClient) -> list[StoredSession]:
     """Return the runs of every sweep and confirmation in a store, oldest first.
 
     What else carries one of the tags is nobody's study.
@@ -329,12 +322,12 @@ def find_sessions(client: MlflowClient) -> list[Run]:
         run
         for kind in COMMANDS
         for run in find_runs(client, f"tags.`{rec.TAG_KIND}` = '{kind}'")
-        if rec.TAG_STUDY in run.data.tags
     ]
-    return sorted(runs, key=lambda run: int(run.info.start_time))
+    sessions = [run for run in parse_runs(runs)[0] if isinstance(run, StoredSession)]
+    return sorted(sessions, key=lambda run: run.start_time)
 
 
-def _sessions(uri: str) -> list[Run]:
+def _sessions(uri: str) -> list[StoredSession]:
     try:
         return find_sessions(MlflowClient(uri))
     except MlflowException as error:
@@ -342,7 +335,7 @@ def _sessions(uri: str) -> list[Run]:
 
 
 def _studies_in(uri: str) -> str:
-    return _listed(sorted({run.data.tags[rec.TAG_STUDY] for run in _sessions(uri)}))
+    return _listed(sorted({run.study for run in _sessions(uri)}))
 
 
 def _listed(studies: Sequence[str]) -> str:

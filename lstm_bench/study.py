@@ -5,18 +5,19 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import optuna
+import sqlalchemy
 from optuna.exceptions import ExperimentalWarning
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lstm_bench.errors import TrackingError, listed
+from lstm_bench.errors import StoredError, TrackingError, first_line, listed
 from lstm_bench.history import History
 from lstm_bench.locks import StoreLock
 from lstm_bench.masking import hide_login, mask_url
@@ -33,6 +34,11 @@ from lstm_bench.records import LOCAL_PREFIX
 from lstm_bench.samplers import SeededTPESampler
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.space import TrialConfig
+from lstm_bench.stored import (
+    check_study_attributes,
+    check_trial,
+    parse_logged_suite,
+)
 from lstm_bench.stores import (
     absolute_url,
     check_address,
@@ -151,9 +157,8 @@ class StudyStore:
         """Close the connections to the database; a later use opens others."""
         _close(self._storage)
 
-    def _check_begun(self, storage: optuna.storages.BaseStorage) -> None:
-        known = {study.study_name for study in storage.get_all_studies()}
-        if self.suite.study_name not in known:
+    def _check_begun(self, storage: optuna.storages.RDBStorage) -> None:
+        if self.suite.study_name not in _study_names(storage):
             raise TrackingError(
                 f"--storage: {mask_url(self.url)} has no study "
                 f"{self.suite.study_name}; run `lstm-bench sweep` first, or name the "
@@ -225,6 +230,32 @@ class StudyStore:
         return f"version {here} of Optuna's {self._storage.get_head_version()}"
 
     # What is there
+
+    def damages(self) -> list[str]:
+        """Return what in the storage this program did not write so, a line each."""
+        found = []
+        for owned in self.studies:
+            study = owned.study
+            wanted = self.suite.metric.direction
+            if [d.name.lower() for d in study.directions] != [wanted]:
+                got = " and ".join(d.name.lower() for d in study.directions)
+                found.append(
+                    f"Optuna study {study.study_name}: expected the direction {wanted} "
+                    f"for {self.suite.metric.name}, got {got}"
+                )
+            found += _damaged_attributes(owned, is_named=owned is not self.search)
+        return found
+
+    def check_whole(self) -> None:
+        """Raise TrackingError if there are `damages`: nothing good would be added."""
+        found = self.damages()
+        if found:
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            raise TrackingError(
+                f"--storage: {found[0]}{more}; restore the storage from a copy, or "
+                "give another --storage to begin anew (`lstm-bench doctor` lists all "
+                "that is wrong)"
+            )
 
     def check_digest(self, digest: str) -> None:
         """Remember the dataset's digest; raise TrackingError if it has changed."""
@@ -430,6 +461,25 @@ class StudyStore:
         return 1
 
 
+def _damaged_attributes(owned: OwnedStudy, *, is_named: bool) -> Iterator[str]:
+    name = owned.study.study_name
+    try:
+        check_study_attributes(owned.study.user_attrs)
+        trials = owned.trials()
+    except StoredError as error:
+        yield f"Optuna study {name}: {error}"
+        return
+    except (ValueError, LookupError, TypeError) as error:
+        # Optuna's own words for what it could not decode.
+        yield f"Optuna study {name}: cannot be read ({first_line(error)})"
+        return
+    for trial in trials:
+        try:
+            check_trial(trial, is_named=is_named)
+        except StoredError as error:
+            yield f"Optuna study {name}, trial {trial.number}: {error}"
+
+
 def _end(trial: FrozenTrial) -> tuple[datetime, int]:
     return trial.datetime_complete or datetime.max, trial._trial_id
 
@@ -450,6 +500,13 @@ def _close(storage: optuna.storages.RDBStorage) -> None:
     storage.engine.dispose()
 
 
+def _study_names(storage: optuna.storages.RDBStorage) -> list[str]:
+    """Return the names of all studies; Optuna's own list decodes their attributes."""
+    with storage.engine.connect() as connection:
+        rows = connection.execute(sqlalchemy.text("SELECT study_name FROM studies"))
+        return [str(name) for (name,) in rows]
+
+
 def find_suite(storage_url: str, name: str) -> Suite:
     """Return the suite of a study in a storage, as its sweep left it there.
 
@@ -465,17 +522,22 @@ def find_suite(storage_url: str, name: str) -> Suite:
     """
     with opening_store(storage_url, "--storage"):
         storage = _open(storage_url)
-        attrs = {
-            study.study_name: storage.get_study_user_attrs(study._study_id)
-            for study in storage.get_all_studies()
-        }
+        known, damaged = {}, {}
+        for study in _study_names(storage):
+            try:
+                found = optuna.load_study(study_name=study, storage=storage)
+                if SUITE in found.user_attrs:
+                    known[study] = parse_logged_suite(found.user_attrs[SUITE])
+            except (StoredError, ValueError) as error:
+                damaged[study] = first_line(error)
         _close(storage)
-    known = {study: found[SUITE] for study, found in attrs.items() if SUITE in found}
-    chosen = [
-        study
-        for study, suite in known.items()
-        if name == study or name == suite["name"]
-    ]
+    if name in damaged:
+        raise TrackingError(
+            f"{name}: the attributes of this Optuna study cannot be read "
+            f"({damaged[name]}); restore the --storage from a copy, or sweep again "
+            "with another"
+        )
+    chosen = [study for study, (suite, _) in known.items() if name in (study, suite)]
     if len(chosen) != 1:
         several = listed(sorted(chosen or known), " and ") or "none"
         raise TrackingError(
@@ -487,5 +549,4 @@ def find_suite(storage_url: str, name: str) -> Suite:
                 "start the sweep first, with the same --storage"
             )
         )
-    suite = known[chosen[0]]
-    return suite_from_text(suite["name"], suite["text"])
+    return suite_from_text(*known[chosen[0]])

@@ -6,8 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlflow.entities import Run
-
 from lstm_bench import records as rec
 from lstm_bench.crew import ONE_HERE, Workers, as_many_as_needed, is_in_process
 from lstm_bench.errors import TrackingError, TrialFailed
@@ -20,9 +18,10 @@ from lstm_bench.records import TrialResult, metric_key
 from lstm_bench.recovery import recover
 from lstm_bench.session import Session
 from lstm_bench.space import TrialConfig
+from lstm_bench.stored import StoredRun, parse_runs
 from lstm_bench.stores import store_errors
 from lstm_bench.study import Best, StudyStore
-from lstm_bench.tracked import track_baselines, train_tracked
+from lstm_bench.tracked import say_left_out, track_baselines, train_tracked
 from lstm_bench.tracking import Tracker
 from lstm_bench.worker import Worker
 
@@ -68,7 +67,7 @@ def run_sweep(
         A store gave out, holds another dataset's trials, or lost their runs.
     """
     with store_errors():
-        known = _check_stores(prepared, tracker, store)
+        known = _check_stores(prepared, tracker, store, progress)
         recover(store, tracker)
         suite = prepared.suite
         n_trials = n_trials if len(suite.space) else 0
@@ -118,8 +117,11 @@ def run_sweep(
         )
 
 
-def _check_stores(prepared: Prepared, tracker: Tracker, store: StudyStore) -> list[Run]:
+def _check_stores(
+    prepared: Prepared, tracker: Tracker, store: StudyStore, progress: Progress
+) -> list[StoredRun]:
     """Compare both stores; return the study's MLflow runs."""
+    store.check_whole()
     store.check_digest(prepared.dataset.digest)
     known = tracker.runs_of(prepared.suite.study_name)
     store.name_runs(
@@ -143,7 +145,9 @@ def _check_stores(prepared: Prepared, tracker: Tracker, store: StudyStore) -> li
                 else ""
             )
         )
-    return known
+    readable, left_out = parse_runs(known)
+    say_left_out(left_out, progress)
+    return readable
 
 
 def _train_all(
@@ -153,7 +157,7 @@ def _train_all(
     progress: Progress,
     session: Session,
     workers: Workers,
-    known: Sequence[Run],
+    known: Sequence[StoredRun],
 ) -> None:
     def fit_baselines() -> None:
         track_baselines(prepared, tracker, session.run_id, progress, known)

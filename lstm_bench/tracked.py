@@ -6,19 +6,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlflow.entities import Run
-
-from lstm_bench import records as rec
 from lstm_bench.baselines import BASELINES, run_baseline
 from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.engines import join_engines
-from lstm_bench.errors import TrialFailed, TrialPruned, TrialTaken
+from lstm_bench.errors import StoredError, TrialFailed, TrialPruned, TrialTaken
 from lstm_bench.metrics import METRICS
 from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Progress
 from lstm_bench.records import TrialResult
 from lstm_bench.space import TrialConfig
 from lstm_bench.stopping import stopping_after_the_epoch
+from lstm_bench.stored import (
+    LeftOut,
+    StoredBaseline,
+    StoredRun,
+    describe_left_out,
+    left_out_frame,
+    parse_runs,
+)
 from lstm_bench.stores import is_store_error
 from lstm_bench.tracking import Tracker
 
@@ -99,7 +104,7 @@ def train_tracked(
 
     try:
         engine = choose_engine(suite.engine, say)
-        begun = checkpoint.engines() if checkpoint is not None else []
+        begun = _begun_by(checkpoint, say)
         tracker.log_engine(run_id, join_engines([*begun, engine]))
         with stopping_after_the_epoch(say) as stop:
             result, model = run_trial(
@@ -139,12 +144,31 @@ def train_tracked(
     return ended
 
 
+def _begun_by(checkpoint: Checkpoint | None, say: Callable[[str], None]) -> list[str]:
+    """Return what computed the epochs of a checkpoint; a damaged one is removed."""
+    if checkpoint is None:
+        return []
+    try:
+        checkpoint.load()
+        return checkpoint.engines()
+    except StoredError as error:
+        say(f"warning: {error}; it is removed, and the training begins anew")
+        checkpoint.discard()
+        return []
+
+
+def say_left_out(left_out: Sequence[LeftOut], progress: Progress) -> None:
+    """Say which runs of the study could not be read, and count as not there."""
+    if text := describe_left_out(left_out_frame(left_out)):
+        progress.say(f"warning: {text}")
+
+
 def track_baselines(
     prepared: Prepared,
     tracker: Tracker,
     parent_run_id: str,
     progress: Progress,
-    known: Sequence[Run],
+    known: Sequence[StoredRun],
     *,
     score_test: bool = False,
 ) -> None:
@@ -152,20 +176,20 @@ def track_baselines(
 
     Parameters
     ----------
-    known : sequence of Run
+    known : sequence of StoredRun
         The study's runs when the command began; a baseline that is complete among
         them for the same replicate is left as it is.
     """
     suite, metric = prepared.suite, METRICS["accuracy"]
 
-    def logged(runs: Sequence[Run]) -> set[str]:
+    def logged(runs: Sequence[StoredRun]) -> set[str]:
         return {
-            run.data.tags[rec.TAG_BASELINE]
+            run.baseline
             for run in runs
-            if run.data.tags[rec.TAG_KIND] == "baseline"
-            and run.data.tags[rec.TAG_STATE] == "complete"
-            and run.data.tags[rec.TAG_REPLICATE] == str(prepared.replicate)
-            and (not score_test or run.data.tags.get(rec.TAG_TEST_SCORED) == "true")
+            if isinstance(run, StoredBaseline)
+            and run.state == "complete"
+            and run.replicate == prepared.replicate
+            and (not score_test or run.test_scored == "true")
         }
 
     done = logged(known)
@@ -177,7 +201,7 @@ def track_baselines(
         )
         # Another command may have begun with the same baselines meanwhile.
         now = tracker.if_there(lambda: tracker.baselines_of(suite.study_name))
-        if name in logged(now or ()):
+        if name in logged(parse_runs(now or ())[0]):
             continue
         tracker.log_baseline(
             result,

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import IO
 
 from mlflow import MlflowClient
-from mlflow.entities import RunInfo
 
 from lstm_bench import records as rec
 from lstm_bench.chart_view import chart_view_address, report_address
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url, mask_text
+from lstm_bench.stored import StoredSession
 from lstm_bench.studies import find_sessions
 
 HOST = "127.0.0.1"
@@ -49,23 +49,23 @@ class StudyView:
 def study_views(tracking_uri: str, server: str) -> list[StudyView]:
     """Return the views of every study in the store, the latest first."""
     client = MlflowClient(tracking_uri)
-    by_study: dict[str, list[RunInfo]] = {}
+    by_study: dict[str, list[StoredSession]] = {}
     for run in reversed(find_sessions(client)):
-        by_study.setdefault(run.data.tags[rec.TAG_STUDY], []).append(run.info)
+        by_study.setdefault(run.study, []).append(run)
     return [
         StudyView(
             study,
-            chart_view_address(server, infos[0].experiment_id, study),
+            chart_view_address(server, runs[0].experiment_id, study),
             next(
                 (
-                    report_address(server, info.experiment_id, info.run_id)
-                    for info in infos
-                    if _has_report(client, info.run_id)
+                    report_address(server, run.experiment_id, run.run_id)
+                    for run in runs
+                    if _has_report(client, run.run_id)
                 ),
                 None,
             ),
         )
-        for study, infos in by_study.items()
+        for study, runs in by_study.items()
     ]
 
 

@@ -16,6 +16,7 @@ from lstm_bench.records import (
     Results,
 )
 from lstm_bench.space import CONFIG_FIELDS
+from lstm_bench.stored import left_out_frame
 from lstm_bench.suite import Suite, config_from
 
 SUITE = """\
@@ -128,6 +129,7 @@ def make_results(
             "git_commit": None,
             "git_dirty": None,
         },
+        "left_out": left_out_frame([]),
         "sessions": pd.DataFrame(
             [("s0", "sweep", _time(0), pd.NaT, "RUNNING")],
             columns=["run_id", "kind", "start_time", "end_time", "status"],

@@ -162,3 +162,18 @@ def test_a_checkpoint_is_gone_once_its_training_has_ended(
     own = curves[(curves["metric"] == "accuracy") & (curves["split"] == "val")]
     for _, curve in own.groupby("run_id"):
         assert curve["epoch"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"no archive"])
+def test_a_damaged_checkpoint_is_said_and_begun_anew(tmp_path, content):
+    from lstm_bench.errors import StoredError
+    from lstm_bench.tracked import _begun_by
+
+    checkpoint, said = Checkpoint(tmp_path / "x.npz"), []
+    checkpoint.save(some_state())
+    assert _begun_by(checkpoint, said.append) == ["stock"]
+    checkpoint.file.write_bytes(content)
+    with pytest.raises(StoredError, match=r"x\.npz: expected the state of a training"):
+        checkpoint.load()
+    assert _begun_by(checkpoint, said.append) == []
+    assert "the training begins anew" in said[0] and not checkpoint.file.exists()

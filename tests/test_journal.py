@@ -108,8 +108,35 @@ def test_a_damaged_line_elsewhere_is_named():
     journal.close()
     with (folder / OPERATIONS).open("ab") as file:
         file.write(b"no json\n")
-    with pytest.raises(TrackingError, match=r"operations.jsonl:2: expected JSON"):
+    with pytest.raises(TrackingError, match=r"operations.jsonl:2: expected a numbered"):
         Journal.open(folder)
+
+
+@pytest.mark.parametrize(
+    "line", [b"5", b"[]", b'{"op": "x"}', b'{"n": "1"}', b'{"n": 1}']
+)
+def test_a_line_that_is_no_operation_is_named(line):
+    journal = Journal.create("http://host", "study")
+    journal.append({"op": "whole"})
+    folder = journal.folder
+    journal.close()
+    (folder / OPERATIONS).write_bytes(line + b"\n")
+    with pytest.raises(TrackingError, match=r"operations.jsonl:1: expected a numbered"):
+        Journal.open(folder)
+
+
+def test_damaged_files_beside_the_operations_are_named():
+    journal = Journal.create("http://host", "study")
+    journal.append({"op": "whole"})
+    folder = journal.folder
+    journal.close()
+    (folder / WRITTEN).write_bytes(b"one\n")
+    with pytest.raises(TrackingError, match=r"written.txt: expected an operation's"):
+        what_waits("http://host")
+    for content in (b"", b"[]", b"\xff", b"{}"):
+        (folder.parent.parent / "store.json").write_bytes(content)
+        with pytest.raises(TrackingError, match=r"store.json: expected the address"):
+            store_to_sync(None)
 
 
 def test_a_killed_process_loses_nothing_and_its_lock(tmp_path):

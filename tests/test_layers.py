@@ -40,6 +40,7 @@ ORDER = (
     "suite",
     "preparation",
     "records",
+    "stored",
     "checkpoint",
     "checks",
     "statistics",

@@ -51,6 +51,21 @@ def provenance(view: View) -> Section:
                 ),
             )
         )
+    if len(results.left_out):
+        blocks.append(
+            Table(
+                "left_out",
+                "What the tracking store holds of this study and could not be read: "
+                "a run that is left out, or an artifact of one that stays.",
+                results.left_out,
+                (
+                    Column("run_id", "MLflow run"),
+                    Column("run_name", "name"),
+                    Column("part", "what"),
+                    Column("reason", "why", "prose"),
+                ),
+            )
+        )
     blocks.append(suite_text(results))
     return Section(
         "Provenance", "provenance", "What it takes to run this again.", tuple(blocks)

@@ -13,6 +13,7 @@ from lstm_bench.comparisons import Analysis, same_test_data
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.report.blocks import count, is_missing
 from lstm_bench.statistics import Verdict, newcombe_interval
+from lstm_bench.stored import describe_left_out
 from lstm_bench.tables.studies import (
     CODE,
     DATA_UNKNOWN,
@@ -267,6 +268,7 @@ def warnings(compared: StudyComparison) -> list[str]:
             for label, analysis in zip(compared.labels, compared.analyses, strict=True)
             if analysis.results.missing
         ),
+        *_left_out(compared),
         *_data_warnings(compared),
         *_part_warning(
             compared,
@@ -284,6 +286,12 @@ def warnings(compared: StudyComparison) -> list[str]:
         *_dirty(compared),
         *_about_data(compared),
     ]
+
+
+def _left_out(compared: StudyComparison) -> Iterator[str]:
+    for label, analysis in zip(compared.labels, compared.analyses, strict=True):
+        if left_out := describe_left_out(analysis.results.left_out):
+            yield f"{label}: {left_out}."
 
 
 def _data_warnings(compared: StudyComparison) -> Iterator[str]:

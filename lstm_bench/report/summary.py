@@ -27,6 +27,7 @@ from lstm_bench.report.blocks import (
 from lstm_bench.report.heading import machine
 from lstm_bench.report.view import View
 from lstm_bench.statistics import Verdict
+from lstm_bench.stored import describe_left_out
 from lstm_bench.tables import search as tables
 from lstm_bench.tables.runs import confirmed_cost
 
@@ -84,6 +85,8 @@ def _warnings(view: View) -> Iterator[Note]:
             ),
             True,
         )
+    if left_out := describe_left_out(view.results.left_out):
+        yield Note(f"{left_out}. Provenance lists all of them.", True)
     engines = tables.engines(view.results)
     if len(engines) > 1:
         yield Note(

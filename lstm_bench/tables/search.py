@@ -642,7 +642,8 @@ def samples(results: Results, run_ids: Sequence[str]) -> pd.DataFrame:
                     "correct": bool(row["y_true"] == row["y_pred"]),
                     **{
                         f"p_{name}": p
-                        for name, p in zip(class_names, y_proba, strict=True)
+                        # No names where the data's description was lost.
+                        for name, p in zip(class_names, y_proba, strict=False)
                     },
                 }
             )

@@ -1,0 +1,769 @@
+"""What a tracking store or a trial storage holds, checked before anything uses it.
+
+A store is shared: people delete tags, log runs of their own beside the study's, and
+other versions write what this one does not know. Every run and every artifact has one
+model here and is read by one function. What does not fit raises `StoredError`; a report
+leaves it out, counts it and names it.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+
+import numpy as np
+import pandas as pd
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from lstm_bench import records as rec
+from lstm_bench.engines import PACKED, STOCK, split_engines
+from lstm_bench.errors import StoredError, first_line
+from lstm_bench.metrics import METRICS
+from lstm_bench.owner import parse_owner
+from lstm_bench.records import Prediction
+from lstm_bench.space import CONFIG_FIELDS, TrialConfig, config_id_of
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from optuna.trial import FrozenTrial
+
+MIB = 1 << 20
+# Bytes of an artifact; a real one takes a hundredth of it.
+LIMITS = {
+    rec.SUITE_FILE: MIB,
+    rec.ENVIRONMENT: MIB,
+    rec.DATASET: 4 * MIB,
+    rec.CURVES: 32 * MIB,
+    rec.SAMPLES: 32 * MIB,
+    rec.ERRORS: 32 * MIB,
+    rec.TEST_REVIEWS: 256 * MIB,
+    f"{rec.PREDICTIONS}/val.parquet": 256 * MIB,
+    f"{rec.PREDICTIONS}/test.parquet": 256 * MIB,
+}
+MAX_PARQUET_VALUES = 50_000_000
+MAX_EPOCHS = 10_000
+# What a Timestamp of nanoseconds can be: the year 2262.
+MAX_TIME_MS = pd.Timestamp.max.value // 1_000_000
+MAX_INT = 2**63 - 1
+# MLflow's databases hold infinity as the largest float.
+MAX_METRIC = 1e300
+# Rows of probabilities may be off 1 by so much; float32 rounds to 1e-7.
+SUM_TOLERANCE = 1e-4
+ROUNDING = 1e-9
+PARAMS = ("seed.root", "seed.replicate", "dataset_digest", "study.metric")
+N_NAMED = 3
+N_SHOWN_CHARACTERS = 60
+MAX_REASON = 400
+
+Whole = Annotated[int, Field(ge=0, le=MAX_INT)]
+Milliseconds = Annotated[int, Field(ge=0, le=MAX_TIME_MS)]
+Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,1000}$")]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Index = Annotated[int, Field(ge=0, le=MAX_INT)]
+
+M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run, or an artifact of one, that could not be read.
+
+    Attributes
+    ----------
+    part : str
+        "run", or the artifact's name; of the latter the run itself stays.
+    """
+
+    run_id: str
+    run_name: str
+    part: str
+    reason: str
+
+
+LEFT_OUT_COLUMNS = ("run_id", "run_name", "part", "reason")
+
+
+def left_out_frame(left_out: Sequence[LeftOut]) -> pd.DataFrame:
+    """Return one row each, with columns `LEFT_OUT_COLUMNS`."""
+    rows = [
+        (one.run_id, _printable(one.run_name), one.part, _printable(one.reason))
+        for one in left_out
+    ]
+    return pd.DataFrame(rows, columns=list(LEFT_OUT_COLUMNS), dtype=object)
+
+
+def describe_left_out(left_out: pd.DataFrame) -> str | None:
+    """Return in one sentence what could not be read; None if nothing."""
+    if left_out.empty:
+        return None
+    n_runs = int((left_out["part"] == "run").sum())
+    n_files = len(left_out) - n_runs
+    counts = [
+        f"{n} {noun}{'' if n == 1 else 's'}"
+        for n, noun in ((n_runs, "run"), (n_files, "artifact"))
+        if n
+    ]
+    is_one = len(left_out) == 1
+    named = [
+        ("" if row["part"] == "run" else f"{row['part']} of ")
+        + f"run {row['run_id']} ({row['run_name']}): {row['reason']}"
+        for row in left_out.head(N_NAMED).to_dict("records")
+    ]
+    if len(left_out) > N_NAMED:
+        named.append(f"and {len(left_out) - N_NAMED} more")
+    return (
+        f"{' and '.join(counts)} could not be read and {'is' if is_one else 'are'} "
+        f"left out: {'; '.join(named)}"
+    )
+
+
+# Runs
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class StoredRun(_Stored):
+    """A run of a study, of a command or a training.
+
+    Attributes
+    ----------
+    start_time, end_time : int
+        Milliseconds since 1970.
+    """
+
+    run_id: str
+    experiment_id: str
+    run_name: str
+    artifact_uri: str
+    status: str
+    kind: str = Field(alias=rec.TAG_KIND)
+    study: Line = Field(alias=rec.TAG_STUDY)
+    suite: Line = Field(alias=rec.TAG_SUITE)
+    start_time: Milliseconds
+    end_time: Milliseconds | None
+
+
+class StoredSession(StoredRun):
+    """The run of a sweep's or a confirmation's command.
+
+    Attributes
+    ----------
+    metric : str or None
+        The suite's; a confirmation's run does not have it.
+    """
+
+    metric: str | None = Field(None, alias="study.metric")
+
+
+class StoredFit(StoredRun):
+    """The run of a training or of a baseline.
+
+    Attributes
+    ----------
+    metrics : dict of str to float
+        Those that a table may show, by MLflow's key; finite and within their bounds.
+    """
+
+    state: Literal["running", "complete", "pruned", "failed", "interrupted"] = Field(
+        alias=rec.TAG_STATE
+    )
+    replicate: Whole = Field(alias="seed.replicate")
+    tagged_replicate: Whole | None = Field(None, alias=rec.TAG_REPLICATE)
+    test_scored: str = Field("false", alias=rec.TAG_TEST_SCORED)
+    dataset_digest: str | None = None
+    metrics: dict[str, float]
+
+    @model_validator(mode="after")
+    def _is_of_one_replicate(self) -> Self:
+        if self.tagged_replicate not in (None, self.replicate):
+            raise ValueError(
+                f"tag {rec.TAG_REPLICATE} is {self.tagged_replicate}, parameter "
+                f"seed.replicate {self.replicate}; expected the same"
+            )
+        return self
+
+
+class StoredBaseline(StoredFit):
+    """The run of a fitted baseline."""
+
+    baseline: Line = Field(alias=rec.TAG_BASELINE)
+    label: Line = Field(alias=rec.TAG_LABEL)
+
+
+class StoredTraining(StoredFit):
+    """The run of a training; which of its tags it must have depends on its kind."""
+
+    config: TrialConfig
+    config_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")] = Field(
+        alias=rec.TAG_CONFIG_ID
+    )
+    seed: Annotated[int, Field(ge=-MAX_INT, le=MAX_INT)] = Field(alias="seed.root")
+    trial: Whole | None = Field(None, alias=rec.TAG_TRIAL)
+    reference: Line | None = Field(None, alias=rec.TAG_REFERENCE)
+    label: Line | None = Field(None, alias=rec.TAG_LABEL)
+    origin: Literal["search", "reference", "pair"] | None = Field(
+        None, alias=rec.TAG_ORIGIN
+    )
+    engine: Line = Field(STOCK, alias=rec.TAG_ENGINE)
+    failure: str | None = Field(None, alias=rec.TAG_FAILURE)
+    curve_keys: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Self:
+        needed: dict[str, dict[str, Any]] = {
+            "trial": {rec.TAG_TRIAL: self.trial},
+            "reference": {rec.TAG_REFERENCE: self.reference},
+            "replicate": {rec.TAG_LABEL: self.label, rec.TAG_ORIGIN: self.origin},
+        }
+        missing = [t for t, value in needed.get(self.kind, {}).items() if value is None]
+        if missing:
+            raise ValueError(
+                f"{missing[0]}: a {self.kind} needs it, but it is not there"
+            )
+        unknown = set(split_engines(self.engine)) - {STOCK, PACKED}
+        if unknown:
+            raise ValueError(
+                f"{rec.TAG_ENGINE}: expected {STOCK}, {PACKED} or both, got "
+                f"{shown(self.engine)}"
+            )
+        if self.state == "complete" and rec.OBJECTIVE not in self.metrics:
+            raise ValueError(
+                f"metric {rec.OBJECTIVE}: a complete training has it, but it is not "
+                "there"
+            )
+        return self
+
+
+_MODELS: dict[str, type[StoredRun]] = {
+    **dict.fromkeys(("sweep", "confirm"), StoredSession),
+    **dict.fromkeys(("trial", "reference", "replicate", "train"), StoredTraining),
+    "baseline": StoredBaseline,
+}
+
+
+def parse_run(run: Run) -> StoredRun:
+    """Return what MLflow's `run` is; raise StoredError if it is none of this program.
+
+    Parameters that this version does not know are passed over: people log their own.
+    """
+    tags, params, info = run.data.tags, run.data.params, run.info
+    model = _MODELS.get(tags.get(rec.TAG_KIND, ""))
+    if model is None:
+        got = tags.get(rec.TAG_KIND)
+        raise StoredError(
+            f"{rec.TAG_KIND}: expected one of {', '.join(rec.KINDS)}, "
+            + ("but it is not there" if got is None else f"got {shown(got)}")
+        )
+    values: dict[str, Any] = {
+        **{key: value for key, value in tags.items() if key not in PARAMS},
+        **{key: params[key] for key in PARAMS if key in params},
+        "run_id": info.run_id,
+        "experiment_id": str(info.experiment_id),
+        "run_name": info.run_name or "",
+        "artifact_uri": str(info.artifact_uri),
+        "status": info.status,
+        "start_time": info.start_time,
+        "end_time": info.end_time,
+    }
+    if issubclass(model, StoredFit):
+        values["metrics"] = _metrics(run.data.metrics)
+    if issubclass(model, StoredTraining):
+        values["curve_keys"] = tuple(filter(rec.is_curve_key, run.data.metrics))
+        values["config"] = _config(params, tags.get(rec.TAG_CONFIG_ID))
+    return _validated(lambda: model.model_validate(values))
+
+
+def parse_runs(runs: Iterable[Run]) -> tuple[list[StoredRun], list[LeftOut]]:
+    """Return what each of `runs` is, and those of which nothing can be made."""
+    known, left_out = [], []
+    for run in runs:
+        try:
+            known.append(parse_run(run))
+        except StoredError as error:
+            left_out.append(left_out_run(run, error))
+    return known, left_out
+
+
+def left_out_run(run: Run, error: StoredError) -> LeftOut:
+    """Return `run` as one that `parse_run` has refused."""
+    return LeftOut(run.info.run_id, run.info.run_name or "", "run", str(error))
+
+
+def _metrics(metrics: dict[str, float]) -> dict[str, float]:
+    found = {}
+    for key in (*rec.RUN_NUMBER_COLUMNS, *rec.METRIC_COLUMNS, rec.N_FEATURES):
+        value = metrics.get(rec.summary_key(key))
+        if value is None:
+            continue
+        low, high = _bounds(key)
+        if not low - ROUNDING <= value <= high + ROUNDING:
+            raise StoredError(
+                f"metric {rec.summary_key(key)}: expected "
+                + (f"{low:g} to {high:g}" if high < MAX_METRIC else "a finite number")
+                + f", got {value!r}"
+            )
+        found[key] = value
+    return found
+
+
+def _bounds(key: str) -> tuple[float, float]:
+    """Return the lowest and the highest value of a run's metric."""
+    if key == rec.OBJECTIVE:
+        return -MAX_METRIC, MAX_METRIC
+    metric = next((m for m in METRICS.values() if key.endswith(f"_{m.name}")), None)
+    low, high = (0.0, math.inf) if metric is None else metric.bounds
+    return low, min(high, MAX_METRIC)
+
+
+def _config(params: dict[str, str], config_id: str | None) -> TrialConfig:
+    stored = {
+        key: None if value == "None" else value
+        for key, value in params.items()
+        if key in CONFIG_FIELDS
+    }
+    config = _validated(lambda: TrialConfig.model_validate(stored))
+    missing = [name for name in CONFIG_FIELDS if name not in stored]
+    # A version before a hyperparameter came had it at its default, and left it out
+    # of the id; if the id does not say so, the parameter was lost.
+    known = {key: value for key, value in config.model_dump().items() if key in stored}
+    if missing and config_id_of(known) != config_id:
+        raise StoredError(f"parameter {missing[0]}: a training has it, but it is gone")
+    return config
+
+
+# Trials
+
+
+class _Trial(_Stored):
+    """The attributes that Optuna holds of a trial; all of them may be absent."""
+
+    run_id: Line | None = None
+    config_id: Line | None = None
+    owner: Annotated[list[Any], BeforeValidator(parse_owner)] | None = None
+    interrupted: bool = False
+    duplicate_of: str | None = None
+    n_deaths: Whole = 0
+    reason: str = ""
+    ticket: Line | None = None
+    reference: Line | None = None
+    config: TrialConfig | None = None
+    about: dict[str, Any] = {}
+
+
+class _LoggedSuite(_Stored):
+    name: Line
+    text: str
+
+
+class _Command(_Stored):
+    """A command that trains, for workers that join it."""
+
+    kind: Literal["sweep", "confirm"]
+    run_id: Line
+    experiment_id: Line
+    total: Whole
+    n_trials: Whole = 0
+    deadline: Finite | None = None
+    owner: Annotated[list[Any], BeforeValidator(parse_owner)]
+    began: Finite
+    state: Literal["open", "over", "stopped"]
+
+
+class _StudyAttributes(_Stored):
+    dataset_digest: Line | None = None
+    suite: _LoggedSuite | None = None
+
+
+def check_trial(trial: FrozenTrial, *, is_named: bool) -> None:
+    """Raise StoredError if a trial is none that this program wrote.
+
+    Parameters
+    ----------
+    is_named : bool
+        Whether it is of a queue of known trainings, and not of the search.
+    """
+    has = _validated(lambda: _Trial.model_validate(trial.user_attrs))
+    if has.interrupted or has.duplicate_of is not None:
+        return
+    is_complete = trial.state.name == "COMPLETE"
+    needed = {
+        "run_id": is_complete and has.run_id is None,
+        "config_id": (is_complete or has.run_id is not None or has.owner is not None)
+        and has.config_id is None,
+        "ticket": is_named and has.ticket is None and has.reference is None,
+        "config": is_named and trial.state.name == "WAITING" and has.config is None,
+    }
+    for attribute, is_missing in needed.items():
+        if is_missing:
+            raise StoredError(f"{attribute}: needed, but it is not there")
+    if is_complete and not all(map(math.isfinite, trial.values or [math.nan])):
+        raise StoredError(f"value: expected a finite number, got {trial.values}")
+
+
+def check_study_attributes(attributes: Mapping[str, Any]) -> None:
+    """Raise StoredError if a study's attributes are none that this program wrote."""
+    _validated(lambda: _StudyAttributes.model_validate(attributes))
+    for key, value in attributes.items():
+        if key.startswith("session:"):
+            _validated(partial(_Command.model_validate, value))
+
+
+def parse_logged_suite(value: object) -> tuple[str, str]:
+    """Return name and text of the suite that a sweep left in Optuna's study."""
+    suite = _validated(lambda: _LoggedSuite.model_validate(value))
+    return suite.name, suite.text
+
+
+# Artifacts
+
+
+class _Point(_Stored):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float | None]
+
+    epoch: Annotated[int, Field(ge=1, le=MAX_EPOCHS)]
+
+
+class _Curves(_Stored):
+    epochs: Annotated[list[_Point], Field(max_length=MAX_EPOCHS)]
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        numbers = [point.epoch for point in self.epochs]
+        if any(a >= b for a, b in itertools.pairwise(numbers)):
+            raise ValueError("expected epochs in order, each once")
+        for point in self.epochs:
+            for key, value in (point.__pydantic_extra__ or {}).items():
+                # NaN and null: not measured.
+                if value is not None and abs(value) > MAX_METRIC:
+                    raise ValueError(
+                        f"{shown(key)} of epoch {point.epoch}: expected a finite "
+                        f"number, got {value!r}"
+                    )
+        return self
+
+
+class _Sample(_Stored):
+    index: Index
+    text: str
+    y_true: Index
+    y_proba: list[Share]
+
+
+class Shown(_Stored):
+    """Examples with the probability of each class."""
+
+    class_names: Annotated[list[Line], Field(min_length=2)]
+    samples: list[_Sample]
+
+    @model_validator(mode="after")
+    def _has_its_classes(self) -> Self:
+        n = len(self.class_names)
+        for i, sample in enumerate(self.samples):
+            if sample.y_true >= n or len(sample.y_proba) != n:
+                raise ValueError(
+                    f"samples.{i}: expected a class and probabilities of {n} classes, "
+                    f"got class {sample.y_true} and {len(sample.y_proba)} probabilities"
+                )
+        return self
+
+
+class _Part(_Stored):
+    model_config = ConfigDict(extra="allow")
+
+    n: Whole
+    n_copies: Whole = 0
+    classes: dict[Line, Whole] = {}
+    length_mean: Finite | None = None
+    length_quantiles: dict[str, Finite] = {}
+
+
+class _Dataset(_Stored):
+    model_config = ConfigDict(extra="allow")
+
+    name: Line
+    digest: Line
+    class_names: Annotated[list[Line], Field(min_length=2)]
+    description: str = ""
+    source: str = ""
+    synthetic: bool = False
+    vocabulary_words: Whole = 0
+    best_possible_accuracy: Share | None = None
+    notes: list[str] = []
+    n_test_in_train: Whole = 0
+    n_val_in_used_train: Whole = 0
+    n_test_in_used_train: Whole = 0
+    train: _Part = _Part(n=0)
+    test: _Part = _Part(n=0)
+    n_used_train: Whole = 0
+    n_used_val: Whole = 0
+    validation: Literal["holdout", "test"] = "holdout"
+    code_digest: Line = ""
+
+    @model_validator(mode="after")
+    def _has_distinct_classes(self) -> Self:
+        if len(set(self.class_names)) < len(self.class_names):
+            raise ValueError("class_names: expected each name once")
+        return self
+
+
+class _Environment(_Stored):
+    model_config = ConfigDict(extra="allow")
+
+    lstm_bench: Line | None = None
+    python: Line | None = None
+    packages: dict[str, str] = {}
+    os: Line | None = None
+    cpu_model: Line | None = None
+    n_cores: Whole | None = None
+    n_threads: Whole | None = None
+    memory_gib: Finite | None = None
+    git_commit: Line | None = None
+    git_dirty: bool | None = None
+    code_digest: Line | None = None
+    suite_committed: bool | None = None
+    settings: dict[str, str] = {}
+
+
+def parse_curves(content: bytes) -> list[dict[str, float]]:
+    """Return a training's epochs in order, NaN where nothing was measured."""
+    return _epochs(_json(_Curves, content))
+
+
+def check_epochs(epochs: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    """Return `epochs`, rebuilt from a run's metrics, checked as ``curves.json`` is."""
+    return _epochs(_validated(lambda: _Curves.model_validate({"epochs": epochs})))
+
+
+def _epochs(curves: _Curves) -> list[dict[str, float]]:
+    return [
+        {
+            "epoch": point.epoch,
+            **{
+                key: float("nan") if value is None else value
+                for key, value in (point.__pydantic_extra__ or {}).items()
+            },
+        }
+        for point in curves.epochs
+    ]
+
+
+def parse_shown(content: bytes, n_classes: int | None) -> Shown:
+    """Return the examples of ``samples.json`` or ``errors.json``.
+
+    Parameters
+    ----------
+    n_classes : int or None
+        Of the dataset; None if it is not known.
+    """
+    found = _json(Shown, content)
+    if n_classes not in (None, len(found.class_names)):
+        raise StoredError(
+            f"class_names: expected {n_classes} classes, got {shown(found.class_names)}"
+        )
+    return found
+
+
+def parse_dataset(content: bytes) -> dict[str, Any]:
+    """Return a description of the data, with what it has of the known fields."""
+    return _json(_Dataset, content).model_dump(exclude_unset=True)
+
+
+def parse_environment(content: bytes) -> dict[str, Any]:
+    """Return a description of machine and versions."""
+    return _json(_Environment, content).model_dump(exclude_unset=True)
+
+
+def parse_text(content: bytes) -> str:
+    """Return a logged suite's text."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise StoredError(f"expected UTF-8, but byte {error.start} is not") from error
+
+
+def parse_predictions(split: str, content: bytes, n_classes: int | None) -> Prediction:
+    """Return the probabilities of one split's examples.
+
+    Parameters
+    ----------
+    n_classes : int or None
+        Of the dataset; None if it is not known.
+    """
+    columns = _parquet(content)
+    names = [name for name in columns if name.startswith("p_")]
+    if len(names) < 2 or n_classes not in (None, len(names)):
+        raise StoredError(
+            f"expected a column p_<class> for each of {n_classes or 'two or more'} "
+            f"classes, got {shown(list(columns))}"
+        )
+    index, y_true = (
+        _column(columns, name, "whole numbers") for name in ("index", "y_true")
+    )
+    y_proba = np.column_stack([_column(columns, name, "numbers") for name in names])
+    if not len(index):
+        raise StoredError("expected a row per example, got none")
+    if index.min() < 0 or len(np.unique(index)) < len(index):
+        raise StoredError("index: expected each example once")
+    if y_true.min() < 0 or y_true.max() >= len(names):
+        raise StoredError(f"y_true: expected classes 0 to {len(names) - 1}")
+    if not np.isfinite(y_proba).all() or y_proba.min() < 0 or y_proba.max() > 1:
+        raise StoredError("p_<class>: expected probabilities from 0 to 1")
+    if np.abs(y_proba.sum(axis=1) - 1).max() > SUM_TOLERANCE:
+        raise StoredError("p_<class>: expected rows that sum to 1")
+    return Prediction(
+        split,
+        index.astype(np.int64),
+        y_true.astype(np.int64),
+        y_proba.astype(np.float64),
+    )
+
+
+def parse_test_reviews(content: bytes, n_at_least: int) -> pd.DataFrame:
+    """Return ``length`` and ``in_train`` by index of the test set.
+
+    Parameters
+    ----------
+    n_at_least : int
+        Examples that were predicted.
+    """
+    columns = _parquet(content)
+    length = _column(columns, "length", "whole numbers")
+    in_train = _column(columns, "in_train", "true or false")
+    if len(length) and length.min() < 0:
+        raise StoredError("length: expected numbers of tokens")
+    if len(length) < n_at_least:
+        raise StoredError(
+            f"expected a row for each of {n_at_least:,} examples, got {len(length):,}"
+        )
+    return pd.DataFrame({"length": length.astype(np.int64), "in_train": in_train})
+
+
+def _parquet(content: bytes) -> dict[str, Any]:
+    """Return the columns of a parquet file by name, as Arrow holds them."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(content))
+        n_values = file.metadata.num_rows * file.metadata.num_columns
+        if n_values > MAX_PARQUET_VALUES:
+            raise StoredError(
+                f"expected at most {MAX_PARQUET_VALUES:,} values, got {n_values:,}"
+            )
+        # Not by pandas: whatever else the file holds for it is not looked at.
+        table = file.read()
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise StoredError(f"expected a parquet file ({first_line(error)})") from error
+    return dict(zip(table.column_names, table.columns, strict=True))
+
+
+def _column(columns: dict[str, Any], name: str, expected: str) -> Any:
+    """Return a column of whole numbers, numbers, or true or false, as an array."""
+    from pyarrow import types
+
+    is_type = {
+        "whole numbers": types.is_integer,
+        "numbers": types.is_floating,
+        "true or false": types.is_boolean,
+    }[expected]
+    column = columns.get(name)
+    if column is None:
+        raise StoredError(f"expected a column {name}, got {shown(list(columns))}")
+    if column.null_count or not is_type(column.type):
+        what = "missing values" if column.null_count else column.type
+        raise StoredError(f"{name}: expected {expected}, got {what}")
+    return column.to_numpy()
+
+
+def check_size(name: str, n_bytes: int) -> None:
+    """Raise StoredError if an artifact is larger than what it may be."""
+    limit = LIMITS[name]
+    if n_bytes > limit:
+        raise StoredError(f"expected at most {limit:,} bytes, got {n_bytes:,}")
+
+
+def read_artifact_file(folder: Path, name: str) -> bytes | None:
+    """Return the artifact `name` of a run's `folder`; None if it is not there.
+
+    Raises
+    ------
+    StoredError
+        It is a link or stands behind one, is no file, is too large or cannot be read.
+    """
+    file = folder / name
+    for path in (file, *file.parents):
+        # The folder itself may be a link: where a store lies is its owner's choice.
+        if path == folder:
+            break
+        if path.is_symlink():
+            raise StoredError("expected a file in the run's own folder, got a link")
+    try:
+        status = file.stat()
+        # A pipe without a writer would be waited for.
+        if not stat.S_ISREG(status.st_mode):
+            raise StoredError("expected a file, got something else of that name")
+        check_size(name, status.st_size)
+        with file.open("rb") as stream:
+            return stream.read(LIMITS[name])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StoredError(f"cannot be read: {error.strerror}") from error
+
+
+def _printable(text: str) -> str:
+    """Return `text` with what is no printable character escaped, shortened."""
+    text = text[:MAX_REASON]
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def shown(value: object) -> str:
+    """Return `value` as it would be typed, shortened, on one line."""
+    text = repr(value)
+    short = text[:N_SHOWN_CHARACTERS]
+    return short if short == text else f"{short}..."
+
+
+def _json(model: type[M], content: bytes) -> M:
+    return _validated(lambda: model.model_validate_json(content))
+
+
+def _validated(validate: Callable[[], T]) -> T:
+    """Return what `validate` gives; StoredError with the first thing that is wrong."""
+    try:
+        return validate()
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "missing":
+            raise StoredError(f"{where}: needed, but it is not there") from error
+        expected = problem["msg"].removeprefix("Value error, ")
+        expected = f"{expected[0].lower()}{expected[1:]}"[:300]
+        got = problem["input"]
+        # Of a rule about the whole the message has said what came.
+        is_short = isinstance(got, str | int | float | None) and where
+        raise StoredError(
+            (f"{where[:100]}: " if where else "")
+            + expected
+            + (f", got {shown(got)}" if is_short else "")
+        ) from error
