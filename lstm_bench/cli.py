@@ -1111,6 +1111,8 @@ def _confirm(
     from lstm_bench.confirm import choose_candidates, run_confirm
     from lstm_bench.loading import load_results
     from lstm_bench.progress import make_progress
+    from lstm_bench.report.blocks import count
+    from lstm_bench.statistics import MIN_SEEDS
 
     suite = prepared.suite
     if suite.confirm is None:
@@ -1124,7 +1126,14 @@ def _confirm(
     candidates = choose_candidates(suite, results, n_best)
     _say(
         console,
-        f"confirming {len(candidates)} configurations on {n_replicates} fresh seeds: "
+        f"confirming {count(len(candidates), 'configuration')} on "
+        f"{count(n_replicates, 'fresh seed')}"
+        + (
+            f" (too few for verdicts, which take {MIN_SEEDS})"
+            if n_replicates < MIN_SEEDS
+            else ""
+        )
+        + ": "
         + "; ".join(candidate.label for candidate in candidates),
     )
     outcome = run_confirm(

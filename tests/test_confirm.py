@@ -321,6 +321,10 @@ def test_a_search_never_scores_test_and_a_round_follows_it(
     assert run("confirm", "tiny.yaml", "--replicates", "2") == 0
     out = capfd.readouterr().out
     assert "best LSTM: trial" in out
+    assert (
+        "confirming 1 configuration on 2 fresh seeds (too few for verdicts, which take "
+        "3): trial" in " ".join(out.split())
+    )
     results = load_results(f"sqlite:///{tmp_path}/mlflow.db", suite)
     assert len(results.confirmed) == 2
     assert results.runs["test_accuracy"].isna().all()
