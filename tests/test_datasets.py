@@ -17,14 +17,16 @@ import pytest
 from pydantic import ValidationError
 
 from lstm_bench.data import (
+    INDEX_FROM,
     Dataset,
+    Sequences,
     dataset_module,
     dataset_names,
     dataset_options,
     load_dataset,
     stands_in,
 )
-from lstm_bench.datasets import imdb, synthetic
+from lstm_bench.datasets import imdb, synthetic, word_order
 from lstm_bench.datasets._build import from_lists, sequences_digest
 from lstm_bench.errors import DatasetError
 
@@ -190,6 +192,63 @@ def test_synthetic_says_so_and_repeats_no_training_review() -> None:
     assert "synthetic" in dataset.source
     assert "synthetic" in dataset.notes[0]
     assert stands_in(dataset.test, dataset.train).sum() == 0
+
+
+# Word order
+
+
+def words_of(dataset: Dataset, part: Sequences, i: int) -> list[str]:
+    return [dataset.vocabulary[t - INDEX_FROM - 1] for t in part[i][1:]]
+
+
+def test_word_order_is_decided_by_the_last_switch_up_to_noise() -> None:
+    clean = load_dataset("word_order", {"label_noise": 0.0}, seed=1)
+    assert clean.best_possible_accuracy == 1.0
+    for part in (clean.train, clean.test):
+        texts = [words_of(clean, part, i) for i in range(len(part))]
+        assert [word_order.true_label(text) for text in texts] == list(part.y)
+        assert {len(text) for text in texts} == set(range(45, 61))
+    noisy = load_dataset("word_order", {"label_noise": 0.2, "n_test": 4000}, seed=1)
+    assert noisy.best_possible_accuracy == pytest.approx(0.8)
+    rule = [
+        word_order.true_label(words_of(noisy, noisy.test, i))
+        for i in range(len(noisy.test))
+    ]
+    # Standard deviation sqrt(0.8 * 0.2 / 4000) = 0.0063.
+    assert np.mean(np.array(rule) == noisy.test.y) == pytest.approx(0.8, abs=0.025)
+    with pytest.raises(ValueError, match="among 2"):
+        word_order.true_label(["ba", "fe"])
+
+
+def test_word_order_depends_on_the_seed_and_nothing_else() -> None:
+    a, b, other = (load_dataset("word_order", seed=s) for s in (5, 5, 6))
+    assert a.digest == b.digest
+    assert a.digest != other.digest
+    assert a.synthetic
+    assert "synthetic" in a.notes[0]
+    assert stands_in(a.test, a.train).sum() == 0
+
+
+def test_word_order_puts_the_switch_that_decides_anywhere_in_the_last_forty() -> None:
+    dataset = load_dataset("word_order", {"n_train": 8000})
+    switches = {*word_order.ON, *word_order.OFF}
+    texts = [words_of(dataset, dataset.train, i)[::-1] for i in range(8000)]
+    after = [next(k for k, w in enumerate(text) if w in switches) for text in texts]
+    assert np.bincount(after, minlength=40) == pytest.approx([200] * 40, abs=60)
+    n_switches = [sum(w in switches for w in text) for text in texts]
+    assert set(n_switches) == {3, 4, 5, 6}
+
+
+def test_word_order_is_little_more_than_guessing_without_the_order() -> None:
+    dataset = load_dataset("word_order", {"label_noise": 0.0, "n_test": 8000})
+    counts = [
+        np.sign(sum((w in word_order.ON) - (w in word_order.OFF) for w in text))
+        for text in (words_of(dataset, dataset.test, i) for i in range(8000))
+    ]
+    # The majority of n switches, of 3 to 6, ties guessed: 0.75, 0.6875, 0.6875, 0.656.
+    right = np.mean((1 + np.array(counts)) / 2 == dataset.test.y)
+    tied = np.mean(np.array(counts) == 0)
+    assert right + tied / 2 == pytest.approx(0.695, abs=0.02)
 
 
 # IMDB on a tiny archive

@@ -5,12 +5,14 @@ import gc
 import numpy as np
 import psutil
 import pytest
+from conftest import ROOT
 
 from lstm_bench.data import Sequences, load_dataset, make_splits
 from lstm_bench.errors import TrialFailed, TrialPruned
 from lstm_bench.metrics import METRICS
 from lstm_bench.seeding import derive_rng
 from lstm_bench.space import TrialConfig
+from lstm_bench.suite import load_suite
 
 pytestmark = pytest.mark.slow
 
@@ -272,3 +274,30 @@ def test_collections_between_trainings_leave_out_what_imports_made():
     # TensorFlow and MLflow alone make more than half a million.
     assert gc.get_freeze_count() > 100_000
     assert len(gc.get_objects()) < gc.get_freeze_count()
+
+
+def test_quicks_data_needs_the_order_of_words_and_forty_of_them():
+    from lstm_bench.baselines import BASELINES
+
+    suite = load_suite(ROOT / "benchmarks" / "quick.yaml")
+    dataset = load_dataset(suite.dataset.name, suite.dataset.options, seed=1)
+    splits = make_splits(
+        dataset,
+        root_seed=1,
+        replicate=1,
+        validation_fraction=0.2,
+        max_train_samples=None,
+    )
+    scores = {}
+    for length in (10, 40):
+        changes = {"units": 16, "sequence_length": length}
+        config = suite.defaults.model_copy(update=changes)
+        result, _ = run(dataset, splits, config, score_test=True)
+        scores[length] = result.metrics["test_accuracy"]
+    for baseline in BASELINES.values():
+        y_proba = baseline.fit(splits.train, 2).predict_proba(splits.test)
+        scores[baseline.name] = METRICS["accuracy"].fn(splits.test.y, y_proba)
+    # The ceiling is 0.95; ten words hold the one that decides in a quarter.
+    assert dataset.best_possible_accuracy == 0.95
+    assert scores.pop(40) > 0.9
+    assert max(scores.values()) < 0.7

@@ -46,7 +46,7 @@ class ThrowawaySweep:
 
 @contextmanager
 def throwaway_sweep(data_dir: Path | None) -> Iterator[ThrowawaySweep]:
-    """Open one of imdb_small, or of quick's synthetic reviews without a folder."""
+    """Open one of imdb_small, or of quick's synthetic data without a folder."""
     suite = load_suite(SUITES / f"{'imdb_small' if data_dir else 'quick'}.yaml")
     prepared = prepare(suite, data_dir)
     with tempfile.TemporaryDirectory() as folder:

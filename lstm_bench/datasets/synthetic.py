@@ -22,7 +22,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from lstm_bench.data import INDEX_FROM, START, Dataset, Sequences, Sizes
-from lstm_bench.datasets._build import sequences_digest
+from lstm_bench.datasets._build import filler_words, sequences_digest
 from lstm_bench.heads import IntArray
 from lstm_bench.seeding import derive_rng
 
@@ -199,24 +199,10 @@ def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
     )
 
 
-def _filler_words(taken: set[str]) -> list[str]:
-    """Return `N_FILLER_WORDS` pronounceable words, none of them in `taken`."""
-    syllables = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
-    n = len(syllables)
-    words = []
-    for i in range(n * n):
-        # A step coprime to n² mixes the syllables: neighbours in rank look unlike.
-        first, second = divmod(i * 1847 % (n * n), n)
-        word = syllables[first] + syllables[second]
-        if word not in taken:
-            words.append(word)
-    return words[:N_FILLER_WORDS]
-
-
 _CUE_SIGN = {**dict.fromkeys(POSITIVE, 1), **dict.fromkeys(NEGATIVE, -1)}
 _ADVERB_SET = frozenset(ADVERBS)
 _FIXED = list(dict.fromkeys([*FUNCTION_WORDS, *NOUNS, *ADVERBS, *POSITIVE, *NEGATIVE]))
-_FILLER = _filler_words(set(_FIXED))
+_FILLER = filler_words(N_FILLER_WORDS, set(_FIXED))
 # Filler in the order of its Zipf ranks: everything but the cues.
 _NEUTRAL = [w for w in _FIXED if w not in _CUE_SIGN] + _FILLER
 LEXICON = (*_NEUTRAL, *POSITIVE, *NEGATIVE)
