@@ -715,17 +715,21 @@ def studies(tracking_uri: str | None) -> None:
     The trials that have ended, the state of the latest command, and the best
     validation score of the search. The names are those that `lstm-bench report` takes.
     """
+    from lstm_bench.stored import describe_left_out, left_out_frame
     from lstm_bench.stores import store_errors
     from lstm_bench.studies import list_studies, studies_table
     from lstm_bench.tracking import resolve_tracking_uri
 
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri, create=False)
-        entries = list_studies(uri)
+        entries, left_out = list_studies(uri)
     for line in studies_table(entries):
         _echo(line)
     if not entries:
         _echo("the store holds no study; run `lstm-bench sweep` first")
+    note = describe_left_out(left_out_frame(left_out))
+    if note is not None:
+        _echo(f"warning: {note}")
 
 
 @cli.command()

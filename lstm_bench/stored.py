@@ -169,9 +169,12 @@ class StoredSession(StoredRun):
     ----------
     metric : str or None
         The suite's; a confirmation's run does not have it.
+    owner : str or None
+        The process that wrote it, as stored; see `parse_owner`.
     """
 
     metric: str | None = Field(None, alias="study.metric")
+    owner: str | None = Field(None, alias=rec.TAG_OWNER)
 
 
 class StoredFit(StoredRun):

@@ -45,8 +45,6 @@ TABLES: dict[Owner, frozenset[str]] = {
 }
 OPTIONS: dict[Owner, str] = {"MLflow": "--tracking-uri", "Optuna": "--storage"}
 HOLDS: dict[Owner, str] = {"MLflow": "runs", "Optuna": "trials"}
-# Of a database that another process is writing to.
-BUSY_S = 60.0
 MAX_NAMED = 5
 ADVICE = "what was finished is kept; mend this and start the same command again"
 
@@ -251,7 +249,7 @@ def _open_unchanged(file: Path) -> sqlite3.Connection:
     if logs_ahead and not Path(f"{file}-wal").exists():
         # Nobody is at it; to read it otherwise makes two files beside it.
         return sqlite3.connect(f"{uri}?immutable=1", uri=True)
-    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=BUSY_S)
+    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True)
     try:
         connection.execute("SELECT count(*) FROM sqlite_master")
     except sqlite3.OperationalError:

@@ -14,12 +14,19 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from lstm_bench import records as rec
-from lstm_bench.errors import LstmBenchError, SuiteError, TrackingError, listed
+from lstm_bench.errors import (
+    LstmBenchError,
+    StoredError,
+    SuiteError,
+    TrackingError,
+    listed,
+)
 from lstm_bench.loading import load_results, load_suite_of
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS
+from lstm_bench.owner import is_gone, parse_owner
 from lstm_bench.records import Results
-from lstm_bench.stored import StoredSession, StoredTraining, parse_runs
+from lstm_bench.stored import LeftOut, StoredSession, StoredTraining, parse_runs
 from lstm_bench.stores import first_line
 from lstm_bench.suite import SUITE_FOLDER, Suite, did_you_mean, load_suite
 from lstm_bench.tracking import find_pages, find_runs, resolve_tracking_uri
@@ -63,7 +70,8 @@ class StudyEntry:
     n_trials : int
         Trainings of the search that have ended: complete, pruned or failed.
     state : str
-        Of the latest command: ``search finished``, ``confirmation running``.
+        Of the latest command: ``search finished``, ``confirmation running``;
+        ``killed`` where its process on this host is gone.
     best : float or None
         Best validation score of the search; None where nothing is complete.
     """
@@ -78,20 +86,23 @@ class StudyEntry:
     best_label: str
 
 
-def list_studies(tracking_uri: str) -> list[StudyEntry]:
-    """Return the studies of a store, that which ran last first."""
+def list_studies(tracking_uri: str) -> tuple[list[StudyEntry], list[LeftOut]]:
+    """Return the studies of a store, that which ran last first, and what is no run."""
     client = MlflowClient(tracking_uri)
+    known, left_out = _parsed_sessions(client)
     sessions: dict[str, list[StoredSession]] = {}
-    for run in find_sessions(client):
+    for run in known:
         sessions.setdefault(run.study, []).append(run)
     trainings: dict[str, list[_Training]] = {study: [] for study in sessions}
     for kind in ("trial", "reference"):
         for page in find_pages(client, f"tags.`{rec.TAG_KIND}` = '{kind}'"):
-            for training in parse_runs(page)[0]:
+            parsed, more = parse_runs(page)
+            left_out += more
+            for training in parsed:
                 if isinstance(training, StoredTraining) and training.study in trainings:
                     trainings[training.study].append(_Training.of(training))
     entries = [_entry(study, sessions[study], trainings[study]) for study in sessions]
-    return sorted(entries, key=lambda entry: entry.last, reverse=True)
+    return sorted(entries, key=lambda entry: entry.last, reverse=True), left_out
 
 
 def studies_table(entries: Sequence[StudyEntry]) -> list[str]:
@@ -167,7 +178,6 @@ def _entry(
     if metric is not None and complete:
         sign = 1 if metric.higher_is_better else -1
         best = max(complete, key=lambda training: sign * training.objective)
-    kind = COMMANDS[last.kind]
     return StudyEntry(
         study=study,
         suite=last.suite,
@@ -176,11 +186,22 @@ def _entry(
             training.kind == "trial" and training.state in ENDED
             for training in trainings
         ),
-        state=f"{kind} {ENDS.get(last.status, last.status.lower())}",
+        state=f"{COMMANDS[last.kind]} {_status(last)}",
         metric="" if metric is None else metric.name,
         best=None if best is None else best.objective,
         best_label="" if best is None else best.label,
     )
+
+
+def _status(session: StoredSession) -> str:
+    if session.status == "RUNNING" and session.owner is not None:
+        try:
+            if is_gone(parse_owner(session.owner)):
+                return "killed"
+        except StoredError:
+            # Nobody's; doctor names it.
+            return "running"
+    return ENDS.get(session.status, session.status.lower())
 
 
 def load_studies(tracking_uri: str | None, names: Sequence[str]) -> list[Results]:
@@ -318,13 +339,20 @@ def find_sessions(client: MlflowClient) -> list[StoredSession]:
 
     What else carries one of the tags is nobody's study.
     """
+    return _parsed_sessions(client)[0]
+
+
+def _parsed_sessions(
+    client: MlflowClient,
+) -> tuple[list[StoredSession], list[LeftOut]]:
     runs = [
         run
         for kind in COMMANDS
         for run in find_runs(client, f"tags.`{rec.TAG_KIND}` = '{kind}'")
     ]
-    sessions = [run for run in parse_runs(runs)[0] if isinstance(run, StoredSession)]
-    return sorted(sessions, key=lambda run: run.start_time)
+    known, left_out = parse_runs(runs)
+    sessions = [run for run in known if isinstance(run, StoredSession)]
+    return sorted(sessions, key=lambda run: run.start_time), left_out
 
 
 def _sessions(uri: str) -> list[StoredSession]:

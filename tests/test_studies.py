@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import re
 import shutil
 import xml.etree.ElementTree as ET
@@ -23,6 +24,7 @@ from lstm_bench import records as rec
 from lstm_bench.comparisons import analyse
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.figures.style import configuration_colours
+from lstm_bench.owner import this_process
 from lstm_bench.preparation import prepare
 from lstm_bench.report.render import write_sections
 from lstm_bench.report.studies import build_study_sections, studies_page
@@ -489,14 +491,20 @@ def test_studies_lists_what_a_store_holds(write_suite, tmp_path, monkeypatch, ca
     a_study_of(loss, uri, [0.5, 0.75], "KILLED")
     none = load_suite(write_suite({"seed: 7": "seed: 8"}))
     a_study_of(none, uri, [], None)
-    assert [
-        (e.study, e.n_trials, e.state, e.metric, e.best) for e in list_studies(uri)
-    ] == [
+    entries, left_out = list_studies(uri)
+    assert left_out == []
+    assert [(e.study, e.n_trials, e.state, e.metric, e.best) for e in entries] == [
         (none.study_name, 0, "search running", "accuracy", None),
         (loss.study_name, 2, "search stopped", "log_loss", 0.5),
         (accuracy.study_name, 3, "search finished", "accuracy", 0.75),
     ]
-    tracker.start_session("confirm", accuracy, *about, {})
+    session = tracker.start_session("confirm", accuracy, *about, {})
+    host, pid, created = this_process()
+    for owner, state in (("{bad", "running"), ([host, pid, created - 999], "killed")):
+        text = owner if isinstance(owner, str) else json.dumps(owner)
+        tracker.client.set_tag(session, rec.TAG_OWNER, text)
+        assert list_studies(uri)[0][0].state == f"confirmation {state}"
+    tracker.client.set_tag(session, rec.TAG_OWNER, json.dumps(this_process()))
     before = (tmp_path / "mlflow.db").read_bytes()
     assert run("studies") == 0
     head, first, _, last = capfd.readouterr().out.splitlines()
@@ -507,6 +515,15 @@ def test_studies_lists_what_a_store_holds(write_suite, tmp_path, monkeypatch, ca
         "3       confirmation running  accuracy 0.7500, small (trial 2)?[2J"
     )
     assert last.endswith("log_loss 0.5000, small (trial 0)?[2J")
+    assert (tmp_path / "mlflow.db").read_bytes() == before
+    # A run of somebody's own is left out, and said.
+    strange = tracker.client.create_run(tracker.experiment_id).info.run_id
+    tracker.client.set_tag(strange, rec.TAG_KIND, "trial")
+    before = (tmp_path / "mlflow.db").read_bytes()
+    assert run("studies") == 0
+    *table, warning = capfd.readouterr().out.splitlines()
+    assert len(table) == 4
+    assert "warning: 1 run could not be read" in warning and strange in warning
     assert (tmp_path / "mlflow.db").read_bytes() == before
 
 
