@@ -689,6 +689,14 @@ def _check_dataset(spec: DatasetSpec, where: str) -> DatasetSpec:
 
         model: type[BaseModel] = dataset_module(spec.name).Options
         raise SuiteError(explain(error, model, f"{where}: dataset.options")) from error
+    try:
+        # They are part of the study's name.
+        json.dumps(spec.options, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SuiteError(
+            f"{where}: dataset.options: expected finite numbers, texts, lists and "
+            f"mappings, got {quoted(spec.options)} ({shortened(str(error))})"
+        ) from error
     return spec
 
 
@@ -798,7 +806,8 @@ def _parse_range(field: str, value: dict[str, Any], where: str) -> IntAxis | Flo
         )
     if "step" in read and read["step"] <= 0:
         raise SuiteError(f"{where}.step: expected more than 0, got {read['step']}")
-    if number is float and read.get("step", 1) < MIN_RELATIVE_STEP * read["high"]:
+    least = MIN_RELATIVE_STEP * read["high"] if number is float else 1
+    if read.get("step", least) < least:
         raise SuiteError(
             f"{where}.step: expected at least {MIN_RELATIVE_STEP:g} of high, got "
             f"{read['step']}: such values are told apart to {SIGNIFICANT_DIGITS} "

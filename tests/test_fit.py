@@ -23,6 +23,7 @@ DESCRIPTION = "Made up."
 class Options(BaseModel):
     n_rare: int = 30
     n_test: int = 30
+    extra: object = None
 def part(counts):
     y = np.repeat(np.arange(3), counts)
     tokens = np.arange(4, 4 + 5 * len(y), dtype=np.int32)
@@ -121,6 +122,15 @@ def test_the_splits_of_a_confirmation_are_tried_before_the_search(
     prepare(suite, None, n_replicates=lacking[0] - 1)
     with pytest.raises(SuiteError, match="got none of 'c'"):
         prepare(suite, None, n_replicates=lacking[0])
+
+
+@pytest.mark.parametrize("value", [".nan", "[1, .inf]", "2001-01-01", "!!set {a}"])
+def test_options_that_no_study_name_can_hold_are_refused(
+    value, three_classes, write_suite
+):
+    text = SOFTMAX.replace("three", f"{{name: three, options: {{extra: {value}}}}}")
+    with pytest.raises(SuiteError, match=r"dataset\.options: expected finite numbers"):
+        load_suite(write_suite(text=text))
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import math
+from datetime import date
+from typing import Any
+
 import pytest
+import yaml
 from test_cli import run
 
 from lstm_bench.baselines import BASELINES
+from lstm_bench.errors import SuiteError
+from lstm_bench.suite import Suite
 
 LONG = "x" * 100_000
 SPACE = "  units: [2, 3, 4]\n  head: [sigmoid, softmax]"
@@ -175,6 +183,74 @@ def test_suites_check_answers_a_malformed_suite_in_one_short_message(
     assert said.startswith("error: tiny.yaml")
     assert len(said) < 2000
     assert not {c for c in said if c < " " and c != "\n"}
+
+
+WHOLE = {
+    "description": "Everything that a suite may hold.",
+    "dataset": {
+        "name": "synthetic",
+        "options": {"n_train": 200, "n_test": 60, "label_noise": 0.1},
+        "validation": "holdout",
+        "validation_fraction": 0.2,
+        "max_train_samples": 100,
+    },
+    "defaults": {"embedding_dim": 4, "patience": None, "masking": True, "dropout": 0.1},
+    "space": {
+        "units": [2, 3],
+        "num_layers": {"low": 1, "high": 3, "step": 1},
+        "dropout": {"low": 0.1, "high": 0.3, "step": 0.1},
+        "learning_rate": {"low": 0.001, "high": 0.1, "log": True},
+        "head": {"choices": ["sigmoid", "softmax"]},
+    },
+    "references": {"a": {"units": 9, "learning_rate": 0.01}},
+    "study": {"metric": "accuracy", "n_trials": 3, "timeout_s": 9.0, "seed": 7},
+    "confirm": {"n_best": 1, "pairs": {"head": ["sigmoid", "softmax"]}, "margin": 0.1},
+    "published": [
+        {"label": "b", "source": "c", "reference": "a", "val_accuracy": [0.5]},
+    ],
+    "checkpoint": True,
+    "engine": "auto",
+}
+ODD = [
+    *(None, True, 0, -1, 2.5, 10**39, -0.0, 1e-320, 1e308, math.inf, -math.inf),
+    *(math.nan, "", "x", "inf", "\x1b[31m", "\ud800", [], [[]], [None], {}, {"a": 1}),
+    *({1: 2}, {"low": 1}, {"low": 0, "high": 0.5, "step": 1e-320}, date(2001, 1, 1)),
+    *(b"\xff", {"a"}, [0.1 + 0.2, 0.3], "trial 3"),
+]
+
+
+def paths(part: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the place of every value in a suite."""
+    inner = part.items() if isinstance(part, dict) else enumerate(part)
+    found = []
+    for key, value in inner:
+        found.append((*above, key))
+        if isinstance(value, (dict, list)):
+            found += paths(value, (*above, key))
+    return found
+
+
+@pytest.mark.parametrize("path", paths(WHOLE), ids=lambda p: ".".join(map(str, p)))
+def test_any_value_anywhere_makes_a_suite_or_one_message(path):
+    for odd in ODD:
+        raw = copy.deepcopy(WHOLE)
+        part: Any = raw
+        for key in path[:-1]:
+            part = part[key]
+        part[path[-1]] = odd
+        text = yaml.dump(raw)
+        try:
+            suite = Suite("odd", text, "odd.yaml")
+        except SuiteError as error:
+            assert str(error).startswith("odd.yaml")
+            assert len(str(error)) < 1500
+            continue
+        # What goes with every suite that is valid.
+        assert suite.study_name.startswith("odd-")
+        suite.settings_text(suite.defaults)
+        assert all(axis.describe() for _, axis in suite.space)
+        for number in [suite.study.timeout_s, suite.dataset.validation_fraction]:
+            assert number is None or math.isfinite(number)
 
 
 OPTIONS = [

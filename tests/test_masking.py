@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import TINY_SUITE
+from conftest import ROOT, TINY_SUITE
 from test_tracking import free_port
 
 from lstm_bench.errors import LstmBenchError, TrackingError
@@ -24,6 +25,7 @@ from lstm_bench.masking import (
     printable,
 )
 from lstm_bench.stores import check_address
+from lstm_bench.terminal import LastingConsole
 
 PASSWORD = "S3cretPw-x91"
 
@@ -322,3 +324,13 @@ def test_mask_text_takes_a_long_text_in_no_time():
     start = time.process_time()
     assert mask_text(text).endswith("sqlite://user:***@host")
     assert time.process_time() - start < 10
+
+
+def test_the_command_line_prints_through_what_writes_escapes_out():
+    shown = io.StringIO()
+    LastingConsole(file=shown).print("\x1b[31mred", markup=False)
+    assert shown.getvalue() == "\\x1b[31mred\n"
+    package = ROOT / "lstm_bench"
+    prints = [p.name for p in package.rglob("*.py") if "click.echo(" in p.read_text()]
+    assert prints == ["cli.py"]
+    assert (package / "cli.py").read_text().count("click.echo(") == 1
