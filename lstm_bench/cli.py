@@ -1250,8 +1250,8 @@ def _open_tracker(
         )
     tracker = Tracker(uri, suite.study_name, progress.say)
     moves = find_moves(uri)
-    record_moves(uri, moves)
     if moves:
+        record_moves(uri, moves)
         _say(
             console,
             f"the tracking store was moved or copied: its artifacts are in "
