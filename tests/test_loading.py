@@ -4,8 +4,10 @@ import gc
 import io
 
 import pytest
+from mlflow import MlflowClient
 from results_builder import make_predictions
 from rich.console import Console
+from sqlalchemy import create_engine, text
 
 from lstm_bench import loading, tracking
 from lstm_bench.baselines import BASELINES
@@ -147,3 +149,29 @@ def test_a_baseline_that_was_logged_twice_is_read_once(store, tiny_suite, monkey
     again = load_results(store, tiny_suite).baselines
     assert again["baseline"].tolist() == list(BASELINES)
     assert again["run_id"].tolist() == first["run_id"].tolist()
+
+
+def test_load_results_gives_runs_of_one_number_one_configuration(store, tiny_suite):
+    client = MlflowClient(store)
+    runs = [run for run in find_runs(client, "") if "units" in run.data.params]
+    two = [run.info.run_id for run in runs if run.data.params["units"] == "2"]
+    assert len(two) == 2
+    engine = create_engine(store)
+    with engine.begin() as connection:
+        # As an earlier version logged what it had computed in two ways.
+        for run_id, share in zip(two, ("0.3", "0.30000000000000004"), strict=True):
+            connection.execute(
+                text(
+                    "UPDATE params SET value = :v WHERE key = 'dropout' AND "
+                    "run_uuid = :r"
+                ),
+                {"v": share, "r": run_id},
+            )
+    engine.dispose()
+    for run_id, config_id in zip(two, ("0123456789ab", "ba9876543210"), strict=True):
+        client.set_tag(run_id, "lstm_bench.config_id", config_id)
+    rows = load_results(store, tiny_suite).runs
+    expected = tiny_suite.with_overrides(["units=2", "dropout=0.3"]).config_id
+    own = rows[rows["run_id"].isin(two)]
+    assert own["config_id"].tolist() == [expected, expected]
+    assert own["dropout"].tolist() == [0.3, 0.3]

@@ -1,12 +1,16 @@
 import math
 import shlex
+from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from results_builder import N_VAL, SEARCH, SUITE, make_results
 
 from lstm_bench import cells
+from lstm_bench.space import TrialConfig
 from lstm_bench.statistics import wilson_interval
-from lstm_bench.suite import SuiteError
+from lstm_bench.suite import Suite, SuiteError
 from lstm_bench.tables import search as tables
 
 PUBLISHED = """\
@@ -185,3 +189,26 @@ def test_small_floats_survive_yaml():
         results.suite.with_overrides(["learning_rate=0"])
     command = cells.train_command(results.suite, results.suite.references["old"])
     assert "learning_rate=1.0e-05" in command
+
+
+@given(
+    dropout=st.floats(0.0, 0.99),
+    learning_rate=st.floats(1e-300, 10.0),
+    at=st.integers(0, 9),
+)
+@settings(deadline=None)
+def test_train_command_trains_the_configuration_that_it_was_printed_for(
+    dropout, learning_rate, at
+):
+    suite = Suite("s", SUITE, "s.yaml")
+    base = suite.defaults.model_dump()
+    for share in (dropout, at * 0.1):
+        values = {**base, "dropout": share, "learning_rate": learning_rate}
+        config = TrialConfig.model_validate(values)
+        words = shlex.split(cells.train_command(suite, config))
+        assignments = [after for before, after in pairwise(words) if before == "--set"]
+        assert suite.with_overrides(assignments).config_id == config.config_id
+        # As MLflow keeps parameters: as texts.
+        texts = {key: str(value) for key, value in config.model_dump().items()}
+        kept = {key: None if text == "None" else text for key, text in texts.items()}
+        assert TrialConfig.model_validate(kept).config_id == config.config_id
