@@ -17,6 +17,7 @@ from requests.exceptions import (
     Timeout,
 )
 
+from lstm_bench.errors import LstmBenchError, quoted
 from lstm_bench.masking import bare_url
 from lstm_bench.stores import first_line
 from lstm_bench.variables import variables_set
@@ -103,8 +104,22 @@ def patience(timeout_s: int, quiet: bool = False) -> Iterator[None]:
 
 
 def own_timeout_s(default: int) -> int:
-    """Return the timeout that the user asked MLflow for, else `default`."""
-    return int(os.environ.get(_TIMEOUT) or default)
+    """Return the timeout that the user asked MLflow for, else `default`.
+
+    Raises
+    ------
+    LstmBenchError
+        The variable holds no number of seconds.
+    """
+    value = os.environ.get(_TIMEOUT)
+    if not value:
+        return default
+    if not re.fullmatch(r"[1-9][0-9]{0,6}", value):
+        raise LstmBenchError(
+            f"{_TIMEOUT}: expected a whole number of seconds, at least 1, got "
+            f"{quoted(value)}; unset it for {default}"
+        )
+    return int(value)
 
 
 def address(tracking_uri: str) -> str:

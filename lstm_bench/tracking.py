@@ -29,7 +29,7 @@ from lstm_bench.away import is_away, is_server, own_timeout_s, patience
 from lstm_bench.baselines import BASELINES, BaselineResult
 from lstm_bench.chart_view import TAG_PREFIX, chart_view_state
 from lstm_bench.collector import collector_paused
-from lstm_bench.errors import TrackingError
+from lstm_bench.errors import TrackingError, shortened
 from lstm_bench.figures.search import plot_confusion_matrix, plot_run_curves
 from lstm_bench.masking import bare_url, hide_login, mask_text, mask_url
 from lstm_bench.metrics import evaluate_proba
@@ -121,11 +121,13 @@ def _check_server(uri: str) -> None:
         socket.create_connection(
             (parts.hostname or "", port), timeout=CONNECT_TIMEOUT_S
         ).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise TrackingError(
-            f"--tracking-uri: no MLflow server answers at {shown} ({error}); start it, "
-            "or leave the option out to use mlflow.db in this folder"
+            f"--tracking-uri: no MLflow server answers at {shortened(shown)} ({error});"
+            " start it, or leave the option out to use mlflow.db in this folder"
         ) from error
+    # Refused now, and not at the first request.
+    own_timeout_s(PATIENT_S)
     # A server that dies later must not hold a sweep for MLflow's default minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 

@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 
 from lstm_bench import records as rec
 from lstm_bench.chart_view import chart_view_address, report_address
-from lstm_bench.errors import TrackingError
+from lstm_bench.errors import TrackingError, quoted
 from lstm_bench.masking import bare_url, mask_text
 from lstm_bench.stored import StoredSession
 from lstm_bench.studies import find_sessions
@@ -91,6 +91,11 @@ def _check_free(host: str, port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
+        except UnicodeError as error:
+            # Longer than a host's name may be.
+            raise TrackingError(
+                f"--host: expected an address, got {quoted(host)} ({error})"
+            ) from error
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 raise TrackingError(
@@ -100,7 +105,7 @@ def _check_free(host: str, port: int) -> None:
                 ) from error
             raise TrackingError(
                 f"--host: expected an address of this machine, such as {HOST} or "
-                f"0.0.0.0 for all of them, got {host!r} ({error.strerror})"
+                f"0.0.0.0 for all of them, got {quoted(host)} ({error.strerror})"
             ) from error
 
 

@@ -11,9 +11,11 @@ import pytest
 import yaml
 from test_cli import run
 
+from lstm_bench.away import own_timeout_s
 from lstm_bench.baselines import BASELINES
-from lstm_bench.errors import SuiteError
+from lstm_bench.errors import LstmBenchError, SuiteError, TrackingError
 from lstm_bench.suite import Suite
+from lstm_bench.ui import _check_free
 
 LONG = "x" * 100_000
 SPACE = "  units: [2, 3, 4]\n  head: [sigmoid, softmax]"
@@ -268,6 +270,10 @@ OPTIONS = [
     ["sweep", "tiny.yaml", "--tracking-uri", f"sqlite:///{LONG}"],
     ["sweep", "tiny.yaml", "--storage", f"sqlite:///{LONG}"],
     ["sweep", "tiny.yaml", "--storage", LONG],
+    ["report", "tiny.yaml", "--tracking-uri", f"http://{'x' * 300}"],
+    ["report", "tiny.yaml", "--tracking-uri", "http://a..b"],
+    ["report", "tiny.yaml", "--tracking-uri", "http://["],
+    ["report", "tiny.yaml", "--tracking-uri", "http://x:99999999999999999999"],
     ["sweep", "x" * 256],
     ["sweep", f"{'x' * 256}.yaml"],
     ["confirm", "tiny.yaml", "--best", "1001"],
@@ -315,3 +321,18 @@ def test_a_malformed_option_is_answered_in_one_short_message(
     assert "rror: " in said
     assert len(said) < 2200
     assert not {c for c in said if c < " " and c != "\n"}
+
+
+@pytest.mark.parametrize("host", ["x" * 300, "a..b", "not an address"])
+def test_a_host_that_is_none_is_answered_in_one_short_message(host):
+    with pytest.raises(TrackingError, match="--host: expected an address") as error:
+        _check_free(host, 5000)
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("value", ["abc", "nan", "1.5", "0", "-1", "9" * 5000])
+def test_a_timeout_of_mlflow_that_is_none_is_refused(value, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", value)
+    with pytest.raises(LstmBenchError, match="expected a whole number") as error:
+        own_timeout_s(120)
+    assert len(str(error.value)) < 400

@@ -25,6 +25,13 @@ def test_what_is_no_number_of_threads_is_refused(value, monkeypatch):
         n_threads()
 
 
+def test_a_long_number_of_threads_is_refused_in_a_short_message(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "9" * 5000)
+    with pytest.raises(LstmBenchError, match="expected a whole number") as error:
+        n_threads()
+    assert len(str(error.value)) < 300
+
+
 def test_threads_are_what_the_environment_says_else_all_cores(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     assert n_threads() == n_cores()
