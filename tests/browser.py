@@ -82,6 +82,8 @@ def accessibility_violations(browser: Chrome) -> list[dict[str, Any]]:
     """Return what axe-core finds that is serious or critical."""
     script = resources.files("axe_core_python").joinpath("axe.min.js").read_text()
     browser.execute_script(script)
+    # Of thousands of elements, on a machine that has other work.
+    browser.set_script_timeout(120)
     found = browser.execute_async_script(
         "axe.run().then(arguments[arguments.length - 1])"
     )

@@ -184,6 +184,118 @@ def test_nothing_scrolls_sideways_but_tables_and_figures(browser, page, width):
     assert needed <= given == width
 
 
+WIDTHS = [390, 1500]
+BOXES = """
+const boxes = (selector) => [...document.querySelectorAll(selector)].map((e) => {
+  const box = e.getBoundingClientRect();
+  return [box.left, box.right];
+});
+"""
+
+
+@pytest.fixture(params=WIDTHS)
+def width(browser, page, request):
+    """Give the page a phone's width, then a desktop's."""
+    set_screen(browser, request.param)
+    browser.get(page.as_uri())
+    return request.param
+
+
+def test_all_of_a_figure_is_in_sight_unless_it_is_wide(browser, width):
+    found = browser.execute_script(
+        BOXES + "const out = [];"
+        "for (const figure of document.querySelectorAll('figure:not(.wide)')) {"
+        "  const [view] = boxes(`#${figure.id} .scroll`);"
+        "  for (const box of boxes(`#${figure.id} svg text, #${figure.id} .point`))"
+        "    out.push([figure.id, ...view, ...box]);"
+        "} return out;"
+    )
+    names = {name for name, *_ in found}
+    assert {"figure-confirmed", "figure-forest", "figure-pareto"} <= names
+    outside = [f for f in found if f[3] < f[1] - 1 or f[4] > f[2] + 1]
+    assert outside == []
+    assert all(0 <= f[1] < f[2] <= width for f in found)
+
+
+def test_the_writing_of_figures_can_be_read(browser, width):
+    sizes = browser.execute_script(
+        "return [...document.querySelectorAll('svg.figure')].map((svg) => {"
+        "  const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;"
+        "  const of = (t) => scale * parseFloat(getComputedStyle(t).fontSize);"
+        "  const all = [...svg.querySelectorAll('text')].map(of);"
+        "  return [svg.closest('figure').id, Math.min(...all), Math.max(...all)];"
+        "});"
+    )
+    assert len(sizes) > 5
+    assert [one for one in sizes if not 6.5 <= one[1] <= one[2] <= 20] == []
+
+
+def test_a_wide_figure_shows_the_scores_first(browser, width):
+    view, *texts = browser.execute_script(
+        BOXES + "return [...boxes('#figure-parallel .scroll'), "
+        "...[...document.querySelectorAll('#figure-parallel text')]"
+        ".filter((e) => /^(validation|accuracy)$/.test(e.textContent.trim()))"
+        ".map((e) => [e.getBoundingClientRect().left, e.getBoundingClientRect().right])"
+        "];"
+    )
+    assert len(texts) == 2
+    assert all(view[0] <= left and right <= view[1] for left, right in texts)
+
+
+def test_what_names_a_row_stays_in_sight_of_a_table_that_scrolls(browser, width):
+    found = browser.execute_script(
+        "const out = [];"
+        "for (const box of document.querySelectorAll('.table .scroll')) {"
+        "  box.scrollLeft = box.scrollWidth;"
+        "  const view = box.getBoundingClientRect();"
+        "  for (const cell of box.querySelectorAll('.pin')) {"
+        "    const at = cell.getBoundingClientRect();"
+        "    if (at.width) out.push([box.scrollLeft, at.left - view.left, at.right -"
+        "      view.left, view.width, cell.closest('table').dataset.name]);"
+        "  }"
+        "} return out;"
+    )
+    scrolled = [one for one in found if one[0] > 0]
+    assert len({one[4] for one in scrolled}) > (4 if width == 390 else -1)
+    # The name is in sight and leaves room for what is scrolled to.
+    assert [one for one in scrolled if not -1 <= one[1] < one[2] <= one[3] * 0.6] == []
+
+
+def test_the_leaderboards_buttons_are_in_sight_on_a_desktop(browser, page):
+    set_screen(browser, 1500)
+    browser.get(page.as_uri())
+    overflow = browser.execute_script(
+        "const box = document.querySelector(arguments[0]).closest('.scroll');"
+        "return box.scrollWidth - box.clientWidth",
+        BOARD,
+    )
+    assert overflow <= 0
+
+
+def test_a_command_is_shown_whole(browser, width):
+    cell = browser.find_element(By.CSS_SELECTOR, f"{BOARD} td.command")
+    code, button = (cell.find_element(By.CSS_SELECTOR, c) for c in ("code", ".show"))
+    assert not code.is_displayed()
+    assert button.get_attribute("aria-expanded") == "false"
+    browser.execute_script("arguments[0].scrollIntoView({inline: 'end'})", button)
+    browser.execute_script("arguments[0].click()", button)
+    assert button.get_attribute("aria-expanded") == "true"
+    assert code.text == code.get_attribute("textContent")
+    assert code.text.startswith("lstm-bench train")
+    cut, room = browser.execute_script(
+        "const [cell, code] = arguments;"
+        "return [Math.max(code.scrollWidth - code.clientWidth, "
+        "cell.scrollWidth - cell.clientWidth, code.scrollHeight - code.clientHeight),"
+        "cell.closest('.scroll').clientWidth - code.getBoundingClientRect().width]",
+        cell,
+        code,
+    )
+    assert cut <= 0
+    assert room >= 0
+    browser.execute_script("arguments[0].click()", button)
+    assert not code.is_displayed()
+
+
 def test_dark_and_light_follow_the_reader(browser):
     def look():
         return browser.execute_script(

@@ -227,7 +227,7 @@ def test_one_axis_is_a_parallel_plot_of_two():
     view = make_view(analyse(results))
     trials = view.named(search.trial_runs(results))
     figure = plot_parallel(trials, dict(Suite("s", text, "s").space), ACCURACY, {})
-    heights = sorted(float(line.get_ydata()[0]) for line in figure.axes[0].lines[:2])
+    heights = sorted(float(line.get_ydata()[1]) for line in figure.axes[0].lines[:2])
     assert heights == pytest.approx([0.0, 1.0], abs=0.05)
 
 

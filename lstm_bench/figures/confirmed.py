@@ -11,9 +11,11 @@ from matplotlib.ticker import MaxNLocator
 
 from lstm_bench.figures.style import (
     INK,
+    NARROW,
     OTHERS,
     PALETTE,
     add_legend,
+    name_rows,
     new_figure,
     plain_text,
     point_name,
@@ -47,8 +49,7 @@ def plot_confirmed(
         Test scores by contender's key, then replicate.
     """
     n = len(board)
-    fig, ax = new_figure(7.4, 1.1 + 0.36 * n)
-    y = np.arange(n)
+    fig, ax = new_figure(NARROW, 0.9 + 0.46 * n)
     for i, row in enumerate(board.to_dict("records")):
         colour = colours.get(row["key"], OTHERS)
         ax.hlines(i, row["both_low"], row["both_high"], color=colour, lw=1.2)
@@ -64,8 +65,7 @@ def plot_confirmed(
         f"{plain_text(row['label'])} (n = {row['n_seeds']})"
         for row in board.to_dict("records")
     ]
-    ax.set_yticks(y, names)
-    ax.set_ylim(n - 0.4, -0.6)
+    name_rows(ax, names)
     ax.set_xlabel(f"test {metric.label}, mean over n seeds")
     return fig
 
@@ -80,7 +80,7 @@ def plot_confirmed_cost(
     table : DataFrame
         As `tables.runs.confirmed_cost` gives it.
     """
-    fig, ax = new_figure(6.8, 3.8)
+    fig, ax = new_figure(NARROW, 3.6)
     front = table[table["on_front"]]
     ax.plot(
         front[TRAIN_TIME],
@@ -127,7 +127,7 @@ def plot_forest(comparisons: pd.DataFrame, metric: Metric) -> Figure:
         As `comparisons.compare_all` gives it.
     """
     n = len(comparisons)
-    fig, ax = new_figure(8.2, 1.2 + 0.4 * n)
+    fig, ax = new_figure(NARROW, 1.2 + 0.5 * n)
     margin = float(comparisons["margin"].max()) if n else 0.0
     ax.axvspan(-margin, margin, color=OTHERS, alpha=0.18, lw=0, label="margin")
     ax.axvline(0, color=INK, lw=0.8)
@@ -143,11 +143,10 @@ def plot_forest(comparisons: pd.DataFrame, metric: Metric) -> Figure:
             )
         )
     names = [
-        f"{plain_text(row['label_a'])}\n− {plain_text(row['label_b'])}"
+        f"{plain_text(row['label_a'])} − {plain_text(row['label_b'])}"
         for row in comparisons.to_dict("records")
     ]
-    ax.set_yticks(np.arange(n), names, fontsize=8)
-    ax.set_ylim(n - 0.4, -0.6)
+    name_rows(ax, names)
     better = "to the right a is better" if metric.higher_is_better else "to the left"
     ax.set_xlabel(f"difference in test {metric.label} (a − b), {better}")
     handles = [
@@ -169,7 +168,7 @@ def plot_reliability(
     curves : sequence of DataFrame
         As `tables.confirmed.reliability` gives them.
     """
-    fig, ax = new_figure(5.6, 4.2)
+    fig, ax = new_figure(NARROW, 4.2)
     starts = [curve["confidence"].min() for curve in curves if len(curve)]
     low = min([*starts, 0.95])
     ax.plot([low, 1], [low, 1], color=INK, lw=0.8, ls="--", label="calibrated")
@@ -202,7 +201,7 @@ def plot_expected_best(table: pd.DataFrame, metric: Metric) -> Figure:
     table : DataFrame
         As `tables.confirmed.expected_best` gives it.
     """
-    fig, ax = new_figure(6.4, 3.4)
+    fig, ax = new_figure(NARROW, 3.4)
     n, expected = table["n_trials"], table["expected"]
     colour = PALETTE[0]
     ax.fill_between(n, table["ci_low"], table["ci_high"], color=colour, alpha=0.18)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lstm_bench.figures.style import (
+    NARROW,
     OTHERS,
     add_legend,
     metric_label,
@@ -30,7 +31,7 @@ def plot_curves_over_seeds(
     metric : str
         Name in `METRICS`, or "loss".
     """
-    fig, ax = new_figure(6.4, 3.6)
+    fig, ax = new_figure(NARROW, 3.6)
     for config_id, curve in curves.groupby("config_id", sort=False):
         colour, label = colours.get(str(config_id), OTHERS), curve["label"].iloc[0]
         ax.fill_between(

@@ -39,17 +39,17 @@ def plot_parallel(
         ``objective, config_id, name`` and a column for each of `axes`.
     """
     fig, ax = new_figure(9.6, 3.9)
-    scaled, ticks = [], []
+    objective = trials[OBJECTIVE].to_numpy(dtype=float)
+    low, high = float(objective.min()), float(objective.max())
+    # First, as in Optuna's own: what a narrow screen shows of a wide figure.
+    at = np.linspace(0, 1, MAX_TICKS)
+    scaled = [(objective - low) / (high - low or 1.0)]
+    ticks = [[(float(p), f"{low + p * (high - low):.3f}") for p in at]]
     for name, axis in axes.items():
         values = [plain(value) for value in trials[name].tolist()]
         x, marks = _scale(values, axis)
         scaled.append(x)
         ticks.append(marks)
-    objective = trials[OBJECTIVE].to_numpy(dtype=float)
-    low, high = float(objective.min()), float(objective.max())
-    scaled.append((objective - low) / (high - low or 1.0))
-    at = np.linspace(0, 1, MAX_TICKS)
-    ticks.append([(float(p), f"{low + p * (high - low):.3f}") for p in at])
     lines, ids = np.array(scaled).T, trials["config_id"].tolist()
     names = trials["name"].tolist()
     # Those with a colour are drawn last, the best of them on top.
@@ -79,7 +79,7 @@ def plot_parallel(
                 fontsize=8,
                 color=INK,
             )
-    ax.set_xticks(x, [*map(plain_text, axes), f"validation\n{metric.label}"])
+    ax.set_xticks(x, [f"validation\n{metric.label}", *map(plain_text, axes)])
     ax.set_yticks([])
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.tick_params(axis="x", length=0)

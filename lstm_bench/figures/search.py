@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from lstm_bench.cells import plain, value_label
 from lstm_bench.figures.style import (
     INK,
+    NARROW,
     OTHERS,
     PALETTE,
     add_legend,
@@ -53,7 +54,7 @@ def plot_learning_curves(
     metric : str
         Name in `METRICS`, or "loss".
     """
-    fig, ax = new_figure(6.4, 3.6)
+    fig, ax = new_figure(NARROW, 3.6)
     wanted = curves[(curves["split"] == "val") & (curves["metric"] == metric)]
     by_run = dict(iter(wanted.sort_values("epoch").groupby("run_id")))
     colours = colours or configuration_colours(runs["config_id"].tolist())
@@ -111,7 +112,7 @@ def plot_axis_effect(
     log : bool
         Logarithmic scale for a range.
     """
-    fig, ax = new_figure(5.6, 3.2)
+    fig, ax = new_figure(NARROW, 3.2)
     binned = bool((effect["low"] < effect["high"]).any())
     if binned:
         x = points[axis].to_numpy(dtype=float)
@@ -157,7 +158,7 @@ def plot_heads(
         All complete runs: ``head, objective``.
     """
     heads = sorted(runs["head"].unique().tolist())
-    fig, ax = new_figure(5.6, 3.2)
+    fig, ax = new_figure(NARROW, 3.2)
     position = np.array([heads.index(h) for h in points["head"].tolist()], dtype=float)
     scatter_runs(ax, spread_out(position), points, colours or {})
     means = [float(runs.loc[runs["head"] == head, OBJECTIVE].mean()) for head in heads]
@@ -180,7 +181,7 @@ def plot_heads(
 def plot_importance(importance: pd.DataFrame) -> Figure:
     """Draw each axis' share as a bar, the largest on top."""
     n = len(importance)
-    fig, ax = new_figure(5.6, 0.9 + 0.34 * n)
+    fig, ax = new_figure(NARROW, 0.9 + 0.34 * n)
     shares = importance["importance"].to_numpy(dtype=float)
     bars = ax.barh(np.arange(n), shares, color=PALETTE[0], height=0.6)
     labels = [f"{share:.0%}" for share in shares]
@@ -204,7 +205,7 @@ def plot_pareto(
         As `tables.pareto` gives it; ``low, high`` where there are error bars, and
         ``name`` where points have more of a name than their label.
     """
-    fig, ax = new_figure(6.8, 3.6)
+    fig, ax = new_figure(NARROW, 3.6)
     colours = colours or {}
     front = table[table["on_front"]].sort_values(TRAIN_TIME)
     others = table[~table["on_front"]]
@@ -340,7 +341,7 @@ def plot_objective_history(
     runs : DataFrame
         All complete trials: ``trial, objective``.
     """
-    fig, ax = new_figure(6.8, 3.4)
+    fig, ax = new_figure(NARROW, 3.4)
     runs = runs[runs["trial"].notna()].sort_values("trial")
     number = runs["trial"].to_numpy(dtype=float)
     objective = runs[OBJECTIVE].to_numpy(dtype=float)

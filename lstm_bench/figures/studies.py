@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lstm_bench.figures.style import (
     INK,
+    NARROW,
     OTHERS,
     add_legend,
     metric_label,
+    name_rows,
     new_figure,
     plain_text,
     point_name,
@@ -35,11 +36,11 @@ def plot_scores(
         high, n``.
     """
     studies = list(dict.fromkeys(points["label"].tolist()))
-    fig, ax = new_figure(7.4, 1.2 + 0.5 * len(studies))
+    fig, ax = new_figure(NARROW, 1.2 + 0.6 * len(studies))
     kinds = [kind for kind in MARKERS if kind in set(points["what"])]
     for row in points.to_dict("records"):
         # Side by side within the study's line, so that none hides another.
-        y = studies.index(row["label"]) + 0.26 * (
+        y = studies.index(row["label"]) + 0.2 * (
             kinds.index(row["what"]) - (len(kinds) - 1) / 2
         )
         colour = colours.get(row["label"], OTHERS)
@@ -59,8 +60,7 @@ def plot_scores(
             zorder=3,
         )
         dots.set_urls([name])
-    ax.set_yticks(np.arange(len(studies)), [plain_text(s) for s in studies])
-    ax.set_ylim(len(studies) - 0.4, -0.6)
+    name_rows(ax, [plain_text(s) for s in studies])
     ax.set_xlabel(xlabel)
     handles = [
         ax.plot(
@@ -91,7 +91,7 @@ def plot_differences(
         Drawn as a band around zero where given.
     """
     n = len(rows)
-    fig, ax = new_figure(8.2, 1.1 + 0.44 * n)
+    fig, ax = new_figure(NARROW, 1.1 + 0.5 * n)
     handles: list[Any] = []
     if margin:
         handles = [
@@ -109,16 +109,15 @@ def plot_differences(
         if verdict:
             ax.annotate(
                 verdict,
-                (1.01, i),
+                (0.99, i - 0.32),
                 xycoords=("axes fraction", "data"),
+                ha="right",
                 va="center",
                 fontsize=8,
                 color=INK,
                 annotation_clip=False,
             )
-    names = [plain_text(row["name"]) for row in rows.to_dict("records")]
-    ax.set_yticks(np.arange(n), names, fontsize=8)
-    ax.set_ylim(n - 0.4, -0.6)
+    name_rows(ax, [plain_text(row["name"]) for row in rows.to_dict("records")])
     ax.set_xlabel(xlabel)
     if handles:
         add_legend(fig, handles)
@@ -133,7 +132,7 @@ def plot_winner_curves(curves: pd.DataFrame, colours: Mapping[str, str]) -> Figu
     curves : DataFrame
         As `tables.studies.winner_curves` gives it; not empty.
     """
-    fig, ax = new_figure(7.4, 3.8)
+    fig, ax = new_figure(NARROW, 3.8)
     handles: list[Any] = []
     for (label, name), curve in curves.groupby(["label", "configuration"], sort=False):
         colour = colours.get(str(label), OTHERS)

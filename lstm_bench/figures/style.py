@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import textwrap
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -142,6 +143,12 @@ def _prefix_ids(tag: str, prefix: str) -> str:
     return re.sub(r"(url\(#)", rf"\g<1>{prefix}-", tag)
 
 
+# In inches. So wide a figure is read on a phone as it is; wider ones scroll there.
+NARROW = 5.6
+# Letters of 9 points that fit into it.
+NAME_LENGTH = 72
+
+
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     """Return an empty figure of that size in inches, in the house style."""
     fig = Figure(figsize=(width, height), layout="constrained")
@@ -215,9 +222,12 @@ def scale_times(ax: Axes, times: pd.Series[float]) -> None:
 
 
 def add_legend(fig: Figure, handles: Sequence[Any], n_columns: int = 4) -> None:
-    """Put a legend above the axes, to be read row by row."""
+    """Put a legend above the axes, to be read row by row; as wide as the figure."""
+    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    # A letter of 8 points is 4.3 wide on average; the line and the gaps are 40.
+    fitting = int(72 * fig.get_figwidth() // (4.3 * longest + 40))
+    n_columns = max(1, min(n_columns, len(handles), fitting))
     # Matplotlib fills column by column, the first ones longest.
-    n_columns = min(n_columns, max(len(handles), 1))
     by_rows = [h for i in range(n_columns) for h in list(handles)[i::n_columns]]
     fig.legend(
         handles=by_rows,
@@ -227,6 +237,27 @@ def add_legend(fig: Figure, handles: Sequence[Any], n_columns: int = 4) -> None:
         fontsize=8,
         labelcolor=INK,
     )
+
+
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
+    """Give rows 0, 1, ... from the top a name each, above what is drawn in them.
+
+    Beside the axes, long names would leave little room for what they name.
+    """
+    lines = [textwrap.wrap(name, NAME_LENGTH) or [""] for name in names]
+    n_lines = max(map(len, lines), default=1)
+    ax.set_yticks(
+        np.arange(len(names)) - 0.18,
+        ["\n".join(parts) for parts in lines],
+        ha="left",
+        va="bottom",
+    )
+    ax.tick_params(axis="y", length=0, pad=-5)
+    ax.grid(False, axis="y")
+    ax.set_ylim(len(names) - 0.5, -0.3 - 0.35 * n_lines)
+    fig = ax.get_figure(root=True)
+    if fig is not None:
+        fig.set_figheight(fig.get_figheight() + 0.15 * len(names) * (n_lines - 1))
 
 
 def metric_label(name: str) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lstm_bench.figures.style import INK, figure_svg
+from lstm_bench.figures.style import INK, NARROW, figure_svg
 from lstm_bench.report.blocks import (
     DASH,
     NUMERIC_KINDS,
@@ -37,8 +37,6 @@ from lstm_bench.report.blocks import (
 
 # More rows than this stay out of the page's CSV: those that are drawn or shown do.
 MAX_CSV_ROWS = 1_000
-# Wider than this, in inches, a figure takes the page's whole width.
-WIDE_FIGURE = 6.9
 SPARK_WIDTH, SPARK_HEIGHT = 72, 18
 # What may stand in a data URL as it is; everything else is percent-encoded.
 CSV_SAFE = ",:;=/()+*!@$-_.|"
@@ -111,7 +109,8 @@ def _html_block(block: Any, number: int) -> dict[str, Any]:
                 "wide": block.wide,
                 "caption": whole_caption(block),
                 "headers": [
-                    (c.label, c.key, _cell_class(c), c.more) for c in block.columns
+                    (c.label, c.key, _cell_class(c, i == _pinned(block)), c.more)
+                    for i, c in enumerate(block.columns)
                 ],
                 "rows": list(_rows(block)),
                 "csv": _csv_link(block.name, block.frame, block.n_shown),
@@ -121,7 +120,7 @@ def _html_block(block: Any, number: int) -> dict[str, Any]:
                 "kind": "figure",
                 "name": f"figure-{block.name}",
                 "number": number,
-                "wide": block.figure.get_figwidth() > WIDE_FIGURE,
+                "wide": block.figure.get_figwidth() > NARROW,
                 "caption": block.caption,
                 "svg": Markup(figure_svg(block.figure, block.caption, f"g{number}")),
                 "csv": _csv_link(f"figure-{block.name}", block.data, MAX_CSV_ROWS),
@@ -141,7 +140,7 @@ def _html_block(block: Any, number: int) -> dict[str, Any]:
 
 def _rows(table: Table) -> Iterator[Markup]:
     """Yield each row's cells; the cell that names the row is its header."""
-    header = next((i for i, c in enumerate(table.columns) if c.key == "label"), None)
+    header, pinned = _header(table), _pinned(table)
     rows = shown_rows(table)
     ranges = {
         c.key: _range([row[c.key] for row in rows])
@@ -151,10 +150,24 @@ def _rows(table: Table) -> Iterator[Markup]:
     for row in rows:
         yield Markup(
             "".join(
-                _cell(column, row, i == header, ranges.get(column.key))
+                _cell(column, row, i == header, i == pinned, ranges.get(column.key))
                 for i, column in enumerate(table.columns)
             )
         )
+
+
+def _header(table: Table) -> int | None:
+    """Return which column names the rows."""
+    return next((i for i, c in enumerate(table.columns) if c.key == "label"), None)
+
+
+def _pinned(table: Table) -> int | None:
+    """Return which column stays in sight when the table is scrolled sideways."""
+    header = _header(table)
+    if header is None:
+        # A text to be read takes most of a narrow screen.
+        return None if table.columns[0].kind == "prose" else 0
+    return header
 
 
 def _range(curves: Sequence[Any]) -> tuple[float, float]:
@@ -170,6 +183,7 @@ def _cell(
     column: Column,
     row: dict[str, Any],
     is_header: bool,
+    is_pinned: bool,
     limits: tuple[float, float] | None,
 ) -> str:
     """Return one cell, escaped."""
@@ -194,7 +208,7 @@ def _cell(
             inner = f'<i class="dot" style="background:{_css_colour(colour)}"></i>' + (
                 inner
             )
-    css = _cell_class(column)
+    css = _cell_class(column, is_pinned)
     attributes = (f' class="{css}"' if css else "") + more
     if is_header:
         return f'<th scope="row"{attributes}>{inner}</th>'
@@ -223,10 +237,10 @@ def _sparkline(values: Sequence[float], limits: tuple[float, float], text: str) 
     )
 
 
-def _cell_class(column: Column) -> str:
-    if column.kind in NUMERIC_KINDS:
-        return "number"
-    return column.kind if column.kind in ("prose", "name", "command", "curve") else ""
+def _cell_class(column: Column, is_pinned: bool) -> str:
+    kind = "number" if column.kind in NUMERIC_KINDS else column.kind
+    known = kind in ("number", "prose", "name", "command", "curve")
+    return " ".join([*([kind] if known else []), *(["pin"] if is_pinned else [])])
 
 
 def _csv_link(name: str, frame: pd.DataFrame, n_shown: int) -> Markup:

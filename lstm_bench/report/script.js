@@ -188,7 +188,17 @@
       const done = await copy(code.textContent);
       tell(done ? "The command is in the clipboard." : "This viewer forbids copying: select the text.");
     });
-    code.before(button);
+    // A command is long; who wants to read it shows it, whole.
+    const show = make("button", { type: "button", className: "copy show" });
+    const toggle = (hidden) => {
+      code.hidden = hidden;
+      show.textContent = hidden ? "show" : "hide";
+      show.setAttribute("aria-expanded", String(!hidden));
+    };
+    show.setAttribute("aria-label", `Show the command: ${code.textContent}`);
+    show.addEventListener("click", () => toggle(!code.hidden));
+    toggle(true);
+    code.before(make("span", { className: "buttons" }, button, show));
   }
 
   // ---- figures -----------------------------------------------------------

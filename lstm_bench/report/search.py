@@ -168,7 +168,7 @@ def _parallel(view: View, trials: pd.DataFrame) -> Drawing:
     return Drawing(
         "parallel",
         "The search as parallel coordinates: each line is a complete trial, from its "
-        f"values on the left to its validation {view.metric.label} on the right; "
+        f"validation {view.metric.label} on the left through its values; "
         f"coloured are up to {len(PALETTE)}, the confirmed and the best." + note,
         plot_parallel(drawn, axes, view.metric, view.colours),
         drawn[["trial", "config_id", *axes, OBJECTIVE]],
