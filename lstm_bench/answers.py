@@ -136,7 +136,7 @@ def _search_answers(analysis: Analysis) -> Iterator[Answer]:
     yield Answer(
         "against the best baseline",
         f"{row['label']} has validation {metric.label} {float(row[key]):.4f} on the "
-        "same reviews; "
+        f"same {results.examples}; "
         + (
             f"the search's best LSTM, {value:.4f}, is ahead of it."
             if metric.is_better(value, float(row[key]))

@@ -240,7 +240,7 @@ BASELINES: dict[str, Baseline] = {
         Baseline(
             "majority",
             "majority class",
-            "Gives every review the class shares of the training reviews: what "
+            "Gives every example the class shares of the training examples: what "
             "knowing nothing but the classes' frequencies achieves.",
             "scikit-learn calls it DummyClassifier(strategy='prior')",
             fit_majority,
@@ -249,14 +249,14 @@ BASELINES: dict[str, Baseline] = {
             "tfidf_lr",
             "TF-IDF + logistic regression",
             "Logistic regression on TF-IDF weights of all 1- and 2-grams of whole "
-            f"reviews (sublinear tf, smoothed idf, L2 penalty, C = {TFIDF_C:g}).",
+            f"sequences (sublinear tf, smoothed idf, L2 penalty, C = {TFIDF_C:g}).",
             "Salton and Buckley, Information Processing & Management 24(5), 1988",
             fit_tfidf_lr,
         ),
         Baseline(
             "nb_lr",
             "NB + logistic regression",
-            "Logistic regression on all 1- and 2-grams of whole reviews, each present "
+            "Logistic regression on all 1- and 2-grams of whole sequences, each there "
             "or not, scaled by naive Bayes's log-count ratios (alpha = "
             f"{NB_ALPHA:g}, L2 penalty, C = {NB_C:g}).",
             "Wang and Manning, Baselines and Bigrams, ACL 2012; logistic regression "

@@ -988,6 +988,7 @@ def info(name: str, data_dir: Path | None) -> None:
     """Say what dataset NAME is: sizes, balance, lengths, digest, duplicates."""
     from lstm_bench.data import describe_dataset, load_dataset
 
+    _say_reading(name)
     about = describe_dataset(load_dataset(name, data_dir=data_dir))
     _echo(f"{about['name']}: {about['description']}")
     _echo(f"source: {about['source']}")
@@ -996,7 +997,7 @@ def info(name: str, data_dir: Path | None) -> None:
     for part in ("train", "test"):
         facts = about[part]
         classes = ", ".join(f"{n:,} {name}" for name, n in facts["classes"].items())
-        _echo(f"{part}: {facts['n']:,} reviews ({classes})")
+        _echo(f"{part}: {facts['n']:,} {about['example']}s ({classes})")
         quantiles = ", ".join(
             f"{q} {v:g}" for q, v in facts["length_quantiles"].items()
         )
@@ -1005,7 +1006,9 @@ def info(name: str, data_dir: Path | None) -> None:
             f"{quantiles}"
         )
         _echo(f"  copies of another of them: {facts['n_copies']:,}")
-    _echo(f"test reviews that also stand in train: {about['n_test_in_train']}")
+    _echo(
+        f"test {about['example']}s that also stand in train: {about['n_test_in_train']}"
+    )
     if about["best_possible_accuracy"] is not None:
         _echo(f"best possible accuracy: {about['best_possible_accuracy']:.4f}")
     for note in about["notes"]:
@@ -1297,16 +1300,25 @@ def _prepare(
     from lstm_bench.packed.running import require_running
     from lstm_bench.preparation import prepare
 
+    _say_reading(suite.dataset.name)
     prepared = prepare(suite, data_dir, config, n_replicates)
     require_running(suite.engine, lambda line: _say(console, line))
     return prepared
+
+
+def _say_reading(name: str) -> None:
+    """Announce what may take a minute, on stderr: it is no part of an answer."""
+    from lstm_bench.data import dataset_names, is_synthetic
+
+    if name in dataset_names() and not is_synthetic(name):
+        _echo(f"reading {name} (up to a minute the first time) ...", err=True)
 
 
 def _say_data(console: Console, prepared: Prepared) -> None:
     _say(
         console,
         f"{prepared.dataset.name}: {len(prepared.splits.train):,} training and "
-        f"{len(prepared.splits.val):,} validation reviews "
+        f"{len(prepared.splits.val):,} validation {prepared.dataset.example}s "
         f"({prepared.dataset.source})",
     )
     _say_start(console)

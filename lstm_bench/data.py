@@ -120,6 +120,8 @@ class Dataset:
         Made by a program, not by people.
     best_possible_accuracy : float or None
         Accuracy of a classifier that knows how the data was made.
+    example : str
+        What one sequence is called in messages and reports; its plural has an s.
     notes : tuple of str
         What a reader of results has to know.
     """
@@ -134,6 +136,7 @@ class Dataset:
     source: str
     synthetic: bool = False
     best_possible_accuracy: float | None = None
+    example: str = "example"
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -459,6 +462,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "description": dataset.description,
         "source": dataset.source,
         "synthetic": dataset.synthetic,
+        "example": dataset.example,
         "digest": dataset.digest,
         "vocabulary_words": len(dataset.vocabulary),
         "class_names": list(dataset.class_names),

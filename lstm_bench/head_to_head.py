@@ -192,9 +192,10 @@ def compare_by_name(tracking_uri: str, name_a: str, name_b: str) -> list[str]:
     )
     if paired:
         lines.append(
-            f"Over seeds and reviews: {row['difference']:+.4f} (95 % "
+            f"Over seeds and {results_a.examples}: {row['difference']:+.4f} (95 % "
             f"{row['both_low']:+.4f} to {row['both_high']:+.4f}). McNemar over "
-            f"reviews, medians: {row['n_only_a']:g} right in the first alone, "
+            f"{results_a.examples}, medians: {row['n_only_a']:g} right in the first "
+            "alone, "
             f"{row['n_only_b']:g} in the second alone, exact p "
             f"{row['p_mcnemar_exact']:.3g}, mid-p {row['p_mcnemar_mid']:.3g}."
         )

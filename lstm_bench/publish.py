@@ -160,7 +160,7 @@ def check_publication(
 def _synthetic(suite: str, dataset: str) -> PublishError:
     return PublishError(
         f"{suite}: its dataset {dataset} is synthetic, and its scores say nothing "
-        "about reviews written by people; leave the suite out, or publish it all the "
+        "about data made by people; leave the suite out, or publish it all the "
         "same with --allow-synthetic"
     )
 

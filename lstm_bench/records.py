@@ -283,6 +283,16 @@ class Results:
     tracking_url: str | None = None
     missing: str = ""
 
+    @property
+    def example(self) -> str:
+        """What one of the data's examples is called, such as "review"."""
+        return str(self.dataset.get("example", "example"))
+
+    @property
+    def examples(self) -> str:
+        """The plural of `example`."""
+        return f"{self.example}s"
+
 
 METRIC_COLUMNS: tuple[str, ...] = tuple(
     key

@@ -61,13 +61,13 @@ class TrialConfig(BaseModel):
         10_000, ge=4, le=1_000_000, description="token ids from here on become 2"
     )
     sequence_length: int = Field(
-        200, ge=1, le=10_000, description="tokens kept of a review"
+        200, ge=1, le=10_000, description="tokens kept of a sequence"
     )
     truncating: Literal["pre", "post"] = Field(
-        "pre", description="which end of a longer review is cut"
+        "pre", description="which end of a longer sequence is cut"
     )
     padding: Literal["pre", "post"] = Field(
-        "post", description="which end of a shorter review is padded"
+        "post", description="which end of a shorter sequence is padded"
     )
     masking: bool = Field(
         True, description="skip padding; batches are then trimmed to their longest"
@@ -79,7 +79,7 @@ class TrialConfig(BaseModel):
     learning_rate: Annotated[_Float, Field(gt=0, le=10)] = Field(
         1e-3, description="of the optimizer"
     )
-    batch_size: int = Field(64, ge=1, le=65_536, description="reviews per step")
+    batch_size: int = Field(64, ge=1, le=65_536, description="sequences per step")
     max_epochs: int = Field(10, ge=1, le=10_000, description="epochs at most")
     patience: int | None = Field(
         3,

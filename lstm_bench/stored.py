@@ -521,6 +521,7 @@ class _Dataset(_Stored):
     n_used_val: Whole = 0
     validation: Literal["holdout", "test"] = "holdout"
     code_digest: Line = ""
+    example: Line = "example"
 
     @model_validator(mode="after")
     def _has_distinct_classes(self) -> Self:

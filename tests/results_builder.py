@@ -86,6 +86,7 @@ def make_results(
         "description": "Made up",
         "source": "a program",
         "synthetic": True,
+        "example": "review",
         "digest": "ab" * 32,
         "class_names": ["neg", "pos"],
         "best_possible_accuracy": 0.95,

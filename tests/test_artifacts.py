@@ -190,8 +190,8 @@ def test_a_report_without_lost_files_says_so_and_ends_with_an_error(study, capsy
     assert "3 of 3 finished trainings" in capsys.readouterr().err
     text = (out / "report.md").read_text()
     assert "EVIDENCE IS MISSING" in text
-    assert "Trained on an unknown number of reviews, validated on an unknown" in text
-    assert "on an unknown number of validation reviews" in text
+    assert "Trained on an unknown number of examples, validated on an unknown" in text
+    assert "on an unknown number of validation examples" in text
     # A number of its own, and not one of files: each training was scored on test.
     assert "scored 3 times in this tracking store" in text
 

@@ -79,8 +79,8 @@ def test_suites_lists_checks_and_shows(monkeypatch, capsys):
     assert "valid" in capsys.readouterr().out
     assert run("suites", "show", "quick") == 0
     shown = capsys.readouterr().out
-    assert "configurations: 54" in shown
-    assert "units: 16, 32, 64" in shown
+    assert "configurations: 18" in shown
+    assert "units: 8, 16, 32" in shown
     assert "engine: auto" in shown
 
 
@@ -89,6 +89,21 @@ def test_data_info_says_what_a_dataset_is(capsys):
     out = capsys.readouterr().out
     for words in ("train: 2,000 reviews", "median", "digest", "best possible accuracy"):
         assert words in out
+    assert run("data", "info", "word_order") == 0
+    out = capsys.readouterr().out
+    assert "train: 2,000 sequences" in out
+    assert "review" not in out
+
+
+def test_data_info_announces_what_may_take_long_before_it_begins(capsys, tmp_path):
+    # Damaged, so the announcement came before the archive was read.
+    (tmp_path / "aclImdb_v1.tar.gz").write_bytes(b"no archive")
+    assert run("data", "info", "imdb", "--data-dir", str(tmp_path)) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("reading imdb (up to a minute the first time) ...\n")
+    assert said.out == ""
+    assert run("data", "info", "synthetic") == 0
+    assert "reading" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -108,7 +123,7 @@ def test_data_info_says_what_a_dataset_is(capsys):
         (["train", "tiny.yaml", "--set", "unit=3"], "did you mean 'units'"),
         (["train", "tiny.yaml", "--set", "units=0"], "greater than or equal to 1"),
         (["report", "tiny.yaml"], "run `lstm-bench sweep` first"),
-        (["publish", "tiny.yaml"], "run `lstm-bench sweep` first"),
+        (["publish", "tiny.yaml", "--allow-synthetic"], "run `lstm-bench sweep` first"),
         (["publish"], "Missing argument 'SUITE...'"),
         (["data", "info", "imbd"], "expected one of imdb, synthetic"),
         (["suites"], "no suites here"),

@@ -186,7 +186,7 @@ def test_the_board_names_each_interval_by_its_source(analysis):
         first["both_high"] - first["both_low"]
         > first["seeds_high"] - (first["seeds_low"])
     )
-    assert first["reviews_low"] < first["test_mean"] < first["reviews_high"]
+    assert first["examples_low"] < first["test_mean"] < first["examples_high"]
     assert board["kind"].tolist().count("baseline") == 1
 
 

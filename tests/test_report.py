@@ -359,3 +359,21 @@ def test_a_round_without_a_search_speaks_of_the_round_alone(tmp_path):
     assert "## Leaderboard" not in text
     assert "4 configurations confirmed on 3 fresh seeds" in text
     assert "12 trainings of the confirmation took" in text
+
+
+@pytest.mark.parametrize("study", ["search", "confirmed", "log_loss"])
+def test_examples_are_called_what_the_dataset_calls_them(tmp_path, study):
+    results = STUDIES[study]
+    texts = {}
+    for word in ("review", "message"):
+        about = {**results.dataset, "example": word}
+        folder = tmp_path / word
+        write_report(analyse(dataclasses.replace(results, dataset=about)), folder)
+        files = [p for p in folder.rglob("*") if p.suffix in (".md", ".html", ".csv")]
+        texts[word] = "\n".join(p.read_text(encoding="utf-8") for p in sorted(files))
+    assert re.search("review", texts["message"], re.IGNORECASE) is None
+    assert "messages" in texts["message"]
+    assert texts["review"].count("review") > 5
+    # A store of an earlier version does not say.
+    about = {k: v for k, v in results.dataset.items() if k != "example"}
+    assert dataclasses.replace(results, dataset=about).examples == "examples"

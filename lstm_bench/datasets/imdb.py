@@ -178,6 +178,7 @@ def _dataset(
         vocabulary=vocabulary,
         digest=sequences_digest(train, test),
         source=source,
+        example="review",
         notes=tuple(notes),
     )
 

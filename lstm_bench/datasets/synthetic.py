@@ -189,6 +189,7 @@ def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
         source=f"synthetic: written by lstm-bench's grammar from seed {seed}",
         synthetic=SYNTHETIC,
         best_possible_accuracy=ceiling,
+        example="review",
         notes=(
             "The reviews are synthetic: scores say nothing about real reviews.",
             f"{options.label_noise:.1%} of the labels are flipped at random, in test "

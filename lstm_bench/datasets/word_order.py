@@ -102,6 +102,7 @@ def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
         source=f"synthetic: written by lstm-bench from seed {seed}",
         synthetic=True,
         best_possible_accuracy=ceiling,
+        example="sequence",
         notes=(
             "The sequences are synthetic: scores say nothing about real data.",
             f"{options.label_noise:.1%} of the labels are flipped at random, in test "

@@ -65,13 +65,17 @@ def plot_confusion(table: pd.DataFrame, class_names: Sequence[str]) -> Figure:
     return fig
 
 
-def plot_probabilities(table: pd.DataFrame, class_names: Sequence[str]) -> Figure:
-    """Draw how the last class's probability spreads over reviews of each class.
+def plot_probabilities(
+    table: pd.DataFrame, class_names: Sequence[str], examples: str
+) -> Figure:
+    """Draw how the last class's probability spreads over examples of each class.
 
     Parameters
     ----------
     table : DataFrame
         As `tables.classification.probabilities` gives it.
+    examples : str
+        What the data's examples are called.
     """
     models = list(dict.fromkeys(table["key"].tolist()))
     fig, axes = _panels(len(models), 3.6, 3.1)
@@ -100,7 +104,7 @@ def plot_probabilities(table: pd.DataFrame, class_names: Sequence[str]) -> Figur
         ax.set_xlim(0, 1)
         ax.set_xlabel(f"predicted p({plain_text(class_names[-1])})")
         ax.set_title(plain_text(own["label"].iloc[0]), fontsize=9)
-    axes[0].set_ylabel("share of the class's reviews")
+    axes[0].set_ylabel(f"share of the class's {plain_text(examples)}")
     add_legend(fig, handles)
     return fig
 

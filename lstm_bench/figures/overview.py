@@ -27,7 +27,7 @@ LEGEND = {
     ("baseline", "validation"): "best baseline, validation",
     ("published", "test"): "published by others, test",
 }
-BARS = {"test": "over seeds (t)", "validation": "over reviews (Wilson)"}
+BARS = {"test": "over seeds (t)", "validation": "over validation (Wilson)"}
 ROW_HEIGHT = 0.3
 
 

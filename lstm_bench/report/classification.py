@@ -30,7 +30,7 @@ def classification(view: View) -> Section:
         Column("label", "model", colours=("key", view.colours)),
         Column("y_true", "true class"),
         Column("y_pred", "predicted"),
-        Column("n", "reviews, mean", "whole"),
+        Column("n", f"{view.results.examples}, mean", "whole"),
         Column("share", "share of the class", "share"),
         Column("ci_low", "95 % over seeds (t)", "interval_share", "ci_high"),
         Column("n_runs", "trainings (n)", "count"),
@@ -43,17 +43,18 @@ def classification(view: View) -> Section:
             Drawing(
                 "confusion",
                 f"Confusion on {split} of {of}: shares of each true class (rows), and "
-                "reviews. Blue is right, orange wrong.",
+                f"{view.results.examples}. Blue is right, orange wrong.",
                 plot_confusion(confusion, class_names),
                 confusion,
             ),
             Drawing(
                 "probabilities",
                 f"How the probability of {class_names[-1]} spreads on {split} over "
-                "reviews of each true class, trainings pooled, 20 bins; a good model "
+                f"{view.results.examples} of each true class, trainings pooled, 20 "
+                "bins; a good model "
                 "keeps the colours apart. Left of the dashed line the model says "
                 f"{class_names[0]}.",
-                plot_probabilities(histogram, class_names),
+                plot_probabilities(histogram, class_names, view.results.examples),
                 histogram,
             ),
             Table(

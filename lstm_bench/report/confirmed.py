@@ -55,6 +55,7 @@ def confirmation(view: View) -> Section:
         return Section(title, anchor, text, _looks(view))
     metric, board = suite.metric, tables.confirmed_board(analysis)
     drawn = board[board["key"] != MAJORITY]
+    examples = view.results.examples
     columns = (
         Column("rank", "#", "count"),
         view.label(key="key"),
@@ -65,21 +66,22 @@ def confirmation(view: View) -> Section:
         Column("kind", "kind", more=True),
         *(Column(f, f, "value") for f in tables.confirmed_fields(analysis)),
         Column(
-            "reviews_low",
-            "95 % over reviews (bootstrap)",
+            "examples_low",
+            f"95 % over {examples} (bootstrap)",
             "interval",
-            "reviews_high",
+            "examples_high",
             more=True,
         ),
-        Column("both_low", "95 % over seeds and reviews", "interval", "both_high"),
+        Column("both_low", f"95 % over seeds and {examples}", "interval", "both_high"),
         Column("n_failed", "failed", "count", more=True),
         Column(TRAIN_TIME, "training (s)", "seconds"),
         Column("command", "command that trains it again", "command"),
     )
     caption = (
         f"Mean {metric.label} over n fresh seeds; ranked by validation, so that test "
-        "had no say. Over seeds: what another seed would give on these reviews. Over "
-        "reviews: what these models would give on other reviews. Intervals end at the "
+        f"had no say. Over seeds: what another seed would give on these {examples}. "
+        f"Over {examples}: what these models would give on others. Intervals end at "
+        "the "
         "lowest and highest value that the metric can have."
     )
     blocks: list[Block] = []
@@ -90,7 +92,7 @@ def confirmation(view: View) -> Section:
         Drawing(
             "confirmed",
             f"Test {metric.label}: thick bars are 95 % t intervals over seeds, thin "
-            "ones 95 % intervals over seeds and reviews, ticks the single seeds. "
+            f"ones 95 % intervals over seeds and {examples}, ticks the single seeds. "
             "Squares are baselines; the majority class is left out.",
             figures.plot_confirmed(
                 drawn,
@@ -105,7 +107,8 @@ def confirmation(view: View) -> Section:
     ]
     intro = (
         "Each configuration was trained again on fresh seeds. A seed has one split, "
-        "one stream of initial weights and one order of reviews for all of them, so "
+        f"one stream of initial weights and one order of {examples} for all of them, "
+        "so "
         "they are compared pair by pair. Test was scored once for each training."
     )
     return Section(title, anchor, intro, tuple(blocks))
@@ -125,8 +128,8 @@ def _optimism(view: View) -> Table:
     caption = (
         "Selection optimism. Search − validation: how much of the search's score was "
         "the luck of one seed. Validation − test: how much early stopping on "
-        "validation, and a test set of other reviews, take off. Positive means "
-        "flattered."
+        f"validation, and a test set of other {view.results.examples}, take off. "
+        "Positive means flattered."
     )
     return Table("optimism", caption, view.analysis.optimism, columns)
 
@@ -171,8 +174,10 @@ def comparisons(view: View) -> Section:
             Drawing(
                 "forest",
                 f"Difference in test {metric.label}, a − b: thick bars are 95 % t "
-                "intervals over seeds, thin ones over seeds and reviews; the grey band "
-                f"is the margin of ±{margin:g}. The majority class is left out.",
+                "intervals over seeds, thin ones over seeds and "
+                f"{view.results.examples}; "
+                f"the grey band is the margin of ±{margin:g}. The majority class is "
+                "left out.",
                 figures.plot_forest(frame[frame["id_b"] != MAJORITY], metric),
                 frame[frame["id_b"] != MAJORITY],
             ),
@@ -200,7 +205,7 @@ def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
         Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
         Column(
             "both_low",
-            "95 % over seeds and reviews",
+            f"95 % over seeds and {view.results.examples}",
             "interval",
             "both_high",
             more=True,
@@ -260,13 +265,15 @@ def baselines(view: View) -> Section:
         Column(TRAIN_TIME, "fit (s)", "seconds"),
     )
     caption = (
-        "Fitted on exactly the training reviews that the LSTMs saw; means over splits."
+        f"Fitted on exactly the training {view.results.examples} that the LSTMs saw; "
+        "means over splits."
     )
     return Section(
         title,
         anchor,
         "Whoever trains an LSTM should first know what a bag of words gives. The "
-        "baselines read whole reviews with every word; their settings were fixed "
+        f"baselines read whole {view.results.examples} with every word; their "
+        "settings were fixed "
         "beforehand.",
         (Table("baselines", caption, frame, columns),),
     )
@@ -309,8 +316,10 @@ def calibration(view: View) -> Section:
         f"{MIN_PER_BIN} examples for each, else fewer)"
     )
     caption = (
-        f"Means over seeds on {n_test:,} test reviews, intervals are 95 % t intervals "
-        "over seeds, cut at the lowest and highest value that the measure can have. "
+        f"Means over seeds on {n_test:,} test {view.results.examples}, intervals are "
+        "95 % t "
+        "intervals over seeds, cut at the lowest and highest value that the measure "
+        "can have. "
         f"ECE: expected calibration error, {bins}. A temperature above 1 says that the "
         "model is too sure; it is fitted on validation, its mean and interval are on "
         "the log scale, and scaled columns have it applied. Brier score: as "
@@ -419,14 +428,14 @@ def slices(view: View) -> Section:
     columns = (
         Column("slice", "slice"),
         Column("value", "value"),
-        Column("n", "reviews (n)", "count"),
+        Column("n", f"{view.results.examples} (n)", "count"),
         view.label(key="key"),
         Column("accuracy", "accuracy", "score"),
         Column("ci_low", "95 % Wilson", "interval", "ci_high"),
     )
     caption = (
         "Test accuracy by slice, mean over seeds; the interval is over the slice's "
-        "reviews."
+        f"{view.results.examples}."
     )
     return Section(
         title,

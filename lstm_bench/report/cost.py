@@ -91,7 +91,8 @@ def _searched(view: View) -> list[Block]:
     bars = ""
     if metric.name == "accuracy":
         full = full.rename(columns={CI_LOW: "low", CI_HIGH: "high"})
-        bars = "; bars are 95 % Wilson intervals over the validation reviews"
+        examples = view.results.examples
+        bars = f"; bars are 95 % Wilson intervals over the validation {examples}"
     named = view.named(full)
     rest, note = view.sample(named[~named["on_front"]], "other configurations")
     drawn = named.loc[[*named.index[named["on_front"]], *rest.index]].sort_index()

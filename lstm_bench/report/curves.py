@@ -28,7 +28,8 @@ def curves(view: View) -> Section:
     return Section(
         title,
         anchor,
-        "Scores after each epoch, on the validation reviews. Where training stops "
+        f"Scores after each epoch, on the validation {view.results.examples}. Where "
+        "training stops "
         "early, the weights of the best epoch are kept.",
         tuple(blocks),
     )

@@ -142,7 +142,7 @@ def _study(brief: Brief) -> list[str]:
     lines = [f"## {escape_markdown(brief.suite)}", ""]
     lines += [escape_markdown(brief.question), ""]
     if brief.synthetic:
-        lines += ["**SYNTHETIC DATA: a program wrote these reviews.**", ""]
+        lines += ["**SYNTHETIC DATA: a program wrote it.**", ""]
     said = [(answer.question, answer.text) for answer in brief.answers]
     if not brief.confirmed:
         best = f"{_who(brief.winner)}, {_score(brief)}."

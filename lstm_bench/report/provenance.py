@@ -121,15 +121,15 @@ def origin(results: Results) -> Iterator[Block]:
         ("dataset", str(data.get("source", DASH))),
         ("dataset digest (SHA-256)", str(data.get("digest", DASH))),
         ("digest of the dataset's code", str(data.get("code_digest", DASH))),
-        *_copies(data),
+        *_copies(data, results.examples),
     ]
     yield Facts(tuple((k, v or DASH) for k, v in items))
     for note in data.get("notes", ()):
         yield Note(as_sentence(str(note)))
 
 
-def _copies(data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return how many reviews stand in more than one place, or in train twice."""
+def _copies(data: Mapping[str, Any], examples: str) -> list[tuple[str, str]]:
+    """Return how many examples stand in more than one place, or in train twice."""
 
     def of(n: str, whole: object) -> str:
         n_whole = f"{whole:,}" if isinstance(whole, int) else DASH
@@ -139,19 +139,19 @@ def _copies(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     n_copies = train.get("n_copies")
     return [
         (
-            "training reviews that are copies of another",
+            f"training {examples} that are copies of another",
             DASH if n_copies is None else f"{n_copies:,} of {train.get('n', 0):,}",
         ),
         (
-            "validation reviews with a copy among those trained on",
+            f"validation {examples} with a copy among those trained on",
             of("n_val_in_used_train", data.get("n_used_val")),
         ),
         (
-            "test reviews with a copy among those trained on",
+            f"test {examples} with a copy among those trained on",
             of("n_test_in_used_train", test.get("n")),
         ),
         (
-            "test reviews with a copy in all of train",
+            f"test {examples} with a copy in all of train",
             of("n_test_in_train", test.get("n")),
         ),
     ]

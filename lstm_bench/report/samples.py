@@ -1,4 +1,4 @@
-"""The section that shows reviews and what a model makes of them."""
+"""The section that shows examples and what a model makes of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lstm_bench.report.blocks import Block, Column, Section, Table
+from lstm_bench.report.blocks import Block, Column, Section, Table, as_sentence
 from lstm_bench.report.view import View
 from lstm_bench.tables import confirmed, search
 
@@ -14,11 +14,11 @@ SAMPLES_PER_RUN = 5
 
 
 def samples(view: View) -> Section:
-    """Show a few fixed reviews and the most confident errors."""
+    """Show a few fixed examples and the most confident errors."""
     title, anchor = "Samples", "samples"
     names = list(view.results.dataset.get("class_names", ()))
     columns = (
-        Column("text", "review", "prose"),
+        Column("text", view.results.example, "prose"),
         Column("y_true", "true class"),
         Column("y_pred", "predicted"),
         *(Column(f"p_{name}", f"p({name})", "bar") for name in names),
@@ -29,8 +29,8 @@ def samples(view: View) -> Section:
         if len(frame):
             right = int(frame["correct"].sum())
             caption = (
-                f"{label}: {len(frame)} fixed validation reviews, {right} of them "
-                "right; bars are the probability given to each class."
+                f"{label}: {len(frame)} fixed validation {view.results.examples}, "
+                f"{right} of them right; bars are the probability given to each class."
             )
             blocks.append(Table(f"samples_{number}", caption, frame, columns))
     blocks += _errors(view)
@@ -39,7 +39,8 @@ def samples(view: View) -> Section:
     return Section(
         title,
         anchor,
-        "Reviews as the model reads them: their first words, as the tokens give them. "
+        f"{as_sentence(view.results.examples).rstrip('.')} as the model reads them: "
+        "their first words, as the tokens give them. "
         "The fixed ones were not chosen by the outcome: enough to see what the numbers "
         "are about, too few to judge by.",
         tuple(blocks),
@@ -65,7 +66,7 @@ def _errors(view: View) -> list[Block]:
     if errors.empty:
         return []
     columns = (
-        Column("text", "review", "prose"),
+        Column("text", view.results.example, "prose"),
         Column("y_true", "true class"),
         Column("y_pred", "predicted"),
         Column("confidence", "confidence in it, mean", "bar"),
@@ -73,7 +74,8 @@ def _errors(view: View) -> list[Block]:
     )
     caption = (
         "The most confident errors of the best LSTM on test, those of most seeds "
-        "first; seeds (n) have the review among their 20 surest errors. The bar is the "
+        f"first; seeds (n) have the {view.results.example} among their 20 surest "
+        "errors. The bar is the "
         "mean probability given to the wrong class."
     )
     return [Table("errors", caption, errors, columns)]

@@ -130,7 +130,8 @@ def leaderboard(view: View) -> Section:
     direction = "higher" if metric.higher_is_better else "lower"
     n_val = number_of(results.dataset.get("n_used_val"))
     caption = (
-        f"Scores of the kept weights on {n_val} validation reviews, means over the "
+        f"Scores of the kept weights on {n_val} validation {results.examples}, means "
+        "over the "
         f"configuration's runs (n); ranked by {metric.label}, {direction} is better. "
         "The line is the score after each epoch, all rows on one scale, which leaves "
         "the lowest tenth out."
@@ -156,7 +157,8 @@ def leaderboard(view: View) -> Section:
     return Section(
         title,
         anchor,
-        "The interval is about the validation reviews alone: another seed moves the "
+        f"The interval is about the validation {results.examples} alone: another seed "
+        "moves the "
         "score too.",
         tuple(blocks),
     )

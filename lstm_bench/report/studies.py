@@ -124,7 +124,7 @@ def side_by_side(compared: StudyComparison) -> Section:
     columns = (
         Column("label", "study", colours=("label", colours)),
         Column("dataset", "data"),
-        Column("n_used_train", "reviews trained on", "whole"),
+        Column("n_used_train", f"{compared.examples} trained on", "whole"),
         Column("n_used_val", "validated on", "whole", more=True),
         Column("n_trials", "complete trials", "count"),
         *([Column("metric", "metric")] if compared.metric is None else []),
@@ -145,7 +145,9 @@ def side_by_side(compared: StudyComparison) -> Section:
     )
     caption = (
         "One row per study. Validation score of the search's best: one seed, the best "
-        "of all that were tried; its interval is over the validation reviews. Test "
+        "of all that were tried; its interval is over the validation "
+        f"{compared.examples}. "
+        "Test "
         "scores: means over n fresh seeds of the configuration that is best on "
         "validation. Training: the winner's mean seconds, or those of the search's "
         "best; of each study's own machine."
@@ -161,8 +163,8 @@ def side_by_side(compared: StudyComparison) -> Section:
             "test score."
             if on_test
             else "No study was confirmed, so this is the search's best with one seed; "
-            "bars are 95 % Wilson intervals over the validation reviews, for accuracy "
-            "alone."
+            f"bars are 95 % Wilson intervals over the validation {compared.examples}, "
+            "for accuracy alone."
         )
         blocks.append(
             Drawing(
@@ -236,7 +238,8 @@ def differences(compared: StudyComparison) -> Section:
                 "differences",
                 f"Difference in test {metric}, the first minus the second: thick bars "
                 "are 95 % intervals over seeds (paired t or Welch), thin ones over "
-                "seeds and reviews where the seeds are paired; the grey band is the "
+                f"seeds and {compared.examples} where the seeds are paired; the grey "
+                "band is the "
                 f"first study's margin of ±{margin:g}. A single seed has no bar.",
                 figures.plot_differences(
                     points, f"difference in test {metric} (a − b)", margin
@@ -271,7 +274,12 @@ def _differences_table(compared: StudyComparison) -> Table:
         Column("mean_b", "mean of b", "score"),
         Column("difference", "a − b", "signed"),
         Column("ci_low", "95 % over seeds", "interval", "ci_high"),
-        Column("both_low", "95 % over seeds and reviews", "interval", "both_high"),
+        Column(
+            "both_low",
+            f"95 % over seeds and {compared.examples}",
+            "interval",
+            "both_high",
+        ),
         Column("n_a", "seeds of a (n)", "count"),
         Column("n_b", "seeds of b (n)", "count"),
         Column("paired", "paired", "yes"),
@@ -314,9 +322,9 @@ def _shared(compared: StudyComparison) -> Iterator[Block]:
         Column("label_a", "called in a"),
         Column("label_b", "called in b"),
         Column("search_a", f"validation {metric}, a", "score"),
-        Column("n_val_a", "reviews of a (n)", "whole", more=True),
+        Column("n_val_a", f"{compared.examples} of a (n)", "whole", more=True),
         Column("search_b", "b", "score"),
-        Column("n_val_b", "reviews of b (n)", "whole", more=True),
+        Column("n_val_b", f"{compared.examples} of b (n)", "whole", more=True),
         Column("search_difference", "a − b", "signed"),
         Column("search_low", "95 % (Newcombe)", "interval", "search_high"),
         Column("test_a", f"test {metric}, a", "score"),
@@ -338,11 +346,14 @@ def _shared(compared: StudyComparison) -> Iterator[Block]:
         f"studies, a and b{_a_and_b(compared)}. Validation scores are of one seed "
         "each; "
         + (
-            "Newcombe's interval of the difference takes the two sets of reviews as "
-            "independent, so it is too wide where they are the same, and knows nothing "
+            "Newcombe's interval of the difference takes the two sets of "
+            f"{compared.examples} "
+            "as independent, so it is too wide where they are the same, and knows "
+            "nothing "
             "of other seeds. "
             if is_accuracy
-            else "without an interval, since the metric is no share of reviews. "
+            else "without an interval, since the metric is no share of "
+            f"{compared.examples}. "
         )
         + "Test: means over n fresh seeds where both studies confirmed the "
         "configuration, paired t or Welch interval, verdicts with Holm's correction "
@@ -361,7 +372,7 @@ def _shared(compared: StudyComparison) -> Iterator[Block]:
             f"Difference in validation {metric} of the searches, a minus b, for "
             f"{'the first ' if len(points) == MAX_LINES else ''}"
             f"{count(len(points), 'shared configuration')}, one seed each; bars are "
-            "95 % Newcombe intervals over the validation reviews.",
+            f"95 % Newcombe intervals over the validation {compared.examples}.",
             figures.plot_differences(
                 points, f"difference in validation {metric} (a − b)"
             ),

@@ -74,8 +74,10 @@ def _of_two(compared: StudyComparison, i: int, j: int) -> str:
         & (frame["study_b"] == compared.labels[j])
     ]
     if len(own):
-        return _verdict(own.iloc[0].to_dict(), rows, a.results.suite.metric)
-    return _search_alone(rows, a.results.suite.metric)
+        return _verdict(
+            own.iloc[0].to_dict(), rows, a.results.suite.metric, compared.examples
+        )
+    return _search_alone(rows, a.results.suite.metric, compared.examples)
 
 
 def _plain_row(row: pd.Series[Any]) -> dict[str, Any]:
@@ -111,7 +113,9 @@ LEADS: dict[Verdict, str] = {
 }
 
 
-def _verdict(row: Row, sides: list[dict[str, Any]], metric: Metric) -> str:
+def _verdict(
+    row: Row, sides: list[dict[str, Any]], metric: Metric, examples: str
+) -> str:
     """Return the verdict on two confirmed winners, the better one first."""
     names = [f"{side['label']}'s ({side['winner']})" for side in sides]
     means = [row["mean_a"], row["mean_b"]]
@@ -138,7 +142,7 @@ def _verdict(row: Row, sides: list[dict[str, Any]], metric: Metric) -> str:
         f"{with_interval(difference, low, high, '+.4f')} over {seeds}"
     )
     if not is_missing(both[0]):
-        text += f", over seeds and reviews {both[0]:+.4f} to {both[1]:+.4f}"
+        text += f", over seeds and {examples} {both[0]:+.4f} to {both[1]:+.4f}"
     text += f"; margin {row['margin']:g}"
     if row["verdict"] == "not enough data":
         text += f"; {what_it_takes(row, metric)}"
@@ -150,7 +154,7 @@ def _whose(names: list[str]) -> str:
     return f"{first} is better than that of {second}"
 
 
-def _search_alone(sides: list[dict[str, Any]], metric: Metric) -> str:
+def _search_alone(sides: list[dict[str, Any]], metric: Metric, examples: str) -> str:
     """Return what is known where not both studies were confirmed."""
     open_ones = [side["label"] for side in sides if not side["n_seeds"]]
     text = (
@@ -167,28 +171,28 @@ def _search_alone(sides: list[dict[str, Any]], metric: Metric) -> str:
             f"{side['label']}'s best of {side['n_search']} ({side['search_label']}) "
             f"has {side['search_score']:.4f}"
         )
-        if metric.name == "accuracy" and _reviews(side):
+        if metric.name == "accuracy" and _n_val(side):
             part += (
                 f" (95 % Wilson {side['search_low']:.4f} to {side['search_high']:.4f},"
-                f" n = {_reviews(side):,} reviews)"
+                f" n = {_n_val(side):,} {examples})"
             )
         parts.append(part)
     difference = scores[0] - scores[1]
     shown = f"{difference:+.4f}"
     if metric.name == "accuracy":
-        n = [_reviews(side) for side in sides]
+        n = [_n_val(side) for side in sides]
         interval = newcombe_interval(scores[0], n[0], scores[1], n[1])
         shown = with_interval(difference, interval.low, interval.high, "+.4f")
     return (
         f"{text}By the searches alone, validation {metric.label}: {parts[0]}, "
         f"{parts[1]}, difference {shown}. That is one seed each, and each the best of "
-        "many on the reviews that chose it: another seed may turn the order round. "
+        f"many on the {examples} that chose it: another seed may turn the order round. "
         "`lstm-bench confirm` is for that."
     )
 
 
-def _reviews(side: Row) -> int:
-    """Return the number of validation reviews; 0 where it was not recorded."""
+def _n_val(side: Row) -> int:
+    """Return the number of validation examples; 0 where it was not recorded."""
     return 0 if is_missing(side["n_used_val"]) else int(side["n_used_val"])
 
 
@@ -215,10 +219,13 @@ def _what(compared: StudyComparison) -> str:
             else "not confirmed"
         )
         trained = row["n_used_train"]
-        reviews = "" if is_missing(trained) else f" with {trained:,.0f} reviews to"
-        reviews += " train on" if reviews else ""
+        size = (
+            ""
+            if is_missing(trained)
+            else f" with {trained:,.0f} {compared.examples} to train on"
+        )
         parts.append(
-            f"{row['label']} (study {row['study']}{when}): {row['dataset']}{reviews}, "
+            f"{row['label']} (study {row['study']}{when}): {row['dataset']}{size}, "
             f"{count(row['n_trials'], 'complete trial')}, {confirmed}"
         )
     return "; ".join(parts) + "."
@@ -250,7 +257,8 @@ def _limits(compared: StudyComparison) -> Iterator[str]:
     if not _times_comparable(compared):
         yield "Nothing is said about speed, since the machines or engines differ."
     yield (
-        "All of it holds for these reviews; intervals over seeds take the test set as "
+        f"All of it holds for these {compared.examples}; intervals over seeds take "
+        "the test set as "
         "it is."
     )
 
@@ -391,8 +399,9 @@ def _about_data(compared: StudyComparison) -> Iterator[str]:
         on_test += [label] if data.get("validation") == "test" else []
     if synthetic:
         yield (
-            f"Synthetic data ({', '.join(synthetic)}): a program wrote these reviews; "
-            "the scores say nothing about reviews written by people."
+            f"Synthetic data ({', '.join(synthetic)}): a program wrote "
+            f"these {compared.examples}; the scores say nothing about data made by "
+            "people."
         )
     if on_test:
         yield (

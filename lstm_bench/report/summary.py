@@ -75,8 +75,9 @@ def _warnings(view: View) -> Iterator[Note]:
     if data.get("synthetic"):
         ceiling = data.get("best_possible_accuracy")
         yield Note(
-            "SYNTHETIC DATA: a program wrote these reviews. The scores show that the "
-            "suite works, and say nothing about reviews written by people."
+            f"SYNTHETIC DATA: a program wrote these {view.results.examples}. The "
+            "scores "
+            "show that the suite works, and say nothing about data made by people."
             + (
                 f" A classifier that knows how they were made reaches an accuracy of "
                 f"{ceiling:.4f}: that is the ceiling."
@@ -98,7 +99,7 @@ def _warnings(view: View) -> Iterator[Note]:
         yield Note(
             "The test set was used for validation, as the source did. Epochs or "
             "configurations chosen by these scores were chosen on the test set: they "
-            "are no estimate for new reviews.",
+            f"are no estimate for new {view.results.examples}.",
             True,
         )
 
@@ -109,10 +110,11 @@ def _cards(view: View, facts: dict[str, Any]) -> Iterator[Card]:
         yield from _confirmed_cards(view, analysis.winner)
     elif len(view.board):
         best = view.board.iloc[0]
+        wilson = _wilson(best, metric.name == "accuracy", view.results.examples)
         yield Card(
             f"best validation {metric.label}, one seed",
             f"{best[OBJECTIVE]:.4f}",
-            f"{best['label']}{_wilson(best, metric.name == 'accuracy')}",
+            f"{best['label']}{wilson}",
         )
         if not math.isnan(best[TRAIN_TIME]):
             yield Card(
@@ -163,13 +165,13 @@ def _interval(low: float, high: float, written: str = ".4f", unit: str = "") -> 
     return f"95 % {low:{written}} to {high:{written}}{unit}, ".replace("-", "−")
 
 
-def _wilson(row: pd.Series, is_accuracy: bool) -> str:
+def _wilson(row: pd.Series, is_accuracy: bool, examples: str) -> str:
     if math.isnan(row[tables.CI_LOW]):
         return ""
     what = "" if is_accuracy else f"accuracy {row['val_accuracy']:.4f}, "
     return (
         f"; {what}95 % {row[tables.CI_LOW]:.4f} to {row[tables.CI_HIGH]:.4f} over "
-        f"{row['n_used_val']:,} reviews (Wilson)"
+        f"{row['n_used_val']:,} {examples} (Wilson)"
     )
 
 
@@ -194,7 +196,8 @@ def _question(view: View, facts: dict[str, Any]) -> str:
         f"Which LSTM has the best {view.metric.label} on the dataset "
         f"{data.get('name', DASH)}"
         f"{what} {as_sentence(data.get('description', ''))} Trained on "
-        f"{number_of(data.get('n_used_train'))} reviews, validated on "
+        f"{number_of(data.get('n_used_train'))} {view.results.examples}, "
+        "validated on "
         f"{number_of(data.get('n_used_val'))}"
         + (f", tested on {n_test:,}." if len(runs) and n_test else ".")
     )
@@ -224,7 +227,7 @@ def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
         f"{best['label']}"
         + (f" ({settings})" if settings else "")
         + f": validation {metric.label} {best[OBJECTIVE]:.4f}"
-        + _wilson(best, metric.name == "accuracy")
+        + _wilson(best, metric.name == "accuracy", view.results.examples)
         + f", the best of {count(len(board), 'configuration')}.",
     )
     if len(board) > 1:
@@ -308,7 +311,8 @@ def _limits(view: View) -> Iterator[str]:
             best = "largest" if view.metric.higher_is_better else "smallest"
             yield (
                 f"Its score is optimistic: it is the {best} of {len(board)} on the "
-                "same validation reviews, and part of its lead is luck; a "
+                f"same validation {view.results.examples}, and part of its lead is "
+                "luck; a "
                 "confirmation round is for choosing between them."
             )
     elif analysis.winner is not None:
@@ -330,7 +334,7 @@ def _limits(view: View) -> Iterator[str]:
     if whole and data.get("validation") != "test" and used < whole:
         yield (
             f"What more data would give: {data.get('n_used_train', 0):,} of "
-            f"{whole:,} training reviews were trained on."
+            f"{whole:,} training {view.results.examples} were trained on."
         )
     if axes := list(view.suite.space.axes):
         yield (

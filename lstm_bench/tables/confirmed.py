@@ -53,7 +53,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
         ``rank, label, kind`` ("LSTM" or "baseline"), ``key``, the fields of
         `confirmed_fields`, ``n_seeds, n_failed, val_mean, test_mean``;
         ``seeds_low, seeds_high``: 95 % t interval of the test mean over seeds;
-        ``reviews_low, reviews_high``: 95 % stratified bootstrap over reviews, these
+        ``examples_low, examples_high``: 95 % stratified bootstrap over reviews, these
         seeds taken as given; ``both_low, both_high``: over seeds and reviews;
         ``train_time_s`` (mean), ``command``
     """
@@ -77,8 +77,8 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
                 "test_mean": test.estimate,
                 "seeds_low": test.low,
                 "seeds_high": test.high,
-                "reviews_low": reviews[0],
-                "reviews_high": reviews[1],
+                "examples_low": reviews[0],
+                "examples_high": reviews[1],
                 "both_low": both[0],
                 "both_high": both[1],
                 TRAIN_TIME: _mean_time(results, contender),
@@ -88,7 +88,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
             }
         )
     columns = ["label", "kind", "key", *fields, "n_seeds", "n_failed", "val_mean"]
-    columns += ["test_mean", "seeds_low", "seeds_high", "reviews_low", "reviews_high"]
+    columns += ["test_mean", "seeds_low", "seeds_high", "examples_low", "examples_high"]
     columns += ["both_low", "both_high", TRAIN_TIME, "command"]
     table = pd.DataFrame(rows, columns=columns)
     for column in (*fields, "command"):

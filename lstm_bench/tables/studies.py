@@ -85,6 +85,12 @@ class StudyComparison:
     differs: pd.DataFrame
 
     @property
+    def examples(self) -> str:
+        """What the data's examples are called; "examples" where names differ."""
+        names = {a.results.examples for a in self.analyses}
+        return names.pop() if len(names) == 1 else "examples"
+
+    @property
     def metric(self) -> Metric | None:
         """The metric of all studies; None where they have several."""
         metrics = {a.results.suite.metric.name for a in self.analyses}
@@ -567,14 +573,14 @@ def _facts(results: Results) -> dict[tuple[str, str], str]:
         (DATA, "digest (SHA-256)"): data.get("digest"),
         (DATA, "dataset.name"): suite.dataset.name,
         (DATA, "source"): data.get("source"),
-        (DATA, "reviews in train"): (data.get("train") or {}).get("n"),
-        (DATA, "reviews in test"): (data.get("test") or {}).get("n"),
+        (DATA, "size of train"): (data.get("train") or {}).get("n"),
+        (DATA, "size of test"): (data.get("test") or {}).get("n"),
     }
     options = suite.dataset.options.items()
     facts |= {(DATA, f"dataset.options.{name}"): value for name, value in options}
     facts |= {
-        (PROTOCOL, "reviews trained on"): data.get("n_used_train"),
-        (PROTOCOL, "reviews validated on"): data.get("n_used_val"),
+        (PROTOCOL, f"{results.examples} trained on"): data.get("n_used_train"),
+        (PROTOCOL, f"{results.examples} validated on"): data.get("n_used_val"),
     }
     spec = suite.dataset.model_dump(exclude={"name", "options"})
     texts: dict[tuple[str, str], str] = {}
