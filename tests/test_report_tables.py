@@ -207,13 +207,15 @@ def test_new_figures_are_well_formed_and_name_their_points(analysis):
             classification.confusion(models, CLASSES), CLASSES
         ),
         "probabilities": class_figures.plot_probabilities(
-            classification.probabilities(models, CLASSES), CLASSES
+            classification.probabilities(models, CLASSES), CLASSES, "messages"
         ),
     }
     for name, figure in drawn.items():
         root = ET.fromstring(figure_svg(figure, name))
         titles = [e.text for e in root.iter() if e.tag.endswith("}title")]
         assert bool(titles) == (name != "confusion")
+    (axes, *_) = drawn["probabilities"].axes
+    assert axes.get_ylabel() == "share of the class's messages"
     svg = figure_svg(drawn["parallel"])
     assert "trial 2\nunits 32, dropout 0.1, head sigmoid" in svg
 
