@@ -486,7 +486,10 @@ def _read_artifact(run: StoredRun, client: MlflowClient, name: str) -> bytes | N
         return None
     check_size(name, sizes[name] or 0)
     with tempfile.TemporaryDirectory() as local:
-        client.download_artifacts(run.run_id, name, local)
+        # MLflow leaves out the folders of a single file.
+        folder = Path(local, parent)
+        folder.mkdir(exist_ok=True)
+        client.download_artifacts(run.run_id, name, str(folder))
         return read_artifact_file(Path(local), name)
 
 

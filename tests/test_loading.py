@@ -5,6 +5,7 @@ import io
 
 import pytest
 from mlflow import MlflowClient
+from mlflow_server import MlflowServer
 from results_builder import make_predictions
 from rich.console import Console
 from sqlalchemy import create_engine, text
@@ -175,3 +176,24 @@ def test_load_results_gives_runs_of_one_number_one_configuration(store, tiny_sui
     own = rows[rows["run_id"].isin(two)]
     assert own["config_id"].tolist() == [expected, expected]
     assert own["dropout"].tolist() == [0.3, 0.3]
+
+
+@pytest.mark.slow
+def test_load_results_finds_every_file_that_a_server_keeps(tiny_suite, tmp_path):
+    server = MlflowServer(tmp_path)
+    server.start()
+    try:
+        tracker = Tracker(server.uri, tiny_suite.study_name)
+        prepared = prepare(tiny_suite, None)
+        session = tracker.start_session(
+            "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
+        )
+        track_baselines(prepared, tracker, session, PlainProgress(Console()), [])
+        tracker.end_session(session, "FINISHED")
+        results = load_results(server.uri, tiny_suite)
+    finally:
+        server.stop()
+    assert results.missing == ""
+    assert results.dataset == prepared.about_data
+    baselines = results.baselines["run_id"]
+    assert [len(results.predictions[run_id]) for run_id in baselines] == [1, 1, 1]
