@@ -143,7 +143,11 @@ class Checkpoint:
     @contextmanager
     def _opened(self) -> Iterator[Any]:
         try:
-            with np.load(self.file, allow_pickle=False) as arrays:
+            # Opened here: numpy leaves a damaged archive open.
+            with (
+                self.file.open("rb") as stream,
+                np.load(stream, allow_pickle=False) as arrays,
+            ):
                 yield arrays
         except (
             *(OSError, ValueError, LookupError, TypeError, AttributeError),

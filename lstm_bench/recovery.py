@@ -8,7 +8,6 @@ and a trial that is still running is closed as its run says, or taken up again.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,6 +18,7 @@ from lstm_bench import records as rec
 from lstm_bench.errors import StoredError
 from lstm_bench.owned import MAX_DEATHS, Orphan
 from lstm_bench.owner import is_gone, is_here, parse_owner
+from lstm_bench.stored import MAX_METRIC
 from lstm_bench.study import StudyStore
 from lstm_bench.tracking import Tracker
 
@@ -153,7 +153,7 @@ def _settle(orphan: Orphan, run: Run, tracker: Tracker, death: Death | None) -> 
     data, run_id = run.data, run.info.run_id
     state, reason = data.tags.get(rec.TAG_STATE), data.tags.get(rec.TAG_FAILURE)
     value = data.metrics.get(rec.OBJECTIVE)
-    is_whole = state != "complete" or (value is not None and math.isfinite(value))
+    is_whole = state != "complete" or (value is not None and abs(value) <= MAX_METRIC)
     if state not in rec.MLFLOW_STATUS or not is_whole:
         # Also one whose state or score somebody has changed: it is trained again.
         state, reason = "interrupted", SILENT

@@ -75,6 +75,7 @@ Milliseconds = Annotated[int, Field(ge=0, le=MAX_TIME_MS)]
 Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,1000}$")]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Text = Annotated[str, StringConstraints(max_length=100_000)]
 Index = Annotated[int, Field(ge=0, le=MAX_INT)]
 
 M = TypeVar("M", bound=BaseModel)
@@ -378,7 +379,9 @@ class _LoggedSuite(_Stored):
 
 
 class _Command(_Stored):
-    """A command that trains, for workers that join it."""
+    """A command that trains, for workers that join it while it is open."""
+
+    model_config = ConfigDict(extra="forbid")
 
     kind: Literal["sweep", "confirm"]
     run_id: Line
@@ -388,6 +391,12 @@ class _Command(_Stored):
     deadline: Finite | None = None
     owner: Annotated[list[Any], BeforeValidator(parse_owner)]
     began: Finite
+    state: Literal["open", "over", "stopped"]
+
+
+class _Ended(_Stored):
+    """A command of which nothing but its state is of interest any more."""
+
     state: Literal["open", "over", "stopped"]
 
 
@@ -427,7 +436,9 @@ def check_study_attributes(attributes: Mapping[str, Any]) -> None:
     _validated(lambda: _StudyAttributes.model_validate(attributes))
     for key, value in attributes.items():
         if key.startswith("session:"):
-            _validated(partial(_Command.model_validate, value))
+            ended = _validated(partial(_Ended.model_validate, value))
+            if ended.state == "open":
+                _validated(partial(_Command.model_validate, value))
 
 
 def parse_logged_suite(value: object) -> tuple[str, str]:
@@ -467,7 +478,7 @@ class _Curves(_Stored):
 
 class _Sample(_Stored):
     index: Index
-    text: str
+    text: Text
     y_true: Index
     y_proba: list[Share]
 
@@ -506,12 +517,12 @@ class _Dataset(_Stored):
     name: Line
     digest: Line
     class_names: Annotated[list[Line], Field(min_length=2)]
-    description: str = ""
-    source: str = ""
+    description: Text = ""
+    source: Text = ""
     synthetic: bool = False
     vocabulary_words: Whole = 0
     best_possible_accuracy: Share | None = None
-    notes: list[str] = []
+    notes: list[Text] = []
     n_test_in_train: Whole = 0
     n_val_in_used_train: Whole = 0
     n_test_in_used_train: Whole = 0

@@ -129,6 +129,22 @@ def test_a_run_that_had_ended_counts_once_it_is_mended(study):
     assert len(study.store.finished()) == 1
 
 
+@pytest.mark.parametrize("value", [None, float("inf"), float("nan")])
+def test_a_run_whose_state_or_score_was_changed_is_trained_again(study, value):
+    step, run_id = study.begin()
+    study.finish(step, run_id, tell=False)
+    study.kill(step, run_id)
+    client = study.tracker.client
+    if value is None:
+        client.delete_tag(run_id, rec.TAG_STATE)
+    else:
+        client.log_metric(run_id, rec.OBJECTIVE, value, step=9)
+    assert doctor.mend(study.store, study.tracker) == 1
+    assert study.store.finished() == [] and study.store.orphans() == []
+    assert client.get_run(run_id).data.tags[rec.TAG_STATE] == "interrupted"
+    assert study.store.next_trial().config == step.config
+
+
 def test_a_run_that_was_begun_while_its_server_was_away_is_known_again(study):
     for local, tell in (("local-1", True), ("local-2", False)):
         step, run_id = study.begin()
