@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,21 @@ def test_main_is_a_sweep_with_its_confirmation_and_every_option_exists():
         command = cli.cli.commands[words[4]]
         known = {o for p in command.params for o in p.opts}
         assert {w for w in words if w.startswith("--")} <= known
+
+
+def test_the_main_job_installs_no_development_tools():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["uv"]["default-groups"] == []
+    tools = {"pytest", "ruff", "mypy"}
+    written = (ROOT / "README.md").read_text() + (ROOT / ".ci" / "run").read_text()
+    used = set()
+    for line in written.splitlines():
+        for words in (part.split() for part in re.findall(r"uv run ([^&#`]+)", line)):
+            is_dev = words[:2] == ["--group", "dev"]
+            tool = words[2 if is_dev else 0]
+            used.add(tool)
+            assert is_dev == (tool in tools), line
+    assert used == {"mlflow", *tools}
 
 
 def mlflow_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
