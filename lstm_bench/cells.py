@@ -19,25 +19,39 @@ def config_of_row(row: Any) -> TrialConfig:
     return TrialConfig.model_validate({f: plain(row[f]) for f in CONFIG_FIELDS})
 
 
-def train_command(suite: Suite, config: TrialConfig) -> str:
+def train_command(results: Results, config: TrialConfig) -> str:
     """Return the shell command that trains `config`: what differs from defaults."""
+    suite = results.suite
+    words = ["lstm-bench", "train", suite.path, *data_option(results)]
+    return shlex.join([*words, *settings(suite, config)])
+
+
+def settings(suite: Suite, config: TrialConfig) -> list[str]:
+    """Return what sets a configuration in `lstm-bench train`: not the defaults."""
     defaults = suite.defaults.model_dump()
-    return " ".join(
-        [_train(suite)]
-        + [
-            _setting(field, value)
-            for field, value in config.model_dump().items()
-            if value != defaults[field]
-        ]
-    )
+    return [
+        word
+        for field, value in config.model_dump().items()
+        if value != defaults[field]
+        for word in ("--set", f"{field}={_yaml(value)}")
+    ]
 
 
-def train_commands(suite: Suite, runs: pd.DataFrame) -> list[str]:
+def data_option(results: Results) -> list[str]:
+    """Return ``--data-dir DIR`` where the data lies in a folder.
+
+    Which folder that is, only those who have the data know.
+    """
+    return [] if results.dataset.get("synthetic") else ["--data-dir", "DIR"]
+
+
+def train_commands(results: Results, runs: pd.DataFrame) -> list[str]:
     """Return the `train_command` of every row of `runs`, on its replicate.
 
     Field by field, since most fields are at their default in every row.
     """
-    begin = _train(suite)
+    suite = results.suite
+    begin = shlex.join(["lstm-bench", "train", suite.path, *data_option(results)])
     parts: list[list[str]] = [
         [begin] if replicate == 0 else [begin, f"--replicate {replicate}"]
         for replicate in runs["replicate"].tolist()
@@ -50,10 +64,6 @@ def train_commands(suite: Suite, runs: pd.DataFrame) -> list[str]:
             if value != default:
                 words.append(_setting(field, value))
     return [" ".join(words) for words in parts]
-
-
-def _train(suite: Suite) -> str:
-    return shlex.join(["lstm-bench", "train", suite.path])
 
 
 def _setting(field: str, value: Any) -> str:

@@ -23,6 +23,7 @@ import click
 
 from lstm_bench import __version__
 from lstm_bench.errors import MAX_MESSAGE, LstmBenchError, listed, quoted, shortened
+from lstm_bench.invocation import command_line
 from lstm_bench.masking import (
     bare_url,
     hide_arguments,
@@ -32,19 +33,20 @@ from lstm_bench.masking import (
     passwords_in,
     printable,
 )
+from lstm_bench.progress import count
 from lstm_bench.startup import settle, settle_output
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from lstm_bench.comparisons import Analysis
     from lstm_bench.crew import Workers
     from lstm_bench.preparation import Prepared
     from lstm_bench.progress import Progress
     from lstm_bench.records import Results
     from lstm_bench.session import Kind
     from lstm_bench.space import TrialConfig
-    from lstm_bench.study import StudyStore
+    from lstm_bench.study import Best, StudyStore
     from lstm_bench.suite import Suite
+    from lstm_bench.terminal import LastingConsole
     from lstm_bench.tracking import Tracker
     from lstm_bench.writer import Waiting
 
@@ -274,6 +276,7 @@ def sweep(
     folder = _report_folder(loaded, out)
     _say_data(console, prepared)
 
+    from lstm_bench.cells import config_of_row, settings
     from lstm_bench.progress import make_progress
     from lstm_bench.stores import store_errors
     from lstm_bench.study import StudyStore, resolve_storage
@@ -313,15 +316,15 @@ def sweep(
                 f"best: {outcome.best.label} with validation {loaded.study.metric} "
                 f"{outcome.best.value:.4f} (configuration {outcome.best.config_id})",
             )
-        again = _again(suite, tracking_uri)
-        is_there = _conclude(console, loaded, tracker, folder, again, outcome.run_id)
+        analysis = _conclude(console, suite, tracker, folder, prepared, outcome.run_id)
+        next_line = command_line("confirm", suite)
         if confirm and loaded.confirm is None:
             _say(console, "no confirmation: the suite has no `confirm:` section")
-        elif confirm and not is_there:
+        elif confirm and analysis is None:
             _say(
                 console,
                 "no confirmation: it begins from what is tracked; when all is "
-                f"written: lstm-bench confirm {again}",
+                f"written: {next_line}",
             )
         elif confirm and outcome.best is not None:
             run_id = _confirm(
@@ -335,12 +338,22 @@ def sweep(
                 store=store,
             )
             run_ids = (run_id, outcome.run_id)
-            is_there = _conclude(console, loaded, tracker, folder, again, *run_ids)
-        elif loaded.confirm is not None:
-            _say(console, f"next, is it so? lstm-bench confirm {suite}")
-        if is_there:
-            option = f" --tracking-uri {mask_url(tracking_uri)}" if tracking_uri else ""
-            _say(console, f"runs, curves and artifacts: lstm-bench ui{option}")
+            analysis = _conclude(console, suite, tracker, folder, prepared, *run_ids)
+            _log_model(prepared, tracker, progress, analysis, run_id)
+        elif (
+            loaded.confirm is not None
+            and outcome.best is not None
+            and not _is_confirmed(outcome.best, analysis)
+        ):
+            _say(console, f"next, is it so? {next_line}")
+        if analysis is not None:
+            if loaded.confirm is None and outcome.best is not None:
+                runs = analysis.results.runs
+                best = runs[runs["config_id"] == outcome.best.config_id].iloc[0]
+                words = settings(loaded, config_of_row(best))
+                again = command_line("train", suite, *words)
+                _say(console, f"to train the best again and log its model: {again}")
+            _say(console, f"runs, curves and artifacts: {command_line('ui')}")
 
 
 @cli.command()
@@ -404,7 +417,8 @@ def confirm(
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri)
         signal.signal(signal.SIGTERM, _stop)
-        tracker = _open_tracker(console, uri, loaded, make_progress(console))
+        progress = make_progress(console)
+        tracker = _open_tracker(console, uri, loaded, progress)
         # One worker is told what to do within its process, and needs no storage.
         store = (
             None
@@ -421,8 +435,8 @@ def confirm(
             workers=workers,
             store=store,
         )
-        again = _again(suite, tracking_uri)
-        _conclude(console, loaded, tracker, folder, again, run_id)
+        analysis = _conclude(console, suite, tracker, folder, prepared, run_id)
+        _log_model(prepared, tracker, progress, analysis, run_id)
 
 
 @cli.command()
@@ -483,7 +497,7 @@ def worker(
             _say_what_waits(console, left.waiting, uri)
     if not attached:
         why = "it was stopped" if left.interrupted else "nothing is left to be started"
-        _say(console, f"{left.n_trained} trainings were done here; {why}")
+        _say(console, f"trainings done here: {left.n_trained}; {why}")
     if left.interrupted:
         raise SystemExit(INTERRUPTED)
 
@@ -700,11 +714,13 @@ def compare(a: str, b: str, tracking_uri: str | None) -> None:
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking import resolve_tracking_uri
 
+    console = _console()
+    console.doing("loading the results from MLflow")
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri, create=False)
         lines = compare_by_name(uri, a, b)
     for line in lines:
-        _say(_console(), line)
+        _say(console, line)
 
 
 @cli.command()
@@ -811,15 +827,16 @@ def doctor(
             if store.damages():
                 _say(
                     console,
-                    f"study {loaded.study_name}: {n_runs} runs; its trials are damaged"
-                    + (", so nothing is mended" if fix else ""),
+                    f"study {loaded.study_name}: {count(n_runs, 'run')}; its trials "
+                    "are damaged" + (", so nothing is mended" if fix else ""),
                 )
             else:
                 _say(
                     console,
-                    f"study {loaded.study_name}: {len(store.finished())} finished "
-                    f"trials, {len(store.finished_references())} references, {n_runs} "
-                    "runs",
+                    f"study {loaded.study_name}: "
+                    f"{count(len(store.finished()), 'finished trial')}, "
+                    f"{count(len(store.finished_references()), 'reference')}, "
+                    f"{count(n_runs, 'run')}",
                 )
                 if fix:
                     _say(console, f"mended: {mend(store, tracker)}")
@@ -853,6 +870,7 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
     from lstm_bench.sync import store_to_sync
     from lstm_bench.sync import sync as write_waiting
     from lstm_bench.tracking import resolve_tracking_uri
+    from lstm_bench.writer import operations_text
 
     console = _console()
     uri = store_to_sync(tracking_uri)
@@ -877,18 +895,18 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
         done = write_waiting(uri, skip=skip if skip_refused else None)
     _say(
         console,
-        f"{done.n_operations} operations of {done.n_runs} runs were written; "
+        f"written: {operations_text(done.n_operations, done.n_runs)}; "
         + ("nothing is left" if not done.n_in_use else "the rest is held by others"),
     )
     _say_servers_beside(console, uri)
     if done.n_in_use:
         raise LstmBenchError(
-            f"{done.n_in_use} journals belong to commands that are running; they write "
-            "them themselves when the server answers"
+            f"what is in {count(done.n_in_use, 'journal')} belongs to commands that "
+            "are running; they write it themselves when the server answers"
         )
 
 
-def _say_servers_beside(console: Console, uri: str) -> None:
+def _say_servers_beside(console: LastingConsole, uri: str) -> None:
     from lstm_bench.sync import servers_beside
 
     others = servers_beside(uri)
@@ -1033,6 +1051,7 @@ def _report(
     from lstm_bench.tables.studies import compare_studies
 
     console = _console()
+    console.doing("loading the results from MLflow")
     with store_errors():
         results = load_studies(tracking_uri, names)
     if mlflow_url is not None:
@@ -1040,6 +1059,7 @@ def _report(
         results = [replace(one, tracking_url=url) for one in results]
     folder = make_folder(out or Path("reports") / report_name(results, names), "--out")
     _keep_whole_report(results, folder)
+    console.doing("writing the report")
     if len(results) == 1:
         _say_left_out(console, results[0])
         page = write_report(analyse(results[0]), folder, formats)
@@ -1083,14 +1103,18 @@ def _load(suite: str) -> Suite:
 def _plan(suite: Suite, n_trials: int) -> str:
     parts = []
     if suite.references:
-        parts.append(f"{len(suite.references)} references")
+        parts.append(count(len(suite.references), "reference"))
     if len(suite.space):
         n = suite.space.n_configurations
-        many = "a continuous space" if n is None else f"{n} configurations"
-        parts.append(f"{n_trials} trials over {many} of {', '.join(suite.space.axes)}")
+        many = "a continuous space" if n is None else count(n, "configuration")
+        parts.append(
+            f"{count(n_trials, 'trial')} ({suite.search_text(n_trials)}) over {many} "
+            f"of {', '.join(suite.space.axes)}"
+        )
     plan = f"{' and '.join(parts)} on {suite.dataset.name}"
     if suite.confirm is not None:
-        plan += f"; confirmed on {suite.confirm.n_replicates} fresh seeds"
+        seeds = count(suite.confirm.n_replicates, "fresh seed")
+        plan += f"; confirmed on {seeds}"
     return plan
 
 
@@ -1104,7 +1128,7 @@ def _report_folder(suite: Suite, out: Path | None) -> Path:
 
 
 def _confirm(
-    console: Console,
+    console: LastingConsole,
     prepared: Prepared,
     tracker: Tracker,
     n_best: int | None,
@@ -1118,7 +1142,6 @@ def _confirm(
     from lstm_bench.confirm import choose_candidates, run_confirm
     from lstm_bench.loading import load_results
     from lstm_bench.progress import make_progress
-    from lstm_bench.report.blocks import count
     from lstm_bench.statistics import MIN_SEEDS
 
     suite = prepared.suite
@@ -1128,6 +1151,7 @@ def _confirm(
     n_replicates = n_replicates or suite.confirm.n_replicates
     results = None
     if len(suite.space) and n_best:
+        console.doing("loading the search from MLflow")
         results = load_results(tracker.tracking_uri, suite)
         _say_left_out(console, results)
     candidates = choose_candidates(suite, results, n_best)
@@ -1160,25 +1184,26 @@ def _confirm(
 
 
 def _conclude(
-    console: Console,
-    suite: Suite,
+    console: LastingConsole,
+    named: str,
     tracker: Tracker,
     folder: Path,
-    again: str,
+    prepared: Prepared,
     *run_ids: str,
-) -> bool:
+) -> Analysis | None:
     """Write the report and the verdicts, log them, and say the answer.
 
     Parameters
     ----------
-    again : str
-        Arguments for another command on the same study.
+    named : str
+        The suite, as the command line names it.
 
     Returns
     -------
-    bool
-        Whether all is tracked; else it is said what waits and what writes it.
+    Analysis or None
+        None unless all is tracked: it is said what waits and what writes it.
     """
+    suite = prepared.suite
     from lstm_bench.answers import answers, confirmation_summary
     from lstm_bench.away import is_away
     from lstm_bench.comparisons import analyse
@@ -1186,6 +1211,7 @@ def _conclude(
     from lstm_bench.report.render import write_report
 
     analysis = None
+    console.doing("loading the results from MLflow")
     if tracker.catch_up() and _workers_wrote_all(console, tracker, suite):
         try:
             analysis = analyse(load_results(tracker.tracking_uri, suite))
@@ -1197,9 +1223,11 @@ def _conclude(
         _say(
             console,
             "no report: it is made from what is tracked, and the tracking server does "
-            f"not answer; when it does and all is written: lstm-bench report {again}",
+            "not answer; when it does and all is written: "
+            + command_line("report", named),
         )
-        return False
+        return None
+    console.doing("writing the report")
     _keep_whole_report([analysis.results], folder)
     _say_left_out(console, analysis.results)
     page = write_report(analysis, folder)
@@ -1213,10 +1241,36 @@ def _conclude(
     for answer in answers(analysis):
         _say(console, f"{answer.question}: {answer.text}")
     _say(console, f"report: {page}")
-    return not _say_waiting(console, tracker)
+    return None if _say_waiting(console, tracker) else analysis
 
 
-def _workers_wrote_all(console: Console, tracker: Tracker, suite: Suite) -> bool:
+def _log_model(
+    prepared: Prepared,
+    tracker: Tracker,
+    progress: Progress,
+    analysis: Analysis | None,
+    run_id: str,
+) -> None:
+    """Log the confirmed winner's model; the next start does, if the server is away."""
+    from lstm_bench.confirm import log_winners_model
+    from lstm_bench.errors import TrialFailed
+
+    if analysis is None:
+        return
+    try:
+        log_winners_model(prepared, tracker, progress, analysis, run_id)
+    except TrialFailed as error:
+        progress.say(f"the winner's model is not logged: {error}")
+
+
+def _is_confirmed(best: Best, analysis: Analysis | None) -> bool:
+    """Whether the best of a search was among what is confirmed already."""
+    if analysis is None:
+        return False
+    return best.config_id in {contender.key for contender in analysis.contenders}
+
+
+def _workers_wrote_all(console: LastingConsole, tracker: Tracker, suite: Suite) -> bool:
     """Write what workers of this machine left behind, if the server takes it."""
     from lstm_bench.errors import TrackingError
     from lstm_bench.sync import sync
@@ -1229,27 +1283,21 @@ def _workers_wrote_all(console: Console, tracker: Tracker, suite: Suite) -> bool
     return True
 
 
-def _again(suite: str, tracking_uri: str | None) -> str:
-    """Return the arguments of another command on the same study."""
-    if tracking_uri is None:
-        return suite
-    return f"{suite} --tracking-uri {mask_url(tracking_uri)}"
-
-
 def _open_tracker(
-    console: Console, uri: str, suite: Suite, progress: Progress
+    console: LastingConsole, uri: str, suite: Suite, progress: Progress
 ) -> Tracker:
     """Return the study's tracker, with what earlier sessions left behind written."""
     from lstm_bench.artifacts import find_moves, record_moves
     from lstm_bench.sync import sync
     from lstm_bench.tracking import Tracker
+    from lstm_bench.writer import operations_text
 
     earlier = sync(uri, suite.study_name)
     if earlier.n_operations:
         _say(
             console,
-            f"{earlier.n_operations} operations of {earlier.n_runs} runs that waited "
-            "for the tracking server were written",
+            "written to the tracking server, which was away: "
+            + operations_text(earlier.n_operations, earlier.n_runs),
         )
     tracker = Tracker(uri, suite.study_name, progress.say)
     moves = find_moves(uri)
@@ -1266,7 +1314,7 @@ def _open_tracker(
     return tracker
 
 
-def _say_waiting(console: Console, tracker: Tracker) -> bool:
+def _say_waiting(console: LastingConsole, tracker: Tracker) -> bool:
     """Say what waits for the tracking server and let go of it; return if anything."""
     waiting = tracker.writer.waiting
     if waiting is None:
@@ -1276,11 +1324,11 @@ def _say_waiting(console: Console, tracker: Tracker) -> bool:
     return True
 
 
-def _say_what_waits(console: Console, waiting: Waiting, uri: str) -> None:
+def _say_what_waits(console: LastingConsole, waiting: Waiting, uri: str) -> None:
     _say(console, waiting.describe(uri))
 
 
-def _stopped(console: Console, n_finished: int, n_total: int) -> NoReturn:
+def _stopped(console: LastingConsole, n_finished: int, n_total: int) -> NoReturn:
     _say(
         console,
         f"stopped: {n_finished} of {n_total} trainings are finished and kept; the same "
@@ -1290,7 +1338,7 @@ def _stopped(console: Console, n_finished: int, n_total: int) -> NoReturn:
 
 
 def _prepare(
-    console: Console,
+    console: LastingConsole,
     suite: Suite,
     data_dir: Path | None,
     config: TrialConfig | None = None,
@@ -1301,7 +1349,9 @@ def _prepare(
     from lstm_bench.preparation import prepare
 
     _say_reading(suite.dataset.name)
+    console.doing("loading the data")
     prepared = prepare(suite, data_dir, config, n_replicates)
+    console.doing("seeing that the LSTM's engine runs here")
     require_running(suite.engine, lambda line: _say(console, line))
     return prepared
 
@@ -1314,7 +1364,7 @@ def _say_reading(name: str) -> None:
         _echo(f"reading {name} (up to a minute the first time) ...", err=True)
 
 
-def _say_data(console: Console, prepared: Prepared) -> None:
+def _say_data(console: LastingConsole, prepared: Prepared) -> None:
     _say(
         console,
         f"{prepared.dataset.name}: {len(prepared.splits.train):,} training and "
@@ -1324,30 +1374,33 @@ def _say_data(console: Console, prepared: Prepared) -> None:
     _say_start(console)
 
 
-def _say_start(console: Console) -> None:
+def _say_start(console: LastingConsole) -> None:
     from lstm_bench.environment import bytecode_advice
 
     advice = bytecode_advice()
     if advice is not None:
         _say(console, advice)
     _say(console, "starting TensorFlow and MLflow (10-20 s) ...")
+    console.doing("starting TensorFlow and MLflow")
 
 
-def _console() -> Console:
+def _console() -> LastingConsole:
     from lstm_bench.terminal import LastingConsole
 
-    return LastingConsole()
+    console = LastingConsole()
+    click.get_current_context().call_on_close(console.close)
+    return console
 
 
 def _echo(text: str, err: bool = False) -> None:
     click.echo(printable(text), err=err)
 
 
-def _say(console: Console, message: str) -> None:
+def _say(console: LastingConsole, message: str) -> None:
     console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
-def _say_left_out(console: Console, results: Results) -> None:
+def _say_left_out(console: LastingConsole, results: Results) -> None:
     """Warn of what the tracking store holds of a study and could not be read."""
     from lstm_bench.stored import describe_left_out
 

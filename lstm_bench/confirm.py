@@ -9,19 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from lstm_bench import records as rec
 from lstm_bench.cells import config_of_row
+from lstm_bench.comparisons import Analysis
 from lstm_bench.crew import ONE_HERE, Workers, as_many_as_needed, is_in_process
 from lstm_bench.data import stands_in
 from lstm_bench.errors import SuiteError, TrackingError
+from lstm_bench.invocation import command_line
+from lstm_bench.limits import Limits
 from lstm_bench.oversight import oversee
 from lstm_bench.owner import is_gone, is_here
 from lstm_bench.preparation import Prepared
-from lstm_bench.progress import Progress
-from lstm_bench.records import Results
+from lstm_bench.progress import Progress, Training, count
+from lstm_bench.records import Results, TrialResult, metric_key
 from lstm_bench.recovery import close_orphaned_runs, recover
 from lstm_bench.session import Session, open_sessions
 from lstm_bench.space import TrialConfig
@@ -34,6 +39,13 @@ from lstm_bench.tickets import Tickets
 from lstm_bench.tracked import say_left_out, track_baselines
 from lstm_bench.tracking import Tracker
 from lstm_bench.worker import Worker
+
+if TYPE_CHECKING:
+    from lstm_bench.backend import keras
+
+
+# Of two trainings with the same seeds: on one machine they are equal.
+SAME_PROBABILITIES = 1e-4
 
 
 @dataclass(frozen=True)
@@ -149,6 +161,109 @@ def run_confirm(
         ).run()
 
 
+def log_winners_model(
+    prepared: Prepared,
+    tracker: Tracker,
+    progress: Progress,
+    analysis: Analysis,
+    run_id: str,
+) -> None:
+    """Log the model of the winner's median seed on validation, unless it is logged.
+
+    Which configuration wins is known at the end, and any worker may have trained it: no
+    training of a confirmation keeps its model, and the winner's is done once more, with
+    the same seeds. Where that does not give the probabilities that its run has (another
+    machine, a GPU), the model and its scores are a run of their own.
+
+    Parameters
+    ----------
+    run_id : str
+        Of the confirmation.
+
+    Raises
+    ------
+    TrialFailed
+        The training failed this time.
+    """
+    suite, winner = prepared.suite, analysis.winner
+    if winner is None or winner.config is None:
+        return
+    by_score = sorted((score, replicate) for replicate, score in winner.val.items())
+    _, replicate = by_score[(len(by_score) - 1) // 2]
+    runs = analysis.results.confirmed
+    chosen = runs[(runs["config_id"] == winner.key) & (runs["replicate"] == replicate)]
+    trained = str(chosen[chosen["state"] == "complete"]["run_id"].iloc[0])
+    what = f"{winner.label}, seed {replicate}"
+    why = (
+        f"of {count(len(by_score), 'seed')} that with the median validation "
+        f"{suite.metric.label}"
+    )
+    tags = tracker.client.get_run(trained).data.tags
+    if rec.TAG_MODEL in tags:
+        progress.say(f"the winner's model: {tags[rec.TAG_MODEL]} ({what}, {why})")
+        return
+    progress.say(f"training {what}, once more for its model ({why})")
+    prepared = prepared.at(replicate)
+    result, model, engine = _train_again(prepared, winner.config, progress, what)
+    packages = prepared.about_machine["packages"]
+    here = result.predictions[0].y_proba
+    there = winner.predictions[replicate]["val"].y_proba
+    if float(np.abs(here - there).max()) <= SAME_PROBABILITIES:
+        model_run = trained
+    else:
+        progress.say(
+            f"it ended with validation {suite.metric.label} {result.objective:.4f} and "
+            f"not {winner.val[replicate]:.4f}, as on another machine or on a GPU: the "
+            "model is logged with a run of its own"
+        )
+        model_run = tracker.start_run(
+            winner.config,
+            suite=suite,
+            kind="train",
+            parent_run_id=run_id,
+            dataset=prepared.about_data,
+            environment=prepared.about_machine,
+            seeds=prepared.seeds,
+        )
+        tracker.log_engine(model_run, engine)
+        tracker.finish_run(model_run, result, suite.metric.name)
+    tracker.log_model(model_run, model, packages)
+    note = f"{suite.name}: {what}; the winner's model, {why}"
+    tracker.log_winners_model(run_id, trained, model_run, note)
+    progress.say(f"the winner's model: runs:/{model_run}/{rec.MODEL} ({what}, {why})")
+
+
+def _train_again(
+    prepared: Prepared, config: TrialConfig, progress: Progress, label: str
+) -> tuple[TrialResult, keras.Model, str]:
+    """Train a confirmed configuration without scoring test; return the engine too."""
+    from lstm_bench.packed.choice import choose_engine
+    from lstm_bench.trial import run_trial
+
+    suite = prepared.suite
+    objective = metric_key("val", suite.metric.name)
+    training = Training(label, 1, 1, suite.settings_text(config), config.max_epochs)
+    engine = choose_engine(suite.engine, progress.say)
+    limits = Limits(suite.study.trial_timeout_s, suite.study.trial_memory_gib)
+    progress.begin(1, 0)
+    progress.training(training)
+    try:
+        result, model = run_trial(
+            config,
+            prepared.dataset,
+            prepared.splits,
+            metric=suite.metric,
+            root_seed=suite.study.seed,
+            replicate=prepared.replicate,
+            on_epoch=lambda entry: progress.epoch(training, entry, objective),
+            on_step=limits.check,
+            engine=engine,
+        )
+    finally:
+        progress.close()
+    return result, model, engine
+
+
 class _Round:
     def __init__(
         self,
@@ -251,8 +366,8 @@ class _Round:
             if is_here(session.owner) and not is_gone(session.owner):
                 raise TrackingError(
                     f"another command is confirming {self.suite.study_name} on this "
-                    "machine; wait for it, or join it: lstm-bench worker "
-                    f"{self.suite.study_name}"
+                    "machine; wait for it, or join it: "
+                    + command_line("worker", self.suite.study_name)
                 )
 
     def _check_digest(self, known: Sequence[StoredRun]) -> None:

@@ -24,10 +24,11 @@ import psutil
 from lstm_bench.engines import TAKES_STOCK
 from lstm_bench.environment import gpu_names
 from lstm_bench.errors import LstmBenchError, TrackingError
+from lstm_bench.invocation import command_line
 from lstm_bench.limits import PATIENCE_S, too_long
 from lstm_bench.owned import OWNER
 from lstm_bench.owner import is_here
-from lstm_bench.progress import Progress
+from lstm_bench.progress import Progress, count
 from lstm_bench.recovery import Death
 from lstm_bench.seat import Seat
 from lstm_bench.session import Session, work_left
@@ -309,10 +310,10 @@ class LocalCrew(ReplacingCrew[Seat]):
         ]
         if workers.data_dir is not None:
             self.command += ["--data-dir", str(workers.data_dir)]
-        many = "1 worker" if workers.n == 1 else f"{workers.n} workers"
         progress.say(
-            f"{many} on this machine, {threads} thread{'s' * (threads > 1)} each; to "
-            f"add one from anywhere: lstm-bench worker {store.suite.study_name}"
+            f"{count(workers.n, 'worker')} on this machine, "
+            f"{count(threads, 'thread')} each; to "
+            f"add one from anywhere: {command_line('worker', store.suite.study_name)}"
         )
         for _ in range(workers.n):
             self._start()

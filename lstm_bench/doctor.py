@@ -24,8 +24,9 @@ from lstm_bench.environment import (
     gpu_names,
 )
 from lstm_bench.errors import StoredError, TrackingError
+from lstm_bench.invocation import command_line
 from lstm_bench.loading import load_results
-from lstm_bench.masking import bare_url, mask_url
+from lstm_bench.masking import bare_url
 from lstm_bench.owner import is_gone, parse_owner
 from lstm_bench.recovery import recover
 from lstm_bench.stored import (
@@ -38,6 +39,7 @@ from lstm_bench.stored import (
 from lstm_bench.study import DIGEST, StudyStore
 from lstm_bench.sync import sync, what_waits
 from lstm_bench.tracking import Tracker
+from lstm_bench.writer import operations_text
 
 # With less than this a sweep of a few dozen trainings may fill the disk.
 ENOUGH_DISK_GIB = 2.0
@@ -139,9 +141,10 @@ def examine_journals(tracker: Tracker) -> list[Finding]:
         return []
     return [
         Finding(
-            f"journal: {kept.n_operations} operations of {kept.n_runs} runs wait for "
+            "journal: what waits is "
+            f"{operations_text(kept.n_operations, kept.n_runs)} for "
             f"{bare_url(tracker.tracking_uri)} in {', '.join(map(str, kept.folders))}; "
-            f"run lstm-bench sync --tracking-uri {mask_url(tracker.tracking_uri)}",
+            f"run {command_line('sync', tracking_uri=tracker.tracking_uri)}",
             True,
         )
     ]

@@ -212,5 +212,5 @@ def _work(errand: Errand) -> str:
     except TrackingError as error:
         hints = errand.storage.hint() + errand.tracking.hint()
         raise TrackingError(f"{error}{hints}") from error
-    progress.say(f"{left.n_trained} trainings were done here")
+    progress.say(f"trainings done here: {left.n_trained}")
     return "" if left.waiting is None else left.waiting.describe(uri)

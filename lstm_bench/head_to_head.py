@@ -18,6 +18,7 @@ from lstm_bench.comparisons import (
 )
 from lstm_bench.contenders import Contender
 from lstm_bench.errors import SuiteError, TrackingError, listed
+from lstm_bench.invocation import command_line
 from lstm_bench.loading import load_results, load_suite_of
 from lstm_bench.statistics import smallest_rank_p
 from lstm_bench.stored import describe_left_out, parse_runs
@@ -70,7 +71,7 @@ def find_side(tracking_uri: str, name: str) -> Side:
     if analysis.winner is None:
         raise TrackingError(
             f"{name}: study {suite.study_name} has no confirmed configuration; run "
-            f"`lstm-bench confirm {suite_name}` first"
+            f"`{command_line('confirm', suite_name)}` first"
         )
     if not wanted:
         return Side(analysis, analysis.winner)

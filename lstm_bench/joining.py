@@ -9,6 +9,7 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 
 from lstm_bench.errors import TrackingError
+from lstm_bench.invocation import command_line
 from lstm_bench.masking import bare_url
 from lstm_bench.owner import is_gone
 from lstm_bench.preparation import prepare
@@ -54,12 +55,13 @@ def session_to_join(store: StudyStore, kind: Kind | None = None) -> Session:
     if found:
         raise TrackingError(
             f"{name}: the {found[0].kind} that was running has ended without a word "
-            f"(was it killed?); start it again: lstm-bench {found[0].kind} "
-            f"{store.suite.name}"
+            "(was it killed?); start it again: "
+            + command_line(found[0].kind, store.suite.name)
         )
     raise TrackingError(
-        f"{name}: nothing is running that could be joined; start `lstm-bench sweep "
-        f"{store.suite.name}` first, with --workers or --backend and the same --storage"
+        f"{name}: nothing is running that could be joined; start "
+        f"`{command_line('sweep', store.suite.name)}` first, with --workers or "
+        "--backend and the same --storage"
     )
 
 

@@ -69,9 +69,14 @@ class Operations:
         elif kind == "log_artifacts":
             client.log_artifacts(run_id, str(files), operation["path"])
         elif kind == "log_model":
+            info = client.get_run(run_id).info
+            ended = info.end_time
             if files is not None and not has_model(client, run_id):
                 remove_unready(client, run_id)
                 log_model(self.tracking_uri, run_id, files, operation["packages"])
+                if ended is not None:
+                    # MLflow begins and ends the run once more, now.
+                    client.set_terminated(run_id, info.status, ended)
         elif kind == "name_run":
             client.update_run(run_id, name=operation["name"])
         elif kind == "end_run":

@@ -24,6 +24,7 @@ from lstm_bench.study import StudyStore
 from lstm_bench.sync import sync
 from lstm_bench.tracking import Tracker
 from lstm_bench.watch import Watch
+from lstm_bench.worker import STARTING
 
 LOOK_EVERY_S = 0.3
 RECOVER_EVERY_S = 10.0
@@ -79,6 +80,7 @@ def _oversee(
     n_shown = n_finished()
     with _crew(workers, store, tracker, session, progress) as crew:
         meanwhile()
+        progress.doing(f"waiting for the workers, which begin by {STARTING}")
         deaths: dict[int, Death] = {}
         recovered_at = time.monotonic()
         is_asked = False

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 from lstm_bench.masking import mask_text
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import TaskID
+
+    from lstm_bench.terminal import LastingConsole
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,12 @@ class Progress(Protocol):
     def ended(self, training: Training, ended: Ended) -> None:
         """Show how a training ended."""
 
+    def skipped(self, label: str, earlier: str) -> None:
+        """Show that the sampler has asked for the configuration of `earlier` again."""
+
+    def doing(self, what: str) -> None:
+        """Name what goes on between trainings: ``fitting the baselines``."""
+
     def close(self) -> None:
         """Take the live display down."""
 
@@ -79,6 +86,11 @@ class _Clock:
         return duration(n_left * self.seconds / self.n_done / self.n_workers)
 
 
+def count(n: int, what: str) -> str:
+    """Return ``1 run`` or ``3 runs``."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return seconds as ``48 s``, ``3 min 20 s`` or ``2 h 05 min``."""
     whole = round(seconds)
@@ -89,22 +101,30 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def _n_finished(training: Training, ended: Ended) -> int:
+    """Return how many trainings are finished; one that is interrupted is not."""
+    return training.position - (ended.state == "interrupted")
+
+
 def _summary(training: Training, ended: Ended) -> str:
     value = "" if ended.value is None else f" {ended.value:.4f}"
     best = "" if ended.best is None else f", best {ended.best:.4f}"
     reason = f" ({ended.reason})" if ended.reason else ""
     return (
-        f"[{training.position}/{training.total}] {training.label}: {ended.state}{value}"
-        f"{reason} in {duration(ended.seconds)}{best} | {training.config}"
+        f"[{_n_finished(training, ended)}/{training.total}] {training.label}: "
+        f"{ended.state}{value}{reason} in {duration(ended.seconds)}{best} | "
+        f"{training.config}"
     )
 
 
 class PlainProgress:
     """One plain line per training, for pipes and logs."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: LastingConsole) -> None:
         self.console = console
         self.clock = _Clock()
+        # How far each training is that runs.
+        self.running: dict[str, str] = {}
 
     def say(self, message: str) -> None:
         """Print the message as it is."""
@@ -117,18 +137,41 @@ class PlainProgress:
             self.say(f"{done} of {total} trainings were finished earlier")
 
     def training(self, training: Training) -> None:
-        """Print nothing: the line comes at the end."""
+        """Print nothing, unless it takes long: the line comes at the end."""
+        self.running[training.label] = training.label
+        self._show_running()
 
     def epoch(
         self, training: Training, entry: Mapping[str, float], metric: str
     ) -> None:
-        """Print nothing."""
+        """Print nothing, unless the next one takes long."""
+        n = f"{entry['epoch']:g} of {count(training.max_epochs, 'epoch')}"
+        self.running[training.label] = f"{training.label} (after {n})"
+        self._show_running()
+
+    def _show_running(self) -> None:
+        self.doing(f"training {' and '.join(self.running.values())}")
 
     def ended(self, training: Training, ended: Ended) -> None:
         """Print the training's line."""
-        self.clock.add(ended.seconds)
-        left = self.clock.left(training.total - training.position)
+        n_finished = _n_finished(training, ended)
+        if ended.state != "interrupted":
+            self.clock.add(ended.seconds)
+        left = self.clock.left(training.total - n_finished)
         self.say(f"{_summary(training, ended)} | about {left} left")
+        self.running.pop(training.label, None)
+        if self.running:
+            self._show_running()
+        else:
+            self.doing("preparing what comes next")
+
+    def skipped(self, label: str, earlier: str) -> None:
+        """Print that a trial's number is used up."""
+        self.say(f"{label} repeats {earlier}: skipped")
+
+    def doing(self, what: str) -> None:
+        """Print it if it takes long."""
+        self.console.doing(what)
 
     def close(self) -> None:
         """Nothing to take down."""
@@ -137,7 +180,7 @@ class PlainProgress:
 class LiveProgress:
     """Progress bars for the study and for the running training's epochs."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: LastingConsole) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bars
 
@@ -165,6 +208,7 @@ class LiveProgress:
         self.clock.n_workers = n_workers
         self.bars.update(self.study, total=total, completed=done)
         self.bars.start()
+        self.console.doing(None)
 
     def _note(self, n_left: int) -> str:
         best = "" if self.best is None else f"best {self.best:.4f}, "
@@ -196,15 +240,25 @@ class LiveProgress:
 
     def ended(self, training: Training, ended: Ended) -> None:
         """Print the training's line above the bars."""
-        self.clock.add(ended.seconds)
+        n_finished = _n_finished(training, ended)
+        if ended.state != "interrupted":
+            self.clock.add(ended.seconds)
         self.best = ended.best
         self.say(_summary(training, ended))
         self.bars.remove_task(self.epochs.pop(training.label))
         self.bars.update(
             self.study,
-            completed=training.position,
-            note=self._note(training.total - training.position),
+            completed=n_finished,
+            note=self._note(training.total - n_finished),
         )
+
+    def skipped(self, label: str, earlier: str) -> None:
+        """Print above the bars that a trial's number is used up."""
+        self.say(f"{label} repeats {earlier}: skipped")
+
+    def doing(self, what: str) -> None:
+        """Show it beside the study's bar."""
+        self.bars.update(self.study, note=what)
 
     def close(self) -> None:
         """Take the bars down."""
@@ -220,6 +274,12 @@ class SayingProgress(PlainProgress):
     def ended(self, training: Training, ended: Ended) -> None:
         """Print nothing."""
 
+    def skipped(self, label: str, earlier: str) -> None:
+        """Print nothing."""
+
+    def doing(self, what: str) -> None:
+        """Print nothing."""
+
 
 class LoggedProgress(PlainProgress):
     """One line per training for a log; how long is left, its reader knows better.
@@ -232,6 +292,7 @@ class LoggedProgress(PlainProgress):
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self.log = log
+        self.running = {}
 
     def say(self, message: str) -> None:
         """Log the message."""
@@ -244,7 +305,10 @@ class LoggedProgress(PlainProgress):
         """Log the training's line."""
         self.say(_summary(training, ended))
 
+    def doing(self, what: str) -> None:
+        """Log nothing."""
 
-def make_progress(console: Console) -> Progress:
+
+def make_progress(console: LastingConsole) -> Progress:
     """Return the live display on a terminal, plain lines elsewhere."""
     return LiveProgress(console) if console.is_terminal else PlainProgress(console)

@@ -27,6 +27,7 @@ TAG_REPLICATE = "lstm_bench.replicate"  # of a confirmation round; 0 is the sear
 TAG_LABEL = "lstm_bench.label"  # what people call the configuration
 TAG_ORIGIN = "lstm_bench.origin"  # why it is confirmed: one of ORIGINS
 TAG_BASELINE = "lstm_bench.baseline"
+TAG_MODEL = "lstm_bench.model"  # of the winner: the address of its model
 TAG_ENGINE = "lstm_bench.engine"  # what computed the LSTMs; without: stock Keras
 # Tags that begin with "mlflow." are not shown in MLflow's UI.
 TAG_OWNER = "mlflow.lstm_bench.owner"  # the process that works on the run, as JSON

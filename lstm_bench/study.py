@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -372,26 +372,37 @@ class StudyStore:
         trial, config = taken
         return Next(trial, config, self.references, name_of(trial))
 
-    def next_trial(self, n_trials: int | None = None) -> Next | None:
+    def next_trial(
+        self,
+        n_trials: int | None = None,
+        on_repeat: Callable[[str, str], None] = lambda label, earlier: None,
+    ) -> Next | None:
         """Return the sampler's next configuration that was not tried yet.
 
         A suggestion that repeats an earlier configuration would give the same
         result for the same seed: it is told the earlier result and the next one
         is asked for, after a few such a random one of those left. None when
         every configuration was tried, or when `n_trials` are finished or at work.
+
+        Parameters
+        ----------
+        on_repeat : callable
+            Called with the name of a trial that repeats an earlier one, and of that.
         """
         # What others have done by now, so that little is read under the lock: a worker
         # that joins a large study would keep all others waiting.
         self.search.trials()
         with self.lock.held():
-            return self._next_trial(n_trials)
+            return self._next_trial(n_trials, on_repeat)
 
     def is_exhausted(self) -> bool:
         """Whether every configuration of the space was tried or is at work."""
         n = self.suite.space.n_configurations
         return n is not None and self._n_tried_in_space(self._history().tried) >= n
 
-    def _next_trial(self, n_trials: int | None) -> Next | None:
+    def _next_trial(
+        self, n_trials: int | None, on_repeat: Callable[[str, str], None]
+    ) -> Next | None:
         space, study = self.suite.space, self.search.study
         n = space.n_configurations
         repeated = 0
@@ -416,7 +427,9 @@ class StudyStore:
                 self.search.own(trial, config.config_id)
                 return Next(trial, config, self.search)
             repeated += 1
-            trial.set_user_attr(DUPLICATE_OF, earlier.user_attrs.get(RUN_ID, ""))
+            name = name_of(earlier) or f"trial {earlier.number}"
+            trial.set_user_attr(DUPLICATE_OF, name)
+            on_repeat(f"trial {trial.number}", name)
             if is_running(earlier):
                 # It has no result yet that the sampler could learn.
                 study.tell(trial, state=TrialState.FAIL)

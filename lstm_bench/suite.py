@@ -344,6 +344,18 @@ class Suite:
         canonical = json.dumps(what, sort_keys=True, separators=(",", ":"))
         return f"{self.name}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
 
+    def search_text(self, n_trials: int) -> str:
+        """Return how `n_trials` trials are chosen: ``by TPE``."""
+        study = self.study
+        if study.sampler == "tpe" and n_trials <= study.n_startup_trials:
+            return (
+                "all at random: TPE learns after n_startup_trials = "
+                f"{study.n_startup_trials}"
+            )
+        return {"tpe": "by TPE", "random": "at random", "grid": "on the grid"}[
+            study.sampler
+        ]
+
     def settings_text(self, config: TrialConfig) -> str:
         """Return what sets `config` apart within this suite: ``units=64 head=...``."""
         return " ".join(

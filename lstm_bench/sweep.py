@@ -110,8 +110,6 @@ def run_sweep(
         best = store.best()
         if not is_interrupted:
             _say_why_it_ended(store, session, progress)
-            if best is not None:
-                _say_if_model_is_lost(best, tracker, progress)
         return SweepOutcome(
             run_id, store.n_finished(), session.total, best, is_interrupted
         )
@@ -186,20 +184,6 @@ def _say_why_it_ended(store: StudyStore, session: Session, progress: Progress) -
         progress.say(
             f"all {store.suite.space.n_configurations} configurations of the space "
             "have been tried; nothing is left to search"
-        )
-
-
-def _say_if_model_is_lost(best: Best, tracker: Tracker, progress: Progress) -> None:
-    logged = tracker.has_model(best.run_id)
-    if logged is None:
-        progress.say(
-            f"whether the model of {best.label} is logged cannot be asked: the "
-            "tracking server does not answer"
-        )
-    elif not logged:
-        progress.say(
-            f"the model of {best.label} was lost with the process that trained it; "
-            "`lstm-bench train` with its configuration makes it again"
         )
 
 

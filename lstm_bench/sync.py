@@ -18,7 +18,7 @@ from lstm_bench.journal import (
     known_addresses,
 )
 from lstm_bench.stores import check_address
-from lstm_bench.writer import Writer
+from lstm_bench.writer import Writer, operations_text
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,9 @@ def sync(
             )
             raise TrackingError(
                 f"the tracking server at {address(tracking_uri)} does not take what "
-                f"waits for it ({waiting.reason}): {n_operations} operations of "
-                f"{len(runs)} runs were written, {waiting.n_operations} of "
-                f"{waiting.n_runs} are left in {folder}{more}; give the same command "
-                "when it is back"
+                f"waits for it ({waiting.reason}): "
+                f"{operations_text(n_operations, len(runs))} were written, "
+                f"{waiting.n_operations} of {waiting.n_runs} are left in "
+                f"{folder}{more}; give the same command when it is back"
             )
     return Synced(n_operations, len(runs), n_in_use)

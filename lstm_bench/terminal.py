@@ -4,24 +4,64 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from typing import Any
 
 from rich.console import Console
 
 from lstm_bench.masking import printable
 
+# A line at least every 10 s, whatever else the processor has to do.
+QUIET_S = 8.0
+
 
 class LastingConsole(Console):
-    """A console that outlives whoever read it.
+    """A console that outlives whoever read it, and is not silent for long.
 
     Rich ends the process when a pipe is closed at its other end or a terminal goes
     away. A sweep of many hours goes on: its results are in its stores.
     """
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._what: str | None = None
+        self._since = self._printed = time.monotonic()
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def doing(self, what: str | None) -> None:
+        """Name what goes on from here, to be printed whenever nothing else is.
+
+        Parameters
+        ----------
+        what : str or None
+            Such as ``loading the data``. None: silence needs no word.
+        """
+        if what != self._what:
+            self._what, self._since = what, time.monotonic()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._break_silence, daemon=True)
+            self._thread.start()
+
+    def _break_silence(self) -> None:
+        while not self._over.wait(QUIET_S / 20):
+            now = time.monotonic()
+            if self._what is not None and now - self._printed >= QUIET_S:
+                line = f"still {self._what}, {now - self._since:.0f} s"
+                self.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def print(self, *objects: Any, **settings: Any) -> None:
         """Print as rich does, with what would steer the terminal written out."""
+        self._printed = time.monotonic()
         shown = (printable(one) if isinstance(one, str) else one for one in objects)
         super().print(*shown, **settings)
+
+    def close(self) -> None:
+        """Say no more of what goes on."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
 
     def on_broken_pipe(self) -> None:
         """Print to nowhere from now on."""

@@ -196,6 +196,7 @@ def track_baselines(
     for name, baseline in BASELINES.items():
         if name in done:
             continue
+        progress.doing(f"fitting the baseline {baseline.label}")
         result = run_baseline(
             name, prepared.dataset, prepared.splits, score_test=score_test
         )

@@ -33,7 +33,7 @@ from lstm_bench.errors import TrackingError, shortened
 from lstm_bench.figures.search import plot_confusion_matrix, plot_run_curves
 from lstm_bench.masking import bare_url, hide_login, mask_text, mask_url
 from lstm_bench.metrics import evaluate_proba
-from lstm_bench.model_log import MODEL_FILE, has_model
+from lstm_bench.model_log import MODEL_FILE
 from lstm_bench.owner import this_process
 from lstm_bench.records import Prediction, TrialResult
 from lstm_bench.space import TrialConfig
@@ -608,19 +608,23 @@ class Tracker:
         """Log a Keras model with its run."""
         with tempfile.TemporaryDirectory() as folder:
             model.save(Path(folder) / MODEL_FILE)
-            self.log_model_file(run_id, Path(folder), packages)
+            self.writer.log_model(run_id, Path(folder), packages)
 
-    def log_model_file(
-        self, run_id: str, folder: Path, packages: Mapping[str, str]
+    def log_winners_model(
+        self, session: str, replicate: str, trained: str, note: str
     ) -> None:
-        """Log the Keras model `MODEL_FILE` in `folder`, unless the run has one."""
-        self.writer.log_model(run_id, folder, packages)
+        """Tag a confirmation and the winner's run with where its model is.
 
-    def has_model(self, run_id: str) -> bool | None:
-        """Whether the run has a logged model; None while the server is away."""
-        return self.if_there(
-            lambda: has_model(self.client, self.writer.operations.real_id(run_id))
-        )
+        Parameters
+        ----------
+        session, replicate, trained : str
+            Runs: of the command, of the winner's seed, and that which has the model.
+        note : str
+            What the winner's run is, in a line.
+        """
+        tags = {rec.TAG_MODEL: f"runs:/{trained}/{rec.MODEL}"}
+        self.writer.log_batch(session, tags=tags)
+        self.writer.log_batch(replicate, tags={**tags, rec.TAG_NOTE: note})
 
     def if_there(self, ask: Callable[[], T]) -> T | None:
         """Return what `ask` finds in the store; None while the server is away.

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
-from lstm_bench.owned import REASON, RUN_ID, counts, is_running
+from lstm_bench.owned import DUPLICATE_OF, REASON, RUN_ID, counts, is_running
 from lstm_bench.progress import Ended, Progress, Training
 from lstm_bench.records import metric_key
 from lstm_bench.session import Session, studies_of
@@ -67,10 +67,14 @@ class Watch:
                     if counts(trial):
                         n_finished += 1
                         self._end(trial, n_finished)
+                    elif DUPLICATE_OF in trial.user_attrs:
+                        earlier = str(trial.user_attrs[DUPLICATE_OF])
+                        self.progress.skipped(f"trial {trial.number}", earlier)
                     elif trial._trial_id in self._shown:
                         training, _ = self._shown.pop(trial._trial_id)
                         self.progress.ended(
-                            training, Ended("interrupted", None, None, _seconds(trial))
+                            replace(training, position=n_finished + 1),
+                            Ended("interrupted", None, None, _seconds(trial)),
                         )
         return n_finished - n_before
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import functools
 import gc
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
@@ -21,7 +19,6 @@ from optuna.trial import Trial
 from lstm_bench.engines import Wanted
 from lstm_bench.errors import TrialPruned, TrialTaken
 from lstm_bench.limits import Limits
-from lstm_bench.model_log import MODEL_FILE
 from lstm_bench.owned import RUN_ID, OwnedStudy
 from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Ended, Progress, Training
@@ -33,6 +30,7 @@ from lstm_bench.tickets import ABOUT, Tickets
 from lstm_bench.tracked import Tracked, train_tracked
 from lstm_bench.tracking import Tracker
 
+STARTING = "importing TensorFlow and compiling the LSTM"
 TAKEN = "another process took it over, since this one had not been heard of"
 
 
@@ -97,8 +95,6 @@ class Worker:
     def search(self, store: StudyStore) -> None:
         """Train the references that wait, then what the sampler asks for.
 
-        The model of the best is logged at the end, if it was trained here.
-
         Raises
         ------
         SuiteError
@@ -107,16 +103,10 @@ class Worker:
             Somebody asked to stop; the training is given back and its run closed.
         """
         if work_left(store, self.session):
+            self.progress.doing(STARTING)
             _get_ready(self.suite.engine, self.progress.say)
-        with tempfile.TemporaryDirectory(prefix="lstm-bench-") as name:
-            folder = Path(name)
-            self._model_run_id: str | None = None
-            while (step := self._next(store)) is not None:
-                self._train_step(store, step, folder)
-            best = store.best()
-            if best is not None and best.run_id == self._model_run_id:
-                packages = self.prepared.about_machine["packages"]
-                self.tracker.log_model_file(best.run_id, folder, packages)
+        while (step := self._next(store)) is not None:
+            self._train_step(store, step)
 
     def _next(self, store: StudyStore) -> Next | None:
         self._check_stopped()
@@ -126,9 +116,9 @@ class Worker:
         deadline = self.session.deadline
         if deadline is not None and time.time() >= deadline:
             return None
-        return store.next_trial(self.session.n_trials)
+        return store.next_trial(self.session.n_trials, self.progress.skipped)
 
-    def _train_step(self, store: StudyStore, step: Next, folder: Path) -> None:
+    def _train_step(self, store: StudyStore, step: Next) -> None:
         is_search = step.reference is None
         job = Job(
             step.owned,
@@ -145,13 +135,6 @@ class Worker:
         )
         position = store.n_finished() + 1
 
-        def before_tell(ended: Tracked, run_id: str) -> None:
-            if ended.result is not None and ended.model is not None:
-                best, value = store.best(), ended.result.objective
-                if best is None or self.suite.metric.is_better(value, best.value):
-                    ended.model.save(folder / MODEL_FILE)
-                    self._model_run_id = run_id
-
         def best_so_far() -> float | None:
             n, best = store.so_far(step.trial)
             if best is None:
@@ -159,7 +142,7 @@ class Worker:
             self.tracker.log_best(self.session.run_id, n, best.value)
             return best.value
 
-        self._train(job, position, before_tell, best_so_far)
+        self._train(job, position, best_so_far)
 
     # A confirmation
 
@@ -177,6 +160,7 @@ class Worker:
             Somebody asked to stop.
         """
         if tickets.n_waiting():
+            self.progress.doing(STARTING)
             _get_ready(self.suite.engine, self.progress.say)
         while (taken := self._take(tickets)) is not None:
             trial, config = taken
@@ -192,7 +176,7 @@ class Worker:
                 tags={key: about[key] for key in ("reference", "label", "origin")},
             )
             # Validation alone, no best: nobody should steer a round by its scores.
-            self._train(job, n_done() + 1, lambda ended, run_id: None, lambda: None)
+            self._train(job, n_done() + 1, lambda: None)
 
     def _take(self, tickets: Tickets) -> tuple[Trial, TrialConfig] | None:
         self._check_stopped()
@@ -208,27 +192,23 @@ class Worker:
         self,
         job: Job,
         position: int,
-        before_tell: Callable[[Tracked, str], None],
         best_so_far: Callable[[], float | None],
     ) -> None:
         """Train `job` as an MLflow run and close its trial.
 
         Parameters
         ----------
-        before_tell : callable
-            Called with how it ended and its run while the model is there.
         best_so_far : callable
             The objective's best afterwards, to be shown.
         """
         # From here: to split the data and to open the run may take long, too.
         with job.owned.beating(job.trial):
-            self._train_beating(job, position, before_tell, best_so_far)
+            self._train_beating(job, position, best_so_far)
 
     def _train_beating(
         self,
         job: Job,
         position: int,
-        before_tell: Callable[[Tracked, str], None],
         best_so_far: Callable[[], float | None],
     ) -> None:
         from lstm_bench.trial import free_memory
@@ -251,7 +231,6 @@ class Worker:
             # Given back, so that somebody takes the trial up again.
             job.owned.give_up(job.trial)
             raise
-        before_tell(ended, run_id)
         value = None if ended.result is None else ended.result.objective
         if ended.state != "interrupted" and not job.owned.tell(
             job.trial, ended.state, value, ended.reason

@@ -29,9 +29,11 @@ from lstm_bench.away import (
     patience,
 )
 from lstm_bench.errors import ModelError, TrackingError
+from lstm_bench.invocation import command_line
 from lstm_bench.journal import Journal, Operation
-from lstm_bench.masking import known_secrets, mask_text, mask_url
+from lstm_bench.masking import known_secrets, mask_text
 from lstm_bench.operations import Operations
+from lstm_bench.progress import count
 from lstm_bench.stores import first_line
 
 PROBE_TIMEOUT_S = 1
@@ -58,10 +60,9 @@ class Waiting:
     def describe(self, tracking_uri: str) -> str:
         """Say what waits, and what writes it."""
         return (
-            f"{self.n_operations} operations of {self.n_runs} runs wait in "
-            f"{self.folder}: the tracking server is away ({self.reason}). To write "
-            "them when it is back: lstm-bench sync --tracking-uri "
-            f"{mask_url(tracking_uri)}"
+            f"waiting: {operations_text(self.n_operations, self.n_runs)} in "
+            f"{self.folder}, since the tracking server is away ({self.reason}). When "
+            "it is back: " + command_line("sync", tracking_uri=tracking_uri)
         )
 
 
@@ -282,8 +283,8 @@ class Writer:
             return
         self.close()
         self.say(
-            f"the tracking server answers: {self.n_written} operations of "
-            f"{len(self.written_runs)} runs that waited are written"
+            "the tracking server answers; written is what waited: "
+            + operations_text(self.n_written, len(self.written_runs))
         )
 
     def _write_first(
@@ -328,6 +329,11 @@ class Writer:
         if self.journal is not None:
             self.journal.close()
             self.journal = None
+
+
+def operations_text(n_operations: int, n_runs: int) -> str:
+    """Return ``1 operation of 1 run``."""
+    return f"{count(n_operations, 'operation')} of {count(n_runs, 'run')}"
 
 
 def _timeout_s(operation: Operation) -> int:

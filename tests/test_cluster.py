@@ -247,7 +247,7 @@ def test_a_dask_sweep_is_whole_although_workers_are_killed_and_shows_no_password
     page = (tmp_path / "reports" / "tiny" / "index.html").read_text()
     assert page.rstrip().endswith("</html>")
     logs = servers.dask.said()
-    assert "trainings were done here" in logs
+    assert "trainings done here" in logs
     assert servers.storage.partition("://")[2] not in logs
     runs = find_runs(
         MlflowClient(servers.mlflow.uri),

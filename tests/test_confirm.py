@@ -5,22 +5,31 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT, TINY_SUITE
 from results_builder import CONFIRM_SUITE, make_results
+from test_invocation import hints, parsed
 from test_sweep import Recorder
 
 from lstm_bench import records as rec
 from lstm_bench.answers import answers
 from lstm_bench.comparisons import analyse
-from lstm_bench.confirm import Candidate, choose_candidates, run_confirm
+from lstm_bench.confirm import (
+    Candidate,
+    choose_candidates,
+    log_winners_model,
+    run_confirm,
+)
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.head_to_head import compare_by_name
 from lstm_bench.loading import load_results
 from lstm_bench.metrics import METRICS
+from lstm_bench.model_log import has_model
 from lstm_bench.preparation import prepare
 from lstm_bench.suite import load_suite
 from lstm_bench.tracking import Tracker
@@ -300,6 +309,87 @@ def test_other_data_is_refused(tmp_path):
         )
 
 
+def logged_model(suite, folder, recorder=None):
+    """Log the model of what is confirmed; return the winner's run and its model's."""
+    uri = f"sqlite:///{folder}/mlflow.db"
+    results = load_results(uri, suite)
+    analysis = analyse(results)
+    session = results.sessions["run_id"].iloc[-1]
+    tracker, recorder = Tracker(uri), recorder or Recorder()
+    log_winners_model(prepare(suite, None), tracker, recorder, analysis, session)
+    address = tracker.client.get_run(session).data.tags[rec.TAG_MODEL]
+    runs = results.confirmed[results.confirmed["config_id"] == analysis.winner.key]
+    middle = runs.sort_values(["objective", "replicate"])["run_id"]
+    run = tracker.client.get_run(middle.iloc[(len(middle) - 1) // 2])
+    assert run.data.tags[rec.TAG_MODEL] == address
+    assert address in recorder.console.export_text(clear=False)
+    return run, address.split("/")[1], tracker, analysis
+
+
+@pytest.mark.slow
+def test_the_winners_model_is_that_of_its_median_seed(confirmed):
+    import mlflow
+
+    from lstm_bench.data import encode
+    from lstm_bench.heads import HEADS
+
+    suite, folder, _, results = confirmed
+    recorder = Recorder()
+    run, model_run, tracker, analysis = logged_model(suite, folder, recorder)
+    assert model_run == run.info.run_id
+    assert recorder.n_epochs == 2
+    assert "median validation accuracy" in run.data.tags["mlflow.note.content"]
+    with_model = [
+        r for r in results.confirmed["run_id"] if has_model(tracker.client, r)
+    ]
+    assert with_model == [model_run]
+    # Logging begins and ends a run once more in MLflow; its times stay.
+    ended = results.confirmed.set_index("run_id").loc[model_run]
+    assert run.info.status == "FINISHED"
+    assert run.info.end_time - run.info.start_time < 60_000
+    assert pd.Timestamp(run.info.start_time, unit="ms", tz="UTC") == ended["start_time"]
+
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    address = f"runs:/{model_run}/{rec.MODEL}"
+    model = mlflow.keras.load_model(address)
+    prepared = prepare(suite, None).at(int(run.data.params["seed.replicate"]))
+    config = analysis.winner.config
+    tokens, _ = encode(prepared.splits.val, config)
+    proba = HEADS[config.head].to_proba(np.asarray(model(tokens)))
+    logged = results.predictions[model_run]["val"].y_proba
+    np.testing.assert_allclose(proba, logged, atol=1e-4)
+    loaded = mlflow.pyfunc.load_model(address)
+    assert loaded.metadata.signature is not None
+    np.testing.assert_allclose(
+        np.asarray(loaded.predict(tokens)), np.asarray(model(tokens)), atol=1e-6
+    )
+
+    recorder = Recorder()
+    assert logged_model(suite, folder, recorder)[1] == model_run
+    assert recorder.n_epochs == 0
+
+
+@pytest.mark.slow
+def test_a_training_that_cannot_be_repeated_has_its_model_in_a_run_of_its_own(
+    confirmed, monkeypatch
+):
+    suite, folder, _, _ = confirmed
+    client = Tracker(f"sqlite:///{folder}/mlflow.db").client
+    for run in load_results(f"sqlite:///{folder}/mlflow.db", suite).confirmed["run_id"]:
+        if rec.TAG_MODEL in client.get_run(run).data.tags:
+            client.delete_tag(run, rec.TAG_MODEL)
+    monkeypatch.setattr("lstm_bench.confirm.SAME_PROBABILITIES", -1.0)
+    recorder = Recorder()
+    run, model_run, _, _ = logged_model(suite, folder, recorder)
+    assert "a run of its own" in recorder.text()
+    own = client.get_run(model_run)
+    assert own.data.tags[rec.TAG_KIND] == "train"
+    assert own.data.tags[rec.TAG_CONFIG_ID] == run.data.tags[rec.TAG_CONFIG_ID]
+    assert own.data.metrics["objective"] == run.data.metrics["objective"]
+    assert own.data.tags[rec.TAG_TEST_SCORED] == "false"
+    assert has_model(client, model_run)
+
+
 @pytest.mark.slow
 def test_a_search_never_scores_test_and_a_round_follows_it(
     tmp_path, monkeypatch, capfd
@@ -310,21 +400,28 @@ def test_a_search_never_scores_test_and_a_round_follows_it(
     write(tmp_path, text, "tiny")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert run("sweep", "tiny.yaml", "--trials", "2") == 0
-    assert "next, is it so? lstm-bench confirm tiny.yaml" in capfd.readouterr().out
+    stores = ["--tracking-uri", "sqlite:///mlflow.db", "--storage", "sqlite:///o.db"]
+    options = ["--data-dir", "a folder", *stores, "--out", "reports/tiny"]
+    (tmp_path / "a folder").mkdir()
+    assert run("sweep", "tiny.yaml", "--trials", "2", *options) == 0
+    confirm_line, ui_line = hints(capfd.readouterr().out)[-2:]
+    assert shlex.split(confirm_line) == ["lstm-bench", "confirm", "tiny.yaml", *options]
+    assert shlex.split(ui_line) == ["lstm-bench", "ui", *stores[:2]]
+    parsed(ui_line)
     suite = load_suite(tmp_path / "tiny.yaml")
     results = load_results(f"sqlite:///{tmp_path}/mlflow.db", suite)
     assert results.runs["test_accuracy"].isna().all()
     assert results.baselines["test_accuracy"].isna().all()
     assert results.test_looks.empty
 
-    assert run("confirm", "tiny.yaml", "--replicates", "2") == 0
+    assert run(*shlex.split(confirm_line)[1:], "--replicates", "2") == 0
     out = capfd.readouterr().out
     assert "best LSTM: trial" in out
     assert (
         "confirming 1 configuration on 2 fresh seeds (too few for verdicts, which take "
         "3): trial" in " ".join(out.split())
     )
+    assert "next, is it so?" not in out
     results = load_results(f"sqlite:///{tmp_path}/mlflow.db", suite)
     assert len(results.confirmed) == 2
     assert results.runs["test_accuracy"].isna().all()
@@ -333,6 +430,9 @@ def test_a_search_never_scores_test_and_a_round_follows_it(
     logged = client.get_run(session).data.metrics
     mean = results.confirmed["test_accuracy"].mean()
     assert logged["confirmed_test_accuracy_mean"] == pytest.approx(mean)
+    address = client.get_run(session).data.tags[rec.TAG_MODEL]
+    assert f"the winner's model: {address} (" in out
+    assert has_model(client, address.split("/")[1])
     names = {item.path for item in client.list_artifacts(session)}
     assert {rec.VERDICTS, rec.TEST_REVIEWS, rec.REPORT} <= names
     page = (tmp_path / "reports" / "tiny" / "index.html").read_text()
@@ -354,6 +454,10 @@ def test_a_search_never_scores_test_and_a_round_follows_it(
     logged_keys = {key for run in runs for key in run.data.metrics}
     assert "final_train_accuracy" in logged_keys
     assert logged_keys <= described
+    # What is confirmed already is not to be confirmed next.
+    capfd.readouterr()
+    assert run("sweep", "tiny.yaml", "--trials", "2", *options) == 0
+    assert "next, is it so?" not in capfd.readouterr().out
 
 
 @pytest.mark.slow

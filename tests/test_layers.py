@@ -9,6 +9,7 @@ from conftest import ROOT
 ORDER = (
     "__init__",
     "masking",
+    "invocation",
     "errors",
     "seeding",
     "heads",

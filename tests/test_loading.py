@@ -7,7 +7,6 @@ import pytest
 from mlflow import MlflowClient
 from mlflow_server import MlflowServer
 from results_builder import make_predictions
-from rich.console import Console
 from sqlalchemy import create_engine, text
 
 from lstm_bench import loading, tracking
@@ -20,6 +19,7 @@ from lstm_bench.progress import PlainProgress
 from lstm_bench.records import History, TrialResult
 from lstm_bench.suite import Suite, config_from
 from lstm_bench.tables import search as tables
+from lstm_bench.terminal import LastingConsole
 from lstm_bench.tracked import track_baselines
 from lstm_bench.tracking import Tracker, find_runs
 
@@ -124,7 +124,7 @@ def log_baselines(store: str, suite: Suite, known: tuple = ()) -> None:
     session = tracker.start_session(
         "sweep", suite, prepared.about_data, prepared.about_machine, {}
     )
-    progress = PlainProgress(Console(file=io.StringIO()))
+    progress = PlainProgress(LastingConsole(file=io.StringIO()))
     track_baselines(prepared, tracker, session, progress, known)
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 import io
+import re
+import time
 
 import pytest
-from rich.console import Console
 
 from lstm_bench.progress import (
     Ended,
@@ -13,6 +15,7 @@ from lstm_bench.progress import (
     duration,
     make_progress,
 )
+from lstm_bench.terminal import LastingConsole
 
 TRAINING = Training("trial 0", 1, 4, "units=8 head=[b]sigmoid", 2)
 
@@ -27,7 +30,7 @@ def test_durations_read_as_a_person_says_them(seconds, text):
 
 def test_a_pipe_gets_one_plain_line_per_training():
     out = io.StringIO()
-    progress = make_progress(Console(file=out, width=40))
+    progress = make_progress(LastingConsole(file=out, width=40))
     assert isinstance(progress, PlainProgress)
     progress.begin(4, 0)
     progress.training(TRAINING)
@@ -47,7 +50,7 @@ def test_a_pipe_gets_one_plain_line_per_training():
 
 def test_a_terminal_shows_trial_epoch_best_and_time_left():
     out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=160)
+    console = LastingConsole(file=out, force_terminal=True, width=160)
     progress = make_progress(console)
     assert isinstance(progress, LiveProgress)
     progress.begin(4, 0)
@@ -62,3 +65,56 @@ def test_a_terminal_shows_trial_epoch_best_and_time_left():
     shown = out.getvalue()
     for words in ("trial 0", "1/2", "best 0.7500", "elapsed", "left", "val accuracy"):
         assert words in shown
+
+
+def test_an_interrupted_training_is_not_counted():
+    out = io.StringIO()
+    for terminal in (False, True):
+        console = LastingConsole(file=out, force_terminal=terminal, width=160)
+        progress = make_progress(console)
+        third = Training("trial 5", 3, 4, "", 2)
+        progress.begin(4, 2)
+        progress.training(third)
+        progress.ended(third, Ended("interrupted", None, 0.75, 10.0))
+        progress.close()
+        console.close()
+    lines = [line for line in out.getvalue().splitlines() if "interrupted" in line]
+    assert len(lines) == 2
+    assert all("[2/4] trial 5: interrupted" in line for line in lines)
+
+
+def test_a_number_that_is_skipped_is_said():
+    out = io.StringIO()
+    progress = make_progress(LastingConsole(file=out, width=40))
+    progress.skipped("trial 8", "reference small")
+    assert out.getvalue() == "trial 8 repeats reference small: skipped\n"
+
+
+def test_a_pipe_is_not_silent_for_long(monkeypatch):
+    monkeypatch.setattr("lstm_bench.terminal.QUIET_S", 0.2)
+    out = io.StringIO()
+    console = LastingConsole(file=out, width=40)
+    progress = make_progress(console)
+
+    def lines_during(seconds):
+        out.seek(0), out.truncate()
+        time.sleep(seconds)
+        return set(re.sub(r", \d+ s$", "", out.getvalue(), flags=re.M).splitlines())
+
+    progress.doing("fitting the baselines")
+    assert lines_during(1) == {"still fitting the baselines"}
+    other = dataclasses.replace(TRAINING, label="trial 1")
+    progress.training(TRAINING)
+    progress.training(other)
+    progress.epoch(other, {"epoch": 1.0, "val_accuracy": 0.5}, "val_accuracy")
+    said = lines_during(1)
+    assert said == {"still training trial 0 and trial 1 (after 1 of 2 epochs)"}
+    # A line of its own is as good as a word of what goes on.
+    progress.ended(TRAINING, Ended("complete", 0.75, 0.75, 10.0))
+    assert not any("trial 0" in line for line in lines_during(1))
+    console.doing(None)
+    time.sleep(0.1)
+    assert lines_during(0.5) == set()
+    progress.doing("writing the report")
+    console.close()
+    assert lines_during(0.5) == set()

@@ -77,9 +77,9 @@ def test_leaderboard_puts_the_lowest_loss_first():
 
 def test_the_commands_of_many_rows_are_those_of_each():
     results = make_results((*SEARCH, dict(patience=None, masking=False)))
-    suite, runs = results.suite, results.runs
-    assert cells.train_commands(suite, runs) == [
-        cells.train_command(suite, cells.config_of_row(row))
+    runs = results.runs
+    assert cells.train_commands(results, runs) == [
+        cells.train_command(results, cells.config_of_row(row))
         for _, row in runs.iterrows()
     ]
 
@@ -187,7 +187,7 @@ def test_small_floats_survive_yaml():
     results = make_results()
     with pytest.raises(SuiteError):
         results.suite.with_overrides(["learning_rate=0"])
-    command = cells.train_command(results.suite, results.suite.references["old"])
+    command = cells.train_command(results, results.suite.references["old"])
     assert "learning_rate=1.0e-05" in command
 
 

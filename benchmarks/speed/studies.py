@@ -37,7 +37,6 @@ from measure import peak_memory_mib, print_machine
 from optuna.distributions import distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console
 from simulated import curve, time_lock, write_suite
 
 from lstm_bench.owned import CONFIG_ID, DUPLICATE_OF, INTERRUPTED, OWNER, RUN_ID
@@ -54,6 +53,7 @@ from lstm_bench.session import (
 )
 from lstm_bench.study import Next, StudyStore, resolve_storage
 from lstm_bench.suite import Suite
+from lstm_bench.terminal import LastingConsole
 from lstm_bench.watch import Watch
 
 VALUE = metric_key("val", "accuracy")
@@ -289,7 +289,8 @@ def measure(suite: Suite, url: str, n_measured: int, began: float) -> None:
     # What is done beside trials, once a loop: one trial changes in between.
     session = Session("sweep", "run", "0", total=suite.study.n_trials)
     open_session(store, session)
-    watch = Watch(store, session, PlainProgress(Console(file=io.StringIO())))
+    progress = PlainProgress(LastingConsole(file=io.StringIO()))
+    watch = Watch(store, session, progress)
     beside: dict[str, list[float]] = defaultdict(list)
     n_statements: list[int] = []
     while len(times["ask"]) < n_measured - 1:

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lstm_bench.cells import value_label
+from lstm_bench.progress import count as count
 
 DASH = "–"
 # Spreadsheets take a cell that begins so for a formula; some, full-width forms too.
@@ -244,11 +245,6 @@ def cell_text(column: Column, row: Mapping[Any, Any]) -> str:
     else:
         text = FORMATS[column.kind](value)
     return text.replace("-", "−") if column.kind in NUMERIC_KINDS else text
-
-
-def count(n: int, what: str) -> str:
-    """Return ``1 run`` or ``3 runs``."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def number_of(n: int | None) -> str:

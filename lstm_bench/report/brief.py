@@ -7,7 +7,7 @@ import shlex
 
 from lstm_bench.answers import answers
 from lstm_bench.briefs import Brief, Entrant, PublishedFigure, Said, Score, Verdict
-from lstm_bench.cells import config_of_row, plain
+from lstm_bench.cells import config_of_row, data_option, plain
 from lstm_bench.comparisons import Analysis
 from lstm_bench.contenders import Contender, confirm_spec
 from lstm_bench.records import OBJECTIVE, TOTAL_TIME, Results
@@ -145,7 +145,7 @@ def commands(results: Results) -> tuple[str, ...]:
     """
     suite, searched = results.suite, results.suite.space.axes
     file = suite.path
-    data = [] if results.dataset.get("synthetic") else ["--data-dir", "DIR"]
+    data = data_option(results)
     found = []
     if len(results.runs):
         words = ["lstm-bench", "sweep", file, *data]

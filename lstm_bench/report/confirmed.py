@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pandas as pd
 
 from lstm_bench.calibration import MAX_BINS, MIN_PER_BIN, bins_for
+from lstm_bench.cells import data_option
 from lstm_bench.contenders import Contender, confirm_spec
 from lstm_bench.figures import confirmed as figures
 from lstm_bench.metrics import METRICS
@@ -44,8 +47,9 @@ def confirmation(view: View) -> Section:
     title, anchor = "Confirmation on fresh seeds", "confirmation"
     analysis, suite = view.analysis, view.suite
     if not analysis.contenders:
+        command = ["lstm-bench", "confirm", suite.path, *data_option(view.results)]
         again = (
-            f"`lstm-bench confirm benchmarks/{suite.name}.yaml` runs one."
+            f"`{shlex.join(command)}` runs one."
             if suite.confirm is not None
             else "The suite declares none."
         )
@@ -75,7 +79,7 @@ def confirmation(view: View) -> Section:
         Column("both_low", f"95 % over seeds and {examples}", "interval", "both_high"),
         Column("n_failed", "failed", "count", more=True),
         Column(TRAIN_TIME, "training (s)", "seconds"),
-        Column("command", "command that trains it again", "command"),
+        view.command,
     )
     caption = (
         f"Mean {metric.label} over n fresh seeds; ranked by validation, so that test "

@@ -38,7 +38,7 @@ def runs(view: View) -> Section:
         Column("start_time", "began (UTC)", "time", more=True),
         Column("config_id", "configuration id", more=True),
         Column("run_id", "MLflow run", more=True),
-        Column("command", "command that trains it again", "command"),
+        view.command,
     )
     caption = (
         f"{count(len(frame), 'training')} in order of start; seed 0 is the search's, "
@@ -65,7 +65,7 @@ def failures(view: View) -> Section:
         Column("failure_reason", "reason", "prose"),
         Column(N_EPOCHS, "epochs", "count"),
         *(Column(f, f, "value") for f in view.fields),
-        Column("command", "command that trains it again", "command"),
+        view.command,
     )
     caption = f"The {count(len(frame), 'run')} without a final score, and why."
     return Section(

@@ -125,7 +125,7 @@ def leaderboard(view: View) -> Section:
         Column(KEPT_EPOCH, "epoch kept", "count", more=True),
         Column(N_PARAMS, "parameters", "count", more=True),
         Column("config_id", "configuration id", more=True),
-        Column("command", "command that trains it again", "command"),
+        view.command,
     )
     direction = "higher" if metric.higher_is_better else "lower"
     n_val = number_of(results.dataset.get("n_used_val"))

@@ -180,7 +180,9 @@ def _question(view: View, facts: dict[str, Any]) -> str:
     axes = list(suite.space.axes)
     parts = []
     if axes:
-        parts.append(f"{count(facts['n_trials'], 'trial')} over {_listed(axes)}")
+        n_trials = facts["n_trials"]
+        how = suite.search_text(n_trials)
+        parts.append(f"{count(n_trials, 'trial')} over {_listed(axes)}, {how}")
     if suite.references:
         parts.append(count(len(suite.references), "reference configuration"))
     runs = view.results.confirmed

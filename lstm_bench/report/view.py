@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lstm_bench.cells import plain, value_label
+from lstm_bench.cells import data_option, plain, value_label
 from lstm_bench.comparisons import Analysis
 from lstm_bench.contenders import Contender
 from lstm_bench.figures.style import INK, configuration_colours
@@ -61,6 +61,12 @@ class View:
     def lstms(self) -> list[Contender]:
         """The confirmed configurations."""
         return [c for c in self.analysis.contenders if not c.is_baseline]
+
+    @property
+    def command(self) -> Column:
+        """The column of commands, which say where the data is to be named."""
+        where = " (DIR: folder of the data)" if data_option(self.results) else ""
+        return Column("command", f"command that trains it again{where}", "command")
 
     def label(self, title: str = "configuration", key: str = "config_id") -> Column:
         """Return the column that names a configuration, in its colour."""

@@ -82,7 +82,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
                 "both_low": both[0],
                 "both_high": both[1],
                 TRAIN_TIME: _mean_time(results, contender),
-                "command": train_command(results.suite, contender.config)
+                "command": train_command(results, contender.config)
                 if contender.config
                 else None,
             }

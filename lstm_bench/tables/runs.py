@@ -58,7 +58,7 @@ def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
         part=np.where(runs["kind"] == "replicate", "round", "search"),
         test=runs[metric_key("test", metric)],
         curve=pd.Series([curves.get(run_id) for run_id in ids], dtype=object),
-        command=pd.Series(train_commands(results.suite, runs), dtype=object),
+        command=pd.Series(train_commands(results, runs), dtype=object),
         url=pd.Series(
             [
                 run_url(results, experiment, run_id)

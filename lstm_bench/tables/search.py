@@ -129,7 +129,7 @@ def leaderboard(results: Results) -> pd.DataFrame:
         CI_HIGH: high,
         "n_used_val": results.dataset.get("n_used_val"),
         "n_runs": by_config.size().to_numpy(),
-        "command": train_commands(results.suite, first),
+        "command": train_commands(results, first),
         "url": [
             run_url(results, experiment_id, run_id)
             for experiment_id, run_id in zip(
@@ -474,7 +474,7 @@ def failures(results: Results) -> pd.DataFrame:
         "label": _failed_labels(runs),
         N_EPOCHS: runs[N_EPOCHS],
         **{field: _plain_list(runs[field]) for field in fields},
-        "command": train_commands(results.suite, runs),
+        "command": train_commands(results, runs),
         "url": [
             run_url(results, experiment_id, run_id)
             for experiment_id, run_id in zip(

@@ -1,0 +1,38 @@
+"""Commands to be copied from what a command prints: they carry its options over."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+from click.core import ParameterSource
+
+from lstm_bench.masking import without_password
+
+
+def command_line(name: str, *arguments: str, tracking_uri: str | None = None) -> str:
+    """Return ``lstm-bench NAME ARGUMENTS`` with the options of the running command.
+
+    Those that were given and that NAME has, too; passwords are left out. Quoted for a
+    POSIX shell.
+
+    Parameters
+    ----------
+    tracking_uri : str or None
+        Named whether it was given or not.
+    """
+    options = {} if tracking_uri is None else {"--tracking-uri": tracking_uri}
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        group = context.find_root().command
+        known = group.commands[name].params if isinstance(group, click.Group) else []
+        for option in known:
+            key = option.name or ""
+            given = context.get_parameter_source(key) is ParameterSource.COMMANDLINE
+            value = context.params.get(key)
+            if isinstance(option, click.Option) and given and value is not None:
+                options.setdefault(option.opts[0], str(value))
+    words = ["lstm-bench", name, *arguments]
+    for name_of_option, value in options.items():
+        words += [name_of_option, without_password(value)]
+    return shlex.join(words)
