@@ -263,6 +263,7 @@ def sweep(
     goes on where it stopped.
     """
     console = _console()
+    console.doing("starting MLflow and Optuna")
     workers = _workers(n_workers, backend, scheduler, data_dir)
     workers = _found(workers, storage, tracking_uri)
     loaded = _load(suite)
@@ -394,6 +395,7 @@ def confirm(
     Started again, the round goes on where it stopped.
     """
     console = _console()
+    console.doing("starting MLflow and Optuna")
     workers = _workers(n_workers, backend, scheduler, data_dir)
     workers = _found(workers, storage, tracking_uri)
     loaded = _load(suite)
@@ -901,8 +903,8 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
     _say_servers_beside(console, uri)
     if done.n_in_use:
         raise LstmBenchError(
-            f"what is in {count(done.n_in_use, 'journal')} belongs to commands that "
-            "are running; they write it themselves when the server answers"
+            f"left to commands that are running: {count(done.n_in_use, 'journal')}, "
+            "which they write themselves when the server answers"
         )
 
 

@@ -38,7 +38,7 @@ from lstm_bench.tables.search import trial_runs
 from lstm_bench.tickets import Tickets
 from lstm_bench.tracked import say_left_out, track_baselines
 from lstm_bench.tracking import Tracker
-from lstm_bench.worker import Worker
+from lstm_bench.worker import STARTING, Worker
 
 if TYPE_CHECKING:
     from lstm_bench.backend import keras
@@ -203,6 +203,7 @@ def log_winners_model(
         progress.say(f"the winner's model: {tags[rec.TAG_MODEL]} ({what}, {why})")
         return
     progress.say(f"training {what}, once more for its model ({why})")
+    progress.doing(STARTING)
     prepared = prepared.at(replicate)
     result, model, engine = _train_again(prepared, winner.config, progress, what)
     packages = prepared.about_machine["packages"]
@@ -227,6 +228,7 @@ def log_winners_model(
         )
         tracker.log_engine(model_run, engine)
         tracker.finish_run(model_run, result, suite.metric.name)
+    progress.doing("logging the model")
     tracker.log_model(model_run, model, packages)
     note = f"{suite.name}: {what}; the winner's model, {why}"
     tracker.log_winners_model(run_id, trained, model_run, note)

@@ -60,8 +60,14 @@ class Progress(Protocol):
     def skipped(self, label: str, earlier: str) -> None:
         """Show that the sampler has asked for the configuration of `earlier` again."""
 
-    def doing(self, what: str) -> None:
-        """Name what goes on between trainings: ``fitting the baselines``."""
+    def doing(self, what: str, since: float | None = None) -> None:
+        """Name what goes on between trainings: ``fitting the baselines``.
+
+        Parameters
+        ----------
+        since : float or None
+            When it began, on the monotonic clock; None is now.
+        """
 
     def close(self) -> None:
         """Take the live display down."""
@@ -123,8 +129,8 @@ class PlainProgress:
     def __init__(self, console: LastingConsole) -> None:
         self.console = console
         self.clock = _Clock()
-        # How far each training is that runs.
-        self.running: dict[str, str] = {}
+        # How far each training is that runs, and since when.
+        self.running: dict[str, tuple[str, float]] = {}
 
     def say(self, message: str) -> None:
         """Print the message as it is."""
@@ -138,7 +144,7 @@ class PlainProgress:
 
     def training(self, training: Training) -> None:
         """Print nothing, unless it takes long: the line comes at the end."""
-        self.running[training.label] = training.label
+        self.running[training.label] = training.label, time.monotonic()
         self._show_running()
 
     def epoch(
@@ -146,11 +152,13 @@ class PlainProgress:
     ) -> None:
         """Print nothing, unless the next one takes long."""
         n = f"{entry['epoch']:g} of {count(training.max_epochs, 'epoch')}"
-        self.running[training.label] = f"{training.label} (after {n})"
+        _, since = self.running[training.label]
+        self.running[training.label] = f"{training.label} (after {n})", since
         self._show_running()
 
     def _show_running(self) -> None:
-        self.doing(f"training {' and '.join(self.running.values())}")
+        names, begun = zip(*self.running.values(), strict=True)
+        self.doing(f"training {' and '.join(names)}", min(begun))
 
     def ended(self, training: Training, ended: Ended) -> None:
         """Print the training's line."""
@@ -169,9 +177,9 @@ class PlainProgress:
         """Print that a trial's number is used up."""
         self.say(f"{label} repeats {earlier}: skipped")
 
-    def doing(self, what: str) -> None:
+    def doing(self, what: str, since: float | None = None) -> None:
         """Print it if it takes long."""
-        self.console.doing(what)
+        self.console.doing(what, since)
 
     def close(self) -> None:
         """Nothing to take down."""
@@ -256,7 +264,7 @@ class LiveProgress:
         """Print above the bars that a trial's number is used up."""
         self.say(f"{label} repeats {earlier}: skipped")
 
-    def doing(self, what: str) -> None:
+    def doing(self, what: str, since: float | None = None) -> None:
         """Show it beside the study's bar."""
         self.bars.update(self.study, note=what)
 
@@ -277,7 +285,7 @@ class SayingProgress(PlainProgress):
     def skipped(self, label: str, earlier: str) -> None:
         """Print nothing."""
 
-    def doing(self, what: str) -> None:
+    def doing(self, what: str, since: float | None = None) -> None:
         """Print nothing."""
 
 
@@ -305,7 +313,7 @@ class LoggedProgress(PlainProgress):
         """Log the training's line."""
         self.say(_summary(training, ended))
 
-    def doing(self, what: str) -> None:
+    def doing(self, what: str, since: float | None = None) -> None:
         """Log nothing."""
 
 

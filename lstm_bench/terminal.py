@@ -30,16 +30,17 @@ class LastingConsole(Console):
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def doing(self, what: str | None) -> None:
+    def doing(self, what: str | None, since: float | None = None) -> None:
         """Name what goes on from here, to be printed whenever nothing else is.
 
         Parameters
         ----------
         what : str or None
             Such as ``loading the data``. None: silence needs no word.
+        since : float or None
+            When it began, on the monotonic clock; None is now.
         """
-        if what != self._what:
-            self._what, self._since = what, time.monotonic()
+        self._what, self._since = what, since or time.monotonic()
         if self._thread is None:
             self._thread = threading.Thread(target=self._break_silence, daemon=True)
             self._thread.start()

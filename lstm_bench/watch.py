@@ -118,7 +118,7 @@ class Watch:
         about = attrs.get(ABOUT, {})
         label = name_of(trial) or f"trial {trial.number}"
         if "label" in about:
-            label = f"{about['label']}, replicate {about['replicate']}"
+            label = f"{about['label']}, seed {about['replicate']}"
         return Training(
             label,
             position,

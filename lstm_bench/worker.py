@@ -170,7 +170,7 @@ class Worker:
                 trial,
                 config,
                 kind="replicate",
-                name=f"{about['label']}, replicate {about['replicate']}",
+                name=f"{about['label']}, seed {about['replicate']}",
                 replicate=about["replicate"],
                 is_search=False,
                 tags={key: about[key] for key in ("reference", "label", "origin")},

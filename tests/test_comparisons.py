@@ -266,7 +266,7 @@ def test_a_failed_replicate_stands_among_the_failures():
     object.__setattr__(results, "confirmed", failed)
     labels = search_tables.failures(results)["label"].tolist()
     # The search has a pruned and a failed run of its own.
-    assert labels == ["trial 4", "trial 5", "trial 3, replicate 2"]
+    assert labels == ["trial 4", "trial 5", "trial 3, seed 2"]
 
 
 def test_a_run_that_lost_its_predictions_is_left_out():

@@ -359,7 +359,7 @@ def test_sync_to_a_server_that_is_away_is_one_message_and_code_2(capfd):
     writer = Writer(MlflowClient(uri), uri, "study", lambda line: None)
     writer.log_batch("run", metrics={"loss": 1.0}, step=1)
     assert run("sync", "--tracking-uri", uri) == 2
-    assert "belong to commands that are running" in capfd.readouterr().err
+    assert "left to commands that are running: 1 journal" in capfd.readouterr().err
     writer.close()
     # The only server that something waits for need not be named.
     assert run("sync") == 2

@@ -188,7 +188,7 @@ def test_load_results_finds_every_file_that_a_server_keeps(tiny_suite, tmp_path)
         session = tracker.start_session(
             "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
         )
-        track_baselines(prepared, tracker, session, PlainProgress(Console()), [])
+        track_baselines(prepared, tracker, session, PlainProgress(LastingConsole()), [])
         tracker.end_session(session, "FINISHED")
         results = load_results(server.uri, tiny_suite)
     finally:

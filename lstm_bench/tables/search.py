@@ -494,7 +494,7 @@ def _failed_labels(runs: pd.DataFrame) -> list[str]:
         return labels
     own, replicates = _plain_list(runs["label"]), _plain_list(runs["replicate"])
     return [
-        label if name is None else f"{name}, replicate {replicate}"
+        label if name is None else f"{name}, seed {replicate}"
         for label, name, replicate in zip(labels, own, replicates, strict=True)
     ]
 
