@@ -144,6 +144,8 @@ def _root(move: Move, place: Path) -> Path:
 
 def record_moves(tracking_uri: str, moves: list[Move]) -> None:
     """Write the new places into the database, for MLflow to write and show there."""
+    if not moves:
+        return  # An MLflow server's address is no database's.
     engine = sqlalchemy.create_engine(tracking_uri)
     try:
         with engine.begin() as connection:

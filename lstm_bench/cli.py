@@ -763,6 +763,7 @@ def studies(tracking_uri: str | None) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(tracking_uri: str | None, host: str, port: int) -> None:
     """Open MLflow's UI on this machine and print each study's chart view."""
+    from lstm_bench.artifacts import find_moves
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking import resolve_tracking_uri
     from lstm_bench.ui import serve
@@ -771,6 +772,13 @@ def ui(tracking_uri: str | None, host: str, port: int) -> None:
     signal.signal(signal.SIGTERM, _stop)
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri, create=False)
+        if moves := find_moves(uri):
+            _say(
+                console,
+                f"the store was moved or copied: MLflow looks for its artifacts in "
+                f"{moves[0].old}, they are in {moves[0].new}; lstm-bench doctor SUITE "
+                "--fix writes that into the store",
+            )
         serve(uri, host, port, lambda text: _say(console, text))
 
 

@@ -151,6 +151,12 @@ def test_another_name_of_the_same_folder_is_no_move(study, tmp_path):
     assert find_moves(store_in(link)) == []
 
 
+def test_a_servers_store_is_opened_as_no_database():
+    uri = "http://127.0.0.1:9"
+    assert find_moves(uri) == []
+    record_moves(uri, find_moves(uri))
+
+
 def test_artifacts_that_are_elsewhere_on_purpose_stay_there(tmp_path):
     place, elsewhere = tmp_path / "place", tmp_path / "elsewhere" / "mlruns" / "mine"
     (place / "mlruns" / "mine").mkdir(parents=True)
