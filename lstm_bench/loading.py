@@ -397,8 +397,9 @@ def load_suite_of(client: MlflowClient, run: StoredRun) -> Suite:
         ) from error
     if text is None:
         raise TrackingError(
-            f"run {run.run_id} has lost its {rec.SUITE_FILE}; name the suite's file "
-            "instead"
+            f"run {run.run_id} lacks its {rec.SUITE_FILE}, looked for in "
+            f"{places(client.tracking_uri, run.artifact_uri)}; bring it back, or name "
+            "the suite's file instead"
         )
     return suite_from_text(run.suite, text)
 

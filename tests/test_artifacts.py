@@ -202,6 +202,19 @@ def test_a_report_without_lost_files_says_so_and_ends_with_an_error(study, capsy
     assert "scored 3 times in this tracking store" in text
 
 
+def test_a_suite_that_is_lost_is_looked_for_in_a_place_that_is_named(
+    study, built, capsys
+):
+    study_name = suite_in(study).study_name
+    shutil.rmtree(study / "mlruns")
+    (study / "tiny.yaml").unlink()
+    assert run("report", study_name) == 2
+    said = capsys.readouterr().err
+    assert "lacks its suite.yaml" in said
+    assert f"{built / 'mlruns'}" in said
+    assert f"beside the store, in {study}" in said
+
+
 def test_runs_that_are_deleted_in_mlflow_are_not_missed(study):
     folder = artifacts(study, 1)
     shutil.rmtree(folder)
