@@ -66,19 +66,20 @@ class PostgresqlServer:
             *("--encoding", "UTF8", "--locale", "C", "--no-sync"),
         )
         secret.unlink()
-        self.process = subprocess.Popen(
-            [
-                *(self.programs / "postgres", "-D", data, "-p", str(self.port)),
-                *("-c", "listen_addresses=127.0.0.1"),
-                *("-c", f"unix_socket_directories={self.folder}"),
-                *("-c", "fsync=off", "-c", "max_connections=200"),
-            ],
-            cwd=self.folder,
-            stdout=self.log.open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            **self._as,
-        )
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(self.programs / "postgres", "-D", data, "-p", str(self.port)),
+                    *("-c", "listen_addresses=127.0.0.1"),
+                    *("-c", f"unix_socket_directories={self.folder}"),
+                    *("-c", "fsync=off", "-c", "max_connections=200"),
+                ],
+                cwd=self.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **self._as,
+            )
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self.process.poll() is None:
             ready = [self.programs / "pg_isready", "-q", "-h", "127.0.0.1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -11,15 +12,18 @@ from pathlib import Path
 from urllib.parse import quote
 
 import optuna
+import psycopg
 import pytest
+import sqlalchemy
 from conftest import TINY_SUITE
 from mlflow import MlflowClient
+from postgresql import PASSWORD, PostgresqlServer, binaries
 from test_cli import run
 
 from lstm_bench import records as rec
 from lstm_bench.errors import TrackingError
 from lstm_bench.preparation import prepare
-from lstm_bench.stores import sqlite_file, sqlite_url
+from lstm_bench.stores import sqlite_file, sqlite_url, with_driver
 from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suite import load_suite
 from lstm_bench.tracking import Tracker, resolve_tracking_uri
@@ -251,6 +255,35 @@ os._exit(9)
     assert Path("mlflow.db-journal").stat().st_size > 0
     uri = resolve_tracking_uri(None, create=False)
     assert len(MlflowClient(uri).search_experiments()) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(binaries() is None, reason="PostgreSQL's server is not installed")
+def test_a_server_s_database_is_recognised_as_a_file_is(tiny_suite):
+    server = PostgresqlServer()
+    try:
+        server.start()
+        trials, other, empty = map(server.create, ("trials", "other", "empty"))
+        StudyStore(tiny_suite, resolve_storage(trials)).close()
+        with psycopg.connect(other, autocommit=True) as connection:
+            connection.execute("CREATE TABLE invoices (id INTEGER)")
+        for resolve, url, create, message in (
+            (resolve_storage, other, True, "(its tables: 'invoices')"),
+            (resolve_tracking_uri, other, False, "(its tables: 'invoices')"),
+            (resolve_tracking_uri, trials, True, "storage swapped?"),
+            (resolve_tracking_uri, empty, False, "got an empty database"),
+            (resolve_storage, empty, False, "got an empty database"),
+        ):
+            with pytest.raises(TrackingError, match=re.escape(message)) as error:
+                resolve(url, create=create)
+            assert PASSWORD not in str(error.value)
+        assert resolve_storage(trials, create=False)
+        for url, n_tables in ((other, 1), (empty, 0)):
+            engine = sqlalchemy.create_engine(with_driver(url))
+            assert len(sqlalchemy.inspect(engine).get_table_names()) == n_tables
+            engine.dispose()
+    finally:
+        server.stop()
 
 
 # Addresses
