@@ -116,7 +116,7 @@ NO_STORE = {"empty.db": "got an empty database", "none.db": "got no file"}
         ("report", "tiny.yaml"),
         ("report", "tiny.yaml@{store}"),
         ("compare", "tiny.yaml", "tiny.yaml"),
-        ("publish", "tiny.yaml"),
+        ("publish", "tiny.yaml", "--allow-synthetic"),
         ("doctor", "tiny.yaml"),
         ("doctor", "tiny.yaml", "--fix"),
         ("studies",),
@@ -141,7 +141,9 @@ def test_commands_that_read_leave_what_is_no_store_of_runs_alone(here, capfd, co
 def test_commands_that_read_change_no_store_of_runs(here, capfd):
     before = contents(here)
     assert run("studies") == 0
-    assert run("doctor", "tiny.yaml") == 0
+    # What --fix would mend, since the folder is a copy, stays as it is without.
+    assert run("doctor", "tiny.yaml") == 1
+    assert "the store was moved or copied" in capfd.readouterr().out
     assert run("compare", "tiny.yaml", "tiny.yaml") == 2
     assert "no confirmed configuration" in capfd.readouterr().err
     assert run("report", "tiny.yaml") == 0
