@@ -227,7 +227,7 @@ def everybodys_folder() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(not can_be_a_stranger(), reason="needs root and setpriv")
-@pytest.mark.parametrize("home", [None, "", "/proc", "/nonexistent"])
+@pytest.mark.parametrize("home", [None, "", "/proc", "/proc/nonexistent"])
 def test_a_user_without_name_and_home_gets_a_folder_that_is_named(
     everybodys_folder, home
 ):
