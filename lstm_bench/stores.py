@@ -7,6 +7,7 @@ create and migrate their tables in whatever they are given.
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shlex
 import sqlite3
@@ -338,8 +339,10 @@ def create_whole(url: str, create: Callable[[str], object]) -> None:
     file = sqlite_file(url)
     if file is None or _holds_something(file):
         return
-    for left in file.parent.glob(f".{file.name}.*.new"):
-        if not psutil.pid_exists(int(left.name.split(".")[-2])):
+    for left in file.parent.glob(f".{glob.escape(file.name)}.*.new"):
+        # Another program's file may be called so; only a process's own has its number.
+        pid = left.name.split(".")[-2]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
             left.unlink(missing_ok=True)
     begun = file.with_name(f".{file.name}.{os.getpid()}.new")
     create(sqlite_url(begun))

@@ -57,6 +57,15 @@ EXPERIMENT = "lstm-bench"
 # MLflow's own, in every store.
 DEFAULT_EXPERIMENT_ID = "0"
 PARENTS = {"sweep": "search", "confirm": "confirmation"}
+# The command that makes a run, by the run's kind. A baseline is fitted by either.
+COMMANDS = {
+    "sweep": "sweep",
+    "trial": "sweep",
+    "reference": "sweep",
+    "confirm": "confirm",
+    "replicate": "confirm",
+    "train": "train",
+}
 
 # MLflow tells of tables it makes and draws a bar for every file it reads.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -400,7 +409,9 @@ class Tracker:
             rec.TAG_OWNER: json.dumps(this_process()),
             rec.TAG_TEST_SCORED: "validation" if on_test else "false",
             **_source(
-                "confirm" if seeds["replicate"] and kind != "train" else kind,
+                ("confirm" if seeds["replicate"] else "sweep")
+                if kind == "baseline"
+                else kind,
                 environment,
             ),
         }
@@ -732,10 +743,9 @@ def _write_predictions(
 
 def _source(kind: str, environment: Mapping[str, Any]) -> dict[str, str]:
     """Return the tags by which MLflow shows who made a run, and with what."""
-    command = {"confirm": "confirm", "train": "train"}.get(kind, "sweep")
     tags = {
         rec.TAG_USER: _user(),
-        rec.TAG_SOURCE: f"lstm-bench {command}",
+        rec.TAG_SOURCE: f"lstm-bench {COMMANDS[kind]}",
         rec.TAG_SOURCE_TYPE: "LOCAL",
     }
     if environment["git_commit"] is not None:
