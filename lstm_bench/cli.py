@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from lstm_bench.records import Results
     from lstm_bench.session import Kind
     from lstm_bench.space import TrialConfig
-    from lstm_bench.study import Best, StudyStore
+    from lstm_bench.study import StudyStore
     from lstm_bench.suite import Suite
     from lstm_bench.terminal import LastingConsole
     from lstm_bench.tracking import Tracker
@@ -344,7 +344,7 @@ def sweep(
         elif (
             loaded.confirm is not None
             and outcome.best is not None
-            and not _is_confirmed(outcome.best, analysis)
+            and not (analysis and _is_confirmed(analysis))
         ):
             _say(console, f"next, is it so? {next_line}")
         if analysis is not None:
@@ -1273,11 +1273,15 @@ def _log_model(
         progress.say(f"the winner's model is not logged: {error}")
 
 
-def _is_confirmed(best: Best, analysis: Analysis | None) -> bool:
-    """Whether the best of a search was among what is confirmed already."""
-    if analysis is None:
-        return False
-    return best.config_id in {contender.key for contender in analysis.contenders}
+def _is_confirmed(analysis: Analysis) -> bool:
+    """Whether what a confirmation would take first is confirmed already."""
+    from lstm_bench.confirm import choose_candidates
+
+    results = analysis.results
+    confirmed = {contender.key for contender in analysis.contenders}
+    # One of several that tie for the best: the same one each time.
+    first = choose_candidates(results.suite, results, n_best=1)[0]
+    return first.config.config_id in confirmed
 
 
 def _workers_wrote_all(console: LastingConsole, tracker: Tracker, suite: Suite) -> bool:

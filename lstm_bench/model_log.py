@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlflow
 import numpy as np
@@ -13,6 +14,12 @@ from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 
 from lstm_bench import records as rec
+from lstm_bench.variables import variables_set
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
+    from lstm_bench.backend import keras
 
 MODEL_FILE = "model.keras"
 
@@ -65,7 +72,18 @@ def log_model(
         inputs=Schema([TensorSpec(np.dtype("int32"), (-1, -1))]),
         outputs=Schema([TensorSpec(np.dtype("float32"), (-1, model.output_shape[-1]))]),
     )
-    mlflow.set_tracking_uri(tracking_uri)
+    # MLflow sets the variable, too, and whatever comes next here has its own store.
+    with variables_set({"MLFLOW_TRACKING_URI": tracking_uri}):
+        mlflow.set_tracking_uri(tracking_uri)
+        return _log(model, run_id, signature, packages)
+
+
+def _log(
+    model: keras.Model,
+    run_id: str,
+    signature: ModelSignature,
+    packages: Mapping[str, str],
+) -> str:
     with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
         # MLflow warns of a type hint in its own code.
         warnings.filterwarnings("ignore", ".*Any type hint")

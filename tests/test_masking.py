@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import ROOT, TINY_SUITE
+from mlflow import MlflowClient
 from test_tracking import free_port
 
 from lstm_bench.errors import LstmBenchError, TrackingError
@@ -253,7 +254,8 @@ def test_a_whole_sweep_leaves_the_password_nowhere(tmp_path):
         server.wait(timeout=30)
         log.close()
     assert PASSWORD not in said
-    assert f"http://user:***@127.0.0.1:{port}" in said
+    # A command to be copied has no password, and asks for none to be masked in it.
+    assert f"--tracking-uri http://user@127.0.0.1:{port}" in said
     assert any("sweep" in seen for seen in watch.seen)
     assert not any(PASSWORD in seen for seen in watch.seen)
     assert {"mlflow.db", "artifacts"} <= {p.name for p in server_folder.iterdir()}
@@ -288,6 +290,7 @@ def listening(pid: int, port: int) -> set[str]:
 def test_ui_listens_here_alone_unless_told_and_then_it_warns(tmp_path, host):
     port = free_port()
     store = f"sqlite:///{tmp_path}/mlflow.db"
+    MlflowClient(store).create_experiment("one")
     arguments = ["ui", "--port", str(port), *(["--host", host] if host else [])]
     said_file = tmp_path / "said"
     with said_file.open("wb") as out:

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import shlex
 from itertools import pairwise
@@ -201,11 +202,12 @@ def test_train_command_trains_the_configuration_that_it_was_printed_for(
     dropout, learning_rate, at
 ):
     suite = Suite("s", SUITE, "s.yaml")
+    results = dataclasses.replace(make_results(), suite=suite)
     base = suite.defaults.model_dump()
     for share in (dropout, at * 0.1):
         values = {**base, "dropout": share, "learning_rate": learning_rate}
         config = TrialConfig.model_validate(values)
-        words = shlex.split(cells.train_command(suite, config))
+        words = shlex.split(cells.train_command(results, config))
         assignments = [after for before, after in pairwise(words) if before == "--set"]
         assert suite.with_overrides(assignments).config_id == config.config_id
         # As MLflow keeps parameters: as texts.
