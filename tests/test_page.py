@@ -272,6 +272,22 @@ def test_the_leaderboards_buttons_are_in_sight_on_a_desktop(browser, page):
     assert overflow <= 0
 
 
+def test_the_commands_buttons_are_in_sight_of_every_table_on_a_desktop(browser, page):
+    set_screen(browser, 1500)
+    browser.get(page.as_uri())
+    found = browser.execute_script(
+        "const out = [];"
+        "for (const cell of document.querySelectorAll('.table .scroll .command')) {"
+        "  const at = cell.getBoundingClientRect();"
+        "  const view = cell.closest('.scroll').getBoundingClientRect();"
+        "  if (at.width) out.push([cell.closest('table').dataset.name,"
+        "    at.left - view.left, view.right - at.right]);"
+        "} return out;"
+    )
+    assert len({one[0] for one in found}) > 2
+    assert [one for one in found if one[1] < 0 or one[2] < -1] == []
+
+
 def test_a_command_is_shown_whole(browser, width):
     cell = browser.find_element(By.CSS_SELECTOR, f"{BOARD} td.command")
     code, button = (cell.find_element(By.CSS_SELECTOR, c) for c in ("code", ".show"))

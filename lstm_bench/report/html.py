@@ -109,7 +109,7 @@ def _html_block(block: Any, number: int) -> dict[str, Any]:
                 "wide": block.wide,
                 "caption": whole_caption(block),
                 "headers": [
-                    (c.label, c.key, _cell_class(c, i == _pinned(block)), c.more)
+                    (_heading(c.label), c.key, _cell_class(c, i == _pinned(block)), c.more)
                     for i, c in enumerate(block.columns)
                 ],
                 "rows": list(_rows(block)),
@@ -136,6 +136,11 @@ def _html_block(block: Any, number: int) -> dict[str, Any]:
         case Listing():
             return {"kind": "listing", "caption": block.caption, "text": block.text}
     raise TypeError(f"expected a block, got {type(block).__name__}")
+
+
+def _heading(label: str) -> Markup:
+    """Return a column's heading, which may break within ``sequence_length``."""
+    return Markup(escape(label).replace("_", "_<wbr>"))
 
 
 def _rows(table: Table) -> Iterator[Markup]:
