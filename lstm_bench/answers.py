@@ -112,6 +112,10 @@ def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]
     text = ""
     searched = rows[rows["search"].notna()]
     if len(searched):
+        # Of several that tie the winner, where it is one of them.
+        searched = searched.sort_values(
+            "config_id", key=lambda ids: ids != winner.key, kind="stable"
+        )
         best = searched.iloc[int(metric.order(searched["search"].to_numpy())[0])]
         text = (
             f"The search's best score, {best['search']:.4f} with one seed "

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -144,6 +145,16 @@ def test_optimism_is_what_choosing_by_a_score_flattered(analysis):
     assert own["val_mean"] == pytest.approx(0.90)
     assert own["search_minus_val"] == pytest.approx(0.0)
     assert own["val_minus_test"] == pytest.approx(0.90 - 109 / 120)
+
+
+def test_of_searched_scores_that_tie_the_winners_is_told(analysis):
+    assert analysis.winner.label == "trial 2"
+    tied = analysis.optimism.assign(search=0.9)
+    is_winner = tied["label"] == "trial 2"
+    assert is_winner.sum() == 1 < len(tied)
+    tied = pd.concat([tied[~is_winner], tied[is_winner]])
+    texts = [a.text for a in answers(dataclasses.replace(analysis, optimism=tied))]
+    assert "The search's best score, 0.9000 with one seed (trial 2)" in texts[-1]
 
 
 def test_without_a_round_there_is_no_verdict_but_the_baseline_is_named():
