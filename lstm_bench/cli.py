@@ -28,6 +28,7 @@ from lstm_bench.masking import (
     bare_url,
     hide_arguments,
     known_secrets,
+    mask_text,
     mask_url,
     masked_output,
     passwords_in,
@@ -1075,6 +1076,9 @@ def _report(
         page = write_report(analyse(results[0]), folder, formats)
     else:
         compared = compare_studies([analyse(one) for one in results])
+        for label, name in zip(compared.labels, names, strict=True):
+            if label != name:
+                _say(console, f"{label}: {mask_text(name)}")
         for answer in study_answers(compared):
             _say(console, f"{answer.question}: {answer.text}")
         for warning in warnings(compared):

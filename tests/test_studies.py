@@ -575,7 +575,10 @@ def test_two_sweeps_of_one_store_are_reported_on_together(
     shutil.copy("mlflow.db", "copy.db")
     again = f"{tiny.study_name}@sqlite:///copy.db"
     assert run("report", tiny.study_name, again) == 0
-    assert "difference +0.0000" in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert "difference +0.0000" in out
+    # Two of one name are told apart by what was asked for.
+    assert f"(1): {tiny.study_name}\n" in out and f"(2): {again}\n" in out
     assert run("report", again) == 0
     assert f"report: reports/{tiny.study_name}/index" in capfd.readouterr().out
 
