@@ -32,6 +32,7 @@ from lstm_bench.progress import Progress, count
 from lstm_bench.recovery import Death
 from lstm_bench.seat import Seat
 from lstm_bench.session import Session, work_left
+from lstm_bench.stores import sqlite_file
 from lstm_bench.study import STORAGE_VARIABLE, StudyStore
 from lstm_bench.suite import Suite
 from lstm_bench.threads import n_cores, thread_variables
@@ -310,10 +311,12 @@ class LocalCrew(ReplacingCrew[Seat]):
         ]
         if workers.data_dir is not None:
             self.command += ["--data-dir", str(workers.data_dir)]
+        # A file is named relative to this folder, or is on this machine alone.
+        place = "from anywhere" if sqlite_file(store.url) is None else "in this folder"
         progress.say(
             f"{count(workers.n, 'worker')} on this machine, "
             f"{count(threads, 'thread')} each; to "
-            f"add one from anywhere: {command_line('worker', store.suite.study_name)}"
+            f"add one {place}: {command_line('worker', store.suite.study_name)}"
         )
         for _ in range(workers.n):
             self._start()

@@ -469,7 +469,7 @@ def check_name(name: str, where: str) -> None:
     """
     wanted = None
     if not re.match(r"\w", name) or name != name.strip() or len(name) > MAX_NAME:
-        wanted = f"a name of 1 to {MAX_NAME} characters that begins with a letter"
+        wanted = f"a name of 1 to {MAX_NAME} characters, first a letter or digit"
     elif not name.isprintable() or set("@:") & set(name):
         wanted = "a name without @ and : (as in SUITE:NAME and NAME@STORE)"
     elif _OWN_NAMES.fullmatch(name):

@@ -216,8 +216,9 @@ def track_baselines(
         for note in result.notes:
             progress.say(note)
         val = result.predictions[0]
+        seed = f", seed {prepared.replicate}" if prepared.replicate else ""
         progress.say(
-            f"baseline {baseline.label}: validation {metric.label} "
+            f"baseline {baseline.label}{seed}: validation {metric.label} "
             f"{metric.fn(val.y_true, val.y_proba):.4f}, fitted in "
             f"{result.train_time_s:.1f} s"
             + (" (from the cache)" if result.cached else "")

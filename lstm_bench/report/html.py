@@ -109,7 +109,12 @@ def _html_block(block: Any, number: int) -> dict[str, Any]:
                 "wide": block.wide,
                 "caption": whole_caption(block),
                 "headers": [
-                    (_heading(c.label), c.key, _cell_class(c, i == _pinned(block)), c.more)
+                    (
+                        _heading(c.label),
+                        c.key,
+                        _cell_class(c, i == _pinned(block)),
+                        c.more,
+                    )
                     for i, c in enumerate(block.columns)
                 ],
                 "rows": list(_rows(block)),
