@@ -1093,8 +1093,8 @@ def _keep_whole_report(results: Sequence[Results], folder: Path) -> None:
     """End the command where a report without lost files would replace another."""
     from lstm_bench.records import REPORT_FILES
 
-    there = [name for name in REPORT_FILES if (folder / name).exists()]
-    for missing in (one.missing for one in results if one.missing and there):
+    missing = next((one.missing for one in results if one.missing), None)
+    if missing and any((folder / name).exists() for name in REPORT_FILES):
         raise LstmBenchError(
             f"no report: {missing}. The report in {folder} is left as it is. Bring the "
             "files back, delete those runs in MLflow, or write a report without them "
@@ -1104,7 +1104,8 @@ def _keep_whole_report(results: Sequence[Results], folder: Path) -> None:
 
 def _end_if_poorer(results: Sequence[Results], page: Path) -> None:
     """End the command with an error where a report was made without lost files."""
-    for missing in (one.missing for one in results if one.missing):
+    missing = next((one.missing for one in results if one.missing), None)
+    if missing:
         raise LstmBenchError(f"{page} was made without what is lost: {missing}")
 
 

@@ -32,9 +32,10 @@ from pydantic import (
 
 from lstm_bench import records as rec
 from lstm_bench.engines import PACKED, STOCK, split_engines
-from lstm_bench.errors import StoredError, first_line
+from lstm_bench.errors import StoredError, first_line, quoted
 from lstm_bench.metrics import METRICS
 from lstm_bench.owner import parse_owner
+from lstm_bench.progress import count
 from lstm_bench.records import Prediction
 from lstm_bench.space import CONFIG_FIELDS, TrialConfig, config_id_of
 
@@ -67,7 +68,6 @@ SUM_TOLERANCE = 1e-4
 ROUNDING = 1e-9
 PARAMS = ("seed.root", "seed.replicate", "dataset_digest", "study.metric")
 N_NAMED = 3
-N_SHOWN_CHARACTERS = 60
 MAX_REASON = 400
 
 Whole = Annotated[int, Field(ge=0, le=MAX_INT)]
@@ -117,9 +117,7 @@ def describe_left_out(left_out: pd.DataFrame) -> str | None:
     n_runs = int((left_out["part"] == "run").sum())
     n_files = len(left_out) - n_runs
     counts = [
-        f"{n} {noun}{'' if n == 1 else 's'}"
-        for n, noun in ((n_runs, "run"), (n_files, "artifact"))
-        if n
+        count(n, noun) for n, noun in ((n_runs, "run"), (n_files, "artifact")) if n
     ]
     is_one = len(left_out) == 1
     named = [
@@ -247,7 +245,7 @@ class StoredTraining(StoredFit):
         if unknown:
             raise ValueError(
                 f"{rec.TAG_ENGINE}: expected {STOCK}, {PACKED} or both, got "
-                f"{shown(self.engine)}"
+                f"{quoted(self.engine)}"
             )
         if self.state == "complete" and rec.OBJECTIVE not in self.metrics:
             raise ValueError(
@@ -275,7 +273,7 @@ def parse_run(run: Run) -> StoredRun:
         got = tags.get(rec.TAG_KIND)
         raise StoredError(
             f"{rec.TAG_KIND}: expected one of {', '.join(rec.KINDS)}, "
-            + ("but it is not there" if got is None else f"got {shown(got)}")
+            + ("but it is not there" if got is None else f"got {quoted(got)}")
         )
     values: dict[str, Any] = {
         **{key: value for key, value in tags.items() if key not in PARAMS},
@@ -470,7 +468,7 @@ class _Curves(_Stored):
                 # NaN and null: not measured.
                 if value is not None and abs(value) > MAX_METRIC:
                     raise ValueError(
-                        f"{shown(key)} of epoch {point.epoch}: expected a finite "
+                        f"{quoted(key)} of epoch {point.epoch}: expected a finite "
                         f"number, got {value!r}"
                     )
         return self
@@ -593,7 +591,8 @@ def parse_shown(content: bytes, n_classes: int | None) -> Shown:
     found = _json(Shown, content)
     if n_classes not in (None, len(found.class_names)):
         raise StoredError(
-            f"class_names: expected {n_classes} classes, got {shown(found.class_names)}"
+            f"class_names: expected {n_classes} classes, "
+            f"got {quoted(found.class_names)}"
         )
     return found
 
@@ -629,7 +628,7 @@ def parse_predictions(split: str, content: bytes, n_classes: int | None) -> Pred
     if len(names) < 2 or n_classes not in (None, len(names)):
         raise StoredError(
             f"expected a column p_<class> for each of {n_classes or 'two or more'} "
-            f"classes, got {shown(list(columns))}"
+            f"classes, got {quoted(list(columns))}"
         )
     index, y_true = (
         _column(columns, name, "whole numbers") for name in ("index", "y_true")
@@ -703,7 +702,7 @@ def _column(columns: dict[str, Any], name: str, expected: str) -> Any:
     }[expected]
     column = columns.get(name)
     if column is None:
-        raise StoredError(f"expected a column {name}, got {shown(list(columns))}")
+        raise StoredError(f"expected a column {name}, got {quoted(list(columns))}")
     if column.null_count or not is_type(column.type):
         what = "missing values" if column.null_count else column.type
         raise StoredError(f"{name}: expected {expected}, got {what}")
@@ -752,13 +751,6 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def shown(value: object) -> str:
-    """Return `value` as it would be typed, shortened, on one line."""
-    text = repr(value)
-    short = text[:N_SHOWN_CHARACTERS]
-    return short if short == text else f"{short}..."
-
-
 def _json(model: type[M], content: bytes) -> M:
     return _validated(lambda: model.model_validate_json(content))
 
@@ -780,5 +772,5 @@ def _validated(validate: Callable[[], T]) -> T:
         raise StoredError(
             (f"{where[:100]}: " if where else "")
             + expected
-            + (f", got {shown(got)}" if is_short else "")
+            + (f", got {quoted(got)}" if is_short else "")
         ) from error
