@@ -7,8 +7,8 @@ import signal
 import threading
 import time
 
-from lstm_bench.terminal import silence
-from lstm_bench.threads import lend_threads
+from lstm_bench.system.console import silence
+from lstm_bench.system.threads import lend_threads
 
 
 def listen_to_parent() -> None:

@@ -6,9 +6,9 @@ import os
 import tempfile
 
 from lstm_bench.errors import LstmBenchError
-from lstm_bench.quiet import quiet_stderr
-from lstm_bench.threads import VARIABLE, n_threads
-from lstm_bench.variables import variables_set
+from lstm_bench.system.console import quiet_stderr
+from lstm_bench.system.threads import VARIABLE, n_threads
+from lstm_bench.system.variables import variables_set
 
 # Read when TensorFlow and Keras are imported: Keras may otherwise start on
 # another backend than the training loop is written for.

@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.cache import cache_folder
+from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.data import START, Dataset, Sequences, Splits
 from lstm_bench.datasets._build import sequences_digest
-from lstm_bench.heads import FloatArray, IntArray
 from lstm_bench.records import Prediction
+from lstm_bench.system.folders import cache_folder
 
 # Part of the cache key: raise it when a baseline gives other results than before.
 _FORMAT = 1

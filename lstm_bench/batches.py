@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from lstm_bench.arrays import IntArray
 from lstm_bench.engines import PACKED
-from lstm_bench.heads import IntArray
 from lstm_bench.space import TrialConfig
 
 WINDOW_BATCHES = 16

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.checks import (
     as_floats,
     check_classified,
@@ -20,7 +21,6 @@ from lstm_bench.checks import (
     is_correct,
     percent_text,
 )
-from lstm_bench.heads import FloatArray, IntArray
 from lstm_bench.metrics import EPSILON, squared_errors
 from lstm_bench.statistics import LEVEL, Interval, standard_error
 

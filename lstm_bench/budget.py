@@ -7,8 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from lstm_bench.arrays import FloatArray
 from lstm_bench.checks import as_floats, check_resampling, check_values
-from lstm_bench.heads import FloatArray
 from lstm_bench.metrics import rounding_of
 from lstm_bench.statistics import LEVEL
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.checks import (
     as_floats,
     check_classified,
     check_probabilities,
     is_correct,
 )
-from lstm_bench.heads import FloatArray, IntArray
 from lstm_bench.metrics import EPSILON
 from lstm_bench.statistics import LEVEL, wilson_bounds
 

@@ -21,10 +21,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from lstm_bench import __version__
-from lstm_bench.cache import cache_folder
-from lstm_bench.errors import StoredError, first_line
-from lstm_bench.heads import FloatArray
+from lstm_bench.arrays import FloatArray
+from lstm_bench.errors import StoredError
 from lstm_bench.records import History
+from lstm_bench.system.folders import cache_folder
+from lstm_bench.text import first_line
 
 
 @dataclass

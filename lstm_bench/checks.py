@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.heads import FloatArray, IntArray
+from lstm_bench.arrays import FloatArray, IntArray
 
 # Probabilities of a float32 softmax add up to 1 within about 1e-6.
 _ROW_SUM_TOLERANCE = 1e-3

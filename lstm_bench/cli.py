@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from lstm_bench import __version__
-from lstm_bench.errors import MAX_MESSAGE, LstmBenchError, listed, quoted, shortened
-from lstm_bench.invocation import command_line
+from lstm_bench.errors import LstmBenchError
 from lstm_bench.masking import (
     bare_url,
     hide_arguments,
@@ -34,8 +33,9 @@ from lstm_bench.masking import (
     passwords_in,
     printable,
 )
-from lstm_bench.progress import count
-from lstm_bench.startup import settle, settle_output
+from lstm_bench.system.command_line import command_line
+from lstm_bench.system.startup import settle, settle_output
+from lstm_bench.text import MAX_MESSAGE, count, listed, quoted, shortened
 
 if TYPE_CHECKING:
     from lstm_bench.comparisons import Analysis
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from lstm_bench.space import TrialConfig
     from lstm_bench.study import StudyStore
     from lstm_bench.suite import Suite
-    from lstm_bench.terminal import LastingConsole
+    from lstm_bench.system.console import LastingConsole
     from lstm_bench.tracking import Tracker
     from lstm_bench.writer import Waiting
 
@@ -470,7 +470,7 @@ def worker(
     package, the addresses of both stores and the data. It leaves when nothing is left
     to be started, or when the command it has joined is stopped.
     """
-    from lstm_bench.threads import thread_variables
+    from lstm_bench.system.threads import thread_variables
 
     if threads is not None:
         os.environ.update(thread_variables(threads))
@@ -636,7 +636,7 @@ def report(
     Two or more are set side by side, with differences, intervals and warnings where
     data, protocols, machines or code differ.
     """
-    from lstm_bench.collector import collector_paused
+    from lstm_bench.system.garbage import collector_paused
 
     with collector_paused():
         _report(names, formats, mlflow_url, tracking_uri, out)
@@ -676,10 +676,10 @@ def publish(
     Nothing is written where a file would show a path on this machine.
     """
     from lstm_bench.loading import load_results
-    from lstm_bench.output import make_folder
     from lstm_bench.publish import check_publication
     from lstm_bench.publish import publish as publish_studies
     from lstm_bench.stores import store_errors
+    from lstm_bench.system.folders import make_folder
     from lstm_bench.tracking import resolve_tracking_uri
 
     loaded = [_load(suite) for suite in suites]
@@ -935,8 +935,9 @@ def suites(context: click.Context) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from lstm_bench.errors import SuiteError, first_line
+    from lstm_bench.errors import SuiteError
     from lstm_bench.suite import SUITE_FOLDER, load_suite, suite_files
+    from lstm_bench.text import first_line
 
     files = suite_files()
     if not files:
@@ -1053,12 +1054,12 @@ def _report(
 ) -> None:
     """Write the report on one study, or on several side by side."""
     from lstm_bench.comparisons import analyse
-    from lstm_bench.output import make_folder
     from lstm_bench.report.render import write_report, write_sections
     from lstm_bench.report.studies import build_study_sections, studies_page
     from lstm_bench.report.studies_answer import study_answers, warnings
     from lstm_bench.stores import store_errors
     from lstm_bench.studies import load_studies, report_name
+    from lstm_bench.system.folders import make_folder
     from lstm_bench.tables.studies import compare_studies
 
     console = _console()
@@ -1135,7 +1136,7 @@ def _plan(suite: Suite, n_trials: int) -> str:
 
 def _report_folder(suite: Suite, out: Path | None) -> Path:
     """Return the report's folder, made now: better to fail before the sweep."""
-    from lstm_bench.output import make_folder
+    from lstm_bench.system.folders import make_folder
 
     return make_folder(
         out if out is not None else Path("reports") / suite.name, "--out"
@@ -1394,7 +1395,7 @@ def _say_data(console: LastingConsole, prepared: Prepared) -> None:
 
 
 def _say_start(console: LastingConsole) -> None:
-    from lstm_bench.environment import bytecode_advice
+    from lstm_bench.system.environment import bytecode_advice
 
     advice = bytecode_advice()
     if advice is not None:
@@ -1404,7 +1405,7 @@ def _say_start(console: LastingConsole) -> None:
 
 
 def _console() -> LastingConsole:
-    from lstm_bench.terminal import LastingConsole
+    from lstm_bench.system.console import LastingConsole
 
     console = LastingConsole()
     click.get_current_context().call_on_close(console.close)

@@ -18,6 +18,7 @@ import pandas as pd
 
 from lstm_bench import bootstrap
 from lstm_bench import statistics as stats
+from lstm_bench.arrays import FloatArray
 from lstm_bench.cells import value_label
 from lstm_bench.contenders import (
     Contender,
@@ -28,7 +29,6 @@ from lstm_bench.contenders import (
     find_contenders,
     twins,
 )
-from lstm_bench.heads import FloatArray
 from lstm_bench.metrics import Metric
 from lstm_bench.records import OBJECTIVE, Results
 from lstm_bench.seeding import derive_rng

@@ -20,12 +20,9 @@ from lstm_bench.comparisons import Analysis
 from lstm_bench.crew import ONE_HERE, Workers, as_many_as_needed, is_in_process
 from lstm_bench.data import stands_in
 from lstm_bench.errors import SuiteError, TrackingError
-from lstm_bench.invocation import command_line
-from lstm_bench.limits import Limits
 from lstm_bench.oversight import oversee
-from lstm_bench.owner import is_gone, is_here
 from lstm_bench.preparation import Prepared
-from lstm_bench.progress import Progress, Training, count
+from lstm_bench.progress import Progress, Training
 from lstm_bench.records import Results, TrialResult, metric_key
 from lstm_bench.recovery import close_orphaned_runs, recover
 from lstm_bench.session import Session, open_sessions
@@ -34,7 +31,11 @@ from lstm_bench.stored import StoredFit, StoredRun, StoredTraining, parse_runs
 from lstm_bench.stores import store_errors
 from lstm_bench.study import StudyStore
 from lstm_bench.suite import Suite
+from lstm_bench.system.command_line import command_line
+from lstm_bench.system.limits import Limits
+from lstm_bench.system.process import is_gone, is_here
 from lstm_bench.tables.search import trial_runs
+from lstm_bench.text import count
 from lstm_bench.tickets import Tickets
 from lstm_bench.tracked import say_left_out, track_baselines
 from lstm_bench.tracking import Tracker

@@ -22,20 +22,21 @@ from typing import Generic, Protocol, TypeVar
 import psutil
 
 from lstm_bench.engines import TAKES_STOCK
-from lstm_bench.environment import gpu_names
 from lstm_bench.errors import LstmBenchError, TrackingError
-from lstm_bench.invocation import command_line
-from lstm_bench.limits import PATIENCE_S, too_long
 from lstm_bench.owned import OWNER
-from lstm_bench.owner import is_here
-from lstm_bench.progress import Progress, count
+from lstm_bench.progress import Progress
 from lstm_bench.recovery import Death
 from lstm_bench.seat import Seat
 from lstm_bench.session import Session, work_left
 from lstm_bench.stores import sqlite_file
 from lstm_bench.study import STORAGE_VARIABLE, StudyStore
 from lstm_bench.suite import Suite
-from lstm_bench.threads import n_cores, thread_variables
+from lstm_bench.system.command_line import command_line
+from lstm_bench.system.environment import gpu_names
+from lstm_bench.system.limits import PATIENCE_S, too_long
+from lstm_bench.system.process import is_here
+from lstm_bench.system.threads import n_cores, thread_variables
+from lstm_bench.text import count
 
 # Deaths with no training finished in between, after which it is no accident.
 MAX_DEATHS_IN_A_ROW = 10

@@ -25,10 +25,11 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 import lstm_bench.datasets
-from lstm_bench.errors import DatasetError, quoted
-from lstm_bench.heads import IntArray
+from lstm_bench.arrays import IntArray
+from lstm_bench.errors import DatasetError
 from lstm_bench.seeding import derive_rng
 from lstm_bench.space import TrialConfig
+from lstm_bench.text import quoted
 
 PAD, START, OUT_OF_VOCABULARY, INDEX_FROM = 0, 1, 2, 3
 """Token ids with a meaning of their own, as `keras.datasets.imdb` gives them:

@@ -18,16 +18,9 @@ from mlflow.entities import Run
 from lstm_bench import records as rec
 from lstm_bench.artifacts import find_moves, record_moves, run_folder
 from lstm_bench.crew import default_workers
-from lstm_bench.environment import (
-    bytecode_advice,
-    describe_environment,
-    gpu_names,
-)
 from lstm_bench.errors import StoredError, TrackingError
-from lstm_bench.invocation import command_line
 from lstm_bench.loading import load_results
 from lstm_bench.masking import bare_url
-from lstm_bench.owner import is_gone, parse_owner
 from lstm_bench.recovery import recover
 from lstm_bench.stored import (
     StoredFit,
@@ -38,6 +31,13 @@ from lstm_bench.stored import (
 )
 from lstm_bench.study import DIGEST, StudyStore
 from lstm_bench.sync import sync, what_waits
+from lstm_bench.system.command_line import command_line
+from lstm_bench.system.environment import (
+    bytecode_advice,
+    describe_environment,
+    gpu_names,
+)
+from lstm_bench.system.process import is_gone, parse_owner
 from lstm_bench.tracking import Tracker
 from lstm_bench.writer import operations_text
 

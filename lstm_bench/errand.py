@@ -23,7 +23,6 @@ from lstm_bench.joining import work
 from lstm_bench.masking import mask_text, masked_output, without_password
 from lstm_bench.progress import LoggedProgress
 from lstm_bench.session import Session, is_open
-from lstm_bench.startup import settle
 from lstm_bench.stores import store_errors
 from lstm_bench.study import (
     StudyStore,
@@ -31,7 +30,8 @@ from lstm_bench.study import (
     resolve_storage,
 )
 from lstm_bench.sync import sync
-from lstm_bench.threads import VARIABLE, n_cores, thread_variables
+from lstm_bench.system.startup import settle
+from lstm_bench.system.threads import VARIABLE, n_cores, thread_variables
 from lstm_bench.tracking import resolve_tracking_uri
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"

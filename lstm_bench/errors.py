@@ -1,14 +1,6 @@
 """Errors a user can cause; everything else is a defect and keeps its traceback."""
 
-import reprlib
-from collections.abc import Iterable
-from typing import Any
-
 from lstm_bench.masking import mask_text
-
-MAX_QUOTED = 100
-MAX_LISTED = 20
-MAX_MESSAGE = 1800
 
 
 class LstmBenchError(Exception):
@@ -65,35 +57,3 @@ class TrialTaken(LstmBenchError):
 
 class TrialPruned(LstmBenchError):
     """One training was stopped early because its curve does not look promising."""
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, 300 characters at most."""
-    return (str(error).splitlines() or ["no details"])[0][:300]
-
-
-_repr = reprlib.Repr()
-_repr.maxstring = _repr.maxother = MAX_QUOTED
-_repr.maxlist = _repr.maxtuple = _repr.maxdict = 6
-_repr.maxlevel = 2
-
-
-def quoted(value: Any) -> str:
-    """Return the repr of a value that somebody gave, shortened where it is long."""
-    return _repr.repr(value)
-
-
-def shortened(text: str, length: int = MAX_QUOTED) -> str:
-    """Return `text` without its middle, where it is longer than `length`."""
-    if len(text) <= length:
-        return text
-    n_tail = length // 3
-    return f"{text[: length - n_tail]} [...] {text[-n_tail:]}"
-
-
-def listed(names: Iterable[str], separator: str = ", ") -> str:
-    """Return the first names, separated, and how many more there are."""
-    every = list(names)
-    shown = [shortened(name) for name in every[:MAX_LISTED]]
-    n_more = len(every) - len(shown)
-    return separator.join(shown) + (f" and {n_more:,} more" if n_more else "")

@@ -19,8 +19,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Self
 
-from lstm_bench.cache import cache_folder
 from lstm_bench.errors import TrackingError
+from lstm_bench.system.folders import cache_folder
 
 Operation = dict[str, Any]
 

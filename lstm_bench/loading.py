@@ -25,9 +25,9 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from lstm_bench import records as rec
+from lstm_bench.arrays import IntArray
 from lstm_bench.artifacts import places, run_folder
-from lstm_bench.errors import StoredError, TrackingError, listed
-from lstm_bench.heads import IntArray
+from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.records import Prediction, Results
@@ -58,6 +58,7 @@ from lstm_bench.stored import (
 )
 from lstm_bench.stores import first_line
 from lstm_bench.suite import Suite, suite_from_text
+from lstm_bench.text import listed
 from lstm_bench.tracking import find_pages, find_runs
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from pathlib import Path
 import sqlalchemy
 
 from lstm_bench.errors import TrackingError
-from lstm_bench.filelock import lock_within
+from lstm_bench.system.file_lock import lock_within
 
 WAIT_S = 60.0
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from lstm_bench.heads import FloatArray, IntArray
+from lstm_bench.arrays import FloatArray, IntArray
 
 # Probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm, as
 # Keras clips outputs in its cross-entropies, so that both agree.

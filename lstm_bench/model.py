@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lstm_bench.backend import keras
-from lstm_bench.errors import ModelError, first_line
+from lstm_bench.errors import ModelError
 from lstm_bench.heads import HEADS
 from lstm_bench.space import TrialConfig
+from lstm_bench.text import first_line
 
 # Weights do not compress: what a file unpacks to is about its own size. The largest
 # model a suite may declare has some 100 MB.

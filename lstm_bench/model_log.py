@@ -14,7 +14,7 @@ from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 
 from lstm_bench import records as rec
-from lstm_bench.variables import variables_set
+from lstm_bench.system.variables import variables_set
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature

@@ -19,11 +19,16 @@ from lstm_bench.data import (
     load_dataset,
     make_splits,
 )
-from lstm_bench.environment import describe_environment, files_digest, is_committed
-from lstm_bench.errors import SuiteError, quoted
+from lstm_bench.errors import SuiteError
 from lstm_bench.seeding import derive_seed
 from lstm_bench.space import TrialConfig
 from lstm_bench.suite import Suite
+from lstm_bench.system.environment import (
+    describe_environment,
+    files_digest,
+    is_committed,
+)
+from lstm_bench.text import quoted
 
 SEARCH_REPLICATE = 0
 

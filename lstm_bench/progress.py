@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lstm_bench.masking import mask_text
+from lstm_bench.text import count, duration
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from lstm_bench.terminal import LastingConsole
+    from lstm_bench.system.console import LastingConsole
 
 
 @dataclass(frozen=True)
@@ -90,21 +91,6 @@ class _Clock:
         if not self.n_done:
             return "unknown"
         return duration(n_left * self.seconds / self.n_done / self.n_workers)
-
-
-def count(n: int, what: str) -> str:
-    """Return ``1 run`` or ``3 runs``."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as ``48 s``, ``3 min 20 s`` or ``2 h 05 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def _n_finished(training: Training, ended: Ended) -> int:

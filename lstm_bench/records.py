@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lstm_bench.heads import FloatArray, IntArray
+from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.metrics import METRICS
 from lstm_bench.space import TrialConfig
 from lstm_bench.suite import Suite
@@ -250,7 +250,7 @@ class Results:
         `lstm_bench.data.describe_splits` give it, and ``validation`` ("holdout" or
         "test").
     environment : dict
-        As `lstm_bench.environment.describe_environment` gives it.
+        As `lstm_bench.system.environment.describe_environment` gives it.
     sessions : DataFrame
         One row per command that worked on the study: ``run_id, kind, start_time,
         end_time, status``.

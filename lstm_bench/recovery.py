@@ -17,9 +17,9 @@ from mlflow.entities import Run
 from lstm_bench import records as rec
 from lstm_bench.errors import StoredError
 from lstm_bench.owned import MAX_DEATHS, Orphan
-from lstm_bench.owner import is_gone, is_here, parse_owner
 from lstm_bench.stored import MAX_METRIC
 from lstm_bench.study import StudyStore
+from lstm_bench.system.process import is_gone, is_here, parse_owner
 from lstm_bench.tracking import Tracker
 
 REASON = "its process was gone"

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from lstm_bench.owned import OwnedStudy
-from lstm_bench.owner import is_gone, this_process
 from lstm_bench.study import StudyStore
+from lstm_bench.system.process import is_gone, this_process
 
 Kind = Literal["sweep", "confirm"]
 _PREFIX = "session:"

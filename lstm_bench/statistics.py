@@ -19,6 +19,7 @@ import numpy.typing as npt
 # The parts of scipy that take over a second to import are imported where used.
 from scipy import special
 
+from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.checks import (
     check_level,
     check_margin,
@@ -26,7 +27,6 @@ from lstm_bench.checks import (
     count_text,
     percent_text,
 )
-from lstm_bench.heads import FloatArray, IntArray
 from lstm_bench.metrics import merge_ties, rounding_of
 
 LEVEL = 0.95

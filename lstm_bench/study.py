@@ -17,7 +17,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lstm_bench.errors import StoredError, TrackingError, first_line, listed
+from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.history import History
 from lstm_bench.locks import StoreLock
 from lstm_bench.masking import hide_login, mask_url
@@ -47,6 +47,7 @@ from lstm_bench.stores import (
     opening_store,
 )
 from lstm_bench.suite import MAX_GRID, Suite, suite_from_text
+from lstm_bench.text import first_line, listed
 from lstm_bench.tickets import Tickets, name_of
 
 DEFAULT_STORAGE = "optuna.db"

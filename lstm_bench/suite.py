@@ -22,7 +22,7 @@ from lstm_bench.data import (
     split_sizes,
 )
 from lstm_bench.engines import Wanted
-from lstm_bench.errors import SuiteError, listed, quoted, shortened
+from lstm_bench.errors import SuiteError
 from lstm_bench.heads import HEADS
 from lstm_bench.masking import UNPRINTED
 from lstm_bench.metrics import METRICS, Metric
@@ -40,6 +40,7 @@ from lstm_bench.space import (
     canonical,
     short_text,
 )
+from lstm_bench.text import listed, quoted, shortened
 
 SUITE_FOLDER = Path("benchmarks")
 # What MLflow, Optuna and every file system take in a file's name.

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from lstm_bench import records as rec
 from lstm_bench.crew import ONE_HERE, Workers, as_many_as_needed, is_in_process
 from lstm_bench.errors import TrackingError, TrialFailed
-from lstm_bench.limits import Limits
 from lstm_bench.masking import bare_url
 from lstm_bench.oversight import oversee
 from lstm_bench.preparation import Prepared
@@ -21,6 +20,7 @@ from lstm_bench.space import TrialConfig
 from lstm_bench.stored import StoredRun, parse_runs
 from lstm_bench.stores import store_errors
 from lstm_bench.study import Best, StudyStore
+from lstm_bench.system.limits import Limits
 from lstm_bench.tracked import say_left_out, track_baselines, train_tracked
 from lstm_bench.tracking import Tracker
 from lstm_bench.worker import Worker

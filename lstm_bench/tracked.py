@@ -15,7 +15,6 @@ from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Progress
 from lstm_bench.records import TrialResult
 from lstm_bench.space import TrialConfig
-from lstm_bench.stopping import stopping_after_the_epoch
 from lstm_bench.stored import (
     LeftOut,
     StoredBaseline,
@@ -25,6 +24,7 @@ from lstm_bench.stored import (
     parse_runs,
 )
 from lstm_bench.stores import is_store_error
+from lstm_bench.system.signals import stopping_after_the_epoch
 from lstm_bench.tracking import Tracker
 
 if TYPE_CHECKING:

@@ -28,13 +28,11 @@ from lstm_bench import records as rec
 from lstm_bench.away import is_away, is_server, own_timeout_s, patience
 from lstm_bench.baselines import BASELINES, BaselineResult
 from lstm_bench.chart_view import TAG_PREFIX, chart_view_state
-from lstm_bench.collector import collector_paused
-from lstm_bench.errors import TrackingError, shortened
+from lstm_bench.errors import TrackingError
 from lstm_bench.figures.search import plot_confusion_matrix, plot_run_curves
 from lstm_bench.masking import bare_url, hide_login, mask_text, mask_url
 from lstm_bench.metrics import evaluate_proba
 from lstm_bench.model_log import MODEL_FILE
-from lstm_bench.owner import this_process
 from lstm_bench.records import Prediction, TrialResult
 from lstm_bench.space import TrialConfig
 from lstm_bench.stores import (
@@ -47,6 +45,9 @@ from lstm_bench.stores import (
     sqlite_file,
 )
 from lstm_bench.suite import Suite
+from lstm_bench.system.garbage import collector_paused
+from lstm_bench.system.process import this_process
+from lstm_bench.text import shortened
 from lstm_bench.writer import PATIENT_S, Writer
 
 if TYPE_CHECKING:

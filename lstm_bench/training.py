@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.backend import keras, tf
 from lstm_bench.batches import evaluation_batches, take_batch, training_batches
 from lstm_bench.checkpoint import Checkpoint, State
 from lstm_bench.data import Sequences, encode
 from lstm_bench.engines import PACKED, STOCK
-from lstm_bench.errors import TrialFailed, first_line
-from lstm_bench.heads import HEADS, FloatArray, IntArray
+from lstm_bench.errors import TrialFailed
+from lstm_bench.heads import HEADS
 from lstm_bench.metrics import Metric, evaluate_proba
 from lstm_bench.records import (
     EPOCH_TIME,
@@ -27,7 +28,8 @@ from lstm_bench.records import (
     metric_key,
 )
 from lstm_bench.space import TrialConfig
-from lstm_bench.threads import n_kernel_threads
+from lstm_bench.system.threads import n_kernel_threads
+from lstm_bench.text import first_line
 
 OnStep = Callable[[], None]
 """Called after every step of training; may raise TrialFailed."""

@@ -18,7 +18,6 @@ from optuna.trial import Trial
 
 from lstm_bench.engines import Wanted
 from lstm_bench.errors import TrialPruned, TrialTaken
-from lstm_bench.limits import Limits
 from lstm_bench.owned import RUN_ID, OwnedStudy
 from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Ended, Progress, Training
@@ -26,6 +25,7 @@ from lstm_bench.records import metric_key
 from lstm_bench.session import Session, work_left
 from lstm_bench.space import TrialConfig
 from lstm_bench.study import Next, StudyStore
+from lstm_bench.system.limits import Limits
 from lstm_bench.tickets import ABOUT, Tickets
 from lstm_bench.tracked import Tracked, train_tracked
 from lstm_bench.tracking import Tracker

@@ -29,12 +29,12 @@ from lstm_bench.away import (
     patience,
 )
 from lstm_bench.errors import ModelError, TrackingError
-from lstm_bench.invocation import command_line
 from lstm_bench.journal import Journal, Operation
 from lstm_bench.masking import known_secrets, mask_text
 from lstm_bench.operations import Operations
-from lstm_bench.progress import count
 from lstm_bench.stores import first_line
+from lstm_bench.system.command_line import command_line
+from lstm_bench.text import count
 
 PROBE_TIMEOUT_S = 1
 EPOCH_TIMEOUT_S = 2

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lstm_bench.cache import cache_folder
+from lstm_bench.system.folders import cache_folder
 
 
 def test_folder_is_named_by_our_variable_then_by_xdg_then_the_home(

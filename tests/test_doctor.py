@@ -18,10 +18,10 @@ from results_builder import make_predictions
 from lstm_bench import doctor
 from lstm_bench import records as rec
 from lstm_bench.owned import OWNER, RUN_ID
-from lstm_bench.owner import this_process
 from lstm_bench.preparation import prepare
 from lstm_bench.records import History, TrialResult
 from lstm_bench.study import StudyStore
+from lstm_bench.system.process import this_process
 from lstm_bench.tracking import Tracker
 
 

@@ -13,14 +13,14 @@ import sys
 import pytest
 from conftest import ROOT
 
-from lstm_bench import environment
-from lstm_bench.environment import (
+from lstm_bench.preparation import prepare
+from lstm_bench.system import environment
+from lstm_bench.system.environment import (
     bytecode_advice,
     describe_environment,
     files_digest,
     is_committed,
 )
-from lstm_bench.preparation import prepare
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from lstm_bench.cli import cli
-from lstm_bench.invocation import command_line
+from lstm_bench.system.command_line import command_line
 
 SUITE = "my suites/it's one.yaml"
 GIVEN = {

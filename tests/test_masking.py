@@ -26,7 +26,7 @@ from lstm_bench.masking import (
     printable,
 )
 from lstm_bench.stores import check_address
-from lstm_bench.terminal import LastingConsole
+from lstm_bench.system.console import LastingConsole
 
 PASSWORD = "S3cretPw-x91"
 

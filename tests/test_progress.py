@@ -12,10 +12,10 @@ from lstm_bench.progress import (
     LiveProgress,
     PlainProgress,
     Training,
-    duration,
     make_progress,
 )
-from lstm_bench.terminal import LastingConsole
+from lstm_bench.system.console import LastingConsole
+from lstm_bench.text import duration
 
 TRAINING = Training("trial 0", 1, 4, "units=8 head=[b]sigmoid", 2)
 
@@ -91,7 +91,7 @@ def test_a_number_that_is_skipped_is_said():
 
 
 def test_a_pipe_is_not_silent_for_long(monkeypatch):
-    monkeypatch.setattr("lstm_bench.terminal.QUIET_S", 0.2)
+    monkeypatch.setattr("lstm_bench.system.console.QUIET_S", 0.2)
     out = io.StringIO()
     console = LastingConsole(file=out, width=40)
     progress = make_progress(console)

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, TINY_SUITE
 
-from lstm_bench import startup
-from lstm_bench.environment import ambient_settings, describe_environment
+from lstm_bench.system import startup
+from lstm_bench.system.environment import ambient_settings, describe_environment
 
 PACKAGE = ROOT / "lstm_bench"
 # What a command imports; an empty file of one of these names would end it.

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from lstm_bench.stopping import PATIENCE, SIGNALS, stopping_after_the_epoch
+from lstm_bench.system.signals import PATIENCE, SIGNALS, stopping_after_the_epoch
 
 
 @pytest.mark.parametrize("number", SIGNALS)

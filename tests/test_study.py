@@ -10,10 +10,10 @@ from optuna.trial import TrialState
 
 from lstm_bench.errors import TrackingError
 from lstm_bench.owned import CONFIG_ID, OWNER, RUN_ID
-from lstm_bench.owner import this_process
 from lstm_bench.stores import create_whole
 from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suite import Suite, load_suite
+from lstm_bench.system.process import this_process
 
 
 def score(config_id: str) -> float:

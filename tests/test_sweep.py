@@ -17,10 +17,10 @@ from lstm_bench.loading import load_results
 from lstm_bench.model_log import has_model
 from lstm_bench.preparation import prepare
 from lstm_bench.progress import PlainProgress
-from lstm_bench.stopping import PATIENCE
 from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suite import Suite, load_suite
 from lstm_bench.sweep import run_sweep
+from lstm_bench.system.signals import PATIENCE
 from lstm_bench.tracking import Tracker, resolve_tracking_uri
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ class Recorder(PlainProgress):
     """Real progress lines, kept; `at_epoch` is called as each epoch ends."""
 
     def __init__(self, at_epoch=None) -> None:
-        from lstm_bench.terminal import LastingConsole
+        from lstm_bench.system.console import LastingConsole
 
         super().__init__(LastingConsole(record=True, width=200, file=io.StringIO()))
         self.at_epoch = at_epoch

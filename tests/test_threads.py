@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from lstm_bench.errors import LstmBenchError
-from lstm_bench.threads import (
+from lstm_bench.system.threads import (
     LENT_VARIABLE,
     VARIABLE,
     lend_threads,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lstm_bench.environment import describe_environment
+from lstm_bench.system.environment import describe_environment
 
 VECTOR_FLAGS = ("sse4", "avx", "fma", "f16c", "amx", "asimd", "sve")
 

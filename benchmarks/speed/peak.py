@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from lstm_bench.backend import tf
 from lstm_bench.packed.vectors import INT, Emitter, target_of_this_machine
-from lstm_bench.threads import n_threads
+from lstm_bench.system.threads import n_threads
 
 # As many sums as hide a multiply-add's latency, and fit the registers.
 N_SUMS = 12

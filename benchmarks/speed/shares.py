@@ -27,7 +27,7 @@ from throwaway import throwaway_sweep
 
 from lstm_bench import training, trial
 from lstm_bench.packed.choice import choose_engine
-from lstm_bench.threads import n_threads
+from lstm_bench.system.threads import n_threads
 from lstm_bench.tracked import train_tracked
 from lstm_bench.tracking import Tracker
 

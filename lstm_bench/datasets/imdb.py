@@ -28,10 +28,10 @@ from typing import IO, Any, Self, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from lstm_bench.cache import cache_folder
 from lstm_bench.data import INDEX_FROM, START, Dataset, Sequences, Sizes
 from lstm_bench.datasets._build import from_lists, sequences_digest
 from lstm_bench.errors import DatasetError
+from lstm_bench.system.folders import cache_folder
 
 DESCRIPTION = (
     "IMDB film reviews, 25,000 to train on and 25,000 to test on, half of them "

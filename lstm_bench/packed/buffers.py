@@ -12,7 +12,7 @@ import weakref
 
 import numpy as np
 
-from lstm_bench.heads import Float32Array
+from lstm_bench.arrays import Float32Array
 
 SIZE_STEP = 1.25
 """Sizes are rounded up to a power of it, so that batches of other lengths fit."""

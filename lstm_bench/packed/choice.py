@@ -13,7 +13,7 @@ from lstm_bench.engines import PACKED, STOCK, TAKES_STOCK, Wanted, impossible
 from lstm_bench.model import build_model
 from lstm_bench.packed.running import does_not_run, why_not_running
 from lstm_bench.space import TrialConfig
-from lstm_bench.threads import n_threads
+from lstm_bench.system.threads import n_threads
 
 MAX_DIFFERENCE = 1e-5
 """Of outputs and gradients, relative to the largest of them: float32 sums that are

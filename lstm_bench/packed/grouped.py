@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from numba.core import types
 
-from lstm_bench.heads import Float32Array
+from lstm_bench.arrays import Float32Array
 from lstm_bench.packed.layout import Int32Array
 from lstm_bench.packed.signature import CONST_INTS, INTS
 from lstm_bench.packed.team import Team

@@ -14,11 +14,11 @@ from typing import Any
 
 from numba.core import event
 
-from lstm_bench.cache import cache_folder
-from lstm_bench.filelock import lock_within
 from lstm_bench.packed.back import backward_function
 from lstm_bench.packed.forth import forward_function, table_function
 from lstm_bench.packed.vectors import target_of_this_machine
+from lstm_bench.system.file_lock import lock_within
+from lstm_bench.system.folders import cache_folder
 
 LOADING_S = 3.0
 """Another process that has the lock for so long compiles, and does not only load."""

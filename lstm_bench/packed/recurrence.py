@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from lstm_bench.heads import Float32Array
+from lstm_bench.arrays import Float32Array
 from lstm_bench.packed.buffers import Buffers
 from lstm_bench.packed.kernel import load_kernel
 from lstm_bench.packed.layout import Int32Array, Part, parts_of

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lstm_bench.threads import MOST
+from lstm_bench.system.threads import MOST
 
 
 class Team:

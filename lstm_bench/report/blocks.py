@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lstm_bench.cells import value_label
-from lstm_bench.progress import count as count
+from lstm_bench.text import count as count
 
 DASH = "–"
 # Spreadsheets take a cell that begins so for a formula; some, full-width forms too.

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from lstm_bench import statistics as stats
+from lstm_bench.arrays import FloatArray
 from lstm_bench.comparisons import Analysis
-from lstm_bench.heads import FloatArray
 from lstm_bench.records import Prediction, Results
 
 N_BINS = 20

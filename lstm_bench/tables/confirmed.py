@@ -15,6 +15,7 @@ from lstm_bench import bootstrap, budget
 from lstm_bench import calibration as calibrated
 from lstm_bench import statistics as stats
 from lstm_bench.anchors import load_anchors
+from lstm_bench.arrays import FloatArray
 from lstm_bench.cells import plain, train_command
 from lstm_bench.comparisons import Analysis
 from lstm_bench.contenders import (
@@ -23,7 +24,6 @@ from lstm_bench.contenders import (
     confirm_spec,
     twins,
 )
-from lstm_bench.heads import FloatArray
 from lstm_bench.metrics import METRICS
 from lstm_bench.records import OBJECTIVE, TOTAL_TIME, TRAIN_TIME, Results, metric_key
 from lstm_bench.seeding import derive_rng

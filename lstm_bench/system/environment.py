@@ -20,8 +20,8 @@ import psutil
 
 from lstm_bench import __version__
 from lstm_bench.masking import mask_text
-from lstm_bench.startup import NOT_RECORDED, RECORDED, is_listed
-from lstm_bench.threads import n_cores, n_threads
+from lstm_bench.system.startup import NOT_RECORDED, RECORDED, is_listed
+from lstm_bench.system.threads import n_cores, n_threads
 
 PACKAGES = (
     "tensorflow",

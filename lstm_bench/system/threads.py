@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from lstm_bench.errors import LstmBenchError, quoted
+from lstm_bench.errors import LstmBenchError
+from lstm_bench.text import quoted
 
 VARIABLE = "LSTM_BENCH_THREADS"
 LENT_VARIABLE = "LSTM_BENCH_LENT_THREADS"

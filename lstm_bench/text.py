@@ -1,0 +1,56 @@
+"""Text for people: counts, durations, quotations and lists of what a message names."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable
+from typing import Any
+
+MAX_QUOTED = 100
+MAX_LISTED = 20
+MAX_MESSAGE = 1800
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = MAX_QUOTED
+_repr.maxlist = _repr.maxtuple = _repr.maxdict = 6
+_repr.maxlevel = 2
+
+
+def count(n: int, what: str) -> str:
+    """Return ``1 run`` or ``3 runs``."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as ``48 s``, ``3 min 20 s`` or ``2 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, 300 characters at most."""
+    return (str(error).splitlines() or ["no details"])[0][:300]
+
+
+def quoted(value: Any) -> str:
+    """Return the repr of a value that somebody gave, shortened where it is long."""
+    return _repr.repr(value)
+
+
+def shortened(text: str, length: int = MAX_QUOTED) -> str:
+    """Return `text` without its middle, where it is longer than `length`."""
+    if len(text) <= length:
+        return text
+    n_tail = length // 3
+    return f"{text[: length - n_tail]} [...] {text[-n_tail:]}"
+
+
+def listed(names: Iterable[str], separator: str = ", ") -> str:
+    """Return the first names, separated, and how many more there are."""
+    every = list(names)
+    shown = [shortened(name) for name in every[:MAX_LISTED]]
+    n_more = len(every) - len(shown)
+    return separator.join(shown) + (f" and {n_more:,} more" if n_more else "")
