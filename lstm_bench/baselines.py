@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lstm_bench.arrays import FloatArray, IntArray
-from lstm_bench.data import START, Dataset, Sequences, Splits
-from lstm_bench.datasets._build import sequences_digest
+from lstm_bench.data.dataset import START, Dataset, Sequences, sequences_digest
+from lstm_bench.data.splits import Splits
 from lstm_bench.records import Prediction
 from lstm_bench.system.folders import cache_folder
 

@@ -819,7 +819,7 @@ def doctor(
         _say(console, f"{term}: {fact}")
     findings = examine_system(Path.cwd())
     if suite is not None:
-        from lstm_bench.data import load_dataset
+        from lstm_bench.data.registry import load_dataset
         from lstm_bench.stores import store_errors
         from lstm_bench.study import StudyStore, resolve_storage
         from lstm_bench.tracking import Tracker, resolve_tracking_uri
@@ -1016,7 +1016,8 @@ def data() -> None:
 @_data_dir
 def info(name: str, data_dir: Path | None) -> None:
     """Say what dataset NAME is: sizes, balance, lengths, digest, duplicates."""
-    from lstm_bench.data import describe_dataset, load_dataset
+    from lstm_bench.data.dataset import describe_dataset
+    from lstm_bench.data.registry import load_dataset
 
     _say_reading(name)
     about = describe_dataset(load_dataset(name, data_dir=data_dir))
@@ -1378,7 +1379,7 @@ def _prepare(
 
 def _say_reading(name: str) -> None:
     """Announce what may take a minute, on stderr: it is no part of an answer."""
-    from lstm_bench.data import dataset_names, is_synthetic
+    from lstm_bench.data.registry import dataset_names, is_synthetic
 
     if name in dataset_names() and not is_synthetic(name):
         _echo(f"reading {name} (up to a minute the first time) ...", err=True)

@@ -18,7 +18,7 @@ from lstm_bench import records as rec
 from lstm_bench.cells import config_of_row
 from lstm_bench.comparisons import Analysis
 from lstm_bench.crew import ONE_HERE, Workers, as_many_as_needed, is_in_process
-from lstm_bench.data import stands_in
+from lstm_bench.data.dataset import stands_in
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.oversight import oversee
 from lstm_bench.preparation import Prepared

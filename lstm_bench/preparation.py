@@ -9,16 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from lstm_bench.data import (
-    Dataset,
-    Sizes,
-    Splits,
-    dataset_module,
-    describe_dataset,
-    describe_splits,
-    load_dataset,
-    make_splits,
-)
+from lstm_bench.data.dataset import Dataset, Sizes, describe_dataset
+from lstm_bench.data.registry import dataset_module, load_dataset
+from lstm_bench.data.splits import Splits, describe_splits, make_splits
 from lstm_bench.errors import SuiteError
 from lstm_bench.seeding import derive_seed
 from lstm_bench.space import TrialConfig

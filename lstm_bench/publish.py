@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from lstm_bench.briefs import Brief
 from lstm_bench.comparisons import analyse
-from lstm_bench.data import is_synthetic
+from lstm_bench.data.registry import is_synthetic
 from lstm_bench.errors import OutputError, PublishError
 from lstm_bench.figures.overview import plot_overview
 from lstm_bench.figures.style import standalone_svg

@@ -246,9 +246,9 @@ class Results:
         ``kind, study, how, n``: how often runs of this experiment looked at this
         dataset's test set.
     dataset : dict
-        As `lstm_bench.data.describe_dataset` and, for the search's split,
-        `lstm_bench.data.describe_splits` give it, and ``validation`` ("holdout" or
-        "test").
+        As `lstm_bench.data.dataset.describe_dataset` and, for the search's split,
+        `lstm_bench.data.splits.describe_splits` give it, and ``validation``
+        ("holdout" or "test").
     environment : dict
         As `lstm_bench.system.environment.describe_environment` gives it.
     sessions : DataFrame

@@ -14,13 +14,9 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from lstm_bench.data import (
-    Sizes,
-    dataset_names,
-    dataset_options,
-    known_sizes,
-    split_sizes,
-)
+from lstm_bench.data.dataset import Sizes
+from lstm_bench.data.registry import dataset_names, dataset_options, known_sizes
+from lstm_bench.data.splits import split_sizes
 from lstm_bench.engines import Wanted
 from lstm_bench.errors import SuiteError
 from lstm_bench.heads import HEADS
@@ -698,7 +694,7 @@ def _check_dataset(spec: DatasetSpec, where: str) -> DatasetSpec:
     try:
         dataset_options(spec.name, spec.options)
     except ValidationError as error:
-        from lstm_bench.data import dataset_module
+        from lstm_bench.data.registry import dataset_module
 
         model: type[BaseModel] = dataset_module(spec.name).Options
         raise SuiteError(explain(error, model, f"{where}: dataset.options")) from error

@@ -10,7 +10,8 @@ import numpy as np
 
 from lstm_bench.backend import keras
 from lstm_bench.checkpoint import Checkpoint
-from lstm_bench.data import Dataset, Sequences, Splits
+from lstm_bench.data.dataset import Dataset, Sequences
+from lstm_bench.data.splits import Splits
 from lstm_bench.engines import STOCK
 from lstm_bench.metrics import Metric, evaluate_proba
 from lstm_bench.model import build_model

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from lstm_bench.anchors import REGIMES, Anchor, load_anchors
-from lstm_bench.data import dataset_names
+from lstm_bench.data.registry import dataset_names
 
 IMDB = load_anchors("imdb")
 

@@ -20,8 +20,9 @@ from lstm_bench.baselines import (
     ngrams,
     run_baseline,
 )
-from lstm_bench.data import Dataset, Sequences, Splits, load_dataset, make_splits
-from lstm_bench.datasets._build import from_lists, sequences_digest
+from lstm_bench.data.dataset import Dataset, Sequences, from_lists, sequences_digest
+from lstm_bench.data.registry import load_dataset
+from lstm_bench.data.splits import Splits, make_splits
 from lstm_bench.metrics import accuracy
 
 GOOD, BAD, FILM, ODD = 4, 5, 6, 7

@@ -329,7 +329,7 @@ def test_a_worker_that_cannot_work_ends_the_sweep_with_its_message(tmp_path):
     place.inject(
         "import sys\n"
         "if 'worker' in sys.argv or 'worker' in sys.orig_argv:\n"
-        "    import lstm_bench.datasets.synthetic as synthetic\n"
+        "    import lstm_bench.data.synthetic as synthetic\n"
         "    from lstm_bench.errors import DatasetError\n"
         "    def load(*arguments):\n"
         "        raise DatasetError('no data on this machine')\n"

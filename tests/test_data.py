@@ -5,19 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_bench.data import (
+from lstm_bench.data.dataset import (
     Dataset,
     Sequences,
-    dataset_names,
     describe_dataset,
-    describe_splits,
-    encode,
-    load_dataset,
-    make_splits,
+    sequences_digest,
     stands_in,
 )
-from lstm_bench.datasets._build import sequences_digest
+from lstm_bench.data.registry import dataset_names, load_dataset
+from lstm_bench.data.splits import describe_splits, make_splits
 from lstm_bench.errors import DatasetError
+from lstm_bench.models.encoding import encode
 from lstm_bench.space import TrialConfig
 
 

@@ -16,18 +16,21 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from lstm_bench.data import (
+from lstm_bench.data import imdb, synthetic, word_order
+from lstm_bench.data.dataset import (
     INDEX_FROM,
     Dataset,
     Sequences,
+    from_lists,
+    sequences_digest,
+    stands_in,
+)
+from lstm_bench.data.registry import (
     dataset_module,
     dataset_names,
     dataset_options,
     load_dataset,
-    stands_in,
 )
-from lstm_bench.datasets import imdb, synthetic, word_order
-from lstm_bench.datasets._build import from_lists, sequences_digest
 from lstm_bench.errors import DatasetError
 
 TINY = {

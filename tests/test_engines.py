@@ -196,7 +196,8 @@ TINY = {
 
 
 def run(engine, **options):
-    from lstm_bench.data import load_dataset, make_splits
+    from lstm_bench.data.registry import load_dataset
+    from lstm_bench.data.splits import make_splits
     from lstm_bench.trial import free_memory, run_trial
 
     free_memory()

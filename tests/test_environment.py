@@ -103,7 +103,7 @@ def test_git_dirty_and_code_digest_see_every_file_of_the_package(tmp_path, monke
     # What is beside the package is none of it.
     (tmp_path / "notes.txt").touch()
     assert described(tmp_path) == clean
-    new = package / "datasets" / "mine.py"
+    new = package / "data" / "mine.py"
     new.touch()
     untracked = described(tmp_path)
     assert untracked["git_dirty"] is True
@@ -133,7 +133,7 @@ def test_is_committed_compares_what_was_read_with_what_git_has(tmp_path):
 def test_a_study_records_its_suite_file_and_its_datasets_code(tiny_suite):
     prepared = prepare(tiny_suite, None)
     assert prepared.about_machine["suite_committed"] is None
-    synthetic = ROOT / "lstm_bench" / "datasets" / "synthetic.py"
+    synthetic = ROOT / "lstm_bench" / "data" / "synthetic.py"
     assert prepared.about_data["code_digest"] == files_digest(
         synthetic.parent, [synthetic]
     )

@@ -9,8 +9,8 @@ import pytest
 from conftest import TINY_SUITE
 from test_cli import run
 
-import lstm_bench.datasets
-from lstm_bench.data import Sequences
+from lstm_bench.data import registry
+from lstm_bench.data.dataset import Sequences
 from lstm_bench.errors import SuiteError
 from lstm_bench.preparation import prepare
 from lstm_bench.suite import load_suite
@@ -41,11 +41,10 @@ def three_classes(request, tmp_path, monkeypatch):
     """A data set of three classes; return whether that is known without reading it."""
     is_known = request.param == "with sizes"
     (tmp_path / "three.py").write_text(MODULE + (SIZES if is_known else ""))
-    path = [*lstm_bench.datasets.__path__, str(tmp_path)]
-    monkeypatch.setattr(lstm_bench.datasets, "__path__", path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(registry.DATASETS, "three", "three")
     yield is_known
-    sys.modules.pop("lstm_bench.datasets.three", None)
-    vars(lstm_bench.datasets).pop("three", None)
+    sys.modules.pop("three", None)
 
 
 THREE = TINY_SUITE.replace(

@@ -18,8 +18,8 @@ from test_cli import run
 from test_datasets import TINY, add, load_imdb, write_archive
 
 from lstm_bench import baselines, suite
-from lstm_bench.data import load_dataset
-from lstm_bench.datasets import imdb
+from lstm_bench.data import imdb
+from lstm_bench.data.registry import load_dataset
 from lstm_bench.errors import DatasetError, ModelError, SuiteError
 from lstm_bench.suite import load_suite, suite_from_text
 from lstm_bench.system.folders import cache_folder

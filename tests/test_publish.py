@@ -21,7 +21,7 @@ from test_tables import PUBLISHED
 
 from lstm_bench.briefs import Brief
 from lstm_bench.comparisons import analyse
-from lstm_bench.data import is_synthetic
+from lstm_bench.data.registry import is_synthetic
 from lstm_bench.errors import PublishError
 from lstm_bench.figures.overview import plot_overview
 from lstm_bench.figures.style import standalone_svg

@@ -7,7 +7,9 @@ import psutil
 import pytest
 from conftest import ROOT
 
-from lstm_bench.data import Sequences, load_dataset, make_splits
+from lstm_bench.data.dataset import Sequences
+from lstm_bench.data.registry import load_dataset
+from lstm_bench.data.splits import make_splits
 from lstm_bench.errors import TrialFailed, TrialPruned
 from lstm_bench.metrics import METRICS
 from lstm_bench.seeding import derive_rng

@@ -23,7 +23,8 @@ from peak import measure_peak
 
 from lstm_bench.backend import keras, tf
 from lstm_bench.batches import evaluation_batches, take_batch, training_batches
-from lstm_bench.data import Dataset, Sequences, load_dataset
+from lstm_bench.data.dataset import Dataset, Sequences
+from lstm_bench.data.registry import load_dataset
 from lstm_bench.engines import PACKED
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.model import build_model

@@ -30,7 +30,7 @@ from row import (
 )
 
 from lstm_bench.backend import keras
-from lstm_bench.data import Dataset
+from lstm_bench.data.dataset import Dataset
 from lstm_bench.engines import PACKED, STOCK
 
 

@@ -34,7 +34,8 @@ import numpy as np
 from measure import print_machine
 from simulated import curve, time_lock, write_suite
 
-from lstm_bench.data import Dataset, Splits
+from lstm_bench.data.dataset import Dataset
+from lstm_bench.data.splits import Splits
 from lstm_bench.joining import work
 from lstm_bench.preparation import prepare
 from lstm_bench.progress import Ended, Training

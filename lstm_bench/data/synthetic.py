@@ -22,8 +22,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from lstm_bench.arrays import IntArray
-from lstm_bench.data import INDEX_FROM, START, Dataset, Sequences, Sizes
-from lstm_bench.datasets._build import filler_words, sequences_digest
+from lstm_bench.data.dataset import (
+    INDEX_FROM,
+    START,
+    Dataset,
+    Sequences,
+    Sizes,
+    filler_words,
+    sequences_digest,
+)
 from lstm_bench.seeding import derive_rng
 
 SYNTHETIC = True

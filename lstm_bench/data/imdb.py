@@ -8,28 +8,38 @@ download of Keras's file. From each come the ids that
 from __future__ import annotations
 
 import errno
-import gzip
 import hashlib
 import io
 import json
 import os
-import re
 import shutil
-import tarfile
 import tempfile
 import urllib.request
-import zlib
 from collections import Counter
-from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Any, Self, cast
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from lstm_bench.data import INDEX_FROM, START, Dataset, Sequences, Sizes
-from lstm_bench.datasets._build import from_lists, sequences_digest
+from lstm_bench.data.dataset import (
+    INDEX_FROM,
+    START,
+    Dataset,
+    Sequences,
+    Sizes,
+    from_lists,
+    sequences_digest,
+)
+from lstm_bench.data.imdb_archive import (
+    ARCHIVE,
+    FOLDER,
+    WHAT_TO_DO,
+    Texts,
+    read_texts,
+    review_files,
+)
 from lstm_bench.errors import DatasetError
 from lstm_bench.system.folders import cache_folder
 
@@ -37,8 +47,6 @@ DESCRIPTION = (
     "IMDB film reviews, 25,000 to train on and 25,000 to test on, half of them "
     "positive (Large Movie Review Dataset, Maas et al., ACL 2011)."
 )
-ARCHIVE = "aclImdb_v1.tar.gz"
-FOLDER = "aclImdb"
 INDEX = "imdb_word_index.json"
 NPZ = "imdb.npz"
 NPZ_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/imdb.npz"
@@ -47,14 +55,6 @@ DOWNLOAD_TIMEOUT_S = 30.0
 # Limits on files that may come from anybody: several times what the real ones have,
 # and what a laptop still takes. imdb.npz has 17 MB.
 MAX_DOWNLOAD_BYTES = 1 << 27
-# The longest review has 14 kB, and all 50,000 that are read together 65 MB.
-MAX_REVIEW_BYTES = 1 << 20
-MAX_TEXT_BYTES = 1 << 28
-# The archive has 100,000 files, the unlabelled reviews included, in some 300 MB.
-MAX_ARCHIVE_BYTES = 1 << 30
-MAX_MEMBERS = 400_000
-# A member's long name or extended header is read whole; real names have 30 letters.
-MAX_HEADER_BYTES = 1 << 16
 # 88,584 words in 1.6 MB.
 MAX_INDEX_BYTES = 1 << 24
 
@@ -62,12 +62,7 @@ MAX_INDEX_BYTES = 1 << 24
 _FORMAT = 1
 _CLASSES = ("negative", "positive")
 _FULL_COUNT = 25_000
-_MEMBER = re.compile(r"aclImdb/(train|test)/(neg|pos)/([0-9]{1,9})_([0-9]{1,2})\.txt")
 _SPACES = {ord(c): " " for c in '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'}
-_WHAT_TO_DO = f"get {ARCHIVE} from its authors and give its folder as --data-dir"
-
-Texts = dict[tuple[str, int], list[tuple[int, int, str]]]
-"""(part, class) -> (number, rating, text) of each review."""
 
 
 class Options(BaseModel):
@@ -120,7 +115,7 @@ def _from_raw(folder: Path, where: str) -> Dataset:
     if not archive.is_file() and not unpacked.is_dir():
         raise DatasetError(
             f"imdb: {where}: expected {ARCHIVE} or a folder {FOLDER}, found neither; "
-            f"{_WHAT_TO_DO}"
+            f"{WHAT_TO_DO}"
         )
     raw = archive if archive.is_file() else unpacked
     index_path = raw.parent / INDEX
@@ -131,7 +126,7 @@ def _from_raw(folder: Path, where: str) -> Dataset:
         cache = cache_folder("imdb", key)
         cached = _read_cache(cache)
         if cached is None:
-            texts = _read_texts(raw)
+            texts = read_texts(raw)
             cached = _parse(texts, _word_index(index_bytes, index_path))
             try:
                 _write_cache(cache, *cached)
@@ -142,7 +137,7 @@ def _from_raw(folder: Path, where: str) -> Dataset:
                 )
     except OSError as error:
         raise DatasetError(
-            f"imdb: {raw}: expected readable reviews, got {error}; {_WHAT_TO_DO}"
+            f"imdb: {raw}: expected readable reviews, got {error}; {WHAT_TO_DO}"
         ) from error
     train, test, vocabulary = cached
     if index_bytes is None:
@@ -184,158 +179,6 @@ def _dataset(
 
 
 # Raw text
-
-
-def _read_texts(raw: Path) -> Texts:
-    texts: Texts = {(part, y): [] for part in ("train", "test") for y in (0, 1)}
-    total = 0
-    for name, content in _members(raw):
-        total += len(content)
-        if total > MAX_TEXT_BYTES:
-            raise DatasetError(
-                f"imdb: {raw}: expected at most {MAX_TEXT_BYTES:,} bytes of text, got "
-                f"more; {_WHAT_TO_DO}"
-            )
-        match = _MEMBER.fullmatch(name)
-        if match is None:  # _members yields no others
-            continue
-        try:
-            text = content.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise DatasetError(
-                f"imdb: {raw}: {name}: expected UTF-8 text, got {error}; {_WHAT_TO_DO}"
-            ) from error
-        key = (match[1], int(match[2] == "pos"))
-        texts[key].append((int(match[3]), int(match[4]), text))
-    for (part, y), reviews in texts.items():
-        if not reviews:
-            counts = ", ".join(
-                f"{p}/{('neg', 'pos')[c]} {len(r)}" for (p, c), r in texts.items()
-            )
-            raise DatasetError(
-                f"imdb: {raw}: expected reviews in {part}/{('neg', 'pos')[y]} and the "
-                f"other three folders, got {counts}; {_WHAT_TO_DO}"
-            )
-        reviews.sort()
-    return texts
-
-
-def _members(raw: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of every review; nothing is ever unpacked to disk."""
-    if raw.is_dir():
-        for path in _review_files(raw):
-            _check_size(raw, path.name, path.stat().st_size)
-            yield f"{FOLDER}/{path.relative_to(raw).as_posix()}", path.read_bytes()
-        return
-    try:
-        with (
-            gzip.open(raw) as unzipped,
-            # Of a file that is read as a stream, tarfile only calls `read`.
-            tarfile.open(
-                fileobj=cast(IO[bytes], stream := _Limited(unzipped, raw)),
-                mode="r|",
-                tarinfo=_ShortHeader,
-            ) as archive,
-        ):
-            for n_members, member in enumerate(archive):
-                # A stream keeps every header it has passed; the reviews need none.
-                archive.members = []  # type: ignore[attr-defined]
-                if n_members >= MAX_MEMBERS:
-                    raise DatasetError(
-                        f"imdb: {raw}: expected at most {MAX_MEMBERS:,} members, got "
-                        f"more; {_WHAT_TO_DO}"
-                    )
-                if not member.isreg() or not _MEMBER.fullmatch(member.name):
-                    continue
-                _check_size(raw, member.name, member.size)
-                file = archive.extractfile(member)
-                if file is not None:
-                    yield member.name, file.read()
-            # tarfile stops at its end mark; gzip checks length and sum at its own.
-            while stream.read(1 << 20):
-                pass
-    except _DAMAGED as error:
-        raise DatasetError(
-            f"imdb: {raw}: expected a complete {ARCHIVE}, got a truncated or damaged "
-            f"file of {raw.stat().st_size:,} bytes ({error}); {_WHAT_TO_DO}"
-        ) from error
-
-
-class _ShortHeader(tarfile.TarInfo):
-    """A member that announces no header of a size that would fill memory."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        member = super().frombuf(buf, encoding, errors)
-        is_header = member.type in _HEADER_TYPES and member.size > MAX_HEADER_BYTES
-        if is_header or member.size < 0:
-            raise _HostileHeaderError(f"a header of {member.size:,} bytes")
-        return member
-
-
-class _HostileHeaderError(Exception):
-    """Not a TarError, which tarfile takes for the archive's end."""
-
-
-_HEADER_TYPES = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
-_DAMAGED = (
-    EOFError,
-    tarfile.TarError,
-    zlib.error,
-    gzip.BadGzipFile,
-    _HostileHeaderError,
-    # What tarfile makes of extended headers with numbers that are none.
-    ValueError,
-    OverflowError,
-    # Of headers that each announce another.
-    RecursionError,
-)
-
-
-class _Limited:
-    """A stream that ends with an error before it fills memory or disk or time."""
-
-    def __init__(self, file: gzip.GzipFile, raw: Path) -> None:
-        self._file, self._raw, self._n_left = file, raw, MAX_ARCHIVE_BYTES
-
-    def read(self, size: int) -> bytes:
-        content = self._file.read(min(size, self._n_left + 1))
-        self._n_left -= len(content)
-        if self._n_left < 0:
-            raise DatasetError(
-                f"imdb: {self._raw}: expected at most {MAX_ARCHIVE_BYTES:,} bytes when "
-                f"uncompressed, got more; {_WHAT_TO_DO}"
-            )
-        return content
-
-
-def _check_size(raw: Path, name: str, size: int) -> None:
-    if size > MAX_REVIEW_BYTES:
-        raise DatasetError(
-            f"imdb: {raw}: {name}: expected at most {MAX_REVIEW_BYTES:,} bytes, got "
-            f"{size:,}; {_WHAT_TO_DO}"
-        )
-
-
-def _review_files(unpacked: Path) -> list[Path]:
-    """Return the reviews' files; links are passed over, to files and to folders."""
-    return sorted(
-        path
-        for part in ("train", "test")
-        for label in ("neg", "pos")
-        if not (unpacked / part).is_symlink()
-        and not (unpacked / part / label).is_symlink()
-        for path in unpacked.glob(f"{part}/{label}/*.txt")
-        if path.is_file()
-        and not path.is_symlink()
-        and _MEMBER.fullmatch(f"{FOLDER}/{path.relative_to(unpacked).as_posix()}")
-    )
 
 
 def _read_index(path: Path) -> bytes | None:
@@ -414,7 +257,7 @@ def _parse(
 def _cache_key(raw: Path, index_bytes: bytes | None) -> str:
     digest = hashlib.sha256(f"format {_FORMAT}\n".encode())
     if raw.is_dir():
-        for path in _review_files(raw):
+        for path in review_files(raw):
             content_digest = _file_sha256(path)
             name = path.relative_to(raw).as_posix()
             digest.update(f"{name} {path.stat().st_size} {content_digest}\n".encode())
@@ -520,13 +363,13 @@ def _download(target: Path) -> None:
         if got != NPZ_SHA256:
             raise DatasetError(
                 f"imdb: download of {NPZ_URL}: expected SHA-256 {NPZ_SHA256}, got "
-                f"{got} after {n_bytes:,} bytes; try again, or {_WHAT_TO_DO}"
+                f"{got} after {n_bytes:,} bytes; try again, or {WHAT_TO_DO}"
             )
         os.replace(partial, target)
     except (OSError, HTTPException) as error:
         raise DatasetError(
             f"imdb: download of {NPZ_URL}: expected Keras's {NPZ}, got "
-            f"{type(error).__name__}: {error}; try again, or {_WHAT_TO_DO}"
+            f"{type(error).__name__}: {error}; try again, or {WHAT_TO_DO}"
         ) from error
     finally:
         if partial is not None:
@@ -541,7 +384,7 @@ def _from_npz(path: Path) -> Dataset:
     if content is None or got != NPZ_SHA256:
         raise DatasetError(
             f"imdb: {path}: expected SHA-256 {NPZ_SHA256}, got {got}; remove the file "
-            f"so that it is fetched again, or {_WHAT_TO_DO}"
+            f"so that it is fetched again, or {WHAT_TO_DO}"
         )
     with np.load(io.BytesIO(content), allow_pickle=True) as arrays:
         train, test = (_keras_part(arrays, part) for part in ("train", "test"))

@@ -1,0 +1,83 @@
+"""The datasets by name: what there is, its options and sizes, and loading one."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel
+
+from lstm_bench.data.dataset import Dataset, Sizes
+from lstm_bench.errors import DatasetError
+from lstm_bench.text import quoted
+
+# The module of each dataset, imported when it is asked for. A module has ``Options``
+# (a pydantic model), ``DESCRIPTION``, ``load(options, data_dir, seed)`` and, where they
+# are known beforehand, ``sizes(options)``.
+DATASETS = {
+    "imdb": "lstm_bench.data.imdb",
+    "synthetic": "lstm_bench.data.synthetic",
+    "word_order": "lstm_bench.data.word_order",
+}
+
+
+def dataset_names() -> list[str]:
+    """Return the names a suite may give as ``dataset.name``."""
+    return sorted(DATASETS)
+
+
+def dataset_module(name: str) -> ModuleType:
+    """Return the module of dataset `name`, which must be in `dataset_names`."""
+    return importlib.import_module(DATASETS[name])
+
+
+def is_synthetic(name: str) -> bool:
+    """Whether a program writes dataset `name`, as its module has it; loads no data."""
+    return bool(getattr(dataset_module(name), "SYNTHETIC", False))
+
+
+def dataset_options(name: str, options: Mapping[str, Any]) -> BaseModel:
+    """Validate `options` by the dataset's own model; pydantic's error passes."""
+    validated: BaseModel = dataset_module(name).Options.model_validate(dict(options))
+    return validated
+
+
+def known_sizes(name: str, options: Mapping[str, Any]) -> Sizes | None:
+    """Return the dataset's sizes as far as they are known without its data."""
+    sizes = getattr(dataset_module(name), "sizes", None)
+    return None if sizes is None else sizes(dataset_options(name, options))
+
+
+def load_dataset(
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    data_dir: Path | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Load dataset `name`.
+
+    Parameters
+    ----------
+    options : mapping, optional
+        Checked by the dataset's ``Options``.
+    data_dir : Path, optional
+        Folder with the raw data, for datasets that need one.
+    seed : int
+        Used only by datasets that are generated.
+
+    Raises
+    ------
+    DatasetError
+        Missing or damaged data.
+    """
+    if name not in dataset_names():
+        raise DatasetError(
+            f"dataset: expected one of {', '.join(dataset_names())}, got {quoted(name)}"
+        )
+    dataset: Dataset = dataset_module(name).load(
+        dataset_options(name, options or {}), data_dir, seed
+    )
+    return dataset

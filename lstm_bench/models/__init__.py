@@ -1,0 +1,1 @@
+"""The Keras model of a configuration: encoding, layers, head, backend."""
