@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lstm_bench.arrays import IntArray
-from lstm_bench.engines import PACKED
-from lstm_bench.space import TrialConfig
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.engines import PACKED
 
 WINDOW_BATCHES = 16
 """Batches per length-sorted window: few enough to keep the order random, enough

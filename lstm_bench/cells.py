@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from lstm_bench.records import Results
-from lstm_bench.space import CONFIG_FIELDS, TrialConfig
-from lstm_bench.suite import Suite
+from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig
+from lstm_bench.suites.suite import Suite
 
 
 def config_of_row(row: Any) -> TrialConfig:

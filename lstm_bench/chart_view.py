@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from lstm_bench import records as rec
-from lstm_bench.suite import Suite
+from lstm_bench.suites.suite import Suite
 
 TAG_PREFIX = "mlflow.sharedViewState."
 MAX_RUNS = 100

@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from lstm_bench.progress import Progress
     from lstm_bench.records import Results
     from lstm_bench.session import Kind
-    from lstm_bench.space import TrialConfig
     from lstm_bench.study import StudyStore
-    from lstm_bench.suite import Suite
+    from lstm_bench.suites.config import TrialConfig
+    from lstm_bench.suites.suite import Suite
     from lstm_bench.system.console import LastingConsole
     from lstm_bench.tracking import Tracker
     from lstm_bench.writer import Waiting
@@ -84,7 +84,7 @@ def _as_in_suite(part: str, field: str, **bounds: Any) -> Callback:
     """
 
     def make_type() -> click.ParamType[Any]:
-        from lstm_bench.suite import bounds_of
+        from lstm_bench.suites.suite import bounds_of
 
         is_float, own = bounds_of(part, field)
         return (click.FloatRange if is_float else click.IntRange)(**own | bounds)
@@ -936,7 +936,7 @@ def suites(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     from lstm_bench.errors import SuiteError
-    from lstm_bench.suite import SUITE_FOLDER, load_suite, suite_files
+    from lstm_bench.suites.suite import SUITE_FOLDER, load_suite, suite_files
     from lstm_bench.text import first_line
 
     files = suite_files()
@@ -1112,7 +1112,7 @@ def _end_if_poorer(results: Sequence[Results], page: Path) -> None:
 
 
 def _load(suite: str) -> Suite:
-    from lstm_bench.suite import load_suite
+    from lstm_bench.suites.suite import load_suite
 
     return load_suite(suite)
 

@@ -32,7 +32,7 @@ from lstm_bench.contenders import (
 from lstm_bench.metrics import Metric
 from lstm_bench.records import OBJECTIVE, Results
 from lstm_bench.seeding import derive_rng
-from lstm_bench.suite import Suite
+from lstm_bench.suites.suite import Suite
 
 COLUMNS = (
     *("family", "label_a", "label_b", "id_a", "id_b", "n_seeds", "mean_a", "mean_b"),

@@ -26,11 +26,11 @@ from lstm_bench.progress import Progress, Training
 from lstm_bench.records import Results, TrialResult, metric_key
 from lstm_bench.recovery import close_orphaned_runs, recover
 from lstm_bench.session import Session, open_sessions
-from lstm_bench.space import TrialConfig
 from lstm_bench.stored import StoredFit, StoredRun, StoredTraining, parse_runs
 from lstm_bench.stores import store_errors
 from lstm_bench.study import StudyStore
-from lstm_bench.suite import Suite
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import Suite
 from lstm_bench.system.command_line import command_line
 from lstm_bench.system.limits import Limits
 from lstm_bench.system.process import is_gone, is_here

@@ -21,7 +21,6 @@ from typing import Generic, Protocol, TypeVar
 
 import psutil
 
-from lstm_bench.engines import TAKES_STOCK
 from lstm_bench.errors import LstmBenchError, TrackingError
 from lstm_bench.owned import OWNER
 from lstm_bench.progress import Progress
@@ -30,7 +29,8 @@ from lstm_bench.seat import Seat
 from lstm_bench.session import Session, work_left
 from lstm_bench.stores import sqlite_file
 from lstm_bench.study import STORAGE_VARIABLE, StudyStore
-from lstm_bench.suite import Suite
+from lstm_bench.suites.engines import TAKES_STOCK
+from lstm_bench.suites.suite import Suite
 from lstm_bench.system.command_line import command_line
 from lstm_bench.system.environment import gpu_names
 from lstm_bench.system.limits import PATIENCE_S, too_long

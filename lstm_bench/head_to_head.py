@@ -21,7 +21,7 @@ from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.loading import load_results, load_suite_of
 from lstm_bench.statistics import smallest_rank_p
 from lstm_bench.stored import describe_left_out, parse_runs
-from lstm_bench.suite import SUITE_FOLDER, Suite, load_suite
+from lstm_bench.suites.suite import SUITE_FOLDER, Suite, load_suite
 from lstm_bench.system.command_line import command_line
 from lstm_bench.text import listed
 from lstm_bench.tracking import find_runs

@@ -31,7 +31,6 @@ from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.records import Prediction, Results
-from lstm_bench.space import CONFIG_FIELDS
 from lstm_bench.stored import (
     LeftOut,
     Shown,
@@ -57,7 +56,8 @@ from lstm_bench.stored import (
     read_artifact_file,
 )
 from lstm_bench.stores import first_line
-from lstm_bench.suite import Suite, suite_from_text
+from lstm_bench.suites.config import CONFIG_FIELDS
+from lstm_bench.suites.suite import Suite, suite_from_text
 from lstm_bench.text import listed
 from lstm_bench.tracking import find_pages, find_runs
 

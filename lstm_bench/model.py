@@ -9,7 +9,7 @@ from typing import Any
 from lstm_bench.backend import keras
 from lstm_bench.errors import ModelError
 from lstm_bench.heads import HEADS
-from lstm_bench.space import TrialConfig
+from lstm_bench.suites.config import TrialConfig
 from lstm_bench.text import first_line
 
 # Weights do not compress: what a file unpacks to is about its own size. The largest

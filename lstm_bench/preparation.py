@@ -14,8 +14,8 @@ from lstm_bench.data.registry import dataset_module, load_dataset
 from lstm_bench.data.splits import Splits, describe_splits, make_splits
 from lstm_bench.errors import SuiteError
 from lstm_bench.seeding import derive_seed
-from lstm_bench.space import TrialConfig
-from lstm_bench.suite import Suite
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import Suite
 from lstm_bench.system.environment import (
     describe_environment,
     files_digest,

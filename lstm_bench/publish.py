@@ -30,7 +30,7 @@ from lstm_bench.report.index import FOLDER, PICTURE, SPEED, SPEED_PAGE, render_i
 from lstm_bench.report.render import report_files, write_text
 from lstm_bench.report.sections import build_sections
 from lstm_bench.stored import describe_left_out
-from lstm_bench.suite import Suite
+from lstm_bench.suites.suite import Suite
 from lstm_bench.tables.overview import overview_scores
 
 INDEX = "README.md"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.metrics import METRICS
-from lstm_bench.space import TrialConfig
-from lstm_bench.suite import Suite
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import Suite
 
 if TYPE_CHECKING:
     import pandas as pd

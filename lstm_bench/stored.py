@@ -31,11 +31,11 @@ from pydantic import (
 )
 
 from lstm_bench import records as rec
-from lstm_bench.engines import PACKED, STOCK, split_engines
 from lstm_bench.errors import StoredError
 from lstm_bench.metrics import METRICS
 from lstm_bench.records import Prediction
-from lstm_bench.space import CONFIG_FIELDS, TrialConfig, config_id_of
+from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig, config_id_of
+from lstm_bench.suites.engines import PACKED, STOCK, split_engines
 from lstm_bench.system.process import parse_owner
 from lstm_bench.text import count, first_line, quoted
 

@@ -21,7 +21,8 @@ from lstm_bench.metrics import METRICS
 from lstm_bench.records import Results
 from lstm_bench.stored import LeftOut, StoredSession, StoredTraining, parse_runs
 from lstm_bench.stores import first_line
-from lstm_bench.suite import SUITE_FOLDER, Suite, did_you_mean, load_suite
+from lstm_bench.suites.schema import did_you_mean
+from lstm_bench.suites.suite import SUITE_FOLDER, Suite, load_suite
 from lstm_bench.system.process import is_gone, parse_owner
 from lstm_bench.text import listed
 from lstm_bench.tracking import find_pages, find_runs, resolve_tracking_uri

@@ -33,7 +33,6 @@ from lstm_bench.owned import (
 from lstm_bench.records import LOCAL_PREFIX
 from lstm_bench.samplers import SeededTPESampler
 from lstm_bench.seeding import derive_rng, derive_seed
-from lstm_bench.space import TrialConfig
 from lstm_bench.stored import (
     check_study_attributes,
     check_trial,
@@ -46,7 +45,8 @@ from lstm_bench.stores import (
     create_whole,
     opening_store,
 )
-from lstm_bench.suite import MAX_GRID, Suite, suite_from_text
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import MAX_GRID, Suite, suite_from_text
 from lstm_bench.text import first_line, listed
 from lstm_bench.tickets import Tickets, name_of
 

@@ -16,10 +16,10 @@ from lstm_bench.progress import Progress, Training
 from lstm_bench.records import TrialResult, metric_key
 from lstm_bench.recovery import recover
 from lstm_bench.session import Session
-from lstm_bench.space import TrialConfig
 from lstm_bench.stored import StoredRun, parse_runs
 from lstm_bench.stores import store_errors
 from lstm_bench.study import Best, StudyStore
+from lstm_bench.suites.config import TrialConfig
 from lstm_bench.system.limits import Limits
 from lstm_bench.tracked import say_left_out, track_baselines, train_tracked
 from lstm_bench.tracking import Tracker

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lstm_bench.locks import StoreLock
 from lstm_bench.owned import INTERRUPTED, OwnedStudy, counts
-from lstm_bench.space import TrialConfig
+from lstm_bench.suites.config import TrialConfig
 
 NAME, CONFIG, ABOUT = "ticket", "config", "about"
 OLD_NAME = "reference"

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from lstm_bench.baselines import BASELINES, run_baseline
 from lstm_bench.checkpoint import Checkpoint
-from lstm_bench.engines import join_engines
 from lstm_bench.errors import StoredError, TrialFailed, TrialPruned, TrialTaken
 from lstm_bench.metrics import METRICS
 from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Progress
 from lstm_bench.records import TrialResult
-from lstm_bench.space import TrialConfig
 from lstm_bench.stored import (
     LeftOut,
     StoredBaseline,
@@ -24,6 +22,8 @@ from lstm_bench.stored import (
     parse_runs,
 )
 from lstm_bench.stores import is_store_error
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.engines import join_engines
 from lstm_bench.system.signals import stopping_after_the_epoch
 from lstm_bench.tracking import Tracker
 

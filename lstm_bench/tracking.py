@@ -34,7 +34,6 @@ from lstm_bench.masking import bare_url, hide_login, mask_text, mask_url
 from lstm_bench.metrics import evaluate_proba
 from lstm_bench.model_log import MODEL_FILE
 from lstm_bench.records import Prediction, TrialResult
-from lstm_bench.space import TrialConfig
 from lstm_bench.stores import (
     absolute_url,
     check_address,
@@ -44,7 +43,8 @@ from lstm_bench.stores import (
     opening_store,
     sqlite_file,
 )
-from lstm_bench.suite import Suite
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import Suite
 from lstm_bench.system.garbage import collector_paused
 from lstm_bench.system.process import this_process
 from lstm_bench.text import shortened

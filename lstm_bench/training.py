@@ -16,7 +16,6 @@ from lstm_bench.backend import keras, tf
 from lstm_bench.batches import evaluation_batches, take_batch, training_batches
 from lstm_bench.checkpoint import Checkpoint, State
 from lstm_bench.data.dataset import Sequences
-from lstm_bench.engines import PACKED, STOCK
 from lstm_bench.errors import TrialFailed
 from lstm_bench.heads import HEADS
 from lstm_bench.metrics import Metric, evaluate_proba
@@ -28,7 +27,8 @@ from lstm_bench.records import (
     History,
     metric_key,
 )
-from lstm_bench.space import TrialConfig
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.engines import PACKED, STOCK
 from lstm_bench.system.threads import n_kernel_threads
 from lstm_bench.text import first_line
 

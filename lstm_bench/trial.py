@@ -12,7 +12,6 @@ from lstm_bench.backend import keras
 from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.data.dataset import Dataset, Sequences
 from lstm_bench.data.splits import Splits
-from lstm_bench.engines import STOCK
 from lstm_bench.metrics import Metric, evaluate_proba
 from lstm_bench.model import build_model
 from lstm_bench.records import (
@@ -31,7 +30,8 @@ from lstm_bench.records import (
     metric_key,
 )
 from lstm_bench.seeding import derive_rng, derive_seed
-from lstm_bench.space import TrialConfig
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.engines import STOCK
 from lstm_bench.training import Encoded, OnEpoch, OnStep, Steps, fit
 
 N_SAMPLES = 5

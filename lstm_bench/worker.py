@@ -16,15 +16,15 @@ from typing import Any
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial
 
-from lstm_bench.engines import Wanted
 from lstm_bench.errors import TrialPruned, TrialTaken
 from lstm_bench.owned import RUN_ID, OwnedStudy
 from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Ended, Progress, Training
 from lstm_bench.records import metric_key
 from lstm_bench.session import Session, work_left
-from lstm_bench.space import TrialConfig
 from lstm_bench.study import Next, StudyStore
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.engines import Wanted
 from lstm_bench.system.limits import Limits
 from lstm_bench.tickets import ABOUT, Tickets
 from lstm_bench.tracked import Tracked, train_tracked

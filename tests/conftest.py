@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lstm_bench.suite import Suite, load_suite
+from lstm_bench.suites.suite import Suite, load_suite
 
 ROOT = Path(__file__).resolve().parents[1]
 

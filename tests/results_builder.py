@@ -15,9 +15,10 @@ from lstm_bench.records import (
     Prediction,
     Results,
 )
-from lstm_bench.space import CONFIG_FIELDS
 from lstm_bench.stored import left_out_frame
-from lstm_bench.suite import Suite, config_from
+from lstm_bench.suites.config import CONFIG_FIELDS
+from lstm_bench.suites.schema import config_from
+from lstm_bench.suites.suite import Suite
 
 SUITE = """\
 description: Which of a few?

@@ -19,7 +19,8 @@ from lstm_bench.preparation import prepare
 from lstm_bench.publish import publish
 from lstm_bench.records import History, TrialResult
 from lstm_bench.study import StudyStore
-from lstm_bench.suite import Suite, config_from, load_suite
+from lstm_bench.suites.schema import config_from
+from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.tracking import Tracker
 
 HISTORY = [{"epoch": 1, "train_loss": 0.7, "val_accuracy": 0.5, "epoch_time_s": 2.0}]

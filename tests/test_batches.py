@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_bench.batches import evaluation_batches, take_batch, training_batches
-from lstm_bench.space import TrialConfig
+from lstm_bench.suites.config import TrialConfig
 
 
 @given(

@@ -9,8 +9,8 @@ from test_training import dataset, run, splits  # noqa: F401
 from lstm_bench import records as rec
 from lstm_bench.checkpoint import Checkpoint, State
 from lstm_bench.records import History
-from lstm_bench.space import TrialConfig
-from lstm_bench.suite import load_suite
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import load_suite
 
 CONFIG = TrialConfig(
     units=5,

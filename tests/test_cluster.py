@@ -38,7 +38,7 @@ from lstm_bench.preparation import prepare
 from lstm_bench.recovery import SILENT
 from lstm_bench.session import open_sessions
 from lstm_bench.study import StudyStore, resolve_storage
-from lstm_bench.suite import Suite, load_suite
+from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.sweep import run_sweep
 from lstm_bench.tracking import Tracker, find_runs, resolve_tracking_uri
 

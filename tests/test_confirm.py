@@ -32,7 +32,7 @@ from lstm_bench.loading import load_results
 from lstm_bench.metrics import METRICS
 from lstm_bench.model_log import has_model
 from lstm_bench.preparation import prepare
-from lstm_bench.suite import load_suite
+from lstm_bench.suites.suite import load_suite
 from lstm_bench.tracking import Tracker
 
 TEXT = TINY_SUITE.partition("space:")[0] + (

@@ -19,7 +19,7 @@ from lstm_bench import records as rec
 from lstm_bench.loading import load_results
 from lstm_bench.owned import MAX_DEATHS
 from lstm_bench.study import StudyStore
-from lstm_bench.suite import load_suite
+from lstm_bench.suites.suite import load_suite
 
 pytestmark = pytest.mark.slow
 

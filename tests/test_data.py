@@ -16,7 +16,7 @@ from lstm_bench.data.registry import dataset_names, load_dataset
 from lstm_bench.data.splits import describe_splits, make_splits
 from lstm_bench.errors import DatasetError
 from lstm_bench.models.encoding import encode
-from lstm_bench.space import TrialConfig
+from lstm_bench.suites.config import TrialConfig
 
 
 def sequences(rows: list[list[int]], y: list[int] | None = None) -> Sequences:

@@ -14,8 +14,8 @@ from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.errors import SuiteError, TrialPruned
 from lstm_bench.metrics import METRICS
 from lstm_bench.packed import running
-from lstm_bench.space import TrialConfig
-from lstm_bench.suite import load_suite
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import load_suite
 
 
 def with_engine(write_suite, name):

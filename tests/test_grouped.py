@@ -89,7 +89,7 @@ def make_updates(name: str, **options):
     from lstm_bench.backend import keras
     from lstm_bench.model import build_model
     from lstm_bench.packed.network import PackedForward
-    from lstm_bench.space import TrialConfig
+    from lstm_bench.suites.config import TrialConfig
 
     config = TrialConfig(units=3, embedding_dim=5, vocabulary_size=11)
     pairs = []

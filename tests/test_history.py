@@ -19,7 +19,7 @@ from lstm_bench.owned import (
     is_running,
 )
 from lstm_bench.study import StudyStore, resolve_storage
-from lstm_bench.suite import load_suite
+from lstm_bench.suites.suite import load_suite
 
 ATTRS = {
     # By what a process had written when it ended or was killed.

@@ -17,11 +17,13 @@ from conftest import ROOT, TINY_SUITE
 from test_cli import run
 from test_datasets import TINY, add, load_imdb, write_archive
 
-from lstm_bench import baselines, suite
+from lstm_bench import baselines
 from lstm_bench.data import imdb
 from lstm_bench.data.registry import load_dataset
 from lstm_bench.errors import DatasetError, ModelError, SuiteError
-from lstm_bench.suite import load_suite, suite_from_text
+from lstm_bench.suites import suite
+from lstm_bench.suites.suite import load_suite, suite_from_text
+from lstm_bench.suites.yaml_file import SuiteLoader
 from lstm_bench.system.folders import cache_folder
 
 
@@ -96,8 +98,8 @@ def test_no_module_unpickles_unpacks_or_loads_yaml_unsafely():
                     pickles.append(file.name)
                 if keyword.arg == "safe_mode" and text != "True":
                     unsafe.append(file.name)
-    assert loaders == ["_SuiteLoader"]
-    assert issubclass(suite._SuiteLoader, suite.yaml.SafeLoader)
+    assert loaders == ["SuiteLoader"]
+    assert issubclass(SuiteLoader, suite.yaml.SafeLoader)
     # Keras's own file, whose hash is known; see the tests of npz below.
     assert pickles == ["imdb.py"]
     assert unsafe == []

@@ -37,7 +37,7 @@ from lstm_bench.loading import load_results
 from lstm_bench.owned import RUN_ID
 from lstm_bench.preparation import prepare
 from lstm_bench.study import StudyStore, resolve_storage
-from lstm_bench.suite import load_suite
+from lstm_bench.suites.suite import load_suite
 from lstm_bench.sweep import run_sweep
 from lstm_bench.sync import store_to_sync, sync, what_waits
 from lstm_bench.tracking import Tracker, resolve_tracking_uri

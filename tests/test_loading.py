@@ -17,7 +17,8 @@ from lstm_bench.metrics import METRICS
 from lstm_bench.preparation import prepare
 from lstm_bench.progress import PlainProgress
 from lstm_bench.records import History, TrialResult
-from lstm_bench.suite import Suite, config_from
+from lstm_bench.suites.schema import config_from
+from lstm_bench.suites.suite import Suite
 from lstm_bench.system.console import LastingConsole
 from lstm_bench.tables import search as tables
 from lstm_bench.tracked import track_baselines

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from lstm_bench.packed.layout import Layout, find_tokens, number_distinct, parts_of
-from lstm_bench.space import TrialConfig
+from lstm_bench.suites.config import TrialConfig
 
 SMALL = {"units": 5, "embedding_dim": 4, "vocabulary_size": 60, "sequence_length": 12}
 RELATIVE = 1e-5

@@ -30,7 +30,7 @@ from lstm_bench.report.provenance import origin
 from lstm_bench.report.sections import build_sections
 from lstm_bench.report.view import MAX_POINTS, make_view
 from lstm_bench.statistics import pareto_front
-from lstm_bench.suite import Suite
+from lstm_bench.suites.suite import Suite
 from lstm_bench.tables import classification, confirmed, curves, runs, search
 from lstm_bench.tables.studies import winner_curves
 

@@ -3,14 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lstm_bench.space import (
-    CategoricalAxis,
-    FloatAxis,
-    IntAxis,
-    SearchSpace,
-    TrialConfig,
-    canonical,
-)
+from lstm_bench.suites.config import TrialConfig, canonical
+from lstm_bench.suites.space import CategoricalAxis, FloatAxis, IntAxis, SearchSpace
 
 
 def test_config_id_depends_on_every_value_and_nothing_else():

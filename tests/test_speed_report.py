@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstm_bench.space import TrialConfig
+from lstm_bench.suites.config import TrialConfig
 
 SPEED = Path(__file__).parents[1] / "benchmarks" / "speed"
 

@@ -27,7 +27,7 @@ from lstm_bench.owned import CONFIG_ID, OWNER, RUN_ID
 from lstm_bench.preparation import prepare
 from lstm_bench.records import History, TrialResult
 from lstm_bench.study import StudyStore
-from lstm_bench.suite import Suite, load_suite
+from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.tracking import Tracker, find_runs
 
 SUITE = TINY_SUITE + "confirm: {n_best: 2, n_replicates: 2, margin: 0.05}\n"

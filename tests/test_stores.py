@@ -25,7 +25,7 @@ from lstm_bench.errors import TrackingError
 from lstm_bench.preparation import prepare
 from lstm_bench.stores import sqlite_file, sqlite_url, with_driver
 from lstm_bench.study import StudyStore, resolve_storage
-from lstm_bench.suite import load_suite
+from lstm_bench.suites.suite import load_suite
 from lstm_bench.tracking import Tracker, resolve_tracking_uri
 
 # Names that an address would not mean as they stand, and some that it would.

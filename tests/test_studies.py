@@ -29,7 +29,7 @@ from lstm_bench.report.render import write_sections
 from lstm_bench.report.studies import build_study_sections, studies_page
 from lstm_bench.report.studies_answer import study_answers, warnings
 from lstm_bench.studies import find_study, list_studies, report_name
-from lstm_bench.suite import Suite, load_suite
+from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.process import this_process
 from lstm_bench.tables import studies as tables
 from lstm_bench.tracking import Tracker

@@ -12,7 +12,7 @@ from lstm_bench.errors import TrackingError
 from lstm_bench.owned import CONFIG_ID, OWNER, RUN_ID
 from lstm_bench.stores import create_whole
 from lstm_bench.study import StudyStore, resolve_storage
-from lstm_bench.suite import Suite, load_suite
+from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.process import this_process
 
 

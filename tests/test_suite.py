@@ -8,7 +8,8 @@ from conftest import ROOT, TINY_SUITE
 from lstm_bench.baselines import BASELINES
 from lstm_bench.errors import SuiteError
 from lstm_bench.head_to_head import _is_config_id
-from lstm_bench.suite import BASELINE_NAMES, did_you_mean, load_suite
+from lstm_bench.suites.schema import did_you_mean
+from lstm_bench.suites.suite import BASELINE_NAMES, load_suite
 
 SHIPPED = sorted((ROOT / "benchmarks").glob("*.yaml"))
 

@@ -18,7 +18,7 @@ from lstm_bench.model_log import has_model
 from lstm_bench.preparation import prepare
 from lstm_bench.progress import PlainProgress
 from lstm_bench.study import StudyStore, resolve_storage
-from lstm_bench.suite import Suite, load_suite
+from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.sweep import run_sweep
 from lstm_bench.system.signals import PATIENCE
 from lstm_bench.tracking import Tracker, resolve_tracking_uri

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from results_builder import N_VAL, SEARCH, SUITE, make_results
 
 from lstm_bench import cells
-from lstm_bench.space import TrialConfig
 from lstm_bench.statistics import wilson_interval
-from lstm_bench.suite import Suite, SuiteError
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import Suite, SuiteError
 from lstm_bench.tables import search as tables
 
 PUBLISHED = """\

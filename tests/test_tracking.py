@@ -17,7 +17,7 @@ from lstm_bench.chart_view import TAG_PREFIX, chart_view_address, chart_view_sta
 from lstm_bench.errors import TrackingError
 from lstm_bench.loading import load_results
 from lstm_bench.preparation import prepare
-from lstm_bench.suite import load_suite
+from lstm_bench.suites.suite import load_suite
 from lstm_bench.system.environment import describe_environment
 from lstm_bench.tracking import Tracker, resolve_tracking_uri
 from lstm_bench.ui import study_views
@@ -196,7 +196,7 @@ def test_the_sweep_carries_a_prepared_chart_view(tiny_suite, tmp_path):
 def test_an_edited_suite_is_told_from_a_suite_never_run(
     tiny_suite, write_suite, tmp_path
 ):
-    from lstm_bench.suite import load_suite
+    from lstm_bench.suites.suite import load_suite
 
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     tracker = Tracker(uri)
@@ -368,7 +368,7 @@ def test_mlflow_lists_runs_by_their_values_and_who_made_them_with_what(
     write_suite, tmp_path
 ):
     from lstm_bench.baselines import BASELINES, run_baseline
-    from lstm_bench.suite import load_suite
+    from lstm_bench.suites.suite import load_suite
 
     suite = load_suite(write_suite({"seed: 7}": "seed: 7}\nreferences: {base: {}}"}))
     tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db")
@@ -442,6 +442,6 @@ def test_mlflow_lists_runs_by_their_values_and_who_made_them_with_what(
 
 
 def test_every_hyperparameter_has_its_words_in_a_runs_name():
-    from lstm_bench.space import CONFIG_FIELDS, SHORT
+    from lstm_bench.suites.config import CONFIG_FIELDS, SHORT
 
     assert set(SHORT) == set(CONFIG_FIELDS)

@@ -13,8 +13,8 @@ from lstm_bench.data.splits import make_splits
 from lstm_bench.errors import TrialFailed, TrialPruned
 from lstm_bench.metrics import METRICS
 from lstm_bench.seeding import derive_rng
-from lstm_bench.space import TrialConfig
-from lstm_bench.suite import load_suite
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import load_suite
 
 pytestmark = pytest.mark.slow
 

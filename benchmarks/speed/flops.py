@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstm_bench.packed.tiles import N_GATES
-from lstm_bench.space import TrialConfig
+from lstm_bench.suites.config import TrialConfig
 
 
 def layer_flop(

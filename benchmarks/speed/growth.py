@@ -28,7 +28,7 @@ from row import (
 
 from lstm_bench.backend import keras
 from lstm_bench.data.dataset import Dataset
-from lstm_bench.engines import PACKED
+from lstm_bench.suites.engines import PACKED
 
 
 def measure(

@@ -25,7 +25,7 @@ from lstm_bench.model import build_model
 from lstm_bench.models.encoding import encode
 from lstm_bench.preparation import prepare
 from lstm_bench.seeding import derive_seed
-from lstm_bench.suite import load_suite
+from lstm_bench.suites.suite import load_suite
 
 
 class Report(keras.callbacks.Callback):

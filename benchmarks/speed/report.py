@@ -36,8 +36,9 @@ from lstm_bench.metrics import METRICS, evaluate_proba
 from lstm_bench.preparation import Prepared, prepare
 from lstm_bench.records import History, Prediction, TrialResult, metric_key
 from lstm_bench.seeding import derive_rng
-from lstm_bench.space import TrialConfig
-from lstm_bench.suite import Suite, config_from, load_suite
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.schema import config_from
+from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.tracking import Tracker
 
 SUITE = """\

@@ -25,13 +25,13 @@ from lstm_bench.backend import keras, tf
 from lstm_bench.batches import evaluation_batches, take_batch, training_batches
 from lstm_bench.data.dataset import Dataset, Sequences
 from lstm_bench.data.registry import load_dataset
-from lstm_bench.engines import PACKED
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.model import build_model
 from lstm_bench.packed.choice import choose_engine
 from lstm_bench.packed.vectors import target_of_this_machine
 from lstm_bench.seeding import derive_rng, derive_seed
-from lstm_bench.space import TrialConfig
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.engines import PACKED
 from lstm_bench.system.environment import describe_environment
 from lstm_bench.training import Encoded, Steps
 

@@ -30,8 +30,8 @@ from row import (
 from speed_lines import WEIGHTS, compare_engines, kept_accuracy
 
 from lstm_bench.backend import keras
-from lstm_bench.engines import PACKED, STOCK
 from lstm_bench.seeding import derive_rng
+from lstm_bench.suites.engines import PACKED, STOCK
 from lstm_bench.system.threads import n_cores, thread_variables
 from lstm_bench.system.variables import variables_set
 from lstm_bench.training import Encoded, Steps

@@ -26,8 +26,8 @@ from row import (
 )
 
 from lstm_bench.batches import take_batch, training_batches
-from lstm_bench.engines import PACKED, STOCK
 from lstm_bench.seeding import derive_rng
+from lstm_bench.suites.engines import PACKED, STOCK
 from lstm_bench.training import Encoded, Steps
 
 SHOWN = 10

@@ -31,7 +31,7 @@ from row import (
 
 from lstm_bench.backend import keras
 from lstm_bench.data.dataset import Dataset
-from lstm_bench.engines import PACKED, STOCK
+from lstm_bench.suites.engines import PACKED, STOCK
 
 
 def measure(

@@ -51,7 +51,7 @@ from lstm_bench.session import (
     work_left,
 )
 from lstm_bench.study import Next, StudyStore, resolve_storage
-from lstm_bench.suite import Suite
+from lstm_bench.suites.suite import Suite
 from lstm_bench.system.console import LastingConsole
 from lstm_bench.system.process import this_process
 from lstm_bench.watch import Watch

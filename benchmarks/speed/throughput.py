@@ -25,7 +25,7 @@ from measure import print_machine, print_ratios
 
 from lstm_bench.owned import CONFIG_ID, OWNER
 from lstm_bench.study import StudyStore
-from lstm_bench.suite import Suite, load_suite
+from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.threads import n_cores
 
 SUITE = """\

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lstm_bench.preparation import Prepared, prepare
-from lstm_bench.space import TrialConfig
-from lstm_bench.suite import load_suite
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import load_suite
 from lstm_bench.tracking import Tracker, resolve_tracking_uri
 
 SUITES = Path(__file__).parents[1]

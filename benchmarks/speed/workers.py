@@ -53,9 +53,9 @@ from lstm_bench.records import (
 )
 from lstm_bench.seeding import derive_rng
 from lstm_bench.session import Session, close_session, open_session
-from lstm_bench.space import TrialConfig
 from lstm_bench.study import StudyStore, resolve_storage
-from lstm_bench.suite import Suite
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import Suite
 from lstm_bench.tracking import Tracker, resolve_tracking_uri
 
 TRACKING = ("start_run", "log_epoch", "finish_run", "abandon_run", "log_best")

@@ -20,7 +20,7 @@ from lstm_bench.figures.style import (
 )
 from lstm_bench.metrics import Metric
 from lstm_bench.records import OBJECTIVE
-from lstm_bench.space import Axis, CategoricalAxis
+from lstm_bench.suites.space import Axis, CategoricalAxis
 
 MAX_TICKS = 5
 

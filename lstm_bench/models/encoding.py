@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from lstm_bench.arrays import IntArray
 from lstm_bench.data.dataset import OUT_OF_VOCABULARY, Sequences, places
-from lstm_bench.space import TrialConfig
+from lstm_bench.suites.config import TrialConfig
 
 
 def encode(

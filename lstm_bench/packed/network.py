@@ -11,7 +11,7 @@ from lstm_bench.packed.operation import Rows, Weights, packed_lstm
 from lstm_bench.packed.optimizer import PackedAdam
 from lstm_bench.packed.recurrence import Recurrence
 from lstm_bench.packed.team import Team
-from lstm_bench.space import TrialConfig
+from lstm_bench.suites.config import TrialConfig
 
 Update = Callable[[list[Any], list[Any]], None]
 """Takes gradients and the variables that they are of."""

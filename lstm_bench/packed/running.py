@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lstm_bench.arrays import Float32Array
-from lstm_bench.engines import PACKED, Wanted, impossible
+from lstm_bench.suites.engines import PACKED, Wanted, impossible
 from lstm_bench.text import first_line
 
 NO_NUMBA = "Numba is not installed (pip install -e '.[fast]' in the checkout brings it)"

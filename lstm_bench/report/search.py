@@ -31,8 +31,8 @@ from lstm_bench.report.blocks import (
     number_of,
 )
 from lstm_bench.report.view import View
-from lstm_bench.space import CategoricalAxis
 from lstm_bench.statistics import mean_interval
+from lstm_bench.suites.space import CategoricalAxis
 from lstm_bench.tables import search as tables
 from lstm_bench.tables.curves import validation_curves
 

@@ -15,7 +15,7 @@ from lstm_bench.metrics import Metric
 from lstm_bench.records import Results
 from lstm_bench.report.blocks import Column
 from lstm_bench.seeding import derive_rng
-from lstm_bench.suite import Suite
+from lstm_bench.suites.suite import Suite
 from lstm_bench.tables import search as tables
 
 # A drawing of more points than this draws a sample of them.

@@ -18,7 +18,6 @@ from lstm_bench.cells import (
     train_commands,
     value_label,
 )
-from lstm_bench.engines import split_engines
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.records import (
     EPOCH_TIME,
@@ -32,14 +31,10 @@ from lstm_bench.records import (
     Results,
     metric_key,
 )
-from lstm_bench.space import (
-    CONFIG_FIELDS,
-    Axis,
-    CategoricalAxis,
-    FloatAxis,
-    IntAxis,
-)
 from lstm_bench.statistics import mean_interval, pareto_front, wilson_intervals
+from lstm_bench.suites.config import CONFIG_FIELDS
+from lstm_bench.suites.engines import split_engines
+from lstm_bench.suites.space import Axis, CategoricalAxis, FloatAxis, IntAxis
 
 MAX_BINS = 6
 

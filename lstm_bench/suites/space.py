@@ -2,141 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Protocol
+from typing import Any, Protocol
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from lstm_bench.suites.config import TrialConfig, Value, canonical
 
-Value = bool | int | float | str | None
-
-SIGNIFICANT_DIGITS = 12
 # Values of an axis that lie closer together than this share of its high end may be
 # one value in so many digits.
 MIN_RELATIVE_STEP = 1e-10
-
-
-def canonical(value: float) -> float:
-    """Return `value` rounded to 12 significant digits, and 0 for minus 0.
-
-    Floats that are computed differently, such as 0.1 + 0.1 + 0.1 and 0.3, differ in
-    their last digits. Configurations are hashed and compared, so that a
-    hyperparameter has one float for what is one number.
-    """
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0
-
-
-# Before the bounds: 0.9999999999999999 is 1 and no share in [0, 1).
-_Float = Annotated[float, AfterValidator(canonical)]
-_Share = Annotated[_Float, Field(ge=0, lt=1)]
-
-
-class TrialConfig(BaseModel):
-    """Every hyperparameter of one training, with its default and bounds.
-
-    A new hyperparameter is a new field here: suites, MLflow and the tables pick
-    it up by its name.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    # Architecture
-    units: int = Field(100, ge=1, le=4096, description="LSTM units per layer")
-    num_layers: int = Field(1, ge=1, le=8, description="stacked LSTM layers")
-    bidirectional: bool = Field(False, description="read both directions")
-    pooling: Literal["last", "mean", "max"] = Field(
-        "last", description="how the LSTM's outputs over time become one vector"
-    )
-    embedding_dim: int = Field(128, ge=1, le=4096, description="embedding size")
-    head: Literal["sigmoid", "softmax"] = Field("sigmoid", description="output head")
-    # Regularisation: shares dropped, in [0, 1)
-    dropout: _Share = Field(0.0, description="on the LSTM's inputs")
-    recurrent_dropout: _Share = Field(0.0, description="on its state")
-    head_dropout: _Share = Field(0.0, description="before the head")
-    # Input
-    vocabulary_size: int = Field(
-        10_000, ge=4, le=1_000_000, description="token ids from here on become 2"
-    )
-    sequence_length: int = Field(
-        200, ge=1, le=10_000, description="tokens kept of a sequence"
-    )
-    truncating: Literal["pre", "post"] = Field(
-        "pre", description="which end of a longer sequence is cut"
-    )
-    padding: Literal["pre", "post"] = Field(
-        "post", description="which end of a shorter sequence is padded"
-    )
-    masking: bool = Field(
-        True, description="skip padding; batches are then trimmed to their longest"
-    )
-    # Training
-    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = Field(
-        "adam", description="Keras optimizer"
-    )
-    learning_rate: Annotated[_Float, Field(gt=0, le=10)] = Field(
-        1e-3, description="of the optimizer"
-    )
-    batch_size: int = Field(64, ge=1, le=65_536, description="sequences per step")
-    max_epochs: int = Field(10, ge=1, le=10_000, description="epochs at most")
-    patience: int | None = Field(
-        3,
-        ge=1,
-        le=10_000,
-        description="epochs without a better validation objective before training "
-        "stops and the best epoch's weights return; null: train max_epochs, keep "
-        "the last weights",
-    )
-
-    @property
-    def config_id(self) -> str:
-        """What the configuration is known by: `config_id_of` all of its values."""
-        return config_id_of(self.model_dump())
-
-
-def config_id_of(values: Mapping[str, Any]) -> str:
-    """Return first 12 hex digits of the SHA-256 of the canonical JSON of `values`."""
-    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
-
-
-CONFIG_FIELDS: tuple[str, ...] = tuple(TrialConfig.model_fields)
-
-# A value in a run's name; of a switch, when it is off and when it is on.
-SHORT: Mapping[str, str | tuple[str, str]] = {
-    "units": "{} units",
-    "num_layers": "{}-layer",
-    "bidirectional": ("one direction", "bidirectional"),
-    "pooling": "{} pooling",
-    "embedding_dim": "embedding {}",
-    "head": "{}",
-    "dropout": "dropout {}",
-    "recurrent_dropout": "recurrent dropout {}",
-    "head_dropout": "head dropout {}",
-    "vocabulary_size": "vocabulary {}",
-    "sequence_length": "len {}",
-    "truncating": "{}-truncating",
-    "padding": "{}-padding",
-    "masking": ("no masking", "masking"),
-    "optimizer": "{}",
-    "learning_rate": "lr {}",
-    "batch_size": "batch {}",
-    "max_epochs": "{} epochs",
-    "patience": "patience {}",
-}
-
-
-def short_text(field: str, value: Value) -> str:
-    """Return a hyperparameter's value as it stands in a run's name: ``32 units``."""
-    form = SHORT[field]
-    if not isinstance(form, str):
-        return form[bool(value)]
-    if value is None:
-        return f"no {field}"
-    text = form.format(f"{value:g}" if isinstance(value, float) else value)
-    return text.removesuffix("s") if value == 1 else text
 
 
 class TrialLike(Protocol):

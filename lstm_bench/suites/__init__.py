@@ -1,0 +1,1 @@
+"""A suite: the YAML file, its schema, the search space, a configuration."""

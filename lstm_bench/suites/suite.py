@@ -1,0 +1,417 @@
+"""Suites: the YAML files that say what a study compares."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from lstm_bench.data.dataset import Sizes
+from lstm_bench.data.registry import dataset_names, dataset_options, known_sizes
+from lstm_bench.data.splits import split_sizes
+from lstm_bench.errors import SuiteError
+from lstm_bench.heads import HEADS
+from lstm_bench.metrics import METRICS, Metric
+from lstm_bench.suites.axes import parse_axis, parse_pair
+from lstm_bench.suites.config import (
+    CONFIG_FIELDS,
+    TrialConfig,
+    Value,
+    short_text,
+)
+from lstm_bench.suites.schema import (
+    MAX_NAME,
+    ConfirmSpec,
+    DatasetSpec,
+    StudySpec,
+    SuiteFile,
+    config_from,
+    did_you_mean,
+    expected_one_of,
+    explain,
+    validate,
+)
+from lstm_bench.suites.space import (
+    SearchSpace,
+)
+from lstm_bench.suites.yaml_file import (
+    MAX_SUITE_BYTES,
+    SuiteLoader,
+    parse_yaml,
+    safe_yaml,
+)
+from lstm_bench.text import listed, quoted, shortened
+
+SUITE_FOLDER = Path("benchmarks")
+# What MLflow, Optuna and every file system take in a file's name.
+FILE_NAME = re.compile(r"\w[\w. -]*", re.ASCII)
+# `lstm_bench.baselines` stands above this module; a test holds the two together.
+BASELINE_NAMES = ("majority", "tfidf_lr", "nb_lr")
+# What trials, references, pairs and baselines are called in reports and by `compare`.
+_OWN_NAMES = re.compile(
+    rf"(trial|run) *\d.*|(reference|baseline)\b.*|{'|'.join(BASELINE_NAMES)}|published"
+    # A confirmed pair, and a study in a store.
+    rf"|.* with ({'|'.join(CONFIG_FIELDS)}) .*|.*-(?=\d*[a-f])[0-9a-f]{{8}}",
+    re.IGNORECASE,
+)
+MAX_GRID = 100_000
+
+# Of `study:`, what bounds a search without changing what it finds.
+MACHINE_FIELDS = {"n_trials", "timeout_s", "trial_timeout_s", "trial_memory_gib"}
+
+
+class Suite:
+    """A validated suite.
+
+    Attributes
+    ----------
+    name : str
+        The file's stem.
+    text : str
+        The file as it was read, logged with every sweep.
+    path : str
+        Where a command finds the file: as it was given, or in benchmarks/.
+    defaults : TrialConfig
+    space : SearchSpace
+    references : dict of str to TrialConfig
+    dataset, study, confirm, published
+        As in the file; confirm is None where the suite declares no round.
+    checkpoint : bool
+        Whether trainings keep their state after each epoch, to go on from there.
+    engine : {"auto", "stock", "packed"}
+        What computes the LSTMs.
+    sizes : Sizes or None
+        Of the data, as far as they are known without reading them.
+    pairs : dict of str to tuple
+        The values of each hyperparameter that confirmation flips.
+    """
+
+    def __init__(
+        self, name: str, text: str, where: str, path: str | None = None
+    ) -> None:
+        check_name(name, where)
+        self.name = name
+        self.text = text
+        self.path = path or str(SUITE_FOLDER / f"{name}.yaml")
+        raw = parse_yaml(text, where)
+        file = validate(SuiteFile, raw, where)
+        dataset = file.dataset
+        if isinstance(dataset, str):
+            dataset = DatasetSpec(name=dataset)
+        self.description = file.description
+        self.dataset = _check_dataset(dataset, where)
+        self.study = file.study
+        self.published = file.published
+        self.checkpoint = file.checkpoint
+        self.engine = file.engine
+        if self.study.metric not in METRICS:
+            raise SuiteError(
+                f"{where}: study.metric: " + expected_one_of(METRICS, self.study.metric)
+            )
+        self.defaults = config_from({}, file.defaults, f"{where}: defaults")
+        base = self.defaults.model_dump()
+        self.space = SearchSpace(
+            {
+                field: parse_axis(field, value, base, f"{where}: space")
+                for field, value in file.space.items()
+            }
+        )
+        for label in file.references:
+            check_name(label, f"{where}: references")
+        self.references = {
+            label: config_from(base, values, f"{where}: references.{label}")
+            for label, values in file.references.items()
+        }
+        self.confirm = file.confirm
+        self.pairs = {
+            field: parse_pair(field, values, base, f"{where}: confirm.pairs")
+            for field, values in (file.confirm.pairs if file.confirm else {}).items()
+        }
+        if not self.space.axes and not self.references:
+            raise SuiteError(
+                f"{where}: space: expected at least one axis, got none; name an axis "
+                "(for example units: [32, 64]) or give fixed configurations under "
+                "references"
+            )
+        if self.confirm and not self.confirm.n_best and not self.references:
+            raise SuiteError(
+                f"{where}: confirm.n_best: expected at least 1 where the suite has no "
+                "references, got 0: nothing would be confirmed"
+            )
+        n = self.space.n_configurations
+        if self.study.sampler == "grid" and (n is None or n > MAX_GRID):
+            many = "no end of configurations" if n is None else f"{n:,} configurations"
+            raise SuiteError(
+                f"{where}: study.sampler: grid needs a finite space of at most "
+                f"{MAX_GRID:,} configurations, got {many}; give every float axis a "
+                "step, or use sampler: tpe"
+            )
+        for entry in self.published:
+            check_name(entry.label, f"{where}: published.label")
+            if entry.reference not in self.references:
+                raise SuiteError(
+                    f"{where}: published.reference: "
+                    + expected_one_of(self.references, entry.reference)
+                )
+
+        self.sizes = known_sizes(self.dataset.name, self.dataset.options)
+        if self.sizes is not None:
+            self.check_sizes(self.sizes, where)
+
+    def check_sizes(
+        self, sizes: Sizes, where: str, config: TrialConfig | None = None
+    ) -> None:
+        """Raise SuiteError if some training could not be done on so much data.
+
+        Called when the suite is loaded, with what is known without the data, and again
+        when they are there.
+
+        Parameters
+        ----------
+        config : TrialConfig or None
+            A configuration to train; None for every one that the suite can give.
+        """
+        heads = self._values_of("head") if config is None else [("head", config.head)]
+        for place, head in heads:
+            try:
+                HEADS[head].n_units(sizes.n_classes)
+            except SuiteError as error:
+                raise SuiteError(f"{where}: {place}: {error}") from error
+        if sizes.n_train is None:
+            return
+        spec = self.dataset
+        on_test = spec.validation == "test"
+        n_train, n_val = split_sizes(
+            sizes.n_train, spec.validation_fraction, spec.max_train_samples, on_test
+        )
+        if min(n_train, n_train if on_test else n_val) < sizes.n_classes:
+            raise SuiteError(
+                f"{where}: dataset: expected at least one example of each of "
+                f"{sizes.n_classes} classes to train on and to validate on, got "
+                f"{n_train:,} and {n_val:,} of {sizes.n_train:,}; raise "
+                f"validation_fraction ({spec.validation_fraction:g}) or the number of "
+                "training examples"
+            )
+
+    def _values_of(self, field: str) -> list[tuple[str, Any]]:
+        """Return each value of `field` that a training may get, and where it stands."""
+        values: list[tuple[str, Any]] = []
+        if field in self.space.axes:
+            ends = self.space.axes[field].endpoints
+            values += [(f"space.{field}", value) for value in ends]
+        elif len(self.space):
+            values.append((f"defaults.{field}", getattr(self.defaults, field)))
+        for label, config in self.references.items():
+            values.append((f"references.{label}", getattr(config, field)))
+        pair = self.pairs.get(field, ())
+        return [*values, *((f"confirm.pairs.{field}", value) for value in pair)]
+
+    @property
+    def metric(self) -> Metric:
+        """The objective, computed on validation probabilities."""
+        return METRICS[self.study.metric]
+
+    @property
+    def study_name(self) -> str:
+        """Name of the study: suite name and a hash of what changes its results.
+
+        The number of trials, timeouts and the memory limit, the confirmation round,
+        the description, published figures, checkpoints and the engine are left out: a
+        study can go on with more trials or on a larger machine, and what a search
+        found can be confirmed in more than one way. Engines differ by the rounding of
+        float32, as two processors do: over many steps it grows, and a run is as
+        another seed's, not another model's. Each run is tagged with its engine.
+        """
+        what = {
+            "dataset": self.dataset.model_dump(),
+            "defaults": self.defaults.model_dump(),
+            "space": {name: repr(axis) for name, axis in self.space},
+            "references": {k: v.model_dump() for k, v in self.references.items()},
+            "study": self.study.model_dump(exclude=MACHINE_FIELDS),
+        }
+        canonical = json.dumps(what, sort_keys=True, separators=(",", ":"))
+        return f"{self.name}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+
+    def search_text(self, n_trials: int) -> str:
+        """Return how `n_trials` trials are chosen: ``by TPE``."""
+        study = self.study
+        if study.sampler == "tpe" and n_trials <= study.n_startup_trials:
+            return (
+                "all at random: TPE learns after n_startup_trials = "
+                f"{study.n_startup_trials}"
+            )
+        return {"tpe": "by TPE", "random": "at random", "grid": "on the grid"}[
+            study.sampler
+        ]
+
+    def settings_text(self, config: TrialConfig) -> str:
+        """Return what sets `config` apart within this suite: ``units=64 head=...``."""
+        return " ".join(
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in self._settings(config)
+        )
+
+    def short_text(self, config: TrialConfig) -> str:
+        """Return the same in words, as in a run's name: ``64 units · sigmoid``."""
+        return " · ".join(short_text(*setting) for setting in self._settings(config))
+
+    def _settings(self, config: TrialConfig) -> list[tuple[str, Value]]:
+        """Return the fields of the axes, and others that are not at their default."""
+        axes = [name for name, _ in self.space]
+        names = axes + [
+            name
+            for name in CONFIG_FIELDS
+            if name not in axes
+            and getattr(config, name) != getattr(self.defaults, name)
+        ]
+        return [(name, getattr(config, name)) for name in names]
+
+    def with_overrides(self, assignments: Sequence[str]) -> TrialConfig:
+        """Return the defaults with ``field=value`` assignments applied.
+
+        Values are read as YAML, as they would be in the suite.
+        """
+        values: dict[str, Any] = {}
+        for assignment in assignments:
+            field, sign, value = assignment.partition("=")
+            if not sign:
+                raise SuiteError(
+                    f"--set: expected field=value, got {quoted(assignment)}; "
+                    "for example --set units=64"
+                )
+            try:
+                values[field.strip()] = safe_yaml(value)
+            except yaml.YAMLError as error:
+                raise SuiteError(
+                    f"--set {shortened(field)}: expected a value, got {quoted(value)}"
+                ) from error
+        config = config_from(self.defaults.model_dump(), values, "--set")
+        if self.sizes is not None:
+            self.check_sizes(self.sizes, "--set", config)
+        return config
+
+
+def load_suite(path: str | Path) -> Suite:
+    """Read and validate the suite at `path`.
+
+    A bare name such as ``imdb`` stands for ``benchmarks/imdb.yaml`` below the
+    working directory.
+
+    Raises
+    ------
+    SuiteError
+        No such file, or not a valid suite; names file, field, what was expected
+        and what came.
+    """
+    file = Path(path)
+    if not file.is_file() and file.name == str(path) and not file.suffix:
+        file = SUITE_FOLDER / f"{path}.yaml"
+    if not file.is_file():
+        known = [p.stem for p in suite_files()]
+        guess = did_you_mean(Path(path).stem, known)
+        listing = f"; suites here: {listed(known)}" if known else ""
+        where = f", nor {file} below the working directory" if not listing else ""
+        raise SuiteError(
+            f"{shortened(str(path))}: no such suite file{shortened(where)}{guess}"
+            f"{listing}"
+        )
+    if not FILE_NAME.fullmatch(file.stem):
+        raise SuiteError(
+            f"{shortened(str(file))}: expected a file name of letters, digits, spaces "
+            f"and . _ - (it becomes the study's name), got {quoted(file.stem)}; rename "
+            "the file"
+        )
+    try:
+        with file.open("rb") as stream:
+            # One byte more, which tells a file that is too large.
+            text = stream.read(MAX_SUITE_BYTES + 1).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SuiteError(
+            f"{shortened(str(file), 200)}: cannot be read as UTF-8 text "
+            f"({shortened(str(error))})"
+        ) from error
+    return Suite(file.stem, text, shortened(str(file), 200), str(file))
+
+
+def suite_from_text(name: str, text: str) -> Suite:
+    """Rebuild a suite from the text that was logged with a sweep."""
+    return Suite(name, text, f"{shortened(name)}.yaml as logged")
+
+
+def suite_files() -> list[Path]:
+    """Return the suite files below the working directory's ``benchmarks/``."""
+    return sorted(SUITE_FOLDER.glob("*.yaml"))
+
+
+def check_name(name: str, where: str) -> None:
+    """Refuse a name that nobody could tell from another, or type.
+
+    Of suites, references and published figures: they stand beside each other, and
+    beside trials, pairs and baselines, in reports and on the command line.
+
+    Raises
+    ------
+    SuiteError
+        Empty, too long, with a character that has a meaning on the command line or
+        does not print, or a name that this program gives.
+    """
+    wanted = None
+    if not re.match(r"\w", name) or name != name.strip() or len(name) > MAX_NAME:
+        wanted = f"a name of 1 to {MAX_NAME} characters, first a letter or digit"
+    elif not name.isprintable() or set("@:") & set(name):
+        wanted = "a name without @ and : (as in SUITE:NAME and NAME@STORE)"
+    elif _OWN_NAMES.fullmatch(name):
+        wanted = "a name of your own (this one lstm-bench gives itself)"
+    if wanted:
+        raise SuiteError(f"{where}: expected {wanted}, got {quoted(name)}; rename it")
+
+
+def bounds_of(part: str, field: str) -> tuple[bool, dict[str, Any]]:
+    """Return whether a field is a float, and its bounds as click's ranges take them.
+
+    Parameters
+    ----------
+    part : {"study", "confirm"}
+    """
+    parts: dict[str, type[BaseModel]] = {"study": StudySpec, "confirm": ConfirmSpec}
+    model = parts[part]
+    info = model.model_fields[field]
+    bounds: dict[str, Any] = {}
+    for rule in info.metadata:
+        for name, end in (("ge", "min"), ("gt", "min"), ("le", "max"), ("lt", "max")):
+            if (bound := getattr(rule, name, None)) is not None:
+                bounds |= {end: bound, f"{end}_open": name in ("gt", "lt")}
+    return info.annotation in (float, float | None), bounds
+
+
+SuiteLoader.add_constructor("tag:yaml.org,2002:int", SuiteLoader.construct_yaml_int)
+SuiteLoader.add_constructor("tag:yaml.org,2002:str", SuiteLoader.construct_yaml_str)
+
+
+def _check_dataset(spec: DatasetSpec, where: str) -> DatasetSpec:
+    if spec.name not in dataset_names():
+        raise SuiteError(
+            f"{where}: dataset.name: " + expected_one_of(dataset_names(), spec.name)
+        )
+    try:
+        dataset_options(spec.name, spec.options)
+    except ValidationError as error:
+        from lstm_bench.data.registry import dataset_module
+
+        model: type[BaseModel] = dataset_module(spec.name).Options
+        raise SuiteError(explain(error, model, f"{where}: dataset.options")) from error
+    try:
+        # They are part of the study's name.
+        json.dumps(spec.options, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SuiteError(
+            f"{where}: dataset.options: expected finite numbers, texts, lists and "
+            f"mappings, got {quoted(spec.options)} ({shortened(str(error))})"
+        ) from error
+    return spec
