@@ -1366,7 +1366,7 @@ def _prepare(
     n_replicates: int = 0,
 ) -> Prepared:
     """Load the data, and see that the engine that the suite asks for runs here."""
-    from lstm_bench.packed.running import require_running
+    from lstm_bench.packed.self_test import require_running
     from lstm_bench.preparation import prepare
 
     _say_reading(suite.dataset.name)

@@ -42,7 +42,7 @@ from lstm_bench.tracking import Tracker
 from lstm_bench.worker import STARTING, Worker
 
 if TYPE_CHECKING:
-    from lstm_bench.backend import keras
+    from lstm_bench.models.backend import keras
 
 
 # Of two trainings with the same seeds: on one machine they are equal.

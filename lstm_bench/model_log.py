@@ -19,7 +19,7 @@ from lstm_bench.system.variables import variables_set
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-    from lstm_bench.backend import keras
+    from lstm_bench.models.backend import keras
 
 MODEL_FILE = "model.keras"
 
@@ -64,7 +64,7 @@ def log_model(
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    from lstm_bench.model import load_model
+    from lstm_bench.models.build import load_model
 
     model = load_model(folder / MODEL_FILE)
     # Without names: a named input reaches the model as a dict, which it warns of.

@@ -28,7 +28,7 @@ from lstm_bench.system.signals import stopping_after_the_epoch
 from lstm_bench.tracking import Tracker
 
 if TYPE_CHECKING:
-    from lstm_bench.backend import keras
+    from lstm_bench.models.backend import keras
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ from lstm_bench.text import shortened
 from lstm_bench.writer import PATIENT_S, Writer
 
 if TYPE_CHECKING:
-    from lstm_bench.backend import keras
+    from lstm_bench.models.backend import keras
 
 DEFAULT_STORE = "mlflow.db"
 EXPERIMENT = "lstm-bench"

@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lstm_bench.arrays import FloatArray, IntArray
-from lstm_bench.backend import keras, tf
 from lstm_bench.batches import evaluation_batches, take_batch, training_batches
 from lstm_bench.checkpoint import Checkpoint, State
 from lstm_bench.data.dataset import Sequences
 from lstm_bench.errors import TrialFailed
-from lstm_bench.heads import HEADS
 from lstm_bench.metrics import Metric, evaluate_proba
+from lstm_bench.models.backend import keras, tf
 from lstm_bench.models.encoding import encode
+from lstm_bench.models.heads import HEADS
 from lstm_bench.records import (
     EPOCH_TIME,
     EVAL_TIME,

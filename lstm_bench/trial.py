@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from lstm_bench.backend import keras
 from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.data.dataset import Dataset, Sequences
 from lstm_bench.data.splits import Splits
 from lstm_bench.metrics import Metric, evaluate_proba
-from lstm_bench.model import build_model
+from lstm_bench.models.backend import keras
+from lstm_bench.models.build import build_model
 from lstm_bench.records import (
     EPOCH_TIME,
     EVAL_TIME,

@@ -336,8 +336,8 @@ def logged_model(suite, folder, recorder=None):
 def test_the_winners_model_is_that_of_its_median_seed(confirmed, monkeypatch):
     import mlflow
 
-    from lstm_bench.heads import HEADS
     from lstm_bench.models.encoding import encode
+    from lstm_bench.models.heads import HEADS
 
     suite, folder, _, _ = confirmed
     recorder = Recorder()

@@ -13,7 +13,7 @@ import pytest
 from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.errors import SuiteError, TrialPruned
 from lstm_bench.metrics import METRICS
-from lstm_bench.packed import running
+from lstm_bench.packed import self_test
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import load_suite
 
@@ -40,11 +40,11 @@ def test_an_unknown_engine_is_refused(write_suite):
 
 
 def test_packed_without_numba_is_refused(monkeypatch):
-    monkeypatch.setattr(running, "has_numba", lambda: False)
+    monkeypatch.setattr(self_test, "has_numba", lambda: False)
     with pytest.raises(SuiteError, match="engine: packed cannot run here: Numba is"):
-        running.require_running("packed", print)
-    running.require_running("auto", print)
-    running.require_running("stock", print)
+        self_test.require_running("packed", print)
+    self_test.require_running("auto", print)
+    self_test.require_running("stock", print)
 
 
 slow = pytest.mark.slow
@@ -121,10 +121,10 @@ def test_auto_takes_the_stock_engine_where_it_must_and_says_why_once(
     choice, monkeypatch
 ):
     said = []
-    monkeypatch.setattr(running, "has_numba", lambda: False)
+    monkeypatch.setattr(self_test, "has_numba", lambda: False)
     for _ in range(3):
         assert choice.choose_engine("auto", said.append) == "stock"
-    assert said == [f"engine: Keras's own LSTM, since {running.NO_NUMBA}"]
+    assert said == [f"engine: Keras's own LSTM, since {self_test.NO_NUMBA}"]
 
 
 class FakeDevice:

@@ -86,8 +86,8 @@ def test_adam_takes_the_sum_and_the_sum_of_squares(n_threads):
 
 def make_updates(name: str, **options):
     """Return a model twice with what updates it: Keras's own, and the packed one."""
-    from lstm_bench.backend import keras
-    from lstm_bench.model import build_model
+    from lstm_bench.models.backend import keras
+    from lstm_bench.models.build import build_model
     from lstm_bench.packed.network import PackedForward
     from lstm_bench.suites.config import TrialConfig
 
@@ -122,7 +122,7 @@ def make_updates(name: str, **options):
     ids=str,
 )
 def test_an_update_is_that_of_keras_whatever_the_optimizer(name, options, is_own):
-    from lstm_bench.backend import tf
+    from lstm_bench.models.backend import tf
 
     (stock, stock_optimizer, stock_update), (packed, optimizer, update) = make_updates(
         name, **options

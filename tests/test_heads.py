@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from lstm_bench.errors import SuiteError
-from lstm_bench.heads import HEADS
 from lstm_bench.metrics import evaluate_proba
+from lstm_bench.models.heads import HEADS
 
 Y = np.array([0, 1, 1, 0])
 

@@ -440,8 +440,8 @@ def test_aliases_that_repeat_little_are_welcome(write_suite):
 
 @pytest.mark.slow
 def test_a_model_that_brings_code_is_refused(tmp_path):
-    from lstm_bench.backend import keras
-    from lstm_bench.model import load_model
+    from lstm_bench.models.backend import keras
+    from lstm_bench.models.build import load_model
 
     mark = tmp_path / "run"
     tokens = keras.Input((4,))
@@ -461,8 +461,8 @@ def test_a_model_that_brings_code_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_a_model_that_names_functions_or_files_is_refused(tmp_path):
-    from lstm_bench.backend import keras
-    from lstm_bench.model import load_model
+    from lstm_bench.models.backend import keras
+    from lstm_bench.models.build import load_model
 
     clean = tmp_path / "clean.keras"
     tokens = keras.Input((4,))
@@ -506,7 +506,7 @@ def test_a_model_that_names_functions_or_files_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_a_model_in_another_format_or_too_large_is_refused(tmp_path):
-    from lstm_bench.model import MAX_MODEL_MEMBERS, load_model
+    from lstm_bench.models.build import MAX_MODEL_MEMBERS, load_model
 
     mark = tmp_path / "run"
     for name in ("model.h5", "model.pkl", "model.keras"):

@@ -477,8 +477,8 @@ def test_the_kernel_touches_nothing_beside_its_arrays(side):
 
 def make_pair(**options):
     """Return a config, a stock model, and its packed forward with the same weights."""
-    from lstm_bench.backend import keras
-    from lstm_bench.model import build_model
+    from lstm_bench.models.backend import keras
+    from lstm_bench.models.build import build_model
     from lstm_bench.packed.network import PackedForward
 
     keras.backend.clear_session()
@@ -495,7 +495,7 @@ def make_pair(**options):
 
 def outputs_and_gradients(forward, model, tokens, seeds):
     """Return outputs, and every gradient by its variable's path, from given seeds."""
-    from lstm_bench.backend import tf
+    from lstm_bench.models.backend import tf
 
     set_seeds(model, seeds)
     with tf.GradientTape() as tape:
@@ -623,8 +623,8 @@ def test_gradients_are_those_of_stock_keras_at_any_shape(
 
 
 def losses_of(engine, n_steps, n_reviews=16, **options):
-    from lstm_bench.backend import keras
-    from lstm_bench.model import build_model
+    from lstm_bench.models.backend import keras
+    from lstm_bench.models.build import build_model
     from lstm_bench.training import Steps
 
     keras.backend.clear_session()
@@ -684,7 +684,7 @@ def test_fifty_steps_give_the_losses_of_stock_keras(options):
 
 @slow
 def test_a_model_called_twice_before_its_gradient_keeps_both_calls_apart():
-    from lstm_bench.backend import tf
+    from lstm_bench.models.backend import tf
 
     _, model, packed = make_pair(
         recurrent_dropout=0.3, num_layers=2, bidirectional=True
@@ -721,8 +721,8 @@ def test_two_models_share_one_process():
 def test_models_that_train_in_turns_go_where_each_goes_alone():
     from concurrent.futures import ThreadPoolExecutor
 
-    from lstm_bench.backend import keras
-    from lstm_bench.model import build_model
+    from lstm_bench.models.backend import keras
+    from lstm_bench.models.build import build_model
     from lstm_bench.training import Steps
 
     def make(units):
@@ -758,8 +758,8 @@ def test_what_is_not_finite_stays_so():
 
 @slow
 def test_another_type_than_float32_is_refused():
-    from lstm_bench.backend import keras
-    from lstm_bench.model import build_model
+    from lstm_bench.models.backend import keras
+    from lstm_bench.models.build import build_model
     from lstm_bench.packed.network import PackedForward
 
     config = TrialConfig(**SMALL)

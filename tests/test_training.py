@@ -65,8 +65,8 @@ def ragged(n: int, longest: int) -> Sequences:
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("layers", [{}, {"num_layers": 2, "bidirectional": True}])
 def test_masked_outputs_agree_with_and_without_trimming(pooling, padding, head, layers):
-    from lstm_bench.backend import keras
-    from lstm_bench.model import build_model
+    from lstm_bench.models.backend import keras
+    from lstm_bench.models.build import build_model
     from lstm_bench.training import Encoded, Steps
 
     keras.backend.clear_session()
@@ -76,7 +76,7 @@ def test_masked_outputs_agree_with_and_without_trimming(pooling, padding, head, 
     data = Encoded.of(ragged(40, 20), config, 2)
     assert data.lengths.max() < config.sequence_length
     _, trimmed = Steps(model, config).predict(data)
-    from lstm_bench.heads import HEADS
+    from lstm_bench.models.heads import HEADS
 
     whole = HEADS[head].to_proba(np.asarray(model(data.x, training=False)))
     np.testing.assert_allclose(trimmed, whole, atol=1e-5)
@@ -84,8 +84,8 @@ def test_masked_outputs_agree_with_and_without_trimming(pooling, padding, head, 
 
 
 def test_one_step_gives_the_same_weights_with_and_without_trimming():
-    from lstm_bench.backend import keras
-    from lstm_bench.model import build_model
+    from lstm_bench.models.backend import keras
+    from lstm_bench.models.build import build_model
     from lstm_bench.training import Encoded, Steps
 
     after = []
@@ -197,7 +197,7 @@ def test_a_loss_that_is_not_finite_fails_the_trial(dataset, splits):
     config = TrialConfig(
         **{**TINY, "max_epochs": 40}, optimizer="sgd", learning_rate=10.0, pooling="max"
     )
-    from lstm_bench.model import build_model
+    from lstm_bench.models.build import build_model
     from lstm_bench.training import Encoded, Steps
 
     model = build_model(config, 2)

@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from lstm_bench.backend import tf
+from lstm_bench.models.backend import tf
 from lstm_bench.packed.vectors import INT, Emitter, target_of_this_machine
 from lstm_bench.system.threads import n_threads
 

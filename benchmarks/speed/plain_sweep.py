@@ -19,10 +19,10 @@ from typing import Any
 import mlflow
 import optuna
 
-from lstm_bench.backend import keras
-from lstm_bench.heads import HEADS
-from lstm_bench.model import build_model
+from lstm_bench.models.backend import keras
+from lstm_bench.models.build import build_model
 from lstm_bench.models.encoding import encode
+from lstm_bench.models.heads import HEADS
 from lstm_bench.preparation import prepare
 from lstm_bench.seeding import derive_seed
 from lstm_bench.suites.suite import load_suite

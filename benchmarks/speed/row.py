@@ -21,12 +21,12 @@ import numpy as np
 from measure import Ended, cpu_flags, print_machine
 from peak import measure_peak
 
-from lstm_bench.backend import keras, tf
 from lstm_bench.batches import evaluation_batches, take_batch, training_batches
 from lstm_bench.data.dataset import Dataset, Sequences
 from lstm_bench.data.registry import load_dataset
 from lstm_bench.errors import LstmBenchError
-from lstm_bench.model import build_model
+from lstm_bench.models.backend import keras, tf
+from lstm_bench.models.build import build_model
 from lstm_bench.packed.choice import choose_engine
 from lstm_bench.packed.vectors import target_of_this_machine
 from lstm_bench.seeding import derive_rng, derive_seed

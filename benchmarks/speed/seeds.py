@@ -29,7 +29,7 @@ from row import (
 )
 from speed_lines import WEIGHTS, compare_engines, kept_accuracy
 
-from lstm_bench.backend import keras
+from lstm_bench.models.backend import keras
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.engines import PACKED, STOCK
 from lstm_bench.system.threads import n_cores, thread_variables

@@ -29,8 +29,8 @@ from row import (
     row_parser,
 )
 
-from lstm_bench.backend import keras
 from lstm_bench.data.dataset import Dataset
+from lstm_bench.models.backend import keras
 from lstm_bench.suites.engines import PACKED, STOCK
 
 

@@ -43,8 +43,8 @@ from row import (
     taken,
 )
 
-from lstm_bench.backend import keras
 from lstm_bench.data.dataset import Dataset
+from lstm_bench.models.backend import keras
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.engines import PACKED
 from lstm_bench.training import Encoded, Steps

@@ -59,11 +59,11 @@ The input's share, x W + b, comes from a table with one row for each distinct to
 in it (``index``). Where inputs are dropped, and in the layers above, rows differ, and
 their share is computed some steps ahead.
 
-`forth` takes a part through its steps: z of a step's rows is one product with U, and
+`forward` takes a part through its steps: z of a step's rows is one product with U, and
 then these rows go through their gates. With masks of each gate it is four products, of
 four copies of h. h of the step before, c and the gates of every row are kept.
 
-`back` takes some steps at a time (a chunk, `scratch`): first their gates and dh, from
+`backward` takes some steps at a time (a chunk, `scratch`): first their gates and dh, from
 the last to the first; then, while dz of the chunk is in the cache, the sums of dU, dW
 and db over its rows, and dx. Where inputs come from the table, dz of all of a part's
 rows with the same input is added up first (`shared`), since x^T dz of each would be a

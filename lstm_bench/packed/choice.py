@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lstm_bench.backend import keras, tf
-from lstm_bench.model import build_model
-from lstm_bench.packed.running import does_not_run, why_not_running
+from lstm_bench.models.backend import keras, tf
+from lstm_bench.models.build import build_model
+from lstm_bench.packed.self_test import does_not_run, why_not_running
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import PACKED, STOCK, TAKES_STOCK, Wanted, impossible
 from lstm_bench.system.threads import n_threads

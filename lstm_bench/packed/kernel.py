@@ -14,8 +14,8 @@ from typing import Any
 
 from numba.core import event
 
-from lstm_bench.packed.back import backward_function
-from lstm_bench.packed.forth import forward_function, table_function
+from lstm_bench.packed.backward import backward_function
+from lstm_bench.packed.forward import forward_function, table_function
 from lstm_bench.packed.vectors import target_of_this_machine
 from lstm_bench.system.file_lock import lock_within
 from lstm_bench.system.folders import cache_folder
@@ -31,8 +31,8 @@ class Kernel:
     Attributes
     ----------
     fill_table, forward, backward : callable
-        See `forth.table_function`, `forth.forward_function` and
-        `back.backward_function`.
+        See `forward.table_function`, `forward.forward_function` and
+        `backward.backward_function`.
     """
 
     fill_table: Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lstm_bench.backend import keras, tf
+from lstm_bench.models.backend import keras, tf
 from lstm_bench.packed.layout import Int32Array, Layout, number_distinct
 from lstm_bench.packed.operation import Rows, Weights, packed_lstm
 from lstm_bench.packed.optimizer import PackedAdam

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from lstm_bench.backend import tf
+from lstm_bench.models.backend import tf
 from lstm_bench.packed.recurrence import Recurrence, recurrence_of
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lstm_bench.backend import keras, tf
+from lstm_bench.models.backend import keras, tf
 from lstm_bench.packed.buffers import Buffers
 from lstm_bench.packed.grouped import AdamState, Groups, step_adam
 from lstm_bench.packed.team import Team

@@ -1,4 +1,4 @@
-"""The recurrence over a whole batch, forward and back, on NumPy arrays."""
+"""The recurrence over a whole batch, forward and backward, on NumPy arrays."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Recurrence:
             Whether each distinct input's share is computed once; there are no input
             masks then.
         is_kept : bool
-            Whether the way back will be asked for.
+            Whether the backward pass will be asked for.
 
         Returns
         -------

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from lstm_bench.errors import SuiteError
+
 Value = bool | int | float | str | None
 SIGNIFICANT_DIGITS = 12
 # A value in a run's name; of a switch, when it is off and when it is on.
@@ -132,3 +134,12 @@ def short_text(field: str, value: Value) -> str:
         return f"no {field}"
     text = form.format(f"{value:g}" if isinstance(value, float) else value)
     return text.removesuffix("s") if value == 1 else text
+
+
+def check_head(head: str, n_classes: int) -> None:
+    """Raise SuiteError where `head` cannot separate `n_classes` classes."""
+    if head == "sigmoid" and n_classes != 2:
+        raise SuiteError(
+            f"head: sigmoid separates two classes, the dataset has {n_classes}; "
+            "use head: softmax"
+        )

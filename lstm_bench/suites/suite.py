@@ -16,13 +16,13 @@ from lstm_bench.data.dataset import Sizes
 from lstm_bench.data.registry import dataset_names, dataset_options, known_sizes
 from lstm_bench.data.splits import split_sizes
 from lstm_bench.errors import SuiteError
-from lstm_bench.heads import HEADS
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.suites.axes import parse_axis, parse_pair
 from lstm_bench.suites.config import (
     CONFIG_FIELDS,
     TrialConfig,
     Value,
+    check_head,
     short_text,
 )
 from lstm_bench.suites.schema import (
@@ -180,7 +180,7 @@ class Suite:
         heads = self._values_of("head") if config is None else [("head", config.head)]
         for place, head in heads:
             try:
-                HEADS[head].n_units(sizes.n_classes)
+                check_head(head, sizes.n_classes)
             except SuiteError as error:
                 raise SuiteError(f"{where}: {place}: {error}") from error
         if sizes.n_train is None:

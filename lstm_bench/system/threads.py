@@ -25,7 +25,7 @@ def n_cores() -> int:
 def thread_variables(n: int) -> dict[str, str]:
     """Return the environment of a process that may use `n` threads.
 
-    `lstm_bench.backend` tells TensorFlow, for operations and within them.
+    `lstm_bench.models.backend` tells TensorFlow, for operations and within them.
     """
     return {name: str(n) for name in (VARIABLE, *LIBRARIES)}
 

@@ -1,4 +1,4 @@
-"""All steps of one part of a batch, back, and the gradients of its weights and inputs.
+"""The backward pass of one part of a batch, and the gradients of its weights and inputs.
 
 Arrays are flat, and strides in floats. What they hold, and the formulas, stand in the
 package's documentation.
@@ -39,7 +39,7 @@ def backward_function(version: str) -> Any:
     ``zeros`` come as zeros. Written are ``dx``, the gradient of each row's input, and
     ``sums``, the part's own: rows of the gradients of W, b and U, one below the other.
 
-    What the arrays hold is said in `forth.forward_function`, and ``version`` too.
+    What the arrays hold is said in `forward.forward_function`, and ``version`` too.
 
     Some steps are taken at a time: back through the recurrence first, then from the
     gradient of their gates, which is still in the cache, to everything else.

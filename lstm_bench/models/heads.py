@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstm_bench.arrays import Float32Array, FloatArray
-from lstm_bench.errors import SuiteError
+from lstm_bench.suites.config import check_head
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,7 @@ class Head:
 
 
 def _sigmoid_units(n_classes: int) -> int:
-    if n_classes != 2:
-        raise SuiteError(
-            f"head: sigmoid separates two classes, the dataset has {n_classes}; "
-            "use head: softmax"
-        )
+    check_head("sigmoid", n_classes)
     return 1
 
 

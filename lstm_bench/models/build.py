@@ -6,9 +6,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from lstm_bench.backend import keras
 from lstm_bench.errors import ModelError
-from lstm_bench.heads import HEADS
+from lstm_bench.models.backend import keras
+from lstm_bench.models.heads import HEADS
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.text import first_line
 
