@@ -63,14 +63,14 @@ their share is computed some steps ahead.
 then these rows go through their gates. With masks of each gate it is four products, of
 four copies of h. h of the step before, c and the gates of every row are kept.
 
-`backward` takes some steps at a time (a chunk, `scratch`): first their gates and dh, from
-the last to the first; then, while dz of the chunk is in the cache, the sums of dU, dW
-and db over its rows, and dx. Where inputs come from the table, dz of all of a part's
-rows with the same input is added up first (`shared`), since x^T dz of each would be a
-product more. No sum is longer than a chunk before it is added to those of the others:
-of thousands of alike rows, each would lose the same digits. The sums are the part's
-own, and added at the end in the order of the parts, so that they do not depend on the
-number of threads. x has a last feature that is 1, whose weights are b.
+`backward` takes some steps at a time (a chunk, `scratch`): first their gates and dh,
+from the last to the first; then, while dz of the chunk is in the cache, the sums of
+dU, dW and db over its rows, and dx. Where inputs come from the table, dz of all of a
+part's rows with the same input is added up first (`shared`), since x^T dz of each
+would be a product more. No sum is longer than a chunk before it is added to those of
+the others: of thousands of alike rows, each would lose the same digits. The sums are
+the part's own, and added at the end in the order of the parts, so that they do not
+depend on the number of threads. x has a last feature that is 1, whose weights are b.
 
 `tiles`: the inner loops, written as vector instructions (`vectors`), since Numba's own
 loops came out three to four times as slow. A tile of a product is up to six rows by

@@ -1,4 +1,4 @@
-"""The backward pass of one part of a batch, and the gradients of its weights and inputs.
+"""The backward pass of one part of a batch: gradients of its weights and inputs.
 
 Arrays are flat, and strides in floats. What they hold, and the formulas, stand in the
 package's documentation.

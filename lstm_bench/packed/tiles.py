@@ -30,7 +30,8 @@ FORWARD_ARGUMENTS = (
     "c_before",
     "c",
     "last",
-    # What is kept for the backward pass; 0: nothing is. h is kept where the next step's is.
+    # What is kept for the backward pass; 0: nothing is. h is kept where the next
+    # step's is.
     "gates",
     "h_kept",
     # Where h goes for the step after, of the first n_going_on rows; where there are
