@@ -14,8 +14,8 @@ from lstm_bench.cells import plain, value_label
 from lstm_bench.comparisons import Analysis
 from lstm_bench.contenders import Contender, best_on_validation, confirm_spec
 from lstm_bench.metrics import Metric
-from lstm_bench.records import OBJECTIVE, metric_key
 from lstm_bench.statistics import LEVEL, MIN_SEEDS, SWAPPED, Verdict
+from lstm_bench.training.result import OBJECTIVE, metric_key
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from lstm_bench import records as rec
 from lstm_bench.suites.suite import Suite
+from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME, metric_key
 
 TAG_PREFIX = "mlflow.sharedViewState."
 MAX_RUNS = 100
@@ -19,7 +20,7 @@ HIDDEN = ("sweep", "confirm", "baseline")
 
 def chart_view_state(suite: Suite) -> dict[str, Any]:
     """Return the view: search as parallel coordinates, curves, scores, cost."""
-    objective = rec.metric_key("val", suite.study.metric)
+    objective = metric_key("val", suite.study.metric)
     line = {
         "scaleType": "linear",
         "xAxisKey": "step",
@@ -33,7 +34,7 @@ def chart_view_state(suite: Suite) -> dict[str, Any]:
         "ignoreOutliers": False,
     }
     charts: list[dict[str, Any]] = [
-        {"type": "BAR", "metricKey": rec.OBJECTIVE},
+        {"type": "BAR", "metricKey": OBJECTIVE},
         {
             "type": "LINE",
             "metricKey": objective,
@@ -42,8 +43,8 @@ def chart_view_state(suite: Suite) -> dict[str, Any]:
         },
         {
             "type": "SCATTER",
-            "xaxis": {"key": rec.TRAIN_TIME, "type": "METRIC"},
-            "yaxis": {"key": rec.OBJECTIVE, "type": "METRIC"},
+            "xaxis": {"key": TRAIN_TIME, "type": "METRIC"},
+            "yaxis": {"key": OBJECTIVE, "type": "METRIC"},
         },
     ]
     if len(suite.space) > 0:
@@ -52,7 +53,7 @@ def chart_view_state(suite: Suite) -> dict[str, Any]:
             {
                 "type": "PARALLEL",
                 "selectedParams": [name for name, _ in suite.space],
-                "selectedMetrics": [rec.OBJECTIVE],
+                "selectedMetrics": [OBJECTIVE],
                 "showAllRuns": False,
             },
         )
@@ -64,15 +65,15 @@ def chart_view_state(suite: Suite) -> dict[str, Any]:
         + "".join(f" and tags.`{rec.TAG_KIND}` != '{kind}'" for kind in hidden),
         # Sorted by time, MLflow folds the trainings into their sweep's run and
         # draws none of them.
-        "orderByKey": f"metrics.`{rec.OBJECTIVE}`",
+        "orderByKey": f"metrics.`{OBJECTIVE}`",
         "orderByAsc": not suite.metric.higher_is_better,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
         "selectedColumns": [
-            f"metrics.`{rec.OBJECTIVE}`",
-            f"metrics.`{rec.TRAIN_TIME}`",
+            f"metrics.`{OBJECTIVE}`",
+            f"metrics.`{TRAIN_TIME}`",
             *(f"params.`{name}`" for name, _ in suite.space),
         ],
         "runsPinned": [],

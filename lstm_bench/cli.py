@@ -40,7 +40,6 @@ from lstm_bench.text import MAX_MESSAGE, count, listed, quoted, shortened
 if TYPE_CHECKING:
     from lstm_bench.comparisons import Analysis
     from lstm_bench.crew import Workers
-    from lstm_bench.preparation import Prepared
     from lstm_bench.progress import Progress
     from lstm_bench.records import Results
     from lstm_bench.session import Kind
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from lstm_bench.suites.suite import Suite
     from lstm_bench.system.console import LastingConsole
     from lstm_bench.tracking import Tracker
+    from lstm_bench.training.prepare import Prepared
     from lstm_bench.writer import Waiting
 
 INTERRUPTED = 130
@@ -578,7 +578,7 @@ def train(
             run_id = tracker.writer.operations.real_id(run_id)
         _say_waiting(console, tracker)
     from lstm_bench.metrics import METRICS
-    from lstm_bench.records import TRAIN_TIME, metric_key
+    from lstm_bench.training.result import TRAIN_TIME, metric_key
 
     for entry in result.history.epochs:
         _say(
@@ -1367,7 +1367,7 @@ def _prepare(
 ) -> Prepared:
     """Load the data, and see that the engine that the suite asks for runs here."""
     from lstm_bench.packed.self_test import require_running
-    from lstm_bench.preparation import prepare
+    from lstm_bench.training.prepare import prepare
 
     _say_reading(suite.dataset.name)
     console.doing("loading the data")

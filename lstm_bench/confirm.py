@@ -21,9 +21,8 @@ from lstm_bench.crew import ONE_HERE, Workers, as_many_as_needed, is_in_process
 from lstm_bench.data.dataset import stands_in
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.oversight import oversee
-from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Progress, Training
-from lstm_bench.records import Results, TrialResult, metric_key
+from lstm_bench.records import Results
 from lstm_bench.recovery import close_orphaned_runs, recover
 from lstm_bench.session import Session, open_sessions
 from lstm_bench.stored import StoredFit, StoredRun, StoredTraining, parse_runs
@@ -39,6 +38,8 @@ from lstm_bench.text import count
 from lstm_bench.tickets import Tickets
 from lstm_bench.tracked import say_left_out, track_baselines
 from lstm_bench.tracking import Tracker
+from lstm_bench.training.prepare import Prepared
+from lstm_bench.training.result import OBJECTIVE, TrialResult, metric_key
 from lstm_bench.worker import STARTING, Worker
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def choose_candidates(
 
 def _best_of_search(results: Results, n_best: int) -> list[Candidate]:
     runs = trial_runs(results)
-    scores = runs[rec.OBJECTIVE].to_numpy(dtype=float)
+    scores = runs[OBJECTIVE].to_numpy(dtype=float)
     ranked = runs.iloc[results.suite.metric.order(scores)]
     best = ranked.drop_duplicates("config_id").head(n_best)
     return [
@@ -241,7 +242,7 @@ def _train_again(
 ) -> tuple[TrialResult, keras.Model, str]:
     """Train a confirmed configuration without scoring test; return the engine too."""
     from lstm_bench.packed.choice import choose_engine
-    from lstm_bench.trial import run_trial
+    from lstm_bench.training.trial import run_trial
 
     suite = prepared.suite
     objective = metric_key("val", suite.metric.name)

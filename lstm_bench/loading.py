@@ -30,7 +30,7 @@ from lstm_bench.artifacts import places, run_folder
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS, Metric
-from lstm_bench.records import Prediction, Results
+from lstm_bench.records import Results
 from lstm_bench.stored import (
     LeftOut,
     Shown,
@@ -60,6 +60,16 @@ from lstm_bench.suites.config import CONFIG_FIELDS
 from lstm_bench.suites.suite import Suite, suite_from_text
 from lstm_bench.text import listed
 from lstm_bench.tracking import find_pages, find_runs
+from lstm_bench.training.result import (
+    EPOCH_TIME,
+    N_EPOCHS,
+    N_FEATURES,
+    OBJECTIVE,
+    TRAIN_TIME,
+    Prediction,
+    is_curve_key,
+    metric_key,
+)
 
 T = TypeVar("T")
 
@@ -377,8 +387,8 @@ def _sampled(runs: pd.DataFrame, metric: Metric) -> list[str]:
 
     Among them the run that stands for its configuration in the tables: the first.
     """
-    complete = runs[(runs["state"] == "complete") & runs[rec.OBJECTIVE].notna()]
-    means = complete.groupby("config_id")[rec.OBJECTIVE].mean()
+    complete = runs[(runs["state"] == "complete") & runs[OBJECTIVE].notna()]
+    means = complete.groupby("config_id")[OBJECTIVE].mean()
     rank = metric.ranks(means.to_numpy(dtype=float))
     best = complete["config_id"].isin(means.index[rank <= N_SAMPLED])
     shown = complete[best].drop_duplicates("config_id")["run_id"].tolist()
@@ -501,7 +511,7 @@ def _history_from_metrics(
     """Rebuild the epochs of a run whose curves were not written (yet)."""
     epochs: dict[int, dict[str, float]] = {}
     for key in keys:
-        if rec.is_curve_key(key):
+        if is_curve_key(key):
             for point in client.get_metric_history(run_id, key):
                 entry = epochs.setdefault(point.step, {"epoch": point.step})
                 entry[key] = point.value
@@ -516,11 +526,11 @@ def _timestamp(milliseconds: int | None) -> pd.Timestamp | None:
 
 def _run_row(run: StoredTraining, epochs: list[dict[str, float]]) -> dict[str, Any]:
     metrics = dict(run.metrics)
-    if epochs and rec.N_EPOCHS not in metrics:
+    if epochs and N_EPOCHS not in metrics:
         # A training that did not end has its epochs, but no summary of them.
-        metrics[rec.N_EPOCHS] = float(len(epochs))
-        times = [entry.get(rec.EPOCH_TIME, float("nan")) for entry in epochs]
-        metrics[rec.TRAIN_TIME] = sum(times)
+        metrics[N_EPOCHS] = float(len(epochs))
+        times = [entry.get(EPOCH_TIME, float("nan")) for entry in epochs]
+        metrics[TRAIN_TIME] = sum(times)
     return {
         "run_id": run.run_id,
         "experiment_id": run.experiment_id,
@@ -567,9 +577,9 @@ def _runs_frame(
 
 
 BASELINE_NUMBERS = (
-    rec.TRAIN_TIME,
-    rec.N_FEATURES,
-    *(rec.metric_key(split, name) for split in ("val", "test") for name in METRICS),
+    TRAIN_TIME,
+    N_FEATURES,
+    *(metric_key(split, name) for split in ("val", "test") for name in METRICS),
 )
 
 
@@ -617,10 +627,10 @@ class _Curves:
             self._epoch.extend([int(entry["epoch"])] * len(keys))
             self._value.extend([_number(entry[key]) for key in keys])
         for entry in epochs:
-            if rec.EPOCH_TIME in entry:
-                self._key.append(self._number_of("train", rec.EPOCH_TIME))
+            if EPOCH_TIME in entry:
+                self._key.append(self._number_of("train", EPOCH_TIME))
                 self._epoch.append(int(entry["epoch"]))
-                self._value.append(_number(entry[rec.EPOCH_TIME]))
+                self._value.append(_number(entry[EPOCH_TIME]))
         self._run_ids.append(run_id)
         self._n_points.append(len(self._value) - n_before)
 

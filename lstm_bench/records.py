@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.metrics import METRICS
-from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
+from lstm_bench.training.result import (
+    EPOCH_TIME,
+    EVAL_TIME,
+    KEPT_EPOCH,
+    N_EPOCHS,
+    N_PARAMETERS,
+    OBJECTIVE,
+    SAMPLES_PER_SECOND,
+    TOTAL_TIME,
+    TRAIN_TIME,
+    Prediction,
+    metric_key,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,122 +89,10 @@ DATASET = "dataset.json"
 REPORT = "report"
 REPORT_FILES = ("index.html", "report.md", "tables")
 
-# Metrics of a run that are not in METRICS
-OBJECTIVE = "objective"
-TRAIN_TIME = "train_time_s"
-EVAL_TIME = "eval_time_s"
-TOTAL_TIME = "total_time_s"
-EPOCH_TIME = "epoch_time_s"
-SAMPLES_PER_SECOND = "samples_per_s"
-N_PARAMETERS = "n_parameters"
-N_EPOCHS = "n_epochs"
-KEPT_EPOCH = "kept_epoch"  # whose weights every score of a finished run is of
-N_RESUMED = "n_resumed_epochs"  # done before a checkpoint that was taken up
-BEST_VALUE = "best_objective"  # of the sweep's run, by trial
-N_FEATURES = "n_features"  # of a baseline
-
-SPLITS = ("train", "val", "test")
-
 
 def ids_of(run_id: str, tags: Mapping[str, str]) -> set[str]:
     """Return a run's id, and the provisional one that a trial may know it by."""
     return {run_id, tags.get(TAG_JOURNAL, run_id)}
-
-
-def metric_key(split: str, metric: str) -> str:
-    """Return the MLflow key of `metric` on `split`: ``val_accuracy``."""
-    return f"{split}_{metric}"
-
-
-def final_key(key: str) -> str:
-    """Return the key of a finished training's value of what has a curve.
-
-    Of a score: that of the weights that were kept, whichever split it is on. Of a
-    time: what `TrialResult.metrics` has. A key of its own: as a further point it would
-    lengthen the curve in MLflow's UI.
-    """
-    return f"final_{key}"
-
-
-def is_curve_key(key: str) -> bool:
-    """Whether a metric has a value for every epoch."""
-    is_score = key.startswith(("train_", "val_")) and key != TRAIN_TIME
-    return is_score or key in (EPOCH_TIME, EVAL_TIME, SAMPLES_PER_SECOND)
-
-
-def summary_key(key: str) -> str:
-    """Return the MLflow key of a finished training's value."""
-    return final_key(key) if is_curve_key(key) else key
-
-
-@dataclass
-class History:
-    """One dict per epoch, in order.
-
-    Keys: ``epoch`` (from 1), ``train_loss``, ``val_loss`` (the head's own loss),
-    ``train_<metric>`` and ``val_<metric>`` for every metric, ``epoch_time_s``
-    (training steps alone), ``eval_time_s``, ``samples_per_s``.
-
-    ``train_*`` are running means over the epoch's batches with dropout on, as
-    Keras shows them. The first `n_resumed` were trained by a process that was gone
-    before the end.
-    """
-
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
-    n_resumed: int = 0
-
-    def at(self, epoch: int) -> dict[str, float]:
-        """Return the entry of `epoch`, counted from 1."""
-        return self.epochs[epoch - 1]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Probabilities on one split.
-
-    Attributes
-    ----------
-    split : str
-    index : int64 ndarray of shape (n,)
-        Index of each review in its part of the dataset.
-    y_true : int64 ndarray of shape (n,)
-    y_proba : float64 ndarray of shape (n, n_classes), rows sum to 1
-    """
-
-    split: str
-    index: IntArray
-    y_true: IntArray
-    y_proba: FloatArray
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """What one training gave.
-
-    Attributes
-    ----------
-    objective : float
-        The study's metric on validation, of the weights that were kept.
-    metrics : dict
-        ``val_<metric>``, ``train_<metric>`` (on a part of the training sequences, no
-        larger than validation), ``test_<metric>`` where scored: all of the kept
-        weights, without dropout. Times in seconds, counts.
-    samples : list of dict
-        ``index, text, y_true, y_proba``: a few fixed validation reviews.
-    errors : list of dict
-        The same of the most confident errors on the test set, the most confident
-        first; empty where test was not scored.
-    """
-
-    config: TrialConfig
-    history: History
-    objective: float
-    metrics: dict[str, float]
-    predictions: tuple[Prediction, ...]
-    samples: list[dict[str, Any]]
-    class_names: tuple[str, ...]
-    errors: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from lstm_bench.stored import MAX_METRIC
 from lstm_bench.study import StudyStore
 from lstm_bench.system.process import is_gone, is_here, parse_owner
 from lstm_bench.tracking import Tracker
+from lstm_bench.training.result import OBJECTIVE
 
 REASON = "its process was gone"
 SILENT = "its process, on another host, had not been heard of"
@@ -152,7 +153,7 @@ def _is_of(
 def _settle(orphan: Orphan, run: Run, tracker: Tracker, death: Death | None) -> None:
     data, run_id = run.data, run.info.run_id
     state, reason = data.tags.get(rec.TAG_STATE), data.tags.get(rec.TAG_FAILURE)
-    value = data.metrics.get(rec.OBJECTIVE)
+    value = data.metrics.get(OBJECTIVE)
     is_whole = state != "complete" or (value is not None and abs(value) <= MAX_METRIC)
     if state not in rec.MLFLOW_STATUS or not is_whole:
         # Also one whose state or score somebody has changed: it is trained again.

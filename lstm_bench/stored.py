@@ -33,11 +33,17 @@ from pydantic import (
 from lstm_bench import records as rec
 from lstm_bench.errors import StoredError
 from lstm_bench.metrics import METRICS
-from lstm_bench.records import Prediction
 from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig, config_id_of
 from lstm_bench.suites.engines import PACKED, STOCK, split_engines
 from lstm_bench.system.process import parse_owner
 from lstm_bench.text import count, first_line, quoted
+from lstm_bench.training.result import (
+    N_FEATURES,
+    OBJECTIVE,
+    Prediction,
+    is_curve_key,
+    summary_key,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -247,10 +253,9 @@ class StoredTraining(StoredFit):
                 f"{rec.TAG_ENGINE}: expected {STOCK}, {PACKED} or both, got "
                 f"{quoted(self.engine)}"
             )
-        if self.state == "complete" and rec.OBJECTIVE not in self.metrics:
+        if self.state == "complete" and OBJECTIVE not in self.metrics:
             raise ValueError(
-                f"metric {rec.OBJECTIVE}: a complete training has it, but it is not "
-                "there"
+                f"metric {OBJECTIVE}: a complete training has it, but it is not there"
             )
         return self
 
@@ -289,7 +294,7 @@ def parse_run(run: Run) -> StoredRun:
     if issubclass(model, StoredFit):
         values["metrics"] = _metrics(run.data.metrics)
     if issubclass(model, StoredTraining):
-        values["curve_keys"] = tuple(filter(rec.is_curve_key, run.data.metrics))
+        values["curve_keys"] = tuple(filter(is_curve_key, run.data.metrics))
         values["config"] = _config(params, tags.get(rec.TAG_CONFIG_ID))
     return _validated(lambda: model.model_validate(values))
 
@@ -312,14 +317,14 @@ def left_out_run(run: Run, error: StoredError) -> LeftOut:
 
 def _metrics(metrics: dict[str, float]) -> dict[str, float]:
     found = {}
-    for key in (*rec.RUN_NUMBER_COLUMNS, *rec.METRIC_COLUMNS, rec.N_FEATURES):
-        value = metrics.get(rec.summary_key(key))
+    for key in (*rec.RUN_NUMBER_COLUMNS, *rec.METRIC_COLUMNS, N_FEATURES):
+        value = metrics.get(summary_key(key))
         if value is None:
             continue
         low, high = _bounds(key)
         if not low - ROUNDING <= value <= high + ROUNDING:
             raise StoredError(
-                f"metric {rec.summary_key(key)}: expected "
+                f"metric {summary_key(key)}: expected "
                 + (f"{low:g} to {high:g}" if high < MAX_METRIC else "a finite number")
                 + f", got {value!r}"
             )
@@ -329,7 +334,7 @@ def _metrics(metrics: dict[str, float]) -> dict[str, float]:
 
 def _bounds(key: str) -> tuple[float, float]:
     """Return the lowest and the highest value of a run's metric."""
-    if key == rec.OBJECTIVE:
+    if key == OBJECTIVE:
         return -MAX_METRIC, MAX_METRIC
     metric = next((m for m in METRICS.values() if key.endswith(f"_{m.name}")), None)
     low, high = (0.0, math.inf) if metric is None else metric.bounds

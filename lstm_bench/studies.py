@@ -26,6 +26,7 @@ from lstm_bench.suites.suite import SUITE_FOLDER, Suite, load_suite
 from lstm_bench.system.process import is_gone, parse_owner
 from lstm_bench.text import listed
 from lstm_bench.tracking import find_pages, find_runs, resolve_tracking_uri
+from lstm_bench.training.result import OBJECTIVE
 
 # What a list of studies calls commands, and how they end.
 COMMANDS = {"sweep": "search", "confirm": "confirmation"}
@@ -153,7 +154,7 @@ class _Training:
 
     @classmethod
     def of(cls, run: StoredTraining) -> Self:
-        objective = run.metrics.get(rec.OBJECTIVE, math.nan)
+        objective = run.metrics.get(OBJECTIVE, math.nan)
         return cls(run.run_name, run.kind, run.state, objective)
 
 

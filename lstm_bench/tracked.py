@@ -6,13 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lstm_bench.baselines import BASELINES, run_baseline
-from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.errors import StoredError, TrialFailed, TrialPruned, TrialTaken
 from lstm_bench.metrics import METRICS
-from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Progress
-from lstm_bench.records import TrialResult
 from lstm_bench.stored import (
     LeftOut,
     StoredBaseline,
@@ -26,6 +22,10 @@ from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import join_engines
 from lstm_bench.system.signals import stopping_after_the_epoch
 from lstm_bench.tracking import Tracker
+from lstm_bench.training.baselines import BASELINES, run_baseline
+from lstm_bench.training.checkpoint import Checkpoint
+from lstm_bench.training.prepare import Prepared
+from lstm_bench.training.result import TrialResult
 
 if TYPE_CHECKING:
     from lstm_bench.models.backend import keras
@@ -86,7 +86,7 @@ def train_tracked(
         closed as interrupted or failed before.
     """
     from lstm_bench.packed.choice import choose_engine
-    from lstm_bench.trial import run_trial
+    from lstm_bench.training.trial import run_trial
 
     suite = prepared.suite
     checkpoint = (

@@ -26,14 +26,12 @@ from mlflow.utils.rest_utils import http_request
 
 from lstm_bench import records as rec
 from lstm_bench.away import is_away, is_server, own_timeout_s, patience
-from lstm_bench.baselines import BASELINES, BaselineResult
 from lstm_bench.chart_view import TAG_PREFIX, chart_view_state
 from lstm_bench.errors import TrackingError
 from lstm_bench.figures.search import plot_confusion_matrix, plot_run_curves
 from lstm_bench.masking import bare_url, hide_login, mask_text, mask_url
 from lstm_bench.metrics import evaluate_proba
 from lstm_bench.model_log import MODEL_FILE
-from lstm_bench.records import Prediction, TrialResult
 from lstm_bench.stores import (
     absolute_url,
     check_address,
@@ -48,6 +46,16 @@ from lstm_bench.suites.suite import Suite
 from lstm_bench.system.garbage import collector_paused
 from lstm_bench.system.process import this_process
 from lstm_bench.text import shortened
+from lstm_bench.training.baselines import BASELINES, BaselineResult
+from lstm_bench.training.result import (
+    BEST_VALUE,
+    N_FEATURES,
+    TRAIN_TIME,
+    Prediction,
+    TrialResult,
+    metric_key,
+    summary_key,
+)
 from lstm_bench.writer import PATIENT_S, Writer
 
 if TYPE_CHECKING:
@@ -469,15 +477,15 @@ class Tracker:
             _write_predictions(Path(folder), result.predictions, class_names)
             self.writer.log_artifacts(run_id, Path(folder))
         values = {
-            rec.metric_key(prediction.split, name): value
+            metric_key(prediction.split, name): value
             for prediction in result.predictions
             for name, value in evaluate_proba(
                 prediction.y_true, prediction.y_proba
             ).items()
         }
         values |= {
-            rec.TRAIN_TIME: result.train_time_s,
-            rec.N_FEATURES: float(result.n_features),
+            TRAIN_TIME: result.train_time_s,
+            N_FEATURES: float(result.n_features),
         }
         self._log_summary(run_id, values, result.predictions, step=0)
         self.close_run(run_id, "complete")
@@ -493,7 +501,7 @@ class Tracker:
         scored = any(prediction.split == "test" for prediction in predictions)
         self.writer.log_batch(
             run_id,
-            metrics={rec.summary_key(key): value for key, value in values.items()},
+            metrics={summary_key(key): value for key, value in values.items()},
             step=step,
             tags={rec.TAG_TEST_SCORED: "true"} if scored else None,
         )
@@ -522,7 +530,7 @@ class Tracker:
 
     def log_best(self, run_id: str, step: int, value: float) -> None:
         """Write the study's best value so far, by number of trainings."""
-        self.writer.log_batch(run_id, metrics={rec.BEST_VALUE: value}, step=step)
+        self.writer.log_batch(run_id, metrics={BEST_VALUE: value}, step=step)
 
     def finish_run(self, run_id: str, result: TrialResult, metric: str) -> None:
         """Write a training's result and close it as complete."""

@@ -12,11 +12,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lstm_bench.owned import DUPLICATE_OF, REASON, RUN_ID, counts, is_running
 from lstm_bench.progress import Ended, Progress, Training
-from lstm_bench.records import metric_key
 from lstm_bench.session import Session, studies_of
 from lstm_bench.study import StudyStore
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.tickets import ABOUT, CONFIG, name_of
+from lstm_bench.training.result import metric_key
 
 STATES = {
     TrialState.COMPLETE: "complete",

@@ -18,9 +18,7 @@ from optuna.trial import Trial
 
 from lstm_bench.errors import TrialPruned, TrialTaken
 from lstm_bench.owned import RUN_ID, OwnedStudy
-from lstm_bench.preparation import Prepared
 from lstm_bench.progress import Ended, Progress, Training
-from lstm_bench.records import metric_key
 from lstm_bench.session import Session, work_left
 from lstm_bench.study import Next, StudyStore
 from lstm_bench.suites.config import TrialConfig
@@ -29,6 +27,8 @@ from lstm_bench.system.limits import Limits
 from lstm_bench.tickets import ABOUT, Tickets
 from lstm_bench.tracked import Tracked, train_tracked
 from lstm_bench.tracking import Tracker
+from lstm_bench.training.prepare import Prepared
+from lstm_bench.training.result import metric_key
 
 STARTING = "importing TensorFlow and compiling the LSTM"
 TAKEN = "another process took it over, since this one had not been heard of"
@@ -211,7 +211,7 @@ class Worker:
         position: int,
         best_so_far: Callable[[], float | None],
     ) -> None:
-        from lstm_bench.trial import free_memory
+        from lstm_bench.training.trial import free_memory
 
         training = Training(
             job.name,
@@ -308,7 +308,7 @@ def _get_ready(engine: Wanted, say: Callable[[str], None]) -> None:
     SuiteError
         The packed engine is wanted, and cannot run.
     """
-    import lstm_bench.trial  # noqa: F401
+    import lstm_bench.training.trial  # noqa: F401
     from lstm_bench.packed.choice import choose_engine
 
     choose_engine(engine, say)

@@ -15,13 +15,13 @@ from test_cli import run
 from lstm_bench.artifacts import find_moves, record_moves
 from lstm_bench.errors import PublishError
 from lstm_bench.loading import load_results
-from lstm_bench.preparation import prepare
 from lstm_bench.publish import publish
-from lstm_bench.records import History, TrialResult
 from lstm_bench.study import StudyStore
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.tracking import Tracker
+from lstm_bench.training.prepare import prepare
+from lstm_bench.training.result import History, TrialResult
 
 HISTORY = [{"epoch": 1, "train_loss": 0.7, "val_accuracy": 0.5, "epoch_time_s": 2.0}]
 

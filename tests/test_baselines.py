@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
-from lstm_bench import baselines
-from lstm_bench.baselines import (
+from lstm_bench.data.dataset import Dataset, Sequences, from_lists, sequences_digest
+from lstm_bench.data.registry import load_dataset
+from lstm_bench.data.splits import Splits, make_splits
+from lstm_bench.metrics import accuracy
+from lstm_bench.training import baselines
+from lstm_bench.training.baselines import (
     BASELINES,
     Baseline,
     fit_majority,
@@ -20,10 +24,6 @@ from lstm_bench.baselines import (
     ngrams,
     run_baseline,
 )
-from lstm_bench.data.dataset import Dataset, Sequences, from_lists, sequences_digest
-from lstm_bench.data.registry import load_dataset
-from lstm_bench.data.splits import Splits, make_splits
-from lstm_bench.metrics import accuracy
 
 GOOD, BAD, FILM, ODD = 4, 5, 6, 7
 TEXTS = ("good film", "good good film", "bad film", "bad")

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_bench.batches import evaluation_batches, take_batch, training_batches
 from lstm_bench.suites.config import TrialConfig
+from lstm_bench.training.batches import evaluation_batches, take_batch, training_batches
 
 
 @given(

@@ -21,6 +21,7 @@ from lstm_bench.loading import load_results
 from lstm_bench.study import StudyStore
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.tracking import find_runs
+from lstm_bench.training.result import N_EPOCHS, OBJECTIVE
 
 pytestmark = pytest.mark.slow
 
@@ -131,7 +132,7 @@ def test_the_same_configurations_have_the_same_scores(folders):
     def scores(runs: pd.DataFrame) -> dict[tuple[str, int], float]:
         complete = runs[runs["state"] == "complete"]
         keys = zip(complete["config_id"], complete["replicate"], strict=True)
-        found = dict(zip(keys, complete[rec.OBJECTIVE], strict=True))
+        found = dict(zip(keys, complete[OBJECTIVE], strict=True))
         assert len(found) == len(complete)
         return found
 
@@ -155,9 +156,7 @@ def test_no_run_stays_running_and_every_finished_run_is_whole(folders):
     assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
     complete = pd.concat([results.runs, results.confirmed])
     complete = complete[complete["state"] == "complete"]
-    for run_id, n_epochs in zip(
-        complete["run_id"], complete[rec.N_EPOCHS], strict=True
-    ):
+    for run_id, n_epochs in zip(complete["run_id"], complete[N_EPOCHS], strict=True):
         history = client.get_metric_history(run_id, "val_accuracy")
         assert [point.step for point in history] == list(range(1, int(n_epochs) + 1))
         own = results.curves[

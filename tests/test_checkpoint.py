@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 from test_training import dataset, run, splits  # noqa: F401
 
-from lstm_bench import records as rec
-from lstm_bench.checkpoint import Checkpoint, State
-from lstm_bench.records import History
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import load_suite
+from lstm_bench.training.checkpoint import Checkpoint, State
+from lstm_bench.training.result import (
+    EPOCH_TIME,
+    EVAL_TIME,
+    N_RESUMED,
+    SAMPLES_PER_SECOND,
+    TRAIN_TIME,
+    History,
+)
 
 CONFIG = TrialConfig(
     units=5,
@@ -24,7 +30,7 @@ CONFIG = TrialConfig(
     recurrent_dropout=0.2,
     head_dropout=0.2,
 )
-TIMES = (rec.EPOCH_TIME, rec.EVAL_TIME, rec.SAMPLES_PER_SECOND)
+TIMES = (EPOCH_TIME, EVAL_TIME, SAMPLES_PER_SECOND)
 
 
 def some_state(n_epochs=1):
@@ -59,7 +65,7 @@ def test_a_save_that_is_cut_off_leaves_the_one_before(tmp_path, monkeypatch):
     def cut_off(descriptor):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lstm_bench.checkpoint.os.fsync", cut_off)
+    monkeypatch.setattr("lstm_bench.training.loop.checkpoint.os.fsync", cut_off)
     with pytest.raises(KeyboardInterrupt):
         checkpoint.save(some_state(2))
     assert len(checkpoint.load().history.epochs) == 1
@@ -130,9 +136,9 @@ def test_a_resumed_training_is_the_one_that_never_stopped(
     np.testing.assert_array_equal(
         resumed.predictions[0].y_proba, whole.predictions[0].y_proba
     )
-    assert resumed.metrics[rec.N_RESUMED] == stop_after
-    assert resumed.metrics[rec.TRAIN_TIME] == pytest.approx(
-        sum(entry[rec.EPOCH_TIME] for entry in resumed.history.epochs)
+    assert resumed.metrics[N_RESUMED] == stop_after
+    assert resumed.metrics[TRAIN_TIME] == pytest.approx(
+        sum(entry[EPOCH_TIME] for entry in resumed.history.epochs)
     )
 
 

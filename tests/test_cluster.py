@@ -34,13 +34,14 @@ from lstm_bench.crew import Workers
 from lstm_bench.errand import Address, Errand, check_threads
 from lstm_bench.errors import LstmBenchError, TrackingError
 from lstm_bench.loading import load_results
-from lstm_bench.preparation import prepare
 from lstm_bench.recovery import SILENT
 from lstm_bench.session import open_sessions
 from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.sweep import run_sweep
 from lstm_bench.tracking import Tracker, find_runs, resolve_tracking_uri
+from lstm_bench.training.prepare import prepare
+from lstm_bench.training.result import N_EPOCHS
 
 pytestmark = [
     pytest.mark.slow,
@@ -202,9 +203,7 @@ def check_whole(
     complete = pd.concat([results.runs, results.confirmed])
     complete = complete[complete["state"] == "complete"]
     assert not complete.duplicated(["config_id", "replicate"]).any()
-    for run_id, n_epochs in zip(
-        complete["run_id"], complete[rec.N_EPOCHS], strict=True
-    ):
+    for run_id, n_epochs in zip(complete["run_id"], complete[N_EPOCHS], strict=True):
         for metric in ("val_accuracy", "train_loss"):
             points = client.get_metric_history(run_id, metric)
             assert [p.step for p in points] == list(range(1, int(n_epochs) + 1))

@@ -31,9 +31,9 @@ from lstm_bench.head_to_head import compare_by_name
 from lstm_bench.loading import load_results
 from lstm_bench.metrics import METRICS
 from lstm_bench.model_log import has_model
-from lstm_bench.preparation import prepare
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.tracking import Tracker
+from lstm_bench.training.prepare import prepare
 
 TEXT = TINY_SUITE.partition("space:")[0] + (
     "references: {small: {units: 2}}\n"

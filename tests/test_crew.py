@@ -20,6 +20,7 @@ from lstm_bench.loading import load_results
 from lstm_bench.owned import MAX_DEATHS
 from lstm_bench.study import StudyStore
 from lstm_bench.suites.suite import load_suite
+from lstm_bench.training.result import OBJECTIVE
 
 pytestmark = pytest.mark.slow
 
@@ -164,7 +165,7 @@ def test_the_same_trainings_come_to_the_same_as_in_one_process(swept, tmp_path):
     keys = ["config_id", "replicate"]
 
     def scores(results):
-        return results.confirmed.set_index(keys)[rec.OBJECTIVE]
+        return results.confirmed.set_index(keys)[OBJECTIVE]
 
     found = scores(alone.results())
     assert len(found) == 4

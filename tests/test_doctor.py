@@ -18,11 +18,11 @@ from results_builder import make_predictions
 from lstm_bench import doctor
 from lstm_bench import records as rec
 from lstm_bench.owned import OWNER, RUN_ID
-from lstm_bench.preparation import prepare
-from lstm_bench.records import History, TrialResult
 from lstm_bench.study import StudyStore
 from lstm_bench.system.process import this_process
 from lstm_bench.tracking import Tracker
+from lstm_bench.training.prepare import prepare
+from lstm_bench.training.result import OBJECTIVE, History, TrialResult
 
 
 def gone():
@@ -65,7 +65,7 @@ class Study:
             step.config,
             History([entry], 1),
             0.5,
-            {rec.OBJECTIVE: 0.5},
+            {OBJECTIVE: 0.5},
             (make_predictions(30)["val"],),
             [],
             ("neg", "pos"),
@@ -138,7 +138,7 @@ def test_a_run_whose_state_or_score_was_changed_is_trained_again(study, value):
     if value is None:
         client.delete_tag(run_id, rec.TAG_STATE)
     else:
-        client.log_metric(run_id, rec.OBJECTIVE, value, step=9)
+        client.log_metric(run_id, OBJECTIVE, value, step=9)
     assert doctor.mend(study.store, study.tracker) == 1
     assert study.store.finished() == [] and study.store.orphans() == []
     assert client.get_run(run_id).data.tags[rec.TAG_STATE] == "interrupted"

@@ -10,12 +10,12 @@ import sys
 import numpy as np
 import pytest
 
-from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.errors import SuiteError, TrialPruned
 from lstm_bench.metrics import METRICS
 from lstm_bench.packed import self_test
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import load_suite
+from lstm_bench.training.checkpoint import Checkpoint
 
 
 def with_engine(write_suite, name):
@@ -198,7 +198,7 @@ TINY = {
 def run(engine, **options):
     from lstm_bench.data.registry import load_dataset
     from lstm_bench.data.splits import make_splits
-    from lstm_bench.trial import free_memory, run_trial
+    from lstm_bench.training.trial import free_memory, run_trial
 
     free_memory()
     dataset = load_dataset("synthetic", {"n_train": 160, "n_test": 40}, seed=5)

@@ -13,7 +13,6 @@ import sys
 import pytest
 from conftest import ROOT
 
-from lstm_bench.preparation import prepare
 from lstm_bench.system import environment
 from lstm_bench.system.environment import (
     bytecode_advice,
@@ -21,6 +20,7 @@ from lstm_bench.system.environment import (
     files_digest,
     is_committed,
 )
+from lstm_bench.training.prepare import prepare
 
 
 @pytest.fixture

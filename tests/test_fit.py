@@ -12,8 +12,8 @@ from test_cli import run
 from lstm_bench.data import registry
 from lstm_bench.data.dataset import Sequences
 from lstm_bench.errors import SuiteError
-from lstm_bench.preparation import prepare
 from lstm_bench.suites.suite import load_suite
+from lstm_bench.training.prepare import prepare
 
 MODULE = """
 import numpy as np

@@ -17,7 +17,6 @@ from conftest import ROOT, TINY_SUITE
 from test_cli import run
 from test_datasets import TINY, add, load_imdb, write_archive
 
-from lstm_bench import baselines
 from lstm_bench.data import imdb
 from lstm_bench.data.registry import load_dataset
 from lstm_bench.errors import DatasetError, ModelError, SuiteError
@@ -25,6 +24,7 @@ from lstm_bench.suites import suite
 from lstm_bench.suites.suite import load_suite, suite_from_text
 from lstm_bench.suites.yaml_file import SuiteLoader
 from lstm_bench.system.folders import cache_folder
+from lstm_bench.training import baselines
 
 
 @pytest.fixture(autouse=True)

@@ -35,12 +35,13 @@ from lstm_bench.errors import TrackingError
 from lstm_bench.journal import OPERATIONS, WRITTEN, Journal, journal_folders
 from lstm_bench.loading import load_results
 from lstm_bench.owned import RUN_ID
-from lstm_bench.preparation import prepare
 from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.sweep import run_sweep
 from lstm_bench.sync import store_to_sync, sync, what_waits
 from lstm_bench.tracking import Tracker, resolve_tracking_uri
+from lstm_bench.training.prepare import prepare
+from lstm_bench.training.result import BEST_VALUE
 from lstm_bench.writer import EPOCH_TIMEOUT_S, Writer
 
 
@@ -405,7 +406,7 @@ def check_whole(uri: str, suite, n_trainings: int, n_epochs: int) -> None:
     begun = [run.data.tags[rec.TAG_JOURNAL] for run in runs]
     assert len(set(begun)) == len(begun)
     parent = next(r for r in runs if r.data.tags[rec.TAG_KIND] == "sweep")
-    best = client.get_metric_history(parent.info.run_id, rec.BEST_VALUE)
+    best = client.get_metric_history(parent.info.run_id, BEST_VALUE)
     assert [point.step for point in best] == list(range(1, n_trainings + 1))
     for run in runs:
         assert run.info.status == "FINISHED"

@@ -10,19 +10,19 @@ from results_builder import make_predictions
 from sqlalchemy import create_engine, text
 
 from lstm_bench import loading, tracking
-from lstm_bench.baselines import BASELINES
 from lstm_bench.errors import TrackingError
 from lstm_bench.loading import load_results
 from lstm_bench.metrics import METRICS
-from lstm_bench.preparation import prepare
 from lstm_bench.progress import PlainProgress
-from lstm_bench.records import History, TrialResult
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.console import LastingConsole
 from lstm_bench.tables import search as tables
 from lstm_bench.tracked import track_baselines
 from lstm_bench.tracking import Tracker, find_runs
+from lstm_bench.training.baselines import BASELINES
+from lstm_bench.training.prepare import prepare
+from lstm_bench.training.result import History, TrialResult
 
 OBJECTIVES = {2: 0.7, 3: 0.9, 4: 0.8}
 HISTORY = [

@@ -12,9 +12,9 @@ import yaml
 from test_cli import run
 
 from lstm_bench.away import own_timeout_s
-from lstm_bench.baselines import BASELINES
 from lstm_bench.errors import LstmBenchError, SuiteError, TrackingError
 from lstm_bench.suites.suite import Suite
+from lstm_bench.training.baselines import BASELINES
 from lstm_bench.ui import _check_free
 
 LONG = "x" * 100_000

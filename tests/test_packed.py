@@ -625,7 +625,7 @@ def test_gradients_are_those_of_stock_keras_at_any_shape(
 def losses_of(engine, n_steps, n_reviews=16, **options):
     from lstm_bench.models.backend import keras
     from lstm_bench.models.build import build_model
-    from lstm_bench.training import Steps
+    from lstm_bench.training.loop import Steps
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(3)
@@ -723,7 +723,7 @@ def test_models_that_train_in_turns_go_where_each_goes_alone():
 
     from lstm_bench.models.backend import keras
     from lstm_bench.models.build import build_model
-    from lstm_bench.training import Steps
+    from lstm_bench.training.loop import Steps
 
     def make(units):
         keras.utils.set_random_seed(3)
@@ -777,7 +777,7 @@ def test_a_model_that_is_gone_leaves_no_threads_and_no_memory():
     import gc
     import weakref
 
-    from lstm_bench.trial import free_memory
+    from lstm_bench.training.trial import free_memory
 
     kept = []
     for _ in range(3):

@@ -21,14 +21,14 @@ from test_cli import run
 
 from lstm_bench import records as rec
 from lstm_bench import stored
-from lstm_bench.baselines import BaselineResult
 from lstm_bench.loading import load_results
 from lstm_bench.owned import CONFIG_ID, OWNER, RUN_ID
-from lstm_bench.preparation import prepare
-from lstm_bench.records import History, TrialResult
 from lstm_bench.study import StudyStore
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.tracking import Tracker, find_runs
+from lstm_bench.training.baselines import BaselineResult
+from lstm_bench.training.prepare import prepare
+from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME, History, TrialResult
 
 SUITE = TINY_SUITE + "confirm: {n_best: 2, n_replicates: 2, margin: 0.05}\n"
 N_TRIALS, N_SEEDS = 3, 2
@@ -149,7 +149,7 @@ def build(folder: Path) -> Study:
             config,
             History(HISTORY, 2),
             scores["val_accuracy"],
-            {**scores, rec.OBJECTIVE: scores["val_accuracy"], rec.TRAIN_TIME: 5.0},
+            {**scores, OBJECTIVE: scores["val_accuracy"], TRAIN_TIME: 5.0},
             tuple(taken),
             [sample],
             names,
@@ -289,19 +289,19 @@ def run_cases() -> dict[str, tuple[str, str, Damage]]:
     ):
         cases[f"{param}={value}"] = TRIAL, param, parameter(param, value)
     for key, value in (
-        (rec.OBJECTIVE, 1.7976931348623157e308),
-        (rec.OBJECTIVE, None),
+        (OBJECTIVE, 1.7976931348623157e308),
+        (OBJECTIVE, None),
         ("final_val_accuracy", 1.5),
         ("final_val_accuracy", -0.1),
-        (rec.TRAIN_TIME, -1.0),
+        (TRAIN_TIME, -1.0),
     ):
         cases[f"{key}={value}"] = TRIAL, key, metric(key, value)
     cases["not a number"] = (
         TRIAL,
-        rec.OBJECTIVE,
+        OBJECTIVE,
         lambda s: s.sql(
             "UPDATE latest_metrics SET is_nan = 1 WHERE run_uuid = ? AND key = ?",
-            *(s.run_id(TRIAL), rec.OBJECTIVE),
+            *(s.run_id(TRIAL), OBJECTIVE),
         ),
     )
     for name in (TRIAL, SESSION):

@@ -24,7 +24,6 @@ from lstm_bench import records as rec
 from lstm_bench.comparisons import analyse
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.figures.style import configuration_colours
-from lstm_bench.preparation import prepare
 from lstm_bench.report.render import write_sections
 from lstm_bench.report.studies import build_study_sections, studies_page
 from lstm_bench.report.studies_answer import study_answers, warnings
@@ -33,6 +32,8 @@ from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.process import this_process
 from lstm_bench.tables import studies as tables
 from lstm_bench.tracking import Tracker
+from lstm_bench.training.prepare import prepare
+from lstm_bench.training.result import OBJECTIVE
 
 FINE = CONFIRM_SUITE.replace("margin: 0.05", "margin: 0.01")
 SEED_8 = FINE.replace("n_trials: 8", "n_trials: 8, seed: 8")
@@ -471,7 +472,7 @@ def a_study_of(suite, uri, objectives, end="FINISHED"):
         if objective is None:
             tracker.close_run(run_id, "failed", "no memory")
         elif objective >= 0:
-            tracker.client.log_metric(run_id, rec.OBJECTIVE, objective)
+            tracker.client.log_metric(run_id, OBJECTIVE, objective)
             tracker.close_run(run_id, "complete")
     if end is not None:
         tracker.end_session(session, end)

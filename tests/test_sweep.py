@@ -15,13 +15,14 @@ from lstm_bench import records as rec
 from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
 from lstm_bench.loading import load_results
 from lstm_bench.model_log import has_model
-from lstm_bench.preparation import prepare
 from lstm_bench.progress import PlainProgress
 from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.sweep import run_sweep
 from lstm_bench.system.signals import PATIENCE
 from lstm_bench.tracking import Tracker, resolve_tracking_uri
+from lstm_bench.training.prepare import prepare
+from lstm_bench.training.result import BEST_VALUE
 
 pytestmark = pytest.mark.slow
 
@@ -178,7 +179,7 @@ def test_a_search_logs_no_model(swept):
 def test_the_parent_has_the_best_value_by_training(swept):
     _, folder, outcome, results, _ = swept
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    history = client.get_metric_history(outcome.run_id, rec.BEST_VALUE)
+    history = client.get_metric_history(outcome.run_id, BEST_VALUE)
     best = results.runs["objective"].cummax()
     assert [m.value for m in history] == list(best)
 
@@ -257,9 +258,9 @@ def test_ctrl_c_closes_trial_and_run_and_a_second_start_resumes(tiny_suite, tmp_
 def test_a_failed_trial_keeps_its_reason_and_the_sweep_goes_on(
     tiny_suite, tmp_path, monkeypatch
 ):
-    import lstm_bench.trial
+    import lstm_bench.training.trial
 
-    real = lstm_bench.trial.run_trial
+    real = lstm_bench.training.trial.run_trial
     calls = []
 
     def fail_once(*args, **kwargs):
@@ -268,7 +269,7 @@ def test_a_failed_trial_keeps_its_reason_and_the_sweep_goes_on(
             raise TrialFailed("loss became nan in step 1 of 6")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(lstm_bench.trial, "run_trial", fail_once)
+    monkeypatch.setattr(lstm_bench.training.trial, "run_trial", fail_once)
     outcome, results = sweep(tiny_suite, tmp_path)
     assert outcome.n_finished == 3
     assert list(results.runs["state"]) == ["complete", "failed", "complete"]
@@ -281,12 +282,12 @@ def test_a_failed_trial_keeps_its_reason_and_the_sweep_goes_on(
 def test_our_own_defect_stops_the_sweep_and_closes_the_run_as_failed(
     tiny_suite, tmp_path, monkeypatch
 ):
-    import lstm_bench.trial
+    import lstm_bench.training.trial
 
     def defect(*args, **kwargs):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(lstm_bench.trial, "run_trial", defect)
+    monkeypatch.setattr(lstm_bench.training.trial, "run_trial", defect)
     with pytest.raises(ZeroDivisionError):
         sweep(tiny_suite, tmp_path)
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")

@@ -16,10 +16,10 @@ from lstm_bench import ui
 from lstm_bench.chart_view import TAG_PREFIX, chart_view_address, chart_view_state
 from lstm_bench.errors import TrackingError
 from lstm_bench.loading import load_results
-from lstm_bench.preparation import prepare
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.system.environment import describe_environment
 from lstm_bench.tracking import Tracker, resolve_tracking_uri
+from lstm_bench.training.prepare import prepare
 from lstm_bench.ui import study_views
 
 
@@ -367,8 +367,8 @@ def _serves(cmdline: Path, port: int) -> bool:
 def test_mlflow_lists_runs_by_their_values_and_who_made_them_with_what(
     write_suite, tmp_path
 ):
-    from lstm_bench.baselines import BASELINES, run_baseline
     from lstm_bench.suites.suite import load_suite
+    from lstm_bench.training.baselines import BASELINES, run_baseline
 
     suite = load_suite(write_suite({"seed: 7}": "seed: 7}\nreferences: {base: {}}"}))
     tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db")

@@ -39,7 +39,7 @@ def splits(dataset):
 
 
 def run(dataset, splits, config, **options):
-    from lstm_bench.trial import free_memory, run_trial
+    from lstm_bench.training.trial import free_memory, run_trial
 
     free_memory()
     return run_trial(
@@ -67,7 +67,7 @@ def ragged(n: int, longest: int) -> Sequences:
 def test_masked_outputs_agree_with_and_without_trimming(pooling, padding, head, layers):
     from lstm_bench.models.backend import keras
     from lstm_bench.models.build import build_model
-    from lstm_bench.training import Encoded, Steps
+    from lstm_bench.training.loop import Encoded, Steps
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(1)
@@ -86,7 +86,7 @@ def test_masked_outputs_agree_with_and_without_trimming(pooling, padding, head, 
 def test_one_step_gives_the_same_weights_with_and_without_trimming():
     from lstm_bench.models.backend import keras
     from lstm_bench.models.build import build_model
-    from lstm_bench.training import Encoded, Steps
+    from lstm_bench.training.loop import Encoded, Steps
 
     after = []
     for trim in (True, False):
@@ -139,7 +139,7 @@ def test_early_stopping_restores_the_best_epoch(dataset, splits):
     assert result.objective == max(values)
     assert len(values) in (12, result.history.best_epoch + 2)
     # The model itself, not only the record, is the best epoch's.
-    from lstm_bench.training import Encoded, Steps
+    from lstm_bench.training.loop import Encoded, Steps
 
     _, proba = Steps(model, config).predict(Encoded.of(splits.val, config, 2))
     np.testing.assert_allclose(result.predictions[0].y_proba, proba, atol=1e-6)
@@ -164,7 +164,7 @@ def test_every_score_of_a_training_is_of_the_kept_weights(dataset, splits, patie
     assert len(history.epochs) > kept if patience else history.best_epoch < 8
     assert metrics["objective"] == history.at(kept)["val_accuracy"]
 
-    from lstm_bench.training import Encoded, Steps
+    from lstm_bench.training.loop import Encoded, Steps
 
     steps = Steps(model, config)
     shown = splits.train.take(np.arange(len(splits.val)))
@@ -198,7 +198,7 @@ def test_a_loss_that_is_not_finite_fails_the_trial(dataset, splits):
         **{**TINY, "max_epochs": 40}, optimizer="sgd", learning_rate=10.0, pooling="max"
     )
     from lstm_bench.models.build import build_model
-    from lstm_bench.training import Encoded, Steps
+    from lstm_bench.training.loop import Encoded, Steps
 
     model = build_model(config, 2)
     weights = model.get_weights()
@@ -214,7 +214,7 @@ def test_a_loss_that_is_not_finite_fails_the_trial(dataset, splits):
 def test_exhausted_memory_fails_the_trial():
     import tensorflow as tf
 
-    from lstm_bench.training import _expected_failures
+    from lstm_bench.training.loop import _expected_failures
 
     for error in (
         MemoryError("Unable to allocate 9 TiB"),
@@ -254,7 +254,7 @@ def test_a_saved_model_loads_without_this_package(dataset, splits, tmp_path):
 
 
 def test_memory_is_freed_between_trials(dataset, splits):
-    from lstm_bench.trial import free_memory
+    from lstm_bench.training.trial import free_memory
 
     process, sizes = psutil.Process(), []
     for number in range(20):
@@ -279,7 +279,7 @@ def test_collections_between_trainings_leave_out_what_imports_made():
 
 
 def test_quicks_data_needs_the_order_of_words_and_forty_of_them():
-    from lstm_bench.baselines import BASELINES
+    from lstm_bench.training.baselines import BASELINES
 
     suite = load_suite(ROOT / "benchmarks" / "quick.yaml")
     dataset = load_dataset(suite.dataset.name, suite.dataset.options, seed=1)

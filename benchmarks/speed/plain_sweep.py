@@ -23,9 +23,9 @@ from lstm_bench.models.backend import keras
 from lstm_bench.models.build import build_model
 from lstm_bench.models.encoding import encode
 from lstm_bench.models.heads import HEADS
-from lstm_bench.preparation import prepare
 from lstm_bench.seeding import derive_seed
 from lstm_bench.suites.suite import load_suite
+from lstm_bench.training.prepare import prepare
 
 
 class Report(keras.callbacks.Callback):

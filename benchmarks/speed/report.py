@@ -31,15 +31,29 @@ import pandas as pd
 from measure import print_machine, spread
 
 from lstm_bench import records as rec
-from lstm_bench.baselines import BASELINES, BaselineResult
 from lstm_bench.metrics import METRICS, evaluate_proba
-from lstm_bench.preparation import Prepared, prepare
-from lstm_bench.records import History, Prediction, TrialResult, metric_key
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.tracking import Tracker
+from lstm_bench.training import result
+from lstm_bench.training.baselines import BASELINES, BaselineResult
+from lstm_bench.training.prepare import Prepared, prepare
+from lstm_bench.training.result import (
+    EPOCH_TIME,
+    EVAL_TIME,
+    N_PARAMETERS,
+    OBJECTIVE,
+    SAMPLES_PER_SECOND,
+    TOTAL_TIME,
+    TRAIN_TIME,
+    History,
+    Prediction,
+    TrialResult,
+    metric_key,
+    summary_key,
+)
 
 SUITE = """\
 description: Made-up trainings, to time the report.
@@ -260,25 +274,25 @@ def make_training(suite: Suite, config: TrialConfig, number: int) -> Made:
                 entry[metric_key(split, name)] = (
                     share if metric.higher_is_better else 1 - share
                 )
-        entry |= {rec.EPOCH_TIME: 0.1 * config.units + rng.random()}
-        entry |= {rec.EVAL_TIME: 1.0, rec.SAMPLES_PER_SECOND: 1000.0}
+        entry |= {EPOCH_TIME: 0.1 * config.units + rng.random()}
+        entry |= {EVAL_TIME: 1.0, SAMPLES_PER_SECOND: 1000.0}
         epochs.append(entry)
-    last, times = epochs[-1], [entry[rec.EPOCH_TIME] for entry in epochs]
+    last, times = epochs[-1], [entry[EPOCH_TIME] for entry in epochs]
     values = {
         **{key: last[key] for key in last if key.startswith(("train_", "val_"))},
         **{rec.best_key("val", name): last[f"val_{name}"] for name in METRICS},
-        rec.OBJECTIVE: last[metric_key("val", suite.study.metric)],
-        rec.TRAIN_TIME: sum(times),
-        rec.EVAL_TIME: float(N_EPOCHS),
-        rec.TOTAL_TIME: sum(times) + N_EPOCHS,
-        rec.EPOCH_TIME: statistics.median(times),
-        rec.SAMPLES_PER_SECOND: 1000.0,
-        rec.N_PARAMETERS: float(10_000 * config.units),
-        rec.N_EPOCHS: float(N_EPOCHS),
+        OBJECTIVE: last[metric_key("val", suite.study.metric)],
+        TRAIN_TIME: sum(times),
+        EVAL_TIME: float(N_EPOCHS),
+        TOTAL_TIME: sum(times) + N_EPOCHS,
+        EPOCH_TIME: statistics.median(times),
+        SAMPLES_PER_SECOND: 1000.0,
+        N_PARAMETERS: float(10_000 * config.units),
+        result.N_EPOCHS: float(N_EPOCHS),
         rec.BEST_EPOCH: float(N_EPOCHS),
     }
     history = History(epochs, N_EPOCHS)
-    return Made(config, history, values[rec.OBJECTIVE], values, rng)
+    return Made(config, history, values[OBJECTIVE], values, rng)
 
 
 def make_predictions(
@@ -455,7 +469,7 @@ def changed(
             row["value"] = str(values.get(row["key"], row["value"]))
         case "metrics" | "latest_metrics":
             entry = made.history.at(row["step"])
-            final = {rec.summary_key(k): v for k, v in made.metrics.items()}
+            final = {summary_key(k): v for k, v in made.metrics.items()}
             row["value"] = {**entry, **final}[row["key"]]
         case "inputs":
             row["input_uuid"] = run_id

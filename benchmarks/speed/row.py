@@ -21,7 +21,6 @@ import numpy as np
 from measure import Ended, cpu_flags, print_machine
 from peak import measure_peak
 
-from lstm_bench.batches import evaluation_batches, take_batch, training_batches
 from lstm_bench.data.dataset import Dataset, Sequences
 from lstm_bench.data.registry import load_dataset
 from lstm_bench.errors import LstmBenchError
@@ -33,7 +32,8 @@ from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import PACKED
 from lstm_bench.system.environment import describe_environment
-from lstm_bench.training import Encoded, Steps
+from lstm_bench.training.batches import evaluation_batches, take_batch, training_batches
+from lstm_bench.training.loop import Encoded, Steps
 
 # Every model traces its own steps, and TensorFlow takes them for one function.
 tf.get_logger().setLevel("ERROR")

@@ -34,7 +34,7 @@ from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.engines import PACKED, STOCK
 from lstm_bench.system.threads import n_cores, thread_variables
 from lstm_bench.system.variables import variables_set
-from lstm_bench.training import Encoded, Steps
+from lstm_bench.training.loop import Encoded, Steps
 
 MARGIN = 0.01
 

@@ -25,27 +25,27 @@ import optuna
 from measure import print_machine
 from throwaway import throwaway_sweep
 
-from lstm_bench import training, trial
 from lstm_bench.packed.choice import choose_engine
 from lstm_bench.system.threads import n_threads
 from lstm_bench.tracked import train_tracked
 from lstm_bench.tracking import Tracker
+from lstm_bench.training import loop, trial
 
 PARTS: dict[str, list[tuple[Any, str]]] = {
     "model, optimizer and graph": [
         (trial, "build_model"),
-        (training.Steps, "__init__"),
-        (training.Steps, "trace"),
+        (loop.Steps, "__init__"),
+        (loop.Steps, "trace"),
     ],
-    "reviews cut and padded": [(training.Encoded, "of")],
+    "reviews cut and padded": [(loop.Encoded, "of")],
     "batches": [
-        (training, "training_batches"),
-        (training, "evaluation_batches"),
-        (training, "take_batch"),
+        (loop, "training_batches"),
+        (loop, "evaluation_batches"),
+        (loop, "take_batch"),
     ],
-    "training steps": [(training.Steps, "train_epoch")],
-    "validation steps": [(training.Steps, "predict")],
-    "metrics": [(training, "evaluate_proba")],
+    "training steps": [(loop.Steps, "train_epoch")],
+    "validation steps": [(loop.Steps, "predict")],
+    "metrics": [(loop, "evaluate_proba")],
     "MLflow: begin and epochs": [
         (Tracker, "start_run"),
         (Tracker, "log_engine"),

@@ -25,10 +25,10 @@ from row import (
     trained_config,
 )
 
-from lstm_bench.batches import take_batch, training_batches
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.engines import PACKED, STOCK
-from lstm_bench.training import Encoded, Steps
+from lstm_bench.training.batches import take_batch, training_batches
+from lstm_bench.training.loop import Encoded, Steps
 
 SHOWN = 10
 

@@ -10,11 +10,16 @@ from pathlib import Path
 
 from lstm_bench.locks import StoreLock
 from lstm_bench.metrics import METRICS
-from lstm_bench.records import EPOCH_TIME, EVAL_TIME, SAMPLES_PER_SECOND, metric_key
 from lstm_bench.seeding import derive_rng
 from lstm_bench.study import StudyStore
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite, load_suite
+from lstm_bench.training.result import (
+    EPOCH_TIME,
+    EVAL_TIME,
+    SAMPLES_PER_SECOND,
+    metric_key,
+)
 
 SUITE = """\
 description: Trainings that train nothing, to time what is around them.

@@ -41,7 +41,6 @@ from simulated import curve, time_lock, write_suite
 
 from lstm_bench.owned import CONFIG_ID, DUPLICATE_OF, INTERRUPTED, OWNER, RUN_ID
 from lstm_bench.progress import PlainProgress
-from lstm_bench.records import metric_key
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.session import (
     Session,
@@ -54,6 +53,7 @@ from lstm_bench.study import Next, StudyStore, resolve_storage
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.console import LastingConsole
 from lstm_bench.system.process import this_process
+from lstm_bench.training.result import metric_key
 from lstm_bench.watch import Watch
 
 VALUE = metric_key("val", "accuracy")

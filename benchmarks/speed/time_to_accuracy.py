@@ -47,7 +47,7 @@ from lstm_bench.data.dataset import Dataset
 from lstm_bench.models.backend import keras
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.engines import PACKED
-from lstm_bench.training import Encoded, Steps
+from lstm_bench.training.loop import Encoded, Steps
 
 TARGET = 0.8346
 CHECKS_PER_EPOCH = 4

@@ -19,8 +19,8 @@ from measure import print_machine, spread
 from throwaway import throwaway_sweep
 
 from lstm_bench.metrics import METRICS
-from lstm_bench.records import TRAIN_TIME
-from lstm_bench.trial import free_memory, run_trial
+from lstm_bench.training.result import TRAIN_TIME
+from lstm_bench.training.trial import free_memory, run_trial
 
 
 class Stopwatch:

@@ -37,10 +37,16 @@ from simulated import curve, time_lock, write_suite
 from lstm_bench.data.dataset import Dataset
 from lstm_bench.data.splits import Splits
 from lstm_bench.joining import work
-from lstm_bench.preparation import prepare
 from lstm_bench.progress import Ended, Training
-from lstm_bench.records import (
-    BEST_EPOCH,
+from lstm_bench.records import BEST_EPOCH
+from lstm_bench.seeding import derive_rng
+from lstm_bench.session import Session, close_session, open_session
+from lstm_bench.study import StudyStore, resolve_storage
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import Suite
+from lstm_bench.tracking import Tracker, resolve_tracking_uri
+from lstm_bench.training.prepare import prepare
+from lstm_bench.training.result import (
     EPOCH_TIME,
     N_EPOCHS,
     N_PARAMETERS,
@@ -51,12 +57,6 @@ from lstm_bench.records import (
     TrialResult,
     metric_key,
 )
-from lstm_bench.seeding import derive_rng
-from lstm_bench.session import Session, close_session, open_session
-from lstm_bench.study import StudyStore, resolve_storage
-from lstm_bench.suites.config import TrialConfig
-from lstm_bench.suites.suite import Suite
-from lstm_bench.tracking import Tracker, resolve_tracking_uri
 
 TRACKING = ("start_run", "log_epoch", "finish_run", "abandon_run", "log_best")
 
@@ -260,7 +260,7 @@ def timed(fn: Callable[..., Any], seconds: list[float]) -> Callable[..., Any]:
 
 
 def fake_training(sleep_s: float, slept: list[float]) -> None:
-    """Put a module in the place of `lstm_bench.trial`, without TensorFlow."""
+    """Put a module in the place of `lstm_bench.training.trial`, without TensorFlow."""
 
     def run_trial(
         config: TrialConfig,

@@ -22,7 +22,7 @@ from lstm_bench.figures.style import (
     scale_times,
 )
 from lstm_bench.metrics import Metric
-from lstm_bench.records import TRAIN_TIME
+from lstm_bench.training.result import TRAIN_TIME
 
 VERDICT_COLOURS: Mapping[str, str] = {
     "better": PALETTE[2],

@@ -19,8 +19,8 @@ from lstm_bench.figures.style import (
     point_name,
 )
 from lstm_bench.metrics import Metric
-from lstm_bench.records import OBJECTIVE
 from lstm_bench.suites.space import Axis, CategoricalAxis
+from lstm_bench.training.result import OBJECTIVE
 
 MAX_TICKS = 5
 

@@ -29,8 +29,8 @@ from lstm_bench.figures.style import (
     spread_out,
 )
 from lstm_bench.metrics import Metric
-from lstm_bench.records import OBJECTIVE, TRAIN_TIME
 from lstm_bench.tables.search import MEAN_HIGH, MEAN_LOW
+from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME
 
 MAX_OTHERS = 200
 

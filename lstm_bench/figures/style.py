@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from lstm_bench.metrics import METRICS
-from lstm_bench.records import OBJECTIVE
+from lstm_bench.training.result import OBJECTIVE
 
 # Whatever a matplotlibrc says: the same results give the same figures everywhere.
 matplotlib.rcdefaults()

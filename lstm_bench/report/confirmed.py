@@ -11,7 +11,6 @@ from lstm_bench.cells import data_option
 from lstm_bench.contenders import Contender, confirm_spec
 from lstm_bench.figures import confirmed as figures
 from lstm_bench.metrics import METRICS
-from lstm_bench.records import TRAIN_TIME, Prediction
 from lstm_bench.report.blocks import (
     Block,
     Column,
@@ -25,6 +24,7 @@ from lstm_bench.report.view import View
 from lstm_bench.statistics import MIN_SEEDS, smallest_rank_p
 from lstm_bench.tables import confirmed as tables
 from lstm_bench.tables.runs import MAJORITY
+from lstm_bench.training.result import TRAIN_TIME, Prediction
 
 N_RELIABILITY = 4
 SHOWN_METRICS = ("accuracy", "log_loss", "brier_score_loss")

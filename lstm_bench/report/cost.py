@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lstm_bench.figures.confirmed import plot_confirmed_cost
 from lstm_bench.figures.search import plot_pareto
-from lstm_bench.records import OBJECTIVE, TRAIN_TIME
 from lstm_bench.report.blocks import (
     Block,
     Column,
@@ -17,6 +16,7 @@ from lstm_bench.report.blocks import (
 from lstm_bench.report.view import View
 from lstm_bench.tables.runs import confirmed_cost
 from lstm_bench.tables.search import CI_HIGH, CI_LOW, complete_runs, engines_of, pareto
+from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME
 
 
 def cost(view: View) -> Section:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lstm_bench.records import KEPT_EPOCH, N_EPOCHS, OBJECTIVE, TRAIN_TIME
 from lstm_bench.report.blocks import Column, Section, Table, count
 from lstm_bench.report.view import View
 from lstm_bench.tables import search as tables
 from lstm_bench.tables.runs import all_runs
+from lstm_bench.training.result import KEPT_EPOCH, N_EPOCHS, OBJECTIVE, TRAIN_TIME
 
 # Rows of the list in the page; its CSV file has all.
 N_RUNS = 250

@@ -11,14 +11,6 @@ from lstm_bench.figures import search as figures
 from lstm_bench.figures.parallel import plot_parallel
 from lstm_bench.figures.style import PALETTE
 from lstm_bench.metrics import METRICS
-from lstm_bench.records import (
-    EPOCH_TIME,
-    KEPT_EPOCH,
-    N_EPOCHS,
-    OBJECTIVE,
-    TRAIN_TIME,
-)
-from lstm_bench.records import N_PARAMETERS as N_PARAMS
 from lstm_bench.report.blocks import (
     Block,
     Column,
@@ -35,6 +27,14 @@ from lstm_bench.statistics import mean_interval
 from lstm_bench.suites.space import CategoricalAxis
 from lstm_bench.tables import search as tables
 from lstm_bench.tables.curves import validation_curves
+from lstm_bench.training.result import (
+    EPOCH_TIME,
+    KEPT_EPOCH,
+    N_EPOCHS,
+    OBJECTIVE,
+    TRAIN_TIME,
+)
+from lstm_bench.training.result import N_PARAMETERS as N_PARAMS
 
 # Rows of the leaderboard in the page; its CSV file has all.
 N_BOARD = 250

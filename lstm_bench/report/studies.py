@@ -9,7 +9,6 @@ import pandas as pd
 
 from lstm_bench.figures import studies as figures
 from lstm_bench.figures.style import configuration_colours
-from lstm_bench.records import TRAIN_TIME
 from lstm_bench.report.blocks import (
     DASH,
     Answers,
@@ -36,6 +35,7 @@ from lstm_bench.tables.studies import (
     same_machine,
     study_column,
 )
+from lstm_bench.training.result import TRAIN_TIME
 
 # More lines than this make a figure nobody reads; the table has them all.
 MAX_LINES = 20

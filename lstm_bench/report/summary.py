@@ -10,7 +10,6 @@ import pandas as pd
 
 from lstm_bench.answers import answers, signed
 from lstm_bench.contenders import Contender
-from lstm_bench.records import OBJECTIVE, TOTAL_TIME, TRAIN_TIME
 from lstm_bench.report.blocks import (
     DASH,
     Answers,
@@ -30,6 +29,7 @@ from lstm_bench.statistics import Verdict
 from lstm_bench.stored import describe_left_out
 from lstm_bench.tables import search as tables
 from lstm_bench.tables.runs import confirmed_cost
+from lstm_bench.training.result import OBJECTIVE, TOTAL_TIME, TRAIN_TIME
 
 # Fewer seeds than this leave the interval over seeds wide and its t far from normal.
 FEW_SEEDS = 5

@@ -51,7 +51,8 @@ from lstm_bench.text import listed, quoted, shortened
 SUITE_FOLDER = Path("benchmarks")
 # What MLflow, Optuna and every file system take in a file's name.
 FILE_NAME = re.compile(r"\w[\w. -]*", re.ASCII)
-# `lstm_bench.baselines` stands above this module; a test holds the two together.
+# `lstm_bench.training.baselines` stands above this module; a test holds the two
+# together.
 BASELINE_NAMES = ("majority", "tfidf_lr", "nb_lr")
 # What trials, references, pairs and baselines are called in reports and by `compare`.
 _OWN_NAMES = re.compile(

@@ -22,7 +22,7 @@ from lstm_bench.comparisons import (
 )
 from lstm_bench.contenders import Contender, Pair, common_replicates, confirm_spec
 from lstm_bench.metrics import METRICS, Metric
-from lstm_bench.records import OBJECTIVE, TRAIN_TIME, Results
+from lstm_bench.records import Results
 from lstm_bench.tables.search import (
     CI_HIGH,
     CI_LOW,
@@ -31,6 +31,7 @@ from lstm_bench.tables.search import (
     leaderboard,
     trial_runs,
 )
+from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME
 
 WINNERS, BASELINES, OWN = "winners", "best baselines", "winner − own best baseline"
 # In the place of a verdict, where `why_withheld` has a reason.

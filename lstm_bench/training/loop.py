@@ -12,25 +12,25 @@ import numpy as np
 import numpy.typing as npt
 
 from lstm_bench.arrays import FloatArray, IntArray
-from lstm_bench.batches import evaluation_batches, take_batch, training_batches
-from lstm_bench.checkpoint import Checkpoint, State
 from lstm_bench.data.dataset import Sequences
 from lstm_bench.errors import TrialFailed
 from lstm_bench.metrics import Metric, evaluate_proba
 from lstm_bench.models.backend import keras, tf
 from lstm_bench.models.encoding import encode
 from lstm_bench.models.heads import HEADS
-from lstm_bench.records import (
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.engines import PACKED, STOCK
+from lstm_bench.system.threads import n_kernel_threads
+from lstm_bench.text import first_line
+from lstm_bench.training.batches import evaluation_batches, take_batch, training_batches
+from lstm_bench.training.checkpoint import Checkpoint, State
+from lstm_bench.training.result import (
     EPOCH_TIME,
     EVAL_TIME,
     SAMPLES_PER_SECOND,
     History,
     metric_key,
 )
-from lstm_bench.suites.config import TrialConfig
-from lstm_bench.suites.engines import PACKED, STOCK
-from lstm_bench.system.threads import n_kernel_threads
-from lstm_bench.text import first_line
 
 OnStep = Callable[[], None]
 """Called after every step of training; may raise TrialFailed."""

@@ -29,8 +29,8 @@ import numpy.typing as npt
 from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.data.dataset import START, Dataset, Sequences, sequences_digest
 from lstm_bench.data.splits import Splits
-from lstm_bench.records import Prediction
 from lstm_bench.system.folders import cache_folder
+from lstm_bench.training.result import Prediction
 
 # Part of the cache key: raise it when a baseline gives other results than before.
 _FORMAT = 1

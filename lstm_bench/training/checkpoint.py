@@ -23,9 +23,9 @@ import numpy as np
 from lstm_bench import __version__
 from lstm_bench.arrays import FloatArray
 from lstm_bench.errors import StoredError
-from lstm_bench.records import History
 from lstm_bench.system.folders import cache_folder
 from lstm_bench.text import first_line
+from lstm_bench.training.result import History
 
 
 @dataclass

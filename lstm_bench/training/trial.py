@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.data.dataset import Dataset, Sequences
 from lstm_bench.data.splits import Splits
 from lstm_bench.metrics import Metric, evaluate_proba
 from lstm_bench.models.backend import keras
 from lstm_bench.models.build import build_model
-from lstm_bench.records import (
+from lstm_bench.seeding import derive_rng, derive_seed
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.engines import STOCK
+from lstm_bench.training.checkpoint import Checkpoint
+from lstm_bench.training.loop import Encoded, OnEpoch, OnStep, Steps, fit
+from lstm_bench.training.result import (
     EPOCH_TIME,
     EVAL_TIME,
     KEPT_EPOCH,
@@ -29,10 +33,6 @@ from lstm_bench.records import (
     TrialResult,
     metric_key,
 )
-from lstm_bench.seeding import derive_rng, derive_seed
-from lstm_bench.suites.config import TrialConfig
-from lstm_bench.suites.engines import STOCK
-from lstm_bench.training import Encoded, OnEpoch, OnStep, Steps, fit
 
 N_SAMPLES = 5
 N_ERRORS = 20

@@ -1,0 +1,1 @@
+"""One training: prepare data, fit, evaluate; checkpoints; the baselines."""
