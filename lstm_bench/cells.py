@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_bench.records import Results
 from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig
 from lstm_bench.suites.suite import Suite
+from lstm_bench.tracking.results import Results
 
 
 def config_of_row(row: Any) -> TrialConfig:

@@ -41,15 +41,15 @@ if TYPE_CHECKING:
     from lstm_bench.comparisons import Analysis
     from lstm_bench.crew import Workers
     from lstm_bench.progress import Progress
-    from lstm_bench.records import Results
     from lstm_bench.session import Kind
     from lstm_bench.study import StudyStore
     from lstm_bench.suites.config import TrialConfig
     from lstm_bench.suites.suite import Suite
     from lstm_bench.system.console import LastingConsole
-    from lstm_bench.tracking import Tracker
+    from lstm_bench.tracking.results import Results
+    from lstm_bench.tracking.tracker import Tracker
+    from lstm_bench.tracking.writer import Waiting
     from lstm_bench.training.prepare import Prepared
-    from lstm_bench.writer import Waiting
 
 INTERRUPTED = 130
 
@@ -187,7 +187,7 @@ def _found(workers: Workers, storage: str | None, tracking_uri: str | None) -> W
     from lstm_bench.cluster import find_cluster
     from lstm_bench.stores import store_errors
     from lstm_bench.study import resolve_storage
-    from lstm_bench.tracking import resolve_tracking_uri
+    from lstm_bench.tracking.address import resolve_tracking_uri
 
     with store_errors():
         return find_cluster(
@@ -283,7 +283,7 @@ def sweep(
     from lstm_bench.stores import store_errors
     from lstm_bench.study import StudyStore, resolve_storage
     from lstm_bench.sweep import run_sweep
-    from lstm_bench.tracking import resolve_tracking_uri
+    from lstm_bench.tracking.address import resolve_tracking_uri
 
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri)
@@ -415,7 +415,7 @@ def confirm(
     from lstm_bench.progress import make_progress
     from lstm_bench.stores import store_errors
     from lstm_bench.study import StudyStore, resolve_storage
-    from lstm_bench.tracking import resolve_tracking_uri
+    from lstm_bench.tracking.address import resolve_tracking_uri
 
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri)
@@ -483,7 +483,7 @@ def worker(
     from lstm_bench.progress import SayingProgress, make_progress
     from lstm_bench.stores import store_errors
     from lstm_bench.study import StudyStore, find_suite, resolve_storage
-    from lstm_bench.tracking import resolve_tracking_uri
+    from lstm_bench.tracking.address import resolve_tracking_uri
 
     console = _console()
     with store_errors():
@@ -559,7 +559,7 @@ def train(
     from lstm_bench.progress import make_progress
     from lstm_bench.stores import store_errors
     from lstm_bench.sweep import train_one
-    from lstm_bench.tracking import resolve_tracking_uri
+    from lstm_bench.tracking.address import resolve_tracking_uri
 
     signal.signal(signal.SIGTERM, _stop)
     with store_errors():
@@ -675,12 +675,12 @@ def publish(
     those not named now. A report that is there is replaced only with --replace.
     Nothing is written where a file would show a path on this machine.
     """
-    from lstm_bench.loading import load_results
     from lstm_bench.publish import check_publication
     from lstm_bench.publish import publish as publish_studies
     from lstm_bench.stores import store_errors
     from lstm_bench.system.folders import make_folder
-    from lstm_bench.tracking import resolve_tracking_uri
+    from lstm_bench.tracking.address import resolve_tracking_uri
+    from lstm_bench.tracking.load import load_results
 
     loaded = [_load(suite) for suite in suites]
     folder = out if out is not None else Path("reports")
@@ -715,7 +715,7 @@ def compare(a: str, b: str, tracking_uri: str | None) -> None:
     """
     from lstm_bench.head_to_head import compare_by_name
     from lstm_bench.stores import store_errors
-    from lstm_bench.tracking import resolve_tracking_uri
+    from lstm_bench.tracking.address import resolve_tracking_uri
 
     console = _console()
     console.doing("loading the results from MLflow")
@@ -734,10 +734,10 @@ def studies(tracking_uri: str | None) -> None:
     The trials that have ended, the state of the latest command, and the best
     validation score of the search. The names are those that `lstm-bench report` takes.
     """
-    from lstm_bench.stored import describe_left_out, left_out_frame
     from lstm_bench.stores import store_errors
-    from lstm_bench.studies import list_studies, studies_table
-    from lstm_bench.tracking import resolve_tracking_uri
+    from lstm_bench.tracking.address import resolve_tracking_uri
+    from lstm_bench.tracking.find import list_studies, studies_table
+    from lstm_bench.tracking.stored_runs import describe_left_out, left_out_frame
 
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri, create=False)
@@ -764,9 +764,9 @@ def studies(tracking_uri: str | None) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(tracking_uri: str | None, host: str, port: int) -> None:
     """Open MLflow's UI on this machine and print each study's chart view."""
-    from lstm_bench.artifacts import find_moves
     from lstm_bench.stores import store_errors
-    from lstm_bench.tracking import resolve_tracking_uri
+    from lstm_bench.tracking.address import resolve_tracking_uri
+    from lstm_bench.tracking.artifacts import find_moves
     from lstm_bench.ui import serve
 
     console = _console()
@@ -822,7 +822,8 @@ def doctor(
         from lstm_bench.data.registry import load_dataset
         from lstm_bench.stores import store_errors
         from lstm_bench.study import StudyStore, resolve_storage
-        from lstm_bench.tracking import Tracker, resolve_tracking_uri
+        from lstm_bench.tracking.address import resolve_tracking_uri
+        from lstm_bench.tracking.tracker import Tracker
 
         loaded = _load(suite)
         spec = loaded.dataset
@@ -876,12 +877,12 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
     What a training could not write is kept on this machine and written when the
     server answers again, by the same command or the next; this does it now.
     """
-    from lstm_bench.away import is_server
     from lstm_bench.stores import store_errors
-    from lstm_bench.sync import store_to_sync
-    from lstm_bench.sync import sync as write_waiting
-    from lstm_bench.tracking import resolve_tracking_uri
-    from lstm_bench.writer import operations_text
+    from lstm_bench.tracking.address import resolve_tracking_uri
+    from lstm_bench.tracking.server import is_server
+    from lstm_bench.tracking.sync import store_to_sync
+    from lstm_bench.tracking.sync import sync as write_waiting
+    from lstm_bench.tracking.writer import operations_text
 
     console = _console()
     uri = store_to_sync(tracking_uri)
@@ -918,7 +919,7 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
 
 
 def _say_servers_beside(console: LastingConsole, uri: str) -> None:
-    from lstm_bench.sync import servers_beside
+    from lstm_bench.tracking.sync import servers_beside
 
     others = servers_beside(uri)
     if others:
@@ -1059,9 +1060,9 @@ def _report(
     from lstm_bench.report.studies import build_study_sections, studies_page
     from lstm_bench.report.studies_answer import study_answers, warnings
     from lstm_bench.stores import store_errors
-    from lstm_bench.studies import load_studies, report_name
     from lstm_bench.system.folders import make_folder
     from lstm_bench.tables.studies import compare_studies
+    from lstm_bench.tracking.find import load_studies, report_name
 
     console = _console()
     console.doing("loading the results from MLflow")
@@ -1093,7 +1094,7 @@ def _report(
 
 def _keep_whole_report(results: Sequence[Results], folder: Path) -> None:
     """End the command where a report without lost files would replace another."""
-    from lstm_bench.records import REPORT_FILES
+    from lstm_bench.tracking.names import REPORT_FILES
 
     missing = next((one.missing for one in results if one.missing), None)
     if missing and any((folder / name).exists() for name in REPORT_FILES):
@@ -1157,9 +1158,9 @@ def _confirm(
 ) -> str:
     """Run a confirmation round and return its run; ends the command if stopped."""
     from lstm_bench.confirm import choose_candidates, run_confirm
-    from lstm_bench.loading import load_results
     from lstm_bench.progress import make_progress
     from lstm_bench.statistics import MIN_SEEDS
+    from lstm_bench.tracking.load import load_results
 
     suite = prepared.suite
     if suite.confirm is None:
@@ -1222,10 +1223,10 @@ def _conclude(
     """
     suite = prepared.suite
     from lstm_bench.answers import answers, confirmation_summary
-    from lstm_bench.away import is_away
     from lstm_bench.comparisons import analyse
-    from lstm_bench.loading import load_results
     from lstm_bench.report.render import write_report
+    from lstm_bench.tracking.load import load_results
+    from lstm_bench.tracking.server import is_away
 
     analysis = None
     console.doing("loading the results from MLflow")
@@ -1294,7 +1295,7 @@ def _is_confirmed(analysis: Analysis) -> bool:
 def _workers_wrote_all(console: LastingConsole, tracker: Tracker, suite: Suite) -> bool:
     """Write what workers of this machine left behind, if the server takes it."""
     from lstm_bench.errors import TrackingError
-    from lstm_bench.sync import sync
+    from lstm_bench.tracking.sync import sync
 
     try:
         sync(tracker.tracking_uri, suite.study_name)
@@ -1308,10 +1309,10 @@ def _open_tracker(
     console: LastingConsole, uri: str, suite: Suite, progress: Progress
 ) -> Tracker:
     """Return the study's tracker, with what earlier sessions left behind written."""
-    from lstm_bench.artifacts import find_moves, record_moves
-    from lstm_bench.sync import sync
-    from lstm_bench.tracking import Tracker
-    from lstm_bench.writer import operations_text
+    from lstm_bench.tracking.artifacts import find_moves, record_moves
+    from lstm_bench.tracking.sync import sync
+    from lstm_bench.tracking.tracker import Tracker
+    from lstm_bench.tracking.writer import operations_text
 
     earlier = sync(uri, suite.study_name)
     if earlier.n_operations:
@@ -1423,7 +1424,7 @@ def _say(console: LastingConsole, message: str) -> None:
 
 def _say_left_out(console: LastingConsole, results: Results) -> None:
     """Warn of what the tracking store holds of a study and could not be read."""
-    from lstm_bench.stored import describe_left_out
+    from lstm_bench.tracking.stored_runs import describe_left_out
 
     if left_out := describe_left_out(results.left_out):
         _say(console, f"warning: {left_out}")

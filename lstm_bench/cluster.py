@@ -17,7 +17,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from lstm_bench.away import is_server
 from lstm_bench.crew import CLOSING_S, ReplacingCrew, Workers
 from lstm_bench.errand import (
     TRACKING_VARIABLE,
@@ -33,6 +32,7 @@ from lstm_bench.progress import Progress
 from lstm_bench.session import Session, someone_at_work
 from lstm_bench.stores import first_line, sqlite_file
 from lstm_bench.study import STORAGE_VARIABLE, StudyStore
+from lstm_bench.tracking.server import is_server
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -30,9 +30,9 @@ from lstm_bench.contenders import (
     twins,
 )
 from lstm_bench.metrics import Metric
-from lstm_bench.records import Results
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.suite import Suite
+from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import OBJECTIVE
 
 COLUMNS = (

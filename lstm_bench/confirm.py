@@ -14,18 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lstm_bench import records as rec
 from lstm_bench.cells import config_of_row
 from lstm_bench.comparisons import Analysis
 from lstm_bench.crew import ONE_HERE, Workers, as_many_as_needed, is_in_process
 from lstm_bench.data.dataset import stands_in
 from lstm_bench.errors import SuiteError, TrackingError
+from lstm_bench.figures.search import training_figures
 from lstm_bench.oversight import oversee
 from lstm_bench.progress import Progress, Training
-from lstm_bench.records import Results
 from lstm_bench.recovery import close_orphaned_runs, recover
 from lstm_bench.session import Session, open_sessions
-from lstm_bench.stored import StoredFit, StoredRun, StoredTraining, parse_runs
 from lstm_bench.stores import store_errors
 from lstm_bench.study import StudyStore
 from lstm_bench.suites.config import TrialConfig
@@ -37,7 +35,15 @@ from lstm_bench.tables.search import trial_runs
 from lstm_bench.text import count
 from lstm_bench.tickets import Tickets
 from lstm_bench.tracked import say_left_out, track_baselines
-from lstm_bench.tracking import Tracker
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.results import Results
+from lstm_bench.tracking.stored_runs import (
+    StoredFit,
+    StoredRun,
+    StoredTraining,
+    parse_runs,
+)
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import OBJECTIVE, TrialResult, metric_key
 from lstm_bench.worker import STARTING, Worker
@@ -229,7 +235,9 @@ def log_winners_model(
             seeds=prepared.seeds,
         )
         tracker.log_engine(model_run, engine)
-        tracker.finish_run(model_run, result, suite.metric.name)
+        tracker.finish_run(
+            model_run, result, training_figures(result, suite.metric.name)
+        )
     progress.doing("logging the model")
     tracker.log_model(model_run, model, packages)
     note = f"{suite.name}: {what}; the winner's model, {why}"

@@ -11,11 +11,11 @@ import pandas as pd
 
 from lstm_bench.cells import config_of_row
 from lstm_bench.metrics import Metric
-from lstm_bench.records import Results
 from lstm_bench.statistics import Interval, mean_interval
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.schema import ConfirmSpec
 from lstm_bench.suites.suite import Suite
+from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import Prediction, metric_key
 
 

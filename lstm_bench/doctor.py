@@ -15,22 +15,11 @@ from pathlib import Path
 import psutil
 from mlflow.entities import Run
 
-from lstm_bench import records as rec
-from lstm_bench.artifacts import find_moves, record_moves, run_folder
 from lstm_bench.crew import default_workers
 from lstm_bench.errors import StoredError, TrackingError
-from lstm_bench.loading import load_results
 from lstm_bench.masking import bare_url
 from lstm_bench.recovery import recover
-from lstm_bench.stored import (
-    StoredFit,
-    StoredSession,
-    StoredTraining,
-    left_out_frame,
-    parse_runs,
-)
 from lstm_bench.study import DIGEST, StudyStore
-from lstm_bench.sync import sync, what_waits
 from lstm_bench.system.command_line import command_line
 from lstm_bench.system.environment import (
     bytecode_advice,
@@ -38,8 +27,19 @@ from lstm_bench.system.environment import (
     gpu_names,
 )
 from lstm_bench.system.process import is_gone, parse_owner
-from lstm_bench.tracking import Tracker
-from lstm_bench.writer import operations_text
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.artifacts import find_moves, record_moves, run_folder
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.stored_runs import (
+    StoredFit,
+    StoredSession,
+    StoredTraining,
+    left_out_frame,
+    parse_runs,
+)
+from lstm_bench.tracking.sync import sync, what_waits
+from lstm_bench.tracking.tracker import Tracker
+from lstm_bench.tracking.writer import operations_text
 
 # With less than this a sweep of a few dozen trainings may fill the disk.
 ENOUGH_DISK_GIB = 2.0

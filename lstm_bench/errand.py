@@ -29,10 +29,10 @@ from lstm_bench.study import (
     find_suite,
     resolve_storage,
 )
-from lstm_bench.sync import sync
 from lstm_bench.system.startup import settle
 from lstm_bench.system.threads import VARIABLE, n_cores, thread_variables
-from lstm_bench.tracking import resolve_tracking_uri
+from lstm_bench.tracking.address import resolve_tracking_uri
+from lstm_bench.tracking.sync import sync
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 # Below Dask's own, so that it goes where a Dask worker's messages go.

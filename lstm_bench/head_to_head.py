@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
-from lstm_bench import records as rec
 from lstm_bench.answers import describe
 from lstm_bench.comparisons import (
     Analysis,
@@ -18,13 +17,14 @@ from lstm_bench.comparisons import (
 )
 from lstm_bench.contenders import Contender
 from lstm_bench.errors import SuiteError, TrackingError
-from lstm_bench.loading import load_results, load_suite_of
 from lstm_bench.statistics import smallest_rank_p
-from lstm_bench.stored import describe_left_out, parse_runs
 from lstm_bench.suites.suite import SUITE_FOLDER, Suite, load_suite
 from lstm_bench.system.command_line import command_line
 from lstm_bench.text import listed
-from lstm_bench.tracking import find_runs
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.load import load_results, load_suite_of
+from lstm_bench.tracking.queries import find_runs
+from lstm_bench.tracking.stored_runs import describe_left_out, parse_runs
 
 CONFIG_ID = re.compile(r"[0-9a-f]{4,12}")
 

@@ -15,10 +15,10 @@ from lstm_bench.session import Kind, Session, is_stopped, open_sessions
 from lstm_bench.study import StudyStore
 from lstm_bench.system.command_line import command_line
 from lstm_bench.system.process import is_gone
-from lstm_bench.tracking import Tracker
+from lstm_bench.tracking.tracker import Tracker
+from lstm_bench.tracking.writer import Waiting
 from lstm_bench.training.prepare import prepare
 from lstm_bench.worker import Worker
-from lstm_bench.writer import Waiting
 
 
 @dataclass(frozen=True)

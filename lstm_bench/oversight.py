@@ -20,9 +20,9 @@ from lstm_bench.session import (
 )
 from lstm_bench.stores import is_store_error
 from lstm_bench.study import StudyStore
-from lstm_bench.sync import sync
 from lstm_bench.system.signals import stopping_after_the_epoch
-from lstm_bench.tracking import Tracker
+from lstm_bench.tracking.sync import sync
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.watch import Watch
 from lstm_bench.worker import STARTING
 

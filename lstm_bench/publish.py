@@ -22,16 +22,17 @@ from lstm_bench.data.registry import is_synthetic
 from lstm_bench.errors import OutputError, PublishError
 from lstm_bench.figures.overview import plot_overview
 from lstm_bench.figures.style import standalone_svg
-from lstm_bench.records import REPORT_FILES, Results
 from lstm_bench.report.blocks import count
 from lstm_bench.report.brief import brief_of
 from lstm_bench.report.heading import study_page
 from lstm_bench.report.index import FOLDER, PICTURE, SPEED, SPEED_PAGE, render_index
 from lstm_bench.report.render import report_files, write_text
 from lstm_bench.report.sections import build_sections
-from lstm_bench.stored import describe_left_out
 from lstm_bench.suites.suite import Suite
 from lstm_bench.tables.overview import overview_scores
+from lstm_bench.tracking.names import REPORT_FILES
+from lstm_bench.tracking.results import Results
+from lstm_bench.tracking.stored_runs import describe_left_out
 
 INDEX = "README.md"
 SUMMARY = "summary.json"

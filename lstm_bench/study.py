@@ -30,14 +30,8 @@ from lstm_bench.owned import (
     heartbeat_and_grace_s,
     is_running,
 )
-from lstm_bench.records import LOCAL_PREFIX
 from lstm_bench.samplers import SeededTPESampler
 from lstm_bench.seeding import derive_rng, derive_seed
-from lstm_bench.stored import (
-    check_study_attributes,
-    check_trial,
-    parse_logged_suite,
-)
 from lstm_bench.stores import (
     absolute_url,
     check_address,
@@ -49,6 +43,12 @@ from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import MAX_GRID, Suite, suite_from_text
 from lstm_bench.text import first_line, listed
 from lstm_bench.tickets import Tickets, name_of
+from lstm_bench.tracking.names import LOCAL_PREFIX
+from lstm_bench.tracking.stored_runs import (
+    check_study_attributes,
+    check_trial,
+    parse_logged_suite,
+)
 
 DEFAULT_STORAGE = "optuna.db"
 STORAGE_VARIABLE = "LSTM_BENCH_STORAGE"

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lstm_bench import records as rec
 from lstm_bench.crew import ONE_HERE, Workers, as_many_as_needed, is_in_process
 from lstm_bench.errors import TrackingError, TrialFailed
 from lstm_bench.masking import bare_url
@@ -14,13 +13,14 @@ from lstm_bench.oversight import oversee
 from lstm_bench.progress import Progress, Training
 from lstm_bench.recovery import recover
 from lstm_bench.session import Session
-from lstm_bench.stored import StoredRun, parse_runs
 from lstm_bench.stores import store_errors
 from lstm_bench.study import Best, StudyStore
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.system.limits import Limits
 from lstm_bench.tracked import say_left_out, track_baselines, train_tracked
-from lstm_bench.tracking import Tracker
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.stored_runs import StoredRun, parse_runs
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import TrialResult, metric_key
 from lstm_bench.worker import Worker

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lstm_bench.errors import StoredError, TrialFailed, TrialPruned, TrialTaken
+from lstm_bench.figures.search import training_figures
 from lstm_bench.metrics import METRICS
 from lstm_bench.progress import Progress
-from lstm_bench.stored import (
+from lstm_bench.stores import is_store_error
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.engines import join_engines
+from lstm_bench.system.signals import stopping_after_the_epoch
+from lstm_bench.tracking.stored_runs import (
     LeftOut,
     StoredBaseline,
     StoredRun,
@@ -17,11 +22,7 @@ from lstm_bench.stored import (
     left_out_frame,
     parse_runs,
 )
-from lstm_bench.stores import is_store_error
-from lstm_bench.suites.config import TrialConfig
-from lstm_bench.suites.engines import join_engines
-from lstm_bench.system.signals import stopping_after_the_epoch
-from lstm_bench.tracking import Tracker
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.baselines import BASELINES, run_baseline
 from lstm_bench.training.checkpoint import Checkpoint
 from lstm_bench.training.prepare import Prepared
@@ -120,7 +121,9 @@ def train_tracked(
                 checkpoint=checkpoint,
                 engine=engine,
             )
-            tracker.finish_run(run_id, result, suite.metric.name)
+            tracker.finish_run(
+                run_id, result, training_figures(result, suite.metric.name)
+            )
         ended = Tracked("complete", None, result, model, stop.is_asked)
     except (TrialPruned, TrialFailed) as error:
         state = "pruned" if isinstance(error, TrialPruned) else "failed"

@@ -17,13 +17,13 @@ from typing import IO
 
 from mlflow import MlflowClient
 
-from lstm_bench import records as rec
-from lstm_bench.chart_view import chart_view_address, report_address
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url, mask_text
-from lstm_bench.stored import StoredSession
-from lstm_bench.studies import find_sessions
 from lstm_bench.text import quoted
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.chart_view import chart_view_address, report_address
+from lstm_bench.tracking.find import find_sessions
+from lstm_bench.tracking.stored_runs import StoredSession
 
 HOST = "127.0.0.1"
 MAX_PORT = 65535

@@ -26,7 +26,7 @@ from lstm_bench.suites.engines import Wanted
 from lstm_bench.system.limits import Limits
 from lstm_bench.tickets import ABOUT, Tickets
 from lstm_bench.tracked import Tracked, train_tracked
-from lstm_bench.tracking import Tracker
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import metric_key
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from lstm_bench.metrics import METRICS, evaluate_proba
-from lstm_bench.records import METRIC_COLUMNS, RUN_NUMBER_COLUMNS, Results
-from lstm_bench.stored import left_out_frame
 from lstm_bench.suites.config import CONFIG_FIELDS
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite
+from lstm_bench.tracking.results import METRIC_COLUMNS, RUN_NUMBER_COLUMNS, Results
+from lstm_bench.tracking.stored_runs import left_out_frame
 from lstm_bench.training.result import Prediction
 
 SUITE = """\

@@ -12,14 +12,15 @@ from mlflow import MlflowClient
 from results_builder import make_predictions
 from test_cli import run
 
-from lstm_bench.artifacts import find_moves, record_moves
 from lstm_bench.errors import PublishError
-from lstm_bench.loading import load_results
+from lstm_bench.figures.search import training_figures
 from lstm_bench.publish import publish
 from lstm_bench.study import StudyStore
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite, load_suite
-from lstm_bench.tracking import Tracker
+from lstm_bench.tracking.artifacts import find_moves, record_moves
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import History, TrialResult
 
@@ -57,7 +58,7 @@ def add_training(tracker, suite, units, session):
         [sample],
         ("neg", "pos"),
     )
-    tracker.finish_run(run_id, result, "accuracy")
+    tracker.finish_run(run_id, result, training_figures(result, "accuracy"))
     return run_id
 
 

@@ -16,11 +16,11 @@ import pytest
 from conftest import TINY_SUITE
 from mlflow import MlflowClient
 
-from lstm_bench import records as rec
-from lstm_bench.loading import load_results
 from lstm_bench.study import StudyStore
 from lstm_bench.suites.suite import load_suite
-from lstm_bench.tracking import find_runs
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.queries import find_runs
 from lstm_bench.training.result import N_EPOCHS, OBJECTIVE
 
 pytestmark = pytest.mark.slow

@@ -29,17 +29,19 @@ from postgresql import PASSWORD, PostgresqlServer, binaries
 from test_sweep import Recorder
 
 from lstm_bench import cluster, oversight, owned
-from lstm_bench import records as rec
 from lstm_bench.crew import Workers
 from lstm_bench.errand import Address, Errand, check_threads
 from lstm_bench.errors import LstmBenchError, TrackingError
-from lstm_bench.loading import load_results
 from lstm_bench.recovery import SILENT
 from lstm_bench.session import open_sessions
 from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.sweep import run_sweep
-from lstm_bench.tracking import Tracker, find_runs, resolve_tracking_uri
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.address import resolve_tracking_uri
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.queries import find_runs
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import N_EPOCHS
 

@@ -17,7 +17,6 @@ from results_builder import CONFIRM_SUITE, make_results
 from test_invocation import hints, parsed
 from test_sweep import Recorder
 
-from lstm_bench import records as rec
 from lstm_bench.answers import answers
 from lstm_bench.comparisons import analyse
 from lstm_bench.confirm import (
@@ -28,11 +27,12 @@ from lstm_bench.confirm import (
 )
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.head_to_head import compare_by_name
-from lstm_bench.loading import load_results
 from lstm_bench.metrics import METRICS
-from lstm_bench.model_log import has_model
 from lstm_bench.suites.suite import load_suite
-from lstm_bench.tracking import Tracker
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.models import has_model
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
 
 TEXT = TINY_SUITE.partition("space:")[0] + (

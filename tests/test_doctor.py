@@ -16,11 +16,12 @@ from mlflow import MlflowClient
 from results_builder import make_predictions
 
 from lstm_bench import doctor
-from lstm_bench import records as rec
+from lstm_bench.figures.search import training_figures
 from lstm_bench.owned import OWNER, RUN_ID
 from lstm_bench.study import StudyStore
 from lstm_bench.system.process import this_process
-from lstm_bench.tracking import Tracker
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import OBJECTIVE, History, TrialResult
 
@@ -70,7 +71,7 @@ class Study:
             [],
             ("neg", "pos"),
         )
-        self.tracker.finish_run(run_id, result, "accuracy")
+        self.tracker.finish_run(run_id, result, training_figures(result, "accuracy"))
         if tell:
             step.owned.tell(step.trial, "complete", 0.5)
 

@@ -21,28 +21,23 @@ from mlflow.exceptions import MlflowException
 from mlflow_server import MlflowServer, free_port
 from test_sweep import Recorder
 
-from lstm_bench import records as rec
-from lstm_bench.away import (
-    address,
-    describe,
-    is_away,
-    is_unwell,
-    patience,
-)
 from lstm_bench.confirm import choose_candidates, run_confirm
 from lstm_bench.doctor import examine_journals, examine_study, mend
 from lstm_bench.errors import TrackingError
-from lstm_bench.journal import OPERATIONS, WRITTEN, Journal, journal_folders
-from lstm_bench.loading import load_results
 from lstm_bench.owned import RUN_ID
 from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.sweep import run_sweep
-from lstm_bench.sync import store_to_sync, sync, what_waits
-from lstm_bench.tracking import Tracker, resolve_tracking_uri
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.address import resolve_tracking_uri
+from lstm_bench.tracking.journal import OPERATIONS, WRITTEN, Journal, journal_folders
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.server import address, describe, is_away, is_unwell, patience
+from lstm_bench.tracking.sync import store_to_sync, sync, what_waits
+from lstm_bench.tracking.tracker import Tracker
+from lstm_bench.tracking.writer import EPOCH_TIMEOUT_S, Writer
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import BEST_VALUE
-from lstm_bench.writer import EPOCH_TIMEOUT_S, Writer
 
 
 @pytest.fixture(autouse=True)

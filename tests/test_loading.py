@@ -9,9 +9,8 @@ from mlflow_server import MlflowServer
 from results_builder import make_predictions
 from sqlalchemy import create_engine, text
 
-from lstm_bench import loading, tracking
 from lstm_bench.errors import TrackingError
-from lstm_bench.loading import load_results
+from lstm_bench.figures.search import training_figures
 from lstm_bench.metrics import METRICS
 from lstm_bench.progress import PlainProgress
 from lstm_bench.suites.schema import config_from
@@ -19,7 +18,11 @@ from lstm_bench.suites.suite import Suite
 from lstm_bench.system.console import LastingConsole
 from lstm_bench.tables import search as tables
 from lstm_bench.tracked import track_baselines
-from lstm_bench.tracking import Tracker, find_runs
+from lstm_bench.tracking import load
+from lstm_bench.tracking import tracker as tracking
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.queries import find_runs
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.baselines import BASELINES
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import History, TrialResult
@@ -64,7 +67,7 @@ def store(tiny_suite: Suite, tmp_path) -> str:
             [sample],
             ("neg", "pos"),
         )
-        tracker.finish_run(run_id, result, "accuracy")
+        tracker.finish_run(run_id, result, training_figures(result, "accuracy"))
     return uri
 
 
@@ -86,7 +89,7 @@ def test_curves_are_long_scores_by_epoch_then_times(store, tiny_suite):
 
 def test_samples_are_read_of_the_best_configurations(store, tiny_suite, monkeypatch):
     assert len(load_results(store, tiny_suite).samples) == 3
-    monkeypatch.setattr(loading, "N_SAMPLED", 2)
+    monkeypatch.setattr(load, "N_SAMPLED", 2)
     results = load_results(store, tiny_suite)
     best = tables.leaderboard(results)["run_id"].tolist()[:2]
     assert set(results.samples["run_id"]) == set(best)
@@ -98,10 +101,10 @@ def test_samples_are_read_of_the_best_configurations(store, tiny_suite, monkeypa
 def test_the_lowest_loss_is_the_best_whose_samples_are_read(
     store, tiny_suite, monkeypatch
 ):
-    monkeypatch.setattr(loading, "N_SAMPLED", 1)
+    monkeypatch.setattr(load, "N_SAMPLED", 1)
     runs = load_results(store, tiny_suite).runs
     lowest = runs.loc[runs["objective"] == 0.7, "run_id"].tolist()
-    assert loading._sampled(runs, METRICS["log_loss"]) == lowest
+    assert load._sampled(runs, METRICS["log_loss"]) == lowest
 
 
 def test_runs_come_in_one_order_from_pages_of_any_size(store, tiny_suite, monkeypatch):

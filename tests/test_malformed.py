@@ -11,9 +11,9 @@ import pytest
 import yaml
 from test_cli import run
 
-from lstm_bench.away import own_timeout_s
 from lstm_bench.errors import LstmBenchError, SuiteError, TrackingError
 from lstm_bench.suites.suite import Suite
+from lstm_bench.tracking.server import own_timeout_s
 from lstm_bench.training.baselines import BASELINES
 from lstm_bench.ui import _check_free
 

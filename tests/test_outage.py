@@ -12,11 +12,11 @@ from mlflow import MlflowClient
 from mlflow_server import MlflowServer
 from test_crew import Place, wait_for, workers_of
 
-from lstm_bench import records as rec
-from lstm_bench.away import address
-from lstm_bench.journal import journal_folders
-from lstm_bench.loading import load_results
-from lstm_bench.tracking import find_runs
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.journal import journal_folders
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.queries import find_runs
+from lstm_bench.tracking.server import address
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,7 @@ import os
 from test_study import killed, store_in
 
 from lstm_bench.recovery import Death, recover
-from lstm_bench.tracking import Tracker
+from lstm_bench.tracking.tracker import Tracker
 
 UNSEEN = Death("its worker was gone")
 

@@ -19,13 +19,15 @@ from conftest import TINY_SUITE
 from results_builder import make_predictions
 from test_cli import run
 
-from lstm_bench import records as rec
-from lstm_bench import stored
-from lstm_bench.loading import load_results
+from lstm_bench.figures.search import training_figures
 from lstm_bench.owned import CONFIG_ID, OWNER, RUN_ID
 from lstm_bench.study import StudyStore
 from lstm_bench.suites.suite import Suite, load_suite
-from lstm_bench.tracking import Tracker, find_runs
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking import stored_runs
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.queries import find_runs
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.baselines import BaselineResult
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME, History, TrialResult
@@ -155,7 +157,7 @@ def build(folder: Path) -> Study:
             names,
             [sample] if kind == "replicate" else [],
         )
-        tracker.finish_run(run_id, result, "accuracy")
+        tracker.finish_run(run_id, result, training_figures(result, "accuracy"))
         return run_id
 
     configs = []
@@ -626,7 +628,7 @@ def test_what_is_no_file_of_the_run_is_not_read(study, name, file, how):
 
 
 def test_a_parquet_of_more_values_than_its_limit_is_not_unpacked(study, monkeypatch):
-    monkeypatch.setattr("lstm_bench.stored.MAX_PARQUET_VALUES", 100)
+    monkeypatch.setattr("lstm_bench.tracking.stored_runs.MAX_PARQUET_VALUES", 100)
     reasons = load_results(study.uri, study.suite).left_out["reason"]
     assert reasons.str.contains("at most 100 values, got 160").any()
 
@@ -659,9 +661,9 @@ def test_listings_pass_over_runs_of_no_known_study(study, capfd):
 def test_every_key_that_is_written_has_its_place_in_the_schema(study):
     prepared = prepare(study.suite, None)
     for written, model in (
-        (prepared.about_machine, stored._Environment),
-        (prepared.about_data, stored._Dataset),
-        (prepared.about_data["train"], stored._Part),
+        (prepared.about_machine, stored_runs._Environment),
+        (prepared.about_data, stored_runs._Dataset),
+        (prepared.about_data["train"], stored_runs._Part),
     ):
         assert set(written) <= set(model.model_fields), model
     results = load_results(study.uri, study.suite)

@@ -20,12 +20,13 @@ from mlflow import MlflowClient
 from postgresql import PASSWORD, PostgresqlServer, binaries
 from test_cli import run
 
-from lstm_bench import records as rec
 from lstm_bench.errors import TrackingError
 from lstm_bench.stores import sqlite_file, sqlite_url, with_driver
 from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suites.suite import load_suite
-from lstm_bench.tracking import Tracker, resolve_tracking_uri
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.address import resolve_tracking_uri
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
 
 # Names that an address would not mean as they stand, and some that it would.

@@ -20,18 +20,18 @@ from results_builder import (
 )
 from scipy import special
 
-from lstm_bench import records as rec
 from lstm_bench.comparisons import analyse
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.figures.style import configuration_colours
 from lstm_bench.report.render import write_sections
 from lstm_bench.report.studies import build_study_sections, studies_page
 from lstm_bench.report.studies_answer import study_answers, warnings
-from lstm_bench.studies import find_study, list_studies, report_name
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.process import this_process
 from lstm_bench.tables import studies as tables
-from lstm_bench.tracking import Tracker
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.find import find_study, list_studies, report_name
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import OBJECTIVE
 

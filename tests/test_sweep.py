@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from lstm_bench import records as rec
 from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
-from lstm_bench.loading import load_results
-from lstm_bench.model_log import has_model
 from lstm_bench.progress import PlainProgress
 from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.sweep import run_sweep
 from lstm_bench.system.signals import PATIENCE
-from lstm_bench.tracking import Tracker, resolve_tracking_uri
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.address import resolve_tracking_uri
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.models import has_model
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import BEST_VALUE
 

@@ -11,14 +11,19 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from lstm_bench import records as rec
 from lstm_bench import ui
-from lstm_bench.chart_view import TAG_PREFIX, chart_view_address, chart_view_state
 from lstm_bench.errors import TrackingError
-from lstm_bench.loading import load_results
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.system.environment import describe_environment
-from lstm_bench.tracking import Tracker, resolve_tracking_uri
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.address import resolve_tracking_uri
+from lstm_bench.tracking.chart_view import (
+    TAG_PREFIX,
+    chart_view_address,
+    chart_view_state,
+)
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
 from lstm_bench.ui import study_views
 

@@ -30,13 +30,14 @@ import numpy as np
 import pandas as pd
 from measure import print_machine, spread
 
-from lstm_bench import records as rec
+from lstm_bench.figures.search import training_figures
 from lstm_bench.metrics import METRICS, evaluate_proba
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite, load_suite
-from lstm_bench.tracking import Tracker
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training import result
 from lstm_bench.training.baselines import BASELINES, BaselineResult
 from lstm_bench.training.prepare import Prepared, prepare
@@ -366,7 +367,9 @@ def track(
         ("neg", "pos"),
         make_samples(made.rng, 20) if n_reviews else [],
     )
-    tracker.finish_run(run_id, result, prepared.suite.study.metric)
+    tracker.finish_run(
+        run_id, result, training_figures(result, prepared.suite.study.metric)
+    )
     return run_id
 
 

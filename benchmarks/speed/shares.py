@@ -28,7 +28,7 @@ from throwaway import throwaway_sweep
 from lstm_bench.packed.choice import choose_engine
 from lstm_bench.system.threads import n_threads
 from lstm_bench.tracked import train_tracked
-from lstm_bench.tracking import Tracker
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training import loop, trial
 
 PARTS: dict[str, list[tuple[Any, str]]] = {

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import load_suite
-from lstm_bench.tracking import Tracker, resolve_tracking_uri
+from lstm_bench.tracking.address import resolve_tracking_uri
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import Prepared, prepare
 
 SUITES = Path(__file__).parents[1]

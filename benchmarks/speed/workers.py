@@ -38,13 +38,14 @@ from lstm_bench.data.dataset import Dataset
 from lstm_bench.data.splits import Splits
 from lstm_bench.joining import work
 from lstm_bench.progress import Ended, Training
-from lstm_bench.records import BEST_EPOCH
 from lstm_bench.seeding import derive_rng
 from lstm_bench.session import Session, close_session, open_session
 from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
-from lstm_bench.tracking import Tracker, resolve_tracking_uri
+from lstm_bench.tracking.address import resolve_tracking_uri
+from lstm_bench.tracking.names import BEST_EPOCH
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import (
     EPOCH_TIME,

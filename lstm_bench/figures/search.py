@@ -30,7 +30,7 @@ from lstm_bench.figures.style import (
 )
 from lstm_bench.metrics import Metric
 from lstm_bench.tables.search import MEAN_HIGH, MEAN_LOW
-from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME
+from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME, TrialResult
 
 MAX_OTHERS = 200
 
@@ -324,6 +324,26 @@ def plot_run_curves(
     if ax.lines:
         ax.legend(frameon=False, fontsize=8, labelcolor=INK)
     return fig
+
+
+def training_figures(result: TrialResult, metric_name: str) -> dict[str, Figure]:
+    """Draw what a training's run shows in MLflow: its curves and its confusion matrix.
+
+    Returns
+    -------
+    dict of str to Figure
+        ``accuracy``, ``loss``, the study's metric, and ``confusion_matrix_<split>`` of
+        the last split that was scored.
+    """
+    figures = {
+        name: plot_run_curves(result.history.epochs, name)
+        for name in dict.fromkeys(("accuracy", "loss", metric_name))
+    }
+    scored = result.predictions[-1]
+    figures[f"confusion_matrix_{scored.split}"] = plot_confusion_matrix(
+        scored.y_true, scored.y_proba.argmax(axis=1), result.class_names
+    )
+    return figures
 
 
 def plot_objective_history(

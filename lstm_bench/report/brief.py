@@ -10,10 +10,10 @@ from lstm_bench.briefs import Brief, Entrant, PublishedFigure, Said, Score, Verd
 from lstm_bench.cells import config_of_row, data_option, plain
 from lstm_bench.comparisons import Analysis
 from lstm_bench.contenders import Contender, confirm_spec
-from lstm_bench.records import Results
 from lstm_bench.report.heading import last_work, machine
 from lstm_bench.tables import confirmed as confirmed_tables
 from lstm_bench.tables import search as tables
+from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import OBJECTIVE, TOTAL_TIME
 
 FINISHED = ("complete", "pruned", "failed")

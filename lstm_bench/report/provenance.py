@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lstm_bench.records import Results
 from lstm_bench.report.blocks import (
     DASH,
     Block,
@@ -23,6 +22,7 @@ from lstm_bench.report.blocks import (
 from lstm_bench.report.heading import machine
 from lstm_bench.report.view import View
 from lstm_bench.tables import search as tables
+from lstm_bench.tracking.results import Results
 
 SUITE_STATES = {
     True: "as committed",

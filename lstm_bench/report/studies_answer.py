@@ -13,7 +13,6 @@ from lstm_bench.comparisons import Analysis, same_test_data
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.report.blocks import count, is_missing
 from lstm_bench.statistics import Verdict, newcombe_interval
-from lstm_bench.stored import describe_left_out
 from lstm_bench.tables.studies import (
     CODE,
     DATA_UNKNOWN,
@@ -29,6 +28,7 @@ from lstm_bench.tables.studies import (
     study_column,
     why_withheld,
 )
+from lstm_bench.tracking.stored_runs import describe_left_out
 
 # Longer values stand in the table of what differs alone.
 MAX_VALUE = 24

@@ -26,9 +26,9 @@ from lstm_bench.report.blocks import (
 from lstm_bench.report.heading import machine
 from lstm_bench.report.view import View
 from lstm_bench.statistics import Verdict
-from lstm_bench.stored import describe_left_out
 from lstm_bench.tables import search as tables
 from lstm_bench.tables.runs import confirmed_cost
+from lstm_bench.tracking.stored_runs import describe_left_out
 from lstm_bench.training.result import OBJECTIVE, TOTAL_TIME, TRAIN_TIME
 
 # Fewer seeds than this leave the interval over seeds wide and its t far from normal.

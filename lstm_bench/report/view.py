@@ -12,11 +12,11 @@ from lstm_bench.comparisons import Analysis
 from lstm_bench.contenders import Contender
 from lstm_bench.figures.style import INK, configuration_colours
 from lstm_bench.metrics import Metric
-from lstm_bench.records import Results
 from lstm_bench.report.blocks import Column
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.suite import Suite
 from lstm_bench.tables import search as tables
+from lstm_bench.tracking.results import Results
 
 # A drawing of more points than this draws a sample of them.
 MAX_POINTS = 600

@@ -12,7 +12,7 @@ import pandas as pd
 from lstm_bench import statistics as stats
 from lstm_bench.arrays import FloatArray
 from lstm_bench.comparisons import Analysis
-from lstm_bench.records import Results
+from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import Prediction
 
 N_BINS = 20

@@ -25,9 +25,9 @@ from lstm_bench.contenders import (
     twins,
 )
 from lstm_bench.metrics import METRICS
-from lstm_bench.records import Results
 from lstm_bench.seeding import derive_rng
 from lstm_bench.tables.search import trial_runs
+from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import OBJECTIVE, TOTAL_TIME, TRAIN_TIME, metric_key
 
 N_LENGTH_SLICES = 4

@@ -8,7 +8,7 @@ import pandas as pd
 from lstm_bench import statistics as stats
 from lstm_bench.comparisons import Analysis
 from lstm_bench.metrics import METRICS
-from lstm_bench.records import Results
+from lstm_bench.tracking.results import Results
 
 
 def validation_curves(results: Results, metric: str) -> dict[str, tuple[float, ...]]:

@@ -10,10 +10,10 @@ import pandas as pd
 from lstm_bench import statistics as stats
 from lstm_bench.cells import plain, run_url, train_commands
 from lstm_bench.comparisons import Analysis
-from lstm_bench.records import Results
 from lstm_bench.tables.confirmed import contender_runs
 from lstm_bench.tables.curves import validation_curves
 from lstm_bench.tables.search import run_label
+from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import (
     KEPT_EPOCH,
     N_EPOCHS,

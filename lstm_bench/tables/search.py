@@ -19,11 +19,12 @@ from lstm_bench.cells import (
     value_label,
 )
 from lstm_bench.metrics import METRICS, Metric
-from lstm_bench.records import STATES, Results
 from lstm_bench.statistics import mean_interval, pareto_front, wilson_intervals
 from lstm_bench.suites.config import CONFIG_FIELDS
 from lstm_bench.suites.engines import split_engines
 from lstm_bench.suites.space import Axis, CategoricalAxis, FloatAxis, IntAxis
+from lstm_bench.tracking.names import STATES
+from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import (
     EPOCH_TIME,
     KEPT_EPOCH,

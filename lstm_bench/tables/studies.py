@@ -22,7 +22,6 @@ from lstm_bench.comparisons import (
 )
 from lstm_bench.contenders import Contender, Pair, common_replicates, confirm_spec
 from lstm_bench.metrics import METRICS, Metric
-from lstm_bench.records import Results
 from lstm_bench.tables.search import (
     CI_HIGH,
     CI_LOW,
@@ -31,6 +30,7 @@ from lstm_bench.tables.search import (
     leaderboard,
     trial_runs,
 )
+from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME
 
 WINNERS, BASELINES, OWN = "winners", "best baselines", "winner − own best baseline"

@@ -18,8 +18,15 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from requests.exceptions import RequestException
 
-from lstm_bench import records as rec
-from lstm_bench.away import (
+from lstm_bench.errors import ModelError, TrackingError
+from lstm_bench.masking import known_secrets, mask_text
+from lstm_bench.stores import first_line
+from lstm_bench.system.command_line import command_line
+from lstm_bench.text import count
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.journal import Journal, Operation
+from lstm_bench.tracking.operations import Operations
+from lstm_bench.tracking.server import (
     address,
     describe,
     is_away,
@@ -28,13 +35,6 @@ from lstm_bench.away import (
     own_timeout_s,
     patience,
 )
-from lstm_bench.errors import ModelError, TrackingError
-from lstm_bench.journal import Journal, Operation
-from lstm_bench.masking import known_secrets, mask_text
-from lstm_bench.operations import Operations
-from lstm_bench.stores import first_line
-from lstm_bench.system.command_line import command_line
-from lstm_bench.text import count
 
 PROBE_TIMEOUT_S = 1
 EPOCH_TIMEOUT_S = 2

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from lstm_bench.away import address, is_server
 from lstm_bench.errors import TrackingError
-from lstm_bench.journal import (
+from lstm_bench.stores import check_address
+from lstm_bench.tracking.journal import (
     Journal,
     Operation,
     journal_folders,
     known_addresses,
 )
-from lstm_bench.stores import check_address
-from lstm_bench.writer import Writer, operations_text
+from lstm_bench.tracking.server import address, is_server
+from lstm_bench.tracking.writer import Writer, operations_text
 
 
 @dataclass(frozen=True)

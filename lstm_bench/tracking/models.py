@@ -13,8 +13,8 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 
-from lstm_bench import records as rec
 from lstm_bench.system.variables import variables_set
+from lstm_bench.tracking import names as rec
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature

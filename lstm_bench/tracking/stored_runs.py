@@ -30,13 +30,14 @@ from pydantic import (
     model_validator,
 )
 
-from lstm_bench import records as rec
 from lstm_bench.errors import StoredError
 from lstm_bench.metrics import METRICS
 from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig, config_id_of
 from lstm_bench.suites.engines import PACKED, STOCK, split_engines
 from lstm_bench.system.process import parse_owner
 from lstm_bench.text import count, first_line, quoted
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.results import METRIC_COLUMNS, RUN_NUMBER_COLUMNS
 from lstm_bench.training.result import (
     N_FEATURES,
     OBJECTIVE,
@@ -317,7 +318,7 @@ def left_out_run(run: Run, error: StoredError) -> LeftOut:
 
 def _metrics(metrics: dict[str, float]) -> dict[str, float]:
     found = {}
-    for key in (*rec.RUN_NUMBER_COLUMNS, *rec.METRIC_COLUMNS, N_FEATURES):
+    for key in (*RUN_NUMBER_COLUMNS, *METRIC_COLUMNS, N_FEATURES):
         value = metrics.get(summary_key(key))
         if value is None:
             continue

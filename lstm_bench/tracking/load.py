@@ -24,14 +24,19 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from lstm_bench import records as rec
 from lstm_bench.arrays import IntArray
-from lstm_bench.artifacts import places, run_folder
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS, Metric
-from lstm_bench.records import Results
-from lstm_bench.stored import (
+from lstm_bench.stores import first_line
+from lstm_bench.suites.config import CONFIG_FIELDS
+from lstm_bench.suites.suite import Suite, suite_from_text
+from lstm_bench.text import listed
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.artifacts import places, run_folder
+from lstm_bench.tracking.queries import find_pages, find_runs
+from lstm_bench.tracking.results import METRIC_COLUMNS, RUN_NUMBER_COLUMNS, Results
+from lstm_bench.tracking.stored_runs import (
     LeftOut,
     Shown,
     StoredBaseline,
@@ -55,11 +60,6 @@ from lstm_bench.stored import (
     parse_text,
     read_artifact_file,
 )
-from lstm_bench.stores import first_line
-from lstm_bench.suites.config import CONFIG_FIELDS
-from lstm_bench.suites.suite import Suite, suite_from_text
-from lstm_bench.text import listed
-from lstm_bench.tracking import find_pages, find_runs
 from lstm_bench.training.result import (
     EPOCH_TIME,
     N_EPOCHS,
@@ -549,7 +549,7 @@ def _run_row(run: StoredTraining, epochs: list[dict[str, float]]) -> dict[str, A
         **run.config.model_dump(),
         **{
             key: metrics.get(key, float("nan"))
-            for key in (*rec.RUN_NUMBER_COLUMNS, *rec.METRIC_COLUMNS)
+            for key in (*RUN_NUMBER_COLUMNS, *METRIC_COLUMNS)
         },
     }
 
@@ -563,13 +563,13 @@ def _runs_frame(
         *("seed", "replicate", "start_time"),
         *more_columns,
         *CONFIG_FIELDS,
-        *rec.RUN_NUMBER_COLUMNS,
-        *rec.METRIC_COLUMNS,
+        *RUN_NUMBER_COLUMNS,
+        *METRIC_COLUMNS,
     ]
     frame = pd.DataFrame(
         {c: pd.Series([row[c] for row in rows], dtype=object) for c in columns}
     )
-    numbers = [*rec.RUN_NUMBER_COLUMNS, *rec.METRIC_COLUMNS]
+    numbers = [*RUN_NUMBER_COLUMNS, *METRIC_COLUMNS]
     return frame.astype(
         dict.fromkeys(("trial", "seed", "replicate"), "Int64")
         | dict.fromkeys(numbers, float)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from lstm_bench import records as rec
 from lstm_bench.suites.suite import Suite
+from lstm_bench.tracking import names as rec
 from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME, metric_key
 
 TAG_PREFIX = "mlflow.sharedViewState."

@@ -13,19 +13,25 @@ from typing import Self
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from lstm_bench import records as rec
 from lstm_bench.errors import LstmBenchError, StoredError, SuiteError, TrackingError
-from lstm_bench.loading import load_results, load_suite_of
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS
-from lstm_bench.records import Results
-from lstm_bench.stored import LeftOut, StoredSession, StoredTraining, parse_runs
 from lstm_bench.stores import first_line
 from lstm_bench.suites.schema import did_you_mean
 from lstm_bench.suites.suite import SUITE_FOLDER, Suite, load_suite
 from lstm_bench.system.process import is_gone, parse_owner
 from lstm_bench.text import listed
-from lstm_bench.tracking import find_pages, find_runs, resolve_tracking_uri
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.address import resolve_tracking_uri
+from lstm_bench.tracking.load import load_results, load_suite_of
+from lstm_bench.tracking.queries import find_pages, find_runs
+from lstm_bench.tracking.results import Results
+from lstm_bench.tracking.stored_runs import (
+    LeftOut,
+    StoredSession,
+    StoredTraining,
+    parse_runs,
+)
 from lstm_bench.training.result import OBJECTIVE
 
 # What a list of studies calls commands, and how they end.

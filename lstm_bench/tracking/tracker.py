@@ -8,34 +8,23 @@ import logging
 import os
 import re
 import shutil
-import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 import pandas as pd
 import sqlalchemy
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Run, ViewType
+from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
-from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
-from lstm_bench import records as rec
-from lstm_bench.away import is_away, is_server, own_timeout_s, patience
-from lstm_bench.chart_view import TAG_PREFIX, chart_view_state
 from lstm_bench.errors import TrackingError
-from lstm_bench.figures.search import plot_confusion_matrix, plot_run_curves
-from lstm_bench.masking import bare_url, hide_login, mask_text, mask_url
+from lstm_bench.masking import bare_url, mask_text
 from lstm_bench.metrics import evaluate_proba
-from lstm_bench.model_log import MODEL_FILE
 from lstm_bench.stores import (
-    absolute_url,
-    check_address,
-    check_database,
     create_whole,
     first_line,
     opening_store,
@@ -43,9 +32,13 @@ from lstm_bench.stores import (
 )
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
-from lstm_bench.system.garbage import collector_paused
 from lstm_bench.system.process import this_process
-from lstm_bench.text import shortened
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.chart_view import TAG_PREFIX, chart_view_state
+from lstm_bench.tracking.models import MODEL_FILE
+from lstm_bench.tracking.queries import find_runs
+from lstm_bench.tracking.server import is_away, is_server, own_timeout_s, patience
+from lstm_bench.tracking.writer import PATIENT_S, Writer
 from lstm_bench.training.baselines import BASELINES, BaselineResult
 from lstm_bench.training.result import (
     BEST_VALUE,
@@ -56,12 +49,12 @@ from lstm_bench.training.result import (
     metric_key,
     summary_key,
 )
-from lstm_bench.writer import PATIENT_S, Writer
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from lstm_bench.models.backend import keras
 
-DEFAULT_STORE = "mlflow.db"
 EXPERIMENT = "lstm-bench"
 # MLflow's own, in every store.
 DEFAULT_EXPERIMENT_ID = "0"
@@ -87,67 +80,6 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 T = TypeVar("T")
-
-CONNECT_TIMEOUT_S = 5.0
-PAGE_SIZE = 500
-
-
-def resolve_tracking_uri(uri: str | None, *, create: bool = True) -> str:
-    """Return an absolute tracking URI, of MLflow's store or of a place for one.
-
-    Order: `uri`, the environment's ``MLFLOW_TRACKING_URI``, ``mlflow.db`` in the
-    working directory.
-
-    Parameters
-    ----------
-    create : bool
-        Whether the caller makes a store where there is none. One that only reads
-        does not.
-
-    Raises
-    ------
-    TrackingError
-        Not an address; a file store, which MLflow no longer writes; a server that
-        does not answer; a database that is not MLflow's, or of another version of it.
-    """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_STORE}"
-    check_address(uri, "--tracking-uri")
-    scheme = urlsplit(uri).scheme
-    if scheme in ("http", "https"):
-        _check_server(uri)
-        return uri
-    if scheme in ("", "file"):
-        raise TrackingError(
-            "--tracking-uri: expected sqlite:///FILE.db or http://HOST:PORT, got "
-            f"{hide_login(uri)!r}; MLflow's plain-folder store is no longer supported"
-        )
-    if scheme.partition("+")[0] not in (*DATABASE_ENGINES, "postgres"):
-        raise TrackingError(
-            "--tracking-uri: expected sqlite:///FILE.db, http://HOST:PORT or a "
-            f"database such as postgresql://USER@HOST/DATABASE, got {mask_url(uri)!r}"
-        )
-    uri = absolute_url(uri, "--tracking-uri")
-    check_database(uri, "MLflow", "--tracking-uri", create=create)
-    return uri
-
-
-def _check_server(uri: str) -> None:
-    parts = urlsplit(uri)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    shown = f"{parts.scheme}://{parts.hostname}:{port}"
-    try:
-        socket.create_connection(
-            (parts.hostname or "", port), timeout=CONNECT_TIMEOUT_S
-        ).close()
-    except (OSError, UnicodeError) as error:
-        raise TrackingError(
-            f"--tracking-uri: no MLflow server answers at {shortened(shown)} ({error});"
-            " start it, or leave the option out to use mlflow.db in this folder"
-        ) from error
-    # Refused now, and not at the first request.
-    own_timeout_s(PATIENT_S)
-    # A server that dies later must not hold a sweep for MLflow's default minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
 
 class Tracker:
@@ -532,10 +464,18 @@ class Tracker:
         """Write the study's best value so far, by number of trainings."""
         self.writer.log_batch(run_id, metrics={BEST_VALUE: value}, step=step)
 
-    def finish_run(self, run_id: str, result: TrialResult, metric: str) -> None:
-        """Write a training's result and close it as complete."""
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+    def finish_run(
+        self, run_id: str, result: TrialResult, figures: Mapping[str, Figure]
+    ) -> None:
+        """Write a training's result and close it as complete.
+
+        Parameters
+        ----------
+        figures : mapping of str to Figure
+            Written as PNG under their names; `training_figures` draws them.
+        """
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
             self._write_history(folder, result.config, result.history.epochs)
             _write_json(
                 folder / rec.SAMPLES,
@@ -548,16 +488,8 @@ class Tracker:
                 )
             _write_predictions(folder, result.predictions, result.class_names)
             (folder / rec.FIGURES).mkdir()
-            for curve in dict.fromkeys(("accuracy", "loss", metric)):
-                figure = plot_run_curves(result.history.epochs, curve)
-                figure.savefig(folder / rec.FIGURES / f"{curve}.png", dpi=90)
-            shown = result.predictions[-1]
-            figure = plot_confusion_matrix(
-                shown.y_true, shown.y_proba.argmax(axis=1), result.class_names
-            )
-            figure.savefig(
-                folder / rec.FIGURES / f"confusion_matrix_{shown.split}.png", dpi=90
-            )
+            for name, figure in figures.items():
+                figure.savefig(folder / rec.FIGURES / f"{name}.png", dpi=90)
             self.writer.log_artifacts(run_id, folder)
         self._log_summary(
             run_id, result.metrics, result.predictions, len(result.history.epochs)
@@ -700,35 +632,6 @@ def _check_active(experiment: Experiment) -> None:
             f"experiment {experiment.name!r} was deleted in this store; restore it "
             f"with `mlflow experiments restore -x {experiment.experiment_id}`"
         )
-
-
-def find_runs(client: MlflowClient, filter_string: str) -> list[Run]:
-    """Return the runs that match, over every experiment, oldest first."""
-    return [run for page in find_pages(client, filter_string) for run in page]
-
-
-def find_pages(client: MlflowClient, filter_string: str) -> Iterator[list[Run]]:
-    """Yield what `find_runs` returns page by page, for who keeps little of a run.
-
-    A run takes some 20 kB while it is held, and MLflow's rows of it several times
-    that while its page is read.
-    """
-    experiments = [e.experiment_id for e in client.search_experiments()]
-    token = None
-    while True:
-        with collector_paused():
-            page = client.search_runs(
-                experiments,
-                filter_string,
-                ViewType.ACTIVE_ONLY,
-                max_results=PAGE_SIZE,
-                order_by=["attributes.start_time ASC"],
-                page_token=token,
-            )
-        yield list(page)
-        token = page.token
-        if not token:
-            return
 
 
 def _write_predictions(

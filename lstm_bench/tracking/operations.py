@@ -14,10 +14,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset as MlflowDataset
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 
-from lstm_bench import records as rec
 from lstm_bench.errors import TrackingError
-from lstm_bench.journal import Operation
-from lstm_bench.model_log import has_model, log_model, remove_unready
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.journal import Operation
+from lstm_bench.tracking.models import has_model, log_model, remove_unready
 
 
 class Operations:

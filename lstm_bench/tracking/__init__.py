@@ -1,0 +1,1 @@
+"""MLflow: write runs as they happen, and read them back as `Results`."""

@@ -1,0 +1,78 @@
+"""What is written about a training and read back: every key has its one name here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+# Tags of MLflow runs
+TAG_STUDY = "lstm_bench.study"
+TAG_SUITE = "lstm_bench.suite"
+TAG_KIND = "lstm_bench.kind"  # one of KINDS
+TAG_TRIAL = "lstm_bench.trial"
+TAG_REFERENCE = "lstm_bench.reference"
+TAG_STATE = "lstm_bench.state"  # one of STATES
+TAG_CONFIG_ID = "lstm_bench.config_id"
+TAG_FAILURE = "failure_reason"
+TAG_REPLICATE = "lstm_bench.replicate"  # of a confirmation round; 0 is the search
+TAG_LABEL = "lstm_bench.label"  # what people call the configuration
+TAG_ORIGIN = "lstm_bench.origin"  # why it is confirmed: one of ORIGINS
+TAG_BASELINE = "lstm_bench.baseline"
+TAG_MODEL = "lstm_bench.model"  # of the winner: the address of its model
+TAG_ENGINE = "lstm_bench.engine"  # what computed the LSTMs; without: stock Keras
+# Tags that begin with "mlflow." are not shown in MLflow's UI.
+TAG_OWNER = "mlflow.lstm_bench.owner"  # the process that works on the run, as JSON
+# The provisional id under which a server's run was begun, and is found again.
+TAG_JOURNAL = "mlflow.lstm_bench.journal_id"
+LOCAL_PREFIX = "local-"
+# MLflow's own, for its lists of runs.
+TAG_PARENT = "mlflow.parentRunId"
+# Of the run that `mlflow run` made for its command: the run of what it did.
+TAG_SESSION = "lstm_bench.session"
+TAG_NOTE = "mlflow.note.content"
+TAG_USER = "mlflow.user"
+TAG_SOURCE = "mlflow.source.name"
+TAG_SOURCE_TYPE = "mlflow.source.type"
+TAG_COMMIT = "mlflow.source.git.commit"
+# "true" where the test set was scored, "validation" where it served as validation
+# data; the runs that have this tag are the looks that the report counts.
+TAG_TEST_SCORED = "lstm_bench.test_scored"
+TEST_LOOKS = ("true", "validation")
+
+# Of a session ("sweep", "confirm") and of what it fits: the search's trainings, the
+# confirmation's, a training by itself, a baseline.
+KINDS = ("sweep", "confirm", "trial", "reference", "replicate", "train", "baseline")
+ORIGINS = ("search", "reference", "pair")
+STATES = ("running", "complete", "pruned", "failed", "interrupted")
+MLFLOW_STATUS = {
+    "complete": "FINISHED",
+    "pruned": "KILLED",
+    "interrupted": "KILLED",
+    "failed": "FAILED",
+}
+
+# Artifacts of a training's run
+CURVES = "curves.json"
+CONFIG = "config.json"
+SAMPLES = "samples.json"
+PREDICTIONS = "predictions"  # predictions/<split>.parquet
+ERRORS = "errors.json"  # the most confident errors on the test set
+FIGURES = "figures"
+MODEL = "model"
+# Artifacts of a confirmation's run
+TEST_REVIEWS = "test_reviews.parquet"
+VERDICTS = "verdicts.json"
+# Artifacts of a session's run (a train run has them too)
+SUITE_FILE = "suite.yaml"
+ENVIRONMENT = "environment.json"
+DATASET = "dataset.json"
+REPORT = "report"
+REPORT_FILES = ("index.html", "report.md", "tables")
+
+
+def ids_of(run_id: str, tags: Mapping[str, str]) -> set[str]:
+    """Return a run's id, and the provisional one that a trial may know it by."""
+    return {run_id, tags.get(TAG_JOURNAL, run_id)}
