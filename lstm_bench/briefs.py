@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from lstm_bench import statistics
+from lstm_bench.analysis import hypothesis_tests
 from lstm_bench.metrics import METRICS
 
 
@@ -49,7 +49,7 @@ class Entrant(_Part):
 class Verdict(_Part):
     """The best LSTM against the best baseline on test, paired by seed."""
 
-    verdict: statistics.Verdict
+    verdict: hypothesis_tests.Verdict
     difference: float
     ci95_low: float | None
     ci95_high: float | None

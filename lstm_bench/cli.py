@@ -38,7 +38,7 @@ from lstm_bench.system.startup import settle, settle_output
 from lstm_bench.text import MAX_MESSAGE, count, listed, quoted, shortened
 
 if TYPE_CHECKING:
-    from lstm_bench.comparisons import Analysis
+    from lstm_bench.analysis.comparisons import Analysis
     from lstm_bench.crew import Workers
     from lstm_bench.progress import Progress
     from lstm_bench.session import Kind
@@ -278,7 +278,7 @@ def sweep(
     folder = _report_folder(loaded, out)
     _say_data(console, prepared)
 
-    from lstm_bench.cells import config_of_row, settings
+    from lstm_bench.analysis.formatting import config_of_row, settings
     from lstm_bench.progress import make_progress
     from lstm_bench.stores import store_errors
     from lstm_bench.study import StudyStore, resolve_storage
@@ -1055,7 +1055,7 @@ def _report(
     out: Path | None,
 ) -> None:
     """Write the report on one study, or on several side by side."""
-    from lstm_bench.comparisons import analyse
+    from lstm_bench.analysis.comparisons import analyse
     from lstm_bench.report.render import write_report, write_sections
     from lstm_bench.report.studies import build_study_sections, studies_page
     from lstm_bench.report.studies_answer import study_answers, warnings
@@ -1157,9 +1157,9 @@ def _confirm(
     store: StudyStore | None,
 ) -> str:
     """Run a confirmation round and return its run; ends the command if stopped."""
+    from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS
     from lstm_bench.confirm import choose_candidates, run_confirm
     from lstm_bench.progress import make_progress
-    from lstm_bench.statistics import MIN_SEEDS
     from lstm_bench.tracking.load import load_results
 
     suite = prepared.suite
@@ -1222,8 +1222,8 @@ def _conclude(
         None unless all is tracked: it is said what waits and what writes it.
     """
     suite = prepared.suite
-    from lstm_bench.answers import answers, confirmation_summary
-    from lstm_bench.comparisons import analyse
+    from lstm_bench.analysis.comparisons import analyse
+    from lstm_bench.analysis.verdicts import answers, confirmation_summary
     from lstm_bench.report.render import write_report
     from lstm_bench.tracking.load import load_results
     from lstm_bench.tracking.server import is_away

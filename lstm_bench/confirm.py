@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lstm_bench.cells import config_of_row
-from lstm_bench.comparisons import Analysis
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.formatting import config_of_row
 from lstm_bench.crew import ONE_HERE, Workers, as_many_as_needed, is_in_process
 from lstm_bench.data.dataset import stands_in
 from lstm_bench.errors import SuiteError, TrackingError

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
-from lstm_bench.answers import describe
-from lstm_bench.comparisons import (
+from lstm_bench.analysis.comparisons import (
     Analysis,
     analyse,
     compare_two,
     same_seeds,
     same_test_data,
 )
-from lstm_bench.contenders import Contender
+from lstm_bench.analysis.contenders import Contender
+from lstm_bench.analysis.hypothesis_tests import smallest_rank_p
+from lstm_bench.analysis.verdicts import describe
 from lstm_bench.errors import SuiteError, TrackingError
-from lstm_bench.statistics import smallest_rank_p
 from lstm_bench.suites.suite import SUITE_FOLDER, Suite, load_suite
 from lstm_bench.system.command_line import command_line
 from lstm_bench.text import listed

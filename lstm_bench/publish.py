@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.briefs import Brief
-from lstm_bench.comparisons import analyse
 from lstm_bench.data.registry import is_synthetic
 from lstm_bench.errors import OutputError, PublishError
 from lstm_bench.figures.overview import plot_overview

@@ -3,10 +3,14 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from lstm_bench.anchors import REGIMES, Anchor, load_anchors
+from lstm_bench.analysis.literature import (
+    REGIMES,
+    PublishedResult,
+    load_published_results,
+)
 from lstm_bench.data.registry import dataset_names
 
-IMDB = load_anchors("imdb")
+IMDB = load_published_results("imdb")
 
 
 def test_anchors_of_imdb_come_best_first_and_cover_every_regime() -> None:
@@ -41,8 +45,8 @@ def test_every_source_names_venue_and_year() -> None:
 
 
 def test_a_dataset_without_published_results_has_no_anchors() -> None:
-    assert load_anchors("synthetic") == ()
-    assert load_anchors("no such dataset") == ()
+    assert load_published_results("synthetic") == ()
+    assert load_published_results("no such dataset") == ()
 
 
 @pytest.mark.parametrize(
@@ -50,4 +54,4 @@ def test_a_dataset_without_published_results_has_no_anchors() -> None:
 )
 def test_wrong_entry_is_rejected(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        Anchor.model_validate(IMDB[0].model_dump() | wrong)
+        PublishedResult.model_validate(IMDB[0].model_dump() | wrong)

@@ -14,15 +14,15 @@ from results_builder import (
     make_results,
 )
 
-from lstm_bench import answers as answer_words
-from lstm_bench.answers import answers, confirmation_summary, describe
+from lstm_bench.analysis import verdicts as answer_words
+from lstm_bench.analysis.comparisons import analyse
+from lstm_bench.analysis.contenders import find_contenders
+from lstm_bench.analysis.hypothesis_tests import SWAPPED, VERDICTS
+from lstm_bench.analysis.verdicts import answers, confirmation_summary, describe
 from lstm_bench.briefs import Verdict
-from lstm_bench.comparisons import analyse
-from lstm_bench.contenders import find_contenders
 from lstm_bench.figures.confirmed import VERDICT_COLOURS
 from lstm_bench.report import studies_answer
 from lstm_bench.report.summary import AGAINST
-from lstm_bench.statistics import SWAPPED, VERDICTS
 from lstm_bench.tables import confirmed as tables
 from lstm_bench.tables import search as search_tables
 from lstm_bench.tables.runs import confirmed_cost

@@ -17,8 +17,8 @@ from results_builder import CONFIRM_SUITE, make_results
 from test_invocation import hints, parsed
 from test_sweep import Recorder
 
-from lstm_bench.answers import answers
-from lstm_bench.comparisons import analyse
+from lstm_bench.analysis.comparisons import analyse
+from lstm_bench.analysis.verdicts import answers
 from lstm_bench.confirm import (
     Candidate,
     choose_candidates,

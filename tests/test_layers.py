@@ -13,16 +13,9 @@ ORDER = (
     "seeding",
     "stores",
     "seat",
-    "anchors",
     "samplers",
     "arrays",
     "metrics",
-    "checks",
-    "statistics",
-    "bootstrap",
-    "calibration",
-    "budget",
-    "briefs",
     "text",
     "system",
     "data",
@@ -37,22 +30,20 @@ ORDER = (
     "packed",
     "training",
     "tracking",
-    "cells",
-    "contenders",
-    "comparisons",
-    "answers",
-    "tables",
-    "figures",
-    "report",
-    "publish",
     "study",
     "session",
     "watch",
     "recovery",
     "crew",
     "doctor",
-    "head_to_head",
     "ui",
+    "analysis",
+    "briefs",
+    "tables",
+    "figures",
+    "report",
+    "publish",
+    "head_to_head",
     "tracked",
     "worker",
     "joining",
@@ -64,7 +55,6 @@ ORDER = (
     "cli",
 )
 PACKAGE = ROOT / "lstm_bench"
-WITHOUT_TRAINING = ("tables", "figures", "report")
 
 
 def _part(path: str) -> str:
@@ -72,52 +62,47 @@ def _part(path: str) -> str:
 
 
 def _imports() -> list[tuple[str, str]]:
-    """Return (part, imported part) for every import inside the package."""
+    """Return (file, imported module) for every import inside the package."""
     found = []
     for file in sorted(PACKAGE.rglob("*.py")):
-        part = _part(file.relative_to(PACKAGE).as_posix())
+        path = file.relative_to(PACKAGE).as_posix()
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names: list[str] = []
-            if isinstance(node, ast.ImportFrom) and node.module == "lstm_bench":
-                names = [
-                    a.name
-                    if (PACKAGE / a.name).with_suffix(".py").exists()
-                    or (PACKAGE / a.name).is_dir()
-                    else "__init__"
-                    for a in node.names
-                ]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                if node.module.startswith("lstm_bench."):
-                    names = [node.module.split(".")[1]]
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [f"{node.module}.{a.name}" for a in node.names]
             elif isinstance(node, ast.Import):
-                names = [
-                    a.name.split(".")[1]
-                    for a in node.names
-                    if a.name.startswith("lstm_bench.")
-                ]
-            found += [(part, name) for name in names if name != part]
+                names = [a.name for a in node.names]
+            found += [(path, n) for n in names if n.startswith("lstm_bench.")]
     return found
 
 
-def test_every_module_has_its_place():
+def _imported_part(name: str) -> str:
+    part = name.split(".")[1]
+    is_part = (PACKAGE / part).is_dir() or (PACKAGE / f"{part}.py").exists()
+    return part if is_part else "__init__"
+
+
+def test_every_package_has_its_place():
     parts = {_part(p.relative_to(PACKAGE).as_posix()) for p in PACKAGE.rglob("*.py")}
     assert parts == set(ORDER)
 
 
-def test_modules_import_only_what_stands_before_them():
+def test_packages_import_only_what_stands_before_them():
     wrong = [
-        f"{part} imports {other}"
-        for part, other in _imports()
-        if ORDER.index(other) > ORDER.index(part)
+        f"{path} imports {name}"
+        for path, name in _imports()
+        if ORDER.index(_imported_part(name)) > ORDER.index(_part(path))
     ]
     assert wrong == []
 
 
-def test_reports_know_nothing_of_training():
+def test_analysis_knows_of_training_only_what_it_results_in():
     wrong = [
-        f"{part} imports {other}"
-        for part, other in _imports()
-        if part in WITHOUT_TRAINING
-        and other in ("model", "training", "trial", "sweep", "study", "tracking")
+        f"{path} imports {name}"
+        for path, name in _imports()
+        if _part(path) in ("analysis", "report")
+        and _imported_part(name)
+        in ("models", "training", "packed", "search", "workers")
+        and not name.startswith("lstm_bench.training.result.")
     ]
     assert wrong == []

@@ -19,7 +19,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
-from lstm_bench.comparisons import analyse
+from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.report.render import write_report
 
 BAD = "<script>alert(1)</script>"

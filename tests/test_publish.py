@@ -19,8 +19,8 @@ from results_builder import (
 from test_cli import run
 from test_tables import PUBLISHED
 
+from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.briefs import Brief
-from lstm_bench.comparisons import analyse
 from lstm_bench.data.registry import is_synthetic
 from lstm_bench.errors import PublishError
 from lstm_bench.figures.overview import plot_overview

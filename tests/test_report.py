@@ -21,7 +21,7 @@ from results_builder import (
 )
 from test_tables import PUBLISHED
 
-from lstm_bench.comparisons import analyse
+from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.errors import OutputError
 from lstm_bench.report.blocks import Table, csv_text
 from lstm_bench.report.latex import escape_latex

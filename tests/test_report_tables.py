@@ -18,7 +18,8 @@ from results_builder import (
     make_results,
 )
 
-from lstm_bench.comparisons import analyse
+from lstm_bench.analysis.comparisons import analyse
+from lstm_bench.analysis.pareto import pareto_front
 from lstm_bench.figures import classification as class_figures
 from lstm_bench.figures.confirmed import plot_confirmed_cost
 from lstm_bench.figures.curves import plot_curves_over_seeds
@@ -29,7 +30,6 @@ from lstm_bench.report.blocks import DASH, Drawing, Facts, Table
 from lstm_bench.report.provenance import origin
 from lstm_bench.report.sections import build_sections
 from lstm_bench.report.view import MAX_POINTS, make_view
-from lstm_bench.statistics import pareto_front
 from lstm_bench.suites.suite import Suite
 from lstm_bench.tables import classification, confirmed, curves, runs, search
 from lstm_bench.tables.studies import winner_curves

@@ -17,9 +17,18 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from lstm_bench import bootstrap, budget, calibration, statistics
+from lstm_bench.analysis import bootstrap, budget, calibration, hypothesis_tests
+from lstm_bench.analysis.hypothesis_tests import PairedComparison
+from lstm_bench.analysis.intervals import (
+    Interval,
+    geometric_mean_interval,
+    mean_interval,
+    newcombe_interval,
+    wilson_interval,
+    wilson_intervals,
+)
+from lstm_bench.analysis.pareto import pareto_front
 from lstm_bench.metrics import METRICS, log_loss, roc_auc
-from lstm_bench.statistics import Interval, PairedComparison
 
 Y = np.array([0, 1, 1, 0])
 PROBA = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
@@ -56,7 +65,7 @@ def random_reviews(seed: int, n: int = 300) -> tuple[np.ndarray, np.ndarray]:
 
 def test_mean_interval_of_one_two_three():
     # Mean 2, sd 1, standard error 1 / sqrt(3), t(0.975; 2) = 4.302653.
-    interval = statistics.mean_interval([1.0, 2.0, 3.0])
+    interval = mean_interval([1.0, 2.0, 3.0])
     half = 4.302653 / math.sqrt(3)
     assert interval.estimate == 2.0
     assert interval.low == pytest.approx(2.0 - half, rel=1e-6)
@@ -67,13 +76,13 @@ def test_mean_interval_of_one_two_three():
 def test_mean_interval_agrees_with_scipy_at_another_level():
     values = [0.81, 0.84, 0.79, 0.86]
     low, high = stats.ttest_1samp(values, 0.0).confidence_interval(0.9)
-    interval = statistics.mean_interval(values, level=0.9)
+    interval = mean_interval(values, level=0.9)
     assert (interval.low, interval.high) == pytest.approx((low, high))
     assert interval.method.startswith("90 %")
 
 
 def test_mean_interval_of_one_seed_has_no_bounds():
-    interval = statistics.mean_interval([0.8])
+    interval = mean_interval([0.8])
     assert interval.estimate == 0.8
     assert math.isnan(interval.low) and math.isnan(interval.high)
     assert interval.method == "95 % t interval over 1 seed"
@@ -81,8 +90,8 @@ def test_mean_interval_of_one_seed_has_no_bounds():
 
 @given(SCORES)
 def test_mean_interval_holds_the_mean_whatever_the_order(values):
-    forward = statistics.mean_interval(values)
-    backward = statistics.mean_interval(values[::-1])
+    forward = mean_interval(values)
+    backward = mean_interval(values[::-1])
     assert forward.low <= forward.estimate <= forward.high
     assert (forward.low, forward.high) == pytest.approx((backward.low, backward.high))
 
@@ -90,33 +99,33 @@ def test_mean_interval_holds_the_mean_whatever_the_order(values):
 @pytest.mark.parametrize("n", [2, 3, 5, 10])
 def test_mean_interval_covers_95_percent(n):
     draws = rng_of(n).normal(0.8, 0.01, size=(2000, n))
-    covered = np.mean([holds(statistics.mean_interval(row), 0.8) for row in draws])
+    covered = np.mean([holds(mean_interval(row), 0.8) for row in draws])
     assert 0.92 <= covered <= 0.98
 
 
 def test_wilson_interval_of_half_of_one_hundred():
     # z^2 = 3.8415; centre 0.5; half = z / (1 + z^2 / 100)
     # * sqrt(0.25 / 100 + z^2 / 40,000) = 1.88746 * 0.0509516 = 0.0961702.
-    low, high = statistics.wilson_interval(0.5, 100)
+    low, high = wilson_interval(0.5, 100)
     assert (low, high) == pytest.approx((0.40383, 0.59617), abs=1e-5)
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 7), (7, 7), (1, 30), (21_750, 25_000)])
 def test_wilson_interval_agrees_with_scipy(k, n):
     expected = stats.binomtest(k, n).proportion_ci(0.95, "wilson")
-    assert statistics.wilson_interval(k / n, n) == pytest.approx(
+    assert wilson_interval(k / n, n) == pytest.approx(
         (expected.low, expected.high), abs=1e-12
     )
 
 
 def test_wilson_intervals_are_each_ones_interval():
     shares = np.array([0.0, 0.5, np.nan, 1.0])
-    low, high = statistics.wilson_intervals(shares, 10)
-    each = [statistics.wilson_interval(share, 10) for share in shares]
+    low, high = wilson_intervals(shares, 10)
+    each = [wilson_interval(share, 10) for share in shares]
     assert np.array_equal(np.transpose([low, high]), each, equal_nan=True)
-    assert np.isnan(statistics.wilson_intervals(shares, 0)).all()
+    assert np.isnan(wilson_intervals(shares, 0)).all()
     with pytest.raises(ValueError, match=r"expected a number in \[0, 1\], got 1.5"):
-        statistics.wilson_intervals(np.array([0.5, 1.5]), 10)
+        wilson_intervals(np.array([0.5, 1.5]), 10)
 
 
 @pytest.mark.parametrize(
@@ -135,40 +144,40 @@ def test_wilson_intervals_are_each_ones_interval():
 def test_newcombe_interval_gives_the_values_of_its_papers_table_ii(
     a, n_a, b, n_b, low, high
 ):
-    interval = statistics.newcombe_interval(a / n_a, n_a, b / n_b, n_b)
+    interval = newcombe_interval(a / n_a, n_a, b / n_b, n_b)
     assert interval.estimate == pytest.approx(a / n_a - b / n_b)
     assert interval.low == pytest.approx(low, abs=5e-5)
     assert interval.high == pytest.approx(high, abs=5e-5)
-    mirrored = statistics.newcombe_interval(b / n_b, n_b, a / n_a, n_a)
+    mirrored = newcombe_interval(b / n_b, n_b, a / n_a, n_a)
     assert (mirrored.low, mirrored.high) == pytest.approx(
         (-interval.high, -interval.low)
     )
 
 
 def test_newcombe_interval_is_undefined_without_outcomes():
-    interval = statistics.newcombe_interval(0.5, 0, 0.5, 10)
+    interval = newcombe_interval(0.5, 0, 0.5, 10)
     assert interval.estimate == 0.0
     assert math.isnan(interval.low)
     assert math.isnan(interval.high)
 
 
 def test_wilson_interval_is_undefined_without_outcomes():
-    assert all(map(math.isnan, statistics.wilson_interval(math.nan, 10)))
-    assert all(map(math.isnan, statistics.wilson_interval(0.5, 0)))
+    assert all(map(math.isnan, wilson_interval(math.nan, 10)))
+    assert all(map(math.isnan, wilson_interval(0.5, 0)))
 
 
 @given(st.floats(0.0, 1.0), st.floats(1.0, 1e6))
 def test_wilson_interval_holds_the_share_and_mirrors_it(share, n):
-    low, high = statistics.wilson_interval(share, n)
+    low, high = wilson_interval(share, n)
     assert 0.0 <= low <= share <= high <= 1.0
-    mirrored = statistics.wilson_interval(1.0 - share, n)
+    mirrored = wilson_interval(1.0 - share, n)
     assert mirrored == pytest.approx((1.0 - high, 1.0 - low), abs=1e-9)
 
 
 @pytest.mark.parametrize(("share", "n"), [(0.85, 60), (0.5, 40), (0.87, 5000)])
 def test_wilson_interval_covers_95_percent(share, n):
     counts = rng_of(n).binomial(n, share, size=2000)
-    bounds = [statistics.wilson_interval(k / n, n) for k in counts]
+    bounds = [wilson_interval(k / n, n) for k in counts]
     covered = np.mean([low <= share <= high for low, high in bounds])
     assert 0.92 <= covered <= 0.98
 
@@ -444,7 +453,7 @@ def test_interval_of_an_accuracy_covers_95_percent(n_seeds):
             ),
             truth,
         )
-        seeds_only += holds(statistics.mean_interval(table.mean(axis=1)), truth)
+        seeds_only += holds(mean_interval(table.mean(axis=1)), truth)
     assert 920 <= both <= 980
     if n_seeds == 10:
         # What forgetting the reviews would cost: t has no wide tails to hide it.
@@ -459,7 +468,7 @@ def test_paired_comparison_by_hand():
     # t = 2 sqrt(3). With two degrees of freedom P(|T| > t) = 1 - t / sqrt(2 + t^2),
     # here 1 - sqrt(12 / 14); towards the margin t = 3 sqrt(3), one side of it
     # (1 - sqrt(27 / 29)) / 2. Three differences of one sign: Wilcoxon's p = 2 / 8.
-    result = statistics.compare_paired(
+    result = hypothesis_tests.compare_paired(
         [0.90, 0.92, 0.94], [0.88, 0.88, 0.88], margin=0.1, higher_is_better=True
     )
     half = 4.302653 * 0.02 / math.sqrt(3)
@@ -477,8 +486,8 @@ def test_paired_comparison_by_hand():
 
 def judged(a, b, margin=0.0, n_times=1):
     """Judge a comparison that is asked `n_times` in its family."""
-    one = statistics.compare_paired(a, b, margin=margin, higher_is_better=True)
-    return statistics.judge([one] * n_times)[0]
+    one = hypothesis_tests.compare_paired(a, b, margin=margin, higher_is_better=True)
+    return hypothesis_tests.judge([one] * n_times)[0]
 
 
 def test_seeds_needed_by_a_comparison():
@@ -517,12 +526,12 @@ def test_only_what_is_open_needs_seeds_and_more_of_them(pairs, margin, n_times):
     if said.n_seeds_needed is not None:
         assert said.verdict == "not enough data"
         assert said.n_seeds_needed > len(a)
-        assert said.n_seeds_needed >= statistics.MIN_SEEDS
+        assert said.n_seeds_needed >= hypothesis_tests.MIN_SEEDS
 
 
 @pytest.mark.parametrize("higher", [True, False])
 @pytest.mark.parametrize(
-    "compare", [statistics.compare_paired, statistics.compare_unpaired]
+    "compare", [hypothesis_tests.compare_paired, hypothesis_tests.compare_unpaired]
 )
 def test_two_seeds_decide_nothing(compare, higher):
     # Two equal differences of a tenth, up to 1e-5: p is 0.0001 and says little.
@@ -531,7 +540,7 @@ def test_two_seeds_decide_nothing(compare, higher):
     assert two.p_beyond < 0.001
     assert near.p_equivalence < 0.001
     for one in (two, near):
-        (said,) = statistics.judge([one])
+        (said,) = hypothesis_tests.judge([one])
         assert (said.verdict, said.n_seeds_needed) == ("not enough data", 3)
 
 
@@ -539,7 +548,7 @@ def test_two_seeds_decide_nothing(compare, higher):
 @settings(deadline=None)
 def test_the_interval_lies_beyond_the_margin_where_p_says_so(pairs, margin):
     a, b = map(list, zip(*pairs, strict=True))
-    one = statistics.compare_paired(a, b, margin=margin, higher_is_better=True)
+    one = hypothesis_tests.compare_paired(a, b, margin=margin, higher_is_better=True)
     if one.sd > 1e-6 and abs(one.p_beyond - 0.05) > 1e-6:
         low, high = one.difference.low, one.difference.high
         assert (one.p_beyond < 0.05) == (low > margin or high < -margin)
@@ -548,7 +557,7 @@ def test_the_interval_lies_beyond_the_margin_where_p_says_so(pairs, margin):
 def test_scores_that_tie_up_to_rounding_are_no_wins():
     # 0.1 + 0.2 ties with 0.3: of four pairs a wins one (0.5 > 0.3) and ties one.
     a, b = [0.1 + 0.2, 0.5], [0.3, 0.7]
-    for compare in (statistics.compare_paired, statistics.compare_unpaired):
+    for compare in (hypothesis_tests.compare_paired, hypothesis_tests.compare_unpaired):
         result = compare(a, b, margin=0.0, higher_is_better=True)
         assert result.p_a_beats_b == 0.375
         again = compare(a, b, margin=0.0, higher_is_better=False)
@@ -558,33 +567,35 @@ def test_scores_that_tie_up_to_rounding_are_no_wins():
 def test_ranks_tie_up_to_rounding():
     # Differences -0.1, +0.1 and +0.2 of which the first two differ in size by their
     # last bit: ranks 1.5, 1.5, 3. All 8 signs: the sum 1.5 or less comes up 3 times.
-    result = statistics.compare_paired(
+    result = hypothesis_tests.compare_paired(
         [0.7, 0.9, 0.3], [0.8, 0.8, 0.1], margin=0.0, higher_is_better=True
     )
     assert result.p_wilcoxon == pytest.approx(6 / 8)
-    front = statistics.pareto_front(
-        np.array([1.0, 2.0]), np.array([0.3, 0.1 + 0.2]), True
-    )
+    front = pareto_front(np.array([1.0, 2.0]), np.array([0.3, 0.1 + 0.2]), True)
     assert front.tolist() == [True, False]
 
 
 def test_no_rank_test_goes_below_what_its_seeds_can_give():
-    assert [statistics.smallest_rank_p(n) for n in (1, 3, 6)] == [1.0, 0.25, 1 / 32]
+    assert [hypothesis_tests.smallest_rank_p(n) for n in (1, 3, 6)] == [
+        1.0,
+        0.25,
+        1 / 32,
+    ]
     # Two of the C(6, 3) = 20 ways to split six scores are as extreme.
-    assert statistics.smallest_rank_p(3, 3) == 0.1
+    assert hypothesis_tests.smallest_rank_p(3, 3) == 0.1
     for a in ([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]):
-        groups = statistics.compare_unpaired(
+        groups = hypothesis_tests.compare_unpaired(
             a, [4.0, 4.0, 4.0], margin=0.0, higher_is_better=True
         )
         assert groups.p_wilcoxon == pytest.approx(0.1)
-        pairs = statistics.compare_paired(
+        pairs = hypothesis_tests.compare_paired(
             a, [4.0, 4.0, 4.0], margin=0.0, higher_is_better=True
         )
         assert pairs.p_wilcoxon == pytest.approx(0.25)
 
 
 def test_geometric_mean_of_a_half_and_two_is_one():
-    interval = statistics.geometric_mean_interval([0.5, 2.0])
+    interval = geometric_mean_interval([0.5, 2.0])
     # Logarithms -log 2 and log 2: standard error log 2, t of one degree 12.706.
     assert interval.estimate == pytest.approx(1.0)
     assert interval.low == pytest.approx(2.0 ** -stats.t.ppf(0.975, 1))
@@ -595,7 +606,7 @@ def test_geometric_mean_of_a_half_and_two_is_one():
 def test_paired_comparison_agrees_with_scipy():
     rng = rng_of(0)
     a, b = rng.normal(0.86, 0.01, 9), rng.normal(0.85, 0.01, 9)
-    result = statistics.compare_paired(a, b, margin=0.02, higher_is_better=True)
+    result = hypothesis_tests.compare_paired(a, b, margin=0.02, higher_is_better=True)
     assert result.p_t == pytest.approx(stats.ttest_rel(a, b).pvalue)
     assert result.p_wilcoxon == pytest.approx(stats.wilcoxon(a, b).pvalue)
     sides = (
@@ -612,7 +623,7 @@ def test_paired_comparison_agrees_with_scipy():
 def test_equal_scores_give_no_evidence_of_a_difference():
     # The same up to the last bit.
     scores, again = [0.8, 0.3, 0.85], [0.8, 0.1 + 0.2, 0.85]
-    result = statistics.compare_paired(
+    result = hypothesis_tests.compare_paired(
         scores, again, margin=0.01, higher_is_better=True
     )
     assert (result.p_t, result.p_wilcoxon, result.p_a_beats_b) == (1.0, 1.0, 0.5)
@@ -621,21 +632,21 @@ def test_equal_scores_give_no_evidence_of_a_difference():
     assert judged(scores, again, 0.01).verdict == "identical"
     assert judged([0.9], [0.9]).verdict == "identical"
     # Other seeds may have the same scores by chance.
-    groups = statistics.compare_unpaired(
+    groups = hypothesis_tests.compare_unpaired(
         [0.8] * 5, [0.8] * 5, margin=0.01, higher_is_better=True
     )
-    assert statistics.judge([groups])[0].verdict == "equivalent"
+    assert hypothesis_tests.judge([groups])[0].verdict == "equivalent"
 
 
 def test_equal_differences_are_not_certainty():
     # 0.9 - 0.8 and 0.8 - 0.7 differ in their last bit only.
-    result = statistics.compare_paired(
+    result = hypothesis_tests.compare_paired(
         [0.9, 0.8], [0.8, 0.7], margin=0.0, higher_is_better=True
     )
     assert result.difference.low == pytest.approx(0.1)
     assert result.p_t == 0.5
     assert result.p_beyond == 0.5
-    groups = statistics.compare_unpaired(
+    groups = hypothesis_tests.compare_unpaired(
         [0.9, 0.9], [0.8, 0.8], margin=0.0, higher_is_better=True
     )
     # Six ways to split four scores into two pairs, both sides.
@@ -643,7 +654,7 @@ def test_equal_differences_are_not_certainty():
 
 
 @pytest.mark.parametrize(
-    "compare", [statistics.compare_paired, statistics.compare_unpaired]
+    "compare", [hypothesis_tests.compare_paired, hypothesis_tests.compare_unpaired]
 )
 def test_one_seed_decides_nothing(compare):
     result = compare([0.9], [0.8], margin=0.01, higher_is_better=True)
@@ -656,12 +667,12 @@ def test_one_seed_decides_nothing(compare):
         result.p_equivalence,
     )
     assert all(map(math.isnan, numbers))
-    (said,) = statistics.judge([result])
+    (said,) = hypothesis_tests.judge([result])
     assert (said.verdict, said.n_seeds_needed) == ("not enough data", None)
 
 
 def test_without_a_margin_equivalence_is_undefined():
-    result = statistics.compare_paired(
+    result = hypothesis_tests.compare_paired(
         [0.8, 0.9], [0.7, 0.9], margin=0.0, higher_is_better=True
     )
     assert math.isnan(result.p_equivalence)
@@ -671,7 +682,7 @@ def test_unpaired_comparison_by_hand():
     # Means 2 and 4, variances 1 and 4 of three seeds each: standard error
     # sqrt(5 / 3), df = (5/3)^2 / ((1/9 + 16/9) / 2) = 50 / 17. Of nine pairs a wins
     # one (3 > 2) and ties one (2 = 2): 1.5 / 9.
-    result = statistics.compare_unpaired(
+    result = hypothesis_tests.compare_unpaired(
         [1.0, 2.0, 3.0], [2.0, 4.0, 6.0], margin=0.0, higher_is_better=True
     )
     half = stats.t.ppf(0.975, 50 / 17) * math.sqrt(5 / 3)
@@ -681,14 +692,16 @@ def test_unpaired_comparison_by_hand():
     assert result.difference.method == "95 % Welch t interval over 3 and 3 seeds"
     # df = 25 / 17 * (n - 1). Six per group: 2.342 * sqrt(5 / 6) = 2.14 is above the
     # distance 2, seven per group: 2.269 * sqrt(5 / 7) = 1.92 below.
-    assert statistics.judge([result])[0].n_seeds_needed == 7
+    assert hypothesis_tests.judge([result])[0].n_seeds_needed == 7
     assert result.paired is False
 
 
 def test_unpaired_comparison_agrees_with_scipy():
     rng = rng_of(1)
     a, b = rng.normal(0.3, 0.01, 5), rng.normal(0.32, 0.03, 8)
-    result = statistics.compare_unpaired(a, b, margin=0.05, higher_is_better=False)
+    result = hypothesis_tests.compare_unpaired(
+        a, b, margin=0.05, higher_is_better=False
+    )
     expected = stats.ttest_ind(a, b, equal_var=False)
     assert result.p_t == pytest.approx(expected.pvalue)
     low, high = expected.confidence_interval(0.95)
@@ -712,9 +725,12 @@ def assert_opposite(first: PairedComparison, second: PairedComparison) -> None:
     assert second.p_wilcoxon == pytest.approx(first.p_wilcoxon)
     assert second.p_equivalence == pytest.approx(first.p_equivalence, nan_ok=True)
     assert second.p_a_beats_b == pytest.approx(1.0 - first.p_a_beats_b)
-    (said,), (other,) = statistics.judge([first]), statistics.judge([second])
+    (said,), (other,) = (
+        hypothesis_tests.judge([first]),
+        hypothesis_tests.judge([second]),
+    )
     assert other.n_seeds_needed == said.n_seeds_needed
-    assert other.verdict == statistics.SWAPPED[said.verdict]
+    assert other.verdict == hypothesis_tests.SWAPPED[said.verdict]
 
 
 @given(PAIRS, MARGIN, st.booleans())
@@ -722,10 +738,10 @@ def assert_opposite(first: PairedComparison, second: PairedComparison) -> None:
 def test_swapping_paired_models_swaps_the_verdict(pairs, margin, higher):
     a, b = map(list, zip(*pairs, strict=True))
     options = {"margin": margin, "higher_is_better": higher}
-    first = statistics.compare_paired(a, b, **options)
-    assert_opposite(first, statistics.compare_paired(b, a, **options))
+    first = hypothesis_tests.compare_paired(a, b, **options)
+    assert_opposite(first, hypothesis_tests.compare_paired(b, a, **options))
     assert first.difference.low <= first.difference.estimate <= first.difference.high
-    shuffled = statistics.compare_paired(a[::-1], b[::-1], **options)
+    shuffled = hypothesis_tests.compare_paired(a[::-1], b[::-1], **options)
     assert shuffled.p_t == pytest.approx(first.p_t, abs=1e-9)
     assert shuffled.p_wilcoxon == pytest.approx(first.p_wilcoxon)
 
@@ -734,8 +750,8 @@ def test_swapping_paired_models_swaps_the_verdict(pairs, margin, higher):
 @settings(deadline=None)
 def test_swapping_unpaired_models_swaps_the_verdict(a, b, margin, higher):
     options = {"margin": margin, "higher_is_better": higher}
-    first = statistics.compare_unpaired(a, b, **options)
-    assert_opposite(first, statistics.compare_unpaired(b, a, **options))
+    first = hypothesis_tests.compare_unpaired(a, b, **options)
+    assert_opposite(first, hypothesis_tests.compare_unpaired(b, a, **options))
     assert first.difference.low <= first.difference.estimate <= first.difference.high
 
 
@@ -743,9 +759,14 @@ def test_swapping_unpaired_models_swaps_the_verdict(a, b, margin, higher):
 @settings(deadline=None)
 def test_mirroring_the_metric_keeps_the_verdict(pairs, margin):
     a, b = (np.array(side) for side in zip(*pairs, strict=True))
-    score = statistics.compare_paired(a, b, margin=margin, higher_is_better=True)
-    loss = statistics.compare_paired(-a, -b, margin=margin, higher_is_better=False)
-    (by_score,), (by_loss,) = statistics.judge([score]), statistics.judge([loss])
+    score = hypothesis_tests.compare_paired(a, b, margin=margin, higher_is_better=True)
+    loss = hypothesis_tests.compare_paired(
+        -a, -b, margin=margin, higher_is_better=False
+    )
+    (by_score,), (by_loss,) = (
+        hypothesis_tests.judge([score]),
+        hypothesis_tests.judge([loss]),
+    )
     assert by_score.verdict == by_loss.verdict
     assert score.p_a_beats_b == pytest.approx(loss.p_a_beats_b)
 
@@ -759,7 +780,9 @@ def test_paired_interval_covers_95_percent(n):
         shared = rng.normal(0.0, 0.05, n)
         a = 0.86 + shared + rng.normal(0.0, 0.01, n)
         b = 0.85 + shared + rng.normal(0.0, 0.01, n)
-        result = statistics.compare_paired(a, b, margin=0.0, higher_is_better=True)
+        result = hypothesis_tests.compare_paired(
+            a, b, margin=0.0, higher_is_better=True
+        )
         covered += holds(result.difference, 0.01)
     assert 920 <= covered <= 980
 
@@ -806,9 +829,11 @@ def comparison(low: float, high: float, higher: bool = True) -> PairedComparison
     ],
 )
 def test_verdict(low, high, higher, p_beyond, p_equivalence, expected):
-    said = statistics.verdict(comparison(low, high, higher), p_beyond, p_equivalence)
+    said = hypothesis_tests.verdict(
+        comparison(low, high, higher), p_beyond, p_equivalence
+    )
     assert said == expected
-    assert said in statistics.VERDICTS
+    assert said in hypothesis_tests.VERDICTS
 
 
 def false_positives(margin: float, difference: float, n_questions: int) -> float:
@@ -821,9 +846,11 @@ def false_positives(margin: float, difference: float, n_questions: int) -> float
             a = rng.normal(0.85 + difference, 0.004, 5)
             b = rng.normal(0.85, 0.004, 5)
             results.append(
-                statistics.compare_paired(a, b, margin=margin, higher_is_better=True)
+                hypothesis_tests.compare_paired(
+                    a, b, margin=margin, higher_is_better=True
+                )
             )
-        said = {one.verdict for one in statistics.judge(results)}
+        said = {one.verdict for one in hypothesis_tests.judge(results)}
         wrong += bool({"better", "worse"} & said)
     return wrong / 300
 
@@ -843,10 +870,12 @@ def test_equivalence_is_seldom_claimed_at_the_edge_of_the_margin():
     claimed = 0
     for _ in range(1000):
         d = rng.normal(0.01, 0.004, 5)
-        result = statistics.compare_paired(
+        result = hypothesis_tests.compare_paired(
             d, np.zeros(5), margin=0.01, higher_is_better=True
         )
-        claimed += statistics.verdict(result, 1.0, result.p_equivalence) == "equivalent"
+        claimed += (
+            hypothesis_tests.verdict(result, 1.0, result.p_equivalence) == "equivalent"
+        )
     assert 30 <= claimed <= 72  # 5 % of 1,000, three standard errors of 7 each way
 
 
@@ -855,8 +884,10 @@ def test_verdicts_find_a_difference_that_matters():
     found = 0
     for _ in range(200):
         a, b = rng.normal(0.88, 0.004, 5), rng.normal(0.85, 0.004, 5)
-        result = statistics.compare_paired(a, b, margin=0.005, higher_is_better=True)
-        found += statistics.verdict(result, result.p_beyond, 1.0) == "better"
+        result = hypothesis_tests.compare_paired(
+            a, b, margin=0.005, higher_is_better=True
+        )
+        found += hypothesis_tests.verdict(result, result.p_beyond, 1.0) == "better"
     assert found > 190
 
 
@@ -868,7 +899,7 @@ def test_mcnemar_of_the_published_example():
     # Exact: 2 (1 + 8) / 2^8 = 0.0703; mid-p: less 8 / 2^8, 0.0391.
     a = np.array([True] * 1 + [False] * 7 + [True] * 5 + [False] * 8)
     b = np.array([False] * 1 + [True] * 7 + [True] * 5 + [False] * 8)
-    result = statistics.mcnemar(a, b)
+    result = hypothesis_tests.mcnemar(a, b)
     assert (result.n_reviews, result.n_only_a, result.n_only_b) == (21, 1, 7)
     assert result.p_exact == pytest.approx(18 / 256)
     assert result.p_mid == pytest.approx(10 / 256)
@@ -876,12 +907,12 @@ def test_mcnemar_of_the_published_example():
 
 def test_mcnemar_at_equal_counts():
     # 1 against 1: exact 1, mid-p 1 - (1/2) (2 / 4).
-    result = statistics.mcnemar([True, False], [False, True])
+    result = hypothesis_tests.mcnemar([True, False], [False, True])
     assert (result.p_exact, result.p_mid) == (1.0, pytest.approx(0.75))
 
 
 def test_mcnemar_without_disagreement():
-    result = statistics.mcnemar([True, False], [True, False])
+    result = hypothesis_tests.mcnemar([True, False], [True, False])
     assert (result.p_exact, result.p_mid) == (1.0, 1.0)
 
 
@@ -890,7 +921,7 @@ def test_mcnemar_agrees_with_the_binomial_test_and_is_symmetric(only_a, only_b):
     if only_a + only_b == 0:
         return
     a = np.repeat([True, False], [only_a, only_b])
-    result, swapped = statistics.mcnemar(a, ~a), statistics.mcnemar(~a, a)
+    result, swapped = hypothesis_tests.mcnemar(a, ~a), hypothesis_tests.mcnemar(~a, a)
     expected = stats.binomtest(only_a, only_a + only_b).pvalue
     assert result.p_exact == pytest.approx(expected)
     assert 0.0 < result.p_mid < result.p_exact <= 1.0
@@ -899,25 +930,29 @@ def test_mcnemar_agrees_with_the_binomial_test_and_is_symmetric(only_a, only_b):
 
 def test_holm_by_hand():
     # Sorted 0.01, 0.03, 0.04 times 3, 2, 1: 0.03, 0.06, and 0.04 raised to 0.06.
-    assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert hypothesis_tests.holm([0.01, 0.04, 0.03]) == pytest.approx(
+        [0.03, 0.06, 0.06]
+    )
 
 
 def test_holm_leaves_out_what_was_not_asked():
-    adjusted = statistics.holm([0.02, math.nan, 0.6, 0.8])
+    adjusted = hypothesis_tests.holm([0.02, math.nan, 0.6, 0.8])
     # 0.02 * 3, then 0.6 * 2 cut at 1.
     assert adjusted == pytest.approx([0.06, math.nan, 1.0, 1.0], nan_ok=True)
-    assert len(statistics.holm([])) == 0
+    assert len(hypothesis_tests.holm([])) == 0
 
 
 @given(st.lists(st.one_of(st.floats(0.0, 1.0), st.just(math.nan)), max_size=8))
 def test_holm_only_raises_and_keeps_the_order(p_values):
     raw = np.array(p_values)
-    adjusted = statistics.holm(raw)
+    adjusted = hypothesis_tests.holm(raw)
     asked = ~np.isnan(raw)
     assert (np.isnan(adjusted) == ~asked).all()
     assert (adjusted[asked] >= raw[asked]).all() and (adjusted[asked] <= 1.0).all()
     assert (np.diff(adjusted[asked][np.argsort(raw[asked])]) >= 0.0).all()
-    assert statistics.holm(raw[::-1])[::-1] == pytest.approx(adjusted, nan_ok=True)
+    assert hypothesis_tests.holm(raw[::-1])[::-1] == pytest.approx(
+        adjusted, nan_ok=True
+    )
 
 
 # --- search ---------------------------------------------------------------------
@@ -1014,7 +1049,7 @@ def test_reliability_by_hand():
     assert result.confidence == pytest.approx([0.6, 0.9])
     assert result.accuracy == pytest.approx([0.5, 1.0])
     assert result.n.tolist() == [2, 2]
-    bounds = [statistics.wilson_interval(share, 2) for share in (0.5, 1.0)]
+    bounds = [wilson_interval(share, 2) for share in (0.5, 1.0)]
     assert list(zip(result.low, result.high, strict=True)) == bounds
 
 
@@ -1148,10 +1183,10 @@ def test_temperature_keeps_the_predictions(weights, temperature):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: statistics.mean_interval([]), r"mean_interval: values: .*got \(0,\)"),
-        (lambda: statistics.mean_interval([1.0, math.nan]), "got nan; leave failed"),
-        (lambda: statistics.mean_interval([1.0], level=95), "level: .*got 95"),
-        (lambda: statistics.wilson_interval(1.2, 10), "share: .*got 1.2"),
+        (lambda: mean_interval([]), r"mean_interval: values: .*got \(0,\)"),
+        (lambda: mean_interval([1.0, math.nan]), "got nan; leave failed"),
+        (lambda: mean_interval([1.0], level=95), "level: .*got 95"),
+        (lambda: wilson_interval(1.2, 10), "share: .*got 1.2"),
         (
             lambda: bootstrap.review_scores("brier_score_loss", Y, PROBA * 2),
             "rows of probabilities that sum to 1, got row 0",
@@ -1185,23 +1220,26 @@ def test_temperature_keeps_the_predictions(weights, temperature):
             r"scores: expected shape \(n_seeds, n_reviews\), got \(2,\)",
         ),
         (
-            lambda: statistics.compare_paired(
+            lambda: hypothesis_tests.compare_paired(
                 [1, 2], [1], margin=0, higher_is_better=True
             ),
             "got 2 and 1; use compare_unpaired",
         ),
         (
-            lambda: statistics.compare_unpaired(
+            lambda: hypothesis_tests.compare_unpaired(
                 [1], [1], margin=-0.1, higher_is_better=True
             ),
             "margin: .*got -0.1",
         ),
-        (lambda: statistics.mcnemar([1, 0], [0, 1]), "expected bool, got int64"),
-        (lambda: statistics.mcnemar([True], [True, False]), "expected the same shape"),
-        (lambda: statistics.holm([0.5, 1.5]), "expected numbers in"),
-        (lambda: statistics.holm([[0.5]]), r"expected shape \(n,\)"),
+        (lambda: hypothesis_tests.mcnemar([1, 0], [0, 1]), "expected bool, got int64"),
         (
-            lambda: statistics.verdict(comparison(0, 1), 0.1, 0.1, alpha=5),
+            lambda: hypothesis_tests.mcnemar([True], [True, False]),
+            "expected the same shape",
+        ),
+        (lambda: hypothesis_tests.holm([0.5, 1.5]), "expected numbers in"),
+        (lambda: hypothesis_tests.holm([[0.5]]), r"expected shape \(n,\)"),
+        (
+            lambda: hypothesis_tests.verdict(comparison(0, 1), 0.1, 0.1, alpha=5),
             "alpha: .*got 5",
         ),
         (lambda: budget.budget_that_paid([1.0], -1.0), "tolerance: .*got -1.0"),
@@ -1211,7 +1249,7 @@ def test_temperature_keeps_the_predictions(weights, temperature):
         ),
         (lambda: calibration.apply_temperature(PROBA, 0.0), "temperature: .*got 0.0"),
         (
-            lambda: statistics.geometric_mean_interval([1.0, 0.0]),
+            lambda: geometric_mean_interval([1.0, 0.0]),
             "values: expected numbers above 0, got 0.0",
         ),
     ],

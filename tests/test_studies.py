@@ -20,7 +20,7 @@ from results_builder import (
 )
 from scipy import special
 
-from lstm_bench.comparisons import analyse
+from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.figures.style import configuration_colours
 from lstm_bench.report.render import write_sections

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from results_builder import N_VAL, SEARCH, SUITE, make_results
 
-from lstm_bench import cells
-from lstm_bench.statistics import wilson_interval
+from lstm_bench.analysis import formatting
+from lstm_bench.analysis.intervals import wilson_interval
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite, SuiteError
 from lstm_bench.tables import search as tables
@@ -79,8 +79,8 @@ def test_leaderboard_puts_the_lowest_loss_first():
 def test_the_commands_of_many_rows_are_those_of_each():
     results = make_results((*SEARCH, dict(patience=None, masking=False)))
     runs = results.runs
-    assert cells.train_commands(results, runs) == [
-        cells.train_command(results, cells.config_of_row(row))
+    assert formatting.train_commands(results, runs) == [
+        formatting.train_command(results, formatting.config_of_row(row))
         for _, row in runs.iterrows()
     ]
 
@@ -100,7 +100,7 @@ def test_links_need_a_server():
     assert tables.leaderboard(served)["url"].tolist()[0] == (
         "http://host:5000/#/experiments/1/runs/r2?workflowType=machine_learning"
     )
-    assert cells.run_url(make_results(tracking_url="javascript:x"), 1, "r") is None
+    assert formatting.run_url(make_results(tracking_url="javascript:x"), 1, "r") is None
 
 
 def test_heads_are_described_by_head():
@@ -188,7 +188,7 @@ def test_small_floats_survive_yaml():
     results = make_results()
     with pytest.raises(SuiteError):
         results.suite.with_overrides(["learning_rate=0"])
-    command = cells.train_command(results, results.suite.references["old"])
+    command = formatting.train_command(results, results.suite.references["old"])
     assert "learning_rate=1.0e-05" in command
 
 
@@ -207,7 +207,7 @@ def test_train_command_trains_the_configuration_that_it_was_printed_for(
     for share in (dropout, at * 0.1):
         values = {**base, "dropout": share, "learning_rate": learning_rate}
         config = TrialConfig.model_validate(values)
-        words = shlex.split(cells.train_command(results, config))
+        words = shlex.split(formatting.train_command(results, config))
         assignments = [after for before, after in pairwise(words) if before == "--set"]
         assert suite.with_overrides(assignments).config_id == config.config_id
         # As MLflow keeps parameters: as texts.

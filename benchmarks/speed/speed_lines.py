@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lstm_bench.statistics import PairedComparison, compare_paired
+from lstm_bench.analysis.hypothesis_tests import PairedComparison, compare_paired
 
 ROWS = ("steps", "evaluation", "sweep", "time_to_accuracy", "growth", "seeds")
 """The commands, in the order in which they run and stand in the page."""

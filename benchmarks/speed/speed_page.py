@@ -20,7 +20,7 @@ from speed_lines import (
     peak_of,
 )
 
-from lstm_bench.statistics import PairedComparison
+from lstm_bench.analysis.hypothesis_tests import PairedComparison
 
 RATIOS, GROWTH = "ratios.svg", "growth.svg"
 TITLES = {

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lstm_bench.cells import plain, value_label
+from lstm_bench.analysis.formatting import plain, value_label
 from lstm_bench.figures.style import (
     INK,
     OTHERS,

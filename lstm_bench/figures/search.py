@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lstm_bench.cells import plain, value_label
+from lstm_bench.analysis.formatting import plain, value_label
 from lstm_bench.figures.style import (
     INK,
     NARROW,

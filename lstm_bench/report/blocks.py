@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lstm_bench.cells import value_label
+from lstm_bench.analysis.formatting import value_label
 from lstm_bench.text import count as count
 
 DASH = "–"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import shlex
 
-from lstm_bench.answers import answers
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.contenders import Contender, confirm_spec
+from lstm_bench.analysis.formatting import config_of_row, data_option, plain
+from lstm_bench.analysis.verdicts import answers
 from lstm_bench.briefs import Brief, Entrant, PublishedFigure, Said, Score, Verdict
-from lstm_bench.cells import config_of_row, data_option, plain
-from lstm_bench.comparisons import Analysis
-from lstm_bench.contenders import Contender, confirm_spec
 from lstm_bench.report.heading import last_work, machine
 from lstm_bench.tables import confirmed as confirmed_tables
 from lstm_bench.tables import search as tables

@@ -6,9 +6,10 @@ import shlex
 
 import pandas as pd
 
-from lstm_bench.calibration import MAX_BINS, MIN_PER_BIN, bins_for
-from lstm_bench.cells import data_option
-from lstm_bench.contenders import Contender, confirm_spec
+from lstm_bench.analysis.calibration import MAX_BINS, MIN_PER_BIN, bins_for
+from lstm_bench.analysis.contenders import Contender, confirm_spec
+from lstm_bench.analysis.formatting import data_option
+from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, smallest_rank_p
 from lstm_bench.figures import confirmed as figures
 from lstm_bench.metrics import METRICS
 from lstm_bench.report.blocks import (
@@ -21,7 +22,6 @@ from lstm_bench.report.blocks import (
     count,
 )
 from lstm_bench.report.view import View
-from lstm_bench.statistics import MIN_SEEDS, smallest_rank_p
 from lstm_bench.tables import confirmed as tables
 from lstm_bench.tables.runs import MAJORITY
 from lstm_bench.training.result import TRAIN_TIME, Prediction

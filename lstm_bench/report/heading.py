@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lstm_bench import __version__
-from lstm_bench.comparisons import Analysis
+from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.report.blocks import DASH, count, when
 from lstm_bench.report.html import Page
 from lstm_bench.tracking.results import Results

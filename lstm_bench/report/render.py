@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from lstm_bench.comparisons import Analysis
+from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.errors import OutputError
 from lstm_bench.report.blocks import Section, Table, csv_text
 from lstm_bench.report.heading import study_page

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lstm_bench.answers import with_interval
+from lstm_bench.analysis.intervals import mean_interval
+from lstm_bench.analysis.verdicts import with_interval
 from lstm_bench.figures import search as figures
 from lstm_bench.figures.parallel import plot_parallel
 from lstm_bench.figures.style import PALETTE
@@ -23,7 +24,6 @@ from lstm_bench.report.blocks import (
     number_of,
 )
 from lstm_bench.report.view import View
-from lstm_bench.statistics import mean_interval
 from lstm_bench.suites.space import CategoricalAxis
 from lstm_bench.tables import search as tables
 from lstm_bench.tables.curves import validation_curves

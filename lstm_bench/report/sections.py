@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lstm_bench.anchors import load_anchors
-from lstm_bench.comparisons import Analysis
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.literature import load_published_results
 from lstm_bench.report import confirmed, search, summary
 from lstm_bench.report.blocks import Section
 from lstm_bench.report.classification import classification
@@ -72,7 +72,7 @@ OPTIONAL: dict[str, Callable[[View], bool]] = {
     **dict.fromkeys(("comparisons", "calibration", "slices"), _confirmed),
     "heads": lambda view: _searched(view) or bool(confirmed.head_blocks(view)),
     "published": lambda view: bool(view.suite.published),
-    "anchors": lambda view: bool(load_anchors(view.suite.dataset.name)),
+    "anchors": lambda view: bool(load_published_results(view.suite.dataset.name)),
 }
 
 

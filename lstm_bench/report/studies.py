@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS
 from lstm_bench.figures import studies as figures
 from lstm_bench.figures.style import configuration_colours
 from lstm_bench.report.blocks import (
@@ -27,7 +28,6 @@ from lstm_bench.report.heading import made_by
 from lstm_bench.report.html import Page
 from lstm_bench.report.provenance import origin, suite_text
 from lstm_bench.report.studies_answer import study_answers, warnings
-from lstm_bench.statistics import MIN_SEEDS
 from lstm_bench.tables.studies import (
     OWN,
     WITHHELD,

@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_bench.answers import Answer, describe, what_it_takes, with_interval
-from lstm_bench.comparisons import Analysis, same_test_data
+from lstm_bench.analysis.comparisons import Analysis, same_test_data
+from lstm_bench.analysis.hypothesis_tests import Verdict
+from lstm_bench.analysis.intervals import newcombe_interval
+from lstm_bench.analysis.verdicts import Answer, describe, what_it_takes, with_interval
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.report.blocks import count, is_missing
-from lstm_bench.statistics import Verdict, newcombe_interval
 from lstm_bench.tables.studies import (
     CODE,
     DATA_UNKNOWN,

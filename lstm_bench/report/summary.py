@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_bench.answers import answers, signed
-from lstm_bench.contenders import Contender
+from lstm_bench.analysis.contenders import Contender
+from lstm_bench.analysis.hypothesis_tests import Verdict
+from lstm_bench.analysis.verdicts import answers, signed
 from lstm_bench.report.blocks import (
     DASH,
     Answers,
@@ -25,7 +26,6 @@ from lstm_bench.report.blocks import (
 )
 from lstm_bench.report.heading import machine
 from lstm_bench.report.view import View
-from lstm_bench.statistics import Verdict
 from lstm_bench.tables import search as tables
 from lstm_bench.tables.runs import confirmed_cost
 from lstm_bench.tracking.stored_runs import describe_left_out

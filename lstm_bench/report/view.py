@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lstm_bench.cells import data_option, plain, value_label
-from lstm_bench.comparisons import Analysis
-from lstm_bench.contenders import Contender
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.contenders import Contender
+from lstm_bench.analysis.formatting import data_option, plain, value_label
 from lstm_bench.figures.style import INK, configuration_colours
 from lstm_bench.metrics import Metric
 from lstm_bench.report.blocks import Column

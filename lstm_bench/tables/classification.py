@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_bench import statistics as stats
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.arrays import FloatArray
-from lstm_bench.comparisons import Analysis
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import Prediction
 
@@ -76,7 +76,7 @@ def confusion(models: Sequence[Predicted], class_names: Sequence[str]) -> pd.Dat
         shares = counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)
         for i, y_true in enumerate(class_names):
             for j, y_pred in enumerate(class_names):
-                share = stats.mean_interval(shares[:, i, j]).within(0.0, 1.0)
+                share = mean_interval(shares[:, i, j]).within(0.0, 1.0)
                 row: dict[str, Any] = {
                     "label": model.label,
                     "key": model.key,

@@ -11,19 +11,24 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lstm_bench import bootstrap, budget
-from lstm_bench import calibration as calibrated
-from lstm_bench import statistics as stats
-from lstm_bench.anchors import load_anchors
-from lstm_bench.arrays import FloatArray
-from lstm_bench.cells import plain, train_command
-from lstm_bench.comparisons import Analysis
-from lstm_bench.contenders import (
+from lstm_bench.analysis import bootstrap, budget
+from lstm_bench.analysis import calibration as calibrated
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.contenders import (
     Contender,
     common_replicates,
     confirm_spec,
     twins,
 )
+from lstm_bench.analysis.formatting import plain, train_command
+from lstm_bench.analysis.intervals import (
+    Interval,
+    geometric_mean_interval,
+    mean_interval,
+    wilson_interval,
+)
+from lstm_bench.analysis.literature import load_published_results
+from lstm_bench.arrays import FloatArray
 from lstm_bench.metrics import METRICS
 from lstm_bench.seeding import derive_rng
 from lstm_bench.tables.search import trial_runs
@@ -177,12 +182,12 @@ def calibration(analysis: Analysis) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _over_seeds(measure: str, values: FloatArray) -> stats.Interval:
+def _over_seeds(measure: str, values: FloatArray) -> Interval:
     if measure == "temperature":
-        interval = stats.geometric_mean_interval(values)
+        interval = geometric_mean_interval(values)
         return interval.within(*calibrated.TEMPERATURES)
     bounds = ECE_BOUNDS if measure == "ece" else METRICS[measure].bounds
-    return stats.mean_interval(values).within(*bounds)
+    return mean_interval(values).within(*bounds)
 
 
 def _mean_metrics(results: Results, contender: Contender) -> dict[str, float]:
@@ -239,9 +244,7 @@ def calibration_of_heads(analysis: Analysis) -> pd.DataFrame:
                 for side in (0, 1)
             ]
         )
-        gap = stats.mean_interval(means[1] - means[0]).within(
-            *_difference_bounds(measure)
-        )
+        gap = mean_interval(means[1] - means[0]).within(*_difference_bounds(measure))
         rows.append(
             {
                 "measure": measure,
@@ -353,7 +356,7 @@ def slices(analysis: Analysis) -> pd.DataFrame:
             if not n:
                 continue
             share = float(correct.mean())
-            low, high = stats.wilson_interval(share, n)
+            low, high = wilson_interval(share, n)
             values = (name, value, n, contender.label, contender.key, share, low, high)
             rows.append(dict(zip(columns, values, strict=True)))
     return pd.DataFrame(rows, columns=columns)
@@ -437,7 +440,7 @@ def baselines(results: Results) -> pd.DataFrame:
             scored = group[metric_key("test", name)].dropna().to_numpy(dtype=float)
             low, high = math.nan, math.nan
             if len(scored):
-                interval = stats.mean_interval(scored).within(*METRICS[name].bounds)
+                interval = mean_interval(scored).within(*METRICS[name].bounds)
                 low, high = interval.low, interval.high
             values = (
                 group.iloc[0]["label"],
@@ -466,7 +469,7 @@ def anchors(analysis: Analysis) -> pd.DataFrame:
     results = analysis.results
     rows: list[dict[str, Any]] = [
         {**anchor.model_dump(exclude={"dataset"}), "own": False}
-        for anchor in load_anchors(str(results.dataset.get("name", "")))
+        for anchor in load_published_results(str(results.dataset.get("name", "")))
     ]
     columns = ["label", "accuracy", "regime", "n_train", "source", "url", "note", "own"]
     for contender in (analysis.winner, analysis.baseline) if rows else ():
@@ -512,7 +515,7 @@ def confirmed_axis_effect(analysis: Analysis, axis: str) -> pd.DataFrame:
         replicates = common_replicates(members)
         means = _replicate_means(members, replicates)
         metric = analysis.results.suite.metric
-        interval = stats.mean_interval(means).within(*metric.bounds)
+        interval = mean_interval(means).within(*metric.bounds)
         values = (
             value,
             len(members),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lstm_bench import statistics as stats
-from lstm_bench.comparisons import Analysis
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.metrics import METRICS
 from lstm_bench.tracking.results import Results
 
@@ -49,7 +49,7 @@ def curves_over_seeds(analysis: Analysis, metric: str) -> pd.DataFrame:
         n_epochs = min((len(curve) for curve in found), default=0)
         for epoch in range(n_epochs):
             values = np.array([curve[epoch] for curve in found])
-            interval = stats.mean_interval(values).within(*METRICS[metric].bounds)
+            interval = mean_interval(values).within(*METRICS[metric].bounds)
             rows.append(
                 {
                     "config_id": contender.key,

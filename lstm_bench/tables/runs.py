@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pandas as pd
 
-from lstm_bench import statistics as stats
-from lstm_bench.cells import plain, run_url, train_commands
-from lstm_bench.comparisons import Analysis
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.formatting import plain, run_url, train_commands
+from lstm_bench.analysis.intervals import mean_interval
+from lstm_bench.analysis.pareto import pareto_front
 from lstm_bench.tables.confirmed import contender_runs
 from lstm_bench.tables.curves import validation_curves
 from lstm_bench.tables.search import run_label
@@ -112,7 +113,7 @@ def confirmed_cost(analysis: Analysis) -> pd.DataFrame:
         seconds = own[TRAIN_TIME].dropna().to_numpy(dtype=float)
         if not len(seconds):
             continue
-        time = stats.mean_interval(seconds).within(0.0, math.inf)
+        time = mean_interval(seconds).within(0.0, math.inf)
         test = contender.test_interval
         rows.append(
             {
@@ -132,7 +133,7 @@ def confirmed_cost(analysis: Analysis) -> pd.DataFrame:
         TRAIN_TIME, kind="stable", ignore_index=True
     )
     return table.assign(
-        on_front=stats.pareto_front(
+        on_front=pareto_front(
             table[TRAIN_TIME].to_numpy(dtype=float),
             table["test_mean"].to_numpy(dtype=float),
             results.suite.metric.higher_is_better,

@@ -12,14 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_bench.cells import (
-    plain,
-    run_url,
-    train_commands,
-    value_label,
-)
+from lstm_bench.analysis.formatting import plain, run_url, train_commands, value_label
+from lstm_bench.analysis.intervals import mean_interval, wilson_intervals
+from lstm_bench.analysis.pareto import pareto_front
 from lstm_bench.metrics import METRICS, Metric
-from lstm_bench.statistics import mean_interval, pareto_front, wilson_intervals
 from lstm_bench.suites.config import CONFIG_FIELDS
 from lstm_bench.suites.engines import split_engines
 from lstm_bench.suites.space import Axis, CategoricalAxis, FloatAxis, IntAxis

@@ -12,15 +12,20 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_bench import statistics as stats
-from lstm_bench.cells import config_of_row, value_label
-from lstm_bench.comparisons import (
+from lstm_bench.analysis.comparisons import (
     Analysis,
     compare_each,
     same_seeds,
     same_test_data,
 )
-from lstm_bench.contenders import Contender, Pair, common_replicates, confirm_spec
+from lstm_bench.analysis.contenders import (
+    Contender,
+    Pair,
+    common_replicates,
+    confirm_spec,
+)
+from lstm_bench.analysis.formatting import config_of_row, value_label
+from lstm_bench.analysis.intervals import Interval, mean_interval, newcombe_interval
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.tables.search import (
     CI_HIGH,
@@ -230,9 +235,9 @@ def _board_row(label: str, analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _test_interval(contender: Contender | None) -> stats.Interval:
+def _test_interval(contender: Contender | None) -> Interval:
     if contender is None:
-        return stats.Interval(math.nan, math.nan, math.nan, 0, "not confirmed")
+        return Interval(math.nan, math.nan, math.nan, 0, "not confirmed")
     return contender.test_interval
 
 
@@ -401,7 +406,7 @@ def _shared_by_two(
         if why is None:
             row["search_difference"] = one["search"] - other["search"]
             if suite.metric.name == "accuracy":
-                interval = stats.newcombe_interval(
+                interval = newcombe_interval(
                     one["search"], one["n_val"], other["search"], other["n_val"]
                 )
                 row |= {"search_low": interval.low, "search_high": interval.high}
@@ -504,7 +509,7 @@ def winner_curves(analyses: Sequence[Analysis]) -> pd.DataFrame:
                 continue
             for epoch, group in own.groupby("epoch"):
                 values = group["value"].to_numpy(dtype=float)
-                interval = stats.mean_interval(values).within(*METRICS[metric].bounds)
+                interval = mean_interval(values).within(*METRICS[metric].bounds)
                 rows.append(
                     {
                         "label": label,

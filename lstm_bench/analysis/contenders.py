@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_bench.cells import config_of_row
+from lstm_bench.analysis.formatting import config_of_row
+from lstm_bench.analysis.intervals import Interval, mean_interval
 from lstm_bench.metrics import Metric
-from lstm_bench.statistics import Interval, mean_interval
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.schema import ConfirmSpec
 from lstm_bench.suites.suite import Suite

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from lstm_bench.analysis.checks import as_floats, check_resampling, check_values
+from lstm_bench.analysis.intervals import LEVEL
 from lstm_bench.arrays import FloatArray
-from lstm_bench.checks import as_floats, check_resampling, check_values
 from lstm_bench.metrics import rounding_of
-from lstm_bench.statistics import LEVEL
 
 # exp(-40) is 4e-18, a fiftieth of what rounding does to 1.
 NEGLIGIBLE = 40.0

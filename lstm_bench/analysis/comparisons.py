@@ -16,11 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_bench import bootstrap
-from lstm_bench import statistics as stats
-from lstm_bench.arrays import FloatArray
-from lstm_bench.cells import value_label
-from lstm_bench.contenders import (
+from lstm_bench.analysis import bootstrap
+from lstm_bench.analysis import hypothesis_tests as stats
+from lstm_bench.analysis.contenders import (
     Contender,
     Pair,
     best_on_validation,
@@ -29,6 +27,9 @@ from lstm_bench.contenders import (
     find_contenders,
     twins,
 )
+from lstm_bench.analysis.formatting import value_label
+from lstm_bench.analysis.intervals import mean_interval
+from lstm_bench.arrays import FloatArray
 from lstm_bench.metrics import Metric
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.suite import Suite
@@ -367,7 +368,7 @@ def selection_optimism(results: Results, found: Sequence[Contender]) -> pd.DataF
         search = float(own.iloc[0]) if len(own) else math.nan
         replicates = sorted(contender.test)
         gaps = [sign * (contender.val[r] - contender.test[r]) for r in replicates]
-        gap = stats.mean_interval(np.array(gaps)).within(*metric.difference_bounds)
+        gap = mean_interval(np.array(gaps)).within(*metric.difference_bounds)
         rows.append(
             {
                 "label": contender.label,

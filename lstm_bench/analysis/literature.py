@@ -12,7 +12,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-FILE = "anchors.yaml"
+FILE = "literature.yaml"
 
 Regime = Literal["labelled", "unlabelled", "external"]
 
@@ -23,7 +23,7 @@ REGIMES: dict[Regime, str] = {
 }
 
 
-class Anchor(BaseModel):
+class PublishedResult(BaseModel):
     """One published test accuracy.
 
     Attributes
@@ -50,9 +50,9 @@ class Anchor(BaseModel):
     note: str = ""
 
 
-def load_anchors(dataset: str) -> tuple[Anchor, ...]:
+def load_published_results(dataset: str) -> tuple[PublishedResult, ...]:
     """Return the published results on `dataset`, the best first; none if unknown."""
-    text = files("lstm_bench").joinpath(FILE).read_text(encoding="utf-8")
-    anchors = TypeAdapter(list[Anchor]).validate_python(yaml.safe_load(text))
-    chosen = [anchor for anchor in anchors if anchor.dataset == dataset]
+    text = files("lstm_bench.analysis").joinpath(FILE).read_text(encoding="utf-8")
+    results = TypeAdapter(list[PublishedResult]).validate_python(yaml.safe_load(text))
+    chosen = [result for result in results if result.dataset == dataset]
     return tuple(sorted(chosen, key=lambda a: (-a.accuracy, a.label)))

@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_bench.cells import plain, value_label
-from lstm_bench.comparisons import Analysis
-from lstm_bench.contenders import Contender, best_on_validation, confirm_spec
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.contenders import Contender, best_on_validation, confirm_spec
+from lstm_bench.analysis.formatting import plain, value_label
+from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, SWAPPED, Verdict
+from lstm_bench.analysis.intervals import LEVEL
 from lstm_bench.metrics import Metric
-from lstm_bench.statistics import LEVEL, MIN_SEEDS, SWAPPED, Verdict
 from lstm_bench.training.result import OBJECTIVE, metric_key
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from lstm_bench.arrays import FloatArray, IntArray
-from lstm_bench.checks import (
+from lstm_bench.analysis.checks import (
     as_floats,
     check_classified,
     check_finite,
@@ -21,8 +20,9 @@ from lstm_bench.checks import (
     is_correct,
     percent_text,
 )
+from lstm_bench.analysis.intervals import LEVEL, Interval, standard_error
+from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.metrics import EPSILON, squared_errors
-from lstm_bench.statistics import LEVEL, Interval, standard_error
 
 MEAN_METRICS: tuple[str, ...] = ("accuracy", "log_loss", "brier_score_loss")
 

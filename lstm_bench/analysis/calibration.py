@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstm_bench.arrays import FloatArray, IntArray
-from lstm_bench.checks import (
+from lstm_bench.analysis.checks import (
     as_floats,
     check_classified,
     check_probabilities,
     is_correct,
 )
+from lstm_bench.analysis.intervals import LEVEL, wilson_bounds
+from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.metrics import EPSILON
-from lstm_bench.statistics import LEVEL, wilson_bounds
 
 MAX_TEMPERATURE = 20.0
 TEMPERATURES = (1 / MAX_TEMPERATURE, MAX_TEMPERATURE)
