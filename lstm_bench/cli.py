@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from lstm_bench.analysis.comparisons import Analysis
     from lstm_bench.crew import Workers
     from lstm_bench.progress import Progress
+    from lstm_bench.search.study import StudyStore
     from lstm_bench.session import Kind
-    from lstm_bench.study import StudyStore
     from lstm_bench.suites.config import TrialConfig
     from lstm_bench.suites.suite import Suite
     from lstm_bench.system.console import LastingConsole
@@ -185,8 +185,8 @@ def _found(workers: Workers, storage: str | None, tracking_uri: str | None) -> W
     if workers.scheduler is None:
         return workers
     from lstm_bench.cluster import find_cluster
+    from lstm_bench.search.storage import resolve_storage
     from lstm_bench.stores import store_errors
-    from lstm_bench.study import resolve_storage
     from lstm_bench.tracking.address import resolve_tracking_uri
 
     with store_errors():
@@ -280,8 +280,9 @@ def sweep(
 
     from lstm_bench.analysis.formatting import config_of_row, settings
     from lstm_bench.progress import make_progress
+    from lstm_bench.search.storage import resolve_storage
+    from lstm_bench.search.study import StudyStore
     from lstm_bench.stores import store_errors
-    from lstm_bench.study import StudyStore, resolve_storage
     from lstm_bench.sweep import run_sweep
     from lstm_bench.tracking.address import resolve_tracking_uri
 
@@ -413,8 +414,9 @@ def confirm(
 
     from lstm_bench.crew import is_in_process
     from lstm_bench.progress import make_progress
+    from lstm_bench.search.storage import resolve_storage
+    from lstm_bench.search.study import StudyStore
     from lstm_bench.stores import store_errors
-    from lstm_bench.study import StudyStore, resolve_storage
     from lstm_bench.tracking.address import resolve_tracking_uri
 
     with store_errors():
@@ -481,8 +483,9 @@ def worker(
         listen_to_parent()
     from lstm_bench.joining import session_to_join, work
     from lstm_bench.progress import SayingProgress, make_progress
+    from lstm_bench.search.storage import find_suite, resolve_storage
+    from lstm_bench.search.study import StudyStore
     from lstm_bench.stores import store_errors
-    from lstm_bench.study import StudyStore, find_suite, resolve_storage
     from lstm_bench.tracking.address import resolve_tracking_uri
 
     console = _console()
@@ -820,8 +823,9 @@ def doctor(
     findings = examine_system(Path.cwd())
     if suite is not None:
         from lstm_bench.data.registry import load_dataset
+        from lstm_bench.search.storage import resolve_storage
+        from lstm_bench.search.study import StudyStore
         from lstm_bench.stores import store_errors
-        from lstm_bench.study import StudyStore, resolve_storage
         from lstm_bench.tracking.address import resolve_tracking_uri
         from lstm_bench.tracking.tracker import Tracker
 

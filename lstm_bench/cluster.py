@@ -29,9 +29,10 @@ from lstm_bench.errand import (
 from lstm_bench.errors import LstmBenchError, TrackingError
 from lstm_bench.masking import bare_url, mask_url
 from lstm_bench.progress import Progress
+from lstm_bench.search.storage import STORAGE_VARIABLE
+from lstm_bench.search.study import StudyStore
 from lstm_bench.session import Session, someone_at_work
 from lstm_bench.stores import first_line, sqlite_file
-from lstm_bench.study import STORAGE_VARIABLE, StudyStore
 from lstm_bench.tracking.server import is_server
 
 if TYPE_CHECKING:

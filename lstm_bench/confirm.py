@@ -23,9 +23,10 @@ from lstm_bench.figures.search import training_figures
 from lstm_bench.oversight import oversee
 from lstm_bench.progress import Progress, Training
 from lstm_bench.recovery import close_orphaned_runs, recover
+from lstm_bench.search.queue import Tickets
+from lstm_bench.search.study import StudyStore
 from lstm_bench.session import Session, open_sessions
 from lstm_bench.stores import store_errors
-from lstm_bench.study import StudyStore
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.command_line import command_line
@@ -33,7 +34,6 @@ from lstm_bench.system.limits import Limits
 from lstm_bench.system.process import is_gone, is_here
 from lstm_bench.tables.search import trial_runs
 from lstm_bench.text import count
-from lstm_bench.tickets import Tickets
 from lstm_bench.tracked import say_left_out, track_baselines
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.results import Results

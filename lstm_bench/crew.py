@@ -22,13 +22,14 @@ from typing import Generic, Protocol, TypeVar
 import psutil
 
 from lstm_bench.errors import LstmBenchError, TrackingError
-from lstm_bench.owned import OWNER
 from lstm_bench.progress import Progress
 from lstm_bench.recovery import Death
+from lstm_bench.search.storage import STORAGE_VARIABLE
+from lstm_bench.search.study import StudyStore
+from lstm_bench.search.trials import OWNER
 from lstm_bench.seat import Seat
 from lstm_bench.session import Session, work_left
 from lstm_bench.stores import sqlite_file
-from lstm_bench.study import STORAGE_VARIABLE, StudyStore
 from lstm_bench.suites.engines import TAKES_STOCK
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.command_line import command_line

@@ -19,7 +19,7 @@ from lstm_bench.crew import default_workers
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import bare_url
 from lstm_bench.recovery import recover
-from lstm_bench.study import DIGEST, StudyStore
+from lstm_bench.search.study import DIGEST, StudyStore
 from lstm_bench.system.command_line import command_line
 from lstm_bench.system.environment import (
     bytecode_advice,

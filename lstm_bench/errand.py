@@ -22,13 +22,10 @@ from lstm_bench.errors import LstmBenchError, TrackingError
 from lstm_bench.joining import work
 from lstm_bench.masking import mask_text, masked_output, without_password
 from lstm_bench.progress import LoggedProgress
+from lstm_bench.search.storage import find_suite, resolve_storage
+from lstm_bench.search.study import StudyStore
 from lstm_bench.session import Session, is_open
 from lstm_bench.stores import store_errors
-from lstm_bench.study import (
-    StudyStore,
-    find_suite,
-    resolve_storage,
-)
 from lstm_bench.system.startup import settle
 from lstm_bench.system.threads import VARIABLE, n_cores, thread_variables
 from lstm_bench.tracking.address import resolve_tracking_uri

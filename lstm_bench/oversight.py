@@ -11,6 +11,7 @@ from lstm_bench.crew import Crew, LocalCrew, Workers
 from lstm_bench.errors import TrackingError
 from lstm_bench.progress import Progress
 from lstm_bench.recovery import NO_DEATHS, Death, recover
+from lstm_bench.search.study import StudyStore
 from lstm_bench.session import (
     Session,
     close_session,
@@ -19,7 +20,6 @@ from lstm_bench.session import (
     stop_session,
 )
 from lstm_bench.stores import is_store_error
-from lstm_bench.study import StudyStore
 from lstm_bench.system.signals import stopping_after_the_epoch
 from lstm_bench.tracking.sync import sync
 from lstm_bench.tracking.tracker import Tracker

@@ -15,8 +15,8 @@ from types import MappingProxyType
 from mlflow.entities import Run
 
 from lstm_bench.errors import StoredError
-from lstm_bench.owned import MAX_DEATHS, Orphan
-from lstm_bench.study import StudyStore
+from lstm_bench.search.study import StudyStore
+from lstm_bench.search.trials import MAX_DEATHS, Orphan
 from lstm_bench.system.process import is_gone, is_here, parse_owner
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.stored_runs import MAX_METRIC

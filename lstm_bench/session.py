@@ -6,8 +6,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from lstm_bench.owned import OwnedStudy
-from lstm_bench.study import StudyStore
+from lstm_bench.search.study import StudyStore
+from lstm_bench.search.trials import OwnedStudy
 from lstm_bench.system.process import is_gone, this_process
 
 Kind = Literal["sweep", "confirm"]

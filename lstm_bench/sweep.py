@@ -12,9 +12,9 @@ from lstm_bench.masking import bare_url
 from lstm_bench.oversight import oversee
 from lstm_bench.progress import Progress, Training
 from lstm_bench.recovery import recover
+from lstm_bench.search.study import Best, StudyStore
 from lstm_bench.session import Session
 from lstm_bench.stores import store_errors
-from lstm_bench.study import Best, StudyStore
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.system.limits import Limits
 from lstm_bench.tracked import say_left_out, track_baselines, train_tracked

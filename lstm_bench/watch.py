@@ -10,12 +10,12 @@ from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
-from lstm_bench.owned import DUPLICATE_OF, REASON, RUN_ID, counts, is_running
 from lstm_bench.progress import Ended, Progress, Training
+from lstm_bench.search.queue import ABOUT, CONFIG, name_of
+from lstm_bench.search.study import StudyStore
+from lstm_bench.search.trials import DUPLICATE_OF, REASON, RUN_ID, counts, is_running
 from lstm_bench.session import Session, studies_of
-from lstm_bench.study import StudyStore
 from lstm_bench.suites.config import TrialConfig
-from lstm_bench.tickets import ABOUT, CONFIG, name_of
 from lstm_bench.training.result import metric_key
 
 STATES = {

@@ -15,7 +15,7 @@ from test_cli import run
 from lstm_bench.errors import PublishError
 from lstm_bench.figures.search import training_figures
 from lstm_bench.publish import publish
-from lstm_bench.study import StudyStore
+from lstm_bench.search.study import StudyStore
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.tracking.artifacts import find_moves, record_moves

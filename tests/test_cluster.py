@@ -28,13 +28,15 @@ from mlflow_server import MlflowServer, free_port
 from postgresql import PASSWORD, PostgresqlServer, binaries
 from test_sweep import Recorder
 
-from lstm_bench import cluster, oversight, owned
+from lstm_bench import cluster, oversight
 from lstm_bench.crew import Workers
 from lstm_bench.errand import Address, Errand, check_threads
 from lstm_bench.errors import LstmBenchError, TrackingError
 from lstm_bench.recovery import SILENT
+from lstm_bench.search import trials as owned
+from lstm_bench.search.storage import resolve_storage
+from lstm_bench.search.study import StudyStore
 from lstm_bench.session import open_sessions
-from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.sweep import run_sweep
 from lstm_bench.tracking import names as rec

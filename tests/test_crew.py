@@ -15,8 +15,8 @@ import pytest
 from conftest import TINY_SUITE
 from mlflow import MlflowClient
 
-from lstm_bench.owned import MAX_DEATHS
-from lstm_bench.study import StudyStore
+from lstm_bench.search.study import StudyStore
+from lstm_bench.search.trials import MAX_DEATHS
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.load import load_results

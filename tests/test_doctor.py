@@ -17,8 +17,8 @@ from results_builder import make_predictions
 
 from lstm_bench import doctor
 from lstm_bench.figures.search import training_figures
-from lstm_bench.owned import OWNER, RUN_ID
-from lstm_bench.study import StudyStore
+from lstm_bench.search.study import StudyStore
+from lstm_bench.search.trials import OWNER, RUN_ID
 from lstm_bench.system.process import this_process
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.tracker import Tracker

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from lstm_bench.history import History
-from lstm_bench.owned import (
+from lstm_bench.search.storage import resolve_storage
+from lstm_bench.search.study import StudyStore
+from lstm_bench.search.suggest import History
+from lstm_bench.search.trials import (
     CONFIG_ID,
     DUPLICATE_OF,
     INTERRUPTED,
@@ -18,7 +20,6 @@ from lstm_bench.owned import (
     counts,
     is_running,
 )
-from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suites.suite import load_suite
 
 ATTRS = {

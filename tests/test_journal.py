@@ -24,8 +24,9 @@ from test_sweep import Recorder
 from lstm_bench.confirm import choose_candidates, run_confirm
 from lstm_bench.doctor import examine_journals, examine_study, mend
 from lstm_bench.errors import TrackingError
-from lstm_bench.owned import RUN_ID
-from lstm_bench.study import StudyStore, resolve_storage
+from lstm_bench.search.storage import resolve_storage
+from lstm_bench.search.study import StudyStore
+from lstm_bench.search.trials import RUN_ID
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.sweep import run_sweep
 from lstm_bench.tracking import names as rec

@@ -20,8 +20,8 @@ from results_builder import make_predictions
 from test_cli import run
 
 from lstm_bench.figures.search import training_figures
-from lstm_bench.owned import CONFIG_ID, OWNER, RUN_ID
-from lstm_bench.study import StudyStore
+from lstm_bench.search.study import StudyStore
+from lstm_bench.search.trials import CONFIG_ID, OWNER, RUN_ID
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking import stored_runs

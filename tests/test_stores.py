@@ -21,8 +21,9 @@ from postgresql import PASSWORD, PostgresqlServer, binaries
 from test_cli import run
 
 from lstm_bench.errors import TrackingError
+from lstm_bench.search.storage import resolve_storage
+from lstm_bench.search.study import StudyStore
 from lstm_bench.stores import sqlite_file, sqlite_url, with_driver
-from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.address import resolve_tracking_uri

@@ -9,9 +9,10 @@ import pytest
 from optuna.trial import TrialState
 
 from lstm_bench.errors import TrackingError
-from lstm_bench.owned import CONFIG_ID, OWNER, RUN_ID
+from lstm_bench.search.storage import resolve_storage
+from lstm_bench.search.study import StudyStore
+from lstm_bench.search.trials import CONFIG_ID, OWNER, RUN_ID
 from lstm_bench.stores import create_whole
-from lstm_bench.study import StudyStore, resolve_storage
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.process import this_process
 

@@ -13,7 +13,8 @@ from mlflow import MlflowClient
 
 from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
 from lstm_bench.progress import PlainProgress
-from lstm_bench.study import StudyStore, resolve_storage
+from lstm_bench.search.storage import resolve_storage
+from lstm_bench.search.study import StudyStore
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.sweep import run_sweep
 from lstm_bench.system.signals import PATIENCE

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lstm_bench.locks import StoreLock
 from lstm_bench.metrics import METRICS
+from lstm_bench.search.locks import StoreLock
+from lstm_bench.search.study import StudyStore
 from lstm_bench.seeding import derive_rng
-from lstm_bench.study import StudyStore
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.training.result import (

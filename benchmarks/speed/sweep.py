@@ -32,7 +32,7 @@ import yaml
 from row import Row, positive, row_parser
 from throughput import sweep, trained
 
-from lstm_bench.study import StudyStore
+from lstm_bench.search.study import StudyStore
 from lstm_bench.suites.suite import Suite, load_suite
 
 SUITES = Path(__file__).parents[1]

@@ -23,8 +23,8 @@ from pathlib import Path
 
 from measure import print_machine, print_ratios
 
-from lstm_bench.owned import CONFIG_ID, OWNER
-from lstm_bench.study import StudyStore
+from lstm_bench.search.study import StudyStore
+from lstm_bench.search.trials import CONFIG_ID, OWNER
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.threads import n_cores
 

@@ -8,8 +8,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lstm_bench.locks import StoreLock
-from lstm_bench.owned import INTERRUPTED, OwnedStudy, counts
+from lstm_bench.search.locks import StoreLock
+from lstm_bench.search.trials import INTERRUPTED, OwnedStudy, counts
 from lstm_bench.suites.config import TrialConfig
 
 NAME, CONFIG, ABOUT = "ticket", "config", "about"

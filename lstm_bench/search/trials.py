@@ -23,8 +23,8 @@ from optuna.storages import BaseStorage
 from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lstm_bench.locks import StoreLock
 from lstm_bench.masking import mask_text
+from lstm_bench.search.locks import StoreLock
 from lstm_bench.system.garbage import collector_paused
 from lstm_bench.system.process import is_gone, is_here, this_process
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,78 +11,40 @@ from typing import Any
 
 import optuna
 import sqlalchemy
-from optuna.exceptions import ExperimentalWarning
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lstm_bench.errors import StoredError, TrackingError
-from lstm_bench.history import History
-from lstm_bench.locks import StoreLock
-from lstm_bench.masking import hide_login, mask_url
-from lstm_bench.owned import (
+from lstm_bench.masking import mask_url
+from lstm_bench.search.locks import StoreLock
+from lstm_bench.search.queue import Tickets, name_of
+from lstm_bench.search.storage import close, open
+from lstm_bench.search.suggest import History, SeededTPESampler
+from lstm_bench.search.trials import (
     CONFIG_ID,
     DUPLICATE_OF,
     RUN_ID,
     Orphan,
     OwnedStudy,
-    heartbeat_and_grace_s,
     is_running,
 )
-from lstm_bench.samplers import SeededTPESampler
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.stores import (
-    absolute_url,
-    check_address,
-    check_database,
-    create_whole,
     opening_store,
 )
 from lstm_bench.suites.config import TrialConfig
-from lstm_bench.suites.suite import MAX_GRID, Suite, suite_from_text
-from lstm_bench.text import first_line, listed
-from lstm_bench.tickets import Tickets, name_of
+from lstm_bench.suites.suite import MAX_GRID, Suite
+from lstm_bench.text import first_line
 from lstm_bench.tracking.names import LOCAL_PREFIX
 from lstm_bench.tracking.stored_runs import (
     check_study_attributes,
     check_trial,
-    parse_logged_suite,
 )
 
-DEFAULT_STORAGE = "optuna.db"
-STORAGE_VARIABLE = "LSTM_BENCH_STORAGE"
 DIGEST, SUITE = "dataset_digest", "suite"
 REFERENCES, CONFIRM = "references", "confirm"
 
 MAX_REPEATED_SUGGESTIONS = 5
-
-
-def resolve_storage(url: str | None, *, create: bool = True) -> str:
-    """Return an absolute Optuna storage URL, of a storage or of a place for one.
-
-    Order: `url`, the environment's ``LSTM_BENCH_STORAGE``, ``optuna.db`` in the
-    working directory.
-
-    Parameters
-    ----------
-    create : bool
-        Whether the caller makes a storage where there is none.
-
-    Raises
-    ------
-    TrackingError
-        Not an address; a database that cannot be opened, is not Optuna's, or of
-        another version of it.
-    """
-    url = url or os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{DEFAULT_STORAGE}"
-    check_address(url, "--storage")
-    if "://" not in url:
-        raise TrackingError(
-            f"--storage: expected a database URL such as sqlite:///optuna.db or "
-            f"postgresql://USER@HOST/DATABASE, got {hide_login(url)!r}"
-        )
-    url = absolute_url(url, "--storage")
-    check_database(url, "Optuna", "--storage", create=create)
-    return url
 
 
 @dataclass(frozen=True)
@@ -143,7 +103,7 @@ class StudyStore:
         self.url = storage_url
         self._known_space = IntersectionSearchSpace(include_pruned=True)
         with opening_store(storage_url, "--storage"):
-            storage = self._storage = _open(storage_url)
+            storage = self._storage = open(storage_url)
             if not create:
                 self._check_begun(storage)
             # One lock for all: what is asked for depends on the references, too.
@@ -156,10 +116,10 @@ class StudyStore:
 
     def close(self) -> None:
         """Close the connections to the database; a later use opens others."""
-        _close(self._storage)
+        close(self._storage)
 
     def _check_begun(self, storage: optuna.storages.RDBStorage) -> None:
-        if self.suite.study_name not in _study_names(storage):
+        if self.suite.study_name not in study_names(storage):
             raise TrackingError(
                 f"--storage: {mask_url(self.url)} has no study "
                 f"{self.suite.study_name}; run `lstm-bench sweep` first, or name the "
@@ -498,69 +458,8 @@ def _end(trial: FrozenTrial) -> tuple[datetime, int]:
     return trial.datetime_complete or datetime.max, trial._trial_id
 
 
-def _open(url: str) -> optuna.storages.RDBStorage:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    create_whole(url, optuna.storages.RDBStorage)
-    heartbeat_s, grace_s = heartbeat_and_grace_s()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return optuna.storages.RDBStorage(
-            url, heartbeat_interval=heartbeat_s, grace_period=grace_s
-        )
-
-
-def _close(storage: optuna.storages.RDBStorage) -> None:
-    storage.remove_session()
-    storage.engine.dispose()
-
-
-def _study_names(storage: optuna.storages.RDBStorage) -> list[str]:
+def study_names(storage: optuna.storages.RDBStorage) -> list[str]:
     """Return the names of all studies; Optuna's own list decodes their attributes."""
     with storage.engine.connect() as connection:
         rows = connection.execute(sqlalchemy.text("SELECT study_name FROM studies"))
         return [str(name) for (name,) in rows]
-
-
-def find_suite(storage_url: str, name: str) -> Suite:
-    """Return the suite of a study in a storage, as its sweep left it there.
-
-    Parameters
-    ----------
-    name : str
-        A study's name, such as ``imdb-1a2b3c4d``, or a suite's that has one study.
-
-    Raises
-    ------
-    TrackingError
-        No such study, or several of that suite.
-    """
-    with opening_store(storage_url, "--storage"):
-        storage = _open(storage_url)
-        known, damaged = {}, {}
-        for study in _study_names(storage):
-            try:
-                found = optuna.load_study(study_name=study, storage=storage)
-                if SUITE in found.user_attrs:
-                    known[study] = parse_logged_suite(found.user_attrs[SUITE])
-            except (StoredError, ValueError) as error:
-                damaged[study] = first_line(error)
-        _close(storage)
-    if name in damaged:
-        raise TrackingError(
-            f"{name}: the attributes of this Optuna study cannot be read "
-            f"({damaged[name]}); restore the --storage from a copy, or sweep again "
-            "with another"
-        )
-    chosen = [study for study, (suite, _) in known.items() if name in (study, suite)]
-    if len(chosen) != 1:
-        several = listed(sorted(chosen or known), " and ") or "none"
-        raise TrackingError(
-            f"{name}: expected one study of that name in the --storage, got "
-            + (
-                f"{several}; name one of them"
-                if chosen
-                else f"none (it has {several}); "
-                "start the sweep first, with the same --storage"
-            )
-        )
-    return suite_from_text(*known[chosen[0]])

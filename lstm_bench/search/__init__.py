@@ -1,0 +1,1 @@
+"""The search: the Optuna study, what it suggests, its queue and locks."""

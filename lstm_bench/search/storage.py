@@ -1,0 +1,117 @@
+"""The trials' database: its address, opening it, finding a study's suite in it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+
+from lstm_bench.errors import StoredError, TrackingError
+from lstm_bench.masking import hide_login
+from lstm_bench.search.study import SUITE, study_names
+from lstm_bench.search.trials import heartbeat_and_grace_s
+from lstm_bench.stores import (
+    absolute_url,
+    check_address,
+    check_database,
+    create_whole,
+    opening_store,
+)
+from lstm_bench.suites.suite import Suite, suite_from_text
+from lstm_bench.text import first_line, listed
+from lstm_bench.tracking.stored_runs import parse_logged_suite
+
+DEFAULT_STORAGE = "optuna.db"
+STORAGE_VARIABLE = "LSTM_BENCH_STORAGE"
+
+
+def resolve_storage(url: str | None, *, create: bool = True) -> str:
+    """Return an absolute Optuna storage URL, of a storage or of a place for one.
+
+    Order: `url`, the environment's ``LSTM_BENCH_STORAGE``, ``optuna.db`` in the
+    working directory.
+
+    Parameters
+    ----------
+    create : bool
+        Whether the caller makes a storage where there is none.
+
+    Raises
+    ------
+    TrackingError
+        Not an address; a database that cannot be opened, is not Optuna's, or of
+        another version of it.
+    """
+    url = url or os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{DEFAULT_STORAGE}"
+    check_address(url, "--storage")
+    if "://" not in url:
+        raise TrackingError(
+            f"--storage: expected a database URL such as sqlite:///optuna.db or "
+            f"postgresql://USER@HOST/DATABASE, got {hide_login(url)!r}"
+        )
+    url = absolute_url(url, "--storage")
+    check_database(url, "Optuna", "--storage", create=create)
+    return url
+
+
+def open(url: str) -> optuna.storages.RDBStorage:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    create_whole(url, optuna.storages.RDBStorage)
+    heartbeat_s, grace_s = heartbeat_and_grace_s()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return optuna.storages.RDBStorage(
+            url, heartbeat_interval=heartbeat_s, grace_period=grace_s
+        )
+
+
+def close(storage: optuna.storages.RDBStorage) -> None:
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def find_suite(storage_url: str, name: str) -> Suite:
+    """Return the suite of a study in a storage, as its sweep left it there.
+
+    Parameters
+    ----------
+    name : str
+        A study's name, such as ``imdb-1a2b3c4d``, or a suite's that has one study.
+
+    Raises
+    ------
+    TrackingError
+        No such study, or several of that suite.
+    """
+    with opening_store(storage_url, "--storage"):
+        storage = open(storage_url)
+        known, damaged = {}, {}
+        for study in study_names(storage):
+            try:
+                found = optuna.load_study(study_name=study, storage=storage)
+                if SUITE in found.user_attrs:
+                    known[study] = parse_logged_suite(found.user_attrs[SUITE])
+            except (StoredError, ValueError) as error:
+                damaged[study] = first_line(error)
+        close(storage)
+    if name in damaged:
+        raise TrackingError(
+            f"{name}: the attributes of this Optuna study cannot be read "
+            f"({damaged[name]}); restore the --storage from a copy, or sweep again "
+            "with another"
+        )
+    chosen = [study for study, (suite, _) in known.items() if name in (study, suite)]
+    if len(chosen) != 1:
+        several = listed(sorted(chosen or known), " and ") or "none"
+        raise TrackingError(
+            f"{name}: expected one study of that name in the --storage, got "
+            + (
+                f"{several}; name one of them"
+                if chosen
+                else f"none (it has {several}); "
+                "start the sweep first, with the same --storage"
+            )
+        )
+    return suite_from_text(*known[chosen[0]])
