@@ -39,10 +39,7 @@ from lstm_bench.text import MAX_MESSAGE, count, listed, quoted, shortened
 
 if TYPE_CHECKING:
     from lstm_bench.analysis.comparisons import Analysis
-    from lstm_bench.crew import Workers
-    from lstm_bench.progress import Progress
     from lstm_bench.search.study import StudyStore
-    from lstm_bench.session import Kind
     from lstm_bench.suites.config import TrialConfig
     from lstm_bench.suites.suite import Suite
     from lstm_bench.system.console import LastingConsole
@@ -50,6 +47,9 @@ if TYPE_CHECKING:
     from lstm_bench.tracking.tracker import Tracker
     from lstm_bench.tracking.writer import Waiting
     from lstm_bench.training.prepare import Prepared
+    from lstm_bench.workers.options import Workers
+    from lstm_bench.workers.progress import Progress
+    from lstm_bench.workers.session import Kind
 
 INTERRUPTED = 130
 
@@ -166,7 +166,7 @@ def _workers(
     data_dir: Path | None,
 ) -> Workers:
     """Return who trains, as the options say."""
-    from lstm_bench.crew import Workers, default_workers
+    from lstm_bench.workers.options import Workers, default_workers
 
     if backend == "dask" and scheduler is None:
         raise LstmBenchError(
@@ -184,10 +184,10 @@ def _found(workers: Workers, storage: str | None, tracking_uri: str | None) -> W
     """Return `workers` as they are there; a cluster is asked before anything begins."""
     if workers.scheduler is None:
         return workers
-    from lstm_bench.cluster import find_cluster
     from lstm_bench.search.storage import resolve_storage
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking.address import resolve_tracking_uri
+    from lstm_bench.workers.dask_pool import find_cluster
 
     with store_errors():
         return find_cluster(
@@ -279,12 +279,12 @@ def sweep(
     _say_data(console, prepared)
 
     from lstm_bench.analysis.formatting import config_of_row, settings
-    from lstm_bench.progress import make_progress
     from lstm_bench.search.storage import resolve_storage
     from lstm_bench.search.study import StudyStore
     from lstm_bench.stores import store_errors
     from lstm_bench.sweep import run_sweep
     from lstm_bench.tracking.address import resolve_tracking_uri
+    from lstm_bench.workers.progress import make_progress
 
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri)
@@ -412,12 +412,12 @@ def confirm(
     folder = _report_folder(loaded, out)
     _say_data(console, prepared)
 
-    from lstm_bench.crew import is_in_process
-    from lstm_bench.progress import make_progress
     from lstm_bench.search.storage import resolve_storage
     from lstm_bench.search.study import StudyStore
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking.address import resolve_tracking_uri
+    from lstm_bench.workers.options import is_in_process
+    from lstm_bench.workers.progress import make_progress
 
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri)
@@ -478,15 +478,15 @@ def worker(
         os.environ.update(thread_variables(threads))
     signal.signal(signal.SIGTERM, _stop)
     if attached:
-        from lstm_bench.attached import listen_to_parent
+        from lstm_bench.workers.local import listen_to_parent
 
         listen_to_parent()
-    from lstm_bench.joining import session_to_join, work
-    from lstm_bench.progress import SayingProgress, make_progress
     from lstm_bench.search.storage import find_suite, resolve_storage
     from lstm_bench.search.study import StudyStore
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking.address import resolve_tracking_uri
+    from lstm_bench.workers.join import session_to_join, work
+    from lstm_bench.workers.progress import SayingProgress, make_progress
 
     console = _console()
     with store_errors():
@@ -559,10 +559,10 @@ def train(
     prepared = _prepare(console, loaded, data_dir, config).at(replicate or 0)
     _say_start(console)
 
-    from lstm_bench.progress import make_progress
     from lstm_bench.stores import store_errors
-    from lstm_bench.sweep import train_one
     from lstm_bench.tracking.address import resolve_tracking_uri
+    from lstm_bench.train import train_one
+    from lstm_bench.workers.progress import make_progress
 
     signal.signal(signal.SIGTERM, _stop)
     with store_errors():
@@ -1163,8 +1163,8 @@ def _confirm(
     """Run a confirmation round and return its run; ends the command if stopped."""
     from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS
     from lstm_bench.confirm import choose_candidates, run_confirm
-    from lstm_bench.progress import make_progress
     from lstm_bench.tracking.load import load_results
+    from lstm_bench.workers.progress import make_progress
 
     suite = prepared.suite
     if suite.confirm is None:

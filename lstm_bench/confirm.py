@@ -16,16 +16,11 @@ import pandas as pd
 
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.formatting import config_of_row
-from lstm_bench.crew import ONE_HERE, Workers, as_many_as_needed, is_in_process
 from lstm_bench.data.dataset import stands_in
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.figures.search import training_figures
-from lstm_bench.oversight import oversee
-from lstm_bench.progress import Progress, Training
-from lstm_bench.recovery import close_orphaned_runs, recover
 from lstm_bench.search.queue import Tickets
 from lstm_bench.search.study import StudyStore
-from lstm_bench.session import Session, open_sessions
 from lstm_bench.stores import store_errors
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
@@ -34,7 +29,6 @@ from lstm_bench.system.limits import Limits
 from lstm_bench.system.process import is_gone, is_here
 from lstm_bench.tables.search import trial_runs
 from lstm_bench.text import count
-from lstm_bench.tracked import say_left_out, track_baselines
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.results import Results
 from lstm_bench.tracking.stored_runs import (
@@ -46,7 +40,18 @@ from lstm_bench.tracking.stored_runs import (
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import OBJECTIVE, TrialResult, metric_key
-from lstm_bench.worker import STARTING, Worker
+from lstm_bench.workers.options import (
+    ONE_HERE,
+    Workers,
+    as_many_as_needed,
+    is_in_process,
+)
+from lstm_bench.workers.progress import Progress, Training
+from lstm_bench.workers.recovery import close_orphaned_runs, recover
+from lstm_bench.workers.session import Session, open_sessions
+from lstm_bench.workers.supervise import oversee
+from lstm_bench.workers.tracked_run import say_left_out, track_baselines
+from lstm_bench.workers.worker import STARTING, Worker
 
 if TYPE_CHECKING:
     from lstm_bench.models.backend import keras

@@ -15,10 +15,8 @@ from pathlib import Path
 import psutil
 from mlflow.entities import Run
 
-from lstm_bench.crew import default_workers
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import bare_url
-from lstm_bench.recovery import recover
 from lstm_bench.search.study import DIGEST, StudyStore
 from lstm_bench.system.command_line import command_line
 from lstm_bench.system.environment import (
@@ -40,6 +38,8 @@ from lstm_bench.tracking.stored_runs import (
 from lstm_bench.tracking.sync import sync, what_waits
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.tracking.writer import operations_text
+from lstm_bench.workers.options import default_workers
+from lstm_bench.workers.recovery import recover
 
 # With less than this a sweep of a few dozen trainings may fill the disk.
 ENOUGH_DISK_GIB = 2.0

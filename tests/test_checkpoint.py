@@ -173,7 +173,7 @@ def test_a_checkpoint_is_gone_once_its_training_has_ended(
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"no archive"])
 def test_a_damaged_checkpoint_is_said_and_begun_anew(tmp_path, content):
     from lstm_bench.errors import StoredError
-    from lstm_bench.tracked import _begun_by
+    from lstm_bench.workers.tracked_run import _begun_by
 
     checkpoint, said = Checkpoint(tmp_path / "x.npz"), []
     checkpoint.save(some_state())

@@ -28,15 +28,10 @@ from mlflow_server import MlflowServer, free_port
 from postgresql import PASSWORD, PostgresqlServer, binaries
 from test_sweep import Recorder
 
-from lstm_bench import cluster, oversight
-from lstm_bench.crew import Workers
-from lstm_bench.errand import Address, Errand, check_threads
 from lstm_bench.errors import LstmBenchError, TrackingError
-from lstm_bench.recovery import SILENT
 from lstm_bench.search import trials as owned
 from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import StudyStore
-from lstm_bench.session import open_sessions
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.sweep import run_sweep
 from lstm_bench.tracking import names as rec
@@ -46,6 +41,11 @@ from lstm_bench.tracking.queries import find_runs
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import N_EPOCHS
+from lstm_bench.workers import dask_pool, supervise
+from lstm_bench.workers.dask_task import Address, Errand, check_threads
+from lstm_bench.workers.options import Workers
+from lstm_bench.workers.recovery import SILENT
+from lstm_bench.workers.session import open_sessions
 
 pytestmark = [
     pytest.mark.slow,
@@ -300,7 +300,7 @@ def test_another_version_in_a_dask_worker_is_one_message(
     servers, open_store, tmp_path, monkeypatch
 ):
     suite = write_suite(tmp_path, seed=12)
-    monkeypatch.setattr(cluster, "Errand", partial(Errand, version="9.9"))
+    monkeypatch.setattr(dask_pool, "Errand", partial(Errand, version="9.9"))
     with pytest.raises(LstmBenchError, match=r"expected lstm-bench 9\.9.*install"):
         sweep_here(servers, open_store(suite))
     assert "RUNNING" not in statuses(servers, suite)
@@ -330,25 +330,25 @@ def test_dask_workers_with_several_threads_are_refused():
 def test_a_cluster_is_asked_before_anything_begins(servers, monkeypatch):
     uri, storage = servers.mlflow.uri, servers.storage
     here = Workers(0, scheduler=servers.dask.address)
-    found = cluster.find_cluster(here, storage, uri)
+    found = dask_pool.find_cluster(here, storage, uri)
     assert (found.n, found.grows) == (2, True)
     for urls in (("sqlite:////tmp/optuna.db", uri), (storage, "sqlite:////tmp/m.db")):
         with pytest.raises(TrackingError, match="--storage postgresql://"):
-            cluster.find_cluster(here, *urls)
-    monkeypatch.setattr(cluster, "ANSWER_S", 1.0)
+            dask_pool.find_cluster(here, *urls)
+    monkeypatch.setattr(dask_pool, "ANSWER_S", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         # Listens and says nothing; then a server that is not Dask's; then nobody.
         silent_port = silent.getsockname()[1]
         for port in (silent_port, servers.mlflow.port, free_port()):
             nobody = Workers(0, scheduler=f"tcp://127.0.0.1:{port}")
             with pytest.raises(LstmBenchError, match="no Dask scheduler answers"):
-                cluster.find_cluster(nobody, storage, uri)
+                dask_pool.find_cluster(nobody, storage, uri)
 
 
 def test_without_dask_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(LstmBenchError, match=r"pip install 'lstm-bench\[dask\]'"):
-        cluster.find_cluster(
+        dask_pool.find_cluster(
             Workers(0, scheduler="tcp://127.0.0.1:8786"),
             "postgresql://me@host/db",
             "http://host:5000",
@@ -415,7 +415,7 @@ def test_what_a_silent_host_was_at_is_taken_over(
 ):
     monkeypatch.setattr(owned, "HEARTBEAT_S", 1)
     monkeypatch.setattr(owned, "GRACE_S", 3)
-    monkeypatch.setattr(oversight, "RECOVER_EVERY_S", 1.0)
+    monkeypatch.setattr(supervise, "RECOVER_EVERY_S", 1.0)
     suite = write_suite(tmp_path, seed=22)
     store = open_store(suite)
     said: list[str] = []

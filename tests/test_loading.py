@@ -12,12 +12,10 @@ from sqlalchemy import create_engine, text
 from lstm_bench.errors import TrackingError
 from lstm_bench.figures.search import training_figures
 from lstm_bench.metrics import METRICS
-from lstm_bench.progress import PlainProgress
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.console import LastingConsole
 from lstm_bench.tables import search as tables
-from lstm_bench.tracked import track_baselines
 from lstm_bench.tracking import load
 from lstm_bench.tracking import tracker as tracking
 from lstm_bench.tracking.load import load_results
@@ -26,6 +24,8 @@ from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.baselines import BASELINES
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import History, TrialResult
+from lstm_bench.workers.progress import PlainProgress
+from lstm_bench.workers.tracked_run import track_baselines
 
 OBJECTIVES = {2: 0.7, 3: 0.9, 4: 0.8}
 HISTORY = [

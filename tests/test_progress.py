@@ -7,15 +7,15 @@ import time
 
 import pytest
 
-from lstm_bench.progress import (
+from lstm_bench.system.console import LastingConsole
+from lstm_bench.text import duration
+from lstm_bench.workers.progress import (
     Ended,
     LiveProgress,
     PlainProgress,
     Training,
     make_progress,
 )
-from lstm_bench.system.console import LastingConsole
-from lstm_bench.text import duration
 
 TRAINING = Training("trial 0", 1, 4, "units=8 head=[b]sigmoid", 2)
 

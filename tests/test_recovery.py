@@ -2,8 +2,8 @@ import os
 
 from test_study import killed, store_in
 
-from lstm_bench.recovery import Death, recover
 from lstm_bench.tracking.tracker import Tracker
+from lstm_bench.workers.recovery import Death, recover
 
 UNSEEN = Death("its worker was gone")
 

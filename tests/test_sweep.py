@@ -12,7 +12,6 @@ import pytest
 from mlflow import MlflowClient
 
 from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
-from lstm_bench.progress import PlainProgress
 from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import StudyStore
 from lstm_bench.suites.suite import Suite, load_suite
@@ -25,6 +24,7 @@ from lstm_bench.tracking.models import has_model
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import BEST_VALUE
+from lstm_bench.workers.progress import PlainProgress
 
 pytestmark = pytest.mark.slow
 

@@ -270,7 +270,7 @@ def test_memory_is_freed_between_trials(dataset, splits):
 
 
 def test_collections_between_trainings_leave_out_what_imports_made():
-    from lstm_bench.worker import _get_ready
+    from lstm_bench.workers.worker import _get_ready
 
     _get_ready("stock", print)
     # TensorFlow and MLflow alone make more than half a million.

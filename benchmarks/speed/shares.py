@@ -27,9 +27,9 @@ from throwaway import throwaway_sweep
 
 from lstm_bench.packed.choice import choose_engine
 from lstm_bench.system.threads import n_threads
-from lstm_bench.tracked import train_tracked
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training import loop, trial
+from lstm_bench.workers.tracked_run import train_tracked
 
 PARTS: dict[str, list[tuple[Any, str]]] = {
     "model, optimizer and graph": [

@@ -39,23 +39,23 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from simulated import curve, time_lock, write_suite
 
-from lstm_bench.progress import PlainProgress
 from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import Next, StudyStore
 from lstm_bench.search.trials import CONFIG_ID, DUPLICATE_OF, INTERRUPTED, OWNER, RUN_ID
 from lstm_bench.seeding import derive_rng, derive_seed
-from lstm_bench.session import (
+from lstm_bench.suites.suite import Suite
+from lstm_bench.system.console import LastingConsole
+from lstm_bench.system.process import this_process
+from lstm_bench.training.result import metric_key
+from lstm_bench.workers.progress import PlainProgress
+from lstm_bench.workers.session import (
     Session,
     is_open,
     open_session,
     someone_at_work,
     work_left,
 )
-from lstm_bench.suites.suite import Suite
-from lstm_bench.system.console import LastingConsole
-from lstm_bench.system.process import this_process
-from lstm_bench.training.result import metric_key
-from lstm_bench.watch import Watch
+from lstm_bench.workers.supervise import Watch
 
 VALUE = metric_key("val", "accuracy")
 # Of what is filled up; the rest is complete.

@@ -36,12 +36,9 @@ from simulated import curve, time_lock, write_suite
 
 from lstm_bench.data.dataset import Dataset
 from lstm_bench.data.splits import Splits
-from lstm_bench.joining import work
-from lstm_bench.progress import Ended, Training
 from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import StudyStore
 from lstm_bench.seeding import derive_rng
-from lstm_bench.session import Session, close_session, open_session
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
 from lstm_bench.tracking.address import resolve_tracking_uri
@@ -59,6 +56,9 @@ from lstm_bench.training.result import (
     TrialResult,
     metric_key,
 )
+from lstm_bench.workers.join import work
+from lstm_bench.workers.progress import Ended, Training
+from lstm_bench.workers.session import Session, close_session, open_session
 
 TRACKING = ("start_run", "log_epoch", "finish_run", "abandon_run", "log_best")
 

@@ -17,18 +17,18 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial
 
 from lstm_bench.errors import TrialPruned, TrialTaken
-from lstm_bench.progress import Ended, Progress, Training
 from lstm_bench.search.queue import ABOUT, Tickets
 from lstm_bench.search.study import Next, StudyStore
 from lstm_bench.search.trials import RUN_ID, OwnedStudy
-from lstm_bench.session import Session, work_left
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import Wanted
 from lstm_bench.system.limits import Limits
-from lstm_bench.tracked import Tracked, train_tracked
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import metric_key
+from lstm_bench.workers.progress import Ended, Progress, Training
+from lstm_bench.workers.session import Session, work_left
+from lstm_bench.workers.tracked_run import Tracked, train_tracked
 
 STARTING = "importing TensorFlow and compiling the LSTM"
 TAKEN = "another process took it over, since this one had not been heard of"

@@ -10,15 +10,15 @@ from mlflow.exceptions import MlflowException
 
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url
-from lstm_bench.progress import Progress
 from lstm_bench.search.study import StudyStore
-from lstm_bench.session import Kind, Session, is_stopped, open_sessions
 from lstm_bench.system.command_line import command_line
 from lstm_bench.system.process import is_gone
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.tracking.writer import Waiting
 from lstm_bench.training.prepare import prepare
-from lstm_bench.worker import Worker
+from lstm_bench.workers.progress import Progress
+from lstm_bench.workers.session import Kind, Session, is_stopped, open_sessions
+from lstm_bench.workers.worker import Worker
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """What a Dask worker is sent: a session to train for, and no password.
 
-It is the worker of `lstm_bench.joining` in another process that this project did not
-start: whatever ends it there comes back as a report, because Dask would log an error
-with the arguments it was called with.
+It is the worker of `lstm_bench.workers.join` in another process that this project did
+not start: whatever ends it there comes back as a report, because Dask would log an
+error with the arguments it was called with.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from urllib.parse import urlsplit
 
 from lstm_bench import __version__
 from lstm_bench.errors import LstmBenchError, TrackingError
-from lstm_bench.joining import work
 from lstm_bench.masking import mask_text, masked_output, without_password
-from lstm_bench.progress import LoggedProgress
 from lstm_bench.search.storage import find_suite, resolve_storage
 from lstm_bench.search.study import StudyStore
-from lstm_bench.session import Session, is_open
 from lstm_bench.stores import store_errors
 from lstm_bench.system.startup import settle
 from lstm_bench.system.threads import VARIABLE, n_cores, thread_variables
 from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.sync import sync
+from lstm_bench.workers.join import work
+from lstm_bench.workers.progress import LoggedProgress
+from lstm_bench.workers.session import Session, is_open
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 # Below Dask's own, so that it goes where a Dask worker's messages go.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from lstm_bench.errors import StoredError, TrialFailed, TrialPruned, TrialTaken
 from lstm_bench.figures.search import training_figures
 from lstm_bench.metrics import METRICS
-from lstm_bench.progress import Progress
 from lstm_bench.stores import is_store_error
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import join_engines
@@ -27,6 +26,7 @@ from lstm_bench.training.baselines import BASELINES, run_baseline
 from lstm_bench.training.checkpoint import Checkpoint
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import TrialResult
+from lstm_bench.workers.progress import Progress
 
 if TYPE_CHECKING:
     from lstm_bench.models.backend import keras

@@ -1,7 +1,8 @@
 """Workers on a Dask cluster that is there already, sent through joblib.
 
 Dask gives a worker that is lost another of its own and repeats the errand there; what
-the lost one was training is mended by `lstm_bench.oversight`, as for any worker.
+the lost one was training is mended by `lstm_bench.workers.supervise`, as for any
+worker.
 """
 
 from __future__ import annotations
@@ -17,8 +18,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from lstm_bench.crew import CLOSING_S, ReplacingCrew, Workers
-from lstm_bench.errand import (
+from lstm_bench.errors import LstmBenchError, TrackingError
+from lstm_bench.masking import bare_url, mask_url
+from lstm_bench.search.storage import STORAGE_VARIABLE
+from lstm_bench.search.study import StudyStore
+from lstm_bench.stores import first_line, sqlite_file
+from lstm_bench.tracking.server import is_server
+from lstm_bench.workers.dask_task import (
     TRACKING_VARIABLE,
     Address,
     Errand,
@@ -26,14 +32,10 @@ from lstm_bench.errand import (
     check_threads,
     run_errand,
 )
-from lstm_bench.errors import LstmBenchError, TrackingError
-from lstm_bench.masking import bare_url, mask_url
-from lstm_bench.progress import Progress
-from lstm_bench.search.storage import STORAGE_VARIABLE
-from lstm_bench.search.study import StudyStore
-from lstm_bench.session import Session, someone_at_work
-from lstm_bench.stores import first_line, sqlite_file
-from lstm_bench.tracking.server import is_server
+from lstm_bench.workers.options import Workers
+from lstm_bench.workers.pool import CLOSING_S, ReplacingCrew
+from lstm_bench.workers.progress import Progress
+from lstm_bench.workers.session import Session, someone_at_work
 
 if TYPE_CHECKING:
     from distributed import Client

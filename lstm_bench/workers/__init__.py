@@ -1,0 +1,1 @@
+"""Workers: processes that train, here, on other machines and on Dask."""
