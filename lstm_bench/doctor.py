@@ -17,7 +17,8 @@ from mlflow.entities import Run
 
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import bare_url
-from lstm_bench.search.study import DIGEST, StudyStore
+from lstm_bench.search.storage import DIGEST
+from lstm_bench.search.study import StudyStore
 from lstm_bench.system.command_line import command_line
 from lstm_bench.system.environment import (
     bytecode_advice,

@@ -6,11 +6,11 @@ import os
 import warnings
 
 import optuna
+import sqlalchemy
 from optuna.exceptions import ExperimentalWarning
 
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import hide_login
-from lstm_bench.search.study import SUITE, study_names
 from lstm_bench.search.trials import heartbeat_and_grace_s
 from lstm_bench.stores import (
     absolute_url,
@@ -22,6 +22,9 @@ from lstm_bench.stores import (
 from lstm_bench.suites.suite import Suite, suite_from_text
 from lstm_bench.text import first_line, listed
 from lstm_bench.tracking.stored_runs import parse_logged_suite
+
+DIGEST, SUITE = "dataset_digest", "suite"
+
 
 DEFAULT_STORAGE = "optuna.db"
 STORAGE_VARIABLE = "LSTM_BENCH_STORAGE"
@@ -56,7 +59,8 @@ def resolve_storage(url: str | None, *, create: bool = True) -> str:
     return url
 
 
-def open(url: str) -> optuna.storages.RDBStorage:
+def open_storage(url: str) -> optuna.storages.RDBStorage:
+    """Open the trials' database at `url`, created where it is new."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     create_whole(url, optuna.storages.RDBStorage)
     heartbeat_s, grace_s = heartbeat_and_grace_s()
@@ -67,7 +71,8 @@ def open(url: str) -> optuna.storages.RDBStorage:
         )
 
 
-def close(storage: optuna.storages.RDBStorage) -> None:
+def close_storage(storage: optuna.storages.RDBStorage) -> None:
+    """Release the connections of a storage."""
     storage.remove_session()
     storage.engine.dispose()
 
@@ -86,7 +91,7 @@ def find_suite(storage_url: str, name: str) -> Suite:
         No such study, or several of that suite.
     """
     with opening_store(storage_url, "--storage"):
-        storage = open(storage_url)
+        storage = open_storage(storage_url)
         known, damaged = {}, {}
         for study in study_names(storage):
             try:
@@ -95,7 +100,7 @@ def find_suite(storage_url: str, name: str) -> Suite:
                     known[study] = parse_logged_suite(found.user_attrs[SUITE])
             except (StoredError, ValueError) as error:
                 damaged[study] = first_line(error)
-        close(storage)
+        close_storage(storage)
     if name in damaged:
         raise TrackingError(
             f"{name}: the attributes of this Optuna study cannot be read "
@@ -115,3 +120,10 @@ def find_suite(storage_url: str, name: str) -> Suite:
             )
         )
     return suite_from_text(*known[chosen[0]])
+
+
+def study_names(storage: optuna.storages.RDBStorage) -> list[str]:
+    """Return the names of all studies; Optuna's own list decodes their attributes."""
+    with storage.engine.connect() as connection:
+        rows = connection.execute(sqlalchemy.text("SELECT study_name FROM studies"))
+        return [str(name) for (name,) in rows]

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any
 
 import optuna
-import sqlalchemy
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -18,7 +17,13 @@ from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import mask_url
 from lstm_bench.search.locks import StoreLock
 from lstm_bench.search.queue import Tickets, name_of
-from lstm_bench.search.storage import close, open
+from lstm_bench.search.storage import (
+    DIGEST,
+    SUITE,
+    close_storage,
+    open_storage,
+    study_names,
+)
 from lstm_bench.search.suggest import History, SeededTPESampler
 from lstm_bench.search.trials import (
     CONFIG_ID,
@@ -41,7 +46,6 @@ from lstm_bench.tracking.stored_runs import (
     check_trial,
 )
 
-DIGEST, SUITE = "dataset_digest", "suite"
 REFERENCES, CONFIRM = "references", "confirm"
 
 MAX_REPEATED_SUGGESTIONS = 5
@@ -103,7 +107,7 @@ class StudyStore:
         self.url = storage_url
         self._known_space = IntersectionSearchSpace(include_pruned=True)
         with opening_store(storage_url, "--storage"):
-            storage = self._storage = open(storage_url)
+            storage = self._storage = open_storage(storage_url)
             if not create:
                 self._check_begun(storage)
             # One lock for all: what is asked for depends on the references, too.
@@ -116,7 +120,7 @@ class StudyStore:
 
     def close(self) -> None:
         """Close the connections to the database; a later use opens others."""
-        close(self._storage)
+        close_storage(self._storage)
 
     def _check_begun(self, storage: optuna.storages.RDBStorage) -> None:
         if self.suite.study_name not in study_names(storage):
@@ -456,10 +460,3 @@ def _damaged_attributes(owned: OwnedStudy, *, is_named: bool) -> Iterator[str]:
 
 def _end(trial: FrozenTrial) -> tuple[datetime, int]:
     return trial.datetime_complete or datetime.max, trial._trial_id
-
-
-def study_names(storage: optuna.storages.RDBStorage) -> list[str]:
-    """Return the names of all studies; Optuna's own list decodes their attributes."""
-    with storage.engine.connect() as connection:
-        rows = connection.execute(sqlalchemy.text("SELECT study_name FROM studies"))
-        return [str(name) for (name,) in rows]
