@@ -678,8 +678,8 @@ def publish(
     those not named now. A report that is there is replaced only with --replace.
     Nothing is written where a file would show a path on this machine.
     """
-    from lstm_bench.publish import check_publication
-    from lstm_bench.publish import publish as publish_studies
+    from lstm_bench.publish.publish import check_publication
+    from lstm_bench.publish.publish import publish as publish_studies
     from lstm_bench.stores import store_errors
     from lstm_bench.system.folders import make_folder
     from lstm_bench.tracking.address import resolve_tracking_uri
@@ -716,7 +716,7 @@ def compare(a: str, b: str, tracking_uri: str | None) -> None:
     SUITE:CONFIGURATION, where the configuration is a label ("trial 7", "small"), a
     baseline ("nb_lr") or the first digits of an id; those digits do alone, too.
     """
-    from lstm_bench.head_to_head import compare_by_name
+    from lstm_bench.compare import compare_by_name
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking.address import resolve_tracking_uri
 
@@ -1060,12 +1060,12 @@ def _report(
 ) -> None:
     """Write the report on one study, or on several side by side."""
     from lstm_bench.analysis.comparisons import analyse
+    from lstm_bench.analysis.tables.studies import compare_studies
     from lstm_bench.report.render import write_report, write_sections
-    from lstm_bench.report.studies import build_study_sections, studies_page
-    from lstm_bench.report.studies_answer import study_answers, warnings
+    from lstm_bench.report.studies.answers import study_answers, warnings
+    from lstm_bench.report.studies.sections import build_study_sections, studies_page
     from lstm_bench.stores import store_errors
     from lstm_bench.system.folders import make_folder
-    from lstm_bench.tables.studies import compare_studies
     from lstm_bench.tracking.find import load_studies, report_name
 
     console = _console()

@@ -16,9 +16,10 @@ import pandas as pd
 
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.formatting import config_of_row
+from lstm_bench.analysis.tables.select import trial_runs
 from lstm_bench.data.dataset import stands_in
 from lstm_bench.errors import SuiteError, TrackingError
-from lstm_bench.figures.search import training_figures
+from lstm_bench.report.figures.training import training_figures
 from lstm_bench.search.queue import Tickets
 from lstm_bench.search.study import StudyStore
 from lstm_bench.stores import store_errors
@@ -27,7 +28,6 @@ from lstm_bench.suites.suite import Suite
 from lstm_bench.system.command_line import command_line
 from lstm_bench.system.limits import Limits
 from lstm_bench.system.process import is_gone, is_here
-from lstm_bench.tables.search import trial_runs
 from lstm_bench.text import count
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.results import Results

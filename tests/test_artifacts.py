@@ -13,8 +13,8 @@ from results_builder import make_predictions
 from test_cli import run
 
 from lstm_bench.errors import PublishError
-from lstm_bench.figures.search import training_figures
-from lstm_bench.publish import publish
+from lstm_bench.publish.publish import publish
+from lstm_bench.report.figures.training import training_figures
 from lstm_bench.search.study import StudyStore
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite, load_suite

@@ -18,14 +18,21 @@ from lstm_bench.analysis import verdicts as answer_words
 from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.analysis.contenders import find_contenders
 from lstm_bench.analysis.hypothesis_tests import SWAPPED, VERDICTS
+from lstm_bench.analysis.tables.confirmed import baselines
+from lstm_bench.analysis.tables.cost import confirmed_cost
 from lstm_bench.analysis.verdicts import answers, confirmation_summary, describe
-from lstm_bench.briefs import Verdict
-from lstm_bench.figures.confirmed import VERDICT_COLOURS
-from lstm_bench.report import studies_answer
-from lstm_bench.report.summary import AGAINST
-from lstm_bench.tables import confirmed as tables
-from lstm_bench.tables import search as search_tables
-from lstm_bench.tables.runs import confirmed_cost
+from lstm_bench.publish.summary import Verdict
+from lstm_bench.report.sections.axes import confirmed_axis_effect
+from lstm_bench.report.sections.budget import expected_best
+from lstm_bench.report.sections.calibration import calibration, calibration_of_heads
+from lstm_bench.report.sections.comparisons import VERDICT_COLOURS
+from lstm_bench.report.sections.confirmation import confirmed_board
+from lstm_bench.report.sections.failures import failures
+from lstm_bench.report.sections.literature import anchors
+from lstm_bench.report.sections.samples import confident_errors
+from lstm_bench.report.sections.slices import slices
+from lstm_bench.report.sections.summary import AGAINST
+from lstm_bench.report.studies import answers as studies_answer
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +132,7 @@ def test_pairs_use_only_the_seeds_that_both_have():
     (row,) = rows_of(analysis, "best").to_dict("records")
     assert row["n_seeds"] == 2
     assert row["difference"] == pytest.approx((2 + 3) / 2 / 40)
-    board = tables.confirmed_board(analysis).set_index("label")
+    board = confirmed_board(analysis).set_index("label")
     assert board.loc["trial 3", ["n_seeds", "n_failed"]].tolist() == [2, 1]
 
 
@@ -189,7 +196,7 @@ def test_equal_results_give_equal_verdicts(analysis):
 
 
 def test_the_board_names_each_interval_by_its_source(analysis):
-    board = tables.confirmed_board(analysis)
+    board = confirmed_board(analysis)
     assert board["rank"].tolist() == [1, 2, 3, 4, 5]
     first = board.iloc[0]
     assert first["test_mean"] == pytest.approx(109 / 120)
@@ -202,7 +209,7 @@ def test_the_board_names_each_interval_by_its_source(analysis):
 
 
 def test_calibration_is_measured_on_test_with_a_temperature_from_validation(analysis):
-    table = tables.calibration(analysis).set_index("label")
+    table = calibration(analysis).set_index("label")
     row = table.loc["trial 2"]
     # Always 0.8 sure and right in 36, 37 and 36 of 40: off by 0.1, 0.125 and 0.1.
     assert row["ece"] == pytest.approx((0.1 + 0.125 + 0.1) / 3)
@@ -212,7 +219,7 @@ def test_calibration_is_measured_on_test_with_a_temperature_from_validation(anal
 
 
 def test_heads_are_compared_on_the_same_probabilities(analysis):
-    table = tables.calibration_of_heads(analysis).set_index("measure")
+    table = calibration_of_heads(analysis).set_index("measure")
     row = table.loc["brier_score_loss"]
     # Brier is 0.04 where right and 0.64 where wrong; pairs average both sizes.
     sigmoid = [(36 + 24) / 80, (37 + 20) / 80, (36 + 22) / 80]
@@ -224,7 +231,7 @@ def test_heads_are_compared_on_the_same_probabilities(analysis):
 
 
 def test_slices_divide_the_test_set(analysis):
-    table = tables.slices(analysis)
+    table = slices(analysis)
     own = table[table["key"] == analysis.winner.key]
     for _, rows in own.groupby("slice"):
         assert rows["n"].sum() == 40
@@ -237,13 +244,13 @@ def test_slices_divide_the_test_set(analysis):
 
 
 def test_errors_count_the_seeds_that_share_them(analysis):
-    (row,) = tables.confident_errors(analysis).to_dict("records")
+    (row,) = confident_errors(analysis).to_dict("records")
     assert (row["n_seeds"], row["confidence"]) == (3, pytest.approx(0.9))
 
 
 def test_expected_best_rises_to_the_best_and_says_what_it_cost():
     results = make_results()
-    table = tables.expected_best(results)
+    table = expected_best(results)
     values = np.array([0.80, 0.82, 0.90, 0.86])
     assert table["expected"].iloc[0] == pytest.approx(values.mean())
     assert table["expected"].is_monotonic_increasing
@@ -255,16 +262,16 @@ def test_expected_best_rises_to_the_best_and_says_what_it_cost():
 
 def test_anchors_stand_beside_own_results_of_the_same_dataset_only():
     results = make_confirmed_results()
-    assert tables.anchors(analyse(results)).empty
+    assert anchors(analyse(results)).empty
     results.dataset["name"] = "imdb"
-    table = tables.anchors(analyse(results))
+    table = anchors(analyse(results))
     assert table["own"].sum() == 2
     assert table["accuracy"].is_monotonic_decreasing
     assert set(table["regime"]) <= {"labelled", "unlabelled", "external"}
 
 
 def test_confirmed_axis_effect_averages_within_a_seed(analysis):
-    table = tables.confirmed_axis_effect(analysis, "head").set_index("value")
+    table = confirmed_axis_effect(analysis, "head").set_index("value")
     assert table.loc["sigmoid", "n_runs"] == 6
     expected = np.mean([36 + 24, 37 + 20, 36 + 22]) / 80
     assert table.loc["sigmoid", "mean"] == pytest.approx(expected)
@@ -275,7 +282,7 @@ def test_a_failed_replicate_stands_among_the_failures():
     failed = results.confirmed.copy()
     failed.loc[4, "state"] = "failed"
     object.__setattr__(results, "confirmed", failed)
-    labels = search_tables.failures(results)["label"].tolist()
+    labels = failures(results)["label"].tolist()
     # The search has a pruned and a failed run of its own.
     assert labels == ["trial 4", "trial 5", "trial 3, seed 2"]
 
@@ -381,16 +388,16 @@ def test_intervals_stay_inside_what_a_value_can_be():
         analysis.winner.test_interval.high,
     )
     assert (low, high) == (pytest.approx(5 / 6 - 4.30265 / 6, rel=1e-4), 1.0)
-    board = tables.confirmed_board(analysis)
+    board = confirmed_board(analysis)
     assert board[["seeds_high", "both_high"]].max().max() <= 1.0
-    effect = tables.confirmed_axis_effect(analysis, "head")
+    effect = confirmed_axis_effect(analysis, "head")
     assert effect["ci_high"].max() == 1.0
-    fresh = tables.baselines(analysis.results).set_index("fitted_on")
+    fresh = baselines(analysis.results).set_index("fitted_on")
     assert fresh.loc["fresh splits", "test_high"] == 1.0
     assert confirmed_cost(analysis)["test_high"].max() == 1.0
     differences = analysis.comparisons
     assert differences[["ci_high", "both_high"]].max().max() <= 1.0
-    row = tables.calibration(analysis).iloc[0]
+    row = calibration(analysis).iloc[0]
     # Always 0.8 sure: off by 0.2, 0.3 and 0.2.
     assert row["ece"] == pytest.approx(0.7 / 3)
     assert 0.0 <= row["ece_low"] < row["ece"] < row["ece_high"] <= 1.0
@@ -399,13 +406,13 @@ def test_intervals_stay_inside_what_a_value_can_be():
 
 def test_temperatures_are_averaged_on_the_log_scale():
     analysis = far_apart()
-    row = tables.calibration(analysis).iloc[0]
+    row = calibration(analysis).iloc[0]
     # All right on validation: the lower bound of the fit; half right: the upper.
     fitted = np.log([1 / 20, 20, 1 / 20])
     assert row["temperature"] == pytest.approx(np.exp(fitted.mean()), rel=1e-3)
     assert row["temperature_low"] == pytest.approx(1 / 20)
     assert row["temperature_high"] == pytest.approx(20)
-    heads = tables.calibration_of_heads(analysis).set_index("measure")
+    heads = calibration_of_heads(analysis).set_index("measure")
     assert heads.loc["log_temperature", "sigmoid"] == pytest.approx(
         fitted.mean(), rel=1e-3
     )

@@ -19,6 +19,7 @@ from test_sweep import Recorder
 
 from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.analysis.verdicts import answers
+from lstm_bench.compare import compare_by_name
 from lstm_bench.confirm import (
     Candidate,
     choose_candidates,
@@ -26,7 +27,6 @@ from lstm_bench.confirm import (
     run_confirm,
 )
 from lstm_bench.errors import SuiteError, TrackingError
-from lstm_bench.head_to_head import compare_by_name
 from lstm_bench.metrics import METRICS
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.tracking import names as rec

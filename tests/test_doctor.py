@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from results_builder import make_predictions
 
 from lstm_bench import doctor
-from lstm_bench.figures.search import training_figures
+from lstm_bench.report.figures.training import training_figures
 from lstm_bench.search.study import StudyStore
 from lstm_bench.search.trials import OWNER, RUN_ID
 from lstm_bench.system.process import this_process

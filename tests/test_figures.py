@@ -4,35 +4,48 @@ import numpy as np
 from matplotlib.figure import Figure
 from results_builder import make_results
 
-from lstm_bench.figures import search as figures
-from lstm_bench.figures import style
+from lstm_bench.analysis.tables.cost import pareto
+from lstm_bench.analysis.tables.search import leaderboard
+from lstm_bench.analysis.tables.select import trial_runs
 from lstm_bench.metrics import METRICS
-from lstm_bench.tables import search as tables
+from lstm_bench.report.figures.style import (
+    INK,
+    PALETTE,
+    configuration_colours,
+    figure_svg,
+)
+from lstm_bench.report.figures.training import plot_confusion_matrix, plot_run_curves
+from lstm_bench.report.sections.axes import axis_effect, plot_axis_effect
+from lstm_bench.report.sections.cost import plot_pareto
+from lstm_bench.report.sections.curves import plot_learning_curves
+from lstm_bench.report.sections.heads import plot_heads
+from lstm_bench.report.sections.importance import importance, plot_importance
+from lstm_bench.report.sections.leaderboard import plot_objective_history
 
 ACCURACY = METRICS["accuracy"]
 
 
 def all_figures() -> dict[str, Figure]:
     results = make_results()
-    board, trials = tables.leaderboard(results), tables.trial_runs(results)
+    board, trials = leaderboard(results), trial_runs(results)
     epochs = [{"epoch": 1, "train_loss": 0.7, "val_loss": 0.6}]
     return {
-        "curves": figures.plot_learning_curves(results.curves, board, "accuracy"),
-        "axis": figures.plot_axis_effect(
-            trials, tables.axis_effect(results, "units"), "units", ACCURACY
+        "curves": plot_learning_curves(results.curves, board, "accuracy"),
+        "axis": plot_axis_effect(
+            trials, axis_effect(results, "units"), "units", ACCURACY
         ),
-        "heads": figures.plot_heads(trials, trials, ACCURACY),
-        "importance": figures.plot_importance(tables.importance(results)),
-        "pareto": figures.plot_pareto(tables.pareto(results), ACCURACY),
-        "confusion": figures.plot_confusion_matrix([0, 1], [0, 0], ["a$", "b$"]),
-        "run": figures.plot_run_curves(epochs, "loss"),
-        "history": figures.plot_objective_history(trials, trials, ACCURACY),
+        "heads": plot_heads(trials, trials, ACCURACY),
+        "importance": plot_importance(importance(results)),
+        "pareto": plot_pareto(pareto(results), ACCURACY),
+        "confusion": plot_confusion_matrix([0, 1], [0, 0], ["a$", "b$"]),
+        "run": plot_run_curves(epochs, "loss"),
+        "history": plot_objective_history(trials, trials, ACCURACY),
     }
 
 
 def test_every_figure_becomes_well_formed_svg_with_labelled_axes():
     for name, fig in all_figures().items():
-        ET.fromstring(style.figure_svg(fig, alt='a "quoted" <name>'))
+        ET.fromstring(figure_svg(fig, alt='a "quoted" <name>'))
         assert fig.axes[0].get_xlabel() or name == "heads"
 
 
@@ -43,28 +56,28 @@ def test_objectives_are_labelled_as_validation():
 
 
 def test_equal_figures_give_equal_bytes():
-    first, second = (style.figure_svg(all_figures()["curves"]) for _ in range(2))
+    first, second = (figure_svg(all_figures()["curves"]) for _ in range(2))
     assert first == second
 
 
 def test_ids_of_figures_do_not_clash():
     ids: list[str] = []
     for fig in all_figures().values():
-        root = ET.fromstring(style.figure_svg(fig))
+        root = ET.fromstring(figure_svg(fig))
         ids += [e.attrib["id"] for e in root.iter() if "id" in e.attrib]
     assert len(ids) == len(set(ids))
 
 
 def test_text_of_a_drawing_is_escaped_text_in_the_pages_colour():
-    fig = figures.plot_confusion_matrix([0, 1], [0, 1], ["<b>$x$", "影"])
-    svg = style.figure_svg(fig)
+    fig = plot_confusion_matrix([0, 1], [0, 1], ["<b>$x$", "影"])
+    svg = figure_svg(fig)
     assert "&lt;b&gt;$x$" in svg
-    assert style.INK not in svg
+    assert INK not in svg
     assert "currentColor" in svg
 
 
 def test_confusion_matrix_counts_rows_by_true_class():
-    fig = figures.plot_confusion_matrix(
+    fig = plot_confusion_matrix(
         np.array([0, 0, 1]), np.array([0, 1, 1]), ["neg", "pos"]
     )
     texts = [t.get_text() for t in fig.axes[0].texts]
@@ -72,9 +85,9 @@ def test_confusion_matrix_counts_rows_by_true_class():
 
 
 def test_colours_follow_the_configuration():
-    colours = style.configuration_colours(["a", "b", "a"])
-    assert colours == {"a": style.PALETTE[0], "b": style.PALETTE[1]}
+    colours = configuration_colours(["a", "b", "a"])
+    assert colours == {"a": PALETTE[0], "b": PALETTE[1]}
     curves = make_results().curves
-    board = tables.leaderboard(make_results())
-    fig = figures.plot_learning_curves(curves, board, "accuracy")
-    assert fig.axes[0].lines[-1].get_color() == style.PALETTE[0]
+    board = leaderboard(make_results())
+    fig = plot_learning_curves(curves, board, "accuracy")
+    assert fig.axes[0].lines[-1].get_color() == PALETTE[0]

@@ -9,13 +9,13 @@ from mlflow_server import MlflowServer
 from results_builder import make_predictions
 from sqlalchemy import create_engine, text
 
+from lstm_bench.analysis.tables.search import leaderboard
 from lstm_bench.errors import TrackingError
-from lstm_bench.figures.search import training_figures
 from lstm_bench.metrics import METRICS
+from lstm_bench.report.figures.training import training_figures
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.console import LastingConsole
-from lstm_bench.tables import search as tables
 from lstm_bench.tracking import load
 from lstm_bench.tracking import tracker as tracking
 from lstm_bench.tracking.load import load_results
@@ -91,7 +91,7 @@ def test_samples_are_read_of_the_best_configurations(store, tiny_suite, monkeypa
     assert len(load_results(store, tiny_suite).samples) == 3
     monkeypatch.setattr(load, "N_SAMPLED", 2)
     results = load_results(store, tiny_suite)
-    best = tables.leaderboard(results)["run_id"].tolist()[:2]
+    best = leaderboard(results)["run_id"].tolist()[:2]
     assert set(results.samples["run_id"]) == set(best)
     assert {run_id: list(parts) for run_id, parts in results.predictions.items()} == (
         {run_id: ["val"] for run_id in best}

@@ -20,15 +20,13 @@ from test_cli import run
 from test_tables import PUBLISHED
 
 from lstm_bench.analysis.comparisons import analyse
-from lstm_bench.briefs import Brief
 from lstm_bench.data.registry import is_synthetic
 from lstm_bench.errors import PublishError
-from lstm_bench.figures.overview import plot_overview
-from lstm_bench.figures.style import standalone_svg
-from lstm_bench.publish import publish
-from lstm_bench.report.brief import brief_of
-from lstm_bench.report.index import COLUMNS, table_row
-from lstm_bench.tables.overview import overview_scores
+from lstm_bench.publish.figure import plot_overview
+from lstm_bench.publish.index import COLUMNS, overview_scores, table_row
+from lstm_bench.publish.publish import publish
+from lstm_bench.publish.summary import Brief, brief_of
+from lstm_bench.report.figures.style import standalone_svg
 
 REAL = {"name": "imdb", "synthetic": False, "best_possible_accuracy": None}
 REFERENCES = (dict(reference="a", max_epochs=3, objective=0.8, train_time_s=45.0),)
@@ -297,7 +295,7 @@ def test_a_server_of_the_publisher_is_linked_nowhere(tmp_path):
 
 
 def test_large_files_are_warned_of(tmp_path, monkeypatch):
-    monkeypatch.setattr("lstm_bench.publish.MAX_SIZE_MB", 0.05)
+    monkeypatch.setattr("lstm_bench.publish.publish.MAX_SIZE_MB", 0.05)
     warnings = publish([confirmed()], tmp_path).warnings
     assert any("index.html: 0." in warning for warning in warnings)
 

@@ -22,15 +22,15 @@ from results_builder import (
 from test_tables import PUBLISHED
 
 from lstm_bench.analysis.comparisons import analyse
+from lstm_bench.analysis.tables.search import leaderboard
 from lstm_bench.errors import OutputError
 from lstm_bench.report.blocks import Table, csv_text
 from lstm_bench.report.latex import escape_latex
 from lstm_bench.report.markdown import escape_markdown
 from lstm_bench.report.render import write_report
-from lstm_bench.report.sections import SECTIONS
+from lstm_bench.report.sections.order import SECTIONS
 from lstm_bench.report.view import make_view
 from lstm_bench.suites.engines import join_engines
-from lstm_bench.tables.search import leaderboard
 
 FAILED = tuple(row for row in SEARCH if "state" in row)
 REFERENCES = (dict(reference="a", max_epochs=3, objective=0.8, train_time_s=45.0),)

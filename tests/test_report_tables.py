@@ -19,20 +19,31 @@ from results_builder import (
 )
 
 from lstm_bench.analysis.comparisons import analyse
-from lstm_bench.analysis.pareto import pareto_front
-from lstm_bench.figures import classification as class_figures
-from lstm_bench.figures.confirmed import plot_confirmed_cost
-from lstm_bench.figures.curves import plot_curves_over_seeds
-from lstm_bench.figures.parallel import plot_parallel
-from lstm_bench.figures.style import figure_svg
+from lstm_bench.analysis.tables.confirmed import baselines
+from lstm_bench.analysis.tables.cost import confirmed_cost, pareto_front
+from lstm_bench.analysis.tables.search import leaderboard
+from lstm_bench.analysis.tables.select import trial_runs, validation_curves
+from lstm_bench.analysis.tables.studies import winner_curves
 from lstm_bench.metrics import METRICS
 from lstm_bench.report.blocks import DASH, Drawing, Facts, Table
-from lstm_bench.report.provenance import origin
-from lstm_bench.report.sections import build_sections
+from lstm_bench.report.figures.parallel import plot_parallel
+from lstm_bench.report.figures.style import figure_svg
+from lstm_bench.report.sections.axes import explored_unevenly
+from lstm_bench.report.sections.classification import (
+    confirmed_predictions,
+    confusion,
+    plot_confusion,
+    plot_probabilities,
+    probabilities,
+    searched_predictions,
+)
+from lstm_bench.report.sections.cost import plot_confirmed_cost
+from lstm_bench.report.sections.curves import curves_over_seeds, plot_curves_over_seeds
+from lstm_bench.report.sections.order import build_sections
+from lstm_bench.report.sections.provenance import origin
+from lstm_bench.report.sections.runs import all_runs
 from lstm_bench.report.view import MAX_POINTS, make_view
 from lstm_bench.suites.suite import Suite
-from lstm_bench.tables import classification, confirmed, curves, runs, search
-from lstm_bench.tables.studies import winner_curves
 
 CLASSES = ["neg", "pos"]
 ACCURACY = METRICS["accuracy"]
@@ -56,13 +67,13 @@ def analysis():
 
 
 def test_a_curve_is_the_values_in_order_of_epoch():
-    found = curves.validation_curves(make_results(), "accuracy")
+    found = validation_curves(make_results(), "accuracy")
     assert found["r2"] == pytest.approx((0.88, 0.89, 0.90))
-    assert curves.validation_curves(make_results(), "log_loss") == {}
+    assert validation_curves(make_results(), "log_loss") == {}
 
 
 def test_a_mean_curve_ends_where_the_first_of_its_seeds_stopped(analysis):
-    frame = curves.curves_over_seeds(analysis, "accuracy")
+    frame = curves_over_seeds(analysis, "accuracy")
     own = frame[frame["label"] == "trial 2"]
     assert own["epoch"].tolist() == [1, 2]
     assert own["n_seeds"].tolist() == [3, 3]
@@ -78,7 +89,7 @@ def test_bands_of_curves_end_where_the_metric_does(analysis):
     # 0.4, 0.9 and 0.95 after the first epoch: the t interval would end at 1.51.
     first = frame["epoch"] == 1
     frame.loc[first, "value"] = [0.4, 0.9, 0.95] * (int(first.sum()) // 3)
-    band = curves.curves_over_seeds(analysis, "accuracy").iloc[0]
+    band = curves_over_seeds(analysis, "accuracy").iloc[0]
     assert (band["mean"], band["ci_low"], band["ci_high"]) == (
         *(pytest.approx(0.75), 0.0, 1.0),
     )
@@ -90,9 +101,9 @@ def test_confusion_counts_the_mean_over_seeds():
     # Of 40 reviews in alternating classes the first 36, 37 and 36 are right, so of
     # each class 18, 18.5 and 18 of 20: the odd one is a neg.
     analysis = analyse(make_confirmed_results())
-    models = classification.confirmed_predictions(analysis)
+    models = confirmed_predictions(analysis)
     assert [model.label for model in models] == ["trial 2", "Bag of words"]
-    table = classification.confusion(models[:1], CLASSES)
+    table = confusion(models[:1], CLASSES)
     rows = table.set_index(["y_true", "y_pred"])
     assert rows["n"].to_dict() == pytest.approx(
         {
@@ -111,8 +122,8 @@ def test_confusion_counts_the_mean_over_seeds():
 
 def test_probabilities_are_shares_of_each_class():
     analysis = analyse(make_confirmed_results())
-    models = classification.confirmed_predictions(analysis)[:1]
-    table = classification.probabilities(models, CLASSES, n_bins=5)
+    models = confirmed_predictions(analysis)[:1]
+    table = probabilities(models, CLASSES, n_bins=5)
     for _, rows in table.groupby("y_true"):
         assert rows["share"].sum() == pytest.approx(1)
         assert set(rows["n"]) == {60}
@@ -125,16 +136,16 @@ def test_probabilities_are_shares_of_each_class():
 def test_without_a_round_the_searchs_best_shows_its_validation_predictions():
     results = make_results()
     object.__setattr__(results, "predictions", {"r2": make_predictions(36)})
-    (model,) = classification.searched_predictions(results, search.leaderboard(results))
+    (model,) = searched_predictions(results, leaderboard(results))
     assert (model.label, model.split) == ("trial 2", "val")
-    table = classification.confusion([model], CLASSES)
+    table = confusion([model], CLASSES)
     assert table["n"].sum() == 20
     assert table["ci_low"].isna().all()
 
 
 def test_all_runs_lists_each_training_once_in_order_of_start():
     results = make_confirmed_results()
-    table = runs.all_runs(results, ["units", "head"])
+    table = all_runs(results, ["units", "head"])
     assert len(table) == len(SEARCH) + 12
     assert table["start_time"].is_monotonic_increasing
     row = table.set_index("run_id").loc["r2"]
@@ -153,7 +164,7 @@ def test_all_runs_lists_each_training_once_in_order_of_start():
 
 
 def test_cost_of_a_configuration_is_the_mean_over_its_seeds():
-    table = runs.confirmed_cost(analyse(make_confirmed_results())).set_index("label")
+    table = confirmed_cost(analyse(make_confirmed_results())).set_index("label")
     # Configuration k takes 10 k + r seconds on seed r.
     assert table.loc["trial 3", "train_time_s"] == pytest.approx(22)
     half = 4.302653 * 1 / math.sqrt(3)
@@ -172,7 +183,7 @@ def test_a_pareto_front_keeps_twins_and_drops_what_is_beaten():
 
 
 def test_baselines_are_listed_by_what_they_were_fitted_on():
-    table = confirmed.baselines(make_confirmed_results())
+    table = baselines(make_confirmed_results())
     assert table["fitted_on"].tolist() == ["the search's split", "fresh splits"]
     assert table["n_splits"].tolist() == [1, 3]
     # 30, 32 and 29 of 40 right.
@@ -182,32 +193,28 @@ def test_baselines_are_listed_by_what_they_were_fitted_on():
 
 def test_explored_unevenly_names_the_values():
     effect = pd.DataFrame({"value": ["16", "32"], "n": [2, 9]})
-    assert "16 has 2 complete trials, 32 has 9" in search.explored_unevenly(effect)
+    assert "16 has 2 complete trials, 32 has 9" in explored_unevenly(effect)
     effect["n"] = [4, 9]
-    assert search.explored_unevenly(effect) is None
-    assert "only one value" in search.explored_unevenly(effect.head(1))
+    assert explored_unevenly(effect) is None
+    assert "only one value" in explored_unevenly(effect.head(1))
 
 
 def test_new_figures_are_well_formed_and_name_their_points(analysis):
     results = analysis.results
     view = make_view(analysis)
-    trials = view.named(search.trial_runs(results))
-    models = classification.confirmed_predictions(analysis)
+    trials = view.named(trial_runs(results))
+    models = confirmed_predictions(analysis)
     drawn = {
         "curves": plot_curves_over_seeds(
-            curves.curves_over_seeds(analysis, "accuracy"), "accuracy", view.colours
+            curves_over_seeds(analysis, "accuracy"), "accuracy", view.colours
         ),
         "parallel": plot_parallel(
             trials, dict(results.suite.space), ACCURACY, view.colours
         ),
-        "cost": plot_confirmed_cost(
-            runs.confirmed_cost(analysis), ACCURACY, view.colours
-        ),
-        "confusion": class_figures.plot_confusion(
-            classification.confusion(models, CLASSES), CLASSES
-        ),
-        "probabilities": class_figures.plot_probabilities(
-            classification.probabilities(models, CLASSES), CLASSES, "messages"
+        "cost": plot_confirmed_cost(confirmed_cost(analysis), ACCURACY, view.colours),
+        "confusion": plot_confusion(confusion(models, CLASSES), CLASSES),
+        "probabilities": plot_probabilities(
+            probabilities(models, CLASSES), CLASSES, "messages"
         ),
     }
     for name, figure in drawn.items():
@@ -227,7 +234,7 @@ def test_one_axis_is_a_parallel_plot_of_two():
         (dict(units=8, objective=0.5), dict(units=64, objective=0.5)), text
     )
     view = make_view(analyse(results))
-    trials = view.named(search.trial_runs(results))
+    trials = view.named(trial_runs(results))
     figure = plot_parallel(trials, dict(Suite("s", text, "s").space), ACCURACY, {})
     heights = sorted(float(line.get_ydata()[1]) for line in figure.axes[0].lines[:2])
     assert heights == pytest.approx([0.0, 1.0], abs=0.05)
@@ -239,7 +246,7 @@ def test_many_points_are_sampled_and_the_caption_says_so():
         for i in range(MAX_POINTS + 50)
     )
     view = make_view(analyse(make_results(rows)))
-    trials = view.named(search.trial_runs(view.results))
+    trials = view.named(trial_runs(view.results))
     drawn, note = view.sample(trials, "complete trials")
     assert len(drawn) == MAX_POINTS
     assert f"{MAX_POINTS:,} of {len(rows):,} complete trials" in note

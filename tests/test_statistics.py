@@ -27,7 +27,7 @@ from lstm_bench.analysis.intervals import (
     wilson_interval,
     wilson_intervals,
 )
-from lstm_bench.analysis.pareto import pareto_front
+from lstm_bench.analysis.tables.cost import pareto_front
 from lstm_bench.metrics import METRICS, log_loss, roc_auc
 
 Y = np.array([0, 1, 1, 0])

@@ -19,7 +19,7 @@ from conftest import TINY_SUITE
 from results_builder import make_predictions
 from test_cli import run
 
-from lstm_bench.figures.search import training_figures
+from lstm_bench.report.figures.training import training_figures
 from lstm_bench.search.study import StudyStore
 from lstm_bench.search.trials import CONFIG_ID, OWNER, RUN_ID
 from lstm_bench.suites.suite import Suite, load_suite

@@ -21,14 +21,21 @@ from results_builder import (
 from scipy import special
 
 from lstm_bench.analysis.comparisons import analyse
+from lstm_bench.analysis.tables.studies import (
+    BASELINES,
+    OWN,
+    WINNERS,
+    WITHHELD,
+    compare_studies,
+    study_labels,
+)
 from lstm_bench.errors import SuiteError, TrackingError
-from lstm_bench.figures.style import configuration_colours
+from lstm_bench.report.figures.style import configuration_colours
 from lstm_bench.report.render import write_sections
-from lstm_bench.report.studies import build_study_sections, studies_page
-from lstm_bench.report.studies_answer import study_answers, warnings
+from lstm_bench.report.studies.answers import study_answers, warnings
+from lstm_bench.report.studies.sections import build_study_sections, studies_page
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.process import this_process
-from lstm_bench.tables import studies as tables
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.find import find_study, list_studies, report_name
 from lstm_bench.tracking.tracker import Tracker
@@ -64,12 +71,12 @@ def analysis_of_first():
 
 
 def compare(*results):
-    return tables.compare_studies(
+    return compare_studies(
         [analysis_of_first() if one is FIRST else analyse(one) for one in results]
     )
 
 
-def rows_of(compared, family=tables.WINNERS):
+def rows_of(compared, family=WINNERS):
     frame = compared.differences
     return frame[frame["family"] == family].to_dict("records")
 
@@ -133,7 +140,7 @@ def test_a_study_and_its_copy_are_identical_everywhere(n):
     )
     compared = compare(results, named(results, "copy"))
     (row,) = rows_of(compared)
-    (baseline,) = rows_of(compared, tables.BASELINES)
+    (baseline,) = rows_of(compared, BASELINES)
     assert (row["verdict"], baseline["verdict"]) == ("identical", "identical")
     # Three test scores of three and one seeds: the shared configurations' own table.
     assert set(compared.shared["verdict"].dropna()) == {"identical"}
@@ -149,7 +156,7 @@ def test_other_data_are_set_side_by_side_and_not_compared():
     other = dataclasses.replace(other, dataset={**other.dataset, "digest": "cd" * 32})
     compared = compare(FIRST, other)
     (row,) = rows_of(compared)
-    assert row["verdict"] == tables.WITHHELD
+    assert row["verdict"] == WITHHELD
     assert (row["mean_a"], row["mean_b"]) == pytest.approx((109 / 120, 102 / 120))
     assert np.isnan(row["difference"])
     assert compared.shared["search_difference"].isna().all()
@@ -157,7 +164,7 @@ def test_other_data_are_set_side_by_side_and_not_compared():
     assert "Not compared" in said(compared)["which is better"]
     assert warnings(compared)[0].startswith("Datasets differ")
     # Within a study nothing is withheld.
-    own = rows_of(compared, tables.OWN)
+    own = rows_of(compared, OWN)
     assert own[0]["difference"] == pytest.approx(0.15)
 
 
@@ -167,14 +174,14 @@ def test_data_that_were_not_recorded_are_not_taken_for_the_same():
         for one in (FIRST, second())
     ]
     compared = compare(*bare)
-    assert rows_of(compared)[0]["verdict"] == tables.WITHHELD
+    assert rows_of(compared)[0]["verdict"] == WITHHELD
     assert "was not recorded" in said(compared)["which is better"]
 
 
 def test_other_metrics_are_not_compared():
     compared = compare(FIRST, second(LOG_LOSS))
     assert compared.metric is None
-    assert rows_of(compared)[0]["verdict"] == tables.WITHHELD
+    assert rows_of(compared)[0]["verdict"] == WITHHELD
     assert "not by one metric" in said(compared)["which is better"]
 
 
@@ -329,7 +336,7 @@ def test_studies_are_called_by_what_tells_them_apart():
     )
 
     def labels(*results):
-        return tables.study_labels([analyse(r) for r in results])
+        return study_labels([analyse(r) for r in results])
 
     assert labels(one, named(one, "other")) == ["small", "other"]
     dated = dataclasses.replace(one, sessions=later)

@@ -5,8 +5,8 @@ import json
 import pytest
 from conftest import ROOT, TINY_SUITE
 
+from lstm_bench.compare import _is_config_id
 from lstm_bench.errors import SuiteError
-from lstm_bench.head_to_head import _is_config_id
 from lstm_bench.suites.schema import did_you_mean
 from lstm_bench.suites.suite import BASELINE_NAMES, load_suite
 from lstm_bench.training.baselines import BASELINES

@@ -10,9 +10,17 @@ from results_builder import N_VAL, SEARCH, SUITE, make_results
 
 from lstm_bench.analysis import formatting
 from lstm_bench.analysis.intervals import wilson_interval
+from lstm_bench.analysis.tables.cost import pareto
+from lstm_bench.analysis.tables.published import published_comparison
+from lstm_bench.analysis.tables.search import leaderboard, study_summary
+from lstm_bench.analysis.tables.select import CI_HIGH, CI_LOW
+from lstm_bench.report.sections.axes import axis_effect
+from lstm_bench.report.sections.failures import failures
+from lstm_bench.report.sections.heads import compare_heads, compare_heads_paired
+from lstm_bench.report.sections.importance import importance
+from lstm_bench.report.sections.samples import samples
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite, SuiteError
-from lstm_bench.tables import search as tables
 
 PUBLISHED = """\
 description: As published
@@ -34,28 +42,26 @@ def test_wilson_interval_of_half_of_one_hundred():
 
 
 def test_leaderboard_ranks_complete_configurations_best_first():
-    board = tables.leaderboard(make_results())
+    board = leaderboard(make_results())
     assert board["objective"].tolist() == [0.90, 0.86, 0.82, 0.80, 0.70]
     assert board["rank"].tolist() == [1, 2, 3, 4, 5]
     assert board["label"].tolist()[0] == "trial 2"
     assert board["label"].tolist()[-1] == "reference old"
     assert set(board["n_used_val"]) == {N_VAL}
     best = board.iloc[0]
-    assert (best[tables.CI_LOW], best[tables.CI_HIGH]) == pytest.approx(
-        wilson_interval(0.9, N_VAL)
-    )
+    assert (best[CI_LOW], best[CI_HIGH]) == pytest.approx(wilson_interval(0.9, N_VAL))
 
 
 def test_leaderboard_averages_the_runs_of_one_configuration():
     twice = (*SEARCH[:1], {**SEARCH[0], "objective": 0.90})
-    board = tables.leaderboard(make_results(twice))
+    board = leaderboard(make_results(twice))
     assert board["n_runs"].tolist() == [2]
     assert board["objective"].tolist() == [pytest.approx(0.85)]
 
 
 def test_the_first_of_several_runs_stands_for_its_configuration():
     again = ({**SEARCH[0], "objective": 0.90}, *SEARCH[1:], SEARCH[0])
-    board = tables.leaderboard(make_results(again)).set_index("config_id")
+    board = leaderboard(make_results(again)).set_index("config_id")
     row = board[board["n_runs"] == 2].iloc[0]
     assert (row["run_id"], row["trial"], row["label"]) == ("r0", 0, "trial 0")
     assert row["objective"] == (0.90 + SEARCH[0]["objective"]) / 2
@@ -63,7 +69,7 @@ def test_the_first_of_several_runs_stands_for_its_configuration():
 
 def test_tables_of_a_search_without_complete_runs_keep_their_columns():
     full, none = make_results(SEARCH[:6]), make_results(SEARCH[4:6])
-    for table in (tables.leaderboard, tables.compare_heads_paired, tables.pareto):
+    for table in (leaderboard, compare_heads_paired, pareto):
         empty = table(none)
         assert empty.empty
         assert list(empty.columns) == list(table(full).columns)
@@ -71,7 +77,7 @@ def test_tables_of_a_search_without_complete_runs_keep_their_columns():
 
 def test_leaderboard_puts_the_lowest_loss_first():
     text = SUITE.replace("metric: accuracy", "metric: log_loss")
-    board = tables.leaderboard(make_results(suite_text=text))
+    board = leaderboard(make_results(suite_text=text))
     assert board["objective"].iloc[0] == 0.70
     assert board["rank"].iloc[0] == 1
 
@@ -87,7 +93,7 @@ def test_the_commands_of_many_rows_are_those_of_each():
 
 def test_commands_train_exactly_the_configuration_of_their_row():
     results = make_results()
-    for row in tables.leaderboard(results).to_dict("records"):
+    for row in leaderboard(results).to_dict("records"):
         words = shlex.split(row["command"])
         assert words[:3] == ["lstm-bench", "train", "benchmarks/small.yaml"]
         config = results.suite.with_overrides(words[4::2])
@@ -95,16 +101,16 @@ def test_commands_train_exactly_the_configuration_of_their_row():
 
 
 def test_links_need_a_server():
-    assert tables.leaderboard(make_results())["url"].tolist()[0] is None
+    assert leaderboard(make_results())["url"].tolist()[0] is None
     served = make_results(tracking_url="http://host:5000")
-    assert tables.leaderboard(served)["url"].tolist()[0] == (
+    assert leaderboard(served)["url"].tolist()[0] == (
         "http://host:5000/#/experiments/1/runs/r2?workflowType=machine_learning"
     )
     assert formatting.run_url(make_results(tracking_url="javascript:x"), 1, "r") is None
 
 
 def test_heads_are_described_by_head():
-    frame = tables.compare_heads(make_results()).set_index("head")
+    frame = compare_heads(make_results()).set_index("head")
     assert frame.loc["softmax", "n_runs"] == 2
     assert frame.loc["softmax", "objective_mean"] == pytest.approx(0.84)
     assert frame.loc["softmax", "train_time_s_mean"] == pytest.approx(21.0)
@@ -112,12 +118,12 @@ def test_heads_are_described_by_head():
 
 
 def test_heads_are_paired_where_nothing_else_differs():
-    frame = tables.compare_heads_paired(make_results())
+    frame = compare_heads_paired(make_results())
     assert frame["difference"].tolist() == pytest.approx([0.02, -0.04])
 
 
 def test_axis_effect_by_choice_and_by_bin():
-    frame = tables.axis_effect(make_results(), "units")
+    frame = axis_effect(make_results(), "units")
     assert frame["value"].tolist() == ["16", "32"]
     assert frame["mean"].tolist() == pytest.approx([0.81, 0.88])
     assert frame["n"].tolist() == [2, 2]
@@ -125,7 +131,7 @@ def test_axis_effect_by_choice_and_by_bin():
         dict(dropout=i / 100, objective=0.5 + i / 100, train_time_s=1.0)
         for i in range(20)
     )
-    binned = tables.axis_effect(make_results(many), "dropout")
+    binned = axis_effect(make_results(many), "dropout")
     assert len(binned) == 6
     assert binned["n"].sum() == 20
     assert binned["n"].max() - binned["n"].min() <= 1
@@ -137,38 +143,38 @@ def test_importance_finds_the_axis_that_matters():
              train_time_s=1.0)
         for u in (16, 32) for d in range(6) for h in ("sigmoid", "softmax")
     )  # fmt: skip
-    frame = tables.importance(make_results(rows))
+    frame = importance(make_results(rows))
     assert frame["importance"].sum() == pytest.approx(1.0)
     assert frame["axis"].iloc[0] == "units"
 
 
 def test_importance_says_why_it_is_empty():
-    frame = tables.importance(make_results(SEARCH[:3]))
+    frame = importance(make_results(SEARCH[:3]))
     assert frame.empty
     assert "at least 4" in frame.attrs["reason"]
 
 
 def test_pareto_front_holds_what_nothing_beats_in_both():
-    frame = tables.pareto(make_results()).set_index("label")
+    frame = pareto(make_results()).set_index("label")
     front = frame[frame["on_front"]].index.tolist()
     assert front == ["trial 0", "trial 1", "trial 2"]
 
 
 def test_failures_keep_their_reason():
-    frame = tables.failures(make_results())
+    frame = failures(make_results())
     assert frame["state"].tolist() == ["pruned", "failed"]
     assert set(frame["failure_reason"]) == {"loss | is `nan`"}
 
 
 def test_summary_counts_states():
-    facts = tables.study_summary(make_results())
+    facts = study_summary(make_results())
     assert (facts["n_complete"], facts["n_pruned"], facts["n_failed"]) == (5, 1, 1)
     assert facts["total_time_s"] == pytest.approx(114.0)
 
 
 def test_published_figures_meet_the_reference_they_name():
     rows = (dict(reference="a", max_epochs=3, objective=0.8, train_time_s=45.0),)
-    frame = tables.published_comparison(make_results(rows, PUBLISHED))
+    frame = published_comparison(make_results(rows, PUBLISHED))
     accuracy = frame[frame["figure"] == "val_accuracy"]
     assert accuracy["measured"].tolist() == pytest.approx([0.78, 0.79])
     assert accuracy["difference"].tolist() == pytest.approx([0.08, 0.04])
@@ -179,7 +185,7 @@ def test_published_figures_meet_the_reference_they_name():
 
 
 def test_samples_carry_one_probability_per_class():
-    frame = tables.samples(make_results(), ["r1"])
+    frame = samples(make_results(), ["r1"])
     assert frame[["p_neg", "p_pos"]].iloc[0].tolist() == [0.25, 0.75]
     assert not frame["correct"].any()
 

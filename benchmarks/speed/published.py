@@ -27,7 +27,7 @@ from speed_limits import LIMITS
 from speed_lines import ROWS, growth_of, lines_of
 from speed_page import GROWTH, RATIOS, render
 
-from lstm_bench.figures.style import standalone_svg
+from lstm_bench.report.figures.style import standalone_svg
 
 HERE = Path(__file__).parent
 FOLDER = HERE.parents[1] / "reports" / "published" / "speed"

@@ -30,8 +30,8 @@ import numpy as np
 import pandas as pd
 from measure import print_machine, spread
 
-from lstm_bench.figures.search import training_figures
 from lstm_bench.metrics import METRICS, evaluate_proba
+from lstm_bench.report.figures.training import training_figures
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.schema import config_from

@@ -14,7 +14,14 @@ from matplotlib.ticker import (
 )
 from speed_lines import Growth, Line
 
-from lstm_bench.figures.style import INK, OTHERS, PALETTE, add_legend, dress, set_log_x
+from lstm_bench.report.figures.style import (
+    INK,
+    OTHERS,
+    PALETTE,
+    add_legend,
+    dress,
+    set_log_x,
+)
 
 NAMES = {"plain": "plain Keras", "packed": "packed"}
 COLOURS = {"plain": PALETTE[1], "packed": PALETTE[0]}

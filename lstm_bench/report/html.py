@@ -16,7 +16,6 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lstm_bench.figures.style import INK, NARROW, figure_svg
 from lstm_bench.report.blocks import (
     DASH,
     NUMERIC_KINDS,
@@ -34,6 +33,7 @@ from lstm_bench.report.blocks import (
     shown_rows,
     whole_caption,
 )
+from lstm_bench.report.figures.style import INK, NARROW, figure_svg
 
 # More rows than this stay out of the page's CSV: those that are drawn or shown do.
 MAX_CSV_ROWS = 1_000

@@ -14,7 +14,7 @@ from lstm_bench.report.heading import study_page
 from lstm_bench.report.html import Page, render_html
 from lstm_bench.report.latex import render_latex
 from lstm_bench.report.markdown import render_markdown
-from lstm_bench.report.sections import build_sections
+from lstm_bench.report.sections.order import build_sections
 
 FORMATS = ("html", "csv", "md", "latex")
 MAIN_FILES = ("index.html", "report.md")

@@ -10,12 +10,13 @@ import pandas as pd
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.formatting import data_option, plain, value_label
-from lstm_bench.figures.style import INK, configuration_colours
+from lstm_bench.analysis.tables.search import leaderboard
+from lstm_bench.analysis.tables.select import run_label, shown_fields
 from lstm_bench.metrics import Metric
 from lstm_bench.report.blocks import Column
+from lstm_bench.report.figures.style import INK, configuration_colours
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.suite import Suite
-from lstm_bench.tables import search as tables
 from lstm_bench.tracking.results import Results
 
 # A drawing of more points than this draws a sample of them.
@@ -89,7 +90,7 @@ class View:
         ] or [""] * len(runs)
         parts = (runs[name].tolist() for name in ("reference", "trial", "run_id"))
         heads = [
-            tables.run_label(plain(reference), plain(trial), run_id)
+            run_label(plain(reference), plain(trial), run_id)
             for reference, trial, run_id in zip(*parts, strict=True)
         ]
         names = [f"{h}\n{s}" if s else h for h, s in zip(heads, settings, strict=True)]
@@ -121,13 +122,13 @@ class View:
 def make_view(analysis: Analysis) -> View:
     """Return the view of `analysis` that sections are built from."""
     results = analysis.results
-    board = tables.leaderboard(results)
+    board = leaderboard(results)
     confirmed = results.confirmed["config_id"].tolist()
     baselines = results.baselines["baseline"].unique().tolist()
     colours = configuration_colours([*confirmed, *board["config_id"].tolist()])
     return View(
         analysis,
         board,
-        tables.shown_fields(results),
+        shown_fields(results),
         colours | {f"baseline:{name}": INK for name in baselines},
     )

@@ -2,9 +2,9 @@
 
 What a shell, a container or a file in the home directory happens to set shall neither
 change a result nor end a command. Each such thing is either settled here (or, for
-Keras and matplotlib, in `lstm_bench.models.backend` and `lstm_bench.figures.style`),
-or it stands in `RECORDED`, and `lstm_bench.system.environment` records it with the
-result.
+Keras and matplotlib, in `lstm_bench.models.backend` and
+`lstm_bench.report.figures.style`), or it stands in `RECORDED`, and
+`lstm_bench.system.environment` records it with the result.
 """
 
 from __future__ import annotations

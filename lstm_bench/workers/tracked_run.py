@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lstm_bench.errors import StoredError, TrialFailed, TrialPruned, TrialTaken
-from lstm_bench.figures.search import training_figures
 from lstm_bench.metrics import METRICS
+from lstm_bench.report.figures.training import training_figures
 from lstm_bench.stores import is_store_error
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import join_engines

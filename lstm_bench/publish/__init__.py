@@ -1,0 +1,1 @@
+"""Reports to commit: their folder, their summary and the index of all."""

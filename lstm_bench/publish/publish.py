@@ -1,0 +1,287 @@
+"""Write the reports that are published with the project, and the index of them all.
+
+`publish` takes studies as they were read from MLflow; the studies published before
+are known by the ``summary.json`` each of them left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from lstm_bench.analysis.comparisons import analyse
+from lstm_bench.data.registry import is_synthetic
+from lstm_bench.errors import OutputError, PublishError
+from lstm_bench.publish.figure import plot_overview
+from lstm_bench.publish.index import (
+    FOLDER,
+    PICTURE,
+    SPEED,
+    SPEED_PAGE,
+    overview_scores,
+    render_index,
+)
+from lstm_bench.publish.summary import Brief, brief_of
+from lstm_bench.report.blocks import count
+from lstm_bench.report.figures.style import standalone_svg
+from lstm_bench.report.heading import study_page
+from lstm_bench.report.render import report_files, write_text
+from lstm_bench.report.sections.order import build_sections
+from lstm_bench.suites.suite import Suite
+from lstm_bench.tracking.names import REPORT_FILES
+from lstm_bench.tracking.results import Results
+from lstm_bench.tracking.stored_runs import describe_left_out
+
+INDEX = "README.md"
+SUMMARY = "summary.json"
+FORMATS = ("html", "md", "csv")
+MAX_SIZE_MB = 3
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What `publish` wrote: a page for each study, the index, and what to look at."""
+
+    pages: tuple[Path, ...]
+    index: Path
+    warnings: tuple[str, ...]
+
+
+def publish(
+    studies: Sequence[Results],
+    out_dir: Path,
+    *,
+    allow_synthetic: bool = False,
+    replace: bool = False,
+    private_folders: Iterable[Path] | None = None,
+) -> Publication:
+    """Write the report and summary of each study, then the index of all published.
+
+    Everything is made and checked before the first file is written. Of an earlier
+    report in the same place, tables that the new one no longer has are removed; no
+    other file is touched. The same studies give the same bytes.
+
+    Parameters
+    ----------
+    studies : sequence of Results
+        One for each suite.
+    out_dir : Path
+        Holds ``README.md`` and ``published/``.
+    allow_synthetic, replace : bool
+        As `check_publication` takes them.
+    private_folders : iterable of Path, optional
+        Folders whose paths may stand in no file. Default: the user's home and the
+        working directory.
+
+    Raises
+    ------
+    PublishError
+        As `check_publication`; a study without a completed training, or a private
+        path.
+    OutputError
+        A file or folder cannot be written.
+    """
+    root = out_dir / FOLDER
+    reports = {}
+    briefs = check_publication(
+        [results.suite for results in studies],
+        out_dir,
+        allow_synthetic=allow_synthetic,
+        replace=replace,
+    )
+    for results in studies:
+        brief, reports[brief.suite] = _study_files(results, allow_synthetic)
+        briefs.append(brief)
+    briefs.sort(key=lambda brief: brief.suite)
+    files = {
+        root / suite / name: text
+        for suite, report in reports.items()
+        for name, text in report.items()
+    }
+    files[root / PICTURE] = standalone_svg(plot_overview(overview_scores(briefs)))
+    files[out_dir / INDEX] = render_index(
+        briefs, has_speed=(root / SPEED / SPEED_PAGE).is_file()
+    )
+    folders = (Path.home(), Path.cwd()) if private_folders is None else private_folders
+    for file, text in files.items():
+        _check_private(file, text, folders)
+    for file, text in files.items():
+        write_text(file, text)
+    for suite in reports:
+        _remove_stale(root / suite / "tables", files)
+    return Publication(
+        tuple(root / suite / "index.html" for suite in reports),
+        out_dir / INDEX,
+        (*_left_out(studies), *_too_large(files), *_without_summary(root)),
+    )
+
+
+def check_publication(
+    suites: Sequence[Suite],
+    out_dir: Path,
+    *,
+    allow_synthetic: bool = False,
+    replace: bool = False,
+) -> list[Brief]:
+    """Check what can be checked before studies are read; return what stays published.
+
+    Parameters
+    ----------
+    allow_synthetic : bool
+        Whether studies of synthetic data are published, too.
+    replace : bool
+        Whether reports that are there may be replaced.
+
+    Raises
+    ------
+    PublishError
+        A study of synthetic data without `allow_synthetic`, one whose report is there
+        already without `replace`, two of one name, or an unreadable summary.
+    """
+    root, names = out_dir / FOLDER, [suite.name for suite in suites]
+    double = sorted({name for name in names if names.count(name) > 1})
+    if double:
+        raise PublishError(
+            f"suites: {', '.join(double)} given more than once; give each suite once"
+        )
+    for suite in suites:
+        if is_synthetic(suite.dataset.name) and not allow_synthetic:
+            raise _synthetic(suite.name, suite.dataset.name)
+    there = [_described(root / name) for name in names if _is_report(root / name)]
+    if there and not replace:
+        raise PublishError(
+            f"published already: {'; '.join(there)}. Replace with --replace what is "
+            "there, or choose another folder with --out"
+        )
+    return _read_briefs(root, names)
+
+
+def _synthetic(suite: str, dataset: str) -> PublishError:
+    return PublishError(
+        f"{suite}: its dataset {dataset} is synthetic, and its scores say nothing "
+        "about data made by people; leave the suite out, or publish it all the "
+        "same with --allow-synthetic"
+    )
+
+
+def _is_report(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (SUMMARY, *REPORT_FILES))
+
+
+def _described(folder: Path) -> str:
+    """Return a published report and what it is of, as its summary has it."""
+    try:
+        brief = Brief.model_validate_json((folder / SUMMARY).read_bytes())
+    except (OSError, ValidationError):
+        return f"{folder} (with no summary that can be read)"
+    return (
+        f"{folder} (study {brief.study}, {count(brief.n_trainings, 'training')}, last "
+        f"worked on {brief.date})"
+    )
+
+
+def _study_files(
+    results: Results, allow_synthetic: bool
+) -> tuple[Brief, dict[str, str]]:
+    """Return a study in brief, and its files by path below its folder."""
+    suite = results.suite.name
+    if results.dataset.get("synthetic") and not allow_synthetic:
+        raise _synthetic(suite, str(results.dataset.get("name")))
+    if results.missing:
+        raise PublishError(f"{suite}: nothing is published: {results.missing}")
+    # Links to the publisher's own MLflow server lead nobody else anywhere.
+    analysis = analyse(dataclasses.replace(results, tracking_url=None))
+    brief = brief_of(analysis)
+    if brief is None:
+        raise PublishError(
+            f"{suite}: study {results.study} has no completed training, so there is "
+            "nothing to publish; `lstm-bench report` says why trainings failed"
+        )
+    files = report_files(build_sections(analysis), study_page(analysis), FORMATS)
+    files[SUMMARY] = brief.model_dump_json(indent=2) + "\n"
+    return brief, files
+
+
+def _read_briefs(root: Path, replaced: Sequence[str]) -> list[Brief]:
+    """Return what was published before and is not `replaced` now."""
+    briefs = []
+    for file in sorted(root.glob(f"*/{SUMMARY}")):
+        if file.parent.name in replaced:
+            continue
+        try:
+            brief = Brief.model_validate_json(file.read_bytes())
+        except (OSError, ValidationError) as error:
+            why = str(error).splitlines()[0]
+            raise PublishError(
+                f"{file}: not a summary as this version writes it ({why}); publish "
+                f"{file.parent.name} too in this call, or remove its folder"
+            ) from error
+        if brief.suite != file.parent.name:
+            raise PublishError(
+                f"{file}: expected a summary of {file.parent.name}, got one of "
+                f"{brief.suite}; name the folder as the suite, or remove it"
+            )
+        briefs.append(brief)
+    return briefs
+
+
+def _left_out(studies: Sequence[Results]) -> Iterator[str]:
+    for results in studies:
+        if left_out := describe_left_out(results.left_out):
+            yield f"{results.suite.name}: {left_out}"
+
+
+def _check_private(file: Path, text: str, folders: Iterable[Path]) -> None:
+    """Raise PublishError where one of `folders` is named in `text`."""
+    for folder in folders:
+        for path in {str(folder), str(folder.resolve())} - {folder.anchor}:
+            for written in {path, html.escape(path), quote(path)}:
+                # A path begins where no other goes on: not in https://host/root.
+                found = re.search(rf"(?<!\w){re.escape(written)}(?![\w-])", text)
+                if found is not None:
+                    start, end = max(found.start() - 30, 0), found.end() + 30
+                    around = " ".join(text[start:end].split())
+                    raise PublishError(
+                        f"{file}: would show {path}, a path on this machine: "
+                        f"... {around} ...; nothing was written. Take it out of where "
+                        "it comes from: the suite's text, a failure's reason or the "
+                        "dataset's description"
+                    )
+
+
+def _remove_stale(tables: Path, files: Mapping[Path, str]) -> None:
+    for file in sorted(tables.glob("*.csv")):
+        if file not in files:
+            try:
+                file.unlink()
+            except OSError as error:
+                raise OutputError(
+                    f"{file}: of an earlier report, cannot be removed "
+                    f"({error.strerror or error}); remove it by hand"
+                ) from error
+
+
+def _too_large(files: Mapping[Path, str]) -> list[str]:
+    sizes = {file: len(text.encode()) / 1e6 for file, text in files.items()}
+    return [
+        f"{file}: {size:.1f} MB, more than {MAX_SIZE_MB} MB; a repository keeps every "
+        "version of it for good"
+        for file, size in sizes.items()
+        if size > MAX_SIZE_MB
+    ]
+
+
+def _without_summary(root: Path) -> list[str]:
+    return [
+        f"{folder}: has no {SUMMARY}, so it is not in the index; publish "
+        f"{folder.name} again"
+        for folder in sorted(path for path in root.iterdir() if path.is_dir())
+        if folder.name != SPEED and not (folder / SUMMARY).is_file()
+    ]

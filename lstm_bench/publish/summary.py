@@ -1,0 +1,307 @@
+"""A published study in brief: what stands in the ``summary.json`` beside its report.
+
+The index of published studies is made from these files alone, so that a study can
+stay in it when its MLflow store is no longer at hand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from lstm_bench.analysis import hypothesis_tests
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.contenders import Contender, confirm_spec
+from lstm_bench.analysis.formatting import config_of_row, data_option, plain
+from lstm_bench.analysis.tables.confirmed import baselines
+from lstm_bench.analysis.tables.published import published_comparison
+from lstm_bench.analysis.tables.search import leaderboard, study_summary
+from lstm_bench.analysis.tables.select import CI_HIGH, CI_LOW, complete_runs
+from lstm_bench.analysis.verdicts import answers
+from lstm_bench.metrics import METRICS
+from lstm_bench.report.heading import last_work, machine
+from lstm_bench.tracking.results import Results
+from lstm_bench.training.result import OBJECTIVE, TOTAL_TIME
+
+FINISHED = ("complete", "pruned", "failed")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Score(_Part):
+    """A mean of the study's metric, with its 95 % interval.
+
+    Attributes
+    ----------
+    split : str
+        "test": mean over `n` fresh seeds, and the t interval over them.
+        "validation": mean over `n` runs of a search that was not confirmed, and
+        Wilson's interval of the accuracy over the reviews.
+    ci95_low, ci95_high : float or None
+        None where there is no interval: one seed, or a metric without one.
+    """
+
+    split: Literal["test", "validation"]
+    mean: float
+    ci95_low: float | None
+    ci95_high: float | None
+    n: int
+
+
+class Entrant(_Part):
+    """An LSTM or a baseline; `settings` sets an LSTM apart within its suite."""
+
+    label: str
+    settings: str
+    score: Score
+
+
+class Verdict(_Part):
+    """The best LSTM against the best baseline on test, paired by seed."""
+
+    verdict: hypothesis_tests.Verdict
+    difference: float
+    ci95_low: float | None
+    ci95_high: float | None
+    n_seeds: int
+    margin: float
+
+
+class PublishedFigure(_Part):
+    """A figure that somebody published, and the same one measured here.
+
+    `epoch` is None where it is one number for the run.
+    """
+
+    label: str
+    source: str
+    reference: str
+    figure: str
+    epoch: int | None
+    published: float
+    measured: float | None
+
+
+class Said(_Part):
+    """A question in a word or two, and its answer in a sentence."""
+
+    question: str
+    text: str
+
+
+class Brief(_Part):
+    """What the index needs of one study.
+
+    Attributes
+    ----------
+    question : str
+        The suite's description, on one line.
+    validation : str
+        What was validated on: "holdout" or "test".
+    confirmed : bool
+        Whether test was scored on fresh seeds; if not, `winner` is the search's best
+        and `against_baseline` is None.
+    n_trainings : int
+        Of the search and of the confirmation.
+    total_time_s : float
+        Summed over trainings.
+    date : str
+        Day of the last work on the study, UTC.
+    commit, commit_dirty : str or None, bool or None
+        Of the code that worked on it; None outside of a repository.
+    version : str or None
+        Of lstm-bench, as it worked on the study.
+    commands : tuple of str
+        What trains all of it again.
+    """
+
+    suite: str
+    question: str
+    study: str
+    dataset: str
+    synthetic: bool
+    validation: Literal["holdout", "test"]
+    n_train: int
+    n_val: int
+    n_test: int | None
+    metric: str
+    confirmed: bool
+    winner: Entrant
+    baseline: Entrant | None
+    against_baseline: Verdict | None
+    published: tuple[PublishedFigure, ...]
+    answers: tuple[Said, ...]
+    n_trainings: int
+    total_time_s: float
+    machine: str
+    date: str
+    commit: str | None
+    commit_dirty: bool | None
+    version: str | None
+    commands: tuple[str, ...]
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in METRICS:
+            raise ValueError(f"expected one of {', '.join(METRICS)}")
+        return name
+
+    @property
+    def metric_label(self) -> str:
+        """What to call the metric."""
+        return METRICS[self.metric].label
+
+
+def brief_of(analysis: Analysis) -> Brief | None:
+    """Return what the index says of a study; None where no training was completed."""
+    results = analysis.results
+    winner = _winner(analysis)
+    if winner is None:
+        return None
+    suite, data, environment = results.suite, results.dataset, results.environment
+    return Brief(
+        suite=suite.name,
+        question=" ".join(suite.description.split()),
+        study=results.study,
+        dataset=str(data.get("name", suite.dataset.name)),
+        synthetic=bool(data.get("synthetic")),
+        validation=data.get("validation", suite.dataset.validation),
+        n_train=data.get("n_used_train", 0),
+        n_val=data.get("n_used_val", 0),
+        n_test=data.get("test", {}).get("n"),
+        metric=suite.metric.name,
+        confirmed=analysis.winner is not None,
+        winner=winner,
+        baseline=_baseline(analysis),
+        against_baseline=_against_baseline(analysis),
+        published=_published(results),
+        answers=tuple(Said(**dataclasses.asdict(a)) for a in answers(analysis)),
+        n_trainings=len(results.runs) + len(results.confirmed),
+        total_time_s=float(
+            study_summary(results)["total_time_s"] + results.confirmed[TOTAL_TIME].sum()
+        ),
+        machine=machine(results),
+        date=last_work(results),
+        commit=environment.get("git_commit"),
+        commit_dirty=environment.get("git_dirty"),
+        version=environment.get("lstm_bench"),
+        commands=commands(results),
+    )
+
+
+def _winner(analysis: Analysis) -> Entrant | None:
+    results, suite = analysis.results, analysis.results.suite
+    if analysis.winner is not None and analysis.winner.config is not None:
+        return _tested(analysis.winner, suite.settings_text(analysis.winner.config))
+    board = leaderboard(results)
+    if board.empty:
+        return None
+    best = board.iloc[0]
+    runs = complete_runs(results)
+    config = config_of_row(runs[runs["run_id"] == best["run_id"]].iloc[0])
+    # Wilson's interval is about the accuracy and no other metric.
+    is_accuracy = suite.metric.name == "accuracy"
+    score = Score(
+        split="validation",
+        mean=float(best[OBJECTIVE]),
+        ci95_low=plain(best[CI_LOW]) if is_accuracy else None,
+        ci95_high=plain(best[CI_HIGH]) if is_accuracy else None,
+        n=int(best["n_runs"]),
+    )
+    return Entrant(
+        label=str(best["label"]), settings=suite.settings_text(config), score=score
+    )
+
+
+def _tested(contender: Contender, settings: str) -> Entrant:
+    test = contender.test_interval
+    score = Score(
+        split="test",
+        mean=test.estimate,
+        ci95_low=plain(test.low),
+        ci95_high=plain(test.high),
+        n=test.n,
+    )
+    return Entrant(label=contender.label, settings=settings, score=score)
+
+
+def _baseline(analysis: Analysis) -> Entrant | None:
+    """Return the best baseline on validation, scored where the winner was."""
+    if analysis.winner is not None:
+        return _tested(analysis.baseline, "") if analysis.baseline else None
+    table = baselines(analysis.results)
+    table = table[table["fitted_on"] == "the search's split"]
+    table = table[table["val_mean"].notna()]
+    if table.empty:
+        return None
+    scores = table["val_mean"].to_numpy(dtype=float)
+    best = table.iloc[int(analysis.results.suite.metric.order(scores)[0])]
+    score = Score(
+        split="validation",
+        mean=float(best["val_mean"]),
+        ci95_low=None,
+        ci95_high=None,
+        n=int(best["n_splits"]),
+    )
+    return Entrant(label=str(best["label"]), settings="", score=score)
+
+
+def _against_baseline(analysis: Analysis) -> Verdict | None:
+    row = analysis.against_baseline
+    if row is None:
+        return None
+    return Verdict(
+        verdict=row["verdict"],
+        difference=float(row["difference"]),
+        ci95_low=plain(row["ci_low"]),
+        ci95_high=plain(row["ci_high"]),
+        n_seeds=int(row["n_seeds"]),
+        margin=float(row["margin"]),
+    )
+
+
+def _published(results: Results) -> tuple[PublishedFigure, ...]:
+    if not results.suite.published:
+        return ()
+    table = published_comparison(results)
+    wanted = [name for name in PublishedFigure.model_fields if name in table]
+    return tuple(
+        PublishedFigure(**{name: plain(row[name]) for name in wanted})
+        for row in table.to_dict("records")
+    )
+
+
+def commands(results: Results) -> tuple[str, ...]:
+    """Return the shell commands that train a study again, as far as it has come.
+
+    ``DIR`` stands for the folder with the raw data.
+    """
+    suite, searched = results.suite, results.suite.space.axes
+    file = suite.path
+    data = data_option(results)
+    found = []
+    if len(results.runs):
+        words = ["lstm-bench", "sweep", file, *data]
+        runs = results.runs[results.runs["kind"] == "trial"]
+        n_trials = int(runs["state"].isin(FINISHED).sum())
+        if searched and n_trials != suite.study.n_trials:
+            words += ["--trials", str(n_trials)]
+        found.append(shlex.join(words))
+    if len(results.confirmed):
+        words = ["lstm-bench", "confirm", file, *data]
+        spec = confirm_spec(suite)
+        taken = results.confirmed[results.confirmed["origin"] == "search"]
+        n_best = int(taken["config_id"].nunique())
+        if searched and n_best != spec.n_best:
+            words += ["--best", str(n_best)]
+        n_replicates = int(results.confirmed["replicate"].nunique())
+        if n_replicates != spec.n_replicates:
+            words += ["--replicates", str(n_replicates)]
+        found.append(shlex.join(words))
+    return tuple(found)

@@ -1,0 +1,41 @@
+"""The bag-of-words baselines on the same examples."""
+
+from __future__ import annotations
+
+from lstm_bench.analysis.tables.confirmed import baselines
+from lstm_bench.report.blocks import Column, Section, Table
+from lstm_bench.report.view import View
+from lstm_bench.training.result import TRAIN_TIME
+
+
+def baselines_section(view: View) -> Section:
+    """Show what an LSTM has to beat."""
+    title, anchor = "Baselines", "baselines"
+    frame = baselines(view.results)
+    if frame.empty:
+        return Section(title, anchor, "No baseline was fitted.")
+    metric = view.metric
+    frame = frame.assign(key=[f"baseline:{name}" for name in frame["baseline"]])
+    columns = (
+        view.label("baseline", "key"),
+        Column("fitted_on", "fitted on"),
+        Column("n_splits", "splits (n)", "count"),
+        Column("val_mean", f"validation {metric.label}", "score"),
+        Column("test_mean", f"test {metric.label}", "score"),
+        Column("test_low", "95 % over splits (t)", "interval", "test_high"),
+        Column("n_features", "features", "whole"),
+        Column(TRAIN_TIME, "fit (s)", "seconds"),
+    )
+    caption = (
+        f"Fitted on exactly the training {view.results.examples} that the LSTMs saw; "
+        "means over splits."
+    )
+    return Section(
+        title,
+        anchor,
+        "Whoever trains an LSTM should first know what a bag of words gives. The "
+        f"baselines read whole {view.results.examples} with every word; their "
+        "settings were fixed "
+        "beforehand.",
+        (Table("baselines", caption, frame, columns),),
+    )

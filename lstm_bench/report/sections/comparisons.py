@@ -1,0 +1,162 @@
+"""Paired comparisons with their verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lstm_bench.analysis.contenders import confirm_spec
+from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, smallest_rank_p
+from lstm_bench.analysis.tables.cost import MAJORITY
+from lstm_bench.metrics import Metric
+from lstm_bench.report.blocks import Column, Drawing, Section, Table, count
+from lstm_bench.report.figures.style import (
+    INK,
+    NARROW,
+    OTHERS,
+    PALETTE,
+    add_legend,
+    name_rows,
+    new_figure,
+    plain_text,
+    point_name,
+)
+from lstm_bench.report.view import View
+
+UNEQUAL = (
+    "Not every configuration has the same number of seeds: the round is unfinished, or "
+    "trainings failed. The winner is chosen over the seeds that all have; this table's "
+    "means and order are over each one's own."
+)
+HOW = {"true": "scored", "validation": "used as validation data"}
+VERDICT_COLOURS: Mapping[str, str] = {
+    "better": PALETTE[2],
+    "worse": PALETTE[1],
+    "equivalent": PALETTE[0],
+    "identical": PALETTE[5],
+    "not enough data": OTHERS,
+}
+
+
+def comparisons_section(view: View) -> Section:
+    """Paired differences with verdicts."""
+    title, anchor = "Comparisons and verdicts", "comparisons"
+    frame, metric = view.analysis.comparisons, view.metric
+    if frame.empty:
+        return Section(title, anchor, "No two configurations were confirmed together.")
+    margin = confirm_spec(view.suite).margin
+    return Section(
+        title,
+        anchor,
+        "The winner was chosen on validation. A difference smaller than the margin "
+        "makes no odds in practice, says the suite; where neither can be said, the "
+        "table says how many seeds would be needed, by the same rule. No verdict is "
+        f"given from fewer than {MIN_SEEDS} seeds: two say too little about the "
+        "spread.",
+        (
+            Drawing(
+                "forest",
+                f"Difference in test {metric.label}, a − b: thick bars are 95 % t "
+                "intervals over seeds, thin ones over seeds and "
+                f"{view.results.examples}; "
+                f"the grey band is the margin of ±{margin:g}. The majority class is "
+                "left out.",
+                plot_forest(frame[frame["id_b"] != MAJORITY], metric),
+                frame[frame["id_b"] != MAJORITY],
+            ),
+            comparison_table(view, frame, "comparisons"),
+        ),
+    )
+
+
+def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
+    """Return rows of the comparisons with everything that is known of them."""
+    metric = view.metric
+    columns = (
+        Column("family", "family"),
+        Column("label_a", "a", "name"),
+        Column("label_b", "b", "name"),
+        Column(
+            "verdict",
+            "verdict: a is",
+            colours=("verdict", VERDICT_COLOURS),
+        ),
+        Column("n_seeds", "seeds (n)", "count"),
+        Column("mean_a", "mean of a", "score"),
+        Column("mean_b", "mean of b", "score"),
+        Column("difference", "a − b", "signed"),
+        Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
+        Column(
+            "both_low",
+            f"95 % over seeds and {view.results.examples}",
+            "interval",
+            "both_high",
+            more=True,
+        ),
+        Column("p_t", "p (t)", "p", more=True),
+        Column("p_beyond_holm", "p (beyond the margin, Holm)", "p"),
+        Column("p_wilcoxon", "p (Wilcoxon)", "p", more=True),
+        Column("p_equivalence_holm", "p (equivalence, Holm)", "p"),
+        Column("p_a_beats_b", "P(a beats b)", "share", more=True),
+        Column("p_mcnemar_exact", "McNemar exact p, median", "p", more=True),
+        Column("p_mcnemar_mid", "McNemar mid-p, median", "p", more=True),
+        Column(
+            "n_mcnemar_below_5_percent", "seeds with mid-p < 5 %", "count", more=True
+        ),
+        Column("n_seeds_needed", "seeds needed", "count"),
+    )
+    margin, n = confirm_spec(view.suite).margin, int(frame["n_seeds"].max())
+    caption = (
+        f"Differences in test {metric.label} on the same seeds. Better or worse: "
+        f"Holm's p of a difference beyond the margin of {margin:g} is below 5 %; the "
+        "interval over seeds, which is of one comparison alone, then lies beyond it "
+        "too. Equivalent: Holm's p of two one-sided tests, which place the difference "
+        "inside the margin, is below 5 %. Identical: the same score on every seed. "
+        f"From fewer than {MIN_SEEDS} seeds there is no verdict. Holm's correction is "
+        "within each family. Intervals end where the metric does. A rank test sees "
+        f"only signs and order: with {count(n, 'seed')} Wilcoxon's p cannot be below "
+        f"{smallest_rank_p(n):.3g}."
+    )
+    return Table(name, caption, frame, columns)
+
+
+def plot_forest(comparisons: pd.DataFrame, metric: Metric) -> Figure:
+    """Draw paired differences with their intervals and the margin of equivalence.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        As `comparisons.compare_all` gives it.
+    """
+    n = len(comparisons)
+    fig, ax = new_figure(NARROW, 1.2 + 0.5 * n)
+    margin = float(comparisons["margin"].max()) if n else 0.0
+    ax.axvspan(-margin, margin, color=OTHERS, alpha=0.18, lw=0, label="margin")
+    ax.axvline(0, color=INK, lw=0.8)
+    for i, row in enumerate(comparisons.to_dict("records")):
+        colour = VERDICT_COLOURS[row["verdict"]]
+        ax.hlines(i, row["both_low"], row["both_high"], color=colour, lw=1.2)
+        ax.hlines(i, row["ci_low"], row["ci_high"], color=colour, lw=4, alpha=0.5)
+        (mean,) = ax.plot(row["difference"], i, "o", color=colour, ms=6)
+        mean.set_url(
+            point_name(
+                f"{row['label_a']} against {row['label_b']}: {row['verdict']}",
+                f"{row['difference']:+.4f}",
+            )
+        )
+    names = [
+        f"{plain_text(row['label_a'])} − {plain_text(row['label_b'])}"
+        for row in comparisons.to_dict("records")
+    ]
+    name_rows(ax, names)
+    better = "to the right a is better" if metric.higher_is_better else "to the left"
+    ax.set_xlabel(f"difference in test {metric.label} (a − b), {better}")
+    handles = [
+        ax.plot([], [], "o", color=colour, label=verdict)[0]
+        for verdict, colour in VERDICT_COLOURS.items()
+        if verdict in set(comparisons["verdict"])
+    ]
+    add_legend(fig, [*handles, ax.patches[0]])
+    return fig

@@ -1,0 +1,291 @@
+"""Sections about the confirmation round and baselines, each of a `View`."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lstm_bench.analysis import bootstrap
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.contenders import Contender
+from lstm_bench.analysis.formatting import data_option, train_command
+from lstm_bench.analysis.tables.confirmed import contender_runs
+from lstm_bench.analysis.tables.cost import MAJORITY
+from lstm_bench.metrics import Metric
+from lstm_bench.report.blocks import (
+    Block,
+    Column,
+    Drawing,
+    Note,
+    Section,
+    Table,
+    count,
+)
+from lstm_bench.report.figures.style import (
+    NARROW,
+    OTHERS,
+    name_rows,
+    new_figure,
+    plain_text,
+    point_name,
+)
+from lstm_bench.report.sections.comparisons import (
+    HOW,
+    UNEQUAL,
+)
+from lstm_bench.report.view import View
+from lstm_bench.seeding import derive_rng
+from lstm_bench.tracking.results import Results
+from lstm_bench.training.result import TRAIN_TIME
+
+
+def confirmation_section(view: View) -> Section:
+    """Show every confirmed configuration and baseline on test."""
+    title, anchor = "Confirmation on fresh seeds", "confirmation"
+    analysis, suite = view.analysis, view.suite
+    if not analysis.contenders:
+        command = ["lstm-bench", "confirm", suite.path, *data_option(view.results)]
+        again = (
+            f"`{shlex.join(command)}` runs one."
+            if suite.confirm is not None
+            else "The suite declares none."
+        )
+        text = (
+            f"No confirmation round was completed, so nothing is known of test. {again}"
+        )
+        return Section(title, anchor, text, _looks(view))
+    metric, board = suite.metric, confirmed_board(analysis)
+    drawn = board[board["key"] != MAJORITY]
+    examples = view.results.examples
+    columns = (
+        Column("rank", "#", "count"),
+        view.label(key="key"),
+        Column("test_mean", f"test {metric.label}", "score"),
+        Column("seeds_low", "95 % over seeds (t)", "interval", "seeds_high"),
+        Column("n_seeds", "seeds (n)", "count"),
+        Column("val_mean", f"validation {metric.label}", "score"),
+        Column("kind", "kind", more=True),
+        *(Column(f, f, "value") for f in confirmed_fields(analysis)),
+        Column(
+            "examples_low",
+            f"95 % over {examples} (bootstrap)",
+            "interval",
+            "examples_high",
+            more=True,
+        ),
+        Column("both_low", f"95 % over seeds and {examples}", "interval", "both_high"),
+        Column("n_failed", "failed", "count", more=True),
+        Column(TRAIN_TIME, "training (s)", "seconds"),
+        view.command,
+    )
+    caption = (
+        f"Mean {metric.label} over n fresh seeds; ranked by validation, so that test "
+        f"had no say. Over seeds: what another seed would give on these {examples}. "
+        f"Over {examples}: what these models would give on others. Intervals end at "
+        "the "
+        "lowest and highest value that the metric can have."
+    )
+    blocks: list[Block] = []
+    if board["n_seeds"].nunique() > 1:
+        blocks.append(Note(UNEQUAL, True))
+    blocks += [
+        Table("confirmed", caption, board, columns),
+        Drawing(
+            "confirmed",
+            f"Test {metric.label}: thick bars are 95 % t intervals over seeds, thin "
+            f"ones 95 % intervals over seeds and {examples}, ticks the single seeds. "
+            "Squares are baselines; the majority class is left out.",
+            plot_confirmed(
+                drawn,
+                metric,
+                view.colours,
+                {c.key: c.test for c in analysis.contenders},
+            ),
+            drawn,
+        ),
+        _optimism(view),
+        *_looks(view),
+    ]
+    intro = (
+        "Each configuration was trained again on fresh seeds. A seed has one split, "
+        f"one stream of initial weights and one order of {examples} for all of them, "
+        "so "
+        "they are compared pair by pair. Test was scored once for each training."
+    )
+    return Section(title, anchor, intro, tuple(blocks))
+
+
+def _optimism(view: View) -> Table:
+    columns = (
+        view.label(),
+        Column("n_seeds", "seeds (n)", "count"),
+        Column("search", "search score", "score"),
+        Column("val_mean", "validation mean", "score"),
+        Column("test_mean", "test mean", "score"),
+        Column("search_minus_val", "search − validation", "signed"),
+        Column("val_minus_test", "validation − test", "signed"),
+        Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
+    )
+    caption = (
+        "Selection optimism. Search − validation: how much of the search's score was "
+        "the luck of one seed. Validation − test: how much early stopping on "
+        f"validation, and a test set of other {view.results.examples}, take off. "
+        "Positive means flattered."
+    )
+    return Table("optimism", caption, view.analysis.optimism, columns)
+
+
+def _looks(view: View) -> tuple[Block, ...]:
+    frame = view.results.test_looks
+    n = int(frame["n"].sum())
+    if not n:
+        return (
+            Note("The test set of this data has not been looked at in this store."),
+        )
+    frame = frame.assign(how=[HOW[how] for how in frame["how"].tolist()])
+    columns = (
+        Column("kind", "by"),
+        Column("study", "study"),
+        Column("how", "how"),
+        Column("n", "times (n)", "count"),
+    )
+    caption = (
+        f"The test set was looked at {count(n, 'time')} in this tracking store. Every "
+        "look that steers a decision makes the next score more optimistic."
+    )
+    return (Table("test_looks", caption, frame, columns),)
+
+
+def confirmed_fields(analysis: Analysis) -> list[str]:
+    """Return the hyperparameters in which the confirmed configurations differ."""
+    configs = [c.config.model_dump() for c in analysis.contenders if c.config]
+    if not configs:
+        return []
+    return [f for f in configs[0] if len({c[f] for c in configs}) > 1]
+
+
+def confirmed_board(analysis: Analysis) -> pd.DataFrame:
+    """Return every contender's scores with intervals, best on validation first.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``rank, label, kind`` ("LSTM" or "baseline"), ``key``, the fields of
+        `confirmed_fields`, ``n_seeds, n_failed, val_mean, test_mean``;
+        ``seeds_low, seeds_high``: 95 % t interval of the test mean over seeds;
+        ``examples_low, examples_high``: 95 % stratified bootstrap over reviews, these
+        seeds taken as given; ``both_low, both_high``: over seeds and reviews;
+        ``train_time_s`` (mean), ``command``
+    """
+    results, fields = analysis.results, confirmed_fields(analysis)
+    metric = results.suite.metric
+    rows = []
+    for contender in analysis.contenders:
+        config = contender.config.model_dump() if contender.config else {}
+        # None is a value that a field may have; a baseline has no such field.
+        test = contender.test_interval
+        reviews, both = _review_intervals(contender, results)
+        rows.append(
+            {
+                "label": contender.label,
+                "kind": "baseline" if contender.is_baseline else "LSTM",
+                "key": contender.key,
+                **{field: config.get(field, pd.NA) for field in fields},
+                "n_seeds": test.n,
+                "n_failed": _n_failed(results, contender.key),
+                "val_mean": contender.mean_val,
+                "test_mean": test.estimate,
+                "seeds_low": test.low,
+                "seeds_high": test.high,
+                "examples_low": reviews[0],
+                "examples_high": reviews[1],
+                "both_low": both[0],
+                "both_high": both[1],
+                TRAIN_TIME: _mean_time(results, contender),
+                "command": train_command(results, contender.config)
+                if contender.config
+                else None,
+            }
+        )
+    columns = ["label", "kind", "key", *fields, "n_seeds", "n_failed", "val_mean"]
+    columns += ["test_mean", "seeds_low", "seeds_high", "examples_low", "examples_high"]
+    columns += ["both_low", "both_high", TRAIN_TIME, "command"]
+    table = pd.DataFrame(rows, columns=columns)
+    for column in (*fields, "command"):
+        # One missing value must not turn whole numbers into floats.
+        table[column] = pd.Series([row[column] for row in rows], dtype=object)
+    order = metric.order(table["val_mean"].to_numpy(dtype=float))
+    table = table.iloc[order].reset_index(drop=True)
+    table.insert(0, "rank", range(1, len(table) + 1))
+    return table
+
+
+def _review_intervals(
+    contender: Contender, results: Results
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    name = results.suite.metric.name
+    if name not in bootstrap.MEAN_METRICS:
+        return (math.nan, math.nan), (math.nan, math.nan)
+    tests = [parts["test"] for _, parts in sorted(contender.predictions.items())]
+    scores = np.array(
+        [bootstrap.review_scores(name, t.y_true, t.y_proba) for t in tests]
+    )
+    rng = derive_rng(results.suite.study.seed, "bootstrap", contender.key)
+    reviews = bootstrap.bootstrap_review_scores(
+        scores.mean(axis=0), tests[0].y_true, rng=rng
+    )
+    both = bootstrap.bootstrap_seeds_and_reviews(
+        scores, tests[0].y_true, rng=rng
+    ).within(*results.suite.metric.bounds)
+    return (reviews.low, reviews.high), (both.low, both.high)
+
+
+def _n_failed(results: Results, config_id: str) -> int:
+    runs = results.confirmed
+    return int(((runs["config_id"] == config_id) & (runs["state"] == "failed")).sum())
+
+
+def _mean_time(results: Results, contender: Contender) -> float:
+    return float(contender_runs(results, contender)[TRAIN_TIME].mean())
+
+
+def plot_confirmed(
+    board: pd.DataFrame,
+    metric: Metric,
+    colours: Mapping[str, str],
+    seeds: Mapping[str, Mapping[int, float]],
+) -> Figure:
+    """Draw each contender's mean on test, both its intervals and every seed.
+
+    Parameters
+    ----------
+    board : DataFrame
+        As `tables.confirmed.confirmed_board` gives it.
+    seeds : mapping of str to mapping of int to float
+        Test scores by contender's key, then replicate.
+    """
+    n = len(board)
+    fig, ax = new_figure(NARROW, 0.9 + 0.46 * n)
+    for i, row in enumerate(board.to_dict("records")):
+        colour = colours.get(row["key"], OTHERS)
+        ax.hlines(i, row["both_low"], row["both_high"], color=colour, lw=1.2)
+        ax.hlines(i, row["seeds_low"], row["seeds_high"], color=colour, lw=4, alpha=0.5)
+        marker = "s" if row["kind"] == "baseline" else "o"
+        (mean,) = ax.plot(row["test_mean"], i, marker, color=colour, ms=6, zorder=3)
+        mean.set_url(point_name(row["label"], f"mean {row['test_mean']:.4f}"))
+        values = seeds.get(row["key"], {})
+        ax.plot(
+            list(values.values()), [i + 0.22] * len(values), "|", color=colour, ms=6
+        )
+    names = [
+        f"{plain_text(row['label'])} (n = {row['n_seeds']})"
+        for row in board.to_dict("records")
+    ]
+    name_rows(ax, names)
+    ax.set_xlabel(f"test {metric.label}, mean over n seeds")
+    return fig

@@ -1,0 +1,245 @@
+"""The section on what a score costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lstm_bench.analysis.tables.cost import confirmed_cost, pareto
+from lstm_bench.analysis.tables.select import CI_HIGH, CI_LOW, complete_runs, engines_of
+from lstm_bench.metrics import Metric
+from lstm_bench.report.blocks import (
+    Block,
+    Column,
+    Drawing,
+    Note,
+    Section,
+    Table,
+    count,
+)
+from lstm_bench.report.figures.style import (
+    INK,
+    NARROW,
+    OTHERS,
+    add_legend,
+    new_figure,
+    plain_text,
+    point_name,
+    scale_times,
+)
+from lstm_bench.report.view import View
+from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME
+
+
+def cost_section(view: View) -> Section:
+    """Score against training time: the round with error bars, then the search."""
+    title, anchor = "Cost", "cost"
+    blocks = [*_confirmed(view), *_searched(view)]
+    if not blocks:
+        return Section(title, anchor, "No completed training has a training time.")
+    return Section(
+        title,
+        anchor,
+        "A configuration is on the front when no other is both faster to train and at "
+        "least as good. Trainings that ran side by side share the machine, so times "
+        "are comparable within a study only.",
+        tuple(blocks),
+    )
+
+
+def _confirmed(view: View) -> list[Block]:
+    frame = confirmed_cost(view.analysis)
+    if frame.empty:
+        return []
+    engines = engines_of(view.results.confirmed)
+    if len(engines) > 1:
+        return [_withheld("round", engines)]
+    metric = view.metric
+    columns = (
+        Column("label", "configuration", colours=("key", view.colours)),
+        Column("n_seeds", "seeds (n)", "count"),
+        Column(TRAIN_TIME, "training (s)", "seconds"),
+        Column("time_low", "95 % over seeds (s)", "interval_s", "time_high"),
+        Column("test_mean", f"test {metric.label}", "score"),
+        Column("test_low", "95 % over seeds (t)", "interval", "test_high"),
+        Column("on_front", "on the front", "yes"),
+    )
+    return [
+        Drawing(
+            "confirmed_cost",
+            f"Test {metric.label} against training time: means over seeds, bars are "
+            "95 % t intervals over seeds. Squares are baselines.",
+            plot_confirmed_cost(frame, metric, view.colours),
+            frame,
+        ),
+        Table(
+            "confirmed_cost",
+            f"Training time and test {metric.label} of what was confirmed, means over "
+            "seeds.",
+            frame,
+            columns,
+            wide=False,
+        ),
+    ]
+
+
+def _searched(view: View) -> list[Block]:
+    frame, metric = pareto(view.results), view.metric
+    if frame.empty:
+        return []
+    engines = engines_of(complete_runs(view.results))
+    if len(engines) > 1:
+        return [_withheld("search", engines)]
+    columns = (
+        view.label(),
+        Column(TRAIN_TIME, "training (s)", "seconds"),
+        Column(OBJECTIVE, f"validation {metric.label}", "score"),
+        Column("on_front", "on the front", "yes"),
+        Column("n_runs", "runs (n)", "count"),
+    )
+    # Points are called by their settings, and accuracies have Wilson's interval.
+    wanted = ["config_id", *(f for f in view.fields if f not in frame), CI_LOW, CI_HIGH]
+    full = frame.merge(view.board[wanted], on="config_id", how="left")
+    bars = ""
+    if metric.name == "accuracy":
+        full = full.rename(columns={CI_LOW: "low", CI_HIGH: "high"})
+        examples = view.results.examples
+        bars = f"; bars are 95 % Wilson intervals over the validation {examples}"
+    named = view.named(full)
+    rest, note = view.sample(named[~named["on_front"]], "other configurations")
+    drawn = named.loc[[*named.index[named["on_front"]], *rest.index]].sort_index()
+    data = drawn.drop(columns=["name", CI_LOW, CI_HIGH], errors="ignore")
+    return [
+        Drawing(
+            "pareto",
+            f"Validation {metric.label} against training time of "
+            f"{count(len(frame), 'configuration')} of the search{bars}." + note,
+            plot_pareto(drawn, metric, view.colours),
+            data,
+        ),
+        Table(
+            "pareto",
+            f"Validation {metric.label} and training time in the search; "
+            f"{frame['on_front'].sum()} of {count(len(frame), 'configuration')} are on "
+            "the Pareto front.",
+            frame,
+            columns,
+            wide=False,
+        ),
+    ]
+
+
+def _withheld(part: str, engines: list[str]) -> Note:
+    return Note(
+        f"No front of the {part}: its LSTMs were computed by {len(engines)} engines "
+        f"({', '.join(engines)}), whose times do not compare. The table of all "
+        "trainings has the seconds and the engine of each."
+    )
+
+
+def plot_pareto(
+    table: pd.DataFrame, metric: Metric, colours: Mapping[str, str] | None = None
+) -> Figure:
+    """Draw the objective against training time and join the Pareto front.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `tables.pareto` gives it; ``low, high`` where there are error bars, and
+        ``name`` where points have more of a name than their label.
+    """
+    fig, ax = new_figure(NARROW, 3.6)
+    colours = colours or {}
+    front = table[table["on_front"]].sort_values(TRAIN_TIME)
+    others = table[~table["on_front"]]
+    ax.plot(
+        front[TRAIN_TIME],
+        front[OBJECTIVE],
+        color=INK,
+        lw=1,
+        drawstyle="steps-post",
+        label="Pareto front",
+    )
+    for group, marker in ((others, "o"), (front, "D")):
+        shades = [colours.get(c, OTHERS) for c in group["config_id"]]
+        points = ax.scatter(
+            group[TRAIN_TIME], group[OBJECTIVE], s=34, marker=marker, c=shades, zorder=3
+        )
+        points.set_urls(
+            [
+                point_name(
+                    str(row.get("name", row["label"])),
+                    f"{row[OBJECTIVE]:.4f} in {row[TRAIN_TIME]:.1f} s",
+                )
+                for row in group.to_dict("records")
+            ]
+        )
+        if "low" in group:
+            ax.vlines(
+                group[TRAIN_TIME], group["low"], group["high"], colors=shades, lw=1.1
+            )
+    for row in front.to_dict("records"):
+        ax.annotate(
+            plain_text(row["label"]),
+            (row[TRAIN_TIME], row[OBJECTIVE]),
+            xytext=(5, -11),
+            textcoords="offset points",
+            fontsize=8,
+            color=INK,
+        )
+    scale_times(ax, table[TRAIN_TIME])
+    ax.margins(x=0.12, y=0.12)
+    ax.set_xlabel("training time (s)")
+    ax.set_ylabel(f"validation {metric.label}")
+    add_legend(fig, ax.get_legend_handles_labels()[0])
+    return fig
+
+
+def plot_confirmed_cost(
+    table: pd.DataFrame, metric: Metric, colours: Mapping[str, str]
+) -> Figure:
+    """Draw test score against training time with error bars, and join the front.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `tables.runs.confirmed_cost` gives it.
+    """
+    fig, ax = new_figure(NARROW, 3.6)
+    front = table[table["on_front"]]
+    ax.plot(
+        front[TRAIN_TIME],
+        front["test_mean"],
+        color=INK,
+        lw=1,
+        drawstyle="steps-post",
+        label="Pareto front",
+    )
+    for row in table.to_dict("records"):
+        colour = colours.get(row["key"], OTHERS)
+        x, y = row[TRAIN_TIME], row["test_mean"]
+        ax.vlines(x, row["test_low"], row["test_high"], color=colour, lw=1.3)
+        ax.hlines(y, row["time_low"], row["time_high"], color=colour, lw=1.3)
+        marker = "s" if row["kind"] == "baseline" else "o"
+        (point,) = ax.plot(x, y, marker, color=colour, ms=6, zorder=3)
+        point.set_url(point_name(row["label"], f"{y:.4f} in {x:.1f} s"))
+        if row["kind"] == "baseline":
+            # They share the text's colour, so each has its name beside it.
+            ax.annotate(
+                plain_text(row["label"]),
+                (x, y),
+                xytext=(7, 5),
+                textcoords="offset points",
+                fontsize=8,
+                color=INK,
+            )
+        else:
+            point.set_label(plain_text(row["label"]))
+    scale_times(ax, table[TRAIN_TIME])
+    ax.margins(x=0.12, y=0.12)
+    ax.set_xlabel("training time (s), mean over seeds")
+    ax.set_ylabel(f"test {metric.label}, mean over seeds")
+    add_legend(fig, ax.get_legend_handles_labels()[0], n_columns=2)
+    return fig

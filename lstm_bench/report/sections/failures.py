@@ -1,0 +1,86 @@
+"""Trainings that failed, were pruned or were interrupted, with their reasons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from lstm_bench.analysis.formatting import run_url, train_commands
+from lstm_bench.analysis.tables.select import plain_list, run_label, shown_fields
+from lstm_bench.report.blocks import Column, Section, Table, count
+from lstm_bench.report.view import View
+from lstm_bench.tracking.results import Results
+from lstm_bench.training.result import N_EPOCHS
+
+
+def failures(results: Results) -> pd.DataFrame:
+    """Return the runs that failed, were pruned or interrupted: reason and command.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``label, run_id, kind, trial, config_id, state, failure_reason, n_epochs``,
+        the fields of `shown_fields`, ``command, url``
+    """
+    fields = shown_fields(results)
+    columns = [
+        *("label", "run_id", "kind", "trial", "config_id", "state", "failure_reason"),
+        *(N_EPOCHS, *fields, "command", "url"),
+    ]
+    parts = [results.runs, results.confirmed]
+    runs = pd.concat([part for part in parts if len(part)] or parts[:1])
+    runs = runs[runs["state"].isin(["failed", "pruned", "interrupted"])]
+    runs = runs.reset_index(drop=True)
+    taken = ("run_id", "kind", "trial", "config_id", "state", "failure_reason")
+    known: dict[str, Any] = {name: plain_list(runs[name]) for name in taken}
+    known |= {
+        "label": _failed_labels(runs),
+        N_EPOCHS: runs[N_EPOCHS],
+        **{field: plain_list(runs[field]) for field in fields},
+        "command": train_commands(results, runs),
+        "url": [
+            run_url(results, experiment_id, run_id)
+            for experiment_id, run_id in zip(
+                runs["experiment_id"], known["run_id"], strict=True
+            )
+        ],
+    }
+    for column in ("trial", "failure_reason", "url", *fields):
+        known[column] = pd.Series(known[column], dtype=object)
+    return pd.DataFrame(known, columns=columns)
+
+
+def _failed_labels(runs: pd.DataFrame) -> list[str]:
+    names = (plain_list(runs[name]) for name in ("reference", "trial", "run_id"))
+    labels = [run_label(*of_run) for of_run in zip(*names, strict=True)]
+    if "label" not in runs:
+        return labels
+    own, replicates = plain_list(runs["label"]), plain_list(runs["replicate"])
+    return [
+        label if name is None else f"{name}, seed {replicate}"
+        for label, name, replicate in zip(labels, own, replicates, strict=True)
+    ]
+
+
+def failures_section(view: View) -> Section:
+    """List the runs that gave no score."""
+    title, anchor = "Pruned and failed", "failures"
+    frame = failures(view.results)
+    if frame.empty:
+        return Section(title, anchor, "No run was pruned, failed or interrupted.")
+    columns = (
+        Column("label", "run", url="url"),
+        Column("state", "state"),
+        Column("failure_reason", "reason", "prose"),
+        Column(N_EPOCHS, "epochs", "count"),
+        *(Column(f, f, "value") for f in view.fields),
+        view.command,
+    )
+    caption = f"The {count(len(frame), 'run')} without a final score, and why."
+    return Section(
+        title,
+        anchor,
+        "Pruned runs were stopped because their curves did not look promising.",
+        (Table("failures", caption, frame, columns),),
+    )

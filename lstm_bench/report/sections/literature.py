@@ -1,0 +1,78 @@
+"""The winner beside published results on the same dataset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.literature import load_published_results
+from lstm_bench.metrics import METRICS
+from lstm_bench.report.blocks import Column, Section, Table
+from lstm_bench.report.view import View
+
+
+def anchors(analysis: Analysis) -> pd.DataFrame:
+    """Return published accuracies on this dataset, with own results among them.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``label, accuracy, regime, n_train, source, url, note, own``, best first
+    """
+    results = analysis.results
+    rows: list[dict[str, Any]] = [
+        {**anchor.model_dump(exclude={"dataset"}), "own": False}
+        for anchor in load_published_results(str(results.dataset.get("name", "")))
+    ]
+    columns = ["label", "accuracy", "regime", "n_train", "source", "url", "note", "own"]
+    for contender in (analysis.winner, analysis.baseline) if rows else ():
+        if contender is None:
+            continue
+        tests = [parts["test"] for parts in contender.predictions.values()]
+        accuracy = METRICS["accuracy"].fn
+        scores = [accuracy(t.y_true, t.y_proba) for t in tests]
+        rows.append(
+            {
+                "label": f"here: {contender.label}",
+                "accuracy": float(np.mean(scores)),
+                "regime": "labelled",
+                "n_train": results.dataset.get("n_used_train"),
+                "source": f"this study, mean over {len(scores)} seeds",
+                "url": None,
+                "note": "",
+                "own": True,
+            }
+        )
+    table = pd.DataFrame(rows, columns=columns)
+    return table.sort_values(
+        "accuracy", ascending=False, kind="stable", ignore_index=True
+    )
+
+
+def anchors_section(view: View) -> Section:
+    """Set own results among published ones."""
+    title, anchor = "Published anchors", "anchors"
+    frame = anchors(view.analysis)
+    columns = (
+        Column("label", "model"),
+        Column("accuracy", "test accuracy", "score"),
+        Column("regime", "data"),
+        Column("n_train", "labelled reviews (n)", "count"),
+        Column("source", "source", "prose"),
+        Column("note", "note", "prose"),
+    )
+    caption = (
+        "Published accuracies on the same 25,000 test reviews. Data: labelled, only "
+        "the labelled training reviews; unlabelled, the set's 50,000 unlabelled "
+        "reviews too; external, models pretrained on other text."
+    )
+    return Section(
+        title,
+        anchor,
+        "What others reached, and with what data. Only rows of the same regime and "
+        "number of reviews compare with like.",
+        (Table("anchors", caption, frame, columns),),
+    )

@@ -1,0 +1,104 @@
+"""Test accuracy by length of the sequence, and on copies of training examples."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lstm_bench.analysis import bootstrap
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.contenders import Contender
+from lstm_bench.analysis.intervals import wilson_interval
+from lstm_bench.report.blocks import Column, Section, Table
+from lstm_bench.report.view import View
+
+N_LENGTH_SLICES = 4
+
+
+def slices(analysis: Analysis) -> pd.DataFrame:
+    """Return test accuracy by length, truncation and presence in train.
+
+    Of the winner and of the best baseline, means over seeds; the interval is
+    Wilson's over the slice's reviews.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``slice, value, n, label, key, accuracy, ci_low, ci_high``
+    """
+    columns = ["slice", "value", "n", "label", "key", "accuracy", "ci_low", "ci_high"]
+    chosen = [c for c in (analysis.winner, analysis.baseline) if c is not None]
+    reviews = analysis.results.test_reviews
+    if analysis.winner is None or reviews.empty:
+        return pd.DataFrame(columns=columns)
+    rows = []
+    for name, value, members in _slices(analysis.winner, reviews):
+        for contender in chosen:
+            tests = [parts["test"] for parts in contender.predictions.values()]
+            scores = [
+                bootstrap.review_scores("accuracy", t.y_true, t.y_proba) for t in tests
+            ]
+            correct = np.mean(scores, axis=0)[members[tests[0].index]]
+            n = len(correct)
+            if not n:
+                continue
+            share = float(correct.mean())
+            low, high = wilson_interval(share, n)
+            values = (name, value, n, contender.label, contender.key, share, low, high)
+            rows.append(dict(zip(columns, values, strict=True)))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _slices(
+    winner: Contender, reviews: pd.DataFrame
+) -> list[tuple[str, str, npt.NDArray[np.bool_]]]:
+    """Return (slice, value, membership by test index)."""
+    lengths = reviews["length"].to_numpy(dtype=float)
+    edges = np.unique(np.quantile(lengths, np.linspace(0, 1, N_LENGTH_SLICES + 1)))
+    found = []
+    for i, (low, high) in enumerate(itertools.pairwise(edges)):
+        above = lengths >= low if i == 0 else lengths > low
+        begin = low if i == 0 else np.floor(low) + 1
+        value = f"{begin:.0f} to {high:.0f}"
+        found.append(("length in tokens", value, above & (lengths <= high)))
+    if winner.config is not None:
+        limit = winner.config.sequence_length
+        cut = lengths > limit
+        found += [
+            (f"truncated to {limit} tokens", "no", ~cut),
+            (f"truncated to {limit} tokens", "yes", cut),
+        ]
+    in_train = reviews["in_train"].to_numpy(dtype=bool)
+    found += [("stands in train too", "no", ~in_train)]
+    found += [("stands in train too", "yes", in_train)]
+    return found
+
+
+def slices_section(view: View) -> Section:
+    """Say where the winner is right and where it is wrong."""
+    title, anchor = "Slices", "slices"
+    frame = slices(view.analysis)
+    if frame.empty:
+        return Section(title, anchor, "Slices are measured in a confirmation round.")
+    columns = (
+        Column("slice", "slice"),
+        Column("value", "value"),
+        Column("n", f"{view.results.examples} (n)", "count"),
+        view.label(key="key"),
+        Column("accuracy", "accuracy", "score"),
+        Column("ci_low", "95 % Wilson", "interval", "ci_high"),
+    )
+    caption = (
+        "Test accuracy by slice, mean over seeds; the interval is over the slice's "
+        f"{view.results.examples}."
+    )
+    return Section(
+        title,
+        anchor,
+        "Where the best confirmed LSTM is right and where it is wrong, beside the best "
+        "baseline.",
+        (Table("slices", caption, frame, columns),),
+    )

@@ -1,0 +1,348 @@
+"""The top of a report: what was asked, what won, how sure, what it cost, what not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from lstm_bench.analysis.contenders import Contender
+from lstm_bench.analysis.hypothesis_tests import Verdict
+from lstm_bench.analysis.tables.cost import confirmed_cost
+from lstm_bench.analysis.tables.published import published_comparison
+from lstm_bench.analysis.tables.search import study_summary
+from lstm_bench.analysis.tables.select import CI_HIGH, CI_LOW, engines
+from lstm_bench.analysis.verdicts import answers, signed
+from lstm_bench.report.blocks import (
+    DASH,
+    Answers,
+    Block,
+    Card,
+    Cards,
+    Note,
+    Section,
+    as_sentence,
+    count,
+    duration,
+    number_of,
+)
+from lstm_bench.report.heading import machine
+from lstm_bench.report.view import View
+from lstm_bench.tracking.stored_runs import describe_left_out
+from lstm_bench.training.result import OBJECTIVE, TOTAL_TIME, TRAIN_TIME
+
+# Fewer seeds than this leave the interval over seeds wide and its t far from normal.
+FEW_SEEDS = 5
+AGAINST: dict[Verdict, str] = {
+    "better": "better than",
+    "worse": "worse than",
+    "equivalent": "equivalent to",
+    "identical": "the same score on every seed as",
+    "not enough data": "not settled against",
+}
+
+
+def summary_section(view: View) -> Section:
+    """Say what was asked and what came out, before anything else."""
+    results = view.results
+    facts = study_summary(results)
+    board = view.board
+    blocks: list[Block] = list(_warnings(view))
+    if cards := tuple(_cards(view, facts)):
+        blocks.append(Cards(cards))
+    said = [("what was asked", _question(view, facts))]
+    if view.analysis.winner is None and len(board):
+        said += _searched_answers(view)
+    said += [(a.question, a.text) for a in answers(view.analysis)]
+    said += _published_answers(view)
+    said.append(("what it cost", _cost(view, facts)))
+    if limits := list(_limits(view)):
+        said.append(("what this cannot say", " ".join(limits)))
+    blocks.append(Answers(tuple(said)))
+    if not len(board) and not view.lstms:
+        blocks.append(Note("No training was completed, so nothing is compared.", True))
+    return Section("The answer", "summary", "", tuple(blocks))
+
+
+def _warnings(view: View) -> Iterator[Note]:
+    data = view.results.dataset
+    if view.results.missing:
+        yield Note(
+            f"EVIDENCE IS MISSING: {view.results.missing}. What depends on it is left "
+            "out or unknown here, and this report is poorer than the study was.",
+            True,
+        )
+    if data.get("synthetic"):
+        ceiling = data.get("best_possible_accuracy")
+        yield Note(
+            f"SYNTHETIC DATA: a program wrote these {view.results.examples}. The "
+            "scores "
+            "show that the suite works, and say nothing about data made by people."
+            + (
+                f" A classifier that knows how they were made reaches an accuracy of "
+                f"{ceiling:.4f}: that is the ceiling."
+                if ceiling is not None
+                else ""
+            ),
+            True,
+        )
+    if left_out := describe_left_out(view.results.left_out):
+        yield Note(f"{left_out}. Provenance lists all of them.", True)
+    used = engines(view.results)
+    if len(used) > 1:
+        yield Note(
+            f"{len(used)} engines computed the LSTMs of this study "
+            f"({', '.join(used)}): their times do not compare. The table of all "
+            "trainings names each one's engine."
+        )
+    if data.get("validation") == "test":
+        yield Note(
+            "The test set was used for validation, as the source did. Epochs or "
+            "configurations chosen by these scores were chosen on the test set: they "
+            f"are no estimate for new {view.results.examples}.",
+            True,
+        )
+
+
+def _cards(view: View, facts: dict[str, Any]) -> Iterator[Card]:
+    metric, analysis = view.metric, view.analysis
+    if analysis.winner is not None:
+        yield from _confirmed_cards(view, analysis.winner)
+    elif len(view.board):
+        best = view.board.iloc[0]
+        wilson = _wilson(best, metric.name == "accuracy", view.results.examples)
+        yield Card(
+            f"best validation {metric.label}, one seed",
+            f"{best[OBJECTIVE]:.4f}",
+            f"{best['label']}{wilson}",
+        )
+        if not math.isnan(best[TRAIN_TIME]):
+            yield Card(
+                "training the best took",
+                duration(float(best[TRAIN_TIME])),
+                f"{best['n_parameters']:,.0f} parameters",
+            )
+    if facts["n_trials"]:
+        n = view.suite.space.n_configurations
+        of = "a continuous space" if n is None else f"{n:,} configurations"
+        yield Card(
+            "searched",
+            count(facts["n_trials"], "trial"),
+            f"of {of}: {_states(facts)}, {duration(facts['total_time_s'])}",
+        )
+
+
+def _confirmed_cards(view: View, winner: Contender) -> Iterator[Card]:
+    analysis, test = view.analysis, winner.test_interval
+    yield Card(
+        f"test {view.metric.label} of the best LSTM",
+        f"{test.estimate:.4f}",
+        f"{winner.label}; {_interval(test.low, test.high)}"
+        f"{count(test.n, 'fresh seed')}",
+    )
+    row = analysis.against_baseline
+    if row is not None:
+        yield Card(
+            "against the best baseline",
+            signed(row["difference"]),
+            f"{AGAINST[row['verdict']]} {row['label_b']}, {row['mean_b']:.4f}; "
+            f"{_interval(row['ci_low'], row['ci_high'], '+.4f')}"
+            f"{count(int(row['n_seeds']), 'paired seed')}",
+        )
+    cost = confirmed_cost(analysis)
+    for time in cost[cost["key"] == winner.key].to_dict("records"):
+        yield Card(
+            "training the best takes",
+            duration(float(time[TRAIN_TIME])),
+            f"{_interval(time['time_low'], time['time_high'], '.1f', ' s')}"
+            f"{count(int(time['n_seeds']), 'seed')}",
+        )
+
+
+def _interval(low: float, high: float, written: str = ".4f", unit: str = "") -> str:
+    if math.isnan(low):
+        return ""
+    return f"95 % {low:{written}} to {high:{written}}{unit}, ".replace("-", "−")
+
+
+def _wilson(row: pd.Series, is_accuracy: bool, examples: str) -> str:
+    if math.isnan(row[CI_LOW]):
+        return ""
+    what = "" if is_accuracy else f"accuracy {row['val_accuracy']:.4f}, "
+    return (
+        f"; {what}95 % {row[CI_LOW]:.4f} to {row[CI_HIGH]:.4f} over "
+        f"{row['n_used_val']:,} {examples} (Wilson)"
+    )
+
+
+def _question(view: View, facts: dict[str, Any]) -> str:
+    suite, data = view.suite, view.results.dataset
+    axes = list(suite.space.axes)
+    parts = []
+    if axes:
+        n_trials = facts["n_trials"]
+        how = suite.search_text(n_trials)
+        parts.append(f"{count(n_trials, 'trial')} over {_listed(axes)}, {how}")
+    if suite.references:
+        parts.append(count(len(suite.references), "reference configuration"))
+    runs = view.results.confirmed
+    if len(runs):
+        n = int(runs["config_id"].nunique())
+        seeds = int(runs["replicate"].nunique())
+        parts.append(
+            f"{count(n, 'configuration')} confirmed on {count(seeds, 'fresh seed')}"
+        )
+    what = f": {'; '.join(parts)}." if parts else "."
+    n_test = (data.get("test") or {}).get("n")
+    return (
+        f"Which LSTM has the best {view.metric.label} on the dataset "
+        f"{data.get('name', DASH)}"
+        f"{what} {as_sentence(data.get('description', ''))} Trained on "
+        f"{number_of(data.get('n_used_train'))} {view.results.examples}, "
+        "validated on "
+        f"{number_of(data.get('n_used_val'))}"
+        + (f", tested on {n_test:,}." if len(runs) and n_test else ".")
+    )
+
+
+def _listed(words: list[str]) -> str:
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _states(facts: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{facts[f'n_{state}']} {state}"
+        for state in ("complete", "pruned", "failed", "interrupted", "running")
+        if facts[f"n_{state}"]
+    )
+
+
+def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
+    """Say what the search came to; without a round that is all there is."""
+    board, metric = view.board, view.metric
+    best = board.iloc[0]
+    settings = view.settings(best)
+    yield (
+        "what won",
+        f"{best['label']}"
+        + (f" ({settings})" if settings else "")
+        + f": validation {metric.label} {best[OBJECTIVE]:.4f}"
+        + _wilson(best, metric.name == "accuracy", view.results.examples)
+        + f", the best of {count(len(board), 'configuration')}.",
+    )
+    if len(board) > 1:
+        second = board.iloc[1]
+        gap = abs(best[OBJECTIVE] - second[OBJECTIVE])
+        text = (
+            f"Runner-up is {second['label']}, {second[OBJECTIVE]:.4f}, {gap:.4f} behind"
+            if metric.is_better(best[OBJECTIVE], second[OBJECTIVE])
+            else f"{second['label']} has the same score, {second[OBJECTIVE]:.4f}"
+        )
+        inside = (
+            not math.isnan(best[CI_LOW])
+            and best[CI_LOW] <= second["val_accuracy"] <= best[CI_HIGH]
+        )
+        text += (
+            "; its accuracy lies inside the best one's interval, so the order of the "
+            "two is not settled."
+            if inside
+            else "."
+        )
+        yield "by how much", text
+    references = board[board["reference"].notna()]
+    for row in references.to_dict("records"):
+        if row["rank"] > 2:
+            yield (
+                str(row["label"]),
+                f"{row[OBJECTIVE]:.4f}, rank {row['rank']} of {len(board)}.",
+            )
+
+
+def _published_answers(view: View) -> Iterator[tuple[str, str]]:
+    """Set each published test accuracy beside the one measured here."""
+    if not view.suite.published:
+        return
+    frame = published_comparison(view.results)
+    rows = frame[(frame["figure"] == "test_accuracy") & frame["measured"].notna()]
+    for row in rows.to_dict("records"):
+        yield (
+            "against the published figure",
+            f"{row['label']} reports test accuracy {row['published']:.4f} for "
+            f"{row['reference']}; here it has {row['measured']:.4f} "
+            f"({signed(row['difference'])}), {count(int(row['n_runs']), 'run')}.",
+        )
+
+
+def _cost(view: View, facts: dict[str, Any]) -> str:
+    runs = view.results.confirmed
+    parts = []
+    if facts["n_runs"]:
+        parts.append(
+            f"{count(facts['n_runs'], 'training')} of the search took "
+            f"{duration(facts['total_time_s'])} ({_states(facts)})"
+        )
+    if len(runs):
+        parts.append(
+            f"{count(len(runs), 'training')} of the confirmation took "
+            f"{duration(float(runs[TOTAL_TIME].sum()))}"
+        )
+    looks = int(view.results.test_looks["n"].sum())
+    return (
+        (
+            f"{'; '.join(parts)}, evaluation included, on {machine(view.results)}."
+            if parts
+            else ""
+        )
+        + f" The test set was scored {count(looks, 'time')} in this tracking store, "
+        "baselines included."
+    ).strip()
+
+
+def _limits(view: View) -> Iterator[str]:
+    """Yield what the data cannot say, a sentence each."""
+    data, analysis, board = view.results.dataset, view.analysis, view.board
+    if analysis.winner is None and len(board):
+        n = int(board.iloc[0]["n_runs"])
+        yield (
+            f"How the best does on the test set, or with another seed: it was trained "
+            f"{'once' if n == 1 else f'{n} times'}."
+        )
+        if len(board) > 1 and n == 1:
+            best = "largest" if view.metric.higher_is_better else "smallest"
+            yield (
+                f"Its score is optimistic: it is the {best} of {len(board)} on the "
+                f"same validation {view.results.examples}, and part of its lead is "
+                "luck; a "
+                "confirmation round is for choosing between them."
+            )
+    elif analysis.winner is not None:
+        n = len(analysis.winner.test)
+        if n < FEW_SEEDS:
+            yield (
+                f"How much seeds scatter: {count(n, 'seed')} "
+                f"{'is' if n == 1 else 'are'} few to say it from."
+            )
+        undecided = analysis.comparisons["verdict"] == "not enough data"
+        if n_open := int(undecided.sum()):
+            total = len(analysis.comparisons)
+            yield (
+                f"{n_open} of {count(total, 'comparison')} "
+                f"{'is' if n_open == 1 else 'are'} undecided with this many seeds."
+            )
+    whole = (data.get("train") or {}).get("n")
+    used = int(data.get("n_used_train") or 0) + int(data.get("n_used_val") or 0)
+    if whole and data.get("validation") != "test" and used < whole:
+        yield (
+            f"What more data would give: {data.get('n_used_train', 0):,} of "
+            f"{whole:,} training {view.results.examples} were trained on."
+        )
+    if axes := list(view.suite.space.axes):
+        yield (
+            f"Anything about values outside the space, or about what was held fixed "
+            f"(all but {_listed(axes)})."
+        )
+    yield "Anything about other data, or about times on other machines."
