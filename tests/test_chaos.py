@@ -35,7 +35,7 @@ SUITE = (
 
 
 def start(folder, environment, n_workers):
-    command = [sys.executable, "-m", "lstm_bench.cli", "sweep", "tiny.yaml"]
+    command = [sys.executable, "-m", "lstm_bench", "sweep", "tiny.yaml"]
     return subprocess.Popen(
         [*command, "--confirm", "--workers", str(n_workers)],
         cwd=folder,

@@ -9,7 +9,7 @@ import click
 import pytest
 from conftest import ROOT
 
-from lstm_bench import cli
+from lstm_bench.cli import main as cli
 
 HEAVY = ("tensorflow", "keras", "mlflow", "optuna", "pandas", "matplotlib")
 
@@ -42,7 +42,8 @@ def loaded_by(code: str) -> set[str]:
 def test_help_and_suite_commands_load_nothing_heavy():
     for arguments in (["--help"], ["suites"], ["suites", "check", "quick"]):
         code = (
-            f"from lstm_bench.cli import cli\ncli({arguments!r}, standalone_mode=False)"
+            "from lstm_bench.cli.main import cli\n"
+            f"cli({arguments!r}, standalone_mode=False)"
         )
         assert loaded_by(code) == set(), arguments
 

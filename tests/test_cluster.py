@@ -124,7 +124,7 @@ def start(servers, tmp_path):
     begun = []
 
     def command(*arguments: str, code: str | None = None) -> subprocess.Popen[str]:
-        program = ["-m", "lstm_bench.cli"] if code is None else ["-c", code]
+        program = ["-m", "lstm_bench"] if code is None else ["-c", code]
         process = subprocess.Popen(
             [sys.executable, *program, *arguments],
             cwd=tmp_path,
@@ -373,9 +373,11 @@ def test_an_address_is_sent_bare_and_completed_from_the_environment(monkeypatch)
 # A worker that takes itself for another host's, and whose silence is noticed soon.
 ELSEWHERE = """
 import sys
-from lstm_bench import cli, owned, owner
-owned.HEARTBEAT_S, owned.GRACE_S = 1, 3
-owner._host = lambda: "elsewhere"
+from lstm_bench.cli import main as cli
+from lstm_bench.search import trials
+from lstm_bench.system import process
+trials.HEARTBEAT_S, trials.GRACE_S = 1, 3
+process._host = lambda: "elsewhere"
 sys.argv[0] = "lstm-bench"
 cli.main()
 """

@@ -57,7 +57,7 @@ class Place:
 
     def start(self, *arguments):
         return subprocess.Popen(
-            [*self.prefix, sys.executable, "-m", "lstm_bench.cli", *arguments],
+            [*self.prefix, sys.executable, "-m", "lstm_bench", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

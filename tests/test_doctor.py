@@ -211,7 +211,7 @@ def test_the_command_says_what_is_wrong_and_mends_it(study, tmp_path):
 
     def run(*arguments):
         return subprocess.run(
-            [sys.executable, "-m", "lstm_bench.cli", "doctor", *arguments],
+            [sys.executable, "-m", "lstm_bench", "doctor", *arguments],
             cwd=tmp_path,
             env=environment,
             capture_output=True,

@@ -55,7 +55,7 @@ def test_a_numba_that_does_not_run_is_refused_before_anything_begins(
     write_suite, tmp_path
 ):
     file = write_suite({"description:": "engine: packed\ndescription:"})
-    command = [sys.executable, "-m", "lstm_bench.cli", "sweep", str(file)]
+    command = [sys.executable, "-m", "lstm_bench", "sweep", str(file)]
     done = subprocess.run(
         [*command, "--workers", "2"],
         capture_output=True,

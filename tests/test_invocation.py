@@ -8,7 +8,7 @@ import shlex
 import click
 import pytest
 
-from lstm_bench.cli import cli
+from lstm_bench.cli.main import cli
 from lstm_bench.system.command_line import command_line
 
 SUITE = "my suites/it's one.yaml"

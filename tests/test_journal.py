@@ -649,7 +649,7 @@ def test_a_confirmation_goes_on_while_the_server_is_away(server, tmp_path):
 
 def command(*arguments: str, **more) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "lstm_bench.cli", *arguments],
+        [sys.executable, "-m", "lstm_bench", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -34,6 +34,7 @@ ORDER = (
     "train",
     "compare",
     "cli",
+    "__main__",
 )
 PACKAGE = ROOT / "lstm_bench"
 

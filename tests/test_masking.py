@@ -88,7 +88,7 @@ def test_an_address_that_readers_would_read_differently_is_refused(url):
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "lstm_bench.cli", *arguments]
+    return [sys.executable, "-m", "lstm_bench", *arguments]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -145,12 +145,12 @@ def test_what_fails_says_and_leaves_no_password(tmp_path, arguments, variables, 
 
 DEFECT = """
 import logging, sys, warnings
-from lstm_bench import cli
+from lstm_bench.cli import main as cli, sweep
 def broken(*a, **k):
     logging.getLogger("x").error("retrying %s", sys.argv[-1])
     warnings.warn(sys.argv[-1])
     raise ZeroDivisionError("at " + sys.argv[-1].partition("u:")[2].partition("@")[0])
-cli._load = broken
+sweep.load = broken
 cli.main()
 """
 
@@ -335,5 +335,5 @@ def test_the_command_line_prints_through_what_writes_escapes_out():
     assert shown.getvalue() == "\\x1b[31mred\n"
     package = ROOT / "lstm_bench"
     prints = [p.name for p in package.rglob("*.py") if "click.echo(" in p.read_text()]
-    assert prints == ["cli.py"]
-    assert (package / "cli.py").read_text().count("click.echo(") == 1
+    assert prints == ["output.py"]
+    assert (package / "cli" / "output.py").read_text().count("click.echo(") == 1

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from conftest import ROOT, TINY_SUITE
 
-from lstm_bench import cli
+from lstm_bench.cli import main as cli
 
 PROJECT = yaml.safe_load((ROOT / "mlproject").read_text())
 
@@ -35,7 +35,7 @@ def test_main_is_a_sweep_with_its_confirmation_and_every_option_exists():
     for entry in PROJECT["entry_points"].values():
         words = entry["command"].split()
         # -P: an empty optuna.py in the project's folder is not imported for Optuna.
-        assert words[:4] == ["python", "-P", "-m", "lstm_bench.cli"]
+        assert words[:4] == ["python", "-P", "-m", "lstm_bench"]
         command = cli.cli.commands[words[4]]
         known = {o for p in command.params for o in p.opts}
         assert {w for w in words if w.startswith("--")} <= known

@@ -449,7 +449,7 @@ def test_mlflows_own_ui_shows_the_report(browser, page, tmp_path):
     run_id = client.create_run(experiment).info.run_id
     client.log_artifact(run_id, str(page), "report")
     port = unused_port()
-    command = [sys.executable, "-m", "lstm_bench.cli", "ui", "--tracking-uri", uri]
+    command = [sys.executable, "-m", "lstm_bench", "ui", "--tracking-uri", uri]
     server = subprocess.Popen(
         [*command, "--port", str(port)], stdout=subprocess.PIPE, text=True
     )

@@ -268,7 +268,7 @@ def test_ui_serves_on_this_machine_and_names_the_chart_view(tiny_suite, tmp_path
         assert ", report: " not in said
         assert (tmp_path / "mlflow.db").read_bytes() == before
         served = subprocess.run(
-            [sys.executable, "-m", "lstm_bench.cli", "ui", "--tracking-uri", address],
+            [sys.executable, "-m", "lstm_bench", "ui", "--tracking-uri", address],
             capture_output=True,
             text=True,
         )
@@ -278,7 +278,7 @@ def test_ui_serves_on_this_machine_and_names_the_chart_view(tiny_suite, tmp_path
         assert "starting" not in served.stdout
         listed = [
             subprocess.run(
-                [sys.executable, "-m", "lstm_bench.cli", "studies"],
+                [sys.executable, "-m", "lstm_bench", "studies"],
                 env=os.environ | {"MLFLOW_TRACKING_URI": store},
                 capture_output=True,
                 text=True,
@@ -290,7 +290,7 @@ def test_ui_serves_on_this_machine_and_names_the_chart_view(tiny_suite, tmp_path
         assert listed[0] == listed[1]
         taken = subprocess.run(
             [
-                *(sys.executable, "-m", "lstm_bench.cli", "ui"),
+                *(sys.executable, "-m", "lstm_bench", "ui"),
                 *("--tracking-uri", uri, "--port", str(port)),
             ],
             capture_output=True,

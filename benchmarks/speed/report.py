@@ -83,7 +83,7 @@ import json, sys, time
 begin = time.perf_counter()
 from pathlib import Path
 import click
-from lstm_bench.cli import cli
+from lstm_bench.cli.main import cli
 from lstm_bench.comparisons import analyse
 from lstm_bench.loading import load_results
 from lstm_bench.report.render import write_report
@@ -148,7 +148,7 @@ def folder_text(n_confirmed: int, n_replicates: int, n_reviews: int) -> str:
 
 def measure(folder: Path, rounds: int) -> None:
     suite, uri = folder / f"{NAME}.yaml", f"sqlite:///{folder}/mlflow.db"
-    command = [sys.executable, "-P", "-m", "lstm_bench.cli", "report", str(suite)]
+    command = [sys.executable, "-P", "-m", "lstm_bench", "report", str(suite)]
     command += ["--tracking-uri", uri, "--out"]
     seconds, peaks, stages = [], [], []
     page = 0

@@ -110,7 +110,7 @@ def sweep(
     None leaves their number to the command.
     """
     folder.mkdir()
-    command = [sys.executable, "-P", "-m", "lstm_bench.cli", "sweep", suite.path]
+    command = [sys.executable, "-P", "-m", "lstm_bench", "sweep", suite.path]
     if n is not None:
         command += ["--workers", str(n)]
     if data_dir is not None:

@@ -234,7 +234,7 @@ class LocalCrew(ReplacingCrew[Seat]):
             "MLFLOW_TRACKING_URI": tracking_uri,
         }
         self.command = [
-            *(sys.executable, "-P", "-m", "lstm_bench.cli", "worker"),
+            *(sys.executable, "-P", "-m", "lstm_bench", "worker"),
             store.suite.study_name,
             *("--kind", session.kind, "--attached"),
         ]

@@ -1,0 +1,189 @@
+"""Options that several commands have, and how their values are read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lstm_bench.errors import LstmBenchError
+from lstm_bench.masking import mask_url
+from lstm_bench.text import listed, quoted
+
+if TYPE_CHECKING:
+    from lstm_bench.workers.options import Workers
+
+
+Callback = Callable[[click.Context, click.Parameter, Any], Any]
+
+
+def or_empty(inner: click.ParamType[Any]) -> Callback:
+    """Read an option as `inner`; empty, as `mlflow run` passes it unset, is None."""
+    return read_by(lambda: inner)
+
+
+def read_by(make_type: Callable[[], click.ParamType[Any]]) -> Callback:
+    """Return a callback that reads an option by a type; empty is None."""
+
+    def convert(context: click.Context, option: click.Parameter, value: Any) -> Any:
+        if value is None or value == "":
+            return None
+        read = make_type().convert(value, option, context)
+        # No bound refuses it: NaN compares as false with everything.
+        if isinstance(read, float) and not math.isfinite(read):
+            raise click.BadParameter(
+                f"expected a finite number, got {quoted(value)}", context, option
+            )
+        return read
+
+    return convert
+
+
+def as_in_suite(part: str, field: str, **bounds: Any) -> Callback:
+    """Read an option as a suite's `field` of `part`, within the same bounds.
+
+    `bounds` replace those, as click's ranges take them.
+    """
+
+    def make_type() -> click.ParamType[Any]:
+        from lstm_bench.suites.suite import bounds_of
+
+        is_float, own = bounds_of(part, field)
+        return (click.FloatRange if is_float else click.IntRange)(**own | bounds)
+
+    return read_by(make_type)
+
+
+def http_url(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> str | None:
+    """Read an option that is an http(s) address."""
+    if value is None or value.startswith(("http://", "https://")):
+        return value
+    raise click.BadParameter(
+        f"expected an address such as http://127.0.0.1:5000, got {mask_url(value)!r}"
+    )
+
+
+tracking_uri_option = click.option(
+    "--tracking-uri",
+    metavar="URI",
+    callback=or_empty(click.STRING),
+    help="MLflow store: sqlite:///FILE or http://HOST:PORT. "
+    "[default: $MLFLOW_TRACKING_URI or mlflow.db here]",
+)
+
+
+data_dir_option = click.option(
+    "--data-dir",
+    metavar="DIR",
+    callback=or_empty(click.Path(path_type=Path)),
+    help="Folder with the raw data. [default: $LSTM_BENCH_DATA]",
+)
+
+
+storage_option = click.option(
+    "--storage",
+    metavar="URL",
+    callback=or_empty(click.STRING),
+    help="Optuna database URL. [default: $LSTM_BENCH_STORAGE or optuna.db here]",
+)
+
+
+out_option = click.option(
+    "--out",
+    metavar="DIR",
+    callback=or_empty(click.Path(path_type=Path)),
+    help="Folder for the report. [default: reports/SUITE]",
+)
+
+
+def worker_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what says who trains."""
+    for option in (
+        click.option(
+            "--scheduler",
+            metavar="ADDRESS",
+            callback=or_empty(click.STRING),
+            help="Of the Dask cluster: tcp://HOST:PORT.",
+        ),
+        click.option(
+            "--backend",
+            metavar="NAME",
+            default="local",
+            callback=or_empty(click.Choice(("local", "dask"))),
+            help="Where workers run: local, or dask with --scheduler.",
+        ),
+        click.option(
+            "--workers",
+            "n_workers",
+            metavar="N",
+            callback=or_empty(click.IntRange(min=1, max=1024)),
+            help="Processes that train at the same time and share the cores. "
+            "[default: one for each core, where there is memory; with dask, one for "
+            "each of its workers]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def chosen_workers(
+    n_workers: int | None,
+    backend: str | None,
+    scheduler: str | None,
+    data_dir: Path | None,
+) -> Workers:
+    """Return who trains, as the options say."""
+    from lstm_bench.workers.options import Workers, default_workers
+
+    if backend == "dask" and scheduler is None:
+        raise LstmBenchError(
+            "--backend dask: expected --scheduler with the cluster's address, such as "
+            "tcp://HOST:8786, got none"
+        )
+    if scheduler is not None and backend != "dask":
+        raise LstmBenchError("--scheduler: it is Dask's; give --backend dask, too")
+    default = default_workers() if scheduler is None else 0
+    n = default if n_workers is None else n_workers
+    return Workers(n, data_dir, scheduler, is_joinable=n_workers is not None)
+
+
+def as_many_as_needed_here(
+    workers: Workers, storage: str | None, tracking_uri: str | None
+) -> Workers:
+    """Return `workers` as they are there; a cluster is asked before anything begins."""
+    if workers.scheduler is None:
+        return workers
+    from lstm_bench.search.storage import resolve_storage
+    from lstm_bench.stores import store_errors
+    from lstm_bench.tracking.address import resolve_tracking_uri
+    from lstm_bench.workers.dask_pool import find_cluster
+
+    with store_errors():
+        return find_cluster(
+            workers, resolve_storage(storage), resolve_tracking_uri(tracking_uri)
+        )
+
+
+def chosen_formats(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> tuple[str, ...]:
+    """Read formats separated by commas; empty means all."""
+    from lstm_bench.report.render import FORMATS
+
+    names = tuple(
+        dict.fromkeys(n.strip() for n in (value or "").split(",") if n.strip())
+    )
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown:
+        raise click.BadParameter(
+            f"expected some of {', '.join(FORMATS)}, separated by commas, got "
+            f"{listed(map(repr, unknown))}",
+            context,
+            option,
+        )
+    return names or FORMATS

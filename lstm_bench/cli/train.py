@@ -1,0 +1,111 @@
+"""``lstm-bench train``."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import click
+
+from lstm_bench import __version__
+from lstm_bench.cli.options import as_in_suite, data_dir_option, tracking_uri_option
+from lstm_bench.cli.output import (
+    open_console,
+    say,
+    say_start,
+    say_waiting,
+    stop_on_signal,
+)
+from lstm_bench.cli.session import load, open_tracker, prepare_data
+
+
+@click.command()
+@click.argument("suite")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Set a hyperparameter; may be given several times.",
+)
+@click.option(
+    "--config",
+    "assignment_text",
+    default="",
+    help="The same as one text, separated by spaces: 'units=64 head=softmax'.",
+)
+@data_dir_option
+@click.option(
+    "--test/--no-test",
+    default=False,
+    help="Score the test set too; the run is tagged as having looked at it.",
+)
+@click.option("--log-model/--no-log-model", default=True, help="Log the trained model.")
+@click.option(
+    "--replicate",
+    metavar="R",
+    callback=as_in_suite("confirm", "n_replicates", min=0),
+    default=0,
+    help="Split and seeds of a confirmation's replicate. [default: 0, the search's]",
+)
+@tracking_uri_option
+def train(
+    suite: str,
+    assignments: tuple[str, ...],
+    assignment_text: str,
+    data_dir: Path | None,
+    test: bool,
+    log_model: bool,
+    replicate: int | None,
+    tracking_uri: str | None,
+) -> None:
+    """Train one configuration of SUITE and score it on validation.
+
+    The configuration is the suite's defaults with every --set applied.
+    """
+    console = open_console()
+    loaded = load(suite)
+    config = loaded.with_overrides([*assignment_text.split(), *assignments])
+    say(console, f"lstm-bench {__version__}, one training of suite {loaded.name}")
+    prepared = prepare_data(console, loaded, data_dir, config).at(replicate or 0)
+    say_start(console)
+
+    from lstm_bench.stores import store_errors
+    from lstm_bench.tracking.address import resolve_tracking_uri
+    from lstm_bench.train import train_one
+    from lstm_bench.workers.progress import make_progress
+
+    signal.signal(signal.SIGTERM, stop_on_signal)
+    with store_errors():
+        uri = resolve_tracking_uri(tracking_uri)
+        progress = make_progress(console)
+        tracker = open_tracker(console, uri, loaded, progress)
+        run_id, result = train_one(
+            prepared,
+            config,
+            tracker,
+            progress,
+            score_test=test,
+            log_model=log_model,
+        )
+        if tracker.catch_up():
+            run_id = tracker.writer.operations.real_id(run_id)
+        say_waiting(console, tracker)
+    from lstm_bench.metrics import METRICS
+    from lstm_bench.training.result import TRAIN_TIME, metric_key
+
+    for entry in result.history.epochs:
+        say(
+            console,
+            f"epoch {entry['epoch']:g}: train loss {entry['train_loss']:.4f}, "
+            f"validation loss {entry['val_loss']:.4f}, validation accuracy "
+            f"{entry['val_accuracy']:.4f}, {entry['epoch_time_s']:.1f} s",
+        )
+    for prediction in result.predictions:
+        scores = ", ".join(
+            f"{metric.label} "
+            f"{result.metrics[metric_key(prediction.split, metric.name)]:.4f}"
+            for metric in METRICS.values()
+        )
+        say(console, f"{prediction.split} (n = {len(prediction.y_true):,}): {scores}")
+    say(console, f"trained in {result.metrics[TRAIN_TIME]:.1f} s; MLflow run {run_id}")

@@ -1,0 +1,42 @@
+"""``lstm-bench ui``."""
+
+from __future__ import annotations
+
+import signal
+
+import click
+
+from lstm_bench.cli.options import tracking_uri_option
+from lstm_bench.cli.output import open_console, say, stop_on_signal
+
+
+@click.command()
+@tracking_uri_option
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. Any other than this machine's own opens the store to "
+    "whoever reaches it.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def ui(tracking_uri: str | None, host: str, port: int) -> None:
+    """Open MLflow's UI on this machine and print each study's chart view."""
+    from lstm_bench.stores import store_errors
+    from lstm_bench.tracking.address import resolve_tracking_uri
+    from lstm_bench.tracking.artifacts import find_moves
+    from lstm_bench.ui import serve
+
+    console = open_console()
+    signal.signal(signal.SIGTERM, stop_on_signal)
+    with store_errors():
+        uri = resolve_tracking_uri(tracking_uri, create=False)
+        if moves := find_moves(uri):
+            say(
+                console,
+                f"the store was moved or copied: MLflow looks for its artifacts in "
+                f"{moves[0].old}, they are in {moves[0].new}; lstm-bench doctor SUITE "
+                "--fix writes that into the store",
+            )
+        serve(uri, host, port, lambda text: say(console, text))
