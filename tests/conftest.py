@@ -9,6 +9,8 @@ import pytest
 from lstm_bench.suites.suite import Suite, load_suite
 
 ROOT = Path(__file__).resolve().parents[1]
+# For programs that a test runs in a process of its own.
+TEST_PATHS = [str(ROOT / "tests"), str(ROOT / "tests" / "helpers")]
 
 TINY_SUITE = """
 description: a tiny study for tests

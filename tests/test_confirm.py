@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from commands import hints, parsed
 from conftest import ROOT, TINY_SUITE
 from results_builder import CONFIRM_SUITE, make_results
-from test_invocation import hints, parsed
-from test_sweep import Recorder
+from runs import Recorder
 
 from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.analysis.verdicts import answers
@@ -404,7 +404,7 @@ def test_a_training_that_cannot_be_repeated_has_its_model_in_a_run_of_its_own(
 def test_a_search_never_scores_test_and_a_round_follows_it(
     tmp_path, monkeypatch, capfd
 ):
-    from test_cli import run
+    from commands import run
 
     text = TINY_SUITE + "confirm: {n_best: 1, n_replicates: 1, margin: 0.1}\n"
     write(tmp_path, text, "tiny")
@@ -472,7 +472,7 @@ def test_a_search_never_scores_test_and_a_round_follows_it(
 
 @pytest.mark.slow
 def test_a_suite_without_a_round_says_what_to_add(write_suite, tmp_path, monkeypatch):
-    from test_cli import run
+    from commands import run
 
     write_suite()
     monkeypatch.chdir(tmp_path)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from conftest import ROOT, TINY_SUITE
 from mlflow import MlflowClient
-from test_tracking import free_port
+from mlflow_server import free_port
 
 from lstm_bench.errors import LstmBenchError, TrackingError
 from lstm_bench.masking import (

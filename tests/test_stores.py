@@ -15,10 +15,10 @@ import optuna
 import psycopg
 import pytest
 import sqlalchemy
+from commands import run
 from conftest import TINY_SUITE
 from mlflow import MlflowClient
 from postgresql import PASSWORD, PostgresqlServer, binaries
-from test_cli import run
 
 from lstm_bench.errors import TrackingError
 from lstm_bench.search.storage import resolve_storage

@@ -2,71 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 import sqlite3
 from pathlib import Path
 
 import pytest
+from conftest import TEST_PATHS
 from mlflow import MlflowClient
+from runs import Recorder, sweep
 
 from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
 from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import StudyStore
-from lstm_bench.suites.suite import Suite, load_suite
-from lstm_bench.sweep import run_sweep
+from lstm_bench.suites.suite import load_suite
 from lstm_bench.system.signals import PATIENCE
 from lstm_bench.tracking import names as rec
-from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.models import has_model
-from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import BEST_VALUE
-from lstm_bench.workers.progress import PlainProgress
 
 pytestmark = pytest.mark.slow
-
-
-class Recorder(PlainProgress):
-    """Real progress lines, kept; `at_epoch` is called as each epoch ends."""
-
-    def __init__(self, at_epoch=None) -> None:
-        from lstm_bench.system.console import LastingConsole
-
-        super().__init__(LastingConsole(record=True, width=200, file=io.StringIO()))
-        self.at_epoch = at_epoch
-        self.n_epochs = 0
-
-    def epoch(self, training, entry, metric):
-        self.n_epochs += 1
-        if self.at_epoch is not None:
-            self.at_epoch(self.n_epochs)
-
-    def text(self) -> str:
-        return self.console.export_text()
-
-
-def sweep(
-    suite: Suite,
-    folder: Path,
-    n_trials: int | None = None,
-    recorder=None,
-    tracking: str = "mlflow.db",
-):
-    uri = resolve_tracking_uri(f"sqlite:///{folder}/{tracking}")
-    tracker = Tracker(uri)
-    outcome = run_sweep(
-        prepare(suite, None),
-        tracker,
-        StudyStore(suite, resolve_storage(f"sqlite:///{folder}/optuna.db")),
-        recorder or Recorder(),
-        n_trials=n_trials or suite.study.n_trials,
-        timeout_s=None,
-    )
-    tracker.end_session(outcome.run_id, "KILLED" if outcome.interrupted else "FINISHED")
-    return outcome, load_results(uri, suite)
 
 
 def test_an_engine_that_cannot_run_is_refused_before_a_training_begins(
@@ -326,7 +282,7 @@ def test_a_trial_whose_process_died_is_taken_up_again(tiny_suite, tmp_path):
 
     script = f"""
 import os, signal, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path[:0] = {[str(Path(__file__).parent), *TEST_PATHS]!r}
 from pathlib import Path
 from test_sweep import Recorder, load_suite, sweep
 def die(n):

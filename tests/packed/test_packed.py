@@ -1,0 +1,794 @@
+"""The packed LSTM against the stock one: same weights, same masks, same everything."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TEST_PATHS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("numba")
+
+from lstm_bench.packed.layout import Layout, find_tokens, number_distinct, parts_of
+from lstm_bench.suites.config import TrialConfig
+
+SMALL = {"units": 5, "embedding_dim": 4, "vocabulary_size": 60, "sequence_length": 12}
+RELATIVE = 1e-5
+
+
+def make_tokens(lengths, n_timesteps, padding="post", seed=0, n_ids=60):
+    rng = np.random.default_rng(seed)
+    tokens = np.zeros((len(lengths), n_timesteps), np.int32)
+    for row, length in enumerate(lengths):
+        ids = rng.integers(1, n_ids, length)
+        if padding == "post":
+            tokens[row, :length] = ids
+        else:
+            tokens[row, n_timesteps - length :] = ids
+    return tokens
+
+
+def assert_close(got, wanted, what="", at_least=0.0):
+    """Within `RELATIVE` of the largest value, or of `at_least`: sums cancel."""
+    got, wanted = np.asarray(got), np.asarray(wanted)
+    assert got.shape == wanted.shape
+    scale = np.abs(wanted).max(initial=at_least)
+    np.testing.assert_allclose(
+        got, wanted, rtol=0, atol=RELATIVE * scale + 1e-9, err_msg=what
+    )
+
+
+# --- where tokens stand
+
+
+lengths_lists = st.lists(st.integers(0, 9), min_size=1, max_size=40)
+
+
+@given(lengths_lists, st.sampled_from(["pre", "post"]))
+def test_every_token_has_one_row_and_steps_stand_together(lengths, padding):
+    tokens = make_tokens(lengths, 9, padding)
+    layout = Layout.of(tokens, True)
+    flat = tokens.reshape(-1)
+    assert sorted(layout.position) == list(np.flatnonzero(flat))
+    assert sorted(layout.order) == list(range(len(lengths)))
+    assert list(layout.lengths) == [lengths[i] for i in layout.order]
+    # Twice around is where one began, and the last token stands where the first does.
+    assert (layout.reverse[layout.reverse] == np.arange(len(layout.reverse))).all()
+    assert (layout.review == layout.position // 9).all()
+    assert (layout.review[layout.reverse] == layout.review).all()
+    for part in parts_of(layout.lengths):
+        end = part.first_row + part.n_rows
+        steps = layout.position[part.first_row : end] % 9
+        starts, _ = find_tokens(tokens, True)
+        steps = steps - starts[layout.review[part.first_row : end]]
+        assert (np.diff(steps) >= 0).all()
+        assert set(np.diff(steps)) <= {0, 1}
+
+
+def test_without_masking_padding_counts_as_tokens():
+    layout = Layout.of(make_tokens([3, 0], 4), False)
+    assert list(layout.lengths) == [4, 4]
+    assert sorted(layout.position) == list(range(8))
+
+
+def test_padding_between_tokens_is_refused():
+    with pytest.raises(ValueError, match="got 0 within"):
+        find_tokens(np.array([[1, 0, 2]], np.int32), True)
+
+
+@given(st.lists(st.integers(0, 19), max_size=40))
+def test_distinct_values_and_their_positions(values):
+    values = np.array(values, np.int32)
+    found, position = number_distinct(values, 20)
+    assert list(found) == sorted(set(values.tolist()))
+    assert (found[position] == values).all()
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 19), max_size=40), st.integers(0, 9))
+def test_an_input_that_several_rows_have_is_shared(values, first):
+    from lstm_bench.packed.shared import find_shared
+
+    index = np.array([0] * first + values, np.int32)
+    numbers = np.full(50, 99, np.int32)
+    n_sums = find_shared(index, first, len(values), numbers, 5, 20)
+    shared = [i for i in range(20) if values.count(i) > 1]
+    assert n_sums == len(shared)
+    wanted = [shared.index(i) if i in shared else -1 for i in range(20)]
+    assert list(numbers) == [99] * 5 + wanted + [0] * 20 + [99] * 5
+
+
+def test_memory_comes_back_when_no_view_is_left():
+    from lstm_bench.packed.buffers import Buffers
+
+    buffers = Buffers()
+    first = buffers.take(30, 50)
+    address = first.ctypes.data
+    view = first[3:].T
+    del first
+    assert buffers.take(30, 50).ctypes.data != address
+    del view
+    assert {buffers.take(30, 50).ctypes.data for _ in range(3)} & {address}
+
+
+# --- the kernel against formulas in double precision
+
+
+def run_kernel(
+    lengths,
+    units,
+    *,
+    features=3,
+    masked=False,
+    n_input_masks=0,
+    table=False,
+    sequences=False,
+    n_threads=2,
+    seed=0,
+    take=None,
+    bias_spread=1.0,
+    dy_scale=1.0,
+    n_ids=60,
+):
+    """Return the kernel's outputs and gradients, and those of plain NumPy."""
+    from lstm_bench.packed.recurrence import Recurrence
+    from lstm_bench.packed.team import Team
+
+    rng = np.random.default_rng(seed)
+    tokens = make_tokens(lengths, max(1, *lengths), seed=seed, n_ids=n_ids)
+    layout = Layout.of(tokens, True)
+    n_rows, n = len(layout.review), len(lengths)
+    ids, index = number_distinct(tokens.reshape(-1)[layout.position], n_ids)
+    recurrence = Recurrence(Team(lambda: n_threads))
+    if take is not None:
+        recurrence._buffers.take = take
+
+    def own(array):
+        if take is None:
+            return np.ascontiguousarray(array)
+        copy = take(*array.shape).view(array.dtype)
+        copy[...] = array
+        return copy
+
+    def draw(*shape):
+        return own(rng.normal(size=shape).astype(np.float32))
+
+    def draw_masks(n_masks, columns):
+        kept = rng.random((n_masks, n, columns)) > 0.3
+        return own(kept.astype(np.float32) / np.float32(0.7))
+
+    x = draw(len(ids), features)
+    w, b, u = draw(features, 4 * units), draw(4 * units), draw(units, 4 * units)
+    w *= np.float32(0.4)
+    u *= np.float32(0.4)
+    b *= np.float32(bias_spread)
+    input_masks = draw_masks(n_input_masks, features)
+    masks = draw_masks(4 if masked else 0, units)
+    rows = np.arange(n_rows, dtype=np.int32)
+    numbers = (index, rows, layout.review, layout.order, layout.lengths)
+    layout_of = [own(each) for each in numbers]
+    # The table's rows stand in another order than the inputs.
+    backward_ids = np.arange(len(ids), dtype=np.int32)[::-1]
+    table_of = own(backward_ids), own(backward_ids[index])
+    flags = {"returns_sequences": sequences}
+
+    def forward(is_kept):
+        arrays = (x, w, b, u, input_masks, masks, *table_of, *layout_of)
+        return recurrence.forward(*arrays, **flags, has_table=table, is_kept=is_kept)
+
+    y, *kept = forward(is_kept=True)
+    dy = draw(*y.shape)
+    dy *= np.float32(dy_scale)
+    names = ("dx", "dw", "db", "du")
+    gradients = recurrence.backward(
+        dy,
+        x,
+        w,
+        u,
+        *kept,
+        input_masks,
+        masks,
+        table_of[1],
+        *layout_of,
+        **flags,
+        has_table=table,
+    )
+    got = {
+        "y": y,
+        "without a way back": forward(is_kept=False)[0],
+        **dict(zip(names, gradients, strict=True)),
+    }
+    all_masks = np.ones((4, n, features))
+    all_masks[...] = input_masks if n_input_masks else 1.0
+    wanted = plain_lstm(
+        *(array.astype(float) for array in (x[index], w, b, u)),
+        layout,
+        all_masks,
+        masks.astype(float) if masked else np.ones((4, n, units)),
+        dy.astype(float),
+        sequences,
+    )
+    wanted["without a way back"] = wanted["y"]
+    return got, wanted
+
+
+def plain_lstm(x, w, b, u, layout, input_masks, masks, dy, sequences):
+    """Return outputs and gradients, review by review."""
+    units = len(u)
+    u_of, w_of = (m.reshape(-1, 4, units).transpose(1, 0, 2) for m in (u, w))
+    y, dx = np.zeros(dy.shape), np.zeros(x.shape)
+    dw, db, du = np.zeros(w_of.shape), np.zeros((4, units)), np.zeros(u_of.shape)
+    steps = {}
+    for row, (review, position) in enumerate(
+        zip(layout.review, layout.position, strict=True)
+    ):
+        steps.setdefault(review, []).append((position, row))
+    for review, places in steps.items():
+        mask, input_mask = masks[:, review], input_masks[:, review]
+        h, c, kept = np.zeros(units), np.zeros(units), []
+        rows = [row for _, row in sorted(places)]
+        for row in rows:
+            h_before = h
+            z = np.einsum("gd,gdv->gv", input_mask * x[row], w_of)
+            z += np.einsum("gu,guv->gv", mask * h, u_of) + b.reshape(4, units)
+            i, f, o = (1 / (1 + np.exp(-z[k])) for k in (0, 1, 3))
+            g = np.tanh(z[2])
+            kept.append((i, f, g, o, c, h_before))
+            c = f * c + i * g
+            h = o * np.tanh(c)
+            if sequences:
+                y[row] = h
+        if not sequences:
+            y[review] = h
+        dh, dc = np.zeros(units) if sequences else dy[review].copy(), np.zeros(units)
+        for row, (i, f, g, o, before, h_before) in reversed(
+            list(zip(rows, kept, strict=True))
+        ):
+            dh = dh + (dy[row] if sequences else 0.0)
+            tanh_c = np.tanh(f * before + i * g)
+            dc = dc + dh * o * (1 - tanh_c**2)
+            dz = np.stack(
+                [
+                    dc * g * i * (1 - i),
+                    dc * before * f * (1 - f),
+                    dc * i * (1 - g**2),
+                    dh * tanh_c * o * (1 - o),
+                ]
+            )
+            db += dz
+            dw += np.einsum("gd,gv->gdv", input_mask * x[row], dz)
+            du += np.einsum("gu,gv->guv", mask * h_before, dz)
+            dx[row] = (input_mask * np.einsum("gv,gdv->gd", dz, w_of)).sum(axis=0)
+            dh = (mask * np.einsum("gv,guv->gu", dz, u_of)).sum(axis=0)
+            dc = dc * f
+
+    def columns(by_gate):
+        return by_gate.transpose(1, 0, 2).reshape(-1, 4 * units)
+
+    return {"y": y, "dx": dx, "dw": columns(dw), "db": db.ravel(), "du": columns(du)}
+
+
+def check_kernel(*arguments, **options):
+    got, wanted = run_kernel(*arguments, **options)
+    for name, values in got.items():
+        # A lone output may be what is left of two larger terms.
+        assert_close(values, wanted[name], name, at_least=0.1)
+
+
+CASES = [
+    [6],
+    [0],
+    [0, 0, 0],
+    [4, 4, 4, 4, 4],
+    [7, 0, 3, 1, 7, 2, 5],
+    list(range(14)) + [13] * 20,
+    # A part's steps in several chunks.
+    [29] * 17 + [3],
+]
+# As from Keras: four masks of the inputs where the state is dropped too.
+DROPPED = [
+    {"table": True},
+    {},
+    {"n_input_masks": 1},
+    {"masked": True, "table": True},
+    {"masked": True},
+    {"masked": True, "n_input_masks": 1},
+    {"masked": True, "n_input_masks": 4},
+]
+
+
+@pytest.mark.parametrize("lengths", CASES, ids=str)
+@pytest.mark.parametrize("dropped", DROPPED, ids=str)
+@pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequences"])
+def test_the_kernel_agrees_with_the_formulas(lengths, dropped, sequences):
+    for units, features in ((1, 1), (5, 16), (16, 5), (37, 70)):
+        check_kernel(lengths, units, features=features, sequences=sequences, **dropped)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    lengths=lengths_lists,
+    units=st.integers(1, 90),
+    features=st.integers(1, 90),
+    dropped=st.sampled_from(DROPPED),
+    sequences=st.booleans(),
+    n_threads=st.integers(1, 4),
+    seed=st.integers(0, 99),
+)
+def test_the_kernel_agrees_at_any_shape(
+    lengths, units, features, dropped, sequences, n_threads, seed
+):
+    check_kernel(
+        lengths,
+        units,
+        features=features,
+        sequences=sequences,
+        n_threads=n_threads,
+        seed=seed,
+        **dropped,
+    )
+
+
+@pytest.mark.parametrize("spread", [3.0, 30.0, 300.0])
+def test_gates_far_in_saturation_are_right_and_pass_no_gradient_on(spread):
+    got, wanted = run_kernel([3] * 9, 37, bias_spread=spread)
+    for name, values in got.items():
+        assert_close(values, wanted[name], name, at_least=0.1)
+
+
+@pytest.mark.parametrize("n_ids", [2, 300, 5000])
+def test_the_inputs_of_a_part_are_added_up_however_many_rows_share_them(n_ids):
+    """All the same, more shared ones than a chunk has rows, or hardly any."""
+    check_kernel([60] * 16 + [9], 20, table=True, n_ids=n_ids)
+
+
+@pytest.mark.parametrize("dropped", [{"table": True}, {}], ids=str)
+def test_sums_of_thousands_of_alike_rows_keep_their_digits(dropped):
+    """One word all along, as padding is that is not masked, and gates that remember."""
+    check_kernel(
+        [500] * 16, 12, features=4, n_ids=2, bias_spread=6.0, seed=0, **dropped
+    )
+
+
+@pytest.mark.parametrize(
+    "options", [{"masked": True, "n_input_masks": 4}, {"table": True}], ids=str
+)
+def test_nothing_depends_on_the_number_of_threads(options):
+    lengths = list(range(30)) * 2
+    one, *others = (
+        run_kernel(lengths, 37, n_threads=n, **options)[0] for n in (1, 2, 3, 8)
+    )
+    for other in others:
+        for name, values in one.items():
+            np.testing.assert_array_equal(values, other[name], name)
+
+
+def test_denormals_count_as_zero_in_the_kernel_and_nowhere_else():
+    got, wanted = run_kernel([2], 3, dy_scale=1e-39)
+    assert np.abs(wanted["dx"]).max() > 0
+    assert not got["dx"].any() and not got["du"].any()
+    # In the thread that has run it, too.
+    assert np.float32(1e-39) * np.float32(0.5) > 0
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
+        {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"},
+    ],
+    ids=["plain", "avx2"],
+)
+def test_the_kernel_agrees_with_narrower_vectors(environment):
+    if "+avx2" in environment["NUMBA_CPU_FEATURES"]:
+        import llvmlite.binding
+
+        features = llvmlite.binding.get_host_cpu_features()
+        if not (features.get("avx2") and features.get("fma")):
+            pytest.skip("this machine has no AVX2")
+    script = (
+        f"import sys; sys.path[:0] = {[str(Path(__file__).parent), *TEST_PATHS]!r}\n"
+        "import test_packed\n"
+        "for lengths in test_packed.CASES:\n"
+        "    for units in (1, 9, 37):\n"
+        "        for dropped in test_packed.DROPPED:\n"
+        "            test_packed.check_kernel(lengths, units, **dropped)\n"
+        "from lstm_bench.packed.products import WIDTH\n"
+        "print(WIDTH)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    width = "8" if "+avx2" in environment["NUMBA_CPU_FEATURES"] else "4"
+    assert done.stdout.strip() == width, done.stderr[-2000:]
+
+
+GUARDED = """
+import ctypes, mmap, sys
+import numpy as np
+sys.path[:0] = {tests!r}
+import test_packed
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+PAGE, held = mmap.PAGESIZE, []
+
+def guarded(*shape):
+    n_bytes = 4 * int(np.prod(shape))
+    n_pages = -(-n_bytes // PAGE)
+    memory = mmap.mmap(-1, (n_pages + 2) * PAGE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for page in (start, start + (n_pages + 1) * PAGE):
+        assert libc.mprotect(page, PAGE, 0) == 0, ctypes.get_errno()
+    held.append(memory)
+    # {side}: the array touches the page that nobody may touch.
+    offset = PAGE if {side!r} == "first" else (n_pages + 1) * PAGE - n_bytes
+    return np.frombuffer(memory, np.float32, n_bytes // 4, offset).reshape(shape)
+
+from lstm_bench.packed import recurrence
+make_panels, copies = recurrence.panels, []
+
+def guarded_panels(*arguments):
+    panels = make_panels(*arguments)
+    copies.append(guarded(len(panels)))
+    copies[-1][...] = panels
+    return copies[-1]
+
+recurrence.panels = guarded_panels
+for lengths in ([7, 0, 3, 1, 7, 2, 5], [6], [29] * 17 + [3]):
+    for units, features in ((1, 1), (5, 16), (16, 5), (37, 70), (70, 37)):
+        for dropped in test_packed.DROPPED:
+            for sequences in (False, True):
+                test_packed.check_kernel(
+                    lengths,
+                    units,
+                    features=features,
+                    sequences=sequences,
+                    take=guarded,
+                    **dropped,
+                )
+test_packed.check_kernel([60] * 16, 20, table=True, n_ids=300, take=guarded)
+assert held and copies
+print("whole")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mprotect")
+@pytest.mark.parametrize("side", ["first", "last"])
+def test_the_kernel_touches_nothing_beside_its_arrays(side):
+    """A page that may not be touched lies before, or right after, each array."""
+    script = GUARDED.format(tests=[str(Path(__file__).parent), *TEST_PATHS], side=side)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "whole", done.stderr[-2000:]
+
+
+# --- the whole model against stock Keras
+
+
+def make_pair(**options):
+    """Return a config, a stock model, and its packed forward with the same weights."""
+    from lstm_bench.models.backend import keras
+    from lstm_bench.models.build import build_model
+    from lstm_bench.packed.network import PackedForward
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(3)
+    config = TrialConfig(**{**SMALL, **options})
+    model = build_model(config, 2)
+    for weight in model.weights:
+        if "seed" not in weight.path:
+            # Biases that are not zero, and embeddings large enough to matter.
+            noise = keras.random.normal(weight.shape, stddev=0.2)
+            weight.assign_add(noise)
+    return config, model, PackedForward(model, config, lambda: 2)
+
+
+def outputs_and_gradients(forward, model, tokens, seeds):
+    """Return outputs, and every gradient by its variable's path, from given seeds."""
+    from lstm_bench.models.backend import tf
+
+    set_seeds(model, seeds)
+    with tf.GradientTape() as tape:
+        y = forward(tokens, training=True)
+        loss = tf.reduce_sum(y[:, 0] * tf.cast(tf.range(1, len(tokens) + 1), "float32"))
+    gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
+    paths = [v.path for v in model.trainable_variables]
+    return np.asarray(y), {
+        path: np.asarray(tf.convert_to_tensor(g))
+        for path, g in zip(paths, gradients, strict=True)
+    }
+
+
+def seeds_of(model):
+    return [v.numpy() for v in model.variables if "seed" in v.path]
+
+
+def set_seeds(model, seeds):
+    own = [v for v in model.variables if "seed" in v.path]
+    for variable, value in zip(own, seeds, strict=True):
+        variable.assign(value)
+
+
+def check_gradients(model, packed, tokens, at_least=0.0):
+    seeds = seeds_of(model)
+    wanted, wanted_gradients = outputs_and_gradients(model, model, tokens, seeds)
+    after = seeds_of(model)
+    got, gradients = outputs_and_gradients(packed, model, tokens, seeds)
+    assert_close(got, wanted)
+    assert gradients.keys() == wanted_gradients.keys()
+    for path, gradient in gradients.items():
+        assert_close(gradient, wanted_gradients[path], path, at_least)
+    # Both have drawn as many masks: the next step's are the same too.
+    assert np.array_equal(after, seeds_of(model))
+
+
+LENGTHS = [12, 1, 7, 7, 3, 12, 0, 5, 9]
+slow = pytest.mark.slow
+
+
+DROPS = (
+    {},
+    {"dropout": 0.3},
+    {"recurrent_dropout": 0.4},
+    {"dropout": 0.2, "recurrent_dropout": 0.3, "head_dropout": 0.1},
+)
+LAYERS = (
+    {},
+    {"bidirectional": True},
+    {"num_layers": 2},
+    {"num_layers": 2, "bidirectional": True, "head": "softmax"},
+)
+# A quarter of all combinations, in which any two choices meet.
+COMBINATIONS = [
+    (masking, padding, pooling, layers, drops)
+    for (a, masking), (b, padding), (c, pooling), (d, layers), (e, drops) in (
+        itertools.product(
+            *map(
+                enumerate,
+                (
+                    (True, False),
+                    ("pre", "post"),
+                    ("last", "mean", "max"),
+                    LAYERS,
+                    DROPS,
+                ),
+            )
+        )
+    )
+    if (a + b + c + d + e) % 4 == 0
+]
+
+
+@slow
+@pytest.mark.parametrize(
+    ("masking", "padding", "pooling", "layers", "drops"), COMBINATIONS
+)
+def test_outputs_and_gradients_are_those_of_stock_keras(
+    masking, padding, pooling, layers, drops
+):
+    options = {"masking": masking, "padding": padding, "pooling": pooling}
+    config, model, packed = make_pair(**options, **layers, **drops)
+    tokens = make_tokens(LENGTHS, 12, config.padding)
+    check_gradients(model, packed, tokens)
+    assert_close(packed(tokens, training=False), model(tokens, training=False))
+    assert_close(packed(tokens[:1], training=False), model(tokens[:1], training=False))
+
+
+@slow
+@pytest.mark.parametrize(
+    ("units", "lengths", "options"),
+    [
+        # More than one vector of any machine, and two panels on the way back.
+        (100, LENGTHS, {"dropout": 0.2, "recurrent_dropout": 0.2}),
+        (70, [12] * 40, {"num_layers": 2, "bidirectional": True, "pooling": "max"}),
+        (17, [7], {"recurrent_dropout": 0.3}),
+        (16, [0], {"dropout": 0.3}),
+        (5, [0, 0, 0], {"num_layers": 2, "pooling": "mean"}),
+        (5, [1], {"bidirectional": True}),
+    ],
+    ids=str,
+)
+def test_gradients_are_those_of_stock_keras_at_other_sizes(units, lengths, options):
+    config, model, packed = make_pair(units=units, **options)
+    check_gradients(model, packed, make_tokens(lengths, 12, config.padding))
+
+
+@slow
+@settings(deadline=None, max_examples=12)
+@given(
+    lengths=st.lists(st.integers(0, 12), min_size=1, max_size=40),
+    units=st.integers(1, 40),
+    embedding_dim=st.integers(1, 40),
+    padding=st.sampled_from(["pre", "post"]),
+    pooling=st.sampled_from(["last", "mean", "max"]),
+    layers=st.sampled_from(LAYERS),
+    drops=st.sampled_from(DROPS),
+)
+def test_gradients_are_those_of_stock_keras_at_any_shape(
+    lengths, drops, layers, **options
+):
+    config, model, packed = make_pair(**options, **layers, **drops)
+    tokens = make_tokens(lengths, 12, config.padding)
+    check_gradients(model, packed, tokens, at_least=0.1)
+
+
+def losses_of(engine, n_steps, n_reviews=16, **options):
+    from lstm_bench.models.backend import keras
+    from lstm_bench.models.build import build_model
+    from lstm_bench.training.loop import Steps
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(3)
+    config = TrialConfig(**{**SMALL, "learning_rate": 0.01, **options})
+    model = build_model(config, 2)
+    steps = Steps(model, config, engine)
+    n_timesteps, n_ids = config.sequence_length, config.vocabulary_size
+    rng, losses = np.random.default_rng(1), []
+    for step in range(n_steps):
+        lengths = rng.integers(0, n_timesteps + 1, n_reviews)
+        tokens = make_tokens(lengths, n_timesteps, config.padding, step, n_ids)
+        # What there is to learn: whether a rare id occurs.
+        y = ((tokens > 0) & (tokens <= n_ids // n_timesteps)).any(axis=1)
+        targets = y[:, None].astype(np.float32)
+        if config.head == "softmax":
+            targets = np.eye(2, dtype=np.float32)[y.astype(int)]
+        losses.append(float(steps.train_step(tokens, targets)[0]))
+    return np.array(losses), model
+
+
+# The size of the write-up's model, at which rounding has more to grow from.
+LARGE = {
+    "units": 100,
+    "embedding_dim": 32,
+    "vocabulary_size": 5000,
+    "sequence_length": 150,
+    "n_reviews": 64,
+    "learning_rate": 0.001,
+}
+
+
+@slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": "pre"},
+        {"dropout": 0.2, "recurrent_dropout": 0.2, "head": "softmax"},
+        {"num_layers": 2, "bidirectional": True, "pooling": "max", "dropout": 0.1},
+        {"optimizer": "rmsprop", "pooling": "mean", "learning_rate": 0.003},
+        {"optimizer": "adamw", "units": 33},
+        {"optimizer": "sgd", "learning_rate": 0.3},
+        LARGE,
+        {**LARGE, "dropout": 0.2, "recurrent_dropout": 0.2, "head": "softmax"},
+    ],
+    ids=str,
+)
+def test_fifty_steps_give_the_losses_of_stock_keras(options):
+    stock, stock_model = losses_of("stock", 50, **options)
+    packed, packed_model = losses_of("packed", 50, **options)
+    np.testing.assert_allclose(packed, stock, rtol=RELATIVE)
+    assert packed[-5:].mean() < packed[:5].mean()
+    pairs = zip(packed_model.weights, stock_model.weights, strict=True)
+    for got, wanted in pairs:
+        np.testing.assert_allclose(got.numpy(), wanted.numpy(), atol=1e-4)
+
+
+@slow
+def test_a_model_called_twice_before_its_gradient_keeps_both_calls_apart():
+    from lstm_bench.models.backend import tf
+
+    _, model, packed = make_pair(
+        recurrent_dropout=0.3, num_layers=2, bidirectional=True
+    )
+    one = make_tokens([12, 3, 5], 12)
+    other = make_tokens([2, 9, 1, 8], 12, seed=1)
+
+    def gradients(forward):
+        set_seeds(model, seeds)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(forward(one, training=True)) - 2.0 * tf.reduce_sum(
+                forward(other, training=True)
+            )
+        return tape.gradient(loss, [v.value for v in model.trainable_variables])
+
+    seeds = seeds_of(model)
+    pairs = zip(gradients(packed), gradients(model), strict=True)
+    for variable, (got, wanted) in zip(model.trainable_variables, pairs, strict=True):
+        dense = map(tf.convert_to_tensor, (got, wanted))
+        assert_close(*dense, variable.path)
+
+
+@slow
+def test_two_models_share_one_process():
+    _, _, first = make_pair(units=5)
+    first_model_outputs = first(make_tokens(LENGTHS, 12), training=False)
+    _, second_model, second = make_pair(units=20)
+    tokens = make_tokens(LENGTHS, 12)
+    assert_close(second(tokens, training=False), second_model(tokens, training=False))
+    assert_close(first(tokens, training=False), first_model_outputs)
+
+
+@slow
+def test_models_that_train_in_turns_go_where_each_goes_alone():
+    from concurrent.futures import ThreadPoolExecutor
+
+    from lstm_bench.models.backend import keras
+    from lstm_bench.models.build import build_model
+    from lstm_bench.training.loop import Steps
+
+    def make(units):
+        keras.utils.set_random_seed(3)
+        config = TrialConfig(**{**SMALL, "units": units, "dropout": 0.2})
+        return Steps(build_model(config, 2), config, "packed")
+
+    def train(steps, number):
+        tokens = make_tokens(LENGTHS, 12, "post", seed=number)
+        targets = (tokens == 5).any(axis=1)[:, None].astype(np.float32)
+        return float(steps.train_step(tokens, targets)[0])
+
+    wanted = [[train(steps, n) for n in range(6)] for steps in map(make, (5, 20))]
+    one, other = make(5), make(20)
+    turns = [(train(one, n), train(other, n)) for n in range(6)]
+    assert [list(losses) for losses in zip(*turns, strict=True)] == wanted
+    # And at the same time, from two threads.
+    models = [make(5), make(20)]
+    with ThreadPoolExecutor(2) as pool:
+        at_once = pool.map(lambda steps: [train(steps, n) for n in range(6)], models)
+    assert list(at_once) == wanted
+
+
+@slow
+def test_what_is_not_finite_stays_so():
+    _, model, packed = make_pair()
+    weights = model.get_layer("lstm_1").get_weights()
+    weights[1][0, 0] = np.nan
+    model.get_layer("lstm_1").set_weights(weights)
+    outputs = np.asarray(packed(make_tokens([5, 4], 12), training=False))
+    assert np.isnan(outputs).all()
+
+
+@slow
+def test_another_type_than_float32_is_refused():
+    from lstm_bench.models.backend import keras
+    from lstm_bench.models.build import build_model
+    from lstm_bench.packed.network import PackedForward
+
+    config = TrialConfig(**SMALL)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build_model(config, 2)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    with pytest.raises(TypeError, match="computes in float32 alone, got bfloat16"):
+        PackedForward(model, config, lambda: 2)
+
+
+@slow
+def test_a_model_that_is_gone_leaves_no_threads_and_no_memory():
+    import gc
+    import weakref
+
+    from lstm_bench.training.trial import free_memory
+
+    kept = []
+    for _ in range(3):
+        config, model, packed = make_pair(dropout=0.3, recurrent_dropout=0.3)
+        outputs_and_gradients(
+            packed, model, make_tokens(LENGTHS, 12, config.padding), seeds_of(model)
+        )
+        losses_of("packed", 2)
+        kept.append(weakref.ref(packed._recurrence))
+        del model, packed
+    free_memory()
+    gc.collect()
+    assert [ref() for ref in kept] == [None] * 3

@@ -1,0 +1,379 @@
+import base64
+import csv
+import dataclasses
+import functools
+import hashlib
+import io
+import re
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from results_builder import (
+    CONFIRM_SUITE,
+    CONFIRMED,
+    PUBLISHED,
+    SEARCH,
+    SUITE,
+    make_confirmed_results,
+    make_results,
+)
+
+from lstm_bench.analysis.comparisons import analyse
+from lstm_bench.analysis.tables.search import leaderboard
+from lstm_bench.errors import OutputError
+from lstm_bench.report.blocks import Table, csv_text
+from lstm_bench.report.latex import escape_latex
+from lstm_bench.report.markdown import escape_markdown
+from lstm_bench.report.render import write_report
+from lstm_bench.report.sections.order import SECTIONS
+from lstm_bench.report.view import make_view
+from lstm_bench.suites.engines import join_engines
+
+FAILED = tuple(row for row in SEARCH if "state" in row)
+REFERENCES = (dict(reference="a", max_epochs=3, objective=0.8, train_time_s=45.0),)
+STUDIES = {
+    "search": make_results(),
+    "all_failed": make_results(FAILED),
+    "no_runs": make_results(()),
+    "references": make_results(REFERENCES, PUBLISHED, dataset={"validation": "test"}),
+    "log_loss": make_results(
+        suite_text=SUITE.replace("metric: accuracy", "metric: log_loss")
+    ),
+    "confirmed": make_confirmed_results(),
+    "confirmed_one": make_confirmed_results(CONFIRMED[:1], baseline=()),
+    "confirmed_roc_auc": make_confirmed_results(
+        suite_text=CONFIRM_SUITE.replace("metric: accuracy", "metric: roc_auc")
+    ),
+}
+
+
+@functools.cache
+def analysis_of(study):
+    return analyse(STUDIES[study])
+
+
+@functools.cache
+def view_of(study):
+    return make_view(analysis_of(study))
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_section_says_something_about_every_study(name, study):
+    section = SECTIONS[name](view_of(study))
+    assert section.title
+    assert section.anchor == name
+    assert section.intro or section.blocks
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_study_gives_a_page_that_asks_nothing_of_anybody(tmp_path, study):
+    page = write_report(analysis_of(study), tmp_path)
+    assert page == tmp_path / "index.html"
+    text = page.read_text()
+    assert "default-src 'none'" in text
+    assert not re.search(r"<(link|img|iframe|object|embed)\b", text)
+    assert not re.search(r"@import|\bsrc=", text)
+    assert not re.search(r"url\((?!#)", text)
+    assert not re.search(r'<(?!a )[^>]*\shref="(?!#)', text)
+    # The one script is the page's own: the policy names its hash and no other.
+    (script,) = re.findall(r"<script[^>]*>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in text
+    assert not re.search(r"fetch\(|XMLHttpRequest|localStorage|cookie|import\(", script)
+    ids = re.findall(r'\sid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert (tmp_path / "report.md").read_text().startswith("# ")
+
+
+def test_equal_results_give_equal_reports(tmp_path):
+    pages = [write_report(analyse(make_results()), tmp_path / f"{i}") for i in range(2)]
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
+def test_a_study_of_two_engines_says_that_its_times_do_not_compare(tmp_path):
+    results = make_results()
+    text = write_report(analyse(results), tmp_path / "one").read_text()
+    assert "engines computed" not in text
+    others = ["stock"] * (len(results.runs) - 1)
+    # The second of a training that went on with another engine than it began with.
+    for first in ("packed", join_engines(["stock", "packed"])):
+        runs = results.runs.assign(engine=[first, *others])
+        mixed = dataclasses.replace(results, runs=runs)
+        text = write_report(analyse(mixed), tmp_path / "two").read_text()
+        assert "2 engines computed the LSTMs of this study (packed, stock):" in text
+
+
+@pytest.mark.parametrize(
+    ("field", "withheld", "kept"),
+    [("runs", "pareto", "confirmed_cost"), ("confirmed", "confirmed_cost", "pareto")],
+)
+def test_times_of_two_engines_are_not_compared(field, withheld, kept):
+    results = make_confirmed_results()
+    frame = getattr(results, field)
+    frame = frame.assign(engine=["packed", *["stock"] * (len(frame) - 1)])
+    mixed = make_view(analyse(dataclasses.replace(results, **{field: frame})))
+
+    def drawn(view, section):
+        blocks = SECTIONS[section](view).blocks
+        return {block.name: block for block in blocks if isinstance(block, Table)}
+
+    def columns(view, section):
+        return {c.key: c for c in drawn(view, section)[section].columns}
+
+    assert set(drawn(view_of("confirmed"), "cost")) == {withheld, kept}
+    assert set(drawn(mixed, "cost")) == {kept}
+    assert any(
+        "by 2 engines (packed, stock)" in getattr(block, "text", "")
+        for block in SECTIONS["cost"](mixed).blocks
+    )
+    assert "train_time_s_mean" in columns(view_of("confirmed"), "heads")
+    assert ("train_time_s_mean" in columns(mixed, "heads")) == (field != "runs")
+    assert columns(view_of("confirmed"), "runs")["engine"].more
+    assert not columns(mixed, "runs")["engine"].more
+
+
+def test_summary_names_the_best_its_interval_and_the_ceiling(tmp_path):
+    text = write_report(analyse(make_results()), tmp_path).read_text()
+    assert "SYNTHETIC" in text
+    assert "0.9500: that is the ceiling" in text
+    assert "trial 2 (units 32, dropout 0.1, head sigmoid" in text
+    assert "the best of 5 configurations" in text
+    assert "0.8256 to 0.9448" in text
+    assert "Runner-up is trial 3, 0.8600, 0.0400 behind" in text
+    assert "optimistic" in text
+
+
+def test_summary_of_two_that_tie_up_to_rounding(tmp_path):
+    rows = (SEARCH[0] | {"objective": 0.3}, SEARCH[1] | {"objective": 0.1 + 0.2})
+    results = make_results(rows)
+    text = write_report(analyse(results), tmp_path).read_text()
+    # The first one tried comes first, and both have rank 1.
+    assert "trial 1 has the same score, 0.3000" in text
+    assert leaderboard(results)["rank"].tolist() == [1, 1]
+
+
+def test_validation_on_the_test_set_is_warned_of(tmp_path):
+    text = write_report(analyse(STUDIES["references"]), tmp_path).read_text()
+    assert "The test set was used for validation" in text
+    assert 'id="published"' in text
+    assert "them reports test accuracy 0.7500 for a; here it has 0.8000" in text
+    assert "(+0.0500), 1 run." in text
+    # No axis was swept, so nothing is said of axes.
+    assert 'id="axes"' not in text
+
+
+def test_values_are_shown_and_never_run(tmp_path):
+    bad = "<script>alert(1)</script>"
+    text = SUITE.replace("old:", f"'x{bad}$':")
+    rows = (*SEARCH[:-1], {**SEARCH[-1], "reference": f"x{bad}$"})
+    page = write_report(
+        analyse(make_results(rows, text, text=bad)), tmp_path
+    ).read_text()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    before_the_suite, _, _ = (tmp_path / "report.md").read_text().partition(".yaml\n")
+    assert "<script" not in before_the_suite
+
+
+FORMULAS = ("=1+1", "+1", "-1+1", "@SUM(1)", "\t=1+1", "\r=1+1", "\n=1+1", "＝1+1")
+
+
+def test_text_in_csv_is_no_formula_and_numbers_stay_numbers():
+    frame = pd.DataFrame(
+        {
+            "=label": [*FORMULAS, "a\r=1+1"],
+            "difference": [-0.5, *range(8)],
+            "value": pd.Series([-2, None, -0.25, "-x", *"abcde"], dtype=object),
+            "curve": [(-0.5, 1.0)] * 9,
+        }
+    )
+    header, *rows = csv.reader(io.StringIO(csv_text(frame), newline=""))
+    assert header == ["'=label", "difference", "value", "curve"]
+    texts = [text.replace("\r", "\n") for text in FORMULAS]
+    assert [row[0] for row in rows] == [*(f"'{text}" for text in texts), "a\n=1+1"]
+    assert [float(row[1]) for row in rows] == [-0.5, *range(8)]
+    assert [row[2] for row in rows] == ["-2", "", "-0.25", "'-x", *"abcde"]
+    assert rows[0][3] == "-0.5 1.0"
+
+
+def test_no_cell_of_a_reports_tables_is_a_formula(tmp_path):
+    results = make_results(text="=HYPERLINK(1)")
+    results.runs["failure_reason"] = "@reason"
+    write_report(analyse(results), tmp_path)
+    cells = [
+        cell
+        for file in (tmp_path / "tables").glob("*.csv")
+        for row in csv.reader(io.StringIO(file.read_text(), newline=""))
+        for cell in row
+    ]
+    assert "'=HYPERLINK(1)" in cells
+    assert "'@reason" in cells
+    assert not [c for c in cells if c.startswith(("=", "@"))]
+
+
+def test_csv_keeps_every_digit(tmp_path):
+    rows = ({**SEARCH[0], "objective": 0.1234567890123}, *SEARCH[1:])
+    write_report(analyse(make_results(rows)), tmp_path, formats=("csv",))
+    text = (tmp_path / "tables" / "leaderboard.csv").read_text()
+    assert 0.1234567890123 in pd.read_csv(io.StringIO(text))["objective"].tolist()
+    assert not (tmp_path / "index.html").exists()
+
+
+def test_markdown_escapes_what_would_break_a_table():
+    assert escape_markdown("a|b `c`\n<i>") == "a\\|b \\`c\\` &lt;i&gt;"
+
+
+def test_nothing_temporary_is_left(tmp_path):
+    write_report(analyse(make_results()), tmp_path)
+    assert not [p for p in tmp_path.rglob("*") if p.name.startswith(".")]
+
+
+def test_a_file_in_the_folders_place_is_the_users_error(tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    with pytest.raises(OutputError, match=r"taken.*--out"):
+        write_report(analyse(make_results()), taken)
+
+
+def test_reports_need_no_tensorflow():
+    code = (
+        "import sys, lstm_bench.report.render;"
+        "assert not {'tensorflow', 'keras', 'mlflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_answer_stands_at_the_top_with_verdict_interval_and_seeds(tmp_path):
+    page = write_report(analyse(make_confirmed_results()), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    summary, _, rest = text.partition("## Confirmation")
+    # (36 + 37 + 36) / 120 right on test.
+    settings = "(units 32, dropout 0.1, head sigmoid)"
+    assert f"trial 2 {settings}, chosen on validation: test accuracy 0.9083" in summary
+    assert (
+        "trial 2 is better than Bag of words: test accuracy 0.9083 against" in summary
+    )
+    assert "over 3 paired seeds; differences up to 0.05 make no odds" in summary
+    assert "looked at 14 times" in rest
+    assert "a &lt;b&gt;bad&lt;/b&gt; film" in page.read_text()
+
+
+def test_captions_say_how_calibration_and_verdicts_are_found(tmp_path):
+    write_report(analyse(make_confirmed_results()), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    # 40 test examples are too few for two bins of 50.
+    assert "ECE: expected calibration error, 1 bin of equal mass (15 where" in text
+    assert "Reliability on test: seeds pooled, 1 bin of equal mass" in text
+    assert "Brier score: as scikit-learn's brier_score_loss, from 0 to 1" in text
+    assert "with 3 seeds Wilcoxon's p cannot be below 0.25" in text
+    assert "From fewer than 3 seeds there is no verdict." in text
+    # Both ends of a curve are no interval.
+    assert "0.8800 after epoch 1, 0.9000 after epoch 3" in text
+    assert "0.8800 to 0.9000" not in text
+
+
+def test_no_lstm_beats_a_better_baseline_and_the_report_says_so(tmp_path):
+    results = make_confirmed_results(baseline=(40, 40, 40))
+    page = write_report(analyse(results), tmp_path).read_text()
+    assert "No LSTM beats the baseline Bag of words." in page
+    assert "trial 2 is worse than Bag of words: test accuracy" in page
+
+
+def test_latex_tables_are_whole_and_escaped(tmp_path):
+    write_report(analyse(make_confirmed_results()), tmp_path, formats=("latex",))
+    files = sorted((tmp_path / "tables").glob("*.tex"))
+    assert {"confirmed.tex", "comparisons.tex", "leaderboard.tex"} <= {
+        f.name for f in files
+    }
+    for file in files:
+        text = file.read_text()
+        assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
+        for part in (r"\toprule", r"\midrule", r"\bottomrule"):
+            assert part in text
+        assert not re.search(
+            r"(?<!\\)[%#_]", text.replace("tab:", "").split("label")[0]
+        )
+        n_columns = len(re.findall("[lrp]", text.split("tabular}{")[1].split("}")[0]))
+        assert n_columns >= 1
+        assert "−" not in text
+
+
+def test_escape_latex_writes_every_special_character_as_itself():
+    assert escape_latex("a_b & 50 % {x} \\ <1") == (
+        r"a\_b \& 50 \% \{x\} \textbackslash{} \textless{}1"
+    )
+
+
+def test_latex_writes_what_it_has_no_glyph_for_as_its_code_point():
+    assert escape_latex("é 影 \x96 →") == "é [U+5F71] [U+0096] [U+2192]"
+
+
+@pytest.mark.parametrize("study", ["confirmed", "references"])
+def test_latex_tables_compile_with_booktabs(tmp_path, study):
+    latex = shutil.which("pdflatex")
+    if latex is None:
+        pytest.skip("no pdflatex here: install Debian's texlive-latex-recommended")
+    results = STUDIES[study]
+    odd = results.errors.assign(text="50 % of a_b & {c} ~ ^ \\ # $x$ 影 é \x96 “q” <i>")
+    write_report(analyse(dataclasses.replace(results, errors=odd)), tmp_path)
+    tables = sorted((tmp_path / "tables").glob("*.tex"))
+    assert tables
+    document = tmp_path / "all.tex"
+    document.write_text(
+        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
+        + "".join(f"\\input{{tables/{t.name}}}\n\\clearpage\n" for t in tables)
+        + "\\end{document}\n"
+    )
+    done = subprocess.run(
+        [latex, "-halt-on-error", "-interaction=nonstopmode", document.name],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "all.pdf").stat().st_size > 1000
+
+
+def test_a_baseline_has_no_hyperparameters_and_a_dash_says_so(tmp_path):
+    write_report(analysis_of("confirmed"), tmp_path)
+    lines = (tmp_path / "report.md").read_text().splitlines()
+    (head,) = [line for line in lines if line.startswith("| # | configuration | test")]
+    (row,) = [line for line in lines if line.startswith("| 3 | Bag of words | ")]
+    cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    assert cells["kind"] == "baseline"
+    assert cells["units"] == cells["head"] == "–"
+    assert "null" not in row
+
+
+def test_a_round_without_a_search_speaks_of_the_round_alone(tmp_path):
+    results = make_confirmed_results()
+    only = dataclasses.replace(results, runs=results.runs.iloc[:0])
+    write_report(analyse(only), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "of the search" not in text.partition("## Confirmation")[0]
+    assert "## Leaderboard" not in text
+    assert "4 configurations confirmed on 3 fresh seeds" in text
+    assert "12 trainings of the confirmation took" in text
+
+
+@pytest.mark.parametrize("study", ["search", "confirmed", "log_loss"])
+def test_examples_are_called_what_the_dataset_calls_them(tmp_path, study):
+    results = STUDIES[study]
+    texts = {}
+    for word in ("review", "message"):
+        about = {**results.dataset, "example": word}
+        folder = tmp_path / word
+        write_report(analyse(dataclasses.replace(results, dataset=about)), folder)
+        files = [p for p in folder.rglob("*") if p.suffix in (".md", ".html", ".csv")]
+        texts[word] = "\n".join(p.read_text(encoding="utf-8") for p in sorted(files))
+    assert re.search("review", texts["message"], re.IGNORECASE) is None
+    assert "messages" in texts["message"]
+    assert texts["review"].count("review") > 5
+    # A store of an earlier version does not say.
+    about = {k: v for k, v in results.dataset.items() if k != "example"}
+    assert dataclasses.replace(results, dataset=about).examples == "examples"

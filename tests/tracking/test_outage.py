@@ -1,0 +1,77 @@
+"""A tracking server that is stopped while workers train, and one of them dies too."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from conftest import TINY_SUITE
+from mlflow import MlflowClient
+from mlflow_server import MlflowServer
+from processes import Place, wait_for, workers_of
+
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.journal import journal_folders
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.queries import find_runs
+from lstm_bench.tracking.server import address
+
+pytestmark = pytest.mark.slow
+
+OUTAGE_S = float(os.environ.get("LSTM_BENCH_OUTAGE_S", "10"))
+TEXT = TINY_SUITE.replace("n_trials: 3", "n_trials: 6").replace(
+    "max_epochs: 2", "max_epochs: 6"
+)
+
+
+@pytest.fixture
+def server(tmp_path):
+    (tmp_path / "server").mkdir()
+    server = MlflowServer(tmp_path / "server")
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_workers_train_on_without_the_server_and_nothing_is_lost(server, tmp_path):
+    (tmp_path / "here").mkdir()
+    place = Place(tmp_path / "here", TEXT)
+    place.environment["MLFLOW_TRACKING_URI"] = server.uri
+    # So slow that trainings begin and end while the server is away.
+    step_s = OUTAGE_S / 40
+    place.inject(
+        "import time, lstm_bench.limits as limits\n"
+        f"limits.Limits.check = lambda self: time.sleep({step_s})\n"
+    )
+    process = place.start("sweep", "tiny.yaml", "--workers", "2")
+    database = place.folder / "optuna.db"
+    store = wait_for(lambda: database.exists() and place.store())
+    wait_for(lambda: len(store.search.finished()) >= 1)
+    n_before = len(store.search.finished())
+    server.stop()
+    away_since = time.monotonic()
+    time.sleep(OUTAGE_S / 2)
+    os.kill(workers_of(process)[0].pid, signal.SIGKILL)
+    time.sleep(max(0.0, OUTAGE_S - (time.monotonic() - away_since)))
+    n_meanwhile = len(store.search.finished()) - n_before
+    server.start()
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, said[-3000:]
+    print(f"away {OUTAGE_S:g} s; {n_meanwhile} of 6 trainings ended meanwhile\n{said}")
+    assert "the tracking server does not answer; training goes on" in said
+    assert "report: " in said
+    assert journal_folders(address(server.uri)) == []
+    results = load_results(server.uri, place.suite)
+    complete = results.runs[results.runs["state"] == "complete"]
+    assert len(complete) == 6 and complete["config_id"].is_unique
+    client = MlflowClient(server.uri)
+    runs = find_runs(client, f"tags.`{rec.TAG_STUDY}` = '{place.suite.study_name}'")
+    assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
+    for run_id in complete["run_id"]:
+        history = client.get_metric_history(run_id, "val_accuracy")
+        assert [point.step for point in history] == list(range(1, 7))
+        held = {item.path for item in client.list_artifacts(run_id)}
+        assert held >= {rec.CURVES, rec.SAMPLES, rec.PREDICTIONS, rec.SUITE_FILE}
+    assert store.orphans() == []

@@ -1,0 +1,375 @@
+"""Several workers: real processes on a real sqlite store, with tiny trainings."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+import psutil
+import pytest
+from conftest import TINY_SUITE
+from processes import Place, wait_for, workers_of
+
+from lstm_bench.search.trials import MAX_DEATHS
+from lstm_bench.tracking import names as rec
+from lstm_bench.training.result import OBJECTIVE
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    place = Place(tmp_path_factory.mktemp("crew"))
+    said = place.run("sweep", "tiny.yaml", "--workers", "2", "--confirm")
+    return place, said
+
+
+def test_two_workers_train_everything_once(swept):
+    place, said = swept
+    results = place.results()
+    assert sorted(results.runs["kind"]) == ["reference"] * 2 + ["trial"] * 4
+    assert set(results.runs["state"]) == {"complete"}
+    assert results.runs["config_id"].is_unique
+    pairs = results.confirmed[["config_id", "replicate"]]
+    assert len(pairs) == 6 and not pairs.duplicated().any()
+    assert set(results.confirmed["state"]) == {"complete"}
+    assert place.statuses() == {"FINISHED"}
+    for kind, n in (("trial", 6), ("replicate", 6)):
+        lines = [line for line in said.splitlines() if f"/{n}] " in line]
+        assert len(lines) == 12, kind
+    assert "report: reports/tiny/index.html" in said
+
+
+def test_workers_are_processes_with_their_share_of_the_cores(swept):
+    place, _ = swept
+    owners, threads = set(), set()
+    for run_id in place.results().runs["run_id"]:
+        owners.add(place.client.get_run(run_id).data.tags[rec.TAG_OWNER])
+        about = place.client.download_artifacts(run_id, rec.ENVIRONMENT)
+        with open(about) as file:
+            text = file.read()
+        threads.add(text.partition('"n_threads": ')[2].partition(",")[0])
+    assert len(owners) == 2
+    n_cores = len(psutil.Process().cpu_affinity())
+    assert threads == {str(max(1, n_cores // 2))}
+
+
+def test_the_winners_model_is_logged_with_the_run_that_a_worker_trained(swept):
+    place, said = swept
+    models = place.client.search_logged_models(
+        [e.experiment_id for e in place.client.search_experiments()]
+    )
+    (run_id,) = (model.source_run_id for model in models)
+    assert place.client.get_run(run_id).data.tags[rec.TAG_KIND] == "replicate"
+    assert f"the winner's model: runs:/{run_id}/{rec.MODEL} (" in said
+
+
+def test_the_same_trainings_come_to_the_same_as_in_one_process(swept, tmp_path):
+    place, _ = swept
+    alone = Place(tmp_path)
+    alone.run("confirm", "tiny.yaml", "--best", "0", "--workers", "1")
+    keys = ["config_id", "replicate"]
+
+    def scores(results):
+        return results.confirmed.set_index(keys)[OBJECTIVE]
+
+    found = scores(alone.results())
+    assert len(found) == 4
+    # With other numbers of threads sums may be taken in another order.
+    assert scores(place.results())[found.index].to_numpy() == pytest.approx(
+        found.to_numpy(), abs=0.05
+    )
+
+
+def test_a_killed_worker_is_replaced_and_its_training_done_again(tmp_path):
+    place = Place(tmp_path)
+    place.inject(
+        "import time, lstm_bench.limits as limits\n"
+        "limits.Limits.check = lambda self: time.sleep(0.2)\n"
+    )
+    process = place.start("sweep", "tiny.yaml", "--workers", "2")
+    store = wait_for(lambda: (tmp_path / "optuna.db").exists() and place.store())
+
+    def at_work():
+        return [t for owned in store.studies for t in owned.running()]
+
+    trial = wait_for(lambda: [t for t in at_work() if "run_id" in t.user_attrs])[0]
+    os.kill(trial.user_attrs["owner"][1], signal.SIGKILL)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said[-3000:]
+    assert "died: SIGKILL (out of memory?); another takes its place" in said
+    results = place.results()
+    assert len(results.runs) == 6
+    assert set(results.runs["state"]) == {"complete"}
+    assert results.runs["config_id"].is_unique
+    killed = place.client.get_run(trial.user_attrs["run_id"])
+    assert killed.info.status == "KILLED"
+    assert place.statuses() == {"FINISHED", "KILLED"}
+    assert store.orphans() == []
+
+
+def test_a_training_that_takes_its_workers_with_it_is_failed(tmp_path):
+    text = TINY_SUITE.replace("n_trials: 3", "n_trials: 1")
+    place = Place(tmp_path, text)
+    place.inject(
+        "import os, lstm_bench.limits as limits\n"
+        "limits.Limits.check = lambda self: os.kill(os.getpid(), 9)\n"
+    )
+    said = place.run("sweep", "tiny.yaml", "--workers", "2")
+    (trial,) = place.store().finished()
+    assert trial.state.name == "FAIL"
+    results = place.results()
+    (row,) = [r for r in results.runs.itertuples() if r.state == "failed"]
+    assert f"SIGKILL (out of memory?), {MAX_DEATHS} times" in row.failure_reason
+    assert row.failure_reason in said
+    assert place.statuses() == {"FINISHED", "FAILED", "KILLED"}
+    assert "no training was completed" in said
+
+
+def test_a_training_that_does_not_answer_is_ended(tmp_path):
+    text = TINY_SUITE.replace("n_trials: 3", "n_trials: 1, trial_timeout_s: 4")
+    place = Place(tmp_path, text)
+    place.inject(
+        "import time, lstm_bench.limits as limits\n"
+        "limits.PATIENCE_S = 1.0\n"
+        "limits.Limits.check = lambda self: time.sleep(1000)\n"
+    )
+    said = place.run("sweep", "tiny.yaml")
+    results = place.results()
+    (row,) = results.runs.itertuples()
+    assert row.state == "failed"
+    assert row.failure_reason == (
+        "took longer than trial_timeout_s (4 s), and its worker did not answer"
+    )
+    assert row.failure_reason in said
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ("trial_timeout_s: 0.001", "took longer than trial_timeout_s (0.001 s)"),
+        ("trial_memory_gib: 0.01", "more than trial_memory_gib (0.01)"),
+    ],
+)
+def test_a_training_beyond_a_limit_is_failed_with_its_reason(tmp_path, limit, reason):
+    place = Place(tmp_path, TINY_SUITE.replace("n_trials: 3", f"n_trials: 2, {limit}"))
+    # To look at the memory only now and then is too rare for so few steps.
+    place.inject("import lstm_bench.limits as limits\nlimits.LOOK_EVERY_S = 0.0\n")
+    said = place.run("sweep", "tiny.yaml")
+    results = place.results()
+    assert list(results.runs["state"]) == ["failed", "failed"]
+    assert results.runs["failure_reason"].str.contains(reason, regex=False).all()
+    assert "died" not in said
+
+
+def test_a_limit_does_not_make_another_study(tmp_path):
+    names = set()
+    for i, more in enumerate(("", ", trial_timeout_s: 5", ", trial_memory_gib: 4")):
+        (tmp_path / str(i)).mkdir()
+        text = TINY_SUITE.replace("seed: 7", f"seed: 7{more}")
+        names.add(Place(tmp_path / str(i), text).suite.study_name)
+    assert len(names) == 1
+
+
+def test_ctrl_c_lets_workers_finish_their_epoch_and_the_next_start_goes_on(tmp_path):
+    place = Place(tmp_path)
+    process = place.start("sweep", "tiny.yaml", "--workers", "2")
+    store = wait_for(lambda: (tmp_path / "optuna.db").exists() and place.store())
+    wait_for(lambda: any(owned.running() for owned in store.studies))
+    workers = workers_of(process)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, said[-3000:]
+    assert "stopping after this epoch" in said
+    assert "trainings are finished and kept" in said
+    assert not any(worker.is_running() for worker in workers)
+    assert "RUNNING" not in place.statuses()
+    assert not any(owned.running() for owned in store.studies)
+    place.run("sweep", "tiny.yaml", "--workers", "2")
+    assert set(place.results().runs["state"]) == {"complete"}
+    assert len(place.results().runs) == 6
+
+
+def test_workers_leave_with_a_killed_command_and_give_their_trainings_back(tmp_path):
+    place = Place(tmp_path)
+    place.inject(
+        "import time, lstm_bench.limits as limits\n"
+        "limits.Limits.check = lambda self: time.sleep(0.2)\n"
+    )
+    process = place.start("sweep", "tiny.yaml", "--workers", "2")
+    store = wait_for(lambda: (tmp_path / "optuna.db").exists() and place.store())
+
+    def at_work():
+        trials = [t for owned in store.studies for t in owned.running()]
+        return [t for t in trials if "run_id" in t.user_attrs]
+
+    trials = wait_for(lambda: len(at_work()) == 2 and at_work())
+    workers = workers_of(process)
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert alive == []
+    for trial in trials:
+        run = place.client.get_run(trial.user_attrs["run_id"])
+        assert run.info.status == "KILLED"
+        assert run.data.tags[rec.TAG_STATE] == "interrupted"
+    assert store.orphans() == []
+    place.run("sweep", "tiny.yaml", "--workers", "2")
+    assert set(place.results().runs["state"]) == {"complete"}
+    assert len(place.results().runs) == 6
+
+
+@pytest.mark.parametrize("n_workers", ["1", "2"])
+def test_a_reader_that_goes_away_stops_nothing(tmp_path, n_workers):
+    place = Place(tmp_path, TINY_SUITE)
+    process = place.start("sweep", "tiny.yaml", "--workers", n_workers)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=300) == 0
+    assert len(place.results().runs) == 3
+    assert set(place.results().runs["state"]) == {"complete"}
+    assert (tmp_path / "reports" / "tiny" / "index.html").is_file()
+
+
+def test_a_worker_that_cannot_work_ends_the_sweep_with_its_message(tmp_path):
+    place = Place(tmp_path)
+    place.inject(
+        "import sys\n"
+        "if 'worker' in sys.argv or 'worker' in sys.orig_argv:\n"
+        "    import lstm_bench.data.synthetic as synthetic\n"
+        "    from lstm_bench.errors import DatasetError\n"
+        "    def load(*arguments):\n"
+        "        raise DatasetError('no data on this machine')\n"
+        "    synthetic.load = load\n"
+    )
+    said = place.run("sweep", "tiny.yaml", "--workers", "2", code=2)
+    assert said.splitlines()[-1] == "error: no data on this machine"
+    assert "Traceback" not in said
+    assert "RUNNING" not in place.statuses()
+
+
+def test_a_defect_in_a_worker_is_shown_with_its_traceback(tmp_path):
+    place = Place(tmp_path)
+    place.inject(
+        "import lstm_bench.limits as limits\n"
+        "def check(self):\n"
+        "    raise ZeroDivisionError('ours')\n"
+        "limits.Limits.check = check\n"
+    )
+    said = place.run("sweep", "tiny.yaml", "--workers", "2", code=1)
+    assert "ZeroDivisionError: ours" in said and "in check" in said
+    assert "RUNNING" not in place.statuses()
+
+
+def test_what_a_defect_in_one_worker_cuts_short_in_another_is_closed(tmp_path):
+    place = Place(tmp_path)
+    # The second dies of the signal that asks it to leave, its run begun.
+    place.inject(
+        "import signal, time, lstm_bench.limits as limits\n"
+        "from pathlib import Path\n"
+        f"first, second = (Path({str(tmp_path)!r}) / name for name in ('1st', '2nd'))\n"
+        "def check(self):\n"
+        "    try:\n"
+        "        first.touch(exist_ok=False)\n"
+        "    except FileExistsError:\n"
+        "        signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
+        "        second.touch()\n"
+        "    while not second.exists():\n"
+        "        time.sleep(0.1)\n"
+        "    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:\n"
+        "        time.sleep(300)\n"
+        "    raise ZeroDivisionError('ours')\n"
+        "limits.Limits.check = check\n"
+    )
+    said = place.run("sweep", "tiny.yaml", "--workers", "2", code=1)
+    assert "ZeroDivisionError: ours" in said
+    assert "RUNNING" not in place.statuses()
+    assert not any(owned.running() for owned in place.store().studies)
+
+
+def test_a_worker_that_is_left_alone_gets_the_threads_of_the_others(tmp_path):
+    place = Place(tmp_path)
+    # The one that begins first stays at its first training until it gets them.
+    place.inject(
+        "import os, time, lstm_bench.limits as limits\n"
+        "from pathlib import Path\n"
+        f"first, lent = (Path({str(tmp_path)!r}) / name for name in ('1st', 'lent'))\n"
+        "def check(self):\n"
+        "    from lstm_bench.threads import n_kernel_threads, n_threads\n"
+        "    try:\n"
+        "        first.touch(exist_ok=False)\n"
+        "    except FileExistsError:\n"
+        "        return\n"
+        "    end = time.monotonic() + 120\n"
+        "    while n_kernel_threads() == n_threads():\n"
+        "        assert time.monotonic() < end\n"
+        "        time.sleep(0.1)\n"
+        "    lent.write_text(f'{n_threads()} {n_kernel_threads()}')\n"
+        "limits.Limits.check = check\n"
+    )
+    place.run("sweep", "tiny.yaml", "--workers", "2")
+    own, all_of_them = map(int, (tmp_path / "lent").read_text().split())
+    assert all_of_them == 2 * own
+    assert set(place.results().runs["state"]) == {"complete"}
+
+
+@pytest.fixture(scope="module")
+def joined(tmp_path_factory):
+    """A sweep of one process that another worker joined."""
+    place = Place(tmp_path_factory.mktemp("joined"))
+    # The sweep's own workers stay at their first trainings until the other has one.
+    place.inject(
+        "import sys, time, lstm_bench.limits as limits\n"
+        "from pathlib import Path\n"
+        f"joined = Path({str(place.folder / 'joined')!r})\n"
+        "def check(self):\n"
+        "    if '--attached' not in sys.argv:\n"
+        "        joined.touch()\n"
+        "    while not joined.exists():\n"
+        "        time.sleep(0.1)\n"
+        "limits.Limits.check = check\n"
+    )
+    process = place.start("sweep", "tiny.yaml", "--workers", "2", "--trials", "6")
+    store = wait_for(lambda: (place.folder / "optuna.db").exists() and place.store())
+    wait_for(lambda: any(owned.running() for owned in store.studies))
+    worker = place.start("worker", "tiny", "--threads", "1")
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said[-3000:]
+    worker_said, _ = worker.communicate(timeout=120)
+    assert worker.returncode == 0, worker_said[-3000:]
+    return place, said, worker_said
+
+
+def test_a_worker_joins_from_elsewhere_and_leaves_when_it_is_done(joined):
+    place, said, worker_said = joined
+    results = place.results()
+    assert len(results.runs) == 8 and results.runs["config_id"].is_unique
+    n = int(re.search(r"trainings done here: (\d+);", worker_said)[1])
+    assert n >= 1
+    assert f"joining the sweep of {place.suite.study_name}" in worker_said
+    assert worker_said.count(": complete ") == n
+    # The command shows all of them.
+    assert said.count(": complete ") == 8
+    owners = {
+        place.client.get_run(run_id).data.tags[rec.TAG_OWNER]
+        for run_id in results.runs["run_id"]
+    }
+    assert len(owners) == 3
+
+
+def test_what_cannot_be_joined_is_said(joined, tmp_path):
+    place, *_ = joined
+    said = place.run("worker", "tiny", code=2)
+    assert "nothing is running that could be joined" in said
+    said = place.run("worker", "no-such-study", code=2)
+    assert "expected one study of that name" in said
+    said = Place(tmp_path).run("worker", "tiny", code=2)
+    assert "run `lstm-bench sweep` first" in said
+
+
+def test_why_workers_take_keras_own_lstm_is_said_once(tmp_path):
+    place = Place(tmp_path)
+    place.environment["NUMBA_DISABLE_JIT"] = "1"
+    said = place.run("sweep", "tiny.yaml", "--workers", "2")
+    assert said.count("Keras's own LSTM, since Numba does not run it here") == 1
