@@ -73,7 +73,7 @@ def git(folder, *arguments: str) -> None:
 def described(folder) -> dict:
     """Return what the copy of the package in `folder` records of itself."""
     code = (
-        "import json; from lstm_bench.environment import describe_environment as f\n"
+        "import json\nfrom lstm_bench.system.environment import describe_environment as f\n"
         "print(json.dumps(f()))"
     )
     done = subprocess.run(

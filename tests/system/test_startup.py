@@ -59,7 +59,7 @@ def run(
 def test_settle_output_lets_any_text_pass_any_console(encoding):
     text = "−0.0136 ± 2 · “ü” ☃ \\udc80"
     code = (
-        "from lstm_bench.startup import settle_output; settle_output(); import sys\n"
+        "import sys\nfrom lstm_bench.system.startup import settle_output\nsettle_output()\n"
         f"print('{text}'); print('{text}', file=sys.stderr)"
     )
     done = python(code, {"PYTHONIOENCODING": encoding})
@@ -130,7 +130,7 @@ def test_settle_unsets_what_is_empty_and_sets_what_is_listed():
     )
     kept = {"CUDA_VISIBLE_DEVICES": "", "MPLBACKEND": "none_such", "TF_X": "1"}
     code = (
-        "import os\nfrom lstm_bench.startup import settle\nsettle()\n"
+        "import os\nfrom lstm_bench.system.startup import settle\nsettle()\n"
         "import json\nprint(json.dumps(dict(os.environ)))"
     )
     found = json.loads(python(code, {**dict.fromkeys(empty, ""), **kept}).stdout)
@@ -176,7 +176,7 @@ def test_settings_show_no_path_and_no_password(monkeypatch):
 
 def test_settings_say_that_python_leaves_out_asserts():
     code = (
-        "from lstm_bench.environment import ambient_settings as f\n"
+        "from lstm_bench.system.environment import ambient_settings as f\n"
         "print(f().get('PYTHONOPTIMIZE'))"
     )
     assert python(code, {}, "-O").stdout.strip() == b"1"
@@ -191,7 +191,7 @@ def test_figures_are_the_same_whatever_matplotlibrc_says(tmp_path):
         "axes.formatter.use_locale: True\nsavefig.pad_inches: 3\n"
     )
     code = (
-        "from lstm_bench.figures.style import figure_svg, new_figure\n"
+        "from lstm_bench.report.figures.style import figure_svg, new_figure\n"
         "fig, ax = new_figure(4, 3); ax.plot([1, 2.5], [0.001, 20000])\n"
         "print(figure_svg(fig))"
     )

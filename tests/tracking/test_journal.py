@@ -139,7 +139,7 @@ def test_damaged_files_beside_the_operations_are_named():
 def test_a_killed_process_loses_nothing_and_its_lock(tmp_path):
     script = """
 import os, signal
-from lstm_bench.journal import Journal
+from lstm_bench.tracking.journal import Journal
 journal = Journal.create("http://host", "study")
 for number in range(20):
     journal.append({"op": str(number)})
@@ -569,7 +569,7 @@ def test_a_trial_that_ended_in_the_journal_alone_is_not_trained_again(
 import os, signal, sys
 sys.path[:0] = {[str(Path(__file__).parent), *TEST_PATHS]!r}
 from pathlib import Path
-from lstm_bench.owned import OwnedStudy
+from lstm_bench.search.trials import OwnedStudy
 from test_journal import load_suite, sweep_with
 class Server:
     uri = {server.uri!r}

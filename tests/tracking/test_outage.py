@@ -42,7 +42,7 @@ def test_workers_train_on_without_the_server_and_nothing_is_lost(server, tmp_pat
     # So slow that trainings begin and end while the server is away.
     step_s = OUTAGE_S / 40
     place.inject(
-        "import time, lstm_bench.limits as limits\n"
+        "import time, lstm_bench.system.limits as limits\n"
         f"limits.Limits.check = lambda self: time.sleep({step_s})\n"
     )
     process = place.start("sweep", "tiny.yaml", "--workers", "2")

@@ -459,7 +459,8 @@ def test_what_a_silent_host_was_at_is_taken_over(
 
 ASK = """
 import sys
-from lstm_bench.study import StudyStore, find_suite
+from lstm_bench.search.storage import find_suite
+from lstm_bench.search.study import StudyStore
 url, name = sys.stdin.readline().split()
 store = StudyStore(find_suite(url, name), url)
 print("ready", flush=True)

@@ -24,7 +24,7 @@ N_TRIALS = 4
 TEXT = TINY_SUITE.replace("n_trials: 3", f"n_trials: {N_TRIALS}")
 # Long enough to come in between, for whoever watches the store.
 SLOW = (
-    "import time, lstm_bench.limits as limits\n"
+    "import time, lstm_bench.system.limits as limits\n"
     "limits.Limits.check = lambda self: time.sleep(0.3)\n"
 )
 

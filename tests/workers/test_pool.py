@@ -85,7 +85,7 @@ def test_the_same_trainings_come_to_the_same_as_in_one_process(swept, tmp_path):
 def test_a_killed_worker_is_replaced_and_its_training_done_again(tmp_path):
     place = Place(tmp_path)
     place.inject(
-        "import time, lstm_bench.limits as limits\n"
+        "import time, lstm_bench.system.limits as limits\n"
         "limits.Limits.check = lambda self: time.sleep(0.2)\n"
     )
     process = place.start("sweep", "tiny.yaml", "--workers", "2")
@@ -113,7 +113,7 @@ def test_a_training_that_takes_its_workers_with_it_is_failed(tmp_path):
     text = TINY_SUITE.replace("n_trials: 3", "n_trials: 1")
     place = Place(tmp_path, text)
     place.inject(
-        "import os, lstm_bench.limits as limits\n"
+        "import os, lstm_bench.system.limits as limits\n"
         "limits.Limits.check = lambda self: os.kill(os.getpid(), 9)\n"
     )
     said = place.run("sweep", "tiny.yaml", "--workers", "2")
@@ -131,7 +131,7 @@ def test_a_training_that_does_not_answer_is_ended(tmp_path):
     text = TINY_SUITE.replace("n_trials: 3", "n_trials: 1, trial_timeout_s: 4")
     place = Place(tmp_path, text)
     place.inject(
-        "import time, lstm_bench.limits as limits\n"
+        "import time, lstm_bench.system.limits as limits\n"
         "limits.PATIENCE_S = 1.0\n"
         "limits.Limits.check = lambda self: time.sleep(1000)\n"
     )
@@ -155,7 +155,9 @@ def test_a_training_that_does_not_answer_is_ended(tmp_path):
 def test_a_training_beyond_a_limit_is_failed_with_its_reason(tmp_path, limit, reason):
     place = Place(tmp_path, TINY_SUITE.replace("n_trials: 3", f"n_trials: 2, {limit}"))
     # To look at the memory only now and then is too rare for so few steps.
-    place.inject("import lstm_bench.limits as limits\nlimits.LOOK_EVERY_S = 0.0\n")
+    place.inject(
+        "import lstm_bench.system.limits as limits\nlimits.LOOK_EVERY_S = 0.0\n"
+    )
     said = place.run("sweep", "tiny.yaml")
     results = place.results()
     assert list(results.runs["state"]) == ["failed", "failed"]
@@ -194,7 +196,7 @@ def test_ctrl_c_lets_workers_finish_their_epoch_and_the_next_start_goes_on(tmp_p
 def test_workers_leave_with_a_killed_command_and_give_their_trainings_back(tmp_path):
     place = Place(tmp_path)
     place.inject(
-        "import time, lstm_bench.limits as limits\n"
+        "import time, lstm_bench.system.limits as limits\n"
         "limits.Limits.check = lambda self: time.sleep(0.2)\n"
     )
     process = place.start("sweep", "tiny.yaml", "--workers", "2")
@@ -252,7 +254,7 @@ def test_a_worker_that_cannot_work_ends_the_sweep_with_its_message(tmp_path):
 def test_a_defect_in_a_worker_is_shown_with_its_traceback(tmp_path):
     place = Place(tmp_path)
     place.inject(
-        "import lstm_bench.limits as limits\n"
+        "import lstm_bench.system.limits as limits\n"
         "def check(self):\n"
         "    raise ZeroDivisionError('ours')\n"
         "limits.Limits.check = check\n"
@@ -266,7 +268,7 @@ def test_what_a_defect_in_one_worker_cuts_short_in_another_is_closed(tmp_path):
     place = Place(tmp_path)
     # The second dies of the signal that asks it to leave, its run begun.
     place.inject(
-        "import signal, time, lstm_bench.limits as limits\n"
+        "import signal, time, lstm_bench.system.limits as limits\n"
         "from pathlib import Path\n"
         f"first, second = (Path({str(tmp_path)!r}) / name for name in ('1st', '2nd'))\n"
         "def check(self):\n"
@@ -292,11 +294,11 @@ def test_a_worker_that_is_left_alone_gets_the_threads_of_the_others(tmp_path):
     place = Place(tmp_path)
     # The one that begins first stays at its first training until it gets them.
     place.inject(
-        "import os, time, lstm_bench.limits as limits\n"
+        "import os, time, lstm_bench.system.limits as limits\n"
         "from pathlib import Path\n"
         f"first, lent = (Path({str(tmp_path)!r}) / name for name in ('1st', 'lent'))\n"
         "def check(self):\n"
-        "    from lstm_bench.threads import n_kernel_threads, n_threads\n"
+        "    from lstm_bench.system.threads import n_kernel_threads, n_threads\n"
         "    try:\n"
         "        first.touch(exist_ok=False)\n"
         "    except FileExistsError:\n"
@@ -320,7 +322,7 @@ def joined(tmp_path_factory):
     place = Place(tmp_path_factory.mktemp("joined"))
     # The sweep's own workers stay at their first trainings until the other has one.
     place.inject(
-        "import sys, time, lstm_bench.limits as limits\n"
+        "import sys, time, lstm_bench.system.limits as limits\n"
         "from pathlib import Path\n"
         f"joined = Path({str(place.folder / 'joined')!r})\n"
         "def check(self):\n"
