@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+import lstm_bench
 from lstm_bench import __version__
 from lstm_bench.masking import mask_text
 from lstm_bench.system.startup import NOT_RECORDED, RECORDED, is_listed
@@ -36,7 +37,7 @@ PACKAGES = (
 OPTIONAL_PACKAGES = ("numba",)
 # What takes long to compile: some 14 s of CPU for TensorFlow with Keras, 5 for MLflow.
 SLOW_TO_COMPILE = ("tensorflow", "keras", "mlflow")
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(lstm_bench.__file__).parent
 # A path may name this machine's user, and changes no result.
 _PATH = re.compile(r"~?/[^\s,:;]+")
 
@@ -164,7 +165,7 @@ def _cpu_model() -> str:
 def _git_state() -> tuple[str | None, bool | None]:
     try:
         # An environment inside somebody's repository is not tracked by it.
-        _git("ls-files", "--error-unmatch", Path(__file__).name)
+        _git("ls-files", "--error-unmatch", "__init__.py")
         changed = _git("status", "--porcelain", "--untracked-files=all", ".")
         return _git("rev-parse", "HEAD"), bool(changed)
     except (OSError, subprocess.SubprocessError):
