@@ -42,7 +42,6 @@ from lstm_bench.suites.space import (
 )
 from lstm_bench.suites.yaml_file import (
     MAX_SUITE_BYTES,
-    SuiteLoader,
     parse_yaml,
     safe_yaml,
 )
@@ -389,10 +388,6 @@ def bounds_of(part: str, field: str) -> tuple[bool, dict[str, Any]]:
             if (bound := getattr(rule, name, None)) is not None:
                 bounds |= {end: bound, f"{end}_open": name in ("gt", "lt")}
     return info.annotation in (float, float | None), bounds
-
-
-SuiteLoader.add_constructor("tag:yaml.org,2002:int", SuiteLoader.construct_yaml_int)
-SuiteLoader.add_constructor("tag:yaml.org,2002:str", SuiteLoader.construct_yaml_str)
 
 
 def _check_dataset(spec: DatasetSpec, where: str) -> DatasetSpec:

@@ -45,7 +45,7 @@ def test_the_suites_of_the_readme_are_shipped():
         ({"name: synthetic": "name: syntetic"}, "did you mean 'synthetic'"),
         ({"n_train: 240": "n_trian: 240"}, "did you mean 'n_train'"),
         ({"dataset: {name": "datset: {name"}, "did you mean 'dataset'"),
-        ({"embedding_dim: 4": "embedding_dim: 4\n  embedding_dim: 5"}, "stands twice"),
+        ({"embedding_dim: 4": "embedding_dim: 4\n  embedding_dim: 5"}, "given twice"),
         ({"space:": "space: {}\nignored:"}, "unknown field"),
         ({"study:": "confirm: {n_bst: 1}\nstudy:"}, "did you mean 'n_best'"),
         ({"study:": "confirm: {pairs: {head: [sigmoid]}}\nstudy:"}, "two values"),
