@@ -17,7 +17,7 @@ from archives import TINY, add, load_imdb, write_archive
 from conftest import ROOT
 from pydantic import ValidationError
 
-from lstm_bench.data import imdb, synthetic, word_order
+from lstm_bench.data import imdb, imdb_archive, synthetic, word_order
 from lstm_bench.data.dataset import (
     INDEX_FROM,
     Dataset,
@@ -336,12 +336,12 @@ def test_too_much_text_is_rejected(
     write_archive(tmp_path, TINY | {"train/pos/5_9.txt": "a" * (1 << 20) + "a"})
     with pytest.raises(DatasetError, match="at most 1,048,576 bytes, got 1,048,577"):
         load_imdb(tmp_path)
-    monkeypatch.setattr(imdb, "MAX_ARCHIVE_BYTES", 2000)
+    monkeypatch.setattr(imdb_archive, "MAX_ARCHIVE_BYTES", 2000)
     with pytest.raises(DatasetError, match="when uncompressed"):
         load_imdb(tmp_path)
     write_archive(tmp_path, TINY)
-    monkeypatch.setattr(imdb, "MAX_ARCHIVE_BYTES", 1 << 30)
-    monkeypatch.setattr(imdb, "MAX_TEXT_BYTES", 20)
+    monkeypatch.setattr(imdb_archive, "MAX_ARCHIVE_BYTES", 1 << 30)
+    monkeypatch.setattr(imdb_archive, "MAX_TEXT_BYTES", 20)
     with pytest.raises(DatasetError, match="at most 20 bytes of text"):
         load_imdb(tmp_path)
 

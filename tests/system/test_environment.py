@@ -73,8 +73,8 @@ def git(folder, *arguments: str) -> None:
 def described(folder) -> dict:
     """Return what the copy of the package in `folder` records of itself."""
     code = (
-        "import json\nfrom lstm_bench.system.environment import describe_environment as f\n"
-        "print(json.dumps(f()))"
+        "import json\nfrom lstm_bench.system import environment as e\n"
+        "print(json.dumps(e.describe_environment()))"
     )
     done = subprocess.run(
         [sys.executable, "-B", "-c", code],

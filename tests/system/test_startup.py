@@ -59,7 +59,8 @@ def run(
 def test_settle_output_lets_any_text_pass_any_console(encoding):
     text = "−0.0136 ± 2 · “ü” ☃ \\udc80"
     code = (
-        "import sys\nfrom lstm_bench.system.startup import settle_output\nsettle_output()\n"
+        "import sys\nfrom lstm_bench.system import startup\n"
+        "startup.settle_output()\n"
         f"print('{text}'); print('{text}', file=sys.stderr)"
     )
     done = python(code, {"PYTHONIOENCODING": encoding})
