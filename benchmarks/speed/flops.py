@@ -2,9 +2,9 @@
 
 A multiplication and an addition are two operations. Counted are the matrix products
 alone, on real tokens: padding, the gates' functions, the head (2 units operations a
-review and output) and the optimizer are left out, so that what is achieved is not
-flattered. With T tokens in a batch of n reviews, units H, features D, and P inputs
-whose share of the gates differs,
+review and output) and the optimizer are left out, so that the
+GFLOP/s achieved are not overstated. With T tokens in a batch of n reviews, units H,
+features D, and P different inputs to the gates,
 
     recurrence      2 * H * 4H * (T - n)     h_-1 is zero: a first token needs none
     inputs          2 * D * 4H * P
@@ -13,10 +13,11 @@ forward. P is the number of distinct tokens of the batch where all its reviews s
 same embedding, and of distinct pairs of review and token where inputs are dropped in
 training, since each review then has a mask of its own.
 
-Training does the recurrence three times: forward, for the gradient of the state, and
-for that of the recurrent kernel. The inputs' share comes forward, for the gradient of
-the kernel (both P), and for that of the embeddings, which is needed for each of the T
-tokens: Keras's optimizers square it at every occurrence before they add it up.
+Training computes the recurrence three times: forward, for the gradient of the state,
+and for that of the recurrent kernel. The inputs' product is computed forward, for the
+gradient of the kernel (both P), and for that of the embeddings, which is needed for
+each of the T tokens: Keras's optimizers square it at every occurrence before they sum
+it.
 """
 
 from __future__ import annotations

@@ -13,35 +13,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from measure import interleave, spread
-from row import (
-    BATCH,
-    Row,
-    drawn,
-    own_config,
-    own_epoch,
-    plain_config,
-    plain_epoch,
-    positive,
-    row_parser,
-)
-
-from lstm_bench.data.dataset import Dataset
-from lstm_bench.models.backend import keras
-from lstm_bench.suites.engines import PACKED
-
-
-def measure(
-    dataset: Dataset, shape: dict[str, int], n_reviews: int, rounds: int
-) -> dict[str, Any]:
-    """Measure an epoch of `n_reviews` at one point; return the raw seconds."""
-    reviews = drawn(dataset.train, n_reviews)
-    n_classes = dataset.n_classes
-    own, _ = own_epoch(reviews, own_config("A", **shape), n_classes, PACKED)
-    plain = plain_epoch(reviews, plain_config("A", **shape), n_classes)
-    seconds = interleave({"plain": plain, "packed": own}, rounds)
-    keras.backend.clear_session()
-    return {"n_measured": len(reviews), "seconds": seconds}
+from row import BATCH, Row, drawn, measure_case, positive, row_parser
 
 
 def points(arguments: argparse.Namespace) -> list[tuple[str, int, dict[str, int], int]]:
@@ -92,14 +64,21 @@ def main() -> None:
     row.peak()
     axes: dict[str, list[dict[str, Any]]] = {}
     for axis, value, shape, n_reviews in points(arguments):
-        found = measure(dataset, shape, n_reviews, arguments.rounds)
-        n_epoch = value if axis == "n_reviews" else arguments.base_size
-        point = {"value": value, "n_epoch": n_epoch, **found}
-        axes.setdefault(axis, []).append(point)
-        factor = n_epoch / found["n_measured"]
-        print(f"\n{axis} {value}: seconds an epoch of {n_epoch:,} reviews")
-        for variant, seconds in found["seconds"].items():
-            print(f"{variant:8} {spread([factor * s for s in seconds])}")
+        case = measure_case(
+            drawn(dataset.train, n_reviews),
+            dataset.n_classes,
+            "A",
+            shape,
+            rounds=arguments.rounds,
+        )
+        axes.setdefault(axis, []).append(
+            {
+                "value": value,
+                "n_epoch": value if axis == "n_reviews" else arguments.base_size,
+                "n_measured": case["n_reviews"],
+                "seconds": case["seconds"],
+            }
+        )
     base = {
         "units": arguments.base_units,
         "sequence_length": arguments.base_length,

@@ -15,7 +15,7 @@ VECTOR_FLAGS = ("sse4", "avx", "fma", "f16c", "amx", "asimd", "sve")
 
 @dataclass(frozen=True)
 class Ended:
-    """What a call came to, and when its work had ended, where it returned later.
+    """The result of a call that returned later than its work had ended.
 
     Attributes
     ----------
@@ -54,17 +54,8 @@ def spread(values: list[float]) -> str:
     )
 
 
-def peak_memory_mib() -> float:
-    """Return the most memory that this process has had (Linux)."""
-    # Not `ru_maxrss`, which a process inherits from the one that started it.
-    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 2**10
-    raise LookupError("VmHWM in /proc/self/status")
-
-
 def cpu_flags() -> list[str]:
-    """Return the vector instructions that the processor says it has (Linux)."""
+    """Return the vector instructions of the processor (Linux)."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     for line in lines:

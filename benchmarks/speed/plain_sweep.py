@@ -29,7 +29,7 @@ from lstm_bench.training.prepare import prepare
 
 
 class Report(keras.callbacks.Callback):
-    """Tells the trial how each epoch went, and stops where the pruner says so."""
+    """Reports each epoch to the trial, and stops if the pruner decides so."""
 
     def __init__(self, trial: optuna.Trial) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Report(keras.callbacks.Callback):
             raise optuna.TrialPruned
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Keep when training ended; what autologging saves comes after it."""
+        """Record when training ended; autologging saves the model after it."""
         self.ended = time.perf_counter()
 
 

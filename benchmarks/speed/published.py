@@ -8,8 +8,9 @@ others' stays: `--rows` does some again, and goes on after an interruption.
     python benchmarks/speed/published.py --data-dir DIR --rows steps growth
     python benchmarks/speed/published.py --render
 
-Everything takes about three hours on two cores. `--small` takes minutes and says
-nothing: it shows that all commands work, and wants another folder.
+Everything takes about three hours on two cores. `--small` takes minutes and only checks
+that all commands work: its sizes are too small to compare speed. It needs another
+`--out`.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def write(folder: Path, rows: dict[str, Any]) -> None:
     part = folder / f"{JSON}.part"
     part.write_text(text, encoding="utf-8")
     part.replace(folder / JSON)
-    # What was written by hand of the published figures says nothing of others.
+    # The texts written by hand are about the published measurements only.
     limits = LIMITS if folder.resolve() == FOLDER else {}
     (folder / PAGE).write_text(render(rows, limits), encoding="utf-8")
     lines = lines_of(rows)
@@ -101,12 +102,12 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="real reviews; else synthetic")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--render", action="store_true", help="measure nothing")
-    parser.add_argument("--small", action="store_true", help="sizes that say nothing")
+    parser.add_argument("--small", action="store_true", help="check that all rows run")
     parser.add_argument("--out", type=Path, default=FOLDER)
     arguments = parser.parse_args()
     if not arguments.render and arguments.out.resolve() == FOLDER:
         if arguments.small:
-            parser.error("--small says nothing about speed; give another --out")
+            parser.error("--small does not measure speed; give another --out")
         if arguments.data_dir is None:
             parser.error(
                 "synthetic reviews are not published; give --data-dir or --out"

@@ -12,13 +12,14 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import Ended, cpu_flags, print_machine
+from flops import batches_flop
+from measure import Ended, cpu_flags, interleave, print_machine, print_ratios
 from peak import measure_peak
 
 from lstm_bench.data.dataset import Dataset, Sequences
@@ -30,7 +31,7 @@ from lstm_bench.packed.choice import choose_engine
 from lstm_bench.packed.vectors import target_of_this_machine
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.suites.config import TrialConfig
-from lstm_bench.suites.engines import PACKED
+from lstm_bench.suites.engines import PACKED, STOCK
 from lstm_bench.system.environment import describe_environment
 from lstm_bench.training.batches import evaluation_batches, take_batch, training_batches
 from lstm_bench.training.loop import Encoded, Steps
@@ -137,7 +138,7 @@ class Row:
         print(f"\npeak just now: {fma:.0f} GFLOP/s on registers, {gemm:.0f} in GEMM")
 
     def write(self, dataset: str, result: dict[str, Any]) -> None:
-        """Write the result, and how it came about, where `--json` says."""
+        """Write the result, and how it was measured, to the file of `--json`."""
         self.peak()
         options = {
             key: value
@@ -216,19 +217,22 @@ def plain_evaluate(model: keras.Model, x: Any, targets: Any, **options: Any) -> 
     return Ended(last.at, float(found[1]))
 
 
-def plain_epoch(
-    reviews: Sequences, config: TrialConfig, n_classes: int
+def plain_variant(
+    reviews: Sequences,
+    config: TrialConfig,
+    n_classes: int,
+    run: Callable[..., Ended],
 ) -> Callable[[], Ended]:
-    """Return an epoch of `model.fit` on padded arrays, traced."""
+    """Return `plain_fit` or `plain_evaluate` on padded arrays, traced."""
     data = Encoded.of(reviews, config, n_classes)
     model = seeded_model(config, n_classes)
     size = config.batch_size
 
-    def fit(n: int | None = None) -> Ended:
-        return plain_fit(model, data.x[:n], data.targets[:n], batch_size=size)
+    def run_first(n: int | None = None) -> Ended:
+        return run(model, data.x[:n], data.targets[:n], batch_size=size)
 
-    fit(n_to_trace(len(data.x), size))
-    return fit
+    run_first(n_to_trace(len(data.x), size))
+    return run_first
 
 
 def own_epoch(
@@ -250,21 +254,6 @@ def own_epoch(
     return train, [take_batch(data.x, data.lengths, i, config) for i in batches]
 
 
-def plain_evaluation(
-    reviews: Sequences, config: TrialConfig, n_classes: int
-) -> Callable[[], Ended]:
-    """Return `model.evaluate` on padded arrays, traced."""
-    data = Encoded.of(reviews, config, n_classes)
-    model = seeded_model(config, n_classes)
-    size = config.batch_size
-
-    def evaluate(n: int | None = None) -> Ended:
-        return plain_evaluate(model, data.x[:n], data.targets[:n], batch_size=size)
-
-    evaluate(n_to_trace(len(data.x), size))
-    return evaluate
-
-
 def own_evaluation(
     reviews: Sequences, config: TrialConfig, n_classes: int, engine: str
 ) -> tuple[Callable[[], object], Sequence[np.ndarray]]:
@@ -281,6 +270,65 @@ def own_evaluation(
         return float(np.mean(proba.argmax(axis=1) == data.y))
 
     return evaluate, [take_batch(data.x, data.lengths, i, config) for i in batches]
+
+
+def measure_case(
+    reviews: Sequences,
+    n_classes: int,
+    model: str,
+    shape: Mapping[str, int],
+    *,
+    rounds: int,
+    training: bool = True,
+    with_stock: bool = False,
+) -> dict[str, Any]:
+    """Time plain Keras and this project on the same reviews, in turn, and print it.
+
+    Parameters
+    ----------
+    reviews : Sequences
+        All of them make one epoch, or one evaluation.
+    model : str
+        A name in `MODELS`.
+    shape : mapping of str to int
+        Hyperparameters that differ from the model's.
+    training : bool
+        Whether an epoch of training is timed, or an evaluation.
+    with_stock : bool
+        Whether Keras's own LSTM on this project's batches is timed, too.
+
+    Returns
+    -------
+    dict
+        The case, with the seconds of every round by variant.
+    """
+    config = own_config(model, **shape)
+    plain, own = (
+        (plain_fit, own_epoch) if training else (plain_evaluate, own_evaluation)
+    )
+    variants: dict[str, Callable[[], object]] = {
+        "plain": plain_variant(reviews, plain_config(model, **shape), n_classes, plain)
+    }
+    batches: Sequence[np.ndarray] = []
+    for engine in (STOCK, PACKED) if with_stock else (PACKED,):
+        variants[engine], batches = own(reviews, config, n_classes, engine)
+    seconds = interleave(variants, rounds)
+    keras.backend.clear_session()
+    flop = batches_flop(batches, config, training=training)
+    size = ", ".join(f"{name} {value}" for name, value in shape.items())
+    work = f"training, {len(batches)} steps" if training else "evaluation"
+    print(f"\nmodel {model}, {size}: {work} of {len(reviews):,} reviews, seconds")
+    print_ratios(seconds, "plain")
+    print(f"packed, fastest round: {1e-9 * flop / min(seconds[PACKED]):.0f} GFLOP/s")
+    return {
+        "model": model,
+        **shape,
+        "n_reviews": len(reviews),
+        "n_steps": len(batches),
+        "n_tokens": int(sum((x != 0).sum() for x in batches)),
+        "flop": flop,
+        "seconds": seconds,
+    }
 
 
 def drawn(reviews: Sequences, n: int) -> Sequences:

@@ -1,4 +1,4 @@
-"""From what the rows measured to what the page says: ratios, exponents, shares.
+"""What the page shows, computed from what the rows measured: ratios, exponents, shares.
 
 Nothing here is stored: everything is computed from the raw seconds in `speed.json`.
 """

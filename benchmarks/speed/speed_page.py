@@ -31,7 +31,7 @@ TITLES = {
     "growth": "Growth of cost",
     "seeds": "Same accuracy",
 }
-SAYS_WEIGHTS = {
+WEIGHTS_IN_WORDS = {
     "kept": "of the weights that are kept",
     "last": "of the last epoch, good or bad",
 }
@@ -69,15 +69,15 @@ def render(rows: Mapping[str, Row], limits: Mapping[str, str]) -> str:
 def _introduction(rows: Mapping[str, Row]) -> list[str]:
     text = (
         "The packed LSTM of this project against plain Keras on the same machine and "
-        "the same reviews: `model.fit` and `model.evaluate` on arrays padded to the "
-        "sequence length, which mask nothing. Packed is this project's whole way: "
+        "the same reviews. Plain Keras is `model.fit` and `model.evaluate` on arrays "
+        "padded to the sequence length, without a mask. Packed is this project: "
         "masked, reviews sorted by length within shuffled windows of 16 batches, and "
         "scored in batches of up to 1,024. Model A is an LSTM under one sigmoid unit, "
         "model B one with dropout and recurrent dropout of 0.2 under a softmax over "
-        "two; vocabulary 10,000, embedding 128, float32, batch 64 where nothing else "
-        "is said. Plain Keras's clock stops where its last batch has ended: `fit` and "
-        "`evaluate` return later, by up to as long again, since they wait for a thread "
-        "of `tf.data`; that counts in whole sweeps alone. "
+        "two; vocabulary 10,000, embedding 128, float32, and batch 64 unless noted. "
+        "Plain Keras is timed to the end of its last batch: `fit` and `evaluate` "
+        "return later, by up to as long again, since they wait for a thread of "
+        "`tf.data`; only whole sweeps count that. "
         "All variants of a comparison run in turn within one process (sweeps: "
         "one process after the other), and ratios are taken round by round. This page "
         "is written by `benchmarks/speed/published.py` from [speed.json](speed.json), "
@@ -154,7 +154,7 @@ def _comparisons(rows: Mapping[str, Row]) -> list[str]:
         "Medians, with least and most in parentheses; n rounds, or seeds for the time "
         "to an accuracy. Sweeps are counted in finished trials an hour. GFLOP/s are "
         "the operations of the matrix products that real tokens need, over the median "
-        "time of the packed LSTM (the formula stands in `benchmarks/speed/flops.py`), "
+        "time of the packed LSTM (`benchmarks/speed/flops.py` has the formula), "
         "and their share is of what the same cores did in multiply-adds on registers "
         "at most, in the same run (last table): the gates, the embedding, the head and "
         "the optimizer are in the time and not in the operations.",
@@ -228,7 +228,7 @@ def _sweep(rows: Mapping[str, Row]) -> list[str]:
         "sides train the same configurations of the suite, without a pruner: "
         "`lstm-bench sweep` with a worker for each core, and plain Keras in one "
         "process with all cores. The command saves no model during a search, so plain "
-        "Keras stands here with and without the models that autologging saves.",
+        "Keras is measured with and without the models that autologging saves.",
         _table(header, cells),
     ]
     for side, words in SWEEPS.items():
@@ -367,7 +367,7 @@ def _seeds(rows: Mapping[str, Row]) -> list[str]:
     means = (text for found in compared for text in _pair(found.mean_b, found.mean_a))
     cells.append(("mean", *means))
     says = [
-        f"- {SAYS_WEIGHTS[which]}: {_difference(found, row['margin'], n_seeds)}"
+        f"- {WEIGHTS_IN_WORDS[which]}: {_difference(found, row['margin'], n_seeds)}"
         for which, found in zip(WEIGHTS, compared, strict=True)
     ]
     columns = ("Keras's own LSTM", "packed", "difference")

@@ -10,9 +10,9 @@ The suite imdb_small as it is but without a pruner, in stores of its own:
   than many a training does, and the command saves none during a search.
 
 Timed is the whole command from its start to its end, imports, baselines, report and
-all. Data and baselines are in the cache, and the kernel is compiled, before that: a
-first sweep of one trial sees to it. How many epochs each side trained is kept: early
-stopping ends trainings where chance has it.
+all. A first sweep of one trial fills the cache with data and baselines and compiles the
+kernel. The number of epochs of each side is recorded, since early stopping makes it
+vary.
 
     python benchmarks/speed/sweep.py --data-dir DIR
 """
@@ -25,14 +25,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import yaml
+from optuna.trial import FrozenTrial
 from row import Row, positive, row_parser
-from throughput import sweep, trained
 
 from lstm_bench.search.study import StudyStore
+from lstm_bench.search.trials import OWNER
 from lstm_bench.suites.suite import Suite, load_suite
 
 SUITES = Path(__file__).parents[1]
@@ -65,19 +67,59 @@ def run_own(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Run the command; return what it did, and the configurations it trained."""
     start = time.perf_counter()
-    sweep(suite, data_dir, folder, None)
+    sweep(suite, data_dir, folder)
     seconds = time.perf_counter() - start
-    between, _ = trained(suite, folder)
     trials = StudyStore(suite, f"sqlite:///{folder}/optuna.db").finished()
     values = [trial.value for trial in trials if trial.value is not None]
     found = {
         "command_s": seconds,
-        "seconds_a_trial_after_the_first": between,
+        "seconds_a_trial_after_the_first": seconds_a_trial(trials),
         "n_trials": len(trials),
         "n_epochs": sum(len(trial.intermediate_values) for trial in trials),
         "best_accuracy": max(values),
     }
     return found, [trial.params for trial in trials]
+
+
+def sweep(
+    suite: Suite, data_dir: Path | None, folder: Path, n_trials: int | None = None
+) -> None:
+    """Run `lstm-bench sweep` in `folder`, a new one, with stores of its own."""
+    folder.mkdir()
+    command = [sys.executable, "-P", "-m", "lstm_bench", "sweep", suite.path]
+    if data_dir is not None:
+        command += ["--data-dir", str(data_dir.absolute())]
+    if n_trials is not None:
+        command += ["--trials", str(n_trials)]
+    stores = {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        "LSTM_BENCH_STORAGE": f"sqlite:///{folder}/optuna.db",
+    }
+    run(command, folder, stores)
+
+
+def run(command: list[str], folder: Path, variables: dict[str, str]) -> None:
+    """Run a command; exit with all that it printed if it fails."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | variables,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+
+
+def seconds_a_trial(trials: list[FrozenTrial]) -> float:
+    """Return seconds a trial from when every worker has finished its first."""
+    ends = defaultdict(list)
+    for trial in trials:
+        assert trial.datetime_complete is not None
+        ends[tuple(trial.user_attrs[OWNER])].append(trial.datetime_complete)
+    begin = max(min(own) for own in ends.values())
+    after = [end for own in ends.values() for end in own if end > begin]
+    return (max(after) - begin).total_seconds() / len(after)
 
 
 def run_plain(
@@ -98,12 +140,8 @@ def run_plain(
     if not saves_models:
         command += ["--no-models"]
     start = time.perf_counter()
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ, capture_output=True, encoding="utf-8"
-    )
+    run(command, folder, {})
     seconds = time.perf_counter() - start
-    if done.returncode:
-        raise SystemExit(f"plain_sweep.py: {done.stdout}{done.stderr}")
     result = json.loads(out.read_text(encoding="utf-8"))
     trials = result.pop("trials")
     return {
@@ -128,9 +166,9 @@ def show(name: str, found: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = row_parser(__doc__)
-    parser.add_argument("--trials", type=positive, help="[default: as the suite says]")
-    parser.add_argument("--epochs", type=positive, help="[default: as the suite says]")
-    parser.add_argument("--reviews", type=positive, help="[default: as the suite says]")
+    parser.add_argument("--trials", type=positive, help="[default: the suite's]")
+    parser.add_argument("--epochs", type=positive, help="[default: the suite's]")
+    parser.add_argument("--reviews", type=positive, help="[default: the suite's]")
     arguments = parser.parse_args()
     row = Row("sweep", arguments)
     row.peak()
@@ -138,7 +176,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         suite = write_suite(folder, arguments)
-        sweep(suite, arguments.data_dir, folder / "first", None, n_trials=1)
+        sweep(suite, arguments.data_dir, folder / "first", n_trials=1)
         for number in range(arguments.rounds):
             own, trials = run_own(suite, arguments.data_dir, folder / f"own{number}")
             show("own", own)

@@ -51,7 +51,7 @@ def default_workers() -> int:
     """Return how many workers this machine gets where nobody says.
 
     One for each core: on two, two workers of one thread each finished 1.5 times as
-    many trainings an hour as one of two threads (`benchmarks/speed/throughput.py`).
+    many trainings an hour as one of two threads (`docs/performance.md`).
     At most `MAX_DEFAULT`, since more was not measured, as many as there is memory
     for, and one where a GPU is to be shared.
     """
