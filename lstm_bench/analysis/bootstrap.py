@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from lstm_bench.analysis.checks import (
-    as_floats,
-    check_classified,
-    check_finite,
-    check_resampling,
-    check_strata,
-    check_values,
-    count_text,
-    is_correct,
-    percent_text,
-)
 from lstm_bench.analysis.intervals import LEVEL, Interval, standard_error
 from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.metrics import EPSILON, squared_errors
@@ -49,80 +37,19 @@ def review_scores(name: str, y_true: IntArray, y_proba: FloatArray) -> FloatArra
     Raises
     ------
     ValueError
-        A metric that is no mean over reviews, or arrays that do not fit.
+        A metric that is no mean over reviews.
     """
-    y_true, y_proba = check_classified("review_scores", y_true, y_proba)
     rows = np.arange(len(y_true))
     if name == "accuracy":
-        return is_correct(y_true, y_proba).astype(np.float64)
+        return np.asarray(y_proba.argmax(axis=1) == y_true, dtype=np.float64)
     if name == "log_loss":
         clipped = np.clip(y_proba[rows, y_true], EPSILON, 1.0 - EPSILON)
-        return as_floats(-np.log(clipped))
+        return np.asarray(-np.log(clipped), dtype=np.float64)
     if name == "brier_score_loss":
         return squared_errors(y_true, y_proba)
     raise ValueError(
-        f"review_scores: name: expected one of {', '.join(MEAN_METRICS)}, got "
-        f"{name!r}; what is no mean over reviews goes through bootstrap_reviews"
+        f"review_scores: name: expected one of {', '.join(MEAN_METRICS)}, got {name!r}"
     )
-
-
-def bootstrap_reviews(
-    fn: Callable[[IntArray, FloatArray], float],
-    y_true: IntArray,
-    y_proba: FloatArray,
-    *,
-    rng: np.random.Generator,
-    n_resamples: int = 1000,
-    level: float = LEVEL,
-) -> Interval:
-    """Percentile bootstrap over reviews of any metric of one trained network.
-
-    Reviews are drawn with replacement within each class, so that every resample has
-    the classes of the test set. For the `MEAN_METRICS`, `bootstrap_review_scores`
-    of `review_scores` gives the same in a fraction of the time.
-
-    Parameters
-    ----------
-    fn : callable
-        ``fn(y_true, y_proba)`` -> float, called ``n_resamples + 1`` times.
-    y_true : int ndarray of shape (n_reviews,)
-    y_proba : ndarray of shape (n_reviews, n_classes)
-    rng : numpy.random.Generator
-    n_resamples : int
-    level : float in (0, 1)
-
-    Returns
-    -------
-    Interval
-        Of all such networks only this one: it does not know about other seeds. NaN
-        bounds for a single review. Widened to hold the estimate where `fn` is
-        biased upwards by resampling, as the calibration error is.
-
-    Raises
-    ------
-    ValueError
-        Arrays that do not fit, no resamples, or a level outside (0, 1).
-
-    References
-    ----------
-    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
-    """
-    where = "bootstrap_reviews"
-    y_true, y_proba = check_classified(where, y_true, y_proba)
-    check_resampling(where, n_resamples, level)
-    estimate = float(fn(y_true, y_proba))
-    method = (
-        f"{percent_text(level)} bootstrap interval over {count_text(y_true, 'review')}"
-    )
-    if len(y_true) < 2:
-        return Interval(estimate, math.nan, math.nan, len(y_true), method)
-    members = [np.flatnonzero(y_true == label) for label in np.unique(y_true)]
-    draws = np.empty(n_resamples)
-    for i in range(n_resamples):
-        drawn = np.concatenate([m[rng.integers(len(m), size=len(m))] for m in members])
-        draws[i] = fn(y_true[drawn], y_proba[drawn])
-    low, high = percentiles(draws, estimate, level)
-    return Interval(estimate, low, high, len(y_true), method)
 
 
 def bootstrap_review_scores(
@@ -131,7 +58,6 @@ def bootstrap_review_scores(
     *,
     rng: np.random.Generator,
     n_resamples: int = 2000,
-    level: float = LEVEL,
 ) -> Interval:
     """Percentile bootstrap over reviews of a mean of review scores.
 
@@ -144,36 +70,22 @@ def bootstrap_review_scores(
         single review adds no spread.
     rng : numpy.random.Generator
     n_resamples : int
-    level : float in (0, 1)
 
     Returns
     -------
     Interval
         With NaN bounds for a single review.
 
-    Raises
-    ------
-    ValueError
-        Arrays that do not fit or are not finite, no resamples, or a level outside
-        (0, 1).
-
     References
     ----------
     Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
     """
-    where = "bootstrap_review_scores"
-    values = check_values(where, "scores", scores)
-    groups = check_strata(where, strata, len(values))
-    check_resampling(where, n_resamples, level)
+    values, groups = np.asarray(scores, dtype=np.float64), np.asarray(strata)
     estimate = float(values.mean())
-    method = (
-        f"{percent_text(level)} bootstrap interval over {count_text(values, 'review')}"
-    )
     if len(values) < 2:
-        return Interval(estimate, math.nan, math.nan, len(values), method)
+        return Interval(estimate, math.nan, math.nan, len(values))
     draws = _resampled_means(values, groups, rng, n_resamples)
-    low, high = percentiles(draws, estimate, level)
-    return Interval(estimate, low, high, len(values), method)
+    return _percentile_interval(draws, estimate, len(values))
 
 
 def bootstrap_seeds_and_reviews(
@@ -182,7 +94,6 @@ def bootstrap_seeds_and_reviews(
     *,
     rng: np.random.Generator,
     n_resamples: int = 2000,
-    level: float = LEVEL,
 ) -> Interval:
     """Interval of a mean for new seeds and new reviews together.
 
@@ -207,19 +118,12 @@ def bootstrap_seeds_and_reviews(
         Class of each review.
     rng : numpy.random.Generator
     n_resamples : int
-    level : float in (0, 1)
 
     Returns
     -------
     Interval
         `n` counts the seeds. NaN bounds for a single seed or review. Without spread
         over reviews it is the t interval over seeds.
-
-    Raises
-    ------
-    ValueError
-        Arrays that do not fit or are not finite, no resamples, or a level outside
-        (0, 1).
 
     References
     ----------
@@ -228,23 +132,11 @@ def bootstrap_seeds_and_reviews(
     Searle, Casella and McCulloch, "Variance Components", 1992, section 4.4 (the
     two-way table without replication).
     """
-    where = "bootstrap_seeds_and_reviews"
-    table = np.asarray(scores, dtype=np.float64)
-    if table.ndim != 2 or table.size == 0:
-        raise ValueError(
-            f"{where}: scores: expected shape (n_seeds, n_reviews), got {table.shape}"
-        )
-    check_finite(where, "scores", table)
+    table, groups = np.asarray(scores, dtype=np.float64), np.asarray(strata)
     n_seeds, n_reviews = table.shape
-    groups = check_strata(where, strata, n_reviews)
-    check_resampling(where, n_resamples, level)
     estimate = float(table.mean())
-    method = (
-        f"{percent_text(level)} interval over {count_text(table, 'seed')} and "
-        f"{count_text(groups, 'review')} (t and bootstrap)"
-    )
     if n_seeds < 2 or n_reviews < 2:
-        return Interval(estimate, math.nan, math.nan, n_seeds, method)
+        return Interval(estimate, math.nan, math.nan, n_seeds)
     by_review = table.mean(axis=0)
     centred = by_review - estimate
     reviews = _resampled_means(centred, groups, rng, n_resamples)
@@ -255,8 +147,7 @@ def bootstrap_seeds_and_reviews(
     points = (np.arange(n_resamples) + 0.5) / n_resamples
     seeds = of_seeds * special.stdtrit(n_seeds - 1, points)
     draws = estimate + rng.permutation(seeds) + reviews
-    low, high = percentiles(draws, estimate, level)
-    return Interval(estimate, low, high, n_seeds, method)
+    return _percentile_interval(draws, estimate, n_seeds)
 
 
 def _resampled_means(
@@ -304,10 +195,8 @@ def _review_scale(table: FloatArray, by_review: FloatArray, strata: IntArray) ->
     return math.sqrt(max(0.0, wanted) / drawn) if drawn > 0.0 else 0.0
 
 
-def percentiles(
-    draws: FloatArray, estimate: float, level: float
-) -> tuple[float, float]:
-    """Central share `level` of the draws, widened to hold the estimate."""
-    tail = (1.0 - level) / 2
+def _percentile_interval(draws: FloatArray, estimate: float, n: int) -> Interval:
+    """Central 95 % of the draws, widened to hold the estimate."""
+    tail = (1.0 - LEVEL) / 2
     low, high = np.quantile(draws, [tail, 1.0 - tail], method="hazen")
-    return min(float(low), estimate), max(float(high), estimate)
+    return Interval(estimate, min(float(low), estimate), max(float(high), estimate), n)

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.analysis.checks import as_floats, check_resampling, check_values
 from lstm_bench.analysis.intervals import LEVEL
 from lstm_bench.arrays import FloatArray
 from lstm_bench.metrics import rounding_of
@@ -34,18 +33,14 @@ def expected_best(values: npt.ArrayLike, higher_is_better: bool) -> FloatArray:
     ndarray of shape (n_trials,)
         From the mean towards the best trial, which it never passes.
 
-    Raises
-    ------
-    ValueError
-        No values, or values that are not finite.
-
     References
     ----------
     Dodge et al., "Show Your Work: Improved Reporting of Experimental Results",
     EMNLP 2019, section 3.2.
     """
-    trials = check_values("expected_best", "values", values)
-    return as_floats(_expected_best(trials[np.newaxis], higher_is_better)[0])
+    trials = np.asarray(values, dtype=np.float64)
+    curve: FloatArray = _expected_best(trials[np.newaxis], higher_is_better)[0]
+    return curve
 
 
 def expected_best_interval(
@@ -54,7 +49,6 @@ def expected_best_interval(
     *,
     rng: np.random.Generator,
     n_resamples: int = 1000,
-    level: float = LEVEL,
 ) -> tuple[FloatArray, FloatArray]:
     """Percentile bootstrap over trials of `expected_best`, for each budget apart.
 
@@ -67,27 +61,18 @@ def expected_best_interval(
     higher_is_better : bool
     rng : numpy.random.Generator
     n_resamples : int
-    level : float in (0, 1)
 
     Returns
     -------
     low, high : ndarray of shape (n_trials,)
         In the unit of `values`; NaN for a single trial.
 
-    Raises
-    ------
-    ValueError
-        No values, values that are not finite, no resamples, or a level outside
-        (0, 1).
-
     References
     ----------
     Dodge et al. 2019 as in `expected_best`; Efron and Tibshirani, "An Introduction
     to the Bootstrap", 1993, section 13.3.
     """
-    where = "expected_best_interval"
-    trials = check_values(where, "values", values)
-    check_resampling(where, n_resamples, level)
+    trials = np.asarray(values, dtype=np.float64)
     n = len(trials)
     if n < 2:
         return np.full(n, np.nan), np.full(n, np.nan)
@@ -95,7 +80,7 @@ def expected_best_interval(
     # Sorted, so that the order of the trials does not matter.
     drawn = np.sort(trials)[rng.integers(n, size=(n_resamples, n))]
     curves = _expected_best(drawn, higher_is_better)
-    tail = (1.0 - level) / 2
+    tail = (1.0 - LEVEL) / 2
     low, high = np.quantile(
         curves, [tail, 1.0 - tail], axis=0, method="hazen", overwrite_input=True
     )
@@ -116,18 +101,8 @@ def budget_that_paid(expected: npt.ArrayLike, tolerance: float) -> int:
     -------
     int
         From 1 to n_trials.
-
-    Raises
-    ------
-    ValueError
-        No values, values that are not finite, or a tolerance below 0.
     """
-    curve = check_values("budget_that_paid", "expected", expected)
-    if not tolerance >= 0.0:
-        raise ValueError(
-            "budget_that_paid: tolerance: expected a number of at least 0, got "
-            f"{tolerance!r}"
-        )
+    curve = np.asarray(expected, dtype=np.float64)
     slack = tolerance + rounding_of(curve)
     return int(np.argmax(np.abs(curve - curve[-1]) <= slack)) + 1
 
@@ -154,4 +129,4 @@ def _expected_best(values: FloatArray, higher_is_better: bool) -> FloatArray:
         curves[:, first - 1 : last] = gaps[:, begin:] @ np.diff(below_or_at, axis=0)
         first = last + 1
     curves += best
-    return as_floats(curves)
+    return np.asarray(curves, dtype=np.float64)

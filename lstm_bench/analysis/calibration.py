@@ -7,13 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstm_bench.analysis.checks import (
-    as_floats,
-    check_classified,
-    check_probabilities,
-    is_correct,
-)
-from lstm_bench.analysis.intervals import LEVEL, wilson_bounds
+from lstm_bench.analysis.intervals import wilson_interval
 from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.metrics import EPSILON
 
@@ -75,18 +69,13 @@ def expected_calibration_error(
     y_proba : ndarray of shape (n_reviews, n_classes), rows sum to 1
     n_bins : int, at least 1; by default `bins_for` the number of reviews
 
-    Raises
-    ------
-    ValueError
-        Arrays that do not fit, or no bins.
-
     References
     ----------
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 2;
     bins of equal mass from Nguyen and O'Connor, "Posterior calibration and
     exploratory analysis for natural language processing models", EMNLP 2015.
     """
-    bins = _bins("expected_calibration_error", y_true, y_proba, n_bins)
+    bins = reliability(y_true, y_proba, n_bins)
     gaps = np.abs(bins.accuracy - bins.confidence)
     return float(np.sum(bins.n * gaps) / np.sum(bins.n))
 
@@ -106,16 +95,25 @@ def reliability(
     -------
     Reliability
 
-    Raises
-    ------
-    ValueError
-        Arrays that do not fit, or no bins.
-
     References
     ----------
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 2.
     """
-    return _bins("reliability", y_true, y_proba, n_bins)
+    n_bins = bins_for(len(y_true)) if n_bins is None else n_bins
+    levels, level_of, counts = np.unique(
+        y_proba.max(axis=1), return_inverse=True, return_counts=True
+    )
+    correct = np.bincount(level_of.ravel(), weights=y_proba.argmax(axis=1) == y_true)
+    # A confidence goes where the middle of its reviews, in order, falls.
+    middle_twice = 2 * (np.cumsum(counts) - counts) + counts
+    _, bin_of = np.unique(
+        middle_twice * n_bins // (2 * len(y_true)), return_inverse=True
+    )
+    n = np.bincount(bin_of, weights=counts)
+    confidence = np.bincount(bin_of, weights=levels * counts) / n
+    accuracy = np.bincount(bin_of, weights=correct) / n
+    low, high = wilson_interval(accuracy, n)
+    return Reliability(confidence, accuracy, low, high, n.astype(np.int64))
 
 
 def fit_temperature(y_true: IntArray, y_proba: FloatArray) -> float:
@@ -136,18 +134,12 @@ def fit_temperature(y_true: IntArray, y_proba: FloatArray) -> float:
         enough. 1 where no other temperature gives a lower loss. A model that is
         always right ends near the lower bound.
 
-    Raises
-    ------
-    ValueError
-        Arrays that do not fit.
-
     References
     ----------
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
     """
     from scipy.optimize import minimize_scalar
 
-    y_true, y_proba = check_classified("fit_temperature", y_true, y_proba)
     logits = _logits(y_proba)
     of_truth = float(logits[np.arange(len(y_true)), y_true].mean())
 
@@ -179,51 +171,15 @@ def apply_temperature(y_proba: FloatArray, temperature: float) -> FloatArray:
     -------
     ndarray of shape (n_reviews, n_classes), rows sum to 1
 
-    Raises
-    ------
-    ValueError
-        Rows that are no probabilities, or a temperature not above 0.
-
     References
     ----------
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
     """
-    if not 0.0 < temperature < math.inf:
-        raise ValueError(
-            "apply_temperature: temperature: expected a finite number above 0, got "
-            f"{temperature!r}"
-        )
-    weights = np.exp(
-        _logits(check_probabilities("apply_temperature", y_proba)) / temperature
-    )
-    return as_floats(weights / weights.sum(axis=1, keepdims=True))
-
-
-def _bins(
-    where: str, y_true: IntArray, y_proba: FloatArray, n_bins: int | None
-) -> Reliability:
-    """Bins of equal mass by the confidence of the predicted class."""
-    y_true, y_proba = check_classified(where, y_true, y_proba)
-    n_bins = bins_for(len(y_true)) if n_bins is None else n_bins
-    if n_bins < 1:
-        raise ValueError(f"{where}: n_bins: expected at least 1, got {n_bins!r}")
-    levels, level_of, counts = np.unique(
-        y_proba.max(axis=1), return_inverse=True, return_counts=True
-    )
-    correct = np.bincount(level_of.ravel(), weights=is_correct(y_true, y_proba))
-    # A confidence goes where the middle of its reviews, in order, falls.
-    middle_twice = 2 * (np.cumsum(counts) - counts) + counts
-    _, bin_of = np.unique(
-        middle_twice * n_bins // (2 * len(y_true)), return_inverse=True
-    )
-    n = np.bincount(bin_of, weights=counts)
-    confidence = np.bincount(bin_of, weights=levels * counts) / n
-    accuracy = np.bincount(bin_of, weights=correct) / n
-    low, high = wilson_bounds(accuracy, n, LEVEL)
-    return Reliability(confidence, accuracy, low, high, n.astype(np.int64))
+    weights = np.exp(_logits(y_proba) / temperature)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 def _logits(y_proba: FloatArray) -> FloatArray:
     """Log-probabilities, the largest of each row moved to 0."""
     logits = np.log(np.clip(y_proba, EPSILON, 1.0 - EPSILON))
-    return as_floats(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)

@@ -1,9 +1,7 @@
-"""Intervals and comparisons: arrays in, numbers and small records out.
+"""Compare two models over seeds: t tests, TOST, rank tests, McNemar, Holm, verdicts.
 
-Two things make a test score uncertain: the seed a network was trained with, and
-the reviews it happened to be tested on. `mean_interval` and `compare_paired` speak
-of the first, `wilson_interval` and the bootstraps over reviews of the second, and
-`bootstrap_seeds_and_reviews` of both.
+Arrays in, numbers and small records out. Nothing is checked here: `load_results`
+refuses what is not finite, and predictions that are no probabilities.
 """
 
 from __future__ import annotations
@@ -19,13 +17,12 @@ import numpy.typing as npt
 # The parts of scipy that take over a second to import are imported where used.
 from scipy import special
 
-from lstm_bench.analysis.checks import (
-    check_margin,
-    check_values,
-    count_text,
-    percent_text,
+from lstm_bench.analysis.intervals import (
+    LEVEL,
+    Interval,
+    mean_interval,
+    standard_error,
 )
-from lstm_bench.analysis.intervals import LEVEL, Interval, standard_error, t_interval
 from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.metrics import merge_ties, rounding_of
 
@@ -47,6 +44,9 @@ SWAPPED: dict[Verdict, Verdict] = {
 MIN_SEEDS = 3
 
 MAX_SEEDS_NEEDED = 1000
+
+# A p-value below it decides, where 95 % intervals are shown.
+ALPHA = 1.0 - LEVEL
 
 # Ways to split the scores of two groups that are all counted: 8 seeds against 8.
 MAX_WAYS = 12_870
@@ -135,13 +135,12 @@ class McNemar:
 
     Attributes
     ----------
-    n_reviews, n_only_a, n_only_b : int
-        All reviews; those that only `a`, and only `b`, classifies correctly.
+    n_only_a, n_only_b : int
+        Reviews that only `a`, and only `b`, classifies correctly.
     p_exact, p_mid : float
         Two-sided p-values of the exact conditional and of the mid-p test.
     """
 
-    n_reviews: int
     n_only_a: int
     n_only_b: int
     p_exact: float
@@ -160,7 +159,7 @@ def compare_paired(
 
     Parameters
     ----------
-    a, b : array of shape (n_seeds,)
+    a, b : array of shape (n_seeds,), finite
         Scores by seed, in the same order.
     margin : float, at least 0
         Largest difference that does not matter, in the metric's unit.
@@ -170,11 +169,6 @@ def compare_paired(
     -------
     PairedComparison
 
-    Raises
-    ------
-    ValueError
-        Groups that are empty, unlike in length or not finite, or a margin below 0.
-
     References
     ----------
     Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1(6),
@@ -183,21 +177,14 @@ def compare_paired(
     Agarwal et al., "Deep reinforcement learning at the edge of the statistical
     precipice", NeurIPS 2021, section 4.3 (probability of improvement).
     """
-    where = "compare_paired"
-    scores_a, scores_b = check_values(where, "a", a), check_values(where, "b", b)
-    if len(scores_a) != len(scores_b):
-        raise ValueError(
-            f"{where}: a and b: expected one score per seed in both, got "
-            f"{len(scores_a)} and {len(scores_b)}; use compare_unpaired for other seeds"
-        )
-    check_margin(where, margin)
+    scores_a, scores_b = (np.asarray(s, dtype=np.float64) for s in (a, b))
     n = len(scores_a)
     tolerance = rounding_of(scores_a, scores_b)
     tied_a, tied_b = _tied(scores_a, scores_b)
     differences = tied_a - tied_b
     # By size, so that swapping the two changes the sign alone.
     differences = np.sign(differences) * merge_ties(np.abs(differences), tolerance)
-    interval = t_interval(differences, LEVEL, "paired t interval")
+    interval = mean_interval(differences)
     spread = standard_error(differences)
     p_t, p_beyond, p_equivalence = _t_tests(
         interval.estimate, spread, n - 1, margin, tolerance, p_alike=0.5**n
@@ -232,8 +219,8 @@ def compare_unpaired(
 
     Parameters
     ----------
-    a : array of shape (n_seeds_a,)
-    b : array of shape (n_seeds_b,)
+    a : array of shape (n_seeds_a,), finite
+    b : array of shape (n_seeds_b,), finite
     margin : float, at least 0
         Largest difference that does not matter, in the metric's unit.
     higher_is_better : bool
@@ -243,11 +230,6 @@ def compare_unpaired(
     PairedComparison
         With `paired` False; `p_wilcoxon` is that of Mann and Whitney's U.
 
-    Raises
-    ------
-    ValueError
-        Groups that are empty or not finite, or a margin below 0.
-
     References
     ----------
     Welch, "The generalization of Student's problem when several different
@@ -256,18 +238,12 @@ def compare_unpaired(
     the other", Annals of Mathematical Statistics 18(1), 1947. Schuirmann 1987 and
     Agarwal et al. 2021 as in `compare_paired`.
     """
-    where = "compare_unpaired"
-    scores_a, scores_b = check_values(where, "a", a), check_values(where, "b", b)
-    check_margin(where, margin)
+    scores_a, scores_b = (np.asarray(s, dtype=np.float64) for s in (a, b))
     n_a, n_b = len(scores_a), len(scores_b)
     tolerance = rounding_of(scores_a, scores_b)
     tied_a, tied_b = _tied(scores_a, scores_b)
     mean_a, mean_b = float(scores_a.mean()), float(scores_b.mean())
     mean = mean_a - mean_b if abs(mean_a - mean_b) > tolerance else 0.0
-    method = (
-        f"{percent_text(LEVEL)} Welch t interval over "
-        f"{n_a:,} and {count_text(scores_b, 'seed')}"
-    )
     low = high = spread = df = sd = df_per_seed = math.nan
     if min(n_a, n_b) >= 2:
         # Variances of the two means.
@@ -288,7 +264,7 @@ def compare_unpaired(
         n_seeds=min(n_a, n_b),
         mean_a=mean_a,
         mean_b=mean_b,
-        difference=Interval(mean, low, high, min(n_a, n_b), method),
+        difference=Interval(mean, low, high, min(n_a, n_b)),
         higher_is_better=higher_is_better,
         margin=margin,
         p_t=float(p_t),
@@ -303,7 +279,9 @@ def compare_unpaired(
     )
 
 
-def mcnemar(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike) -> McNemar:
+def mcnemar(
+    correct_a: npt.NDArray[np.bool_], correct_b: npt.NDArray[np.bool_]
+) -> McNemar:
     """Test whether two trained networks err equally often on the same reviews.
 
     Of these two networks only: it does not know about other seeds.
@@ -318,28 +296,14 @@ def mcnemar(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike) -> McNemar:
     McNemar
         Both p-values are 1 where the models are right on the same reviews.
 
-    Raises
-    ------
-    ValueError
-        Arrays that are not boolean, not one-dimensional, empty or unlike in length.
-
     References
     ----------
     Fagerland, Lydersen and Laake, "The McNemar test for binary matched-pairs data:
     mid-p and asymptotic are better than exact conditional", BMC Medical Research
     Methodology 13:91, 2013.
     """
-    a, b = np.asarray(correct_a), np.asarray(correct_b)
-    if a.dtype != bool or b.dtype != bool:
-        raise ValueError(
-            f"mcnemar: correct_a, correct_b: expected bool, got {a.dtype}, {b.dtype}"
-        )
-    if a.ndim != 1 or a.shape != b.shape or not len(a):
-        raise ValueError(
-            "mcnemar: correct_a, correct_b: expected the same shape (n_reviews,), "
-            f"got {a.shape} and {b.shape}"
-        )
-    only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
+    only_a = int(np.sum(correct_a & ~correct_b))
+    only_b = int(np.sum(correct_b & ~correct_a))
     n, fewer = only_a + only_b, min(only_a, only_b)
     p_exact = p_mid = 1.0
     if n:
@@ -349,7 +313,7 @@ def mcnemar(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike) -> McNemar:
         point = float(binom.pmf(fewer, n, 0.5))
         # At equal counts the two tails overlap in the point itself.
         p_mid = p_exact - (0.5 * point if only_a == only_b else point)
-    return McNemar(len(a), only_a, only_b, p_exact, p_mid)
+    return McNemar(only_a, only_b, p_exact, p_mid)
 
 
 def holm(p_values: npt.ArrayLike) -> FloatArray:
@@ -357,19 +321,15 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
 
     Parameters
     ----------
-    p_values : array of shape (n_questions,), in [0, 1] or NaN
-        NaN where a question could not be asked; it stays NaN and does not count.
+    p_values : array of shape (..., n_questions), in [0, 1] or NaN
+        Every row by itself. NaN where a question could not be asked; it stays NaN and
+        does not count.
 
     Returns
     -------
-    ndarray of shape (n_questions,)
+    ndarray of shape (..., n_questions)
         In [0, 1], none below its raw value. Rejecting where it is below alpha keeps
         the chance of any false rejection at alpha.
-
-    Raises
-    ------
-    ValueError
-        Not one-dimensional, or a number outside [0, 1].
 
     References
     ----------
@@ -377,19 +337,6 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
     Journal of Statistics 6(2), 1979.
     """
     p = np.asarray(p_values, dtype=np.float64)
-    if p.ndim != 1:
-        raise ValueError(f"holm: p_values: expected shape (n,), got {p.shape}")
-    asked = np.flatnonzero(~np.isnan(p))
-    outside = p[asked][(p[asked] < 0.0) | (p[asked] > 1.0)]
-    if len(outside):
-        raise ValueError(
-            f"holm: p_values: expected numbers in [0, 1] or NaN, got {outside[0]!r}"
-        )
-    return _holm(p)
-
-
-def _holm(p: FloatArray) -> FloatArray:
-    """`holm` of every row of p-values of shape (..., n_questions)."""
     order = np.argsort(p, axis=-1, kind="stable")
     n_asked = np.sum(~np.isnan(p), axis=-1, keepdims=True)
     # NaN is sorted to the end and stays.
@@ -404,16 +351,13 @@ def _holm(p: FloatArray) -> FloatArray:
     return adjusted
 
 
-def judge(
-    family: Sequence[PairedComparison], alpha: float = 1.0 - LEVEL
-) -> list[Judged]:
+def judge(family: Sequence[PairedComparison]) -> list[Judged]:
     """Give the verdict on every comparison of a family, and what it would take.
 
     Parameters
     ----------
     family : sequence of PairedComparison
         What was asked together: Holm's correction is over all of them.
-    alpha : float in (0, 1)
 
     Returns
     -------
@@ -423,10 +367,10 @@ def judge(
     p_beyond = holm([c.p_beyond for c in family])
     p_equivalence = holm([c.p_equivalence for c in family])
     verdicts = [
-        verdict(c, beyond, equivalence, alpha)
+        verdict(c, beyond, equivalence)
         for c, beyond, equivalence in zip(family, p_beyond, p_equivalence, strict=True)
     ]
-    needed = _seeds_needed(family, [v == "not enough data" for v in verdicts], alpha)
+    needed = _seeds_needed(family, [v == "not enough data" for v in verdicts])
     return [
         Judged(v, float(beyond), float(equivalence), n)
         for v, beyond, equivalence, n in zip(
@@ -436,10 +380,7 @@ def judge(
 
 
 def verdict(
-    comparison: PairedComparison,
-    p_beyond: float,
-    p_equivalence: float,
-    alpha: float = 1.0 - LEVEL,
+    comparison: PairedComparison, p_beyond: float, p_equivalence: float
 ) -> Verdict:
     """Say in one of the `VERDICTS` how `a` compares with `b`.
 
@@ -448,37 +389,29 @@ def verdict(
     comparison : PairedComparison
     p_beyond, p_equivalence : float
         Its p-values of these names, adjusted by `holm` over the family asked.
-    alpha : float in (0, 1)
 
     Returns
     -------
     str
         "identical": the same score on every seed; else, from `MIN_SEEDS` seeds on,
-        "better" or "worse": ``p_beyond < alpha``, and the difference is on the side
+        "better" or "worse": ``p_beyond < ALPHA``, and the difference is on the side
         that is better or worse for the metric; "equivalent":
-        ``p_equivalence < alpha``; otherwise "not enough data", which also stands for
+        ``p_equivalence < ALPHA``; otherwise "not enough data", which also stands for
         NaN.
-
-    Raises
-    ------
-    ValueError
-        An alpha outside (0, 1).
     """
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f"verdict: alpha: expected a number in (0, 1), got {alpha!r}")
     if comparison.identical:
         return "identical"
     if comparison.n_seeds < MIN_SEEDS:
         return "not enough data"
     # Every comparison with NaN is false.
-    if p_beyond < alpha:
+    if p_beyond < ALPHA:
         is_higher = comparison.difference.estimate > 0.0
         return "better" if is_higher == comparison.higher_is_better else "worse"
-    return "equivalent" if p_equivalence < alpha else "not enough data"
+    return "equivalent" if p_equivalence < ALPHA else "not enough data"
 
 
 def _seeds_needed(
-    family: Sequence[PairedComparison], is_open: Sequence[bool], alpha: float
+    family: Sequence[PairedComparison], is_open: Sequence[bool]
 ) -> list[int | None]:
     """Return `Judged.n_seeds_needed` of those that are open, None of the others."""
     if not any(is_open):
@@ -486,8 +419,8 @@ def _seeds_needed(
     n = np.arange(MIN_SEEDS, MAX_SEEDS_NEEDED + 1)
     expected = np.array([_outlook(comparison, n) for comparison in family])
     # Of shape (2, seeds, comparisons): beyond the margin, and inside it.
-    p_values = _holm(np.moveaxis(expected, 0, -1))
-    decided: npt.NDArray[np.bool_] = np.any(p_values < alpha, axis=0)
+    p_values = holm(np.moveaxis(expected, 0, -1))
+    decided: npt.NDArray[np.bool_] = np.any(p_values < ALPHA, axis=0)
     needed: list[int | None] = []
     for comparison, still, enough in zip(family, is_open, decided.T, strict=True):
         enough = n[enough & (n > comparison.n_seeds)]

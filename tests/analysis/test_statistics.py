@@ -25,10 +25,9 @@ from lstm_bench.analysis.intervals import (
     mean_interval,
     newcombe_interval,
     wilson_interval,
-    wilson_intervals,
 )
 from lstm_bench.analysis.tables.cost import pareto_front
-from lstm_bench.metrics import METRICS, log_loss, roc_auc
+from lstm_bench.metrics import METRICS, log_loss
 
 Y = np.array([0, 1, 1, 0])
 PROBA = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
@@ -70,22 +69,20 @@ def test_mean_interval_of_one_two_three():
     assert interval.estimate == 2.0
     assert interval.low == pytest.approx(2.0 - half, rel=1e-6)
     assert interval.high == pytest.approx(2.0 + half, rel=1e-6)
-    assert (interval.n, interval.method) == (3, "95 % t interval over 3 seeds")
+    assert interval.n == 3
 
 
-def test_mean_interval_agrees_with_scipy_at_another_level():
+def test_mean_interval_agrees_with_scipy():
     values = [0.81, 0.84, 0.79, 0.86]
-    low, high = stats.ttest_1samp(values, 0.0).confidence_interval(0.9)
-    interval = mean_interval(values, level=0.9)
+    low, high = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    interval = mean_interval(values)
     assert (interval.low, interval.high) == pytest.approx((low, high))
-    assert interval.method.startswith("90 %")
 
 
 def test_mean_interval_of_one_seed_has_no_bounds():
     interval = mean_interval([0.8])
     assert interval.estimate == 0.8
     assert math.isnan(interval.low) and math.isnan(interval.high)
-    assert interval.method == "95 % t interval over 1 seed"
 
 
 @given(SCORES)
@@ -118,14 +115,12 @@ def test_wilson_interval_agrees_with_scipy(k, n):
     )
 
 
-def test_wilson_intervals_are_each_ones_interval():
+def test_wilson_interval_of_several_shares_is_each_ones_interval():
     shares = np.array([0.0, 0.5, np.nan, 1.0])
-    low, high = wilson_intervals(shares, 10)
+    low, high = wilson_interval(shares, 10)
     each = [wilson_interval(share, 10) for share in shares]
     assert np.array_equal(np.transpose([low, high]), each, equal_nan=True)
-    assert np.isnan(wilson_intervals(shares, 0)).all()
-    with pytest.raises(ValueError, match=r"expected a number in \[0, 1\], got 1.5"):
-        wilson_intervals(np.array([0.5, 1.5]), 10)
+    assert np.isnan(wilson_interval(shares, 0)).all()
 
 
 @pytest.mark.parametrize(
@@ -221,7 +216,6 @@ def test_bootstrap_of_two_reviews_reaches_from_the_one_to_the_other():
     # Resampled means of 0 and 1 are 0, 1/2 and 1 with chances 1/4, 1/2 and 1/4.
     interval = bootstrap.bootstrap_review_scores([0, 1], [0, 0], rng=rng_of(0))
     assert (interval.low, interval.estimate, interval.high) == (0.0, 0.5, 1.0)
-    assert interval.method == "95 % bootstrap interval over 2 reviews"
 
 
 def test_bootstrap_draws_within_classes():
@@ -230,28 +224,25 @@ def test_bootstrap_draws_within_classes():
         [0, 0, 1, 1], [0, 0, 1, 1], rng=rng_of(0)
     )
     assert (interval.low, interval.high) == (0.5, 0.5)
-    y_proba = two_classes(np.array([0.9, 0.9, 0.9, 0.9]))
-    interval = bootstrap.bootstrap_reviews(
-        METRICS["accuracy"].fn, Y, y_proba, rng=rng_of(0), n_resamples=50
-    )
-    assert (interval.low, interval.high) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize("name", bootstrap.MEAN_METRICS)
-def test_fast_and_general_bootstrap_agree(name):
+def test_bootstrap_agrees_with_resampled_reviews(name):
     # Few distinct scores (accuracy) and many (the others) are drawn differently.
     y_true, y_proba = random_reviews(2)
     scores = bootstrap.review_scores(name, y_true, y_proba)
     fast = bootstrap.bootstrap_review_scores(
         scores, y_true, rng=rng_of(0), n_resamples=4000
     )
-    general = bootstrap.bootstrap_reviews(
-        METRICS[name].fn, y_true, y_proba, rng=rng_of(1), n_resamples=4000
-    )
-    width = general.high - general.low
-    assert fast.estimate == pytest.approx(general.estimate)
-    assert fast.low == pytest.approx(general.low, abs=0.06 * width)
-    assert fast.high == pytest.approx(general.high, abs=0.06 * width)
+    rng, classes = rng_of(1), [np.flatnonzero(y_true == label) for label in (0, 1)]
+    draws = []
+    for _ in range(4000):
+        drawn = np.concatenate([rng.choice(c, len(c)) for c in classes])
+        draws.append(METRICS[name].fn(y_true[drawn], y_proba[drawn]))
+    low, high = np.quantile(draws, [0.025, 0.975])
+    assert fast.estimate == pytest.approx(METRICS[name].fn(y_true, y_proba))
+    assert fast.low == pytest.approx(low, abs=0.06 * (high - low))
+    assert fast.high == pytest.approx(high, abs=0.06 * (high - low))
 
 
 def test_bootstrap_review_scores_agrees_with_scipy():
@@ -265,15 +256,6 @@ def test_bootstrap_review_scores_agrees_with_scipy():
     width = expected.high - expected.low
     assert interval.low == pytest.approx(expected.low, abs=0.05 * width)
     assert interval.high == pytest.approx(expected.high, abs=0.05 * width)
-
-
-def test_bootstrap_works_for_metrics_that_are_no_means():
-    y_true, y_proba = random_reviews(4)
-    interval = bootstrap.bootstrap_reviews(
-        roc_auc, y_true, y_proba, rng=rng_of(0), n_resamples=200
-    )
-    assert interval.low < roc_auc(y_true, y_proba) < interval.high
-    assert (interval.n, interval.high < 1.0) == (300, True)
 
 
 def test_bootstrap_in_chunks_has_the_spread_of_the_mean(monkeypatch):
@@ -310,7 +292,6 @@ def test_without_spread_over_reviews_both_is_the_t_interval():
         (2.0 - half, 2.0 + half), rel=1e-3
     )
     assert interval.n == 3
-    assert interval.method.startswith("95 % interval over 3 seeds and 2 reviews")
 
 
 def test_without_spread_over_seeds_both_is_the_bootstrap_over_reviews():
@@ -354,9 +335,6 @@ def test_bootstraps_hold_the_estimate_whatever_the_order(n_seeds, n, coarse, see
 
 
 SAMPLERS: dict[str, Callable[[np.random.Generator], Any]] = {
-    "bootstrap_reviews": lambda rng: bootstrap.bootstrap_reviews(
-        log_loss, *random_reviews(8, 50), rng=rng, n_resamples=50
-    ),
     "bootstrap_review_scores": lambda rng: bootstrap.bootstrap_review_scores(
         rng_of(8).random(50), np.arange(50) % 2, rng=rng, n_resamples=50
     ),
@@ -475,7 +453,6 @@ def test_paired_comparison_by_hand():
     assert result.difference.estimate == pytest.approx(0.04)
     assert result.difference.low == pytest.approx(0.04 - half, rel=1e-6)
     assert result.difference.high == pytest.approx(0.04 + half, rel=1e-6)
-    assert result.difference.method == "95 % paired t interval over 3 seeds"
     assert result.p_t == pytest.approx(1 - math.sqrt(12 / 14))
     assert result.p_equivalence == pytest.approx((1 - math.sqrt(27 / 29)) / 2)
     assert result.p_wilcoxon == pytest.approx(0.25)
@@ -689,7 +666,6 @@ def test_unpaired_comparison_by_hand():
     assert result.difference.low == pytest.approx(-2 - half)
     assert result.difference.high == pytest.approx(-2 + half)
     assert result.p_a_beats_b == pytest.approx(1 / 6)
-    assert result.difference.method == "95 % Welch t interval over 3 and 3 seeds"
     # df = 25 / 17 * (n - 1). Six per group: 2.342 * sqrt(5 / 6) = 2.14 is above the
     # distance 2, seven per group: 2.269 * sqrt(5 / 7) = 1.92 below.
     assert hypothesis_tests.judge([result])[0].n_seeds_needed == 7
@@ -796,7 +772,7 @@ def comparison(low: float, high: float, higher: bool = True) -> PairedComparison
         n_seeds=5,
         mean_a=0.0,
         mean_b=0.0,
-        difference=Interval((low + high) / 2, low, high, 5, ""),
+        difference=Interval((low + high) / 2, low, high, 5),
         higher_is_better=higher,
         margin=0.01,
         p_t=math.nan,
@@ -900,19 +876,21 @@ def test_mcnemar_of_the_published_example():
     a = np.array([True] * 1 + [False] * 7 + [True] * 5 + [False] * 8)
     b = np.array([False] * 1 + [True] * 7 + [True] * 5 + [False] * 8)
     result = hypothesis_tests.mcnemar(a, b)
-    assert (result.n_reviews, result.n_only_a, result.n_only_b) == (21, 1, 7)
+    assert (result.n_only_a, result.n_only_b) == (1, 7)
     assert result.p_exact == pytest.approx(18 / 256)
     assert result.p_mid == pytest.approx(10 / 256)
 
 
 def test_mcnemar_at_equal_counts():
     # 1 against 1: exact 1, mid-p 1 - (1/2) (2 / 4).
-    result = hypothesis_tests.mcnemar([True, False], [False, True])
+    a = np.array([True, False])
+    result = hypothesis_tests.mcnemar(a, ~a)
     assert (result.p_exact, result.p_mid) == (1.0, pytest.approx(0.75))
 
 
 def test_mcnemar_without_disagreement():
-    result = hypothesis_tests.mcnemar([True, False], [True, False])
+    a = np.array([True, False])
+    result = hypothesis_tests.mcnemar(a, a)
     assert (result.p_exact, result.p_mid) == (1.0, 1.0)
 
 
@@ -1175,85 +1153,3 @@ def test_temperature_keeps_the_predictions(weights, temperature):
     assert (scaled.argmax(axis=1) == y_proba.argmax(axis=1)).all()
     assert scaled.sum(axis=1) == pytest.approx(np.ones(len(weights)))
     assert calibration.apply_temperature(y_proba, 1.0) == pytest.approx(y_proba)
-
-
-# --- refusals -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: mean_interval([]), r"mean_interval: values: .*got \(0,\)"),
-        (lambda: mean_interval([1.0, math.nan]), "got nan; leave failed"),
-        (lambda: mean_interval([1.0], level=95), "level: .*got 95"),
-        (lambda: wilson_interval(1.2, 10), "share: .*got 1.2"),
-        (
-            lambda: bootstrap.review_scores("brier_score_loss", Y, PROBA * 2),
-            "rows of probabilities that sum to 1, got row 0",
-        ),
-        (
-            lambda: bootstrap.review_scores("brier_score_loss", Y[:3], PROBA),
-            r"y_true: expected integers of shape \(4,\)",
-        ),
-        (
-            lambda: bootstrap.review_scores("brier_score_loss", Y + 1, PROBA),
-            "expected classes 0 to 1, got 1 to 2",
-        ),
-        (
-            lambda: bootstrap.review_scores("brier_score_loss", Y, PROBA[:, 0]),
-            r"y_proba: expected shape \(n_reviews, n_classes\)",
-        ),
-        (
-            lambda: bootstrap.bootstrap_review_scores([1, 2], [0], rng=rng_of(0)),
-            r"strata: expected integers of shape \(2,\)",
-        ),
-        (
-            lambda: bootstrap.bootstrap_review_scores(
-                [1, 2], [0, 0], rng=rng_of(0), n_resamples=0
-            ),
-            "n_resamples: expected at least 1, got 0",
-        ),
-        (
-            lambda: bootstrap.bootstrap_seeds_and_reviews(
-                [1, 2], [0, 0], rng=rng_of(0)
-            ),
-            r"scores: expected shape \(n_seeds, n_reviews\), got \(2,\)",
-        ),
-        (
-            lambda: hypothesis_tests.compare_paired(
-                [1, 2], [1], margin=0, higher_is_better=True
-            ),
-            "got 2 and 1; use compare_unpaired",
-        ),
-        (
-            lambda: hypothesis_tests.compare_unpaired(
-                [1], [1], margin=-0.1, higher_is_better=True
-            ),
-            "margin: .*got -0.1",
-        ),
-        (lambda: hypothesis_tests.mcnemar([1, 0], [0, 1]), "expected bool, got int64"),
-        (
-            lambda: hypothesis_tests.mcnemar([True], [True, False]),
-            "expected the same shape",
-        ),
-        (lambda: hypothesis_tests.holm([0.5, 1.5]), "expected numbers in"),
-        (lambda: hypothesis_tests.holm([[0.5]]), r"expected shape \(n,\)"),
-        (
-            lambda: hypothesis_tests.verdict(comparison(0, 1), 0.1, 0.1, alpha=5),
-            "alpha: .*got 5",
-        ),
-        (lambda: budget.budget_that_paid([1.0], -1.0), "tolerance: .*got -1.0"),
-        (
-            lambda: calibration.expected_calibration_error(Y, PROBA, n_bins=0),
-            "n_bins: expected at least 1, got 0",
-        ),
-        (lambda: calibration.apply_temperature(PROBA, 0.0), "temperature: .*got 0.0"),
-        (
-            lambda: geometric_mean_interval([1.0, 0.0]),
-            "values: expected numbers above 0, got 0.0",
-        ),
-    ],
-)
-def test_bad_input_is_refused(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lstm_bench.analysis.formatting import run_url, train_commands
-from lstm_bench.analysis.intervals import wilson_intervals
+from lstm_bench.analysis.intervals import wilson_interval
 from lstm_bench.analysis.tables.select import (
     CI_HIGH,
     CI_LOW,
@@ -66,7 +66,7 @@ def leaderboard(results: Results) -> pd.DataFrame:
     first, by_config = first_runs(runs), runs.groupby("config_id", sort=False)
     # Of float columns: a single run's mean is its value, to the last digit.
     means = by_config[numbers].mean()
-    low, high = wilson_intervals(means["val_accuracy"].to_numpy(dtype=float), n_val)
+    low, high = wilson_interval(means["val_accuracy"].to_numpy(dtype=float), n_val)
     known: dict[str, Any] = {
         "config_id": first["config_id"].tolist(),
         "reference": plain_list(by_config["reference"].first()),

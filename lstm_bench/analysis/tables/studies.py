@@ -237,7 +237,7 @@ def _board_row(label: str, analysis: Analysis) -> dict[str, Any]:
 
 def _test_interval(contender: Contender | None) -> Interval:
     if contender is None:
-        return Interval(math.nan, math.nan, math.nan, 0, "not confirmed")
+        return Interval(math.nan, math.nan, math.nan, 0)
     return contender.test_interval
 
 
