@@ -18,7 +18,8 @@ from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.hypothesis_tests import smallest_rank_p
 from lstm_bench.analysis.verdicts import describe
 from lstm_bench.errors import SuiteError, TrackingError
-from lstm_bench.suites.suite import SUITE_FOLDER, Suite, load_suite
+from lstm_bench.suites.files import suite_file
+from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.command_line import command_line
 from lstm_bench.text import listed
 from lstm_bench.tracking import names as rec
@@ -80,9 +81,8 @@ def find_side(tracking_uri: str, name: str) -> Side:
 
 
 def _is_config_id(name: str) -> bool:
-    """Whether `name` is the begin of an id, and no suite in benchmarks/ has it."""
-    is_suite = (SUITE_FOLDER / f"{name}.yaml").is_file()
-    return CONFIG_ID.fullmatch(name) is not None and not is_suite
+    """Whether `name` is the begin of an id, and no suite has it."""
+    return CONFIG_ID.fullmatch(name) is not None and not suite_file(name).is_file()
 
 
 def _suite_of_config(tracking_uri: str, digits: str) -> Suite:

@@ -2,49 +2,69 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from lstm_bench.cli.output import echo
 from lstm_bench.cli.session import describe_plan, load
 from lstm_bench.errors import LstmBenchError
+from lstm_bench.system.command_line import command_line
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def suites(context: click.Context) -> None:
-    """List the suites in benchmarks/; check or show one.
+    """List the suites here and those shipped; check, show or copy one.
 
-    One that is not valid is listed with its first mistake, and ends the command with
-    code 2 when all are listed.
+    Those here are all of benchmarks/, and the working directory's own YAML files that
+    are suites. One of benchmarks/ that is not valid is listed with its first mistake,
+    and ends the command with code 2 when all are listed.
     """
     if context.invoked_subcommand is not None:
         return
     from lstm_bench.errors import SuiteError
-    from lstm_bench.suites.suite import SUITE_FOLDER, load_suite, suite_files
+    from lstm_bench.suites.files import SUITE_FOLDER, own_suites, shipped_suites
+    from lstm_bench.suites.suite import load_suite
     from lstm_bench.text import first_line
 
-    files = suite_files()
-    if not files:
-        raise LstmBenchError(
-            f"{SUITE_FOLDER}/: no suites here; run in a checkout of lstm-bench, or "
-            "give a suite's path to the commands"
-        )
+    here = sorted(Path().glob("*.yaml"))
+    own, shipped = own_suites(), shipped_suites()
     n_invalid = 0
-    for file in files:
+    for file in (*here, *own, *shipped):
         try:
             loaded = load_suite(file)
         except SuiteError as error:
-            n_invalid += 1
-            echo(f"{file.stem:12} not valid: {first_line(error)}")
+            if file not in here:
+                n_invalid += 1
+                echo(f"{file.stem:12} not valid: {first_line(error)}")
             continue
         echo(f"{loaded.name:12} {describe_plan(loaded, loaded.study.n_trials)}")
         echo(f"{'':12} {loaded.description.strip()}")
+        echo(f"{'':12} {'shipped, ' if file in shipped else ''}in {file}")
+    if shipped:
+        echo(f"`lstm-bench suites copy {shipped[0].stem}` copies that suite here.")
     if n_invalid:
         raise LstmBenchError(
-            f"{n_invalid} of {len(files)} suites in {SUITE_FOLDER}/ "
+            f"{n_invalid} of {len(own)} suites in {SUITE_FOLDER}/ "
             f"{'is' if n_invalid == 1 else 'are'} not valid; `lstm-bench suites check "
             "FILE` shows all of what is wrong with one"
         )
+
+
+@suites.command()
+@click.argument("suite")
+@click.argument("destination", required=False, type=click.Path(path_type=Path))
+def copy(suite: str, destination: Path | None) -> None:
+    """Copy SUITE, a name or a file, to edit it.
+
+    DESTINATION is a folder or a new file. [default: the working directory]
+    """
+    from lstm_bench.suites.files import copy_suite, suite_file
+
+    load(suite)
+    file = copy_suite(suite_file(suite), destination or Path())
+    echo(f"{file} is written; edit it, then: {command_line('sweep', str(file))}")
 
 
 @suites.command()

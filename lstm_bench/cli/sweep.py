@@ -83,8 +83,9 @@ def sweep(
 ) -> None:
     """Run the study of SUITE and write its report.
 
-    SUITE is a file, or the name of one in benchmarks/. Started again, a study
-    goes on where it stopped.
+    SUITE is a file, or the name of one in benchmarks/ or of one that
+    `lstm-bench suites` lists as shipped. Started again, a study goes on where it
+    stopped.
     """
     console = open_console()
     console.doing("starting MLflow and Optuna")

@@ -25,6 +25,7 @@ from lstm_bench.suites.config import (
     check_head,
     short_text,
 )
+from lstm_bench.suites.files import SHIPPED, suite_file, suite_names
 from lstm_bench.suites.schema import (
     MAX_NAME,
     ConfirmSpec,
@@ -47,7 +48,6 @@ from lstm_bench.suites.yaml_file import (
 )
 from lstm_bench.text import listed, quoted, shortened
 
-SUITE_FOLDER = Path("benchmarks")
 # What MLflow, Optuna and every file system take in a file's name.
 FILE_NAME = re.compile(r"\w[\w. -]*", re.ASCII)
 # `lstm_bench.training.baselines` stands above this module; a test holds the two
@@ -76,7 +76,7 @@ class Suite:
     text : str
         The file as it was read, logged with every sweep.
     path : str
-        Where a command finds the file: as it was given, or in benchmarks/.
+        What a command takes for it: the file, or the name of a shipped suite.
     defaults : TrialConfig
     space : SearchSpace
     references : dict of str to TrialConfig
@@ -93,12 +93,13 @@ class Suite:
     """
 
     def __init__(
-        self, name: str, text: str, where: str, path: str | None = None
+        self, name: str, text: str, where: str, read_from: Path | None = None
     ) -> None:
         check_name(name, where)
         self.name = name
         self.text = text
-        self.path = path or str(SUITE_FOLDER / f"{name}.yaml")
+        path = read_from or suite_file(name)
+        self.path = name if path.parent == SHIPPED else str(path)
         raw = parse_yaml(text, where)
         file = validate(SuiteFile, raw, where)
         dataset = file.dataset
@@ -301,7 +302,8 @@ def load_suite(path: str | Path) -> Suite:
     """Read and validate the suite at `path`.
 
     A bare name such as ``imdb`` stands for ``benchmarks/imdb.yaml`` below the
-    working directory.
+    working directory or, where there is none, for the suite of that name that comes
+    with this package.
 
     Raises
     ------
@@ -309,17 +311,12 @@ def load_suite(path: str | Path) -> Suite:
         No such file, or not a valid suite; names file, field, what was expected
         and what came.
     """
-    file = Path(path)
-    if not file.is_file() and file.name == str(path) and not file.suffix:
-        file = SUITE_FOLDER / f"{path}.yaml"
+    file = suite_file(path)
     if not file.is_file():
-        known = [p.stem for p in suite_files()]
-        guess = did_you_mean(Path(path).stem, known)
-        listing = f"; suites here: {listed(known)}" if known else ""
-        where = f", nor {file} below the working directory" if not listing else ""
+        known = suite_names()
         raise SuiteError(
-            f"{shortened(str(path))}: no such suite file{shortened(where)}{guess}"
-            f"{listing}"
+            f"{shortened(str(path))}: no such suite file"
+            f"{did_you_mean(file.stem, known)}; suites by name: {listed(known)}"
         )
     if not FILE_NAME.fullmatch(file.stem):
         raise SuiteError(
@@ -336,17 +333,12 @@ def load_suite(path: str | Path) -> Suite:
             f"{shortened(str(file), 200)}: cannot be read as UTF-8 text "
             f"({shortened(str(error))})"
         ) from error
-    return Suite(file.stem, text, shortened(str(file), 200), str(file))
+    return Suite(file.stem, text, shortened(str(file), 200), file)
 
 
 def suite_from_text(name: str, text: str) -> Suite:
     """Rebuild a suite from the text that was logged with a sweep."""
     return Suite(name, text, f"{shortened(name)}.yaml as logged")
-
-
-def suite_files() -> list[Path]:
-    """Return the suite files below the working directory's ``benchmarks/``."""
-    return sorted(SUITE_FOLDER.glob("*.yaml"))
 
 
 def check_name(name: str, where: str) -> None:

@@ -17,8 +17,9 @@ from lstm_bench.errors import LstmBenchError, StoredError, SuiteError, TrackingE
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS
 from lstm_bench.stores import first_line
+from lstm_bench.suites.files import suite_file
 from lstm_bench.suites.schema import did_you_mean
-from lstm_bench.suites.suite import SUITE_FOLDER, Suite, load_suite
+from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.process import is_gone, parse_owner
 from lstm_bench.text import listed
 from lstm_bench.tracking import names as rec
@@ -215,9 +216,9 @@ def load_studies(tracking_uri: str | None, names: Sequence[str]) -> list[Results
     tracking_uri : str or None
         Store of the names that do not say theirs; None for the default one.
     names : sequence of str
-        Suites (a file, or a name in ``benchmarks/``: the study of the suite as it is
-        now) or names of studies as they stand in the store (with the suite as it was
-        logged). ``@STORE`` after a name looks for it in another tracking store.
+        Suites (a file or a bare name: the study of the suite as it is now) or names
+        of studies as they are in the store (with the suite as it was logged).
+        ``@STORE`` after a name looks for it in another tracking store.
 
     Raises
     ------
@@ -268,7 +269,7 @@ def find_study(tracking_uri: str | None, name: str) -> FoundStudy:
         suite = load_suite(wanted)
     except SuiteError as error:
         # A file that is there has a mistake of its own; a bare name may be a study's.
-        if Path(wanted).name != wanted or _suite_file(wanted).is_file():
+        if Path(wanted).name != wanted or suite_file(wanted).is_file():
             raise
         unknown = error
     try:
@@ -280,10 +281,6 @@ def find_study(tracking_uri: str | None, name: str) -> FoundStudy:
     if suite is not None:
         return FoundStudy(name, uri, suite.study_name, suite)
     return _find_stored(uri, wanted, name, unknown)
-
-
-def _suite_file(name: str) -> Path:
-    return Path(name) if Path(name).suffix else SUITE_FOLDER / f"{name}.yaml"
 
 
 def _split(name: str) -> tuple[str, str | None]:

@@ -15,6 +15,7 @@ from lstm_bench.data.splits import Splits, describe_splits, make_splits
 from lstm_bench.errors import SuiteError
 from lstm_bench.seeding import derive_seed
 from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.files import suite_file
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.environment import (
     describe_environment,
@@ -98,7 +99,7 @@ def prepare(
     }
     machine = {
         **describe_environment(),
-        "suite_committed": is_committed(Path(suite.path), suite.text),
+        "suite_committed": is_committed(suite_file(suite.path), suite.text),
     }
     return Prepared(suite, dataset, splits, about, machine)
 

@@ -67,7 +67,9 @@ def test_every_command_stands_in_the_readme_and_has_help(capsys):
 def test_suites_lists_checks_and_shows(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     assert run("suites") == 0
-    assert "imdb_small" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "in benchmarks/imdb_small.yaml\n" in out
+    assert "shipped" not in out
     assert run("suites", "check", "benchmarks/quick.yaml") == 0
     assert "valid" in capsys.readouterr().out
     assert run("suites", "show", "quick") == 0
@@ -119,7 +121,7 @@ def test_data_info_announces_what_may_take_long_before_it_begins(capsys, tmp_pat
         (["publish", "tiny.yaml", "--allow-synthetic"], "run `lstm-bench sweep` first"),
         (["publish"], "Missing argument 'SUITE...'"),
         (["data", "info", "imbd"], "expected one of imdb, synthetic"),
-        (["suites"], "no suites here"),
+        (["suites", "copy", "imdb", "imdb.yaml"], "expected a new file, got one"),
         (["swep"], "No such command"),
     ],
 )
