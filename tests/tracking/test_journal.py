@@ -443,7 +443,9 @@ def sweep_with(server, suite, folder: Path, at_epoch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["killed", "hung"])
+@pytest.mark.parametrize(
+    "how", ["killed", pytest.param("hung", marks=pytest.mark.chaos)]
+)
 def test_a_server_away_for_two_trainings_gets_all_of_them_in_order_and_once(
     server, tiny_suite, tmp_path, how
 ):
@@ -659,6 +661,7 @@ def command(*arguments: str, **more) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.chaos
 def test_a_server_gone_for_good_leaves_all_to_sync(server, tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY_SUITE)
     suite = load_suite(tmp_path / "tiny.yaml")

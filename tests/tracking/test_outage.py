@@ -18,7 +18,7 @@ from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.queries import find_runs
 from lstm_bench.tracking.server import address
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 
 OUTAGE_S = float(os.environ.get("LSTM_BENCH_OUTAGE_S", "10"))
 TEXT = TINY_SUITE.replace("n_trials: 3", "n_trials: 6").replace(

@@ -23,7 +23,7 @@ from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.queries import find_runs
 from lstm_bench.training.result import N_EPOCHS, OBJECTIVE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 
 N_KILLS = int(os.environ.get("LSTM_BENCH_KILLS", "4"))
 # As many as the space has, so that workers find the same whoever is the faster.

@@ -92,6 +92,7 @@ def test_a_full_disk_stops_the_sweep_and_it_goes_on_with_room(disk):
     goes_on(place, "sweep", "tiny.yaml")
 
 
+@pytest.mark.chaos
 def test_a_disk_that_fills_up_while_workers_train(disk):
     place = Place(disk, TEXT)
     place.inject(SLOW)
@@ -116,6 +117,7 @@ def obey_permissions(place):
     place.prefix = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
 
 
+@pytest.mark.chaos
 def test_a_permission_that_is_lost_while_workers_train(tmp_path):
     place = Place(tmp_path, TEXT)
     place.inject(SLOW)
@@ -134,6 +136,7 @@ def test_a_permission_that_is_lost_while_workers_train(tmp_path):
     goes_on(place, *command)
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("name", ["optuna.db", "mlflow.db"])
 def test_a_store_that_another_program_has_locked(tmp_path, name):
     place = Place(tmp_path, TEXT)
