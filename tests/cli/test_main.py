@@ -5,12 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import click
 import pytest
 from commands import run
 from conftest import ROOT
-
-from lstm_bench.cli import main as cli
 
 HEAVY = ("tensorflow", "keras", "mlflow", "optuna", "pandas", "matplotlib")
 
@@ -43,25 +40,6 @@ def test_a_report_loads_no_tensorflow():
         "import lstm_bench.report.render"
     )
     assert not loaded_by(code) & {"tensorflow", "keras"}
-
-
-def commands(group: click.Group, prefix: str = "") -> list[str]:
-    found = []
-    for name, command in group.commands.items():
-        found.append(f"{prefix}{name}")
-        if isinstance(command, click.Group):
-            found += commands(command, f"{prefix}{name} ")
-    return found
-
-
-def test_every_command_stands_in_the_readme_and_has_help(capsys):
-    readme = (ROOT / "README.md").read_text()
-    for name in commands(cli.cli):
-        if name == "data":
-            continue
-        assert f"lstm-bench {name}" in readme
-        assert run(*name.split(), "--help") == 0
-        assert len(capsys.readouterr().out.splitlines()) > 3
 
 
 def test_suites_lists_checks_and_shows(monkeypatch, capsys):
