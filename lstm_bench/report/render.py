@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from lstm_bench.report.html import Page, render_html
 from lstm_bench.report.latex import render_latex
 from lstm_bench.report.markdown import render_markdown
 from lstm_bench.report.sections.order import build_sections
+from lstm_bench.system.files import replacing
 
 FORMATS = ("html", "csv", "md", "latex")
 MAIN_FILES = ("index.html", "report.md")
@@ -93,20 +92,10 @@ def report_files(
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` so that a reader sees the old file or the new one, whole."""
-    temporary: str | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}."
-        )
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        # mkstemp makes files that only their owner may read.
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise OutputError(
             f"{path}: cannot be written ({error.strerror or error}); choose a folder "
             "that can be written with --out"
