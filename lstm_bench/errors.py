@@ -23,10 +23,6 @@ class DatasetError(LstmBenchError):
     """A dataset is missing, damaged or not what it claims to be."""
 
 
-class ModelError(LstmBenchError):
-    """A model file is damaged, too large, or would run code of its own."""
-
-
 class TrackingError(LstmBenchError):
     """The MLflow or Optuna store cannot be reached, read or written."""
 

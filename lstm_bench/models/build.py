@@ -2,52 +2,11 @@
 
 from __future__ import annotations
 
-import zipfile
-from pathlib import Path
 from typing import Any
 
-from lstm_bench.errors import ModelError
 from lstm_bench.models.backend import keras
 from lstm_bench.models.heads import HEADS
 from lstm_bench.suites.config import TrialConfig
-from lstm_bench.text import first_line
-
-# Weights do not compress: what a file unpacks to is about its own size. The largest
-# model a suite may declare has some 100 MB.
-MAX_MODEL_BYTES = 1 << 31
-MAX_MODEL_MEMBERS = 100
-
-
-def load_model(file: Path) -> keras.Model:
-    """Load a model that Keras saved, without running code that the file brings.
-
-    Raises
-    ------
-    ModelError
-        Not a ``.keras`` file, damaged, larger than any model of ours, or with layers
-        that carry code of their own.
-    """
-    # The older formats keep code beside the weights, and Keras runs it unasked.
-    if file.suffix != ".keras" or not zipfile.is_zipfile(file):
-        raise ModelError(f"{file}: expected a model in Keras's .keras format")
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-        n_bytes = sum(member.file_size for member in members)
-        if len(members) > MAX_MODEL_MEMBERS or n_bytes > MAX_MODEL_BYTES:
-            raise ModelError(
-                f"{file}: expected at most {MAX_MODEL_MEMBERS} members of "
-                f"{MAX_MODEL_BYTES:,} bytes in all, got {len(members):,} of {n_bytes:,}"
-            )
-        return keras.models.load_model(file, safe_mode=True)
-    except ModelError:
-        raise
-    except Exception as error:
-        # Keras has no exceptions of its own: what a file holds may raise any.
-        raise ModelError(
-            f"{file}: expected a model of stock layers, got one that is damaged or "
-            f"brings code of its own ({type(error).__name__}: {first_line(error)})"
-        ) from error
 
 
 def build_model(config: TrialConfig, n_classes: int) -> keras.Model:

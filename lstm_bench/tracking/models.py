@@ -64,9 +64,9 @@ def log_model(
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    from lstm_bench.models.build import load_model
+    from lstm_bench.models.backend import keras
 
-    model = load_model(folder / MODEL_FILE)
+    model = keras.models.load_model(folder / MODEL_FILE)
     # Without names: a named input reaches the model as a dict, which it warns of.
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype("int32"), (-1, -1))]),

@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from requests.exceptions import RequestException
 
-from lstm_bench.errors import ModelError, TrackingError
+from lstm_bench.errors import TrackingError
 from lstm_bench.masking import known_secrets, mask_text
 from lstm_bench.stores import first_line
 from lstm_bench.system.command_line import command_line
@@ -301,12 +301,7 @@ class Writer:
                 own_timeout_s(PATIENT_S) if patient else timeout_s, quiet=True
             ):
                 self.operations.carry_out(operation, files, again=True)
-        except (
-            MlflowException,
-            RequestException,
-            TrackingError,
-            ModelError,
-        ) as error:
+        except (MlflowException, RequestException, TrackingError) as error:
             if is_away(error) or is_unwell(error):
                 raise
             why = mask_text(first_line(error), self.secrets)

@@ -2,29 +2,22 @@
 
 One file holds everything that the next epoch depends on: weights, optimizer, the
 states of dropout's random generators, the order's generator, the history, and the best
-weights so far. It replaces the one before in a single step, so it is always whole.
+weights so far. It is replaced in a single step, so it is always whole.
 """
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from lstm_bench import __version__
 from lstm_bench.arrays import FloatArray
-from lstm_bench.errors import StoredError
+from lstm_bench.system.files import replacing
 from lstm_bench.system.folders import cache_folder
-from lstm_bench.text import first_line
 from lstm_bench.training.result import History
 
 
@@ -79,7 +72,7 @@ class Checkpoint:
             **{f"variable_{i}": v for i, v in enumerate(state.variables)},
             **{f"best_{i}": v for i, v in enumerate(state.best_weights or ())},
             "val_proba": state.val_proba,
-            "said": np.frombuffer(
+            "metadata": np.frombuffer(
                 json.dumps(
                     {
                         "epochs": state.history.epochs,
@@ -95,75 +88,26 @@ class Checkpoint:
         }
         if state.best_proba is not None:
             arrays["best_proba"] = state.best_proba
-        content = io.BytesIO()
-        np.savez(content, **arrays)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        begun = self.file.with_name(f".{self.file.name}.new")
-        with open(begun, "wb") as file:
-            file.write(content.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        begun.replace(self.file)
+        with replacing(self.file) as partial, partial.open("wb") as stream:
+            np.savez(stream, **arrays)
 
     def load(self) -> State | None:
-        """Return the state that was saved last; None of none.
-
-        Raises
-        ------
-        StoredError
-            The file is damaged.
-        """
+        """Return the state that was saved last; None if there is none."""
         if not self.file.is_file():
             return None
-        with self._opened() as arrays:
-            said = json.loads(arrays["said"].tobytes())
-            n_best = said["n_best"]
+        with np.load(self.file, allow_pickle=False) as arrays:
+            metadata = json.loads(arrays["metadata"].tobytes())
+            n_best = metadata["n_best"]
             return State(
-                History(said["epochs"], said["best_epoch"]),
-                [arrays[f"variable_{i}"] for i in range(said["n_variables"])],
-                said["rng"],
+                History(metadata["epochs"], metadata["best_epoch"]),
+                [arrays[f"variable_{i}"] for i in range(metadata["n_variables"])],
+                metadata["rng"],
                 [arrays[f"best_{i}"] for i in range(n_best)] if n_best else None,
                 arrays["val_proba"],
                 arrays.get("best_proba"),
-                _engines(said),
+                metadata["engines"],
             )
-
-    def engines(self) -> list[str]:
-        """Return what computed the epochs that were saved, in order; [] of none.
-
-        Raises
-        ------
-        StoredError
-            The file is damaged.
-        """
-        if not self.file.is_file():
-            return []
-        with self._opened() as arrays:
-            return _engines(json.loads(arrays["said"].tobytes()))
-
-    @contextmanager
-    def _opened(self) -> Iterator[Any]:
-        try:
-            # Opened here: numpy leaves a damaged archive open.
-            with (
-                self.file.open("rb") as stream,
-                np.load(stream, allow_pickle=False) as arrays,
-            ):
-                yield arrays
-        except (
-            *(OSError, ValueError, LookupError, TypeError, AttributeError),
-            *(EOFError, MemoryError, RecursionError, BadZipFile, zlib.error),
-        ) as error:
-            raise StoredError(
-                f"{self.file}: expected the state of a training ({first_line(error)})"
-            ) from error
 
     def discard(self) -> None:
         """Remove the file: the training has ended."""
         self.file.unlink(missing_ok=True)
-
-
-def _engines(said: dict[str, Any]) -> list[str]:
-    # Those saved before engines were kept do not say.
-    engines: list[str] = said.get("engines", [])
-    return engines

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lstm_bench.errors import StoredError, TrialFailed, TrialPruned, TrialTaken
+from lstm_bench.errors import TrialFailed, TrialPruned, TrialTaken
 from lstm_bench.metrics import METRICS
 from lstm_bench.report.figures.training import training_figures
 from lstm_bench.stores import is_store_error
@@ -105,7 +105,8 @@ def train_tracked(
 
     try:
         engine = choose_engine(suite.engine, say)
-        begun = _begun_by(checkpoint, say)
+        saved = checkpoint.load() if checkpoint is not None else None
+        begun = saved.engines if saved is not None else []
         tracker.log_engine(run_id, join_engines([*begun, engine]))
         with stopping_after_the_epoch(say) as stop:
             result, model = run_trial(
@@ -145,19 +146,6 @@ def train_tracked(
     if checkpoint is not None:
         checkpoint.discard()
     return ended
-
-
-def _begun_by(checkpoint: Checkpoint | None, say: Callable[[str], None]) -> list[str]:
-    """Return what computed the epochs of a checkpoint; a damaged one is removed."""
-    if checkpoint is None:
-        return []
-    try:
-        checkpoint.load()
-        return checkpoint.engines()
-    except StoredError as error:
-        say(f"warning: {error}; it is removed, and the training begins anew")
-        checkpoint.discard()
-        return []
 
 
 def say_left_out(left_out: Sequence[LeftOut], progress: Progress) -> None:

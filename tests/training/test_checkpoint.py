@@ -43,7 +43,6 @@ def some_state(n_epochs=1):
 def test_what_is_saved_is_what_is_loaded(tmp_path):
     checkpoint = Checkpoint(tmp_path / "a" / "x.npz")
     assert checkpoint.load() is None
-    assert checkpoint.engines() == []
     state = some_state(2)
     checkpoint.save(state)
     found = checkpoint.load()
@@ -52,20 +51,20 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
     assert found.best_weights is found.best_proba is None
     np.testing.assert_array_equal(found.variables[0], state.variables[0])
     np.testing.assert_array_equal(found.val_proba, state.val_proba)
-    assert found.engines == checkpoint.engines() == ["stock"]
+    assert found.engines == ["stock"]
     checkpoint.discard()
     assert checkpoint.load() is None
     checkpoint.discard()
 
 
-def test_a_save_that_is_cut_off_leaves_the_one_before(tmp_path, monkeypatch):
+def test_save_that_is_interrupted_leaves_the_file_before(tmp_path, monkeypatch):
     checkpoint = Checkpoint(tmp_path / "x.npz")
     checkpoint.save(some_state(1))
 
     def cut_off(descriptor):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lstm_bench.training.loop.checkpoint.os.fsync", cut_off)
+    monkeypatch.setattr("lstm_bench.system.files.os.fsync", cut_off)
     with pytest.raises(KeyboardInterrupt):
         checkpoint.save(some_state(2))
     assert len(checkpoint.load().history.epochs) == 1
@@ -168,18 +167,3 @@ def test_a_checkpoint_is_gone_once_its_training_has_ended(
     own = curves[(curves["metric"] == "accuracy") & (curves["split"] == "val")]
     for _, curve in own.groupby("run_id"):
         assert curve["epoch"].tolist() == [1, 2]
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"no archive"])
-def test_a_damaged_checkpoint_is_said_and_begun_anew(tmp_path, content):
-    from lstm_bench.errors import StoredError
-    from lstm_bench.workers.tracked_run import _begun_by
-
-    checkpoint, said = Checkpoint(tmp_path / "x.npz"), []
-    checkpoint.save(some_state())
-    assert _begun_by(checkpoint, said.append) == ["stock"]
-    checkpoint.file.write_bytes(content)
-    with pytest.raises(StoredError, match=r"x\.npz: expected the state of a training"):
-        checkpoint.load()
-    assert _begun_by(checkpoint, said.append) == []
-    assert "the training begins anew" in said[0] and not checkpoint.file.exists()
