@@ -1,9 +1,10 @@
-"""Every command and link in README.md, CONTRIBUTING.md and docs/ is checked."""
+"""Every command and link in the README, in docs/ and in the published pages."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 
 import click
 import pytest
@@ -13,7 +14,14 @@ from conftest import ROOT
 
 from lstm_bench.cli.main import cli
 
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        ROOT / "reports" / "README.md",
+        ROOT / "reports" / "published" / "speed" / "README.md",
+    ]
+)
 # Of other projects: nothing here can check how they are called.
 OTHER_PROGRAMS = {
     ".",
@@ -29,10 +37,15 @@ OTHER_PROGRAMS = {
 CHEAP = {"suites", "--help", "--version"}
 
 
+def name_of(page: Path) -> str:
+    """Return a page's path in the project."""
+    return page.relative_to(ROOT).as_posix()
+
+
 def blocks(language: str) -> list[tuple[str, str]]:
     """Return (page, text) of every code block in `language`."""
     return [
-        (page.relative_to(ROOT).as_posix(), text)
+        (name_of(page), text)
         for page in PAGES
         for text in re.findall(
             rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S
@@ -118,7 +131,7 @@ def test_documented_command_parses(page, words, monkeypatch, tmp_path, capsys):
         assert program in OTHER_PROGRAMS
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_command_in_a_sentence_exists_with_its_options(page):
     for code in re.findall(r"`lstm-bench ([^`]+)`", page.read_text("utf-8")):
         command: click.Command = cli
@@ -157,7 +170,7 @@ def test_documented_suite_is_valid(page, text, tmp_path, capsys):
     assert run("suites", "check", str(file)) == 0, capsys.readouterr().err
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_to_files_and_headings(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
         if link.startswith(("http://", "https://")):
