@@ -18,7 +18,7 @@ from lstm_bench.training.prepare import prepare
 MODULE = """
 import numpy as np
 from pydantic import BaseModel
-from lstm_bench.data import Dataset, Sequences, Sizes
+from lstm_bench.data.dataset import Dataset, Sequences, Sizes
 DESCRIPTION = "Made up."
 class Options(BaseModel):
     n_rare: int = 30
