@@ -1,14 +1,16 @@
 """Confirmation: the best few again on fresh, paired seeds, and the test set once each.
 
-Replicate r has one split, one stream of initial seeds and one order of reviews for
-every configuration, so that configurations are compared pair by pair. MLflow alone
-says what is done, so a round needs no Optuna storage and resumes anywhere.
+Replicate r has one split, one stream of initial seeds and one order of examples for
+every configuration, so that configurations are compared pair by pair. What is done is
+read from MLflow alone, so a confirmation resumes without Optuna's storage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,11 +18,14 @@ import pandas as pd
 
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.formatting import config_of_row
+from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS
 from lstm_bench.analysis.tables.select import trial_runs
 from lstm_bench.data.dataset import stands_in
-from lstm_bench.errors import SuiteError, TrackingError
+from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
+from lstm_bench.open_study import OpenStudy, open_study, stopped
 from lstm_bench.report.figures.training import training_figures
 from lstm_bench.search.queue import Tickets
+from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import StudyStore
 from lstm_bench.stores import store_errors
 from lstm_bench.suites.config import TrialConfig
@@ -30,11 +35,13 @@ from lstm_bench.system.limits import Limits
 from lstm_bench.system.process import is_gone, is_here
 from lstm_bench.text import count
 from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.results import Results
 from lstm_bench.tracking.stored_runs import (
     StoredFit,
     StoredRun,
     StoredTraining,
+    describe_left_out,
     parse_runs,
 )
 from lstm_bench.tracking.tracker import Tracker
@@ -44,9 +51,10 @@ from lstm_bench.workers.options import (
     ONE_HERE,
     Workers,
     as_many_as_needed,
+    choose_workers,
     is_in_process,
 )
-from lstm_bench.workers.progress import Progress, Training
+from lstm_bench.workers.progress import LoggedProgress, Progress, Training
 from lstm_bench.workers.recovery import close_orphaned_runs, recover
 from lstm_bench.workers.session import Session, open_sessions
 from lstm_bench.workers.supervise import oversee
@@ -73,12 +81,148 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ConfirmOutcome:
-    """How a confirmation's session ended."""
+    """How the trainings of a confirmation ended."""
 
     run_id: str
     n_finished: int
     n_total: int
     interrupted: bool
+
+
+def run_confirmation(
+    suite: Suite,
+    *,
+    n_best: int | None = None,
+    n_replicates: int | None = None,
+    data_dir: Path | None = None,
+    n_workers: int | None = None,
+    scheduler: str | None = None,
+    tracking_uri: str | None = None,
+    storage: str | None = None,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> Analysis | None:
+    """Confirm the best configurations of a search, and write the report.
+
+    The same call resumes a confirmation that was stopped.
+
+    Parameters
+    ----------
+    n_best : int or None
+        Configurations to take from the search; None is the suite's number.
+    n_replicates : int or None
+        Fresh seeds to reach in total; None is the suite's number.
+    data_dir, n_workers, scheduler, tracking_uri, storage, out, progress
+        As `lstm_bench.sweep.run_sweep` takes them.
+
+    Returns
+    -------
+    Analysis or None
+        None while results wait for the tracking server.
+
+    Raises
+    ------
+    SuiteError
+        The suite has no confirmation, or there is nothing to confirm.
+    LstmBenchError
+        The data, a store or a worker cannot be used.
+    KeyboardInterrupt
+        The confirmation was stopped; what was finished is saved.
+    """
+    if suite.confirm is None:
+        raise SuiteError(
+            f"{suite.path}: the suite has no `confirm:` section; add one, for example "
+            "confirm: {n_best: 3, n_replicates: 5, pairs: {head: [sigmoid, softmax]}}"
+        )
+    progress = progress or LoggedProgress(print)
+    workers = choose_workers(n_workers, scheduler, data_dir)
+    # One worker trains in this process, and needs no storage.
+    storage_url = None if is_in_process(workers, suite) else resolve_storage(storage)
+    with (
+        store_errors(),
+        open_study(
+            suite,
+            progress,
+            workers,
+            tracking_uri=tracking_uri,
+            storage_url=storage_url,
+            out=out,
+            n_replicates=n_replicates or suite.confirm.n_replicates,
+        ) as study,
+        nullcontext()
+        if storage_url is None
+        else closing(StudyStore(suite, storage_url)) as store,
+    ):
+        return confirm_study(study, store, n_best=n_best, n_replicates=n_replicates)
+
+
+def confirm_study(
+    study: OpenStudy,
+    store: StudyStore | None,
+    *,
+    n_best: int | None = None,
+    n_replicates: int | None = None,
+    sweep_run_id: str | None = None,
+) -> Analysis | None:
+    """Confirm a study that is open, write its report and log the winner's model.
+
+    Parameters
+    ----------
+    store : StudyStore or None
+        The trials' database, which more than one worker need.
+    sweep_run_id : str or None
+        Run of the sweep that this belongs to; it is given the report, too.
+    """
+    suite, progress, tracker = study.suite, study.progress, study.tracker
+    if suite.confirm is None:
+        raise TypeError("a confirmation needs a suite with a confirm section")
+    n_best = suite.confirm.n_best if n_best is None else n_best
+    n_replicates = n_replicates or suite.confirm.n_replicates
+    results = None
+    if len(suite.space) and n_best:
+        progress.doing("loading the search from MLflow")
+        results = load_results(tracker.tracking_uri, suite)
+        if left_out := describe_left_out(results.left_out):
+            progress.say(f"warning: {left_out}")
+    candidates = choose_candidates(suite, results, n_best)
+    too_few = f" (too few for verdicts, which need {MIN_SEEDS})"
+    progress.say(
+        f"confirming {count(len(candidates), 'configuration')} on "
+        f"{count(n_replicates, 'fresh seed')}"
+        + (too_few if n_replicates < MIN_SEEDS else "")
+        + ": "
+        + "; ".join(candidate.label for candidate in candidates)
+    )
+    outcome = confirm_candidates(
+        study.prepared,
+        tracker,
+        progress,
+        candidates,
+        n_replicates=n_replicates,
+        parent_run_id=sweep_run_id,
+        workers=study.workers,
+        store=store,
+    )
+    if outcome.interrupted:
+        raise stopped(outcome.n_finished, outcome.n_total)
+    run_id = outcome.run_id
+    analysis = study.report(*[run_id, sweep_run_id] if sweep_run_id else [run_id])
+    if analysis is not None:
+        # Otherwise the next start does it.
+        try:
+            log_winners_model(study.prepared, tracker, progress, analysis, run_id)
+        except TrialFailed as error:
+            progress.say(f"the winner's model is not logged: {error}")
+    return analysis
+
+
+def is_confirmed(analysis: Analysis) -> bool:
+    """Whether what a confirmation would take first is confirmed already."""
+    results = analysis.results
+    confirmed = {contender.key for contender in analysis.contenders}
+    # One of several that tie for the best: the same one each time.
+    first = choose_candidates(results.suite, results, n_best=1)[0]
+    return first.config.config_id in confirmed
 
 
 def choose_candidates(
@@ -133,7 +277,7 @@ def _best_of_search(results: Results, n_best: int) -> list[Candidate]:
     ]
 
 
-def run_confirm(
+def confirm_candidates(
     prepared: Prepared,
     tracker: Tracker,
     progress: Progress,
@@ -146,23 +290,23 @@ def run_confirm(
 ) -> ConfirmOutcome:
     """Train every candidate on replicates 1 to `n_replicates` and score test.
 
-    What earlier sessions finished counts; more replicates may be asked for later.
-    Replicates are the outer loop, so that a round that is stopped leaves whole
-    pairs. The session's MLflow run is closed; verdicts and report are the caller's.
+    What earlier commands finished counts; more replicates may be asked for later.
+    Replicates are the outer loop, so that one that is stopped leaves whole pairs. The
+    confirmation's MLflow run is closed; verdicts and report are the caller's.
 
     Parameters
     ----------
     store : StudyStore or None
-        Where more than one worker are told what to do; one worker needs none.
+        Where more than one worker find their trainings; one worker needs none.
 
     Raises
     ------
     TrackingError
-        A store gave out, or holds this study's runs of other data, or another
-        command on this machine is at the same round.
+        A store failed, or holds this study's runs of other data, or another command
+        on this machine is confirming the same study.
     """
     with store_errors():
-        return _Round(
+        return _Confirmation(
             prepared,
             tracker,
             progress,
@@ -281,7 +425,7 @@ def _train_again(
     return result, model, engine
 
 
-class _Round:
+class _Confirmation:
     def __init__(
         self,
         prepared: Prepared,
@@ -308,23 +452,23 @@ class _Round:
             self.store.check_whole()
             self._check_alone(self.store)
         close_orphaned_runs(self.tracker, self.suite.study_name)
-        # Read once: the server may be away later.
+        # Read once: the server may be unreachable later.
         self.known, left_out = parse_runs(self.tracker.runs_of(self.suite.study_name))
         say_left_out(left_out, self.progress)
         self._check_digest(self.known)
-        wanted = {
+        requested = {
             (candidate.config.config_id, replicate)
             for candidate in self.candidates
             for replicate in range(1, self.n_replicates + 1)
         }
-        self.done = wanted & {
+        self.done = requested & {
             (run.config.config_id, run.replicate)
             for run in self.known
             if isinstance(run, StoredTraining)
             and run.kind == "replicate"
             and run.state in ("complete", "failed")
         }
-        self.total = len(wanted)
+        self.total = len(requested)
         n_left = self.total - len(self.done)
         self.workers = as_many_as_needed(self.workers, n_left)
         self.run_id = self.tracker.start_session(
@@ -412,7 +556,7 @@ class _Round:
     def _train_with(self, store: StudyStore) -> None:
         self.tickets = store.confirm
         recover(store, self.tracker)
-        # Of a round that was killed, which may have wanted others.
+        # Of one that was killed, which may have had other candidates.
         store.confirm.clear()
         for replicate in range(1, self.n_replicates + 1):
             self._put(replicate)

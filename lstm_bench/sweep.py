@@ -1,15 +1,22 @@
-"""Run a study: references first, then the search, each training a tracked run."""
+"""Run a study: references, then the search, its report, and its confirmation."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.confirm import confirm_study, is_confirmed
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url
+from lstm_bench.open_study import open_study, stopped
+from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import Best, StudyStore
 from lstm_bench.stores import store_errors
+from lstm_bench.suites.suite import Suite
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.stored_runs import StoredRun, parse_runs
 from lstm_bench.tracking.tracker import Tracker
@@ -18,9 +25,10 @@ from lstm_bench.workers.options import (
     ONE_HERE,
     Workers,
     as_many_as_needed,
+    choose_workers,
     is_in_process,
 )
-from lstm_bench.workers.progress import Progress
+from lstm_bench.workers.progress import LoggedProgress, Progress
 from lstm_bench.workers.recovery import recover
 from lstm_bench.workers.session import Session
 from lstm_bench.workers.supervise import oversee
@@ -29,8 +37,124 @@ from lstm_bench.workers.worker import Worker
 
 
 @dataclass(frozen=True)
-class SweepOutcome:
-    """How a sweep's session ended."""
+class SweepResult:
+    """What a sweep resulted in.
+
+    Attributes
+    ----------
+    best : Best or None
+        On validation; None where no training was completed.
+    analysis : Analysis or None
+        Of everything tracked; None while results wait for the tracking server, and
+        then there is no report either.
+    is_confirmation_due : bool
+        Whether the suite has a confirmation that the best configuration still needs.
+    """
+
+    best: Best | None
+    analysis: Analysis | None
+    is_confirmation_due: bool
+
+
+def run_sweep(
+    suite: Suite,
+    *,
+    n_trials: int | None = None,
+    timeout_s: float | None = None,
+    confirm: bool = False,
+    data_dir: Path | None = None,
+    n_workers: int | None = None,
+    scheduler: str | None = None,
+    tracking_uri: str | None = None,
+    storage: str | None = None,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> SweepResult:
+    """Search the suite's space, write the report and, if asked for, confirm the best.
+
+    The same call resumes a study that was stopped.
+
+    Parameters
+    ----------
+    n_trials : int or None
+        Finished trials to reach in total; None is the suite's number.
+    timeout_s : float or None
+        Seconds after which no trial starts; None is the suite's limit.
+    confirm : bool
+        Also run the suite's confirmation, if it has one.
+    data_dir : Path or None
+        Folder with the raw data; None is ``$LSTM_BENCH_DATA``.
+    n_workers : int or None
+        Processes that train at the same time; None is one for each core.
+    scheduler : str or None
+        Address of a Dask cluster to train on.
+    tracking_uri, storage : str or None
+        MLflow store and Optuna database; None is the environment's, or a file in the
+        working directory.
+    out : Path or None
+        Folder of the report; None is ``reports/SUITE``.
+    progress : Progress or None
+        Shows messages and trainings; None prints a line for each.
+
+    Raises
+    ------
+    LstmBenchError
+        The data, a store or a worker cannot be used.
+    KeyboardInterrupt
+        The sweep was stopped; what was finished is saved.
+    """
+    progress = progress or LoggedProgress(print)
+    declared = suite.confirm
+    storage_url = resolve_storage(storage)
+    with (
+        store_errors(),
+        open_study(
+            suite,
+            progress,
+            choose_workers(n_workers, scheduler, data_dir),
+            tracking_uri=tracking_uri,
+            storage_url=storage_url,
+            out=out,
+            n_replicates=declared.n_replicates if confirm and declared else 0,
+        ) as study,
+        closing(StudyStore(suite, storage_url)) as store,
+    ):
+        outcome = run_search(
+            study.prepared,
+            study.tracker,
+            store,
+            progress,
+            n_trials=n_trials or suite.study.n_trials,
+            timeout_s=timeout_s or suite.study.timeout_s,
+            workers=study.workers,
+        )
+        best = outcome.best
+        # Closed first, so that the report is the one that can be rebuilt later.
+        state = "KILLED" if outcome.interrupted else "FINISHED"
+        study.tracker.end_session(outcome.run_id, state)
+        if outcome.interrupted:
+            raise stopped(outcome.n_finished, outcome.n_total)
+        if best is None:
+            progress.say(
+                "no training was completed; the report has the reason for each"
+            )
+        else:
+            progress.say(
+                f"best: {best.label} with validation {suite.study.metric} "
+                f"{best.value:.4f} (configuration {best.config_id})"
+            )
+        analysis = study.report(outcome.run_id)
+        is_due = declared is not None and best is not None
+        if confirm and is_due and analysis is not None:
+            analysis = confirm_study(study, store, sweep_run_id=outcome.run_id)
+            return SweepResult(best, analysis, is_confirmation_due=False)
+        is_due = is_due and not (analysis and is_confirmed(analysis))
+        return SweepResult(best, analysis, is_due)
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """How a search ended."""
 
     run_id: str
     n_finished: int
@@ -39,7 +163,7 @@ class SweepOutcome:
     interrupted: bool
 
 
-def run_sweep(
+def run_search(
     prepared: Prepared,
     tracker: Tracker,
     store: StudyStore,
@@ -48,17 +172,17 @@ def run_sweep(
     n_trials: int,
     timeout_s: float | None,
     workers: Workers = ONE_HERE,
-) -> SweepOutcome:
+) -> SearchOutcome:
     """Train the references and search until `n_trials` trials are finished.
 
     Trials of earlier sessions of the same study count. A failed or pruned trial
-    counts as finished, an interrupted one is taken up again. The sweep's MLflow
-    run is left open for the caller to add a report and close.
+    counts as finished, an interrupted one is resumed. The sweep's MLflow run is left
+    open for the caller to close.
 
     Parameters
     ----------
     timeout_s : float or None
-        No training is started after so many seconds.
+        Seconds after which no training starts.
     workers : Workers
         One of this machine trains in this process, unless the suite limits the time
         or the memory of a training.
@@ -66,7 +190,7 @@ def run_sweep(
     Raises
     ------
     TrackingError
-        A store gave out, holds another dataset's trials, or lost their runs.
+        A store failed, holds another dataset's trials, or lost their runs.
     """
     with store_errors():
         known = _check_stores(prepared, tracker, store, progress)
@@ -106,13 +230,13 @@ def run_sweep(
             tracker.end_session(run_id, "FAILED")
             raise
         progress.close()
-        # Once more: what others had left may have been let go of meanwhile. With the
-        # server away it is left to the next start.
+        # Once more: what other workers held may have been released meanwhile. While the
+        # server is unreachable it is left to the next start.
         tracker.if_there(lambda: recover(store, tracker))
         best = store.best()
         if not is_interrupted:
             _say_why_it_ended(store, session, progress)
-        return SweepOutcome(
+        return SearchOutcome(
             run_id, store.n_finished(), session.total, best, is_interrupted
         )
 
@@ -139,8 +263,8 @@ def _check_stores(
             "--tracking-uri they were written to, or another --storage to begin "
             "anew"
             + (
-                "; what was begun while the server was away waits where it was "
-                "begun, for `lstm-bench sync`"
+                "; what was begun while the server was unreachable waits on the "
+                "machine it was begun on, for `lstm-bench sync`"
                 if any(run_id.startswith(rec.LOCAL_PREFIX) for run_id in lost)
                 else ""
             )

@@ -2,18 +2,78 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lstm_bench.errors import TrialFailed
+from lstm_bench.open_study import load_data, open_tracker, say_start
+from lstm_bench.packed.choice import choose_engine
 from lstm_bench.stores import store_errors
 from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import Suite
 from lstm_bench.system.limits import Limits
+from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import TrialResult, metric_key
-from lstm_bench.workers.progress import Progress, Training
+from lstm_bench.workers.progress import LoggedProgress, Progress, Training
 from lstm_bench.workers.tracked_run import train_tracked
 
 
-def train_one(
+def run_training(
+    suite: Suite,
+    config: TrialConfig,
+    *,
+    data_dir: Path | None = None,
+    replicate: int = 0,
+    score_test: bool = False,
+    log_model: bool = True,
+    tracking_uri: str | None = None,
+    progress: Progress | None = None,
+) -> tuple[str, TrialResult]:
+    """Train one configuration of a suite as a run of its own.
+
+    Parameters
+    ----------
+    data_dir, tracking_uri, progress
+        As `lstm_bench.sweep.run_sweep` takes them.
+    replicate : int
+        Split and seeds of a confirmation's replicate; 0 are the search's.
+    score_test : bool
+        Score the test set too; the run is tagged as having done so.
+
+    Returns
+    -------
+    str
+        The MLflow run's id.
+    TrialResult
+
+    Raises
+    ------
+    TrialFailed
+        Non-finite loss or memory exhausted; the run is closed as FAILED.
+    LstmBenchError
+        The data, the engine or the store cannot be used.
+    """
+    progress = progress or LoggedProgress(print)
+    with store_errors():
+        uri = resolve_tracking_uri(tracking_uri)
+        prepared = load_data(suite, data_dir, progress, config=config).at(replicate)
+        say_start(progress)
+        with open_tracker(uri, suite, progress) as tracker:
+            run_id, result = _train(
+                prepared,
+                config,
+                tracker,
+                progress,
+                score_test=score_test,
+                log_model=log_model,
+            )
+            if tracker.catch_up():
+                run_id = tracker.writer.operations.real_id(run_id)
+            return run_id, result
+
+
+def _train(
     prepared: Prepared,
     config: TrialConfig,
     tracker: Tracker,
@@ -22,57 +82,40 @@ def train_one(
     score_test: bool,
     log_model: bool,
 ) -> tuple[str, TrialResult]:
-    """Train one configuration as a run of its own; return its id and result.
-
-    Parameters
-    ----------
-    score_test : bool
-        Score the test set too; the run is tagged as having done so.
-
-    Raises
-    ------
-    TrialFailed
-        Non-finite loss or memory exhausted; the run is closed as FAILED.
-    SuiteError
-        The packed engine is wanted, and cannot run.
-    """
-    from lstm_bench.packed.choice import choose_engine
-
     suite = prepared.suite
     # Compiled before a limit of the training begins.
     choose_engine(suite.engine, progress.say)
     objective = metric_key("val", suite.metric.name)
-    with store_errors():
-        run_id = tracker.start_run(
+    run_id = tracker.start_run(
+        config,
+        suite=suite,
+        kind="train",
+        parent_run_id=None,
+        dataset=prepared.about_data,
+        environment=prepared.about_machine,
+        seeds=prepared.seeds,
+    )
+    training = Training("training", 1, 1, "", config.max_epochs)
+    progress.begin(1, 0)
+    progress.training(training)
+    try:
+        ended = train_tracked(
+            prepared,
             config,
-            suite=suite,
-            kind="train",
-            parent_run_id=None,
-            dataset=prepared.about_data,
-            environment=prepared.about_machine,
-            seeds=prepared.seeds,
+            tracker,
+            run_id,
+            score_test=score_test,
+            on_epoch=lambda entry: progress.epoch(training, entry, objective),
+            on_step=Limits(
+                suite.study.trial_timeout_s, suite.study.trial_memory_gib
+            ).check,
+            say=progress.say,
         )
-        training = Training("training", 1, 1, "", config.max_epochs)
-        progress.begin(1, 0)
-        progress.training(training)
-        try:
-            ended = train_tracked(
-                prepared,
-                config,
-                tracker,
-                run_id,
-                score_test=score_test,
-                on_epoch=lambda entry: progress.epoch(training, entry, objective),
-                on_step=Limits(
-                    suite.study.trial_timeout_s, suite.study.trial_memory_gib
-                ).check,
-                say=progress.say,
-            )
-        finally:
-            progress.close()
-        if ended.result is None:
-            raise TrialFailed(ended.reason or ended.state)
-        if log_model:
-            packages = prepared.about_machine["packages"]
-            tracker.log_model(run_id, ended.model, packages)
+    finally:
+        progress.close()
+    if ended.result is None:
+        raise TrialFailed(ended.reason or ended.state)
+    if log_model:
+        packages = prepared.about_machine["packages"]
+        tracker.log_model(run_id, ended.model, packages)
     return run_id, ended.result

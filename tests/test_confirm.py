@@ -23,8 +23,8 @@ from lstm_bench.compare import compare_by_name
 from lstm_bench.confirm import (
     Candidate,
     choose_candidates,
+    confirm_candidates,
     log_winners_model,
-    run_confirm,
 )
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.metrics import METRICS
@@ -50,7 +50,7 @@ def write(folder: Path, text: str = TEXT, name: str = "pair"):
 def confirm(suite, folder: Path, n_replicates=2, recorder=None):
     uri = f"sqlite:///{folder}/mlflow.db"
     results = load_results(uri, suite) if len(suite.space) else None
-    outcome = run_confirm(
+    outcome = confirm_candidates(
         prepare(suite, None),
         Tracker(uri),
         recorder or Recorder(),
@@ -306,7 +306,7 @@ def test_other_data_is_refused(tmp_path):
         prepared, dataset=dataclasses.replace(prepared.dataset, digest="f" * 64)
     )
     with pytest.raises(TrackingError, match="begun on other data"):
-        run_confirm(
+        confirm_candidates(
             other,
             Tracker(f"sqlite:///{tmp_path}/mlflow.db"),
             Recorder(),
@@ -428,10 +428,10 @@ def test_a_search_never_scores_test_and_a_round_follows_it(
     out = capfd.readouterr().out
     assert "best LSTM: trial" in out
     assert (
-        "confirming 1 configuration on 2 fresh seeds (too few for verdicts, which take "
+        "confirming 1 configuration on 2 fresh seeds (too few for verdicts, which need "
         "3): trial" in " ".join(out.split())
     )
-    assert "next, is it so?" not in out
+    assert "to confirm the best:" not in out
     results = load_results(f"sqlite:///{tmp_path}/mlflow.db", suite)
     assert len(results.confirmed) == 2
     assert results.runs["test_accuracy"].isna().all()
@@ -467,7 +467,7 @@ def test_a_search_never_scores_test_and_a_round_follows_it(
     # What is confirmed already is not to be confirmed next.
     capfd.readouterr()
     assert run("sweep", "tiny.yaml", "--trials", "2", *options) == 0
-    assert "next, is it so?" not in capfd.readouterr().out
+    assert "to confirm the best:" not in capfd.readouterr().out
 
 
 @pytest.mark.slow

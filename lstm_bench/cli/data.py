@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lstm_bench.cli.options import data_dir_option
-from lstm_bench.cli.output import echo, say_reading
+from lstm_bench.cli.output import announce_reading, echo
 
 
 @click.group()
@@ -23,7 +23,7 @@ def info(name: str, data_dir: Path | None) -> None:
     from lstm_bench.data.dataset import describe_dataset
     from lstm_bench.data.registry import load_dataset
 
-    say_reading(name)
+    announce_reading(name)
     about = describe_dataset(load_dataset(name, data_dir=data_dir))
     echo(f"{about['name']}: {about['description']}")
     echo(f"source: {about['source']}")

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from lstm_bench.cli.options import data_dir_option, storage_option, tracking_uri_option
 from lstm_bench.cli.output import open_console, say
-from lstm_bench.cli.session import load
 from lstm_bench.text import count
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()
@@ -56,10 +51,11 @@ def doctor(
         from lstm_bench.search.storage import resolve_storage
         from lstm_bench.search.study import StudyStore
         from lstm_bench.stores import store_errors
+        from lstm_bench.suites.suite import load_suite
         from lstm_bench.tracking.address import resolve_tracking_uri
         from lstm_bench.tracking.tracker import Tracker
 
-        loaded = load(suite)
+        loaded = load_suite(suite)
         spec = loaded.dataset
         dataset = load_dataset(spec.name, spec.options, data_dir, loaded.study.seed)
         with store_errors():

@@ -9,8 +9,10 @@ import errno
 import gc
 import io
 import os
+import signal
 import sys
 import traceback
+from types import FrameType
 
 import click
 
@@ -78,6 +80,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
+        signal.signal(signal.SIGTERM, _stop)
         settle()
         _check_project_run()
         code = cli.main(standalone_mode=False)
@@ -86,8 +89,9 @@ def _run() -> int:
         error.show(shown)
         echo(shortened(shown.getvalue().rstrip(), MAX_MESSAGE), err=True)
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        echo("stopped", err=True)
+    except (click.Abort, KeyboardInterrupt) as error:
+        # Click raises its own for a KeyboardInterrupt, whose message has what is saved.
+        echo(str(error.__cause__ or error) or "stopped", err=True)
         code = INTERRUPTED
     except LstmBenchError as error:
         echo(f"error: {shortened(str(error), MAX_MESSAGE)}", err=True)
@@ -107,6 +111,11 @@ def _run() -> int:
         traceback.print_exc()
         code = 1
     return code or 0
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def _check_project_run() -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.masking import mask_url
 from lstm_bench.text import listed, quoted
-
-if TYPE_CHECKING:
-    from lstm_bench.workers.options import Workers
-
 
 Callback = Callable[[click.Context, click.Parameter, Any], Any]
 
@@ -32,7 +29,7 @@ def read_by(make_type: Callable[[], click.ParamType[Any]]) -> Callback:
         if value is None or value == "":
             return None
         read = make_type().convert(value, option, context)
-        # No bound refuses it: NaN compares as false with everything.
+        # No range refuses NaN: it compares as false with everything.
         if isinstance(read, float) and not math.isfinite(read):
             raise click.BadParameter(
                 f"expected a finite number, got {quoted(value)}", context, option
@@ -45,7 +42,10 @@ def read_by(make_type: Callable[[], click.ParamType[Any]]) -> Callback:
 def as_in_suite(part: str, field: str, **bounds: Any) -> Callback:
     """Read an option as a suite's `field` of `part`, within the same bounds.
 
-    `bounds` replace those, as click's ranges take them.
+    Parameters
+    ----------
+    bounds
+        Of click's ranges; they replace the suite's.
     """
 
     def make_type() -> click.ParamType[Any]:
@@ -93,80 +93,62 @@ storage_option = click.option(
 )
 
 
-out_option = click.option(
-    "--out",
-    metavar="DIR",
-    callback=or_empty(click.Path(path_type=Path)),
-    help="Folder for the report. [default: reports/SUITE]",
-)
+def study_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a command that trains for a study.
 
+    The command takes what `run_sweep` and `run_confirmation` share, by its names.
+    """
 
-def worker_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what says who trains."""
-    for option in (
-        click.option(
-            "--scheduler",
-            metavar="ADDRESS",
-            callback=or_empty(click.STRING),
-            help="Of the Dask cluster: tcp://HOST:PORT.",
-        ),
-        click.option(
-            "--backend",
-            metavar="NAME",
-            default="local",
-            callback=or_empty(click.Choice(("local", "dask"))),
-            help="Where workers run: local, or dask with --scheduler.",
-        ),
-        click.option(
-            "--workers",
-            "n_workers",
-            metavar="N",
-            callback=or_empty(click.IntRange(min=1, max=1024)),
-            help="Processes that train at the same time and share the cores. "
-            "[default: one for each core, where there is memory; with dask, one for "
-            "each of its workers]",
-        ),
+    @functools.wraps(command)
+    def checked(
+        *arguments: Any, backend: str | None, scheduler: str | None, **others: Any
+    ) -> None:
+        if backend == "dask" and scheduler is None:
+            raise LstmBenchError(
+                "--backend dask: expected --scheduler with the cluster's address, such "
+                "as tcp://HOST:8786, got none"
+            )
+        if scheduler is not None and backend != "dask":
+            raise LstmBenchError("--scheduler: only for Dask; give --backend dask, too")
+        command(*arguments, scheduler=scheduler, **others)
+
+    for option in reversed(
+        (
+            data_dir_option,
+            click.option(
+                "--workers",
+                "n_workers",
+                metavar="N",
+                callback=or_empty(click.IntRange(min=1, max=1024)),
+                help="Processes that train at the same time and share the cores. "
+                "[default: one for each core, where there is memory; with dask, one "
+                "for each worker of the cluster]",
+            ),
+            click.option(
+                "--backend",
+                metavar="NAME",
+                default="local",
+                callback=or_empty(click.Choice(("local", "dask"))),
+                help="Where workers run: local, or dask with --scheduler.",
+            ),
+            click.option(
+                "--scheduler",
+                metavar="ADDRESS",
+                callback=or_empty(click.STRING),
+                help="Dask scheduler to train on: tcp://HOST:PORT.",
+            ),
+            tracking_uri_option,
+            storage_option,
+            click.option(
+                "--out",
+                metavar="DIR",
+                callback=or_empty(click.Path(path_type=Path)),
+                help="Folder for the report. [default: reports/SUITE]",
+            ),
+        )
     ):
-        command = option(command)
-    return command
-
-
-def chosen_workers(
-    n_workers: int | None,
-    backend: str | None,
-    scheduler: str | None,
-    data_dir: Path | None,
-) -> Workers:
-    """Return who trains, as the options say."""
-    from lstm_bench.workers.options import Workers, default_workers
-
-    if backend == "dask" and scheduler is None:
-        raise LstmBenchError(
-            "--backend dask: expected --scheduler with the cluster's address, such as "
-            "tcp://HOST:8786, got none"
-        )
-    if scheduler is not None and backend != "dask":
-        raise LstmBenchError("--scheduler: it is Dask's; give --backend dask, too")
-    default = default_workers() if scheduler is None else 0
-    n = default if n_workers is None else n_workers
-    return Workers(n, data_dir, scheduler, is_joinable=n_workers is not None)
-
-
-def as_many_as_needed_here(
-    workers: Workers, storage: str | None, tracking_uri: str | None
-) -> Workers:
-    """Return `workers` as they are there; a cluster is asked before anything begins."""
-    if workers.scheduler is None:
-        return workers
-    from lstm_bench.search.storage import resolve_storage
-    from lstm_bench.stores import store_errors
-    from lstm_bench.tracking.address import resolve_tracking_uri
-    from lstm_bench.workers.dask_pool import find_cluster
-
-    with store_errors():
-        return find_cluster(
-            workers, resolve_storage(storage), resolve_tracking_uri(tracking_uri)
-        )
+        checked = option(checked)
+    return checked
 
 
 def chosen_formats(

@@ -8,7 +8,6 @@ import click
 
 from lstm_bench.cli.options import or_empty, tracking_uri_option
 from lstm_bench.cli.output import open_console, say
-from lstm_bench.cli.session import load
 
 
 @click.command()
@@ -47,11 +46,12 @@ def publish(
     from lstm_bench.publish.publish import check_publication
     from lstm_bench.publish.publish import publish as publish_studies
     from lstm_bench.stores import store_errors
+    from lstm_bench.suites.suite import load_suite
     from lstm_bench.system.folders import make_folder
     from lstm_bench.tracking.address import resolve_tracking_uri
     from lstm_bench.tracking.load import load_results
 
-    loaded = [load(suite) for suite in suites]
+    loaded = [load_suite(suite) for suite in suites]
     folder = out if out is not None else Path("reports")
     check_publication(loaded, folder, allow_synthetic=allow_synthetic, replace=replace)
     with store_errors():

@@ -12,7 +12,7 @@ from lstm_bench.cli.options import (
     or_empty,
     tracking_uri_option,
 )
-from lstm_bench.cli.session import make_report
+from lstm_bench.cli.output import open_console, say
 
 
 @click.command()
@@ -54,7 +54,17 @@ def report(
     Two or more are set side by side, with differences, intervals and warnings where
     data, protocols, machines or code differ.
     """
+    from lstm_bench.report.write import report_studies
     from lstm_bench.system.garbage import collector_paused
 
+    console = open_console()
+    console.doing("loading the results from MLflow and writing the report")
     with collector_paused():
-        make_report(names, formats, mlflow_url, tracking_uri, out)
+        report_studies(
+            names,
+            tracking_uri=tracking_uri,
+            out=out,
+            formats=formats,
+            mlflow_url=mlflow_url,
+            say=lambda line: say(console, line),
+        )

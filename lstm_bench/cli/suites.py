@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lstm_bench.cli.output import echo
-from lstm_bench.cli.session import describe_plan, load
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.system.command_line import command_line
+from lstm_bench.text import count
+
+if TYPE_CHECKING:
+    from lstm_bench.suites.suite import Suite
 
 
 @click.group(invoke_without_command=True)
@@ -61,8 +65,9 @@ def copy(suite: str, destination: Path | None) -> None:
     DESTINATION is a folder or a new file. [default: the working directory]
     """
     from lstm_bench.suites.files import copy_suite, suite_file
+    from lstm_bench.suites.suite import load_suite
 
-    load(suite)
+    load_suite(suite)
     file = copy_suite(suite_file(suite), destination or Path())
     echo(f"{file} is written; edit it, then: {command_line('sweep', str(file))}")
 
@@ -71,7 +76,9 @@ def copy(suite: str, destination: Path | None) -> None:
 @click.argument("file")
 def check(file: str) -> None:
     """Validate the suite FILE."""
-    loaded = load(file)
+    from lstm_bench.suites.suite import load_suite
+
+    loaded = load_suite(file)
     echo(f"{file}: valid ({describe_plan(loaded, loaded.study.n_trials)})")
 
 
@@ -79,7 +86,9 @@ def check(file: str) -> None:
 @click.argument("file")
 def show(file: str) -> None:
     """Print what the suite FILE resolves to."""
-    loaded = load(file)
+    from lstm_bench.suites.suite import load_suite
+
+    loaded = load_suite(file)
     n = loaded.space.n_configurations
     echo(f"{loaded.name}: {loaded.description.strip()}")
     echo(f"study name: {loaded.study_name}")
@@ -108,3 +117,22 @@ def show(file: str) -> None:
         echo(f"{name}:" if part else f"{name}: none")
         for key, value in (part.model_dump() if part else {}).items():
             echo(f"  {key}: {value}")
+
+
+def describe_plan(suite: Suite, n_trials: int) -> str:
+    """Return what a sweep will do, in one line."""
+    parts = []
+    if suite.references:
+        parts.append(count(len(suite.references), "reference"))
+    if len(suite.space):
+        n = suite.space.n_configurations
+        many = "a continuous space" if n is None else count(n, "configuration")
+        parts.append(
+            f"{count(n_trials, 'trial')} ({suite.search_text(n_trials)}) over {many} "
+            f"of {', '.join(suite.space.axes)}"
+        )
+    plan = f"{' and '.join(parts)} on {suite.dataset.name}"
+    if suite.confirm is not None:
+        seeds = count(suite.confirm.n_replicates, "fresh seed")
+        plan += f"; confirmed on {seeds}"
+    return plan

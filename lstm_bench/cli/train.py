@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import click
 
 from lstm_bench import __version__
 from lstm_bench.cli.options import as_in_suite, data_dir_option, tracking_uri_option
-from lstm_bench.cli.output import (
-    open_console,
-    say,
-    say_start,
-    say_waiting,
-    stop_on_signal,
-)
-from lstm_bench.cli.session import load, open_tracker, prepare_data
+from lstm_bench.cli.output import announce_reading, open_console, say
 
 
 @click.command()
@@ -63,37 +55,30 @@ def train(
 
     The configuration is the suite's defaults with every --set applied.
     """
+    from lstm_bench.suites.suite import load_suite
+
     console = open_console()
-    loaded = load(suite)
+    console.doing("starting MLflow")
+    loaded = load_suite(suite)
     config = loaded.with_overrides([*assignment_text.split(), *assignments])
     say(console, f"lstm-bench {__version__}, one training of suite {loaded.name}")
-    prepared = prepare_data(console, loaded, data_dir, config).at(replicate or 0)
-    say_start(console)
+    announce_reading(loaded.dataset.name)
 
-    from lstm_bench.stores import store_errors
-    from lstm_bench.tracking.address import resolve_tracking_uri
-    from lstm_bench.train import train_one
+    from lstm_bench.metrics import METRICS
+    from lstm_bench.train import run_training
+    from lstm_bench.training.result import TRAIN_TIME, metric_key
     from lstm_bench.workers.progress import make_progress
 
-    signal.signal(signal.SIGTERM, stop_on_signal)
-    with store_errors():
-        uri = resolve_tracking_uri(tracking_uri)
-        progress = make_progress(console)
-        tracker = open_tracker(console, uri, loaded, progress)
-        run_id, result = train_one(
-            prepared,
-            config,
-            tracker,
-            progress,
-            score_test=test,
-            log_model=log_model,
-        )
-        if tracker.catch_up():
-            run_id = tracker.writer.operations.real_id(run_id)
-        say_waiting(console, tracker)
-    from lstm_bench.metrics import METRICS
-    from lstm_bench.training.result import TRAIN_TIME, metric_key
-
+    run_id, result = run_training(
+        loaded,
+        config,
+        data_dir=data_dir,
+        replicate=replicate or 0,
+        score_test=test,
+        log_model=log_model,
+        tracking_uri=tracking_uri,
+        progress=make_progress(console),
+    )
     for entry in result.history.epochs:
         say(
             console,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-
 import click
 
 from lstm_bench.cli.options import tracking_uri_option
-from lstm_bench.cli.output import open_console, say, stop_on_signal
+from lstm_bench.cli.output import open_console, say
 
 
 @click.command()
@@ -29,7 +27,6 @@ def ui(tracking_uri: str | None, host: str, port: int) -> None:
     from lstm_bench.ui import serve
 
     console = open_console()
-    signal.signal(signal.SIGTERM, stop_on_signal)
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri, create=False)
         if moves := find_moves(uri):

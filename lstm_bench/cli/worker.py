@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,6 @@ from lstm_bench.cli.output import (
     INTERRUPTED,
     open_console,
     say,
-    say_what_waits,
-    stop_on_signal,
 )
 
 if TYPE_CHECKING:
@@ -54,7 +51,6 @@ def worker(
 
     if threads is not None:
         os.environ.update(thread_variables(threads))
-    signal.signal(signal.SIGTERM, stop_on_signal)
     if attached:
         from lstm_bench.workers.local import listen_to_parent
 
@@ -78,7 +74,7 @@ def worker(
         left = work(store, session, uri, data_dir, progress)
         progress.close()
         if left.waiting is not None:
-            say_what_waits(console, left.waiting, uri)
+            say(console, left.waiting.describe(uri))
     if not attached:
         why = "it was stopped" if left.interrupted else "nothing is left to be started"
         say(console, f"trainings done here: {left.n_trained}; {why}")

@@ -61,6 +61,23 @@ def default_workers() -> int:
     return max(1, min(n_cores(), MAX_DEFAULT, n_in_memory))
 
 
+def choose_workers(
+    n_workers: int | None, scheduler: str | None, data_dir: Path | None
+) -> Workers:
+    """Return the workers asked for, or this machine's default.
+
+    Parameters
+    ----------
+    n_workers : int or None
+        None is `default_workers`; on a cluster, one for each of its own.
+    scheduler : str or None
+        Address of a Dask scheduler.
+    """
+    default = default_workers() if scheduler is None else 0
+    n = default if n_workers is None else n_workers
+    return Workers(n, data_dir, scheduler, is_joinable=n_workers is not None)
+
+
 def as_many_as_needed(workers: Workers, n_left: int) -> Workers:
     """Return `workers` of this machine without those that would find nothing to do."""
     if workers.scheduler is not None:

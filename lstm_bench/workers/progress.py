@@ -251,8 +251,11 @@ class LiveProgress:
         self.say(f"{label} repeats {earlier}: skipped")
 
     def doing(self, what: str, since: float | None = None) -> None:
-        """Show it beside the study's bar."""
-        self.bars.update(self.study, note=what)
+        """Show it beside the study's bar; where no bar is shown, if it takes long."""
+        if self.bars.live.is_started:
+            self.bars.update(self.study, note=what)
+        else:
+            self.console.doing(what, since)
 
     def close(self) -> None:
         """Take the bars down."""

@@ -12,7 +12,7 @@ from lstm_bench.data.splits import make_splits
 from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import StudyStore
 from lstm_bench.suites.suite import Suite
-from lstm_bench.sweep import run_sweep
+from lstm_bench.sweep import run_search
 from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.tracker import Tracker
@@ -48,7 +48,7 @@ def sweep(
 ):
     uri = resolve_tracking_uri(f"sqlite:///{folder}/{tracking}")
     tracker = Tracker(uri)
-    outcome = run_sweep(
+    outcome = run_search(
         prepare(suite, None),
         tracker,
         StudyStore(suite, resolve_storage(f"sqlite:///{folder}/optuna.db")),

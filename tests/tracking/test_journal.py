@@ -21,14 +21,14 @@ from mlflow.exceptions import MlflowException
 from mlflow_server import MlflowServer, free_port
 from runs import Recorder
 
-from lstm_bench.confirm import choose_candidates, run_confirm
+from lstm_bench.confirm import choose_candidates, confirm_candidates
 from lstm_bench.doctor import examine_journals, examine_study, mend
 from lstm_bench.errors import TrackingError
 from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import StudyStore
 from lstm_bench.search.trials import RUN_ID
 from lstm_bench.suites.suite import load_suite
-from lstm_bench.sweep import run_sweep
+from lstm_bench.sweep import run_search
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.journal import OPERATIONS, WRITTEN, Journal, journal_folders
@@ -430,7 +430,7 @@ def sweep_with(server, suite, folder: Path, at_epoch):
     recorder = Recorder(at_epoch)
     tracker = Tracker(uri, suite.study_name, recorder.say)
     store = StudyStore(suite, resolve_storage(f"sqlite:///{folder}/optuna.db"))
-    outcome = run_sweep(
+    outcome = run_search(
         prepare(suite, None),
         tracker,
         store,
@@ -626,7 +626,7 @@ def test_a_confirmation_goes_on_while_the_server_is_away(server, tmp_path):
             server.start()
 
     tracker = Tracker(server.uri, suite.study_name)
-    outcome = run_confirm(
+    outcome = confirm_candidates(
         prepare(suite, None),
         tracker,
         Recorder(go_and_come_back),

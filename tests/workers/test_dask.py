@@ -33,7 +33,7 @@ from lstm_bench.search import trials as owned
 from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import StudyStore
 from lstm_bench.suites.suite import Suite, load_suite
-from lstm_bench.sweep import run_sweep
+from lstm_bench.sweep import run_search
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.load import load_results
@@ -275,7 +275,7 @@ def sweep_here(servers, store, workers=None):
     """Run a sweep in this process, its workers elsewhere; return what it said."""
     recorder = Recorder()
     tracker = Tracker(resolve_tracking_uri(servers.mlflow.uri))
-    outcome = run_sweep(
+    outcome = run_search(
         prepare(store.suite, None),
         tracker,
         store,

@@ -184,7 +184,7 @@ def test_ctrl_c_lets_workers_finish_their_epoch_and_the_next_start_goes_on(tmp_p
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 130, said[-3000:]
     assert "stopping after this epoch" in said
-    assert "trainings are finished and kept" in said
+    assert "trainings are finished and saved" in said
     assert not any(worker.is_running() for worker in workers)
     assert "RUNNING" not in place.statuses()
     assert not any(owned.running() for owned in store.studies)

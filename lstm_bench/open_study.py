@@ -1,0 +1,224 @@
+"""Open a study to train for it: data, stores and workers; report on it at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lstm_bench.analysis.comparisons import Analysis, analyse
+from lstm_bench.analysis.verdicts import answers, confirmation_summary
+from lstm_bench.errors import TrackingError
+from lstm_bench.packed.self_test import require_running
+from lstm_bench.report.render import write_report
+from lstm_bench.report.write import end_if_poorer, keep_whole_report
+from lstm_bench.stores import store_errors
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import Suite
+from lstm_bench.system.environment import bytecode_advice
+from lstm_bench.system.folders import make_folder
+from lstm_bench.tracking.address import resolve_tracking_uri
+from lstm_bench.tracking.artifacts import find_moves, record_moves
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.server import is_away
+from lstm_bench.tracking.stored_runs import describe_left_out
+from lstm_bench.tracking.sync import sync
+from lstm_bench.tracking.tracker import Tracker
+from lstm_bench.tracking.writer import operations_text
+from lstm_bench.training.prepare import Prepared, prepare
+from lstm_bench.workers.dask_pool import find_cluster
+from lstm_bench.workers.options import Workers
+from lstm_bench.workers.progress import Progress
+
+
+@dataclass(frozen=True)
+class OpenStudy:
+    """What a sweep and a confirmation train with.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the report.
+    """
+
+    prepared: Prepared
+    tracker: Tracker
+    workers: Workers
+    folder: Path
+    progress: Progress
+
+    @property
+    def suite(self) -> Suite:
+        """The study's suite."""
+        return self.prepared.suite
+
+    def report(self, *run_ids: str) -> Analysis | None:
+        """Write the report, log it and the verdicts with each run, show the answers.
+
+        Returns
+        -------
+        Analysis or None
+            None unless everything is tracked: what waits for the server is shown.
+
+        Raises
+        ------
+        LstmBenchError
+            Files of runs are lost, so that the report lacks what they held.
+        """
+        progress, tracker = self.progress, self.tracker
+        progress.doing("loading the results from MLflow")
+        analysis = self._analyse()
+        if analysis is None:
+            say_waiting(tracker, progress)
+            progress.say(
+                "no report: it is made from what is tracked, and the tracking server "
+                "does not answer"
+            )
+            return None
+        progress.doing("writing the report")
+        keep_whole_report([analysis.results], self.folder)
+        if left_out := describe_left_out(analysis.results.left_out):
+            progress.say(f"warning: {left_out}")
+        page = write_report(analysis, self.folder)
+        end_if_poorer([analysis.results], page)
+        for run_id in run_ids:
+            tracker.log_report(run_id, self.folder)
+            if analysis.contenders:
+                tracker.log_verdicts(run_id, *confirmation_summary(analysis))
+        if len(analysis.results.confirmed) and not analysis.contenders:
+            progress.say(
+                "no training of the confirmation was completed; the report has the "
+                "reasons"
+            )
+        for answer in answers(analysis):
+            progress.say(f"{answer.question}: {answer.text}")
+        progress.say(f"report: {page}")
+        return None if say_waiting(tracker, progress) else analysis
+
+    def _analyse(self) -> Analysis | None:
+        """Return the analysis; None while results wait for the tracking server."""
+        if not self.tracker.catch_up():
+            return None
+        try:
+            # What workers of this machine could not write.
+            sync(self.tracker.tracking_uri, self.suite.study_name)
+        except TrackingError as error:
+            self.progress.say(str(error))
+            return None
+        try:
+            return analyse(load_results(self.tracker.tracking_uri, self.suite))
+        except Exception as error:
+            if not is_away(error):
+                raise
+            return None
+
+
+@contextmanager
+def open_study(
+    suite: Suite,
+    progress: Progress,
+    workers: Workers,
+    *,
+    tracking_uri: str | None,
+    storage_url: str | None,
+    out: Path | None,
+    n_replicates: int,
+) -> Iterator[OpenStudy]:
+    """Check the stores, load the data and open the tracker of a study.
+
+    Parameters
+    ----------
+    storage_url : str or None
+        From `resolve_storage`; None where the trials' database is not used.
+    out : Path or None
+        Folder of the report, made now; None is ``reports/SUITE``.
+    n_replicates : int
+        Of a confirmation to come, whose splits are tried now.
+
+    Raises
+    ------
+    LstmBenchError
+        Anything that would end the study later: a store, the cluster, the data, the
+        engine, or the report's folder.
+    """
+    with store_errors():
+        uri = resolve_tracking_uri(tracking_uri)
+        if workers.scheduler is not None and storage_url is not None:
+            workers = find_cluster(workers, storage_url, uri)
+        prepared = load_data(suite, workers.data_dir, progress, n_replicates)
+        folder = make_folder(out or Path("reports") / suite.name, "--out")
+        dataset, splits = prepared.dataset, prepared.splits
+        progress.say(
+            f"{dataset.name}: {len(splits.train):,} training and "
+            f"{len(splits.val):,} validation {dataset.example}s ({dataset.source})"
+        )
+        say_start(progress)
+        with open_tracker(uri, suite, progress) as tracker:
+            yield OpenStudy(prepared, tracker, workers, folder, progress)
+
+
+def load_data(
+    suite: Suite,
+    data_dir: Path | None,
+    progress: Progress,
+    n_replicates: int = 0,
+    config: TrialConfig | None = None,
+) -> Prepared:
+    """Load the data, and check that the suite's engine runs on this machine."""
+    progress.doing("loading the data")
+    prepared = prepare(suite, data_dir, config, n_replicates)
+    progress.doing("checking that the LSTM's engine runs here")
+    require_running(suite.engine, progress.say)
+    return prepared
+
+
+def say_start(progress: Progress) -> None:
+    """Announce what takes some seconds."""
+    if (advice := bytecode_advice()) is not None:
+        progress.say(advice)
+    progress.say("starting TensorFlow and MLflow (10-20 s) ...")
+    progress.doing("starting TensorFlow and MLflow")
+
+
+@contextmanager
+def open_tracker(uri: str, suite: Suite, progress: Progress) -> Iterator[Tracker]:
+    """Open a study's tracker, after writing what earlier commands could not write.
+
+    What still waits for the server at the end is shown, after an error, too.
+    """
+    earlier = sync(uri, suite.study_name)
+    if earlier.n_operations:
+        progress.say(
+            "written to the tracking server, which was unreachable: "
+            + operations_text(earlier.n_operations, earlier.n_runs)
+        )
+    tracker = Tracker(uri, suite.study_name, progress.say)
+    if moves := find_moves(uri):
+        record_moves(uri, moves)
+        progress.say(
+            f"the tracking store was moved or copied: its artifacts are in "
+            f"{moves[0].new}, no longer in {moves[0].old}; the store is updated"
+        )
+    try:
+        yield tracker
+    finally:
+        say_waiting(tracker, progress)
+
+
+def say_waiting(tracker: Tracker, progress: Progress) -> bool:
+    """Show what waits for the tracking server and release it; return if anything."""
+    waiting = tracker.writer.waiting
+    if waiting is None:
+        return False
+    progress.say(waiting.describe(tracker.tracking_uri))
+    tracker.writer.close()
+    return True
+
+
+def stopped(n_finished: int, n_total: int) -> KeyboardInterrupt:
+    """Return the end of a study that was stopped, with what is saved."""
+    return KeyboardInterrupt(
+        f"stopped: {n_finished} of {n_total} trainings are finished and saved; the "
+        "same command resumes there"
+    )
