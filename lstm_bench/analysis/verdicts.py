@@ -16,6 +16,7 @@ from lstm_bench.analysis.formatting import plain, value_label
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, SWAPPED, Verdict
 from lstm_bench.analysis.intervals import LEVEL
 from lstm_bench.metrics import Metric
+from lstm_bench.text import count
 from lstm_bench.training.result import OBJECTIVE, metric_key
 
 
@@ -169,18 +170,20 @@ def describe(
 ) -> str:
     """Return one comparison as a sentence with verdict, interval and seeds."""
     n = int(row["n_seeds"])
-    seeds = "paired seeds" if paired else "seeds each, not paired"
-    if n == 1:
-        seeds = seeds.replace("seeds", "seed")
+    seeds = count(n, "paired seed")
+    if not paired:
+        n_a, n_b = row.get("n_a", n), row.get("n_b", n)
+        each = f"{count(n, 'seed')} each" if n_a == n_b else f"{n_a} and {n_b} seeds"
+        seeds = f"{each}, not paired"
     # Names stay as they are, at the beginning of a sentence too.
     lead = LEADS[row["verdict"]].format(a=row["label_a"], b=row["label_b"])
     if row["verdict"] == "identical":
-        return f"{lead}: test {metric.label} {row['mean_a']:.4f} over {n} {seeds}."
+        return f"{lead}: test {metric.label} {row['mean_a']:.4f} over {seeds}."
     text = (
         f"{lead}: test {metric.label} {row['mean_a']:.4f} against "
         f"{row['mean_b']:.4f}, difference "
         f"{with_interval(row['difference'], row['ci_low'], row['ci_high'], '+.4f')} "
-        f"over {n} {seeds}; differences up to {row['margin']:g} make no odds"
+        f"over {seeds}; differences up to {row['margin']:g} make no odds"
     )
     if row["verdict"] == "not enough data":
         text += f"; {what_it_takes(row, metric)}"

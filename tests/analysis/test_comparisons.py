@@ -32,7 +32,6 @@ from lstm_bench.report.sections.literature import anchors
 from lstm_bench.report.sections.samples import confident_errors
 from lstm_bench.report.sections.slices import slices
 from lstm_bench.report.sections.summary import AGAINST
-from lstm_bench.report.studies import answers as studies_answer
 
 
 @pytest.fixture(scope="module")
@@ -328,7 +327,7 @@ def test_not_enough_data_says_what_it_would_take(analysis):
 
 @pytest.mark.parametrize(
     "words",
-    [answer_words.LEADS, AGAINST, studies_answer.LEADS, VERDICT_COLOURS, SWAPPED],
+    [answer_words.LEADS, AGAINST, VERDICT_COLOURS, SWAPPED],
 )
 def test_every_verdict_has_its_words_everywhere(words):
     assert set(words) == set(VERDICTS)

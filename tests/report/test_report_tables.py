@@ -23,7 +23,6 @@ from lstm_bench.analysis.tables.confirmed import baselines
 from lstm_bench.analysis.tables.cost import confirmed_cost, pareto_front
 from lstm_bench.analysis.tables.search import leaderboard
 from lstm_bench.analysis.tables.select import trial_runs, validation_curves
-from lstm_bench.analysis.tables.studies import winner_curves
 from lstm_bench.metrics import METRICS
 from lstm_bench.report.blocks import DASH, Drawing, Facts, Table
 from lstm_bench.report.figures.parallel import plot_parallel
@@ -93,8 +92,6 @@ def test_bands_of_curves_end_where_the_metric_does(analysis):
     assert (band["mean"], band["ci_low"], band["ci_high"]) == (
         *(pytest.approx(0.75), 0.0, 1.0),
     )
-    winner = winner_curves([analysis]).iloc[0]
-    assert (winner["low"], winner["high"]) == (0.0, 1.0)
 
 
 def test_confusion_counts_the_mean_over_seeds():

@@ -24,16 +24,22 @@ from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.analysis.tables.studies import (
     BASELINES,
     OWN,
+    SHARED,
     WINNERS,
     WITHHELD,
     compare_studies,
     study_labels,
 )
 from lstm_bench.errors import SuiteError, TrackingError
+from lstm_bench.report.blocks import Drawing
 from lstm_bench.report.figures.style import configuration_colours
 from lstm_bench.report.render import write_sections
 from lstm_bench.report.studies.answers import study_answers, warnings
-from lstm_bench.report.studies.sections import build_study_sections, studies_page
+from lstm_bench.report.studies.sections import (
+    build_study_sections,
+    curves,
+    studies_page,
+)
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.process import this_process
 from lstm_bench.tracking import names as rec
@@ -97,18 +103,19 @@ def test_winners_of_equal_seeds_and_data_are_compared_pair_by_pair():
     assert row["verdict"] == "better"
     text = said(compared)["which is better"]
     assert text.startswith(
-        "On test the winner of small (trial 2) is better than that of other (trial 3): "
-        "accuracy 0.9083 against 0.8500, difference +0.0583 (95 % +0.0225 to +0.0942) "
-        "over 3 paired seeds"
+        "trial 2 in small is better than trial 3 in other: test accuracy 0.9083 "
+        "against 0.8500, difference +0.0583 (95 % +0.0225 to +0.0942) over 3 paired "
+        "seeds"
     )
 
 
-def test_the_better_one_is_named_first_whatever_the_order():
+def test_a_winner_that_is_worse_is_called_so():
     compared = compare(second(), FIRST)
     (row,) = rows_of(compared)
     assert row["verdict"] == "worse"
-    assert "winner of small (trial 2) is better" in said(compared)["which is better"]
-    assert "difference +0.0583" in said(compared)["which is better"]
+    text = said(compared)["which is better"]
+    assert text.startswith("trial 3 in other is worse than trial 2 in small")
+    assert "difference −0.0583" in text
 
 
 def test_other_seeds_are_two_samples_with_welchs_interval():
@@ -121,6 +128,13 @@ def test_other_seeds_are_two_samples_with_welchs_interval():
     assert row["ci_low"] == pytest.approx(7 / 120 - half)
     assert np.isnan(row["both_low"])
     assert row["verdict"] == "not enough data"
+
+
+def test_unpaired_winners_name_the_seeds_of_both():
+    fewer = tuple((*one[:3], one[3][:2]) for one in CONFIRMED[1:2])
+    results = make_confirmed_results(fewer, suite_text=SEED_8)
+    text = said(compare(FIRST, named(results, "other")))["which is better"]
+    assert "over 3 and 2 seeds, not paired; differences" in text
 
 
 def test_several_winners_are_one_family_for_holm():
@@ -142,12 +156,12 @@ def test_a_study_and_its_copy_are_identical_everywhere(n):
     (row,) = rows_of(compared)
     (baseline,) = rows_of(compared, BASELINES)
     assert (row["verdict"], baseline["verdict"]) == ("identical", "identical")
-    # Three test scores of three and one seeds: the shared configurations' own table.
-    assert set(compared.shared["verdict"].dropna()) == {"identical"}
+    shared = rows_of(compared, SHARED)
+    assert [row["verdict"] for row in shared] == ["identical"] * len(CONFIRMED)
     seeds = "3 paired seeds" if n == 3 else "1 paired seed"
     assert said(compared)["which is better"] == (
-        "The winners have the same test score on every seed, small's (trial 2) and "
-        f"copy's (trial 2): accuracy {row['mean_a']:.4f} over {seeds}."
+        "trial 2 in small and trial 2 in copy have the same score on every seed: test "
+        f"accuracy {row['mean_a']:.4f} over {seeds}."
     )
 
 
@@ -159,8 +173,9 @@ def test_other_data_are_set_side_by_side_and_not_compared():
     assert row["verdict"] == WITHHELD
     assert (row["mean_a"], row["mean_b"]) == pytest.approx((109 / 120, 102 / 120))
     assert np.isnan(row["difference"])
-    assert compared.shared["search_difference"].isna().all()
-    assert compared.shared["test_difference"].isna().all()
+    (shared,) = rows_of(compared, SHARED)
+    assert (shared["verdict"], shared["why"]) == (WITHHELD, row["why"])
+    assert np.isnan(shared["difference"])
     assert "Not compared" in said(compared)["which is better"]
     assert warnings(compared)[0].startswith("Datasets differ")
     # Within a study nothing is withheld.
@@ -182,7 +197,7 @@ def test_other_metrics_are_not_compared():
     compared = compare(FIRST, second(LOG_LOSS))
     assert compared.metric is None
     assert rows_of(compared)[0]["verdict"] == WITHHELD
-    assert "not by one metric" in said(compared)["which is better"]
+    assert "scored by accuracy and by log loss" in said(compared)["which is better"]
 
 
 def test_searches_alone_are_one_seed_each_with_newcombes_interval():
@@ -190,16 +205,19 @@ def test_searches_alone_are_one_seed_each_with_newcombes_interval():
     lower = a.runs["objective"] - 0.1
     b = named(a, "other", runs=a.runs.assign(objective=lower, val_accuracy=lower))
     compared = compare(a, b)
-    row = compared.shared.iloc[0]
-    assert (row["search_a"], row["search_b"]) == pytest.approx((0.9, 0.8))
-    # From Wilson's 0.8256 to 0.9448 and 0.7112 to 0.8666, by Pythagoras.
-    assert row["search_low"] == pytest.approx(0.1 - 0.0999, abs=2e-4)
-    assert row["search_high"] == pytest.approx(0.1 + 0.0995, abs=2e-4)
+    assert compared.shared["objective"].tolist()[:2] == pytest.approx([0.9, 0.8])
     text = said(compared)["which is better"]
     assert "small and other were not confirmed" in text
-    assert "one seed each" in text
-    assert "small's best of 5 (trial 2) has 0.9000 (95 % Wilson 0.8256 to" in text
-    assert "difference +0.1000 (95 % +0.000" in text
+    assert "Each is one seed" in text
+    assert (
+        "small has validation accuracy 0.9000 with one seed (trial 2, the best of 5; "
+        "95 % Wilson 0.8256 to 0.9448 over 100 reviews)"
+    ) in text
+    # From Wilson's 0.8256 to 0.9448 and 0.7112 to 0.8666, by Pythagoras.
+    found = re.search(r"difference \+0.1000 \(95 % \+(\S+) to \+(\S+)\)", text)
+    low, high = map(float, found.groups())
+    assert low == pytest.approx(0.1 - 0.0999, abs=2e-4)
+    assert high == pytest.approx(0.1 + 0.0995, abs=2e-4)
     assert compared.differences.empty
 
 
@@ -209,15 +227,18 @@ def test_a_study_that_was_not_confirmed_is_compared_by_its_search():
     assert "difference +0.0000" in text
 
 
-def test_shared_configurations_have_both_studies_figures():
+def test_shared_configurations_have_a_row_for_each_study():
     compared = compare(FIRST, second())
-    frame = compared.shared.set_index("label_a")
-    assert len(frame) == 5
-    assert frame.loc["trial 3", "test_a"] == pytest.approx(102 / 120)
-    assert frame.loc["trial 3", "test_difference"] == 0.0
-    assert frame.loc["trial 3", "n_b"] == 3
-    assert np.isnan(frame.loc["trial 2", "test_b"])
-    assert frame.loc["trial 0", "time_ratio"] == 1.0
+    frame = compared.shared
+    assert len(frame) == 10
+    assert frame["label"].tolist()[:4] == ["trial 2", "trial 2", "trial 3", "trial 3"]
+    assert frame["study"].tolist() == ["small", "other"] * 5
+    # Of those, one was confirmed by both.
+    (row,) = rows_of(compared, SHARED)
+    assert (row["label_a"], row["label_b"]) == ("trial 3 in small", "trial 3 in other")
+    assert (row["mean_a"], row["difference"], row["n_b"]) == (
+        *(pytest.approx(102 / 120), 0.0, 3),
+    )
 
 
 MACHINE = {**make_results().environment, "cpu_model": "another"}
@@ -274,7 +295,7 @@ MACHINE = {**make_results().environment, "cpu_model": "another"}
         ),
         (
             dict(environment={**make_results().environment, "git_dirty": True}),
-            "Uncommitted changes: other ran with some",
+            r"Uncommitted changes \(other\)",
             "Machines",
         ),
         (
@@ -285,7 +306,7 @@ MACHINE = {**make_results().environment, "cpu_model": "another"}
                 }
             ),
             r"Settings of the process differ: TF_ENABLE_ONEDNN_OPTS \(– / 0\); .*not "
-            "compared, and what differs in the scores may",
+            "comparable, and differences in scores may",
             "Machines",
         ),
         (
@@ -322,11 +343,9 @@ def test_what_is_the_same_is_not_warned_of():
     assert [text.partition(" ")[0] for text in warnings(compared)] == ["Synthetic"]
 
 
-def test_times_are_compared_on_one_machine_alone():
-    compared = compare(FIRST, second(environment=MACHINE))
-    assert compared.shared["time_ratio"].isna().all()
-    assert compared.shared["search_difference"].notna().any()
-    assert "Nothing is said about speed" in said(compared)["what this cannot say"]
+def test_speed_is_not_compared_between_machines():
+    text = " ".join(warnings(compare(FIRST, second(environment=MACHINE))))
+    assert "training times are not comparable" in text
 
 
 def test_studies_are_called_by_what_tells_them_apart():
@@ -336,7 +355,7 @@ def test_studies_are_called_by_what_tells_them_apart():
     )
 
     def labels(*results):
-        return study_labels([analyse(r) for r in results])
+        return study_labels(results)
 
     assert labels(one, named(one, "other")) == ["small", "other"]
     dated = dataclasses.replace(one, sessions=later)
@@ -375,15 +394,19 @@ def with_curves(results):
     return dataclasses.replace(results, curves=frame)
 
 
-def test_winners_curves_are_means_over_the_seeds_that_reached_an_epoch():
+def test_winners_curves_are_means_over_the_seeds_up_to_an_epoch_of_all():
     compared = compare(with_curves(FIRST), named(make_results(), "searched"))
-    own = compared.curves[compared.curves["label"] == "small"]
-    assert own["mean"].tolist() == pytest.approx([0.61, 0.71, 0.815])
-    assert own["n_seeds"].tolist() == [3, 3, 2]
-    assert set(own["n_all"]) == {3}
-    other = compared.curves[compared.curves["label"] == "searched"]
-    assert other["phase"].tolist() == ["search"] * 3
-    assert other["low"].isna().all()
+    frame = next(
+        block.data
+        for block in curves(compared).blocks
+        if isinstance(block, Drawing) and block.name == "curves"
+    )
+    own = frame[frame["study"] == "small"]
+    assert own["mean"].tolist() == pytest.approx([0.61, 0.71])
+    assert own["n_seeds"].tolist() == [3, 3]
+    other = frame[frame["study"] == "searched"]
+    assert other["label"].tolist() == ["trial 2 in searched"] * 3
+    assert other["ci_low"].isna().all()
 
 
 GROUPS = {
@@ -424,7 +447,7 @@ def test_points_and_rows_say_which_study_they_are_of(tmp_path):
     page = write_sections(
         build_study_sections(compared), studies_page(compared), tmp_path, ("html",)
     ).read_text()
-    assert "<title>small: trial 2\n0.9083 (n = 3)</title>" in page
+    assert "<title>trial 2 in small\nmean 0.9083</title>" in page
     assert "<h1>small and other</h1>" in page
     # One colour per study, in the table and in the figures.
     for colour in configuration_colours(compared.labels).values():
