@@ -28,7 +28,8 @@ from mlflow.exceptions import MlflowException
 from optuna.exceptions import OptunaError, StorageInternalError
 
 from lstm_bench.errors import TrackingError
-from lstm_bench.masking import login_password, mask_text, mask_url, passwords_in
+from lstm_bench.masking import login_password, mask_url, passwords_in
+from lstm_bench.text import first_line
 
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
 DATABASE_ERRORS = (MlflowException, StorageInternalError, sqlalchemy.exc.DBAPIError)
@@ -48,11 +49,6 @@ OPTIONS: dict[Owner, str] = {"MLflow": "--tracking-uri", "Optuna": "--storage"}
 HOLDS: dict[Owner, str] = {"MLflow": "runs", "Optuna": "trials"}
 MAX_NAMED = 5
 ADVICE = "what was finished is kept; mend this and start the same command again"
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, passwords masked."""
-    return mask_text((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 def cause(error: BaseException) -> str:

@@ -6,8 +6,11 @@ import reprlib
 from collections.abc import Iterable
 from typing import Any
 
+from lstm_bench.masking import mask_text
+
 MAX_QUOTED = 100
 MAX_LISTED = 20
+MAX_LINE = 300
 MAX_MESSAGE = 1800
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = MAX_QUOTED
@@ -31,12 +34,16 @@ def duration(seconds: float) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, 300 characters at most."""
-    return (str(error).splitlines() or ["no details"])[0][:300]
+    """Return the first line of an error's message, without passwords, shortened.
+
+    The error's type where it has no message.
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return shortened(mask_text(lines[0]), MAX_LINE)
 
 
 def quoted(value: Any) -> str:
-    """Return the repr of a value that somebody gave, shortened where it is long."""
+    """Return the repr of a value from outside, shortened where it is long."""
     return _repr.repr(value)
 
 

@@ -9,12 +9,12 @@ from conftest import ROOT
 ORDER = (
     "__init__",
     "masking",
+    "text",
     "errors",
     "seeding",
     "stores",
     "arrays",
     "metrics",
-    "text",
     "system",
     "data",
     "suites",

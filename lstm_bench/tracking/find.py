@@ -16,12 +16,11 @@ from mlflow.exceptions import MlflowException
 from lstm_bench.errors import LstmBenchError, StoredError, SuiteError, TrackingError
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS
-from lstm_bench.stores import first_line
 from lstm_bench.suites.files import suite_file
 from lstm_bench.suites.schema import did_you_mean
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.process import is_gone, parse_owner
-from lstm_bench.text import listed
+from lstm_bench.text import first_line, listed
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.load import load_results, load_suite_of

@@ -28,10 +28,9 @@ from lstm_bench.arrays import IntArray
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS, Metric
-from lstm_bench.stores import first_line
 from lstm_bench.suites.config import CONFIG_FIELDS
 from lstm_bench.suites.suite import Suite, suite_from_text
-from lstm_bench.text import listed
+from lstm_bench.text import first_line, listed
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.artifacts import places, run_folder
 from lstm_bench.tracking.queries import find_pages, find_runs

@@ -19,9 +19,8 @@ from requests.exceptions import (
 
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.masking import bare_url
-from lstm_bench.stores import first_line
 from lstm_bench.system.variables import variables_set
-from lstm_bench.text import quoted
+from lstm_bench.text import first_line, quoted
 
 GATEWAY_CODES = (502, 503, 504)
 # What MLflow itself would try again.

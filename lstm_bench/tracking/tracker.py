@@ -26,13 +26,13 @@ from lstm_bench.masking import bare_url, mask_text
 from lstm_bench.metrics import evaluate_proba
 from lstm_bench.stores import (
     create_whole,
-    first_line,
     opening_store,
     sqlite_file,
 )
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.process import this_process
+from lstm_bench.text import first_line
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.chart_view import TAG_PREFIX, chart_view_state
 from lstm_bench.tracking.models import MODEL_FILE

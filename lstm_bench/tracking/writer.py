@@ -20,9 +20,8 @@ from requests.exceptions import RequestException
 
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import known_secrets, mask_text
-from lstm_bench.stores import first_line
 from lstm_bench.system.command_line import command_line
-from lstm_bench.text import count
+from lstm_bench.text import count, first_line
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.journal import Journal, Operation
 from lstm_bench.tracking.operations import Operations

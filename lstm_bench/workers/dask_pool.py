@@ -22,7 +22,8 @@ from lstm_bench.errors import LstmBenchError, TrackingError
 from lstm_bench.masking import bare_url, mask_url
 from lstm_bench.search.storage import STORAGE_VARIABLE
 from lstm_bench.search.study import StudyStore
-from lstm_bench.stores import first_line, sqlite_file
+from lstm_bench.stores import sqlite_file
+from lstm_bench.text import first_line
 from lstm_bench.tracking.server import is_server
 from lstm_bench.workers.dask_task import (
     TRACKING_VARIABLE,
