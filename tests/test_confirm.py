@@ -19,7 +19,7 @@ from runs import Recorder
 
 from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.analysis.verdicts import answers
-from lstm_bench.compare import compare_by_name
+from lstm_bench.compare_by_name import compare_by_name
 from lstm_bench.confirm import (
     Candidate,
     choose_candidates,
@@ -198,19 +198,19 @@ def test_two_configurations_and_two_studies_are_compared_by_name(
     # Another test goes on with the study.
     results = load_results(uri, suite)
     n_seeds = results.confirmed["replicate"].nunique()
-    lines = compare_by_name(uri, "pair.yaml:small", "pair.yaml:nb_lr")
+    lines = compare_by_name(uri, "pair.yaml:small", "pair.yaml:nb_lr").lines
     assert "eference small " in lines[0]
     assert "NB + logistic regression: test accuracy" in lines[0]
     assert "paired seeds" in lines[0]
     least = f"{0.5 ** (n_seeds - 1):.3g}"
     assert f"Wilcoxon; with so many seeds it is at least {least})" in lines[2]
     ids = sorted(set(results.confirmed["config_id"]))
-    by_id = compare_by_name(uri, ids[0], ids[1])
+    by_id = compare_by_name(uri, ids[0], ids[1]).lines
     assert "paired seeds" in by_id[0]
     assert "Judged by itself" in by_id[1]
     fewer = TEXT.replace("n_test: 60}}", "n_test: 60}, max_train_samples: 100}")
     confirm(write(folder, fewer, "fewer"), folder)
-    lines = compare_by_name(uri, "pair.yaml", "fewer.yaml")
+    lines = compare_by_name(uri, "pair.yaml", "fewer.yaml").lines
     assert "seeds each, not paired" in lines[0]
     assert "nothing is paired" in lines[1]
     # Of the ways to split all scores in two groups, two are the farthest apart.

@@ -33,7 +33,7 @@ ORDER = (
     "train",
     "confirm",
     "sweep",
-    "compare",
+    "compare_by_name",
     "cli",
     "__main__",
 )

@@ -19,7 +19,7 @@ def compare(a: str, b: str, tracking_uri: str | None) -> None:
     SUITE:CONFIGURATION, where the configuration is a label ("trial 7", "small"), a
     baseline ("nb_lr") or the first digits of an id; those digits do alone, too.
     """
-    from lstm_bench.compare import compare_by_name
+    from lstm_bench.compare_by_name import compare_by_name
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking.address import resolve_tracking_uri
 
@@ -27,6 +27,6 @@ def compare(a: str, b: str, tracking_uri: str | None) -> None:
     console.doing("loading the results from MLflow")
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri, create=False)
-        lines = compare_by_name(uri, a, b)
-    for line in lines:
+        comparison = compare_by_name(uri, a, b)
+    for line in comparison.lines:
         say(console, line)

@@ -5,7 +5,7 @@ import json
 import pytest
 from conftest import ROOT, TINY_SUITE
 
-from lstm_bench.compare import _is_config_id
+from lstm_bench.compare_by_name import _is_config_id
 from lstm_bench.errors import SuiteError
 from lstm_bench.suites.schema import did_you_mean
 from lstm_bench.suites.suite import BASELINE_NAMES, load_suite

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mlflow import MlflowClient
 
@@ -15,7 +17,7 @@ from lstm_bench.analysis.comparisons import (
     same_test_data,
 )
 from lstm_bench.analysis.contenders import Contender
-from lstm_bench.analysis.hypothesis_tests import smallest_rank_p
+from lstm_bench.analysis.hypothesis_tests import Verdict, smallest_rank_p
 from lstm_bench.analysis.verdicts import describe
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.suites.files import suite_file
@@ -41,6 +43,43 @@ class Side:
     def suite(self) -> Suite:
         """The study's suite, as it was last run."""
         return self.analysis.results.suite
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The verdict on two configurations that were confirmed.
+
+    Attributes
+    ----------
+    a, b : str
+        What the configurations are called.
+    metric : str
+        What they are compared by, on the test set.
+    verdict : {"better", "worse", "equivalent", "identical", "not enough data"}
+        Of `a` against `b`.
+    difference, ci_low, ci_high : float
+        Mean of a - b over seeds in the metric's unit, and its 95 % interval; NaN where
+        there is one seed.
+    margin : float
+        Differences up to it are negligible.
+    n_seeds : int
+    paired : bool
+        Whether both were trained on the same seeds and splits.
+    lines : tuple of str
+        The verdict in sentences, with p-values.
+    """
+
+    a: str
+    b: str
+    metric: str
+    verdict: Verdict
+    difference: float
+    ci_low: float
+    ci_high: float
+    margin: float
+    n_seeds: int
+    paired: bool
+    lines: tuple[str, ...]
 
 
 def find_side(tracking_uri: str, name: str) -> Side:
@@ -131,8 +170,8 @@ def _n_seeds(a: Side, b: Side) -> tuple[int, int]:
     return len(a.contender.test), len(b.contender.test)
 
 
-def compare_by_name(tracking_uri: str, name_a: str, name_b: str) -> list[str]:
-    """Return the verdict on two configurations, or two studies' winners.
+def compare_by_name(tracking_uri: str, name_a: str, name_b: str) -> Comparison:
+    """Compare two configurations, or two studies' winners.
 
     They are paired by replicate where both studies split and seed alike. Metric and
     margin are those of the first one's suite.
@@ -166,8 +205,25 @@ def compare_by_name(tracking_uri: str, name_a: str, name_b: str) -> list[str]:
         )
     paired = same_seeds(results_a, results_b)
     row = compare_two(a.contender, b.contender, a.suite, paired=paired)
-    metric = a.suite.metric
-    lines = [describe(row, metric, paired)]
+    return Comparison(
+        a=a.contender.label,
+        b=b.contender.label,
+        metric=a.suite.metric.name,
+        verdict=row["verdict"],
+        difference=row["difference"],
+        ci_low=row["ci_low"],
+        ci_high=row["ci_high"],
+        margin=row["margin"],
+        n_seeds=int(row["n_seeds"]),
+        paired=paired,
+        lines=tuple(_sentences(a, b, row, paired)),
+    )
+
+
+def _sentences(a: Side, b: Side, row: Mapping[str, Any], paired: bool) -> list[str]:
+    results_a, results_b = a.analysis.results, b.analysis.results
+    same_study = a.suite.study_name == b.suite.study_name
+    lines = [describe(row, a.suite.metric, paired)]
     if not same_study and not paired:
         lines.append(
             "The studies split or seed their data differently, so nothing is paired: "
