@@ -98,22 +98,24 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     n_train: int = Field(
-        2000, ge=20, le=100_000, description="training reviews to write"
+        2000, ge=20, le=100_000, description="Number of training reviews to write."
     )
-    n_test: int = Field(1000, ge=20, le=100_000, description="test reviews to write")
+    n_test: int = Field(
+        1000, ge=20, le=100_000, description="Number of test reviews to write."
+    )
     label_noise: float = Field(
         0.05,
         ge=0.0,
         lt=0.5,
-        description="probability that a label, of train or test, is flipped after "
-        "the review was written; 1 minus it is the best possible accuracy",
+        description="Probability that a label, of train or test, is flipped after "
+        "the review was written; the best possible accuracy is 1 minus it.",
     )
     early_cue_share: float = Field(
         0.45,
         ge=0.0,
         le=1.0,
-        description="share of reviews whose label hangs on their first "
-        f"{EARLY_WINDOW} words; the others' hangs on their last {TAIL_WINDOW}",
+        description="Share of reviews whose label depends on their first "
+        f"{EARLY_WINDOW} words; the others' depends on their last {TAIL_WINDOW}.",
     )
 
 

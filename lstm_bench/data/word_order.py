@@ -52,14 +52,18 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    n_train: int = Field(2000, ge=20, le=100_000, description="training sequences")
-    n_test: int = Field(1000, ge=20, le=100_000, description="test sequences")
+    n_train: int = Field(
+        2000, ge=20, le=100_000, description="Number of training sequences."
+    )
+    n_test: int = Field(
+        1000, ge=20, le=100_000, description="Number of test sequences."
+    )
     label_noise: float = Field(
         0.05,
         ge=0.0,
         lt=0.5,
-        description="probability that a label, of train or test, is flipped; 1 minus "
-        "it is the best possible accuracy",
+        description="Probability that a label, of train or test, is flipped; the best "
+        "possible accuracy is 1 minus it.",
     )
 
 

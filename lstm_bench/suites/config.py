@@ -64,50 +64,84 @@ class TrialConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # Architecture
-    units: int = Field(100, ge=1, le=4096, description="LSTM units per layer")
-    num_layers: int = Field(1, ge=1, le=8, description="stacked LSTM layers")
-    bidirectional: bool = Field(False, description="read both directions")
-    pooling: Literal["last", "mean", "max"] = Field(
-        "last", description="how the LSTM's outputs over time become one vector"
+    units: int = Field(100, ge=1, le=4096, description="LSTM units per layer.")
+    num_layers: int = Field(
+        1, ge=1, le=8, description="Number of LSTM layers, one on the other."
     )
-    embedding_dim: int = Field(128, ge=1, le=4096, description="embedding size")
-    head: Literal["sigmoid", "softmax"] = Field("sigmoid", description="output head")
-    # Regularisation: shares dropped, in [0, 1)
-    dropout: _Share = Field(0.0, description="on the LSTM's inputs")
-    recurrent_dropout: _Share = Field(0.0, description="on its state")
-    head_dropout: _Share = Field(0.0, description="before the head")
+    bidirectional: bool = Field(
+        False,
+        description="Read each sequence in both directions, with LSTMs of their own.",
+    )
+    pooling: Literal["last", "mean", "max"] = Field(
+        "last",
+        description="How the outputs of the last layer over time become one vector: "
+        "the last token's, their mean, or their maximum.",
+    )
+    embedding_dim: int = Field(
+        128, ge=1, le=4096, description="Length of a token's embedding vector."
+    )
+    head: Literal["sigmoid", "softmax"] = Field(
+        "sigmoid",
+        description="Output layer: one sigmoid unit, for two classes only, or softmax "
+        "with one unit per class.",
+    )
+    # Regularisation
+    dropout: _Share = Field(
+        0.0, description="Share of an LSTM layer's inputs that is dropped in training."
+    )
+    recurrent_dropout: _Share = Field(
+        0.0,
+        description="Share of an LSTM layer's recurrent state that is dropped in "
+        "training.",
+    )
+    head_dropout: _Share = Field(
+        0.0, description="Share of the head's inputs that is dropped in training."
+    )
     # Input
     vocabulary_size: int = Field(
-        10_000, ge=4, le=1_000_000, description="token ids from here on become 2"
+        10_000,
+        ge=4,
+        le=1_000_000,
+        description="Number of token ids. Rarer words, whose ids are larger, become "
+        "the id 2 (out of vocabulary).",
     )
     sequence_length: int = Field(
-        200, ge=1, le=10_000, description="tokens kept of a sequence"
+        200, ge=1, le=10_000, description="Number of tokens used of each sequence."
     )
     truncating: Literal["pre", "post"] = Field(
-        "pre", description="which end of a longer sequence is cut"
+        "pre",
+        description="Where longer sequences are cut: at their start (pre) or end "
+        "(post).",
     )
     padding: Literal["pre", "post"] = Field(
-        "post", description="which end of a shorter sequence is padded"
+        "post",
+        description="Where shorter sequences are padded: at their start (pre) or end "
+        "(post).",
     )
     masking: bool = Field(
-        True, description="skip padding; batches are then trimmed to their longest"
+        True,
+        description="Ignore the padding, and trim each batch to its longest sequence.",
     )
     # Training
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = Field(
-        "adam", description="Keras optimizer"
+        "adam", description="Keras optimizer."
     )
     learning_rate: Annotated[_Float, Field(gt=0, le=10)] = Field(
-        1e-3, description="of the optimizer"
+        1e-3, description="Learning rate of the optimizer."
     )
-    batch_size: int = Field(64, ge=1, le=65_536, description="sequences per step")
-    max_epochs: int = Field(10, ge=1, le=10_000, description="epochs at most")
+    batch_size: int = Field(
+        64, ge=1, le=65_536, description="Number of sequences per training step."
+    )
+    max_epochs: int = Field(
+        10, ge=1, le=10_000, description="Number of epochs at most."
+    )
     patience: int | None = Field(
         3,
         ge=1,
         le=10_000,
-        description="epochs without a better validation objective before training "
-        "stops and the best epoch's weights return; null: train max_epochs, keep "
-        "the last weights",
+        description="Number of epochs without a better validation objective after "
+        "which training stops; the weights of the best epoch are restored. null: train "
+        "max_epochs and keep the last weights.",
     )
 
     @property

@@ -1,4 +1,4 @@
-"""What a suite file may hold, part by part, and the messages about what it may not."""
+"""The schema of a suite file, part by part, and the messages about what is invalid."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from lstm_bench.data.registry import dataset_names
 from lstm_bench.errors import SuiteError
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import Wanted
@@ -30,58 +31,108 @@ class _Part(BaseModel):
 class DatasetSpec(_Part):
     """Which dataset, how much of it, and what validates."""
 
-    name: str
-    options: dict[str, Any] = {}
-    validation: Literal["holdout", "test"] = "holdout"
-    validation_fraction: float = Field(0.2, gt=0, le=0.5)
-    max_train_samples: int | None = Field(None, ge=4)
+    name: str = Field(description=f"Name of the dataset: {', '.join(dataset_names())}.")
+    options: dict[str, Any] = Field({}, description="The dataset's own options.")
+    validation: Literal["holdout", "test"] = Field(
+        "holdout",
+        description="What a training is validated on: a part of the training examples "
+        "(holdout), or the test set, as some write-ups do. Such a score is no estimate "
+        "for new data.",
+    )
+    validation_fraction: float = Field(
+        0.2,
+        gt=0,
+        le=0.5,
+        description="Share of the training examples in use that is held out for "
+        "validation.",
+    )
+    max_train_samples: int | None = Field(
+        None,
+        ge=4,
+        description="Number of examples to train on at most; validation shrinks in "
+        "proportion. null: all.",
+    )
 
 
 class StudySpec(_Part):
     """How the space is searched."""
 
-    metric: str = "accuracy"
-    n_trials: int = Field(20, ge=1, le=1_000_000)
-    timeout_s: float | None = Field(None, gt=0, le=MAX_SECONDS)
+    metric: str = Field(
+        "accuracy",
+        description="The objective, on validation. One of the names in "
+        "[Metrics](metrics.md).",
+    )
+    n_trials: int = Field(
+        20, ge=1, le=1_000_000, description="Number of trials of the search."
+    )
+    timeout_s: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_SECONDS,
+        description="Seconds after which a search starts no further trial. null: no "
+        "limit.",
+    )
     trial_timeout_s: float | None = Field(
         None,
         gt=0,
         le=MAX_SECONDS,
-        description="seconds after which one training is failed",
+        description="Seconds after which a training fails. null: no limit.",
     )
     trial_memory_gib: float | None = Field(
-        None, gt=0, description="of its process, at which one training is failed"
+        None,
+        gt=0,
+        description="Resident memory of its process, in GiB, above which a training "
+        "fails. null: no limit.",
     )
-    sampler: Literal["tpe", "random", "grid"] = "tpe"
-    n_startup_trials: int = Field(10, ge=1, le=1_000_000)
-    pruner: Literal["none", "median", "hyperband"] = "none"
-    seed: int = Field(0, ge=0, lt=2**31)
+    sampler: Literal["tpe", "random", "grid"] = Field(
+        "tpe",
+        description="Optuna's sampler, which chooses the configurations. grid needs a "
+        "step on every axis of floats.",
+    )
+    n_startup_trials: int = Field(
+        10,
+        ge=1,
+        le=1_000_000,
+        description="Number of random trials before TPE learns from them.",
+    )
+    pruner: Literal["none", "median", "hyperband"] = Field(
+        "none",
+        description="Optuna's pruner, which stops unpromising trainings early.",
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="The seed that all others are derived from."
+    )
 
 
 class ConfirmSpec(_Part):
     """How the best configurations are trained again on fresh seeds and tested."""
 
     n_best: int = Field(
-        3, ge=0, le=1000, description="configurations taken from the search"
+        3, ge=0, le=1000, description="Number of configurations taken from the search."
     )
     n_replicates: int = Field(
         5,
         ge=1,
         le=1000,
-        description="fresh seeds, the same for every configuration; a verdict takes "
-        "at least three",
+        description="Number of fresh seeds, the same for every configuration. A "
+        "verdict takes at least three.",
     )
-    pairs: dict[str, Any] = {}
+    pairs: dict[str, Any] = Field(
+        {},
+        description="Hyperparameters to compare with all others equal, each with at "
+        "least two values: `{head: [sigmoid, softmax]}`.",
+    )
     margin: float = Field(
         0.01,
         ge=0,
-        description="differences of the metric up to so much make no odds in practice",
+        description="Differences of the metric up to this are negligible in practice, "
+        "in the metric's own unit.",
     )
-    families: tuple[Literal["best", "references", "pairs", "baselines"], ...] = (
-        "best",
-        "references",
-        "pairs",
-        "baselines",
+    families: tuple[Literal["best", "references", "pairs", "baselines"], ...] = Field(
+        ("best", "references", "pairs", "baselines"),
+        description="What the winner is compared with: the other best configurations, "
+        "the references, the baselines; and whether pairs are compared. p-values are "
+        "corrected within each family, so fewer comparisons find smaller differences.",
     )
 
     @field_validator("families")
@@ -93,30 +144,69 @@ class ConfirmSpec(_Part):
 
 
 class Published(_Part):
-    """Figures somebody published, shown beside what is measured."""
+    """Figures that were published for one configuration, shown beside measured ones."""
 
-    label: str
-    source: Text
-    reference: str
-    note: Text = ""
-    val_accuracy: tuple[_Accuracy, ...] = ()
-    epoch_time_s: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    test_accuracy: _Accuracy | None = None
+    label: str = Field(description="Name of the figures in the report.")
+    source: Text = Field(description="Where they were published, and how measured.")
+    reference: str = Field(description="Name of the reference they are about.")
+    note: Text = Field("", description="What a reader has to know about them.")
+    val_accuracy: tuple[_Accuracy, ...] = Field(
+        (), description="Validation accuracy after each epoch."
+    )
+    epoch_time_s: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (), description="Seconds that each epoch took."
+    )
+    test_accuracy: _Accuracy | None = Field(
+        None, description="Accuracy on the test set. null: not published."
+    )
 
 
 class SuiteFile(_Part):
-    """A suite as it stands in YAML."""
+    """A whole suite file."""
 
-    description: Text
-    dataset: DatasetSpec | str
-    defaults: dict[str, Any] = {}
-    space: dict[str, Any] = {}
-    references: dict[str, dict[str, Any]] = {}
-    study: StudySpec = StudySpec()
-    confirm: ConfirmSpec | None = None
-    published: tuple[Published, ...] = ()
-    checkpoint: bool = False
-    engine: Wanted = "auto"
+    description: Text = Field(
+        description="The question of the study, in a sentence or two; the report "
+        "begins with it."
+    )
+    dataset: DatasetSpec | str = Field(
+        description="Name of a dataset, or a mapping of the fields below."
+    )
+    defaults: dict[str, Any] = Field(
+        {},
+        description="Hyperparameters of every training, unless an axis or a reference "
+        "sets them.",
+    )
+    space: dict[str, Any] = Field(
+        {},
+        description="The axes of the search: hyperparameters, each with a list of "
+        "values or a range `{low: 16, high: 128, step: 16}`. Without step a range "
+        "has every integer, or is continuous; `log: true` samples it on a log scale.",
+    )
+    references: dict[str, dict[str, Any]] = Field(
+        {},
+        description="Fixed configurations by name, each with the hyperparameters that "
+        "differ from defaults. They are trained beside the search, and confirmed.",
+    )
+    study: StudySpec = Field(StudySpec(), description="How the space is searched.")
+    confirm: ConfirmSpec | None = Field(
+        None,
+        description="How the best configurations are confirmed. null: the suite has "
+        "no confirmation.",
+    )
+    published: tuple[Published, ...] = Field(
+        (), description="Published figures to show beside the measured ones."
+    )
+    checkpoint: bool = Field(
+        False,
+        description="Save each training's state after every epoch; an interrupted "
+        "training then continues from there.",
+    )
+    engine: Wanted = Field(
+        "auto",
+        description="What computes the LSTMs: Keras's own layers (stock), the packed "
+        "engine, which computes no padding (packed), or the packed one wherever it can "
+        "run (auto).",
+    )
 
 
 def config_from(
