@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lstm_bench.data.registry import load_dataset
+from lstm_bench.data.splits import make_splits
 from lstm_bench.suites.suite import Suite, load_suite
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,3 +60,19 @@ def write_suite(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def tiny_suite(write_suite: Callable[..., Path]) -> Suite:
     return load_suite(write_suite())
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return load_dataset("synthetic", {"n_train": 160, "n_test": 40}, seed=5)
+
+
+@pytest.fixture(scope="module")
+def splits(dataset):
+    return make_splits(
+        dataset,
+        root_seed=1,
+        replicate=0,
+        validation_fraction=0.25,
+        max_train_samples=None,
+    )

@@ -1,14 +1,10 @@
-"""Real tiny data, sweeps and what they printed."""
+"""Real tiny sweeps and what they printed."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
 
-import pytest
-
-from lstm_bench.data.registry import load_dataset
-from lstm_bench.data.splits import make_splits
 from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import StudyStore
 from lstm_bench.suites.suite import Suite
@@ -58,19 +54,3 @@ def sweep(
     )
     tracker.end_session(outcome.run_id, "KILLED" if outcome.interrupted else "FINISHED")
     return outcome, load_results(uri, suite)
-
-
-@pytest.fixture(scope="module")
-def dataset():
-    return load_dataset("synthetic", {"n_train": 160, "n_test": 40}, seed=5)
-
-
-@pytest.fixture(scope="module")
-def splits(dataset):
-    return make_splits(
-        dataset,
-        root_seed=1,
-        replicate=0,
-        validation_fraction=0.25,
-        max_train_samples=None,
-    )
