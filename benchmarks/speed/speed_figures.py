@@ -20,6 +20,7 @@ from lstm_bench.report.figures.style import (
     PALETTE,
     add_legend,
     dress,
+    house_style,
     set_log_x,
 )
 
@@ -29,6 +30,7 @@ COLOURS = {"plain": PALETTE[1], "packed": PALETTE[0]}
 STYLES = {"plain": ("s", "--"), "packed": ("o", "-")}
 
 
+@house_style()
 def plot_growth(axes: Sequence[Growth]) -> Figure:
     """Draw seconds an epoch along each axis, log-log, with the exponents."""
     n_rows = -(-len(axes) // 2)
@@ -73,6 +75,7 @@ def _short(value: float) -> str:
     return f"{value / 1000:g}k" if value >= 5000 else f"{value:g}"
 
 
+@house_style()
 def plot_ratios(lines: Sequence[Line]) -> Figure:
     """Draw how many times as fast each comparison is, beside what was asked for."""
     shown = [line for line in lines if line.ratio is not None]

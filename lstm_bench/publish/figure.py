@@ -15,6 +15,7 @@ from lstm_bench.report.figures.style import (
     PALETTE,
     add_legend,
     dress,
+    house_style,
     plain_text,
 )
 
@@ -31,6 +32,7 @@ BARS = {"test": "over seeds (t)", "validation": "over validation (Wilson)"}
 ROW_HEIGHT = 0.3
 
 
+@house_style()
 def plot_overview(scores: pd.DataFrame) -> Figure:
     """Draw every study's best LSTM and baseline, one panel for each metric.
 

@@ -51,8 +51,6 @@ from lstm_bench.training.result import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from lstm_bench.models.backend import keras
 
 EXPERIMENT = "lstm-bench"
@@ -465,14 +463,14 @@ class Tracker:
         self.writer.log_batch(run_id, metrics={BEST_VALUE: value}, step=step)
 
     def finish_run(
-        self, run_id: str, result: TrialResult, figures: Mapping[str, Figure]
+        self, run_id: str, result: TrialResult, figures: Mapping[str, bytes]
     ) -> None:
         """Write a training's result and close it as complete.
 
         Parameters
         ----------
-        figures : mapping of str to Figure
-            Written as PNG under their names; `training_figures` draws them.
+        figures : mapping of str to bytes
+            PNG files by name; `training_figures` draws them.
         """
         with tempfile.TemporaryDirectory() as made:
             folder = Path(made)
@@ -488,8 +486,8 @@ class Tracker:
                 )
             _write_predictions(folder, result.predictions, result.class_names)
             (folder / rec.FIGURES).mkdir()
-            for name, figure in figures.items():
-                figure.savefig(folder / rec.FIGURES / f"{name}.png", dpi=90)
+            for name, png in figures.items():
+                (folder / rec.FIGURES / f"{name}.png").write_bytes(png)
             self.writer.log_artifacts(run_id, folder)
         self._log_summary(
             run_id, result.metrics, result.predictions, len(result.history.epochs)

@@ -22,10 +22,10 @@ from lstm_bench.analysis.tables.confirmed import baselines
 from lstm_bench.analysis.tables.cost import confirmed_cost
 from lstm_bench.analysis.verdicts import answers, confirmation_summary, describe
 from lstm_bench.publish.summary import Verdict
+from lstm_bench.report.figures.forest import VERDICT_COLOURS
 from lstm_bench.report.sections.axes import confirmed_axis_effect
 from lstm_bench.report.sections.budget import expected_best
 from lstm_bench.report.sections.calibration import calibration, calibration_of_heads
-from lstm_bench.report.sections.comparisons import VERDICT_COLOURS
 from lstm_bench.report.sections.confirmation import confirmed_board
 from lstm_bench.report.sections.failures import failures
 from lstm_bench.report.sections.literature import anchors

@@ -1,6 +1,6 @@
 import xml.etree.ElementTree as ET
 
-import numpy as np
+import matplotlib
 from matplotlib.figure import Figure
 from results_builder import make_results
 
@@ -8,16 +8,18 @@ from lstm_bench.analysis.tables.cost import pareto
 from lstm_bench.analysis.tables.search import leaderboard
 from lstm_bench.analysis.tables.select import trial_runs
 from lstm_bench.metrics import METRICS
+from lstm_bench.report.figures.confusion import confusion_matrix, plot_confusion
+from lstm_bench.report.figures.curves import plot_curves
 from lstm_bench.report.figures.style import (
     INK,
     PALETTE,
     configuration_colours,
     figure_svg,
 )
-from lstm_bench.report.figures.training import plot_confusion_matrix, plot_run_curves
+from lstm_bench.report.figures.training import plot_run_curves
 from lstm_bench.report.sections.axes import axis_effect, plot_axis_effect
 from lstm_bench.report.sections.cost import plot_pareto
-from lstm_bench.report.sections.curves import plot_learning_curves
+from lstm_bench.report.sections.curves import run_curves
 from lstm_bench.report.sections.heads import plot_heads
 from lstm_bench.report.sections.importance import importance, plot_importance
 from lstm_bench.report.sections.leaderboard import plot_objective_history
@@ -25,19 +27,32 @@ from lstm_bench.report.sections.leaderboard import plot_objective_history
 ACCURACY = METRICS["accuracy"]
 
 
+def learning_curves(results) -> Figure:
+    curves, board = results.curves, leaderboard(results)
+    rows = curves[(curves["split"] == "val") & (curves["metric"] == "accuracy")]
+    colours = configuration_colours(board["config_id"].tolist())
+    runs = board.assign(name=board["label"])
+    return plot_curves(run_curves(rows, runs, colours), "validation accuracy")
+
+
+def confusion(y_true, y_pred, class_names) -> Figure:
+    counts = confusion_matrix(y_true, y_pred, len(class_names))
+    return plot_confusion([("a model", counts)], class_names)
+
+
 def all_figures() -> dict[str, Figure]:
     results = make_results()
-    board, trials = leaderboard(results), trial_runs(results)
+    trials = trial_runs(results)
     epochs = [{"epoch": 1, "train_loss": 0.7, "val_loss": 0.6}]
     return {
-        "curves": plot_learning_curves(results.curves, board, "accuracy"),
+        "curves": learning_curves(results),
         "axis": plot_axis_effect(
             trials, axis_effect(results, "units"), "units", ACCURACY
         ),
         "heads": plot_heads(trials, trials, ACCURACY),
         "importance": plot_importance(importance(results)),
         "pareto": plot_pareto(pareto(results), ACCURACY),
-        "confusion": plot_confusion_matrix([0, 1], [0, 0], ["a$", "b$"]),
+        "confusion": confusion([0, 1], [0, 0], ["a$", "b$"]),
         "run": plot_run_curves(epochs, "loss"),
         "history": plot_objective_history(trials, trials, ACCURACY),
     }
@@ -69,7 +84,7 @@ def test_ids_of_figures_do_not_clash():
 
 
 def test_text_of_a_drawing_is_escaped_text_in_the_pages_colour():
-    fig = plot_confusion_matrix([0, 1], [0, 1], ["<b>$x$", "影"])
+    fig = confusion([0, 1], [0, 1], ["<b>$x$", "影"])
     svg = figure_svg(fig)
     assert "&lt;b&gt;$x$" in svg
     assert INK not in svg
@@ -77,17 +92,21 @@ def test_text_of_a_drawing_is_escaped_text_in_the_pages_colour():
 
 
 def test_confusion_matrix_counts_rows_by_true_class():
-    fig = plot_confusion_matrix(
-        np.array([0, 0, 1]), np.array([0, 1, 1]), ["neg", "pos"]
-    )
+    fig = confusion([0, 0, 1], [0, 1, 1], ["neg", "pos"])
     texts = [t.get_text() for t in fig.axes[0].texts]
-    assert texts == ["1\n50.0%", "1\n50.0%", "0\n0.0%", "1\n100.0%"]
+    assert texts == ["50.0%\n1", "50.0%\n1", "0.0%\n0", "100.0%\n1"]
 
 
 def test_colours_follow_the_configuration():
     colours = configuration_colours(["a", "b", "a"])
     assert colours == {"a": PALETTE[0], "b": PALETTE[1]}
-    curves = make_results().curves
-    board = leaderboard(make_results())
-    fig = plot_learning_curves(curves, board, "accuracy")
+    fig = learning_curves(make_results())
     assert fig.axes[0].lines[-1].get_color() == PALETTE[0]
+
+
+def test_drawing_leaves_the_callers_settings_alone_and_does_not_use_them():
+    with matplotlib.rc_context({"lines.linewidth": 9, "font.size": 30}):
+        before = dict(matplotlib.rcParams)
+        svg = figure_svg(learning_curves(make_results()))
+        assert dict(matplotlib.rcParams) == before
+    assert svg == figure_svg(learning_curves(make_results()))

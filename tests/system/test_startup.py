@@ -192,11 +192,13 @@ def test_figures_are_the_same_whatever_matplotlibrc_says(tmp_path):
         "axes.formatter.use_locale: True\nsavefig.pad_inches: 3\n"
     )
     code = (
-        "from lstm_bench.report.figures.style import figure_svg, new_figure\n"
-        "fig, ax = new_figure(4, 3); ax.plot([1, 2.5], [0.001, 20000])\n"
-        "print(figure_svg(fig))"
+        "from lstm_bench.report.figures.curves import Curve, plot_curves\n"
+        "from lstm_bench.report.figures.style import figure_svg\n"
+        "curve = Curve('a', 'a', 'black', [1, 2], [0.001, 20000])\n"
+        "print(figure_svg(plot_curves([curve], 'y')))"
     )
     one = python(code, {"MATPLOTLIBRC": str(rc)}).stdout
+    assert b"<svg" in one
     assert one == python(code).stdout
 
 

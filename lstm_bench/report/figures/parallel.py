@@ -15,6 +15,7 @@ from lstm_bench.metrics import Metric
 from lstm_bench.report.figures.style import (
     INK,
     OTHERS,
+    house_style,
     new_figure,
     plain_text,
     point_name,
@@ -25,6 +26,7 @@ from lstm_bench.training.result import OBJECTIVE
 MAX_TICKS = 5
 
 
+@house_style()
 def plot_parallel(
     trials: pd.DataFrame,
     axes: Mapping[str, Axis],

@@ -1,4 +1,4 @@
-"""The house style of figures, and a figure as SVG; no pyplot, no matplotlibrc.
+"""The house style of figures, and a figure as a file; no pyplot, no matplotlibrc.
 
 Colours are keyed by configuration: make them once with `configuration_colours` and
 hand the same ones to every figure.
@@ -11,7 +11,8 @@ import io
 import re
 import textwrap
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape, quoteattr
@@ -26,9 +27,6 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from lstm_bench.metrics import METRICS
 from lstm_bench.training.result import OBJECTIVE
-
-# Whatever a matplotlibrc says: the same results give the same figures everywhere.
-matplotlib.rcdefaults()
 
 # Okabe and Ito's colour-blind safe palette without its black and yellow (which
 # vanish on dark and on light pages), then Tol's muted colours.
@@ -55,12 +53,25 @@ LONG_NUMBER = re.compile(r"(?<![\w#.])-?\d+\.\d{3,}")
 ANY_TAG = re.compile(r"<[^>]*>")
 
 
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw with matplotlib's defaults, then give the caller's settings back.
+
+    Every function that makes or writes a figure has it as its decorator: the same
+    results give the same figures, whatever a matplotlibrc or a notebook sets.
+    """
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
+
+
 def configuration_colours(config_ids: Iterable[str]) -> dict[str, str]:
     """Give the first configurations a colour each; all others are grey."""
     distinct = list(dict.fromkeys(config_ids))
     return dict(zip(distinct, PALETTE, strict=False))
 
 
+@house_style()
 def figure_svg(fig: Figure, alt: str = "", prefix: str | None = None) -> str:
     """Return `fig` as SVG to stand inside a page.
 
@@ -101,6 +112,7 @@ def figure_svg(fig: Figure, alt: str = "", prefix: str | None = None) -> str:
     )
 
 
+@house_style()
 def standalone_svg(fig: Figure) -> str:
     """Return `fig` as SVG to stand in a file of its own.
 
@@ -112,6 +124,14 @@ def standalone_svg(fig: Figure) -> str:
         fig.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None})
     lines = buffer.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+@house_style()
+def figure_png(fig: Figure) -> bytes:
+    """Return `fig` as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=90)
+    return buffer.getvalue()
 
 
 def point_name(*parts: str) -> str:
@@ -155,6 +175,15 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     ax = fig.add_subplot()
     dress(ax)
     return fig, ax
+
+
+def new_panels(n: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """Return `n` empty axes beside each other, each of that size in inches."""
+    fig = Figure(figsize=(0.5 + n * width, height), layout="constrained")
+    axes = [fig.add_subplot(1, n, i + 1) for i in range(n)]
+    for ax in axes:
+        dress(ax)
+    return fig, axes
 
 
 def dress(ax: Axes) -> None:

@@ -22,6 +22,7 @@ from lstm_bench.report.figures.style import (
     INK,
     NARROW,
     add_legend,
+    house_style,
     new_figure,
     plain_text,
     scatter_runs,
@@ -241,6 +242,7 @@ def axes_section(view: View, more: tuple[Block, ...] = ()) -> Section:
     )
 
 
+@house_style()
 def plot_axis_effect(
     points: pd.DataFrame,
     effect: pd.DataFrame,

@@ -18,6 +18,7 @@ from lstm_bench.report.figures.style import (
     OTHERS,
     PALETTE,
     add_legend,
+    house_style,
     new_figure,
 )
 from lstm_bench.report.view import View
@@ -101,6 +102,7 @@ def budget_section(view: View) -> Section:
     )
 
 
+@house_style()
 def plot_expected_best(table: pd.DataFrame, metric: Metric) -> Figure:
     """Draw the expected best score by number of trials, and where it stopped paying.
 

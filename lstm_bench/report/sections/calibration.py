@@ -28,6 +28,7 @@ from lstm_bench.report.figures.style import (
     NARROW,
     OTHERS,
     add_legend,
+    house_style,
     new_figure,
     plain_text,
     point_name,
@@ -297,6 +298,7 @@ def first_test(contender: Contender) -> Prediction:
     return next(iter(contender.predictions.values()))["test"]
 
 
+@house_style()
 def plot_reliability(
     curves: Sequence[pd.DataFrame], colours: Mapping[str, str]
 ) -> Figure:

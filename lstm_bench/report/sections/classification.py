@@ -8,22 +8,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.arrays import FloatArray
 from lstm_bench.report.blocks import Column, Drawing, Section, Table
+from lstm_bench.report.figures.confusion import confusion_matrix, plot_confusion
 from lstm_bench.report.figures.style import (
-    INK,
     OTHERS,
     PALETTE,
     add_legend,
-    dress,
+    house_style,
+    new_panels,
     plain_text,
     point_name,
 )
@@ -52,6 +51,7 @@ def classification_section(view: View) -> Section:
         return Section(title, anchor, "No completed training has left predictions.")
     split = ON[models[0].split]
     counts = confusion(models, class_names)
+    matrices = [(m.label, _matrices(m, len(class_names)).mean(axis=0)) for m in models]
     histogram = probabilities(models, class_names)
     columns = (
         Column("label", "model", colours=("key", view.colours)),
@@ -71,7 +71,7 @@ def classification_section(view: View) -> Section:
                 "confusion",
                 f"Confusion on {split} of {of}: shares of each true class (rows), and "
                 f"{view.results.examples}. Blue is right, orange wrong.",
-                plot_confusion(counts, class_names),
+                plot_confusion(matrices, class_names),
                 counts,
             ),
             Drawing(
@@ -148,7 +148,7 @@ def confusion(models: Sequence[Predicted], class_names: Sequence[str]) -> pd.Dat
     columns += ["ci_low", "ci_high", "n_runs"]
     rows = []
     for model in models:
-        counts = np.array([_counts(p, len(class_names)) for p in model.predictions])
+        counts = _matrices(model, len(class_names))
         shares = counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)
         for i, y_true in enumerate(class_names):
             for j, y_pred in enumerate(class_names):
@@ -169,10 +169,14 @@ def confusion(models: Sequence[Predicted], class_names: Sequence[str]) -> pd.Dat
     return pd.DataFrame(rows, columns=columns)
 
 
-def _counts(prediction: Prediction, n_classes: int) -> FloatArray:
-    counts = np.zeros((n_classes, n_classes))
-    np.add.at(counts, (prediction.y_true, prediction.y_proba.argmax(axis=1)), 1)
-    return counts
+def _matrices(model: Predicted, n_classes: int) -> FloatArray:
+    """Return one matrix per training, of shape (n_trainings, n_classes, n_classes)."""
+    return np.array(
+        [
+            confusion_matrix(p.y_true, p.y_proba.argmax(axis=1), n_classes)
+            for p in model.predictions
+        ]
+    )
 
 
 def probabilities(
@@ -213,49 +217,7 @@ def probabilities(
     return pd.DataFrame(rows, columns=columns)
 
 
-def plot_confusion(table: pd.DataFrame, class_names: Sequence[str]) -> Figure:
-    """Draw one matrix per model: rows are true classes, columns predicted ones.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As `tables.classification.confusion` gives it.
-    """
-    models = list(dict.fromkeys(table["key"].tolist()))
-    n = len(class_names)
-    size = 1.0 + 0.95 * n
-    fig, axes = _panels(len(models), max(size, 2.6), 0.9 + 0.75 * n)
-    names = [plain_text(name) for name in class_names]
-    for ax, key in zip(axes, models, strict=True):
-        own = table[table["key"] == key]
-        for row in own.to_dict("records"):
-            i, j = (class_names.index(row[k]) for k in ("y_true", "y_pred"))
-            # Pale enough for the page's text, light or dark.
-            ax.add_patch(
-                Rectangle(
-                    (j - 0.5, i - 0.5),
-                    1,
-                    1,
-                    facecolor=PALETTE[0] if i == j else PALETTE[1],
-                    alpha=0.06 + 0.44 * row["share"],
-                    lw=0,
-                )
-            )
-            n_mean = f"{row['n']:,.0f}" if row["n"] >= 10 else f"{row['n']:.1f}"
-            text = f"{row['share']:.1%}\n{n_mean}"
-            ax.text(j, i, text, ha="center", va="center", fontsize=9, color=INK)
-        ax.set_xlim(-0.5, n - 0.5)
-        ax.set_ylim(n - 0.5, -0.5)
-        ax.set_xticks(range(n), names)
-        ax.set_yticks(range(n), names)
-        ax.tick_params(length=0)
-        ax.grid(False)
-        ax.set_xlabel("predicted class")
-        ax.set_title(plain_text(own["label"].iloc[0]), fontsize=9)
-    axes[0].set_ylabel("true class")
-    return fig
-
-
+@house_style()
 def plot_probabilities(
     table: pd.DataFrame, class_names: Sequence[str], examples: str
 ) -> Figure:
@@ -269,7 +231,7 @@ def plot_probabilities(
         What the data's examples are called.
     """
     models = list(dict.fromkeys(table["key"].tolist()))
-    fig, axes = _panels(len(models), 3.6, 3.1)
+    fig, axes = new_panels(len(models), 3.6, 3.1)
     handles: list[BarContainer] = []
     for ax, key in zip(axes, models, strict=True):
         own = table[table["key"] == key]
@@ -298,11 +260,3 @@ def plot_probabilities(
     axes[0].set_ylabel(f"share of the class's {plain_text(examples)}")
     add_legend(fig, handles)
     return fig
-
-
-def _panels(n: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    fig = Figure(figsize=(0.5 + n * width, height), layout="constrained")
-    axes = [fig.add_subplot(1, n, i + 1) for i in range(n)]
-    for ax in axes:
-        dress(ax)
-    return fig, axes

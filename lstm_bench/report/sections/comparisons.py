@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
-from matplotlib.figure import Figure
 
 from lstm_bench.analysis.contenders import confirm_spec
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, smallest_rank_p
 from lstm_bench.analysis.tables.cost import MAJORITY
-from lstm_bench.metrics import Metric
 from lstm_bench.report.blocks import Column, Drawing, Section, Table, count
-from lstm_bench.report.figures.style import (
-    INK,
-    NARROW,
-    OTHERS,
-    PALETTE,
-    add_legend,
-    name_rows,
-    new_figure,
-    plain_text,
-    point_name,
-)
+from lstm_bench.report.figures.forest import VERDICT_COLOURS, plot_forest
 from lstm_bench.report.view import View
 
 UNEQUAL = (
@@ -31,13 +17,6 @@ UNEQUAL = (
     "means and order are over each one's own."
 )
 HOW = {"true": "scored", "validation": "used as validation data"}
-VERDICT_COLOURS: Mapping[str, str] = {
-    "better": PALETTE[2],
-    "worse": PALETTE[1],
-    "equivalent": PALETTE[0],
-    "identical": PALETTE[5],
-    "not enough data": OTHERS,
-}
 
 
 def comparisons_section(view: View) -> Section:
@@ -47,6 +26,7 @@ def comparisons_section(view: View) -> Section:
     if frame.empty:
         return Section(title, anchor, "No two configurations were confirmed together.")
     margin = confirm_spec(view.suite).margin
+    drawn = frame[frame["id_b"] != MAJORITY]
     return Section(
         title,
         anchor,
@@ -63,8 +43,8 @@ def comparisons_section(view: View) -> Section:
                 f"{view.results.examples}; "
                 f"the grey band is the margin of ±{margin:g}. The majority class is "
                 "left out.",
-                plot_forest(frame[frame["id_b"] != MAJORITY], metric),
-                frame[frame["id_b"] != MAJORITY],
+                plot_forest(drawn, metric),
+                drawn,
             ),
             comparison_table(view, frame, "comparisons"),
         ),
@@ -120,43 +100,3 @@ def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
         f"{smallest_rank_p(n):.3g}."
     )
     return Table(name, caption, frame, columns)
-
-
-def plot_forest(comparisons: pd.DataFrame, metric: Metric) -> Figure:
-    """Draw paired differences with their intervals and the margin of equivalence.
-
-    Parameters
-    ----------
-    comparisons : DataFrame
-        As `comparisons.compare_all` gives it.
-    """
-    n = len(comparisons)
-    fig, ax = new_figure(NARROW, 1.2 + 0.5 * n)
-    margin = float(comparisons["margin"].max()) if n else 0.0
-    ax.axvspan(-margin, margin, color=OTHERS, alpha=0.18, lw=0, label="margin")
-    ax.axvline(0, color=INK, lw=0.8)
-    for i, row in enumerate(comparisons.to_dict("records")):
-        colour = VERDICT_COLOURS[row["verdict"]]
-        ax.hlines(i, row["both_low"], row["both_high"], color=colour, lw=1.2)
-        ax.hlines(i, row["ci_low"], row["ci_high"], color=colour, lw=4, alpha=0.5)
-        (mean,) = ax.plot(row["difference"], i, "o", color=colour, ms=6)
-        mean.set_url(
-            point_name(
-                f"{row['label_a']} against {row['label_b']}: {row['verdict']}",
-                f"{row['difference']:+.4f}",
-            )
-        )
-    names = [
-        f"{plain_text(row['label_a'])} − {plain_text(row['label_b'])}"
-        for row in comparisons.to_dict("records")
-    ]
-    name_rows(ax, names)
-    better = "to the right a is better" if metric.higher_is_better else "to the left"
-    ax.set_xlabel(f"difference in test {metric.label} (a − b), {better}")
-    handles = [
-        ax.plot([], [], "o", color=colour, label=verdict)[0]
-        for verdict, colour in VERDICT_COLOURS.items()
-        if verdict in set(comparisons["verdict"])
-    ]
-    add_legend(fig, [*handles, ax.patches[0]])
-    return fig

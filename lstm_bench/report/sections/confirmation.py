@@ -29,6 +29,7 @@ from lstm_bench.report.blocks import (
 from lstm_bench.report.figures.style import (
     NARROW,
     OTHERS,
+    house_style,
     name_rows,
     new_figure,
     plain_text,
@@ -254,6 +255,7 @@ def _mean_time(results: Results, contender: Contender) -> float:
     return float(contender_runs(results, contender)[TRAIN_TIME].mean())
 
 
+@house_style()
 def plot_confirmed(
     board: pd.DataFrame,
     metric: Metric,

@@ -24,6 +24,7 @@ from lstm_bench.report.figures.style import (
     NARROW,
     OTHERS,
     add_legend,
+    house_style,
     new_figure,
     plain_text,
     point_name,
@@ -139,6 +140,7 @@ def _withheld(part: str, engines: list[str]) -> Note:
     )
 
 
+@house_style()
 def plot_pareto(
     table: pd.DataFrame, metric: Metric, colours: Mapping[str, str] | None = None
 ) -> Figure:
@@ -197,6 +199,7 @@ def plot_pareto(
     return fig
 
 
+@house_style()
 def plot_confirmed_cost(
     table: pd.DataFrame, metric: Metric, colours: Mapping[str, str]
 ) -> Figure:

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.analysis.tables.select import validation_curves
 from lstm_bench.metrics import METRICS
 from lstm_bench.report.blocks import Block, Drawing, Section, count
-from lstm_bench.report.figures.style import (
-    NARROW,
-    OTHERS,
-    add_legend,
-    configuration_colours,
-    metric_label,
-    new_figure,
-    plain_text,
-    point_name,
-)
+from lstm_bench.report.figures.curves import Curve, plot_curves
+from lstm_bench.report.figures.style import OTHERS
 from lstm_bench.report.view import View
-
-MAX_OTHERS = 200
-
 
 N_HIGHLIGHTED = 5
 # Grey lines behind the best ones.
@@ -63,7 +49,7 @@ def _over_seeds(view: View, name: str) -> Drawing | None:
         f"curves_over_seeds_{name}",
         f"Validation {label} by epoch, means over the round's seeds; bands are 95 % t "
         "intervals over seeds. A line ends where the first of its seeds stopped.",
-        plot_curves_over_seeds(frame, name, view.colours),
+        plot_curves(mean_curves(frame, view.colours), f"validation {label}"),
         frame,
     )
 
@@ -89,8 +75,10 @@ def _searched(view: View, name: str) -> Drawing | None:
     return Drawing(
         f"curves_{name}",
         caption,
-        plot_learning_curves(
-            rows, view.named(drawn), name, view.colours, N_HIGHLIGHTED
+        plot_curves(
+            run_curves(rows, view.named(drawn), view.colours),
+            f"validation {METRICS[name].label}",
+            n_columns=4,
         ),
         pd.DataFrame(data[["label", "run_id", "epoch", "value"]]),
     )
@@ -138,96 +126,56 @@ def curves_over_seeds(analysis: Analysis, metric: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def plot_learning_curves(
-    curves: pd.DataFrame,
-    runs: pd.DataFrame,
-    metric: str,
-    colours: Mapping[str, str] | None = None,
-    n_highlighted: int = 5,
-) -> Figure:
-    """Draw `metric` on validation by epoch, one line per run.
+def mean_curves(frame: pd.DataFrame, colours: Mapping[str, str]) -> list[Curve]:
+    """Return each configuration's mean curve with its interval as a band.
 
     Parameters
     ----------
-    curves : DataFrame
-        As in `Results`: ``run_id, split, metric, epoch, value``.
+    frame : DataFrame
+        As `curves_over_seeds` gives it.
+    """
+    curves = []
+    for key, own in frame.groupby("config_id", sort=False):
+        label = str(own["label"].iloc[0])
+        name = f"{label}\nmean of {own['n_seeds'].iloc[0]} seeds"
+        curves.append(
+            Curve(
+                label,
+                name,
+                colours.get(str(key), OTHERS),
+                own["epoch"].tolist(),
+                own["mean"].tolist(),
+                own["ci_low"].tolist(),
+                own["ci_high"].tolist(),
+            )
+        )
+    return curves
+
+
+def run_curves(
+    rows: pd.DataFrame, runs: pd.DataFrame, colours: Mapping[str, str]
+) -> list[Curve]:
+    """Return a curve for each run, `N_HIGHLIGHTED` of them coloured and named.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``run_id, epoch, value``, by epoch.
     runs : DataFrame
-        ``run_id, config_id, label`` and, for the pointer, ``name``, best first: the
-        first `n_highlighted` are coloured and named, at most 200 others are grey.
-    metric : str
-        Name in `METRICS`, or "loss".
+        ``run_id, config_id, label, name``, best first.
     """
-    fig, ax = new_figure(NARROW, 3.6)
-    wanted = curves[(curves["split"] == "val") & (curves["metric"] == metric)]
-    by_run = dict(iter(wanted.sort_values("epoch").groupby("run_id")))
-    colours = colours or configuration_colours(runs["config_id"].tolist())
-    drawn = [row for row in runs.to_dict("records") if row["run_id"] in by_run]
-    for row in drawn[n_highlighted : n_highlighted + MAX_OTHERS]:
-        curve = by_run[row["run_id"]]
-        (line,) = ax.plot(
-            curve["epoch"], curve["value"], color=OTHERS, lw=0.8, alpha=0.5
+    by_run = dict(iter(rows.groupby("run_id")))
+    curves = []
+    for i, run in enumerate(runs.to_dict("records")):
+        own = by_run[run["run_id"]]
+        is_best = i < N_HIGHLIGHTED
+        curves.append(
+            Curve(
+                run["label"] if is_best else None,
+                run["name"],
+                colours.get(run["config_id"], OTHERS) if is_best else OTHERS,
+                own["epoch"].tolist(),
+                own["value"].tolist(),
+            )
         )
-        line.set_url(_curve_name(row, curve))
-    # The best is drawn last, on top; the legend lists it first.
-    handles = []
-    for row in reversed(drawn[:n_highlighted]):
-        curve = by_run[row["run_id"]]
-        (line,) = ax.plot(
-            curve["epoch"],
-            curve["value"],
-            color=colours.get(row["config_id"], OTHERS),
-            lw=1.8,
-            marker="o",
-            ms=3.5,
-            label=plain_text(row["label"]),
-        )
-        line.set_url(_curve_name(row, curve))
-        handles.append(line)
-    ax.set_xlabel("epoch")
-    ax.set_ylabel(f"validation {metric_label(metric)}")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if handles:
-        add_legend(fig, handles[::-1])
-    return fig
-
-
-def _curve_name(row: Mapping[Hashable, Any], curve: pd.DataFrame) -> str:
-    name = str(row.get("name", row["label"]))
-    return point_name(name, f"last {curve['value'].iloc[-1]:.4f}")
-
-
-def plot_curves_over_seeds(
-    curves: pd.DataFrame, metric: str, colours: Mapping[str, str]
-) -> Figure:
-    """Draw each configuration's mean curve, and its interval as a band.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        As `tables.curves.curves_over_seeds` gives it.
-    metric : str
-        Name in `METRICS`, or "loss".
-    """
-    fig, ax = new_figure(NARROW, 3.6)
-    for config_id, curve in curves.groupby("config_id", sort=False):
-        colour, label = colours.get(str(config_id), OTHERS), curve["label"].iloc[0]
-        ax.fill_between(
-            curve["epoch"], curve["ci_low"], curve["ci_high"], color=colour, alpha=0.13
-        )
-        (line,) = ax.plot(
-            curve["epoch"],
-            curve["mean"],
-            color=colour,
-            lw=1.8,
-            marker="o",
-            ms=3.5,
-            label=plain_text(label),
-        )
-        n = int(curve["n_seeds"].iloc[0])
-        last = float(curve["mean"].iloc[-1])
-        line.set_url(point_name(str(label), f"mean of {n} seeds, last {last:.4f}"))
-    ax.set_xlabel("epoch")
-    ax.set_ylabel(f"validation {metric_label(metric)}")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    add_legend(fig, ax.get_legend_handles_labels()[0], n_columns=2)
-    return fig
+    return curves

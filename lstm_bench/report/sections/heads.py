@@ -29,6 +29,7 @@ from lstm_bench.report.figures.style import (
     INK,
     NARROW,
     add_legend,
+    house_style,
     new_figure,
     plain_text,
     scatter_runs,
@@ -241,6 +242,7 @@ def _paired_blocks(view: View, paired: pd.DataFrame) -> Iterator[Block]:
     )
 
 
+@house_style()
 def plot_heads(
     points: pd.DataFrame,
     runs: pd.DataFrame,

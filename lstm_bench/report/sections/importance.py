@@ -14,7 +14,14 @@ from matplotlib.figure import Figure
 from lstm_bench.analysis.tables.select import plain_list, trial_runs
 from lstm_bench.metrics import Metric
 from lstm_bench.report.blocks import Column, Drawing, Section, Table
-from lstm_bench.report.figures.style import INK, NARROW, PALETTE, new_figure, plain_text
+from lstm_bench.report.figures.style import (
+    INK,
+    NARROW,
+    PALETTE,
+    house_style,
+    new_figure,
+    plain_text,
+)
 from lstm_bench.report.view import View
 from lstm_bench.suites.space import Axis, CategoricalAxis, FloatAxis, IntAxis
 from lstm_bench.tracking.results import Results
@@ -161,6 +168,7 @@ def importance_section(view: View) -> Section:
     )
 
 
+@house_style()
 def plot_importance(importance: pd.DataFrame) -> Figure:
     """Draw each axis' share as a bar, the largest on top."""
     n = len(importance)

@@ -30,6 +30,7 @@ from lstm_bench.report.figures.style import (
     NARROW,
     PALETTE,
     add_legend,
+    house_style,
     new_figure,
     scatter_runs,
 )
@@ -136,6 +137,7 @@ def _parallel(view: View, trials: pd.DataFrame) -> Drawing:
     )
 
 
+@house_style()
 def plot_objective_history(
     points: pd.DataFrame,
     runs: pd.DataFrame,

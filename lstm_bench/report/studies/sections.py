@@ -27,12 +27,14 @@ from lstm_bench.report.blocks import (
     count,
     is_missing,
 )
+from lstm_bench.report.figures.curves import plot_curves
+from lstm_bench.report.figures.forest import plot_forest
 from lstm_bench.report.figures.style import configuration_colours
 from lstm_bench.report.heading import made_by
 from lstm_bench.report.html import Page
-from lstm_bench.report.sections.comparisons import comparison_table, plot_forest
+from lstm_bench.report.sections.comparisons import comparison_table
 from lstm_bench.report.sections.confirmation import confirmed_board, plot_confirmed
-from lstm_bench.report.sections.curves import curves_over_seeds, plot_curves_over_seeds
+from lstm_bench.report.sections.curves import curves_over_seeds, mean_curves
 from lstm_bench.report.sections.provenance import origin, suite_text
 from lstm_bench.report.studies.answers import study_answers, warnings
 from lstm_bench.report.view import make_view
@@ -252,8 +254,9 @@ def curves(compared: StudyComparison) -> Section:
         "the seeds of the confirmation, with 95 % t intervals, up to the epoch that "
         "all of them reached; of a study that was not confirmed, the one seed of the "
         "search's best.",
-        plot_curves_over_seeds(
-            frame.assign(config_id=frame["study"]), name, _colours(compared)
+        plot_curves(
+            mean_curves(frame.assign(config_id=frame["study"]), _colours(compared)),
+            f"validation {METRICS[name].label}",
         ),
         frame,
     )
