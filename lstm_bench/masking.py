@@ -1,8 +1,8 @@
-"""Keep passwords out of whatever a command says, writes or shows in the process list.
+"""Keep passwords out of everything that a command prints, logs or writes.
 
-The address of a store may carry what logs in to it, as in
+The address of a store may have a password, as in
 ``postgresql://user:PASSWORD@host/db`` or ``http://host/?token=SECRET``. Errors of
-libraries repeat such addresses, and so does the list of processes.
+libraries repeat such addresses.
 """
 
 from __future__ import annotations
@@ -31,23 +31,21 @@ SECRET_VARIABLES = (
     "PGPASSWORD",
     "AWS_SECRET_ACCESS_KEY",
 )
-# A shorter one is masked only where it stands in an address: replaced wherever its
-# letters stand, it would leave nothing to read.
+# Shorter passwords are masked in addresses alone: their letters are in many words.
 MIN_LITERAL = 4
-ARGUMENTS = "LSTM_BENCH_HIDDEN_ARGUMENTS"
 
-# Control characters but tab and newline, lone surrogates, and what turns the direction
-# of the text around it.
+# Control characters but tab and newline, lone surrogates, and what changes the
+# direction of the text around it.
 UNPRINTED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]"
 )
 
-# Each part is bounded: on a long text the time would grow with its square. What a
-# longer scheme ends in begins with a letter, too, and so is found.
+# Each part is bounded: otherwise the time grows with the square of the text's length.
+# The end of a longer scheme begins with a letter, too, and so is found.
 _BEFORE = r"(?P<before>[A-Za-z][\w+.-]{0,30}://[^\s:/?#@'\"<>]{0,1000}:)"
 # To the last @: a password may hold one, though it should be written as %40.
 _LOGIN = re.compile(_BEFORE + r"(?P<secret>\S{1,4000})@")
-# Of an address that stands alone, spaces too are the password's.
+# In a text that is one address, a password may have spaces, too.
 _LOGIN_ALONE = re.compile(_BEFORE + r"(?P<secret>.{1,4000})@", re.DOTALL)
 _FIELD = re.compile(
     r"(?P<before>(?<![\w.-])[\w.-]*"
@@ -64,7 +62,7 @@ def mask_url(url: str) -> str:
 
 
 def bare_url(url: str) -> str:
-    """Return an address without what logs in to it, fit for a link or a title."""
+    """Return an address without user, password and query, for a link or a title."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -76,9 +74,9 @@ def bare_url(url: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """Return an address without its password and secret parameters; the user stays.
+    """Return an address without its password and secret parameters, with its user.
 
-    What is left connects where the password comes from elsewhere.
+    It connects where the password comes from elsewhere, such as ``~/.pgpass``.
     """
     bare = _LOGIN_ALONE.sub(lambda found: found["before"][:-1] + "@", url)
     head, mark, query = bare.partition("?")
@@ -87,15 +85,12 @@ def without_password(url: str) -> str:
 
 
 def hide_login(text: str) -> str:
-    """Return what was given for an address with all before an @ as ``***``.
-
-    Without a scheme nobody can tell a password in it.
-    """
+    """Return a text without a scheme with everything before its last @ as ``***``."""
     return f"{MASK}@{text.rpartition('@')[2]}" if "@" in text else text
 
 
 def passwords_in(url: str) -> set[str]:
-    """Return the secrets that stand in one address or argument, as written there."""
+    """Return the passwords and secret parameters in an address, as written there."""
     found = {
         match["secret"]
         for pattern in (_LOGIN_ALONE, _FIELD)
@@ -111,12 +106,11 @@ def login_password(url: str) -> str | None:
 
 
 def known_secrets(*more: str) -> tuple[str, ...]:
-    """Return every spelling of the secrets this command was given, longest first.
+    """Return every spelling of the secrets in the environment, longest first.
 
-    From its arguments, from the variables above, and from the addresses `more`.
+    From the variables above, and from the addresses `more`.
     """
-    variables = (os.environ.get(name, "") for name in ADDRESS_VARIABLES)
-    addresses = [*sys.argv, *variables, *more]
+    addresses = [*(os.environ.get(name, "") for name in ADDRESS_VARIABLES), *more]
     secrets = {secret for address in addresses for secret in passwords_in(address)}
     secrets |= {os.environ.get(name, "") for name in SECRET_VARIABLES}
     spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
@@ -137,9 +131,8 @@ def mask_text(text: str, secrets: tuple[str, ...] | None = None) -> str:
     Parameters
     ----------
     secrets : tuple of str, optional
-        From `known_secrets`, which is asked where none are given. They are masked
-        wherever they stand; passwords in addresses and parameters are masked
-        although nobody named them.
+        Masked everywhere; None takes `known_secrets`. Passwords in addresses and
+        secret parameters are masked in any case.
     """
     for secret in known_secrets() if secrets is None else secrets:
         text = text.replace(secret, MASK)
@@ -148,7 +141,7 @@ def mask_text(text: str, secrets: tuple[str, ...] | None = None) -> str:
 
 
 def printable(text: str) -> str:
-    """Return `text` with what would steer a terminal written out as escapes."""
+    """Return `text` with the characters that control a terminal as escapes."""
     return UNPRINTED.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
@@ -159,7 +152,7 @@ class _MaskedStream:
         self._stream, self._secrets = stream, secrets
 
     def __getattr__(self, name: str) -> Any:
-        # Whoever finds the bytes below writes past the mask; click looks for them.
+        # Click writes to the bytes below, past the mask, if it finds them.
         if name == "buffer":
             raise AttributeError(name)
         return getattr(self._stream, name)
@@ -175,10 +168,9 @@ class _MaskedStream:
 
 @contextmanager
 def masked_output() -> Iterator[None]:
-    """Mask standard output and error, where this command was given a secret.
+    """Mask standard output and error, if the environment has a secret.
 
-    Libraries log and warn of addresses in their own words, and a traceback shows
-    whatever an error holds.
+    Warnings and logs of libraries quote addresses, and so do tracebacks.
     """
     secrets = known_secrets()
     if not secrets:
@@ -191,23 +183,3 @@ def masked_output() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = out, err
-
-
-def hide_arguments() -> None:
-    """Take passwords out of this process's title, which every user can read.
-
-    The process starts itself again, under the same id, with masked arguments; the
-    real ones go by the environment, which only its owner can read.
-    """
-    real = os.environ.pop(ARGUMENTS, None)
-    if real is not None:
-        sys.argv[1:] = json.loads(real)
-        return
-    own = sys.argv[1:]
-    masked = [mask_url(argument) for argument in sys.orig_argv]
-    # Called from within another program, the arguments are not the process's.
-    is_process = sys.orig_argv[len(sys.orig_argv) - len(own) :] == own
-    if masked == sys.orig_argv or not is_process or os.name != "posix":
-        return
-    environment = os.environ | {ARGUMENTS: json.dumps(own)}
-    os.execve(sys.executable, [sys.executable, *masked[1:]], environment)

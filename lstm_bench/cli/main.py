@@ -32,12 +32,7 @@ from lstm_bench.cli.train import train
 from lstm_bench.cli.ui import ui
 from lstm_bench.cli.worker import worker
 from lstm_bench.errors import LstmBenchError
-from lstm_bench.masking import (
-    hide_arguments,
-    known_secrets,
-    masked_output,
-    passwords_in,
-)
+from lstm_bench.masking import masked_output, passwords_in
 from lstm_bench.system.startup import settle, settle_output
 from lstm_bench.text import MAX_MESSAGE, quoted, shortened
 
@@ -68,7 +63,6 @@ for command in (
 
 def main() -> None:
     """Run the command line; a user's error ends with one message and code 2."""
-    hide_arguments()
     settle_output()
     with masked_output():
         code = _run()
@@ -82,7 +76,7 @@ def _run() -> int:
     try:
         signal.signal(signal.SIGTERM, _stop)
         settle()
-        _check_project_run()
+        _refuse_passwords()
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
         shown = io.StringIO()
@@ -98,16 +92,14 @@ def _run() -> int:
         code = 2
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-            # Met first wherever a path that was given is looked at.
+            # Raised first by whatever looks at a path that was given.
             echo(
                 f"error: {quoted(error.filename)}: too long for a file's name here; "
                 "give a shorter one",
                 err=True,
             )
             return 2
-        if not known_secrets():
-            raise
-        # Here, where standard error is masked; the interpreter's own would not be.
+        # Here, where standard error is masked.
         traceback.print_exc()
         code = 1
     return code or 0
@@ -118,14 +110,25 @@ def _stop(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _check_project_run() -> None:
-    """Refuse passwords among the parameters of `mlflow run`, which it keeps."""
-    run_id = os.environ.get("MLFLOW_RUN_ID")
-    if run_id is None or not any(map(passwords_in, sys.argv[1:])):
+def _refuse_passwords() -> None:
+    """Raise LstmBenchError for an argument that is an address with a password."""
+    if not any("://" in word and passwords_in(word) for word in sys.argv[1:]):
         return
+    advice = (
+        "give the address in LSTM_BENCH_STORAGE or MLFLOW_TRACKING_URI instead; or "
+        "leave the password out, and set MLFLOW_TRACKING_USERNAME and "
+        "MLFLOW_TRACKING_PASSWORD for an MLflow server, or write it to ~/.pgpass for "
+        "PostgreSQL"
+    )
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if run_id is not None:
+        raise LstmBenchError(
+            f"a password among the parameters of `mlflow run`: MLflow has written it "
+            f"into run {run_id} and shows it in the list of processes. Change it, "
+            f"remove the run (`mlflow runs delete --run-id {run_id}`, then `mlflow "
+            f"gc`), and {advice}"
+        )
     raise LstmBenchError(
-        "a password among the parameters of `mlflow run`: MLflow has written it into "
-        f"run {run_id} and shows it in the list of processes. Change it, remove the "
-        f"run (`mlflow runs delete --run-id {run_id}`, then `mlflow gc`), and give "
-        "addresses with passwords as LSTM_BENCH_STORAGE and MLFLOW_TRACKING_URI"
+        "a password on the command line, which every user of this machine can read in "
+        f"the list of processes: {advice}"
     )

@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from lstm_bench.errors import LstmBenchError
-from lstm_bench.masking import mask_url
 from lstm_bench.text import listed, quoted
 
 Callback = Callable[[click.Context, click.Parameter, Any], Any]
@@ -64,7 +63,7 @@ def http_url(
     if value is None or value.startswith(("http://", "https://")):
         return value
     raise click.BadParameter(
-        f"expected an address such as http://127.0.0.1:5000, got {mask_url(value)!r}"
+        f"expected an address such as http://127.0.0.1:5000, got {quoted(value)}"
     )
 
 

@@ -254,7 +254,9 @@ def test_a_store_is_known_by_its_address_without_what_logs_in_to_it():
 
 
 @pytest.mark.parametrize("form", ["http://me:{}@{}", "http://{1}/?token={0}"])
-def test_no_password_reaches_the_journal_or_a_message(tmp_path, capfd, form):
+def test_no_password_reaches_the_journal_or_a_message(
+    tmp_path, monkeypatch, capfd, form
+):
     from commands import run
 
     password = "S3cretPw-x91"
@@ -269,7 +271,8 @@ def test_no_password_reaches_the_journal_or_a_message(tmp_path, capfd, form):
     assert writer.waiting.n_operations == 2
     said += [writer.waiting.reason, str(writer.waiting.folder)]
     writer.close()
-    assert run("sync", "--tracking-uri", uri) == 2
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert run("sync") == 2
     printed = capfd.readouterr()
     said += [printed.out, printed.err]
     assert "are left in" in printed.err

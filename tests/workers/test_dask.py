@@ -128,7 +128,7 @@ def start(servers, tmp_path):
         process = subprocess.Popen(
             [sys.executable, *program, *arguments],
             cwd=tmp_path,
-            env=servers.environment,
+            env=servers.environment | {"LSTM_BENCH_STORAGE": servers.storage},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -231,7 +231,7 @@ def test_a_dask_sweep_is_whole_although_workers_are_killed_and_shows_no_password
     suite = write_suite(tmp_path, seed=11)
     sweep = start(
         *("sweep", "tiny.yaml", "--confirm", "--backend", "dask"),
-        *("--scheduler", servers.dask.address, "--storage", servers.storage),
+        *("--scheduler", servers.dask.address),
         *("--tracking-uri", servers.mlflow.uri),
     )
     store = open_store(suite)
@@ -385,8 +385,7 @@ cli.main()
 
 def join(start, servers, suite, code=None):
     return start(
-        *("worker", suite.study_name, "--storage", servers.storage),
-        *("--tracking-uri", servers.mlflow.uri),
+        *("worker", suite.study_name, "--tracking-uri", servers.mlflow.uri),
         code=code,
     )
 
@@ -397,7 +396,7 @@ def test_a_worker_that_joins_trains_some_and_leaves(
     suite = write_suite(tmp_path, seed=21)
     store = open_store(suite)
     sweep = start(
-        *("sweep", "tiny.yaml", "--workers", "1", "--storage", servers.storage),
+        *("sweep", "tiny.yaml", "--workers", "1"),
         *("--tracking-uri", servers.mlflow.uri),
     )
     wait_until(lambda: open_sessions(store), sweep)
