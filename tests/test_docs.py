@@ -184,3 +184,10 @@ def test_links_lead_to_files_and_headings(page):
                 re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings
             ]
             assert heading in slugs, link
+
+
+def test_contributing_names_files_that_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    for path in re.findall(r"`([\w/]+(?:/|\.py|\.yaml))`", text):
+        places = (ROOT / path, ROOT / "lstm_bench" / path)
+        assert any(place.exists() for place in places), path
