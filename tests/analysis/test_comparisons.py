@@ -23,15 +23,15 @@ from lstm_bench.analysis.tables.cost import confirmed_cost
 from lstm_bench.analysis.verdicts import answers, confirmation_summary, describe
 from lstm_bench.publish.summary import Verdict
 from lstm_bench.report.figures.forest import VERDICT_COLOURS
+from lstm_bench.report.sections.answer import AGAINST
 from lstm_bench.report.sections.axes import confirmed_axis_effect
 from lstm_bench.report.sections.budget import expected_best
 from lstm_bench.report.sections.calibration import calibration, calibration_of_heads
 from lstm_bench.report.sections.confirmation import confirmed_board
 from lstm_bench.report.sections.failures import failures
-from lstm_bench.report.sections.literature import anchors
+from lstm_bench.report.sections.literature import literature
 from lstm_bench.report.sections.samples import confident_errors
 from lstm_bench.report.sections.slices import slices
-from lstm_bench.report.sections.summary import AGAINST
 
 
 @pytest.fixture(scope="module")
@@ -261,9 +261,9 @@ def test_expected_best_rises_to_the_best_and_says_what_it_cost():
 
 def test_anchors_stand_beside_own_results_of_the_same_dataset_only():
     results = make_confirmed_results()
-    assert anchors(analyse(results)).empty
+    assert literature(analyse(results)).empty
     results.dataset["name"] = "imdb"
-    table = anchors(analyse(results))
+    table = literature(analyse(results))
     assert table["own"].sum() == 2
     assert table["accuracy"].is_monotonic_decreasing
     assert set(table["regime"]) <= {"labelled", "unlabelled", "external"}

@@ -63,7 +63,7 @@ def view_of(study):
 @pytest.mark.parametrize("name", SECTIONS)
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_section_says_something_about_every_study(name, study):
-    section = SECTIONS[name](view_of(study))
+    section = SECTIONS[name][0](view_of(study))
     assert section.title
     assert section.anchor == name
     assert section.intro or section.blocks
@@ -118,7 +118,7 @@ def test_times_of_two_engines_are_not_compared(field, withheld, kept):
     mixed = make_view(analyse(dataclasses.replace(results, **{field: frame})))
 
     def drawn(view, section):
-        blocks = SECTIONS[section](view).blocks
+        blocks = SECTIONS[section][0](view).blocks
         return {block.name: block for block in blocks if isinstance(block, Table)}
 
     def columns(view, section):
@@ -128,7 +128,7 @@ def test_times_of_two_engines_are_not_compared(field, withheld, kept):
     assert set(drawn(mixed, "cost")) == {kept}
     assert any(
         "by 2 engines (packed, stock)" in getattr(block, "text", "")
-        for block in SECTIONS["cost"](mixed).blocks
+        for block in SECTIONS["cost"][0](mixed).blocks
     )
     assert "train_time_s_mean" in columns(view_of("confirmed"), "heads")
     assert ("train_time_s_mean" in columns(mixed, "heads")) == (field != "runs")

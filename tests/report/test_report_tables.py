@@ -30,7 +30,7 @@ from lstm_bench.report.figures.curves import plot_curves
 from lstm_bench.report.figures.parallel import plot_parallel
 from lstm_bench.report.figures.style import figure_svg
 from lstm_bench.report.sections.axes import explored_unevenly
-from lstm_bench.report.sections.classification import (
+from lstm_bench.report.sections.confusion import (
     confirmed_predictions,
     confusion,
     plot_probabilities,
@@ -268,7 +268,7 @@ def test_every_block_has_a_caption_and_every_drawing_its_rows(results):
             block.name
         )
     anchors = [section.anchor for section in sections]
-    assert anchors[0] == "summary"
+    assert anchors[0] == "answer"
     assert anchors[-1] == "provenance"
 
 

@@ -1,9 +1,9 @@
-"""What each axis of the search did to the metric."""
+"""The metric by value of each axis, in the search and in the confirmation."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -165,32 +165,8 @@ def _replicate_means(
     return np.array([np.mean([c.test[r] for c in members]) for r in replicates])
 
 
-def axes_confirmed(view: View) -> tuple[Block, ...]:
-    """Return marginal means over the confirmed runs, for the section on axes."""
-    metric, blocks = view.metric, []
-    for name in view.suite.space.axes if view.analysis.contenders else ():
-        frame = confirmed_axis_effect(view.analysis, name)
-        if len(frame) < 2:
-            continue
-        columns = (
-            Column("value", name, "value"),
-            Column("n_configurations", "configurations (n)", "count"),
-            Column("n_runs", "runs (n)", "count"),
-            Column("mean", f"mean test {metric.label}", "score"),
-            Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
-        )
-        caption = (
-            f"{name} in the confirmed runs. They were chosen for their scores, so a "
-            "value with few configurations says little about the axis."
-        )
-        blocks.append(
-            Table(f"axis_{name}_confirmed", caption, frame, columns, wide=False)
-        )
-    return tuple(blocks)
-
-
-def axes_section(view: View, more: tuple[Block, ...] = ()) -> Section:
-    """One table and one figure per swept axis; `more` blocks stand at the end."""
+def axes_section(view: View) -> Section:
+    """One table and one figure per swept axis, then the confirmed runs."""
     title, anchor = "Axes", "axes"
     results, metric = view.results, view.metric
     if not len(view.suite.space):
@@ -238,8 +214,29 @@ def axes_section(view: View, more: tuple[Block, ...] = ()) -> Section:
         anchor,
         "The other axes vary along, and a sampler that learns tries good regions more "
         "often: these are means over what was tried, not the effect of one axis alone.",
-        (*blocks, *more),
+        (*blocks, *_confirmed_axes(view)),
     )
+
+
+def _confirmed_axes(view: View) -> Iterator[Table]:
+    """Yield the mean test score by value of each axis, over the confirmed runs."""
+    metric = view.metric
+    for name in view.suite.space.axes if view.analysis.contenders else ():
+        frame = confirmed_axis_effect(view.analysis, name)
+        if len(frame) < 2:
+            continue
+        columns = (
+            Column("value", name, "value"),
+            Column("n_configurations", "configurations (n)", "count"),
+            Column("n_runs", "runs (n)", "count"),
+            Column("mean", f"mean test {metric.label}", "score"),
+            Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
+        )
+        caption = (
+            f"{name} in the confirmed runs. They were chosen for their scores, so a "
+            "value with few configurations says little about the axis."
+        )
+        yield Table(f"axis_{name}_confirmed", caption, frame, columns, wide=False)
 
 
 @house_style()

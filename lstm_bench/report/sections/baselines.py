@@ -1,4 +1,4 @@
-"""The bag-of-words baselines on the same examples."""
+"""Scores of the bag-of-words baselines on the same examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What more trials would have found: the expected best by number of trials."""
+"""The best score to expect by number of trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: ECE, Brier score, temperature."""
+"""Calibration of the probabilities: ECE, Brier score, temperature, reliability."""
 
 from __future__ import annotations
 

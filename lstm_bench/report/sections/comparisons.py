@@ -1,4 +1,4 @@
-"""Paired comparisons with their verdicts."""
+"""Paired differences of test scores with their tests and verdicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sections about the confirmation round and baselines, each of a `View`."""
+"""Test scores of the confirmed configurations and baselines over fresh seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The section on what a score costs."""
+"""Score against training time, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _withheld(part: str, engines: list[str]) -> Note:
     return Note(
         f"No front of the {part}: its LSTMs were computed by {len(engines)} engines "
         f"({', '.join(engines)}), whose times do not compare. The table of all "
-        "trainings has the seconds and the engine of each."
+        "runs has the seconds and the engine of each."
     )
 
 

@@ -1,4 +1,4 @@
-"""The section on learning curves."""
+"""Learning curves: means over the seeds of a confirmation, and the search's runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trainings that failed, were pruned or were interrupted, with their reasons."""
+"""Runs that failed, were pruned or interrupted, with their reasons."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _failed_labels(runs: pd.DataFrame) -> list[str]:
 
 def failures_section(view: View) -> Section:
     """List the runs that gave no score."""
-    title, anchor = "Pruned and failed", "failures"
+    title, anchor = "Failures and pruned runs", "failures"
     frame = failures(view.results)
     if frame.empty:
         return Section(title, anchor, "No run was pruned, failed or interrupted.")

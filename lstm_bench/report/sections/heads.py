@@ -1,4 +1,4 @@
-"""Sigmoid against softmax."""
+"""Sigmoid against softmax: scores by head, and pairs that differ in the head alone."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ from lstm_bench.report.view import View
 from lstm_bench.suites.config import CONFIG_FIELDS
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import EPOCH_TIME, OBJECTIVE, TRAIN_TIME
+
+# The family of comparisons between the heads of confirmed configurations.
+HEAD_PAIRS = "pairs: head"
 
 
 def compare_heads(results: Results) -> pd.DataFrame:
@@ -128,27 +131,23 @@ def compare_heads_paired(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def head_blocks(view: View) -> tuple[Block, ...]:
-    """Return the verdicts on heads, for the section on them; none without pairs."""
-    frame = view.analysis.comparisons
-    own = frame[frame["family"] == "pairs: head"]
-    if own.empty:
-        return ()
-    return (comparison_table(view, own, "heads_confirmed"),)
-
-
-def heads_section(view: View, more: tuple[Block, ...] = ()) -> Section:
-    """Sigmoid against softmax; `more` blocks stand at the start."""
+def heads_section(view: View) -> Section:
+    """Sigmoid against softmax: the confirmed pairs first, then the search."""
     title, anchor = "Heads: sigmoid and softmax", "heads"
     results, metric = view.results, view.metric
+    compared = view.analysis.comparisons
+    pairs = compared[compared["family"] == HEAD_PAIRS]
+    blocks: list[Block] = []
+    if len(pairs):
+        blocks.append(comparison_table(view, pairs, "heads_confirmed"))
     frame = compare_heads(results)
     if frame.empty:
         intro = (
             "Both heads are scored by the same formula, from class probabilities."
-            if more
+            if blocks
             else "No complete training to compare heads."
         )
-        return Section(title, anchor, intro, more)
+        return Section(title, anchor, intro, tuple(blocks))
     columns: tuple[Column, ...] = (
         Column("head", "head"),
         Column("n_runs", "runs (n)", "count"),
@@ -170,7 +169,7 @@ def heads_section(view: View, more: tuple[Block, ...] = ()) -> Section:
             Column("epoch_time_s_mean", "mean per epoch (s)", "seconds"),
         )
     caption = f"Validation {what} of all complete runs of the search, by head."
-    blocks: list[Block] = [*more, Table("heads", caption, frame, columns)]
+    blocks.append(Table("heads", caption, frame, columns))
     if len(frame) == 1:
         return Section(
             title,

@@ -1,4 +1,4 @@
-"""Which hyperparameter mattered most, by PED-ANOVA."""
+"""The importance of each hyperparameter, by PED-ANOVA."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sections about the search, each a function of a `View`."""
+"""Every configuration of the search, ranked by its validation score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The winner beside published results on the same dataset."""
+"""Published accuracies on the same dataset, with the winner's among them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lstm_bench.report.blocks import Column, Section, Table
 from lstm_bench.report.view import View
 
 
-def anchors(analysis: Analysis) -> pd.DataFrame:
+def literature(analysis: Analysis) -> pd.DataFrame:
     """Return published accuracies on this dataset, with own results among them.
 
     Returns
@@ -24,8 +24,8 @@ def anchors(analysis: Analysis) -> pd.DataFrame:
     """
     results = analysis.results
     rows: list[dict[str, Any]] = [
-        {**anchor.model_dump(exclude={"dataset"}), "own": False}
-        for anchor in load_published_results(str(results.dataset.get("name", "")))
+        {**published.model_dump(exclude={"dataset"}), "own": False}
+        for published in load_published_results(str(results.dataset.get("name", "")))
     ]
     columns = ["label", "accuracy", "regime", "n_train", "source", "url", "note", "own"]
     for contender in (analysis.winner, analysis.baseline) if rows else ():
@@ -52,10 +52,10 @@ def anchors(analysis: Analysis) -> pd.DataFrame:
     )
 
 
-def anchors_section(view: View) -> Section:
+def literature_section(view: View) -> Section:
     """Set own results among published ones."""
-    title, anchor = "Published anchors", "anchors"
-    frame = anchors(view.analysis)
+    title, anchor = "Literature", "literature"
+    frame = literature(view.analysis)
     columns = (
         Column("label", "model"),
         Column("accuracy", "test accuracy", "score"),
@@ -74,5 +74,5 @@ def anchors_section(view: View) -> Section:
         anchor,
         "What others reached, and with what data. Only rows of the same regime and "
         "number of reviews compare with like.",
-        (Table("anchors", caption, frame, columns),),
+        (Table("literature", caption, frame, columns),),
     )

@@ -1,4 +1,4 @@
-"""The section on what it takes to run a study again."""
+"""Machine, versions, commit, data and suite: what it takes to run a study again."""
 
 from __future__ import annotations
 

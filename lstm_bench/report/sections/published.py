@@ -1,4 +1,4 @@
-"""The suite's references beside the figures a publication gave for them."""
+"""Figures that a publication gave for the suite's references, and those measured."""
 
 from __future__ import annotations
 

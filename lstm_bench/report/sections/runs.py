@@ -1,4 +1,4 @@
-"""Sections that list trainings: all of them, and those that gave no score."""
+"""Every training with its scores, its curve, its MLflow run and its command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ N_RUNS = 250
 
 def runs_section(view: View) -> Section:
     """List every training with its curve, its MLflow run and its command."""
-    title, anchor = "All trainings", "runs"
+    title, anchor = "All runs", "runs"
     frame = all_runs(view.results, view.fields)
     if frame.empty:
         return Section(title, anchor, "No training was begun.")

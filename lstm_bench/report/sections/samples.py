@@ -1,4 +1,4 @@
-"""The section that shows examples and what a model makes of them."""
+"""Examples with the models' predictions, and the most confident errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test accuracy by length of the sequence, and on copies of training examples."""
+"""Test accuracy by sequence length, by truncation and on copies of training data."""
 
 from __future__ import annotations
 

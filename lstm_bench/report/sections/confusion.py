@@ -1,4 +1,4 @@
-"""The section on what is taken for what, and how surely."""
+"""Confusion matrices, and how the predicted probabilities spread."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ MAX_MODELS = 3
 ON = {"test": "test", "val": "validation"}
 
 
-def classification_section(view: View) -> Section:
+def confusion_section(view: View) -> Section:
     """Show confusion matrices and probability histograms."""
-    title, anchor = "Classes and probabilities", "classes"
+    title, anchor = "Confusion and probabilities", "confusion"
     class_names = list(view.results.dataset.get("class_names", ()))
     models = confirmed_predictions(view.analysis)
     of = "the best LSTM and the best baseline, over the round's seeds"

@@ -1,4 +1,4 @@
-"""The top of a report: what was asked, what won, how sure, what it cost, what not."""
+"""The answer: question, winner, certainty, cost and limits, in sentences."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ AGAINST: dict[Verdict, str] = {
 }
 
 
-def summary_section(view: View) -> Section:
+def answer_section(view: View) -> Section:
     """Say what was asked and what came out, before anything else."""
     results = view.results
     facts = study_summary(results)
@@ -63,7 +63,7 @@ def summary_section(view: View) -> Section:
     blocks.append(Answers(tuple(said)))
     if not len(board) and not view.lstms:
         blocks.append(Note("No training was completed, so nothing is compared.", True))
-    return Section("The answer", "summary", "", tuple(blocks))
+    return Section("The answer", "answer", "", tuple(blocks))
 
 
 def _warnings(view: View) -> Iterator[Note]:
@@ -95,7 +95,7 @@ def _warnings(view: View) -> Iterator[Note]:
         yield Note(
             f"{len(used)} engines computed the LSTMs of this study "
             f"({', '.join(used)}): their times do not compare. The table of all "
-            "trainings names each one's engine."
+            "runs names each one's engine."
         )
     if data.get("validation") == "test":
         yield Note(
