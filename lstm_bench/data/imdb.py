@@ -31,6 +31,7 @@ from lstm_bench.data.dataset import (
 )
 from lstm_bench.data.imdb_archive import (
     ARCHIVE,
+    ARCHIVE_SHA256,
     FOLDER,
     WHAT_TO_DO,
     Texts,
@@ -38,7 +39,7 @@ from lstm_bench.data.imdb_archive import (
     review_files,
 )
 from lstm_bench.errors import DatasetError
-from lstm_bench.system.files import replacing
+from lstm_bench.system.files import file_sha256, files_digest, replacing
 from lstm_bench.system.folders import cache_folder
 
 DESCRIPTION = (
@@ -122,8 +123,16 @@ def _from_raw(folder: Path, where: str) -> Dataset:
     notes = []
     try:
         index_bytes = _read_index(index_path)
-        key = _cache_key(raw, index_bytes)
-        cache = cache_folder("imdb", key)
+        if raw.is_dir():
+            digest = files_digest(raw, review_files(raw))
+            source = f"unpacked folder {FOLDER}"
+        else:
+            digest = file_sha256(raw)
+            is_published = digest == ARCHIVE_SHA256
+            source = f"{ARCHIVE} (SHA-256 {digest}), " + (
+                "the published file" if is_published else "not the published file"
+            )
+        cache = cache_folder("imdb", _cache_key(digest, index_bytes))
         cached = _read_cache(cache)
         if cached is None:
             texts = read_texts(raw)
@@ -145,9 +154,7 @@ def _from_raw(folder: Path, where: str) -> Dataset:
             f"No {INDEX} beside the reviews: words are ranked by their count in "
             "train, which gives Keras's order up to ties."
         )
-    return _dataset(
-        train, test, vocabulary, f"raw reviews of {ARCHIVE}, tokenized as Keras", notes
-    )
+    return _dataset(train, test, vocabulary, f"{source}; tokenized as Keras", notes)
 
 
 def _dataset(
@@ -254,23 +261,10 @@ def _parse(
 # Cache of parsed reviews
 
 
-def _cache_key(raw: Path, index_bytes: bytes | None) -> str:
-    digest = hashlib.sha256(f"format {_FORMAT}\n".encode())
-    if raw.is_dir():
-        for path in review_files(raw):
-            content_digest = _file_sha256(path)
-            name = path.relative_to(raw).as_posix()
-            digest.update(f"{name} {path.stat().st_size} {content_digest}\n".encode())
-    else:
-        digest.update(_file_sha256(raw).encode())
+def _cache_key(digest: str, index_bytes: bytes | None) -> str:
     index_digest = hashlib.sha256(index_bytes).hexdigest() if index_bytes else "none"
-    digest.update(f"\nindex {index_digest}".encode())
-    return digest.hexdigest()
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    key = f"format {_FORMAT}\n{digest}\nindex {index_digest}"
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _write_cache(
@@ -325,7 +319,7 @@ def _download(target: Path) -> None:
                     if n_bytes > MAX_DOWNLOAD_BYTES:
                         break
                     file.write(chunk)
-            got = _file_sha256(partial)
+            got = file_sha256(partial)
             if got != NPZ_SHA256:
                 raise DatasetError(
                     f"imdb: download of {NPZ_URL}: expected SHA-256 {NPZ_SHA256}, got "

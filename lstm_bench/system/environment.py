@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import locale
 import os
 import platform
@@ -10,7 +9,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +19,7 @@ import psutil
 import lstm_bench
 from lstm_bench import __version__
 from lstm_bench.masking import mask_text
+from lstm_bench.system.files import files_digest
 from lstm_bench.system.startup import NOT_RECORDED, RECORDED, is_listed
 from lstm_bench.system.threads import n_cores, n_threads
 
@@ -114,17 +113,6 @@ def ambient_settings() -> dict[str, str]:
     if numbers != "C":
         found["LC_NUMERIC"] = numbers
     return found
-
-
-def files_digest(folder: Path, files: Sequence[Path]) -> str:
-    """Return the hex SHA-256 of files, by their paths in `folder` and contents."""
-    digest = hashlib.sha256()
-    for file in files:
-        content = file.read_bytes()
-        name = file.relative_to(folder).as_posix()
-        digest.update(f"{name}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
 
 
 def is_committed(file: Path, text: str) -> bool | None:

@@ -1,10 +1,11 @@
-"""Write files so that no reader ever sees half of one."""
+"""Files: replaced in one step, so that no reader sees half of one; their digest."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,3 +32,18 @@ def replacing(file: Path) -> Iterator[Path]:
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def files_digest(folder: Path, files: Sequence[Path]) -> str:
+    """Return the hex SHA-256 of files, by their paths in `folder` and contents."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
+        digest.update(file_sha256(file).encode())
+    return digest.hexdigest()
+
+
+def file_sha256(file: Path) -> str:
+    """Return the hex SHA-256 of a file's content."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -17,11 +17,8 @@ from lstm_bench.seeding import derive_seed
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.files import suite_file
 from lstm_bench.suites.suite import Suite
-from lstm_bench.system.environment import (
-    describe_environment,
-    files_digest,
-    is_committed,
-)
+from lstm_bench.system.environment import describe_environment, is_committed
+from lstm_bench.system.files import files_digest
 from lstm_bench.text import quoted
 
 SEARCH_REPLICATE = 0

@@ -247,6 +247,16 @@ def test_archive_without_index_is_ranked_by_count_in_train(tmp_path: Path) -> No
     assert any("4 reviews (3 positive)" in note for note in dataset.notes)
 
 
+def test_archive_is_known_by_its_sha256(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = imdb.file_sha256(write_archive(tmp_path, TINY))
+    source = f"aclImdb_v1.tar.gz (SHA-256 {digest}), not the published file"
+    assert source in load_imdb(tmp_path).source
+    monkeypatch.setattr(imdb, "ARCHIVE_SHA256", digest)
+    assert f"{digest}), the published file" in load_imdb(tmp_path).source
+
+
 def test_archive_with_index_has_its_ids(tmp_path: Path) -> None:
     write_archive(tmp_path, TINY)
     index = {"film": 2, "unseen": 1, "good": 3}
@@ -398,7 +408,7 @@ def test_npz_of_another_hash_is_never_unpickled(
     np.savez(path, x_train=rows, y_train=y, x_test=rows, y_test=y)
     with pytest.raises(DatasetError, match="expected SHA-256 6966"):
         load_dataset("imdb")
-    monkeypatch.setattr(imdb, "NPZ_SHA256", imdb._file_sha256(path))
+    monkeypatch.setattr(imdb, "NPZ_SHA256", imdb.file_sha256(path))
     dataset = load_dataset("imdb")
     assert list(dataset.train[0]) == [1, 4, 5]
     assert dataset.vocabulary == ()

@@ -17,9 +17,9 @@ from lstm_bench.system import environment
 from lstm_bench.system.environment import (
     bytecode_advice,
     describe_environment,
-    files_digest,
     is_committed,
 )
+from lstm_bench.system.files import files_digest
 from lstm_bench.training.prepare import prepare
 
 
