@@ -147,7 +147,7 @@ def open_study(
         if workers.scheduler is not None and storage_url is not None:
             workers = find_cluster(workers, storage_url, uri)
         prepared = load_data(suite, workers.data_dir, progress, n_replicates)
-        folder = make_folder(out or Path("reports") / suite.name, "--out")
+        folder = make_folder(report_folder(suite, out), "--out")
         dataset, splits = prepared.dataset, prepared.splits
         progress.say(
             f"{dataset.name}: {len(splits.train):,} training and "
@@ -156,6 +156,11 @@ def open_study(
         say_start(progress)
         with open_tracker(uri, suite, progress) as tracker:
             yield OpenStudy(prepared, tracker, workers, folder, progress)
+
+
+def report_folder(suite: Suite, out: Path | None) -> Path:
+    """Return the folder of a study's report, ``reports/SUITE`` where none is given."""
+    return out or Path("reports") / suite.name
 
 
 def load_data(

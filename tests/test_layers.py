@@ -34,6 +34,7 @@ ORDER = (
     "confirm",
     "sweep",
     "compare_by_name",
+    "api",
     "cli",
     "__main__",
 )
@@ -47,7 +48,8 @@ def _part(path: str) -> str:
 def _imports() -> list[tuple[str, str]]:
     """Return (file, imported module) for every import inside the package."""
     found = []
-    for file in sorted(PACKAGE.rglob("*.py")):
+    # The package's own public names are imported when they are asked for.
+    for file in sorted({*PACKAGE.rglob("*.py")} - {PACKAGE / "__init__.py"}):
         path = file.relative_to(PACKAGE).as_posix()
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names: list[str] = []

@@ -310,6 +310,15 @@ def load_suite(path: str | Path) -> Suite:
     SuiteError
         No such file, or not a valid suite; names file, field, what was expected
         and what came.
+
+    Examples
+    --------
+    >>> import lstm_bench
+    >>> suite = lstm_bench.load_suite("quick")
+    >>> suite.space.axes["units"].describe()
+    '8, 16, 32'
+    >>> suite.metric.name
+    'accuracy'
     """
     file = suite_file(path)
     if not file.is_file():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from lstm_bench.errors import LstmBenchError
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.environment import gpu_names
 from lstm_bench.system.threads import n_cores
@@ -72,7 +73,14 @@ def choose_workers(
         None is `default_workers`; on a cluster, one for each of its own.
     scheduler : str or None
         Address of a Dask scheduler.
+
+    Raises
+    ------
+    LstmBenchError
+        Fewer than one worker.
     """
+    if n_workers is not None and n_workers < 1:
+        raise LstmBenchError(f"n_workers: expected at least 1, got {n_workers}")
     default = default_workers() if scheduler is None else 0
     n = default if n_workers is None else n_workers
     return Workers(n, data_dir, scheduler, is_joinable=n_workers is not None)

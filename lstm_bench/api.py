@@ -1,0 +1,389 @@
+"""Studies from a script or a notebook: what the commands do, as functions.
+
+They print nothing unless asked, and raise `lstm_bench.errors.LstmBenchError`. Stores
+default to ``mlflow.db`` and ``optuna.db`` in the working directory, as the commands'
+do, so that each can go on with what the other began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from lstm_bench import confirm, sweep
+from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.formatting import config_of_row
+from lstm_bench.analysis.verdicts import Answer, answers
+from lstm_bench.compare_by_name import Comparison, compare_by_name
+from lstm_bench.errors import TrackingError
+from lstm_bench.open_study import report_folder
+from lstm_bench.report.render import FORMATS, MAIN_FILES
+from lstm_bench.report.write import report_studies
+from lstm_bench.stores import store_errors
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.schema import ConfirmSpec, StudySpec, validate
+from lstm_bench.suites.suite import Suite, load_suite
+from lstm_bench.tracking.address import resolve_tracking_uri
+from lstm_bench.tracking.find import load_studies
+from lstm_bench.tracking.results import Results
+from lstm_bench.workers.progress import LoggedProgress
+
+__all__ = [
+    "Comparison",
+    "StudyResult",
+    "compare",
+    "load_results",
+    "load_suite",
+    "run_confirmation",
+    "run_sweep",
+    "write_report",
+]
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What a sweep or a confirmation resulted in.
+
+    Attributes
+    ----------
+    study : str
+        Its name in the stores: the suite's, and a hash of what changes results.
+    best_label : str or None
+        What the best configuration on validation is called, such as ``trial 7``; None
+        where no training was completed.
+    best_config : TrialConfig or None
+    best_score : float or None
+        In the suite's metric: on validation after a sweep, the mean over fresh seeds
+        on the test set after a confirmation.
+    answers : tuple of Answer
+        The report's answers, each with a `question` and a `text`.
+    results : Results
+        Every run, epoch and prediction, as tables and arrays.
+    report : Path
+        The report's page.
+    """
+
+    study: str
+    best_label: str | None
+    best_config: TrialConfig | None
+    best_score: float | None
+    answers: tuple[Answer, ...]
+    results: Results
+    report: Path
+
+
+def run_sweep(
+    suite: str | Path | Suite,
+    *,
+    n_trials: int | None = None,
+    timeout_s: float | None = None,
+    n_workers: int | None = None,
+    scheduler: str | None = None,
+    data_dir: str | Path | None = None,
+    tracking_uri: str | None = None,
+    storage: str | None = None,
+    out: str | Path | None = None,
+    progress: bool = False,
+) -> StudyResult:
+    """Search the suite's space and write the report, as ``lstm-bench sweep`` does.
+
+    The same call resumes a study that was stopped.
+
+    Parameters
+    ----------
+    suite : str, Path or Suite
+        A file, the bare name of a suite, or what `load_suite` returned.
+    n_trials : int or None
+        Finished trials to reach in total; None is the suite's number.
+    timeout_s : float or None
+        Seconds after which no trial starts; None is the suite's limit.
+    n_workers : int or None
+        Processes that train at the same time; None is one for each core.
+    scheduler : str or None
+        Address of a Dask cluster to train on.
+    data_dir : str, Path or None
+        Folder with the raw data; None is ``$LSTM_BENCH_DATA``.
+    tracking_uri, storage : str or None
+        MLflow store and Optuna database; None is the environment's, or ``mlflow.db``
+        and ``optuna.db`` in the working directory.
+    out : str, Path or None
+        Folder of the report; None is ``reports/SUITE``.
+    progress : bool
+        Whether to print messages and a line for each training.
+
+    Raises
+    ------
+    LstmBenchError
+        The suite is not valid, or the data, a store or a worker cannot be used.
+    KeyboardInterrupt
+        The sweep was stopped; what was finished is saved.
+
+    Examples
+    --------
+    >>> import lstm_bench
+    >>> sweep = lstm_bench.run_sweep("quick", n_trials=2)
+    >>> sweep.best_config.units in (8, 16, 32)
+    True
+    >>> sweep.results.runs["state"].tolist()
+    ['complete', 'complete']
+    >>> print(sweep.report)
+    reports/quick/index.html
+    """
+    loaded = _suite(suite)
+    given = {"n_trials": n_trials, "timeout_s": timeout_s}
+    spec = validate(StudySpec, _replaced(loaded.study, given), "run_sweep")
+    done = sweep.run_sweep(
+        loaded,
+        n_trials=spec.n_trials,
+        timeout_s=spec.timeout_s,
+        **_shared(n_workers, scheduler, data_dir, tracking_uri, storage, out, progress),
+    )
+    analysis = _tracked(done.analysis, loaded)
+    best = None
+    if done.best is not None:
+        runs = analysis.results.runs
+        row = runs[runs["config_id"] == done.best.config_id].iloc[0]
+        best = done.best.label, config_of_row(row), done.best.value
+    return _result(analysis, best, out)
+
+
+def run_confirmation(
+    suite: str | Path | Suite,
+    *,
+    n_best: int | None = None,
+    n_replicates: int | None = None,
+    n_workers: int | None = None,
+    scheduler: str | None = None,
+    data_dir: str | Path | None = None,
+    tracking_uri: str | None = None,
+    storage: str | None = None,
+    out: str | Path | None = None,
+    progress: bool = False,
+) -> StudyResult:
+    """Retrain the best on fresh seeds and compare, as ``lstm-bench confirm`` does.
+
+    The same call resumes a confirmation that was stopped.
+
+    Parameters
+    ----------
+    suite : str, Path or Suite
+        Of a sweep that has finished, with a ``confirm:`` section.
+    n_best : int or None
+        Configurations to take from the search; None is the suite's number.
+    n_replicates : int or None
+        Fresh seeds to reach in total; None is the suite's number.
+    n_workers, scheduler, data_dir, tracking_uri, storage, out, progress
+        As `run_sweep` takes them.
+
+    Raises
+    ------
+    LstmBenchError
+        The suite has no confirmation, there is nothing to confirm, or the data, a
+        store or a worker cannot be used.
+    KeyboardInterrupt
+        The confirmation was stopped; what was finished is saved.
+
+    Examples
+    --------
+    >>> import lstm_bench
+    >>> confirmed = lstm_bench.run_confirmation("quick", n_replicates=2)
+    >>> confirmed.answers[0].question
+    'best LSTM'
+    >>> confirmed.results.confirmed["replicate"].unique().tolist()
+    [1, 2]
+    """
+    loaded = _suite(suite)
+    if loaded.confirm is not None:
+        given = {"n_best": n_best, "n_replicates": n_replicates}
+        validate(ConfirmSpec, _replaced(loaded.confirm, given), "run_confirmation")
+    done = confirm.run_confirmation(
+        loaded,
+        n_best=n_best,
+        n_replicates=n_replicates,
+        **_shared(n_workers, scheduler, data_dir, tracking_uri, storage, out, progress),
+    )
+    analysis = _tracked(done, loaded)
+    winner, best = analysis.winner, None
+    if winner is not None:
+        best = winner.label, winner.config, winner.mean_test
+    return _result(analysis, best, out)
+
+
+def load_results(
+    study: str | Path | Suite, *, tracking_uri: str | None = None
+) -> Results:
+    """Read a study from MLflow alone.
+
+    Parameters
+    ----------
+    study : str, Path or Suite
+        A suite, or a study's name as it is in the store, with the suite as it was
+        logged. ``@STORE`` after a name looks for it in another tracking store.
+    tracking_uri : str or None
+        MLflow store; None is the environment's or ``mlflow.db`` in the working
+        directory.
+
+    Raises
+    ------
+    LstmBenchError
+        There is no such suite, store or study.
+
+    Examples
+    --------
+    >>> import lstm_bench
+    >>> results = lstm_bench.load_results("quick")
+    >>> results.runs[["trial", "units", "head", "val_accuracy"]].shape
+    (2, 4)
+    >>> sorted(set(results.curves["split"]))
+    ['train', 'val']
+    """
+    with store_errors():
+        return load_studies(tracking_uri, [_name(study)])[0]
+
+
+def compare(a: str, b: str, *, tracking_uri: str | None = None) -> Comparison:
+    """Return the verdict on two confirmed configurations, or two suites' winners.
+
+    Parameters
+    ----------
+    a, b : str
+        A suite, ``SUITE:CONFIGURATION`` (a label such as ``trial 7``, a reference, a
+        baseline, or the first digits of a configuration's id), or such digits alone.
+    tracking_uri : str or None
+        As `load_results` takes it.
+
+    Raises
+    ------
+    LstmBenchError
+        There is no such suite or configuration, it was not confirmed, or the two
+        cannot be compared.
+
+    Examples
+    --------
+    >>> import lstm_bench
+    >>> comparison = lstm_bench.compare("quick", "quick:majority")
+    >>> comparison.n_seeds
+    2
+    >>> comparison.verdict  # two seeds are too few
+    'not enough data'
+    """
+    with store_errors():
+        uri = resolve_tracking_uri(tracking_uri, create=False)
+        return compare_by_name(uri, a, b)
+
+
+def write_report(
+    *studies: str | Path | Suite,
+    out: str | Path | None = None,
+    formats: Sequence[str] = FORMATS,
+    tracking_uri: str | None = None,
+    progress: bool = False,
+) -> Path:
+    """Write the report on a study, or on several side by side; return its page.
+
+    Parameters
+    ----------
+    *studies : str, Path or Suite
+        As `load_results` takes them.
+    out : str, Path or None
+        Folder; None is ``reports/SUITE`` or ``reports/A_vs_B``.
+    formats : sequence of {"html", "csv", "md", "latex"}
+    tracking_uri : str or None
+        As `load_results` takes it.
+    progress : bool
+        Whether to print answers and warnings.
+
+    Raises
+    ------
+    LstmBenchError
+        A study cannot be read, files of its runs are lost, or the folder cannot be
+        written.
+    ValueError
+        No such format.
+
+    Examples
+    --------
+    >>> import lstm_bench
+    >>> print(lstm_bench.write_report("quick", out="mine", formats=["html"]))
+    mine/index.html
+    """
+    return report_studies(
+        [_name(study) for study in studies],
+        tracking_uri=tracking_uri,
+        out=_path(out),
+        formats=formats,
+        say=_progress(progress).say,
+    )
+
+
+def _suite(suite: str | Path | Suite) -> Suite:
+    return suite if isinstance(suite, Suite) else load_suite(suite)
+
+
+def _replaced(spec: BaseModel, given: Mapping[str, Any]) -> dict[str, Any]:
+    return spec.model_dump() | {k: v for k, v in given.items() if v is not None}
+
+
+def _name(study: str | Path | Suite) -> str:
+    return study.path if isinstance(study, Suite) else str(study)
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _progress(is_shown: bool) -> LoggedProgress:
+    return LoggedProgress(print if is_shown else lambda line: None)
+
+
+def _shared(
+    n_workers: int | None,
+    scheduler: str | None,
+    data_dir: str | Path | None,
+    tracking_uri: str | None,
+    storage: str | None,
+    out: str | Path | None,
+    progress: bool,
+) -> dict[str, Any]:
+    return {
+        "n_workers": n_workers,
+        "scheduler": scheduler,
+        "data_dir": _path(data_dir),
+        "tracking_uri": tracking_uri,
+        "storage": storage,
+        "out": _path(out),
+        "progress": _progress(progress),
+    }
+
+
+def _tracked(analysis: Analysis | None, suite: Suite) -> Analysis:
+    """Return the analysis; where results wait for the server, say so by an error."""
+    if analysis is None:
+        raise TrackingError(
+            f"study {suite.study_name}: the tracking server does not answer, and some "
+            "results wait for it on this machine; when it answers, run `lstm-bench "
+            "sync` and load the results"
+        )
+    return analysis
+
+
+def _result(
+    analysis: Analysis,
+    best: tuple[str, TrialConfig | None, float] | None,
+    out: str | Path | None,
+) -> StudyResult:
+    results = analysis.results
+    label, config, score = best or (None, None, None)
+    return StudyResult(
+        study=results.study,
+        best_label=label,
+        best_config=config,
+        best_score=score,
+        answers=tuple(answers(analysis)),
+        results=results,
+        report=report_folder(results.suite, _path(out)) / MAIN_FILES[0],
+    )
