@@ -117,6 +117,9 @@ def ambient_settings() -> dict[str, str]:
 
 def is_committed(file: Path, text: str) -> bool | None:
     """Whether `text` is what git has of `file`; None outside of a repository."""
+    if PACKAGE in file.parents:
+        # Of a wheel: an environment inside somebody's repository is not tracked by it.
+        return None
     try:
         _git("rev-parse", "HEAD", folder=file.parent)
         return _git("show", f"HEAD:./{file.name}", folder=file.parent) == text.strip()

@@ -15,6 +15,7 @@ from conftest import ROOT
 
 from lstm_bench.system import environment
 from lstm_bench.system.environment import (
+    PACKAGE,
     bytecode_advice,
     describe_environment,
     is_committed,
@@ -128,6 +129,7 @@ def test_is_committed_compares_what_was_read_with_what_git_has(tmp_path):
     assert is_committed(file, "a: 2\n") is False
     assert is_committed(tmp_path / "other.yaml", "a: 1\n") is False
     assert is_committed(tmp_path / "none" / "mine.yaml", "a: 1\n") is None
+    assert is_committed(PACKAGE / "suites" / "shipped" / "quick.yaml", "a: 1\n") is None
 
 
 def test_a_study_records_its_suite_file_and_its_datasets_code(tiny_suite):
