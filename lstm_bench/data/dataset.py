@@ -262,17 +262,3 @@ def sequences_digest(train: Sequences, test: Sequences) -> str:
             digest.update(len(array).to_bytes(8, "little"))
             digest.update(np.ascontiguousarray(array, dtype=dtype).data)
     return digest.hexdigest()
-
-
-def filler_words(n_words: int, taken: set[str]) -> list[str]:
-    """Return at most `n_words` pronounceable words, none of them in `taken`."""
-    syllables = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
-    n = len(syllables)
-    words = []
-    for i in range(n * n):
-        # A step coprime to n² mixes the syllables: neighbours in rank look unlike.
-        first, second = divmod(i * 1847 % (n * n), n)
-        word = syllables[first] + syllables[second]
-        if word not in taken:
-            words.append(word)
-    return words[:n_words]

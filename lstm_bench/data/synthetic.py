@@ -19,17 +19,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lstm_bench.arrays import IntArray
-from lstm_bench.data.dataset import (
-    INDEX_FROM,
-    START,
-    Dataset,
-    Sequences,
-    Sizes,
+from lstm_bench.data.dataset import INDEX_FROM, START, Dataset, Sequences, Sizes
+from lstm_bench.data.generated import (
+    GeneratedOptions,
     filler_words,
-    sequences_digest,
+    flip_labels,
+    generated_dataset,
 )
 from lstm_bench.seeding import derive_rng
 
@@ -92,24 +90,9 @@ FORM_SHARES = (0.75, 0.1, 0.15)
 _FORM_CUMULATIVE = np.cumsum(FORM_SHARES)
 
 
-class Options(BaseModel):
+class Options(GeneratedOptions):
     """What a suite may set under ``dataset.options``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    n_train: int = Field(
-        2000, ge=20, le=100_000, description="Number of training reviews to write."
-    )
-    n_test: int = Field(
-        1000, ge=20, le=100_000, description="Number of test reviews to write."
-    )
-    label_noise: float = Field(
-        0.05,
-        ge=0.0,
-        lt=0.5,
-        description="Probability that a label, of train or test, is flipped after "
-        "the review was written; the best possible accuracy is 1 minus it.",
-    )
     early_cue_share: float = Field(
         0.45,
         ge=0.0,
@@ -155,22 +138,12 @@ def sizes(options: Options) -> Sizes:
 
 
 def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
-    """Write the reviews.
+    """Write the reviews; equal seeds and options give equal ones.
 
     Parameters
     ----------
-    options : Options
     data_dir : Path or None
         Not used: nothing is read.
-    seed : int
-        Equal seeds and options give equal reviews.
-
-    Returns
-    -------
-    Dataset
-        ``best_possible_accuracy`` is the expected accuracy of a classifier that
-        knows the grammar: labels are flipped independently with probability
-        ``label_noise``, so on one test set it varies by the binomial's spread.
     """
     rng = derive_rng(seed, "synthetic")
     train_words, train_offsets, train_y = _write(options.n_train, options, rng)
@@ -186,26 +159,18 @@ def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
 
     train = Sequences(token_of_word[train_words], train_offsets, train_y)
     test = Sequences(token_of_word[test_words], test_offsets, test_y)
-    ceiling = 1.0 - options.label_noise
-    return Dataset(
-        name="synthetic",
-        description=DESCRIPTION,
-        train=train,
-        test=test,
+    return generated_dataset(
+        "synthetic",
+        DESCRIPTION,
+        train,
+        test,
         class_names=("negative", "positive"),
         vocabulary=tuple(LEXICON[i] for i in by_rank),
-        digest=sequences_digest(train, test),
-        source=f"synthetic: written by lstm-bench's grammar from seed {seed}",
-        synthetic=SYNTHETIC,
-        best_possible_accuracy=ceiling,
         example="review",
-        notes=(
-            "The reviews are synthetic: scores say nothing about real reviews.",
-            f"{options.label_noise:.1%} of the labels are flipped at random, in test "
-            f"too: knowing the grammar gives an expected accuracy of {ceiling:.3f}.",
-            f"{options.early_cue_share:.0%} of the reviews are decided by their first "
-            f"{EARLY_WINDOW} words, which truncating: pre cuts off.",
-        ),
+        seed=seed,
+        label_noise=options.label_noise,
+        note=f"{options.early_cue_share:.0%} of the reviews are decided by their first "
+        f"{EARLY_WINDOW} words, which truncating: pre cuts off.",
     )
 
 
@@ -255,8 +220,7 @@ def _write(
             mention = _mention(int(truth[i]), form, rng)
             at = first + k * slot + int(rng.integers(slot - len(mention) + 1))
             words[at : at + len(mention)] = mention
-    is_flipped = rng.random(n) < options.label_noise
-    return words, offsets, np.where(is_flipped, 1 - truth, truth).astype(np.int64)
+    return words, offsets, flip_labels(truth, options.label_noise, rng)
 
 
 def _lengths(n: int, rng: np.random.Generator) -> IntArray:

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from lstm_bench.arrays import IntArray
 from lstm_bench.data.dataset import (
@@ -25,9 +24,13 @@ from lstm_bench.data.dataset import (
     Dataset,
     Sequences,
     Sizes,
-    filler_words,
     from_lists,
-    sequences_digest,
+)
+from lstm_bench.data.generated import (
+    GeneratedOptions,
+    filler_words,
+    flip_labels,
+    generated_dataset,
 )
 from lstm_bench.seeding import derive_rng
 
@@ -47,24 +50,7 @@ VOCABULARY = (*filler_words(N_FILLER_WORDS, {*ON, *OFF}), *OFF, *ON)
 _FIRST_SWITCH = N_FILLER_WORDS
 
 
-class Options(BaseModel):
-    """What a suite may set under ``dataset.options``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    n_train: int = Field(
-        2000, ge=20, le=100_000, description="Number of training sequences."
-    )
-    n_test: int = Field(
-        1000, ge=20, le=100_000, description="Number of test sequences."
-    )
-    label_noise: float = Field(
-        0.05,
-        ge=0.0,
-        lt=0.5,
-        description="Probability that a label, of train or test, is flipped; the best "
-        "possible accuracy is 1 minus it.",
-    )
+Options = GeneratedOptions
 
 
 def true_label(words: Sequence[str]) -> int:
@@ -93,44 +79,29 @@ def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
     ----------
     data_dir : Path or None
         Not used: nothing is read.
-
-    Returns
-    -------
-    Dataset
-        ``best_possible_accuracy`` is the expected accuracy of a classifier that
-        knows the rule: labels are flipped independently of it.
     """
     rng = derive_rng(seed, "word_order")
     train, test = (_write(n, options, rng) for n in (options.n_train, options.n_test))
-    ceiling = 1.0 - options.label_noise
-    return Dataset(
-        name="word_order",
-        description=DESCRIPTION,
-        train=train,
-        test=test,
+    return generated_dataset(
+        "word_order",
+        DESCRIPTION,
+        train,
+        test,
         class_names=("off", "on"),
         vocabulary=VOCABULARY,
-        digest=sequences_digest(train, test),
-        source=f"synthetic: written by lstm-bench from seed {seed}",
-        synthetic=True,
-        best_possible_accuracy=ceiling,
         example="sequence",
-        notes=(
-            "The sequences are synthetic: scores say nothing about real data.",
-            f"{options.label_noise:.1%} of the labels are flipped at random, in test "
-            f"too: knowing the rule gives an expected accuracy of {ceiling:.3f}.",
-            f"The word that decides is one of the last {MAX_WORDS_AFTER + 1}, each "
-            "place as likely: a sequence_length of n below that, with truncating: pre, "
-            f"keeps it in the share n / {MAX_WORDS_AFTER + 1} of the sequences.",
-        ),
+        seed=seed,
+        label_noise=options.label_noise,
+        note=f"The word that decides is one of the last {MAX_WORDS_AFTER + 1}, each "
+        "place as likely: a sequence_length of n below that, with truncating: pre, "
+        f"keeps it in the share n / {MAX_WORDS_AFTER + 1} of the sequences.",
     )
 
 
 def _write(n: int, options: Options, rng: np.random.Generator) -> Sequences:
     truth = rng.permutation(np.arange(n) % 2)
     token_lists = [_sequence(int(label), rng) for label in truth]
-    is_flipped = rng.random(n) < options.label_noise
-    return from_lists(token_lists, np.where(is_flipped, 1 - truth, truth))
+    return from_lists(token_lists, flip_labels(truth, options.label_noise, rng))
 
 
 def _sequence(label: int, rng: np.random.Generator) -> IntArray:
