@@ -23,7 +23,7 @@ from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.suites.files import suite_file
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.command_line import command_line
-from lstm_bench.text import listed
+from lstm_bench.text import listed, with_interval
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.load import load_results, load_suite_of
 from lstm_bench.tracking.queries import find_runs
@@ -249,9 +249,11 @@ def _sentences(a: Side, b: Side, row: Mapping[str, Any], paired: bool) -> list[s
         f"{row['p_equivalence']:.3g}; P(a beats b) {row['p_a_beats_b']:.1%}."
     )
     if paired:
+        both = with_interval(
+            row["difference"], row["both_low"], row["both_high"], "+.4f"
+        )
         lines.append(
-            f"Over seeds and {results_a.examples}: {row['difference']:+.4f} (95 % "
-            f"{row['both_low']:+.4f} to {row['both_high']:+.4f}). McNemar over "
+            f"Over seeds and {results_a.examples}: {both}. McNemar over "
             f"{results_a.examples}, medians: {row['n_only_a']:g} right in the first "
             "alone, "
             f"{row['n_only_b']:g} in the second alone, exact p "

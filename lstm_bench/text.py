@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Iterable
 from typing import Any
@@ -23,14 +24,24 @@ def count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as ``48 s``, ``3 min 20 s`` or ``2 h 05 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+def interval_text(low: float | None, high: float | None, form: str = ".4f") -> str:
+    """Return ``0.8200 to 0.8600``; nothing where there is no interval."""
+    if low is None or high is None or math.isnan(low):
+        return ""
+    return f"{low:{form}} to {high:{form}}".replace("-", "−")
+
+
+def with_interval(
+    estimate: float,
+    low: float | None,
+    high: float | None,
+    form: str = ".4f",
+    kind: str = "95 % ",
+) -> str:
+    """Return ``0.8400 (95 % 0.8200 to 0.8600)``, or the number alone."""
+    text = f"{estimate:{form}}".replace("-", "−")
+    interval = interval_text(low, high, form)
+    return f"{text} ({kind}{interval})" if interval else text
 
 
 def first_line(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from lstm_bench.analysis.formatting import plain, value_label
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, SWAPPED, Verdict
 from lstm_bench.analysis.intervals import LEVEL
 from lstm_bench.metrics import Metric
-from lstm_bench.text import count
+from lstm_bench.text import count, with_interval
 from lstm_bench.training.result import OBJECTIVE, metric_key
 
 
@@ -42,8 +42,8 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
         "best LSTM",
         f"{winner.label}{_settings(analysis, winner)}, chosen on validation: test "
         f"{metric.label} "
-        f"{with_interval(test.estimate, test.low, test.high)} over {test.n} fresh "
-        f"{'seed' if test.n == 1 else 'seeds'}.",
+        f"{with_interval(test.estimate, test.low, test.high)} over "
+        f"{count(test.n, 'fresh seed')}.",
     )
     asked: list[tuple[str, pd.Series[Any]]] = []
     for family in table["family"].unique():
@@ -220,16 +220,6 @@ def what_it_takes(row: Mapping[str, Any] | pd.Series[Any], metric: Metric) -> st
 def signed(value: float) -> str:
     """Return a number with its sign, four digits and a true minus."""
     return f"{value:+.4f}".replace("-", "−")
-
-
-def with_interval(
-    estimate: float, low: float, high: float, written: str = ".4f"
-) -> str:
-    """Return a number and its 95 % interval, where it has one."""
-    text = f"{estimate:{written}}"
-    if not math.isnan(low):
-        text += f" (95 % {low:{written}} to {high:{written}})"
-    return text.replace("-", "−")
 
 
 def confirmation_summary(

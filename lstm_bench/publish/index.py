@@ -9,8 +9,9 @@ from urllib.parse import quote
 import pandas as pd
 
 from lstm_bench.publish.summary import Brief, Entrant, PublishedFigure, Score
-from lstm_bench.report.blocks import DASH, count, duration
+from lstm_bench.report.blocks import DASH, duration
 from lstm_bench.report.markdown import escape_markdown
+from lstm_bench.text import count, with_interval
 
 SCORE_COLUMNS = (
     *("suite", "metric", "metric_label", "label", "kind", "split"),
@@ -86,7 +87,7 @@ def table_row(brief: Brief) -> tuple[str, ...]:
         escape_markdown(_who(winner)),
         escape_markdown(("" if brief.confirmed else "not confirmed: ") + _score(brief)),
         escape_markdown(
-            f"{baseline.label}: {_with_interval(baseline.score)}" if baseline else DASH
+            f"{baseline.label}: {_mean(baseline.score)}" if baseline else DASH
         ),
         escape_markdown(_verdict(brief)),
         escape_markdown(
@@ -114,10 +115,10 @@ def _who(entrant: Entrant) -> str:
 def _score(brief: Brief) -> str:
     score = brief.winner.score
     if brief.confirmed:
-        text = f"test {brief.metric_label} {_with_interval(score)}, "
+        text = f"test {brief.metric_label} {_mean(score)}, "
         text += count(score.n, "seed")
     else:
-        text = f"validation {brief.metric_label} {_with_interval(score, 'Wilson ')}, "
+        text = f"validation {brief.metric_label} {_mean(score, 'Wilson ')}, "
         text += count(score.n, "run")
     for figure in published_tests(brief):
         text += (
@@ -128,20 +129,18 @@ def _score(brief: Brief) -> str:
     return text
 
 
-def _with_interval(score: Score, kind: str = "") -> str:
-    if score.ci95_low is None or score.ci95_high is None:
-        return f"{score.mean:.4f}"
-    return f"{score.mean:.4f} ({kind}{score.ci95_low:.4f} to {score.ci95_high:.4f})"
+def _mean(score: Score, kind: str = "") -> str:
+    return with_interval(score.mean, score.ci95_low, score.ci95_high, kind=kind)
 
 
 def _verdict(brief: Brief) -> str:
     found = brief.against_baseline
     if found is None:
         return DASH if brief.confirmed else "not confirmed"
-    text = f"{found.verdict}: {found.difference:+.4f}"
-    if found.ci95_low is not None and found.ci95_high is not None:
-        text += f" ({found.ci95_low:+.4f} to {found.ci95_high:+.4f})"
-    return text
+    difference = with_interval(
+        found.difference, found.ci95_low, found.ci95_high, "+.4f", kind=""
+    )
+    return f"{found.verdict}: {difference}"
 
 
 def _study(brief: Brief) -> list[str]:

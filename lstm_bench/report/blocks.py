@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from lstm_bench.analysis.formatting import value_label
 from lstm_bench.text import count as count
+from lstm_bench.text import interval_text
 
 DASH = "–"
 # Spreadsheets take a cell that begins so for a formula; some, full-width forms too.
@@ -241,7 +242,7 @@ def cell_text(column: Column, row: Mapping[Any, Any]) -> str:
         return DASH
     if column.kind in INTERVALS and column.high is not None:
         written = INTERVALS[column.kind]
-        text = f"{float(value):{written}} to {float(row[column.high]):{written}}"
+        text = interval_text(float(value), float(row[column.high]), written)
     else:
         text = FORMATS[column.kind](value)
     return text.replace("-", "−") if column.kind in NUMERIC_KINDS else text
@@ -268,7 +269,7 @@ def when(value: Any) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people say them."""
+    """Return seconds as ``95.0 s``, ``7 min`` or ``2 h 5 min``."""
     if seconds < 120:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)

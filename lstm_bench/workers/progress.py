@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lstm_bench.masking import mask_text
-from lstm_bench.text import count, duration
+from lstm_bench.text import count
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -74,6 +74,16 @@ class Progress(Protocol):
         """Take the live display down."""
 
 
+def clock_text(seconds: float) -> str:
+    """Return seconds as ``48 s``, ``3 min 20 s`` or ``2 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
 class _Clock:
     """Expected seconds to the end, from the trainings of this session."""
 
@@ -90,7 +100,7 @@ class _Clock:
     def left(self, n_left: int) -> str:
         if not self.n_done:
             return "unknown"
-        return duration(n_left * self.seconds / self.n_done / self.n_workers)
+        return clock_text(n_left * self.seconds / self.n_done / self.n_workers)
 
 
 def _n_finished(training: Training, ended: Ended) -> int:
@@ -104,7 +114,7 @@ def _summary(training: Training, ended: Ended) -> str:
     reason = f" ({ended.reason})" if ended.reason else ""
     return (
         f"[{_n_finished(training, ended)}/{training.total}] {training.label}: "
-        f"{ended.state}{value}{reason} in {duration(ended.seconds)}{best} | "
+        f"{ended.state}{value}{reason} in {clock_text(ended.seconds)}{best} | "
         f"{training.config}"
     )
 
@@ -206,7 +216,7 @@ class LiveProgress:
 
     def _note(self, n_left: int) -> str:
         best = "" if self.best is None else f"best {self.best:.4f}, "
-        elapsed = duration(time.monotonic() - self.clock.start)
+        elapsed = clock_text(time.monotonic() - self.clock.start)
         return f"{best}elapsed {elapsed}, about {self.clock.left(n_left)} left"
 
     def training(self, training: Training) -> None:

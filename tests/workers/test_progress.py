@@ -8,12 +8,12 @@ import time
 import pytest
 
 from lstm_bench.system.console import LastingConsole
-from lstm_bench.text import duration
 from lstm_bench.workers.progress import (
     Ended,
     LiveProgress,
     PlainProgress,
     Training,
+    clock_text,
     make_progress,
 )
 
@@ -24,8 +24,8 @@ TRAINING = Training("trial 0", 1, 4, "units=8 head=[b]sigmoid", 2)
     ("seconds", "text"),
     [(0.4, "0 s"), (48, "48 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")],
 )
-def test_durations_read_as_a_person_says_them(seconds, text):
-    assert duration(seconds) == text
+def test_clock_text_has_seconds_below_an_hour(seconds, text):
+    assert clock_text(seconds) == text
 
 
 def test_a_pipe_gets_one_plain_line_per_training():

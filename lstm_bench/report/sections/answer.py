@@ -30,6 +30,7 @@ from lstm_bench.report.blocks import (
 )
 from lstm_bench.report.heading import machine
 from lstm_bench.report.view import View
+from lstm_bench.text import interval_text
 from lstm_bench.tracking.stored_runs import describe_left_out
 from lstm_bench.training.result import OBJECTIVE, TOTAL_TIME, TRAIN_TIME
 
@@ -161,10 +162,9 @@ def _confirmed_cards(view: View, winner: Contender) -> Iterator[Card]:
         )
 
 
-def _interval(low: float, high: float, written: str = ".4f", unit: str = "") -> str:
-    if math.isnan(low):
-        return ""
-    return f"95 % {low:{written}} to {high:{written}}{unit}, ".replace("-", "−")
+def _interval(low: float, high: float, form: str = ".4f", unit: str = "") -> str:
+    text = interval_text(low, high, form)
+    return f"95 % {text}{unit}, " if text else ""
 
 
 def _wilson(row: pd.Series, is_accuracy: bool, examples: str) -> str:
@@ -172,7 +172,7 @@ def _wilson(row: pd.Series, is_accuracy: bool, examples: str) -> str:
         return ""
     what = "" if is_accuracy else f"accuracy {row['val_accuracy']:.4f}, "
     return (
-        f"; {what}95 % {row[CI_LOW]:.4f} to {row[CI_HIGH]:.4f} over "
+        f"; {what}95 % {interval_text(row[CI_LOW], row[CI_HIGH])} over "
         f"{row['n_used_val']:,} {examples} (Wilson)"
     )
 

@@ -22,7 +22,6 @@ from lstm_bench.analysis.tables.select import (
     shown_fields,
     spread,
 )
-from lstm_bench.analysis.verdicts import with_interval
 from lstm_bench.metrics import Metric
 from lstm_bench.report.blocks import Block, Column, Drawing, Note, Section, Table, count
 from lstm_bench.report.figures.style import (
@@ -38,6 +37,7 @@ from lstm_bench.report.figures.style import (
 from lstm_bench.report.sections.comparisons import comparison_table
 from lstm_bench.report.view import View
 from lstm_bench.suites.config import CONFIG_FIELDS
+from lstm_bench.text import with_interval
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import EPOCH_TIME, OBJECTIVE, TRAIN_TIME
 

@@ -21,9 +21,10 @@ from lstm_bench.analysis.tables.studies import (
     study_column,
     why_withheld,
 )
-from lstm_bench.analysis.verdicts import Answer, describe, with_interval
+from lstm_bench.analysis.verdicts import Answer, describe
 from lstm_bench.metrics import METRICS
-from lstm_bench.report.blocks import count, is_missing
+from lstm_bench.report.blocks import is_missing
+from lstm_bench.text import count, with_interval
 from lstm_bench.tracking.results import Results
 from lstm_bench.tracking.stored_runs import describe_left_out
 
