@@ -24,7 +24,7 @@ from lstm_bench.search.storage import (
     open_storage,
     study_names,
 )
-from lstm_bench.search.suggest import History, SeededTPESampler
+from lstm_bench.search.suggest import SeededTPESampler, TrialSummary
 from lstm_bench.search.trials import (
     CONFIG_ID,
     DUPLICATE_OF,
@@ -363,7 +363,7 @@ class StudyStore:
     def is_exhausted(self) -> bool:
         """Whether every configuration of the space was tried or is at work."""
         n = self.suite.space.n_configurations
-        return n is not None and self._n_tried_in_space(self._history().tried) >= n
+        return n is not None and self._n_tried_in_space(self._summary().tried) >= n
 
     def _next_trial(
         self, n_trials: int | None, on_repeat: Callable[[str, str], None]
@@ -372,18 +372,18 @@ class StudyStore:
         n = space.n_configurations
         repeated = 0
         while True:
-            history = self._history()
-            if n_trials is not None and history.n_at_work >= n_trials:
+            summary = self._summary()
+            if n_trials is not None and summary.n_at_work >= n_trials:
                 return None
-            tried = history.tried
+            tried = summary.tried
             if n is not None and self._n_tried_in_space(tried) >= n:
                 return None
-            n_asked = history.n_asked
+            n_asked = summary.n_asked
             if n is not None and (
                 self.suite.study.sampler == "grid"
                 or repeated == MAX_REPEATED_SUGGESTIONS
             ):
-                n_asked += self._enqueue_untried(history, n)
+                n_asked += self._enqueue_untried(summary, n)
             study.sampler = self._sampler(n_asked)
             trial = self.search.ask()
             config = space.suggest(trial, self.suite.defaults)
@@ -404,8 +404,8 @@ class StudyStore:
             value = earlier.value if is_complete else None
             study.tell(trial, value, earlier.state)
 
-    def _history(self) -> History:
-        return History.of(self.references.trials(), self.search.trials())
+    def _summary(self) -> TrialSummary:
+        return TrialSummary.of(self.references.trials(), self.search.trials())
 
     def _n_tried_in_space(self, tried: dict[str, FrozenTrial]) -> int:
         n = self.suite.space.n_configurations
@@ -427,14 +427,14 @@ class StudyStore:
             for chosen in combinations
         }
 
-    def _enqueue_untried(self, history: History, n: int) -> int:
+    def _enqueue_untried(self, summary: TrialSummary, n: int) -> int:
         """Queue a configuration unless one waits; return how many were queued."""
-        if history.n_waiting or n > MAX_GRID:
+        if summary.n_waiting or n > MAX_GRID:
             return 0
         left = [
-            c for key, c in self._configurations.items() if key not in history.tried
+            c for key, c in self._configurations.items() if key not in summary.tried
         ]
-        rng = derive_rng(self.suite.study.seed, "untried", history.n_asked)
+        rng = derive_rng(self.suite.study.seed, "untried", summary.n_asked)
         self.search.study.enqueue_trial(left[int(rng.integers(len(left)))])
         return 1
 

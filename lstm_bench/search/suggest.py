@@ -47,7 +47,7 @@ class SeededTPESampler(optuna.samplers.TPESampler):
 
 
 @dataclass(frozen=True)
-class History:
+class TrialSummary:
     """The trials of a search and its references, summed up.
 
     Attributes
@@ -70,7 +70,7 @@ class History:
     @classmethod
     def of(
         cls, references: Iterable[FrozenTrial], search: Iterable[FrozenTrial]
-    ) -> History:
+    ) -> TrialSummary:
         """Go through the trials once."""
         counting: dict[str, FrozenTrial] = {}
         at_work: dict[str, FrozenTrial] = {}

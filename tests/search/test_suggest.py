@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import StudyStore
-from lstm_bench.search.suggest import History
+from lstm_bench.search.suggest import TrialSummary
 from lstm_bench.search.trials import (
     CONFIG_ID,
     DUPLICATE_OF,
@@ -54,16 +54,16 @@ def trials(draw):
 
 @given(references=trials(), search=trials())
 def test_one_pass_finds_what_one_question_after_the_other_does(references, search):
-    history = History.of(references, search)
+    summary = TrialSummary.of(references, search)
     everything = [*references, *search]
     tried = {t.user_attrs[CONFIG_ID]: t for t in everything if is_running(t)}
     tried |= {t.user_attrs[CONFIG_ID]: t for t in everything if counts(t)}
-    assert {k: id(t) for k, t in history.tried.items()} == {
+    assert {k: id(t) for k, t in summary.tried.items()} == {
         k: id(t) for k, t in tried.items()
     }
-    assert history.n_at_work == sum(counts(t) or is_running(t) for t in search)
-    assert history.n_waiting == sum(t.state == TrialState.WAITING for t in search)
-    assert history.n_asked == sum(
+    assert summary.n_at_work == sum(counts(t) or is_running(t) for t in search)
+    assert summary.n_waiting == sum(t.state == TrialState.WAITING for t in search)
+    assert summary.n_asked == sum(
         INTERRUPTED not in t.user_attrs
         and (t.state != TrialState.RUNNING or is_running(t))
         for t in search
