@@ -31,6 +31,7 @@ from pydantic import (
 )
 
 from lstm_bench.errors import StoredError
+from lstm_bench.masking import printable
 from lstm_bench.metrics import METRICS
 from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig, config_id_of
 from lstm_bench.suites.engines import PACKED, STOCK, split_engines
@@ -111,7 +112,7 @@ LEFT_OUT_COLUMNS = ("run_id", "run_name", "part", "reason")
 def left_out_frame(left_out: Sequence[LeftOut]) -> pd.DataFrame:
     """Return one row each, with columns `LEFT_OUT_COLUMNS`."""
     rows = [
-        (one.run_id, _printable(one.run_name), one.part, _printable(one.reason))
+        (one.run_id, _one_line(one.run_name), one.part, _one_line(one.reason))
         for one in left_out
     ]
     return pd.DataFrame(rows, columns=list(LEFT_OUT_COLUMNS), dtype=object)
@@ -751,10 +752,9 @@ def read_artifact_file(folder: Path, name: str) -> bytes | None:
         raise StoredError(f"cannot be read: {error.strerror}") from error
 
 
-def _printable(text: str) -> str:
-    """Return `text` with what is no printable character escaped, shortened."""
-    text = text[:MAX_REASON]
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+def _one_line(text: str) -> str:
+    """Return the beginning of `text` on one line, control characters escaped."""
+    return " ".join(printable(text[:MAX_REASON]).split())
 
 
 def _json(model: type[M], content: bytes) -> M:
