@@ -130,13 +130,32 @@ Pair = tuple[Contender, Contender]
 
 def twins(found: Sequence[Contender], field: str, a: Any, b: Any) -> list[Pair]:
     """Return the configurations confirmed with `field` at `a` and at `b`, as pairs."""
-    by_rest: dict[str, dict[Any, Contender]] = {}
-    for contender in found:
-        if contender.config is not None:
-            key = contender.config.model_dump_json(exclude={field})
-            value = getattr(contender.config, field)
-            by_rest.setdefault(key, {})[value] = contender
-    return [(t[a], t[b]) for t in by_rest.values() if a in t and b in t]
+    lstms = {c.key: c.config.model_dump() for c in found if c.config is not None}
+    by_key = {c.key: c for c in found}
+    groups = differing_in(field, lstms)
+    return [(by_key[g[a]], by_key[g[b]]) for g in groups if a in g and b in g]
+
+
+def differing_in(
+    field: str, configs: Mapping[str, Mapping[str, Any]]
+) -> list[dict[Any, str]]:
+    """Return the groups of configurations that differ in `field` alone.
+
+    Parameters
+    ----------
+    configs : mapping of str to mapping of str to value
+        By id, every configuration's value of every field, in one order of fields.
+
+    Returns
+    -------
+    list of dict
+        Ids by the value of `field`; a group may have a single configuration.
+    """
+    groups: dict[tuple[Any, ...], dict[Any, str]] = {}
+    for key, config in configs.items():
+        rest = tuple(value for name, value in config.items() if name != field)
+        groups.setdefault(rest, {})[config[field]] = key
+    return list(groups.values())
 
 
 def best_on_validation(chosen: Sequence[Contender], metric: Metric) -> Contender | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lstm_bench.analysis.contenders import differing_in
 from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.analysis.tables.select import (
     MEAN_HIGH,
@@ -103,24 +103,23 @@ def compare_heads_paired(results: Results) -> pd.DataFrame:
     ]
     runs = complete_runs(results)
     first, by_config = first_runs(runs), runs.groupby("config_id", sort=False)
-    means, n_runs = by_config[OBJECTIVE].mean().tolist(), by_config.size().tolist()
-    ids, heads = first["config_id"].tolist(), first["head"].tolist()
-    values = {field: plain_list(first[field]) for field in CONFIG_FIELDS}
-    rest = zip(*(values[f] for f in CONFIG_FIELDS if f != "head"), strict=True)
-    twins: dict[tuple[Any, ...], dict[str, int]] = {}
-    for i, key in enumerate(rest):
-        twins.setdefault(key, {})[heads[i]] = i
+    means, n_runs = by_config[OBJECTIVE].mean(), by_config.size()
+    values = zip(*(plain_list(first[field]) for field in CONFIG_FIELDS), strict=True)
+    configs = {
+        config_id: dict(zip(CONFIG_FIELDS, config, strict=True))
+        for config_id, config in zip(first["config_id"].tolist(), values, strict=True)
+    }
     rows = []
-    for by_head in twins.values():
+    for by_head in differing_in("head", configs):
         for head_a, head_b in itertools.combinations(sorted(by_head), 2):
             a, b = by_head[head_a], by_head[head_b]
             rows.append(
                 {
-                    **{field: values[field][a] for field in fields},
+                    **{field: configs[a][field] for field in fields},
                     "head_a": head_a,
                     "head_b": head_b,
-                    "config_id_a": ids[a],
-                    "config_id_b": ids[b],
+                    "config_id_a": a,
+                    "config_id_b": b,
                     "n_runs_a": n_runs[a],
                     "n_runs_b": n_runs[b],
                     "objective_a": means[a],
