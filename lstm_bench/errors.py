@@ -6,8 +6,8 @@ from lstm_bench.masking import mask_text
 class LstmBenchError(Exception):
     """Base of the errors that end a command with one message and exit code 2.
 
-    The message says where, what was expected, what came and what to do; passwords
-    in it are masked.
+    The message names the place, what was expected, what was found and what to do;
+    passwords in it are masked.
     """
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class TrialFailed(LstmBenchError):
 
 
 class TrialTaken(LstmBenchError):
-    """Another process has taken a training over: this one had not been heard of."""
+    """Another process has taken a training over: this one sent no heartbeat."""
 
 
 class TrialPruned(LstmBenchError):

@@ -101,7 +101,7 @@ class Metric:
 
 
 def accuracy(y_true: IntArray, y_proba: FloatArray) -> float:
-    """Share of reviews whose most probable class is the true one, in [0, 1].
+    """Share of examples whose most probable class is the true one, in [0, 1].
 
     A tie goes to the class with the lower index, so a sigmoid output of exactly
     0.5 counts as class 0.

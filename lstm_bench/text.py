@@ -1,4 +1,4 @@
-"""Text for people: counts, durations, quotations and lists of what a message names."""
+"""Parts of messages: counts, intervals, quotations, lists, first lines of errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals by resampling: over reviews, and over seeds and reviews together."""
+"""Intervals by resampling: over examples, and over seeds and examples together."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from lstm_bench.metrics import EPSILON, squared_errors
 
 MEAN_METRICS: tuple[str, ...] = ("accuracy", "log_loss", "brier_score_loss")
 
-# Resampled reviews held at once: 2**21 indices and values take 32 MiB.
+# Resampled examples held at once: 2**21 indices and values take 32 MiB.
 _CHUNK = 2**21
 
 
-def review_scores(name: str, y_true: IntArray, y_proba: FloatArray) -> FloatArray:
-    """Score of every review, for the metrics that are means of such scores.
+def example_scores(name: str, y_true: IntArray, y_proba: FloatArray) -> FloatArray:
+    """Score of every example, for the metrics that are means of such scores.
 
     Parameters
     ----------
     name : one of `MEAN_METRICS`
-    y_true : int ndarray of shape (n_reviews,)
-    y_proba : ndarray of shape (n_reviews, n_classes), rows sum to 1
+    y_true : int ndarray of shape (n_examples,)
+    y_proba : ndarray of shape (n_examples, n_classes), rows sum to 1
 
     Returns
     -------
-    ndarray of shape (n_reviews,)
+    ndarray of shape (n_examples,)
         accuracy: 0 or 1; log_loss: nats; brier_score_loss: in [0, 1] for two
         classes, else in [0, 2]. Its mean is the metric of that name in
         `lstm_bench.metrics`.
@@ -37,7 +37,7 @@ def review_scores(name: str, y_true: IntArray, y_proba: FloatArray) -> FloatArra
     Raises
     ------
     ValueError
-        A metric that is no mean over reviews.
+        A metric that is no mean over examples.
     """
     rows = np.arange(len(y_true))
     if name == "accuracy":
@@ -48,33 +48,33 @@ def review_scores(name: str, y_true: IntArray, y_proba: FloatArray) -> FloatArra
     if name == "brier_score_loss":
         return squared_errors(y_true, y_proba)
     raise ValueError(
-        f"review_scores: name: expected one of {', '.join(MEAN_METRICS)}, got {name!r}"
+        f"example_scores: name: expected one of {', '.join(MEAN_METRICS)}, got {name!r}"
     )
 
 
-def bootstrap_review_scores(
+def bootstrap_examples(
     scores: npt.ArrayLike,
     strata: npt.ArrayLike,
     *,
     rng: np.random.Generator,
     n_resamples: int = 2000,
 ) -> Interval:
-    """Percentile bootstrap over reviews of a mean of review scores.
+    """Percentile bootstrap over examples of a mean of example scores.
 
     Parameters
     ----------
-    scores : array of shape (n_reviews,)
-        From `review_scores`, or differences of two of them on the same reviews.
-    strata : int array of shape (n_reviews,)
-        Class of each review; reviews are drawn within their class, so a class of a
-        single review adds no spread.
+    scores : array of shape (n_examples,)
+        From `example_scores`, or differences of two of them on the same examples.
+    strata : int array of shape (n_examples,)
+        Class of each example; examples are drawn within their class, so a class of a
+        single example adds no spread.
     rng : numpy.random.Generator
     n_resamples : int
 
     Returns
     -------
     Interval
-        With NaN bounds for a single review.
+        With NaN bounds for a single example.
 
     References
     ----------
@@ -88,42 +88,42 @@ def bootstrap_review_scores(
     return _percentile_interval(draws, estimate, len(values))
 
 
-def bootstrap_seeds_and_reviews(
+def bootstrap_seeds_and_examples(
     scores: npt.ArrayLike,
     strata: npt.ArrayLike,
     *,
     rng: np.random.Generator,
     n_resamples: int = 2000,
 ) -> Interval:
-    """Interval of a mean for new seeds and new reviews together.
+    """Interval of a mean for new seeds and new examples together.
 
-    All seeds share one test set, so a resample draws the reviews once, within each
+    All seeds share one test set, so a resample draws the examples once, within each
     class, and uses them for every seed; drawing them anew per seed would average
-    the reviews' part of the error away. To the mean over seeds of such a resample a
+    the examples' part of the error away. To the mean over seeds of such a resample a
     deviation of the seeds is added, drawn from the t distribution with
     ``n_seeds - 1`` degrees of freedom, scaled by the standard error of the seeds'
     means. Resampling the seeds instead would be too narrow twice: n drawn seeds
     vary by (n - 1) / n of what n new ones do, and three have no tails.
 
-    What a seed does to single reviews (the interaction) would be counted in both
-    parts; its variance, known from the residuals of the seeds-by-reviews table, is
-    taken out of the reviews' part. No resampling of both rows and columns gets this
+    What a seed does to single examples (the interaction) would be counted in both
+    parts; its variance, known from the residuals of the seeds-by-examples table, is
+    taken out of the examples' part. No resampling of both rows and columns gets this
     variance right (McCullagh 2000; Owen 2007 finds it counted three times).
 
     Parameters
     ----------
-    scores : array of shape (n_seeds, n_reviews)
-        `review_scores` of each seed, or differences of two models by seed.
-    strata : int array of shape (n_reviews,)
-        Class of each review.
+    scores : array of shape (n_seeds, n_examples)
+        `example_scores` of each seed, or differences of two models by seed.
+    strata : int array of shape (n_examples,)
+        Class of each example.
     rng : numpy.random.Generator
     n_resamples : int
 
     Returns
     -------
     Interval
-        `n` counts the seeds. NaN bounds for a single seed or review. Without spread
-        over reviews it is the t interval over seeds.
+        `n` counts the seeds. NaN bounds for a single seed or example. Without spread
+        over examples it is the t interval over seeds.
 
     References
     ----------
@@ -133,20 +133,20 @@ def bootstrap_seeds_and_reviews(
     two-way table without replication).
     """
     table, groups = np.asarray(scores, dtype=np.float64), np.asarray(strata)
-    n_seeds, n_reviews = table.shape
+    n_seeds, n_examples = table.shape
     estimate = float(table.mean())
-    if n_seeds < 2 or n_reviews < 2:
+    if n_seeds < 2 or n_examples < 2:
         return Interval(estimate, math.nan, math.nan, n_seeds)
-    by_review = table.mean(axis=0)
-    centred = by_review - estimate
-    reviews = _resampled_means(centred, groups, rng, n_resamples)
-    reviews *= _review_scale(table, by_review, groups)
+    by_example = table.mean(axis=0)
+    centred = by_example - estimate
+    examples = _resampled_means(centred, groups, rng, n_resamples)
+    examples *= _example_scale(table, by_example, groups)
     of_seeds = standard_error(table.mean(axis=1))
     # Evenly spaced quantiles in random order: the tails of t with two degrees of
     # freedom would need far more draws.
     points = (np.arange(n_resamples) + 0.5) / n_resamples
     seeds = of_seeds * special.stdtrit(n_seeds - 1, points)
-    draws = estimate + rng.permutation(seeds) + reviews
+    draws = estimate + rng.permutation(seeds) + examples
     return _percentile_interval(draws, estimate, n_seeds)
 
 
@@ -156,12 +156,12 @@ def _resampled_means(
     """Means of shape (n_resamples,) of values drawn again within their stratum."""
     totals = np.zeros(n_resamples)
     for stratum in np.unique(strata):
-        # Sorted, so that the order of the reviews does not matter.
+        # Sorted, so that the order of the examples does not matter.
         part = np.sort(values[strata == stratum])
         n = len(part)
         distinct, counts = np.unique(part, return_counts=True)
         if 16 * len(distinct) <= n:
-            # Drawing how often each score comes up beats drawing single reviews.
+            # Drawing how often each score comes up beats drawing single examples.
             drawn = rng.multinomial(n, counts / n, size=n_resamples)
             totals += drawn @ distinct
             continue
@@ -172,27 +172,29 @@ def _resampled_means(
     return totals / len(values)
 
 
-def _review_scale(table: FloatArray, by_review: FloatArray, strata: IntArray) -> float:
-    """Factor that turns the bootstrap's review deviations into those without seeds.
+def _example_scale(
+    table: FloatArray, by_example: FloatArray, strata: IntArray
+) -> float:
+    """Factor that turns the bootstrap's example deviations into those without seeds.
 
-    Of the variance of the means by review, the part of the interaction of seeds and
-    reviews is taken out, and the bootstrap's (n - 1) / n is made up for.
+    Of the variance of the means by example, the part of the interaction of seeds and
+    examples is subtracted, and the bootstrap's (n - 1) / n corrected.
     """
     n_seeds = len(table)
-    wanted = drawn = 0.0
+    corrected = drawn = 0.0
     for stratum in np.unique(strata):
         inside = strata == stratum
         n = int(inside.sum())
         if n < 2:
             continue
-        part, means = table[:, inside], by_review[inside]
+        part, means = table[:, inside], by_example[inside]
         residuals = part - means - part.mean(axis=1, keepdims=True) + means.mean()
         interaction = float(np.sum(residuals**2)) / ((n_seeds - 1) * (n - 1))
         variance = float(means.var(ddof=1))
-        # Weight n / n_reviews squared, over n: variance of this stratum's part.
-        wanted += n * (variance - interaction / n_seeds)
+        # Weight n / n_examples squared, over n: variance of this stratum's part.
+        corrected += n * (variance - interaction / n_seeds)
         drawn += (n - 1) * variance
-    return math.sqrt(max(0.0, wanted) / drawn) if drawn > 0.0 else 0.0
+    return math.sqrt(max(0.0, corrected) / drawn) if drawn > 0.0 else 0.0
 
 
 def _percentile_interval(draws: FloatArray, estimate: float, n: int) -> Interval:

@@ -1,4 +1,4 @@
-"""Calibration: can probabilities be taken at their word, and what would mend them."""
+"""Calibration: its error, reliability diagrams and temperature scaling."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Reliability:
     Attributes
     ----------
     confidence, accuracy : ndarray of shape (n_bins_used,)
-        Mean probability of the predicted class, and share of reviews classified
+        Mean probability of the predicted class, and share of examples classified
         correctly, both in [0, 1].
     low, high : ndarray of shape (n_bins_used,)
         Wilson's 95 % interval of `accuracy`.
     n : int ndarray of shape (n_bins_used,)
-        Reviews in the bin.
+        Examples in the bin.
     """
 
     confidence: FloatArray
@@ -59,15 +59,15 @@ def expected_calibration_error(
     """Bin-weighted mean of |accuracy - confidence|, in [0, 1]; lower is better.
 
     Confidence is the probability of the predicted class. Bins hold equally many
-    reviews, and reviews of the same confidence share a bin, so bins may be unequal
-    or fewer and the order of the reviews does not matter. The error is biased
-    upwards where bins hold few reviews.
+    examples, and examples of the same confidence share a bin, so bins may be unequal
+    or fewer and the order of the examples does not matter. The error is biased
+    upwards where bins hold few examples.
 
     Parameters
     ----------
-    y_true : int ndarray of shape (n_reviews,)
-    y_proba : ndarray of shape (n_reviews, n_classes), rows sum to 1
-    n_bins : int, at least 1; by default `bins_for` the number of reviews
+    y_true : int ndarray of shape (n_examples,)
+    y_proba : ndarray of shape (n_examples, n_classes), rows sum to 1
+    n_bins : int, at least 1; by default `bins_for` the number of examples
 
     References
     ----------
@@ -87,9 +87,9 @@ def reliability(
 
     Parameters
     ----------
-    y_true : int ndarray of shape (n_reviews,)
-    y_proba : ndarray of shape (n_reviews, n_classes), rows sum to 1
-    n_bins : int, at least 1; by default `bins_for` the number of reviews
+    y_true : int ndarray of shape (n_examples,)
+    y_proba : ndarray of shape (n_examples, n_classes), rows sum to 1
+    n_bins : int, at least 1; by default `bins_for` the number of examples
 
     Returns
     -------
@@ -104,7 +104,7 @@ def reliability(
         y_proba.max(axis=1), return_inverse=True, return_counts=True
     )
     correct = np.bincount(level_of.ravel(), weights=y_proba.argmax(axis=1) == y_true)
-    # A confidence goes where the middle of its reviews, in order, falls.
+    # A confidence goes where the middle of its examples, in order, falls.
     middle_twice = 2 * (np.cumsum(counts) - counts) + counts
     _, bin_of = np.unique(
         middle_twice * n_bins // (2 * len(y_true)), return_inverse=True
@@ -119,12 +119,12 @@ def reliability(
 def fit_temperature(y_true: IntArray, y_proba: FloatArray) -> float:
     """Temperature that minimises the log loss of ``softmax(log y_proba / T)``.
 
-    Fit it on validation reviews, never on those it is judged by.
+    Fit it on validation examples, never on those it is judged by.
 
     Parameters
     ----------
-    y_true : int ndarray of shape (n_reviews,)
-    y_proba : ndarray of shape (n_reviews, n_classes), rows sum to 1
+    y_true : int ndarray of shape (n_examples,)
+    y_proba : ndarray of shape (n_examples, n_classes), rows sum to 1
         Clipped to [EPSILON, 1 - EPSILON] before the logarithm.
 
     Returns
@@ -163,13 +163,13 @@ def apply_temperature(y_proba: FloatArray, temperature: float) -> FloatArray:
 
     Parameters
     ----------
-    y_proba : ndarray of shape (n_reviews, n_classes), rows sum to 1
+    y_proba : ndarray of shape (n_examples, n_classes), rows sum to 1
         Clipped to [EPSILON, 1 - EPSILON] before the logarithm.
     temperature : float above 0
 
     Returns
     -------
-    ndarray of shape (n_reviews, n_classes), rows sum to 1
+    ndarray of shape (n_examples, n_classes), rows sum to 1
 
     References
     ----------

@@ -1,7 +1,7 @@
-"""Who is better than whom, by how much and how sure: verdicts on a confirmation.
+"""Compare the confirmed configurations and baselines of a study, or of two.
 
-Everything is computed from `Results`, so that a report and the command line give
-the same verdicts, years later too.
+Everything is computed from `Results`, so that a report and the command line have the
+same verdicts.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a study's results come to; made once by `analyse`, read by many.
+    """A study's results with all comparisons; made once by `analyse`.
 
     Attributes
     ----------
     contenders : tuple of Contender
         Confirmed configurations, then the baselines scored beside them.
     winner, baseline : Contender or None
-        The best LSTM and the best baseline on validation: test has no say in it.
+        The best LSTM and the best baseline, both by validation alone.
     comparisons : DataFrame
-        As `compare_all` gives it.
+        From `compare_all`.
     optimism : DataFrame
-        As `selection_optimism` gives it.
+        From `selection_optimism`.
     """
 
     results: Results
@@ -82,7 +82,7 @@ class Analysis:
 
 
 def analyse(results: Results) -> Analysis:
-    """Compare everything that the confirmation round of `results` has scored."""
+    """Compare everything that the confirmation of `results` has scored."""
     found = find_contenders(results)
     metric = results.suite.metric
     winner = best_on_validation([c for c in found if not c.is_baseline], metric)
@@ -112,12 +112,12 @@ def compare_all(
     -------
     DataFrame with columns `COLUMNS`
         Differences are a - b on test, in the metric's unit. ``ci_*``: 95 % t interval
-        over seeds; ``both_*``: 95 % interval over seeds and reviews (NaN for metrics
-        that are no means over reviews); both are cut at the largest difference that
+        over seeds; ``both_*``: 95 % interval over seeds and examples (NaN for metrics
+        that are no means over examples); both are cut at the largest difference that
         the metric can have. ``verdict``, ``p_beyond_holm``, ``p_equivalence_holm``,
-        ``n_seeds_needed``: as `statistics.judge` gives them. McNemar's p-values are
-        medians over the seeds, each seed's test compares the two models' errors
-        review by review.
+        ``n_seeds_needed``: from `hypothesis_tests.judge`. McNemar's p-values are
+        medians over the seeds; each seed's test compares the two models' errors on
+        every example.
     """
     rows: list[dict[str, Any]] = []
     if winner is not None:
@@ -137,8 +137,8 @@ def _families(
             yield f"pairs: {field}", _flipped(found, field, suite)
         return
     origin = {"best": "search", "references": "reference", "baselines": "baseline"}
-    wanted = [c for c in others if c.origin == origin[family]]
-    yield family, [[(winner, other)] for other in wanted]
+    chosen = [c for c in others if c.origin == origin[family]]
+    yield family, [[(winner, other)] for other in chosen]
 
 
 def _flipped(found: Sequence[Contender], field: str, suite: Suite) -> list[list[Pair]]:
@@ -176,7 +176,7 @@ def _judge(
 
 
 def same_test_data(a: Results, b: Results) -> bool:
-    """Whether two studies were tested on the same reviews; False where unknown."""
+    """Whether two studies were tested on the same examples; False where unknown."""
     digest = a.dataset.get("digest")
     return digest is not None and digest == b.dataset.get("digest")
 
@@ -207,7 +207,7 @@ def compare_each(
     paired : sequence of bool
         For each pair, whether equal replicates of both had equal splits and seeds.
         If not, or if they share no replicate, Welch's interval and tests are used,
-        and nothing is said review by review.
+        and there is no interval over examples and no McNemar test.
     """
     rows, comparisons = [], []
     for (a, b), is_paired in zip(members, paired, strict=True):
@@ -279,8 +279,8 @@ def _compare(
         higher_is_better=metric.higher_is_better,
     )
     both = _both_interval(pairs, replicates, suite)
-    reviews = [_mcnemar(x, y, r) for x, y in pairs for r in replicates]
-    tests = [test for test in reviews if test is not None]
+    found = [_mcnemar(x, y, r) for x, y in pairs for r in replicates]
+    tests = [test for test in found if test is not None]
     p_mid = [test.p_mid for test in tests]
     label_a, label_b = pairs[0][0].label, pairs[0][1].label
     if len(pairs) > 1 and field is not None:
@@ -311,43 +311,43 @@ def _median(values: Sequence[float]) -> float:
 def _both_interval(
     pairs: Sequence[Pair], replicates: Sequence[int], suite: Suite
 ) -> tuple[float, float]:
-    """Return the interval of the difference over seeds and reviews."""
+    """Return the interval of the difference over seeds and examples."""
     name = suite.metric.name
     if name not in bootstrap.MEAN_METRICS:
         return math.nan, math.nan
     scores = []
     for replicate in replicates:
         each = [
-            _review_scores(x, replicate, name) - _review_scores(y, replicate, name)
+            _example_scores(x, replicate, name) - _example_scores(y, replicate, name)
             for x, y in pairs
         ]
         scores.append(np.mean(each, axis=0))
     strata = pairs[0][0].predictions[replicates[0]]["test"].y_true
     keys = [c.key for pair in pairs for c in pair]
     rng = derive_rng(suite.study.seed, "bootstrap", *keys)
-    interval = bootstrap.bootstrap_seeds_and_reviews(
+    interval = bootstrap.bootstrap_seeds_and_examples(
         np.array(scores), strata, rng=rng
     ).within(*suite.metric.difference_bounds)
     return interval.low, interval.high
 
 
-def _review_scores(contender: Contender, replicate: int, name: str) -> FloatArray:
+def _example_scores(contender: Contender, replicate: int, name: str) -> FloatArray:
     prediction = contender.predictions[replicate]["test"]
-    return bootstrap.review_scores(name, prediction.y_true, prediction.y_proba)
+    return bootstrap.example_scores(name, prediction.y_true, prediction.y_proba)
 
 
 def _mcnemar(a: Contender, b: Contender, replicate: int) -> stats.McNemar | None:
     if "test" not in a.predictions[replicate] or "test" not in b.predictions[replicate]:
         return None
     correct = [
-        _review_scores(contender, replicate, "accuracy").astype(bool)
+        _example_scores(contender, replicate, "accuracy").astype(bool)
         for contender in (a, b)
     ]
     return stats.mcnemar(correct[0], correct[1])
 
 
 def selection_optimism(results: Results, found: Sequence[Contender]) -> pd.DataFrame:
-    """Return how much the scores that chose each configuration flattered it.
+    """Return how optimistic the scores were that chose each configuration.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Who takes part in a comparison: confirmed configurations and baselines."""
+"""What is compared: confirmed configurations and baselines."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Contender:
 
 
 def confirm_spec(suite: Suite) -> ConfirmSpec:
-    """Return the suite's declaration of a round, or its defaults."""
+    """Return the suite's ``confirm`` section, or its defaults."""
     return suite.confirm or ConfirmSpec()
 
 
@@ -161,7 +161,7 @@ def differing_in(
 def best_on_validation(chosen: Sequence[Contender], metric: Metric) -> Contender | None:
     """Return the one with the best mean on validation; None of none.
 
-    Over the replicates that all have, so that an unfinished round is fair.
+    Over the replicates that all have, so that an unfinished confirmation is fair.
     """
     if not chosen:
         return None

@@ -1,4 +1,4 @@
-"""What stands in a cell: plain values, their text, commands and addresses."""
+"""Values of table cells: as plain Python, as text, as commands and addresses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lstm_bench.tracking.results import Results
 
 
 def config_of_row(row: Any) -> TrialConfig:
-    """Return the configuration that stands in the hyperparameter columns of `row`."""
+    """Return the configuration in the hyperparameter columns of `row`."""
     return TrialConfig.model_validate({f: plain(row[f]) for f in CONFIG_FIELDS})
 
 
@@ -38,10 +38,7 @@ def settings(suite: Suite, config: TrialConfig) -> list[str]:
 
 
 def data_option(results: Results) -> list[str]:
-    """Return ``--data-dir DIR`` where the data lies in a folder.
-
-    Which folder that is, only those who have the data know.
-    """
+    """Return ``--data-dir DIR`` where the data is in a folder of the user's."""
     return [] if results.dataset.get("synthetic") else ["--data-dir", "DIR"]
 
 
@@ -80,7 +77,7 @@ def run_url(results: Results, experiment_id: Any, run_id: Any) -> str | None:
 
 
 def value_label(value: Any) -> str:
-    """Write a hyperparameter's value as it would stand in a suite."""
+    """Return a hyperparameter's value as a suite has it."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -97,7 +94,7 @@ def _yaml(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a scalar of a frame as the plain Python value it stands for."""
+    """Return a scalar of a frame as a plain Python value, None if missing."""
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, np.generic):

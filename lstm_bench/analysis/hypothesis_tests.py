@@ -29,7 +29,7 @@ from lstm_bench.metrics import merge_ties, rounding_of
 # Every table of words or colours by verdict has all of these.
 Verdict = Literal["better", "worse", "equivalent", "identical", "not enough data"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-# What is said of "b and a" where a verdict is said of "a and b".
+# The verdict on (b, a), by that on (a, b).
 SWAPPED: dict[Verdict, Verdict] = {
     "better": "worse",
     "worse": "better",
@@ -108,7 +108,7 @@ class PairedComparison:
 
 @dataclass(frozen=True)
 class Judged:
-    """What is said of one comparison of a family; made by `judge`.
+    """The verdict on one comparison of a family, as `judge` returns it.
 
     Attributes
     ----------
@@ -131,12 +131,12 @@ class Judged:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Two models on the same reviews: where only one of them is right.
+    """Two models on the same examples: where only one of them is right.
 
     Attributes
     ----------
     n_only_a, n_only_b : int
-        Reviews that only `a`, and only `b`, classifies correctly.
+        Examples that only `a`, and only `b`, classifies correctly.
     p_exact, p_mid : float
         Two-sided p-values of the exact conditional and of the mid-p test.
     """
@@ -282,19 +282,19 @@ def compare_unpaired(
 def mcnemar(
     correct_a: npt.NDArray[np.bool_], correct_b: npt.NDArray[np.bool_]
 ) -> McNemar:
-    """Test whether two trained networks err equally often on the same reviews.
+    """Test whether two trained networks err equally often on the same examples.
 
     Of these two networks only: it does not know about other seeds.
 
     Parameters
     ----------
-    correct_a, correct_b : bool array of shape (n_reviews,)
-        Whether each model classifies the review correctly.
+    correct_a, correct_b : bool array of shape (n_examples,)
+        Whether each model classifies the example correctly.
 
     Returns
     -------
     McNemar
-        Both p-values are 1 where the models are right on the same reviews.
+        Both p-values are 1 where the models are right on the same examples.
 
     References
     ----------
@@ -317,17 +317,16 @@ def mcnemar(
 
 
 def holm(p_values: npt.ArrayLike) -> FloatArray:
-    """Adjust p-values for having asked several questions.
+    """Adjust the p-values of a family of comparisons.
 
     Parameters
     ----------
-    p_values : array of shape (..., n_questions), in [0, 1] or NaN
-        Every row by itself. NaN where a question could not be asked; it stays NaN and
-        does not count.
+    p_values : array of shape (..., n_comparisons), in [0, 1] or NaN
+        Each row is a family. NaN stays NaN and does not count.
 
     Returns
     -------
-    ndarray of shape (..., n_questions)
+    ndarray of shape (..., n_comparisons)
         In [0, 1], none below its raw value. Rejecting where it is below alpha keeps
         the chance of any false rejection at alpha.
 
@@ -352,12 +351,12 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
 
 
 def judge(family: Sequence[PairedComparison]) -> list[Judged]:
-    """Give the verdict on every comparison of a family, and what it would take.
+    """Return the verdict on every comparison of a family.
 
     Parameters
     ----------
     family : sequence of PairedComparison
-        What was asked together: Holm's correction is over all of them.
+        Holm's correction is over all of them.
 
     Returns
     -------
@@ -382,13 +381,13 @@ def judge(family: Sequence[PairedComparison]) -> list[Judged]:
 def verdict(
     comparison: PairedComparison, p_beyond: float, p_equivalence: float
 ) -> Verdict:
-    """Say in one of the `VERDICTS` how `a` compares with `b`.
+    """Return how `a` compares with `b`, as one of the `VERDICTS`.
 
     Parameters
     ----------
     comparison : PairedComparison
     p_beyond, p_equivalence : float
-        Its p-values of these names, adjusted by `holm` over the family asked.
+        Its p-values of these names, adjusted by `holm` over the family.
 
     Returns
     -------
@@ -396,8 +395,7 @@ def verdict(
         "identical": the same score on every seed; else, from `MIN_SEEDS` seeds on,
         "better" or "worse": ``p_beyond < ALPHA``, and the difference is on the side
         that is better or worse for the metric; "equivalent":
-        ``p_equivalence < ALPHA``; otherwise "not enough data", which also stands for
-        NaN.
+        ``p_equivalence < ALPHA``; otherwise, and for NaN, "not enough data".
     """
     if comparison.identical:
         return "identical"
@@ -477,6 +475,8 @@ def _t_tests(
     The first two are two-sided. `p_alike` is the one-sided p-value where the standard
     error is zero. All arrays have one shape, which is that of the result.
     """
+    # Not scipy's ttest_rel and ttest_ind: without spread they warn and give NaN, and
+    # `_outlook` needs numbers of seeds that nobody has trained.
     error, alike = np.asarray(standard_error, float), np.asarray(p_alike, float)
     inside = margin - abs(mean)
     if abs(inside) <= max(tolerance, rounding_of(np.array([margin]))):
@@ -501,7 +501,7 @@ def _tied(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def smallest_rank_p(n_a: int, n_b: int | None = None) -> float:
-    """Return the smallest two-sided p that a rank test can give.
+    """Return the smallest two-sided p-value that a rank test can have.
 
     Parameters
     ----------
@@ -538,7 +538,7 @@ def _rank_sum_p(a: FloatArray, b: FloatArray) -> float:
     from scipy.stats import PermutationMethod, mannwhitneyu
 
     # With ties scipy falls back on the normal distribution, which goes below what
-    # so few seeds can give: all ways to split them are counted instead.
+    # so few seeds allow: all ways to split them are counted instead.
     has_ties = len(np.unique(both)) < len(both)
     n_ways = math.comb(len(both), len(a))
     method: Any = "auto"

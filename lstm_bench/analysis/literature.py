@@ -1,7 +1,7 @@
 """Published results on the datasets that have any, with the data each of them used.
 
-They say how far a score is from what others reached; they are not reruns, and a
-result that used more data than a study is no match for it.
+They are not reruns, and a result that used more data than a study does not compare
+with it.
 """
 
 from __future__ import annotations

@@ -232,7 +232,7 @@ def whole_caption(table: Table) -> str:
 
 
 def cell_text(column: Column, row: Mapping[Any, Any]) -> str:
-    """Return what stands in `column` of `row`; a dash where nothing was measured."""
+    """Return the text of `column` in `row`; a dash where nothing was measured."""
     value = row[column.key]
     if column.kind == "value" and value is not pd.NA:
         if isinstance(value, float) and not is_missing(value):

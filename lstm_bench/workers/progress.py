@@ -273,7 +273,7 @@ class LiveProgress:
 
 
 class SayingProgress(PlainProgress):
-    """Messages alone: whoever started this worker shows its trainings."""
+    """Messages alone: the process that started this worker shows its trainings."""
 
     def begin(self, total: int, done: int, n_workers: int = 1) -> None:
         """Print nothing."""

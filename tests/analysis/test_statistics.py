@@ -51,7 +51,7 @@ def holds(interval: Interval, truth: float) -> bool:
     return interval.low <= truth <= interval.high
 
 
-def random_reviews(seed: int, n: int = 300) -> tuple[np.ndarray, np.ndarray]:
+def random_examples(seed: int, n: int = 300) -> tuple[np.ndarray, np.ndarray]:
     """Give classes and probabilities that a decent model could have."""
     rng = rng_of(seed)
     y_true = rng.integers(2, size=n)
@@ -177,63 +177,59 @@ def test_wilson_interval_covers_95_percent(share, n):
     assert 0.92 <= covered <= 0.98
 
 
-# --- scores of single reviews ---------------------------------------------------
+# --- scores of single examples ---------------------------------------------------
 
 
-def test_review_scores_by_hand():
-    assert bootstrap.review_scores("accuracy", Y, PROBA).tolist() == [1, 1, 0, 1]
+def test_example_scores_by_hand():
+    assert bootstrap.example_scores("accuracy", Y, PROBA).tolist() == [1, 1, 0, 1]
     # (1 - p)^2 of the true class: scikit-learn halves the sum over two classes.
-    assert bootstrap.review_scores("brier_score_loss", Y, PROBA) == pytest.approx(
+    assert bootstrap.example_scores("brier_score_loss", Y, PROBA) == pytest.approx(
         [0.01, 0.04, 0.36, 0.25]
     )
-    assert bootstrap.review_scores("log_loss", Y, PROBA) == pytest.approx(
+    assert bootstrap.example_scores("log_loss", Y, PROBA) == pytest.approx(
         [-math.log(p) for p in (0.9, 0.8, 0.4, 0.5)]
     )
 
 
 @pytest.mark.parametrize("name", bootstrap.MEAN_METRICS)
-def test_mean_of_review_scores_is_the_metric(name):
-    y_true, y_proba = random_reviews(0)
-    scores = bootstrap.review_scores(name, y_true, y_proba)
+def test_mean_of_example_scores_is_the_metric(name):
+    y_true, y_proba = random_examples(0)
+    scores = bootstrap.example_scores(name, y_true, y_proba)
     assert scores.mean() == pytest.approx(METRICS[name].fn(y_true, y_proba))
 
 
-def test_review_scores_agree_with_sklearn():
-    y_true, y_proba = random_reviews(1)
-    scores = bootstrap.review_scores("log_loss", y_true, y_proba)
+def test_example_scores_agree_with_sklearn():
+    y_true, y_proba = random_examples(1)
+    scores = bootstrap.example_scores("log_loss", y_true, y_proba)
     assert scores.mean() == pytest.approx(sklearn_log_loss(y_true, y_proba))
 
 
-def test_review_scores_refuse_what_is_no_mean_over_reviews():
+def test_example_scores_refuse_what_is_no_mean_over_examples():
     with pytest.raises(ValueError, match=r"expected one of accuracy.*got 'f1'"):
-        bootstrap.review_scores("f1", Y, PROBA)
+        bootstrap.example_scores("f1", Y, PROBA)
 
 
 # --- bootstraps -----------------------------------------------------------------
 
 
-def test_bootstrap_of_two_reviews_reaches_from_the_one_to_the_other():
+def test_bootstrap_of_two_examples_reaches_from_the_one_to_the_other():
     # Resampled means of 0 and 1 are 0, 1/2 and 1 with chances 1/4, 1/2 and 1/4.
-    interval = bootstrap.bootstrap_review_scores([0, 1], [0, 0], rng=rng_of(0))
+    interval = bootstrap.bootstrap_examples([0, 1], [0, 0], rng=rng_of(0))
     assert (interval.low, interval.estimate, interval.high) == (0.0, 0.5, 1.0)
 
 
 def test_bootstrap_draws_within_classes():
     # Each class has one score only, so every resample is the test set again.
-    interval = bootstrap.bootstrap_review_scores(
-        [0, 0, 1, 1], [0, 0, 1, 1], rng=rng_of(0)
-    )
+    interval = bootstrap.bootstrap_examples([0, 0, 1, 1], [0, 0, 1, 1], rng=rng_of(0))
     assert (interval.low, interval.high) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize("name", bootstrap.MEAN_METRICS)
-def test_bootstrap_agrees_with_resampled_reviews(name):
+def test_bootstrap_agrees_with_resampled_examples(name):
     # Few distinct scores (accuracy) and many (the others) are drawn differently.
-    y_true, y_proba = random_reviews(2)
-    scores = bootstrap.review_scores(name, y_true, y_proba)
-    fast = bootstrap.bootstrap_review_scores(
-        scores, y_true, rng=rng_of(0), n_resamples=4000
-    )
+    y_true, y_proba = random_examples(2)
+    scores = bootstrap.example_scores(name, y_true, y_proba)
+    fast = bootstrap.bootstrap_examples(scores, y_true, rng=rng_of(0), n_resamples=4000)
     rng, classes = rng_of(1), [np.flatnonzero(y_true == label) for label in (0, 1)]
     draws = []
     for _ in range(4000):
@@ -245,12 +241,12 @@ def test_bootstrap_agrees_with_resampled_reviews(name):
     assert fast.high == pytest.approx(high, abs=0.06 * (high - low))
 
 
-def test_bootstrap_review_scores_agrees_with_scipy():
+def test_bootstrap_examples_agrees_with_scipy():
     scores = rng_of(3).exponential(size=200)
     expected = stats.bootstrap(
         (scores,), np.mean, n_resamples=5000, method="percentile", rng=rng_of(0)
     ).confidence_interval
-    interval = bootstrap.bootstrap_review_scores(
+    interval = bootstrap.bootstrap_examples(
         scores, np.zeros(200, dtype=int), rng=rng_of(1), n_resamples=5000
     )
     width = expected.high - expected.low
@@ -261,7 +257,7 @@ def test_bootstrap_review_scores_agrees_with_scipy():
 def test_bootstrap_in_chunks_has_the_spread_of_the_mean(monkeypatch):
     scores = rng_of(5).normal(size=400)
     monkeypatch.setattr(bootstrap, "_CHUNK", 1200)  # three resamples at a time
-    interval = bootstrap.bootstrap_review_scores(
+    interval = bootstrap.bootstrap_examples(
         scores, np.zeros(400, dtype=int), rng=rng_of(0)
     )
     # The mean of 400 normal scores: 2 * 1.96 * sd / 20.
@@ -270,21 +266,21 @@ def test_bootstrap_in_chunks_has_the_spread_of_the_mean(monkeypatch):
 
 
 @pytest.mark.parametrize("scores", [[0.5], [[0.5, 0.7]], [[0.5], [0.6]]])
-def test_too_few_reviews_or_seeds_have_no_bounds(scores):
+def test_too_few_examples_or_seeds_have_no_bounds(scores):
     table = np.array(scores)
     strata = np.zeros(table.shape[-1], dtype=int)
     interval = (
-        bootstrap.bootstrap_review_scores(table, strata, rng=rng_of(0))
+        bootstrap.bootstrap_examples(table, strata, rng=rng_of(0))
         if table.ndim == 1
-        else bootstrap.bootstrap_seeds_and_reviews(table, strata, rng=rng_of(0))
+        else bootstrap.bootstrap_seeds_and_examples(table, strata, rng=rng_of(0))
     )
     assert interval.estimate == pytest.approx(table.mean())
     assert math.isnan(interval.low) and math.isnan(interval.high)
 
 
-def test_without_spread_over_reviews_both_is_the_t_interval():
-    # Seeds score 1, 2 and 3 on both reviews: 2 +- 4.302653 / sqrt(3), as above.
-    interval = bootstrap.bootstrap_seeds_and_reviews(
+def test_without_spread_over_examples_both_is_the_t_interval():
+    # Seeds score 1, 2 and 3 on both examples: 2 +- 4.302653 / sqrt(3), as above.
+    interval = bootstrap.bootstrap_seeds_and_examples(
         [[1, 1], [2, 2], [3, 3]], [0, 0], rng=rng_of(0)
     )
     half = 4.302653 / math.sqrt(3)
@@ -294,23 +290,23 @@ def test_without_spread_over_reviews_both_is_the_t_interval():
     assert interval.n == 3
 
 
-def test_without_spread_over_seeds_both_is_the_bootstrap_over_reviews():
-    y_true, y_proba = random_reviews(6)
-    scores = bootstrap.review_scores("log_loss", y_true, y_proba)
-    both = bootstrap.bootstrap_seeds_and_reviews(
+def test_without_spread_over_seeds_both_is_the_bootstrap_over_examples():
+    y_true, y_proba = random_examples(6)
+    scores = bootstrap.example_scores("log_loss", y_true, y_proba)
+    both = bootstrap.bootstrap_seeds_and_examples(
         np.tile(scores, (5, 1)), y_true, rng=rng_of(0)
     )
-    reviews = bootstrap.bootstrap_review_scores(scores, y_true, rng=rng_of(1))
-    width = reviews.high - reviews.low
-    assert both.low == pytest.approx(reviews.low, abs=0.08 * width)
-    assert both.high == pytest.approx(reviews.high, abs=0.08 * width)
+    examples = bootstrap.bootstrap_examples(scores, y_true, rng=rng_of(1))
+    width = examples.high - examples.low
+    assert both.low == pytest.approx(examples.low, abs=0.08 * width)
+    assert both.high == pytest.approx(examples.high, abs=0.08 * width)
 
 
-def test_more_seeds_do_not_average_the_reviews_away():
-    # The reviews' part, with standard error 1 / sqrt(100), stays for 50 seeds.
+def test_more_seeds_do_not_average_the_examples_away():
+    # The examples' part, with standard error 1 / sqrt(100), stays for 50 seeds.
     rng = rng_of(7)
     table = rng.standard_normal(100) + 0.01 * rng.standard_normal((50, 1))
-    interval = bootstrap.bootstrap_seeds_and_reviews(
+    interval = bootstrap.bootstrap_seeds_and_examples(
         table, np.zeros(100, dtype=int), rng=rng
     )
     assert interval.high - interval.low == pytest.approx(2 * 1.96 / 10, rel=0.2)
@@ -325,8 +321,8 @@ def test_bootstraps_hold_the_estimate_whatever_the_order(n_seeds, n, coarse, see
     strata = rng.integers(2, size=n)
     order = rng.permutation(n)
     for fn, scores in (
-        (bootstrap.bootstrap_review_scores, table[0]),
-        (bootstrap.bootstrap_seeds_and_reviews, table),
+        (bootstrap.bootstrap_examples, table[0]),
+        (bootstrap.bootstrap_seeds_and_examples, table),
     ):
         first = fn(scores, strata, rng=rng_of(1), n_resamples=60)
         again = fn(scores[..., order], strata[order], rng=rng_of(1), n_resamples=60)
@@ -335,13 +331,13 @@ def test_bootstraps_hold_the_estimate_whatever_the_order(n_seeds, n, coarse, see
 
 
 SAMPLERS: dict[str, Callable[[np.random.Generator], Any]] = {
-    "bootstrap_review_scores": lambda rng: bootstrap.bootstrap_review_scores(
+    "bootstrap_examples": lambda rng: bootstrap.bootstrap_examples(
         rng_of(8).random(50), np.arange(50) % 2, rng=rng, n_resamples=50
     ),
-    "bootstrap_review_scores of 0 and 1": lambda rng: bootstrap.bootstrap_review_scores(
+    "bootstrap_examples of 0 and 1": lambda rng: bootstrap.bootstrap_examples(
         np.arange(500) % 7 == 0, np.arange(500) % 2, rng=rng, n_resamples=50
     ),
-    "bootstrap_seeds_and_reviews": lambda rng: bootstrap.bootstrap_seeds_and_reviews(
+    "bootstrap_seeds_and_examples": lambda rng: bootstrap.bootstrap_seeds_and_examples(
         rng_of(8).random((4, 50)) + rng_of(9).random(50),
         np.arange(50) % 2,
         rng=rng,
@@ -362,7 +358,7 @@ def test_seeds_decide_the_result(sample):
 
 
 @pytest.mark.parametrize("kind", ["accuracy", "log_loss"])
-def test_bootstrap_over_reviews_covers_95_percent(kind):
+def test_bootstrap_over_examples_covers_95_percent(kind):
     # Right with chance 0.9 and 0.8 by class; losses exponential, means 0.3 and 0.5.
     rng = rng_of(10)
     strata = np.repeat([0, 1], 100)
@@ -374,7 +370,7 @@ def test_bootstrap_over_reviews_covers_95_percent(kind):
         else:
             scores = rng.exponential(np.where(strata, 0.5, 0.3))
         covered += holds(
-            bootstrap.bootstrap_review_scores(scores, strata, rng=rng, n_resamples=500),
+            bootstrap.bootstrap_examples(scores, strata, rng=rng, n_resamples=500),
             truth,
         )
     assert 920 <= covered <= 980
@@ -386,21 +382,21 @@ def test_bootstrap_over_reviews_covers_95_percent(kind):
     [(1, 15, 5), (1, 5, 5), (0, 1, 10)],
     ids=["both", "mostly seeds", "interaction only"],
 )
-def test_interval_over_seeds_and_reviews_covers_95_percent(n_seeds, spreads):
-    # Score = seed + review + interaction, all normal. Over 200 reviews a review
+def test_interval_over_seeds_and_examples_covers_95_percent(n_seeds, spreads):
+    # Score = seed + example + interaction, all normal. Over 200 examples an example
     # spread of 15 adds a standard error of 15 / sqrt(200) = 1.06 to the mean.
-    seed_sd, review_sd, interaction_sd = spreads
+    seed_sd, example_sd, interaction_sd = spreads
     rng = rng_of(n_seeds)
     strata = np.repeat([0, 1], 100)
     covered = 0
     for _ in range(1000):
         table = (
             seed_sd * rng.standard_normal((n_seeds, 1))
-            + review_sd * rng.standard_normal(200)
+            + example_sd * rng.standard_normal(200)
             + interaction_sd * rng.standard_normal((n_seeds, 200))
         )
         covered += holds(
-            bootstrap.bootstrap_seeds_and_reviews(
+            bootstrap.bootstrap_seeds_and_examples(
                 table, strata, rng=rng, n_resamples=400
             ),
             0.0,
@@ -410,7 +406,7 @@ def test_interval_over_seeds_and_reviews_covers_95_percent(n_seeds, spreads):
 
 @pytest.mark.parametrize("n_seeds", [3, 5, 10])
 def test_interval_of_an_accuracy_covers_95_percent(n_seeds):
-    # Right where shift + seed + review + noise > 0, sds 0.1, 1 and 1: by class the
+    # Right where shift + seed + example + noise > 0, sds 0.1, 1 and 1: by class the
     # chance is Phi(shift / sqrt(0.01 + 1 + 1)).
     rng = rng_of(100 + n_seeds)
     strata = np.repeat([0, 1], 200)
@@ -426,7 +422,7 @@ def test_interval_of_an_accuracy_covers_95_percent(n_seeds):
         )
         table = (latent > 0).astype(float)
         both += holds(
-            bootstrap.bootstrap_seeds_and_reviews(
+            bootstrap.bootstrap_seeds_and_examples(
                 table, strata, rng=rng, n_resamples=400
             ),
             truth,
@@ -434,7 +430,7 @@ def test_interval_of_an_accuracy_covers_95_percent(n_seeds):
         seeds_only += holds(mean_interval(table.mean(axis=1)), truth)
     assert 920 <= both <= 980
     if n_seeds == 10:
-        # What forgetting the reviews would cost: t has no wide tails to hide it.
+        # What forgetting the examples would cost: t has no wide tails to hide it.
         assert seeds_only < 850
 
 
@@ -1031,7 +1027,7 @@ def test_reliability_by_hand():
     assert list(zip(result.low, result.high, strict=True)) == bounds
 
 
-def test_bins_hold_equally_many_reviews():
+def test_bins_hold_equally_many_examples():
     y_proba = two_classes(np.linspace(0.5, 0.99, 32))
     result = calibration.reliability(np.ones(32, dtype=int), y_proba, n_bins=15)
     assert sorted(set(result.n.tolist())) == [2, 3]
@@ -1079,13 +1075,13 @@ def test_a_perfect_model_has_no_calibration_error():
     st.integers(1, 20),
     st.randoms(use_true_random=False),
 )
-def test_calibration_does_not_depend_on_the_order(reviews, n_bins, random):
+def test_calibration_does_not_depend_on_the_order(examples, n_bins, random):
     def error(rows):
         p, y = np.array(rows).T
         return calibration.expected_calibration_error(y, two_classes(p / 20), n_bins)
 
-    first = error(reviews)
-    shuffled = random.sample(reviews, len(reviews))
+    first = error(examples)
+    shuffled = random.sample(examples, len(examples))
     assert error(shuffled) == first
     assert 0.0 <= first <= 1.0
 

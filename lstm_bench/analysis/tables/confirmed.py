@@ -1,4 +1,4 @@
-"""Tables of the confirmation round: `Analysis` in, tidy DataFrame out."""
+"""Tables of the confirmation: `Results` in, tidy DataFrame out."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import math
 
 import pandas as pd
 
-from lstm_bench.analysis.contenders import (
-    Contender,
-)
-from lstm_bench.analysis.intervals import (
-    mean_interval,
-)
+from lstm_bench.analysis.contenders import Contender
+from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.metrics import METRICS
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import TRAIN_TIME, metric_key
@@ -28,7 +24,7 @@ def contender_runs(results: Results, contender: Contender) -> pd.DataFrame:
 
 
 def baselines(results: Results) -> pd.DataFrame:
-    """Return the baselines by the reviews they were fitted on.
+    """Return the baselines by the examples they were fitted on.
 
     Returns
     -------

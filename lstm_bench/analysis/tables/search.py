@@ -41,8 +41,8 @@ def leaderboard(results: Results) -> pd.DataFrame:
 
     Scores, times and counts are means over the configuration's `n_runs` complete
     runs; `run_id`, `trial` and `url` are those of the first. The interval is
-    Wilson's 95 % over the reviews validated on: it says how far the accuracy of
-    *these weights* may be off on new reviews, not what another seed would give.
+    Wilson's 95 % over the validation examples: how far the accuracy of *these
+    weights* may be off on new examples, not on another seed.
 
     Returns
     -------

@@ -26,12 +26,12 @@ def complete_runs(results: Results) -> pd.DataFrame:
 
 
 def engines(results: Results) -> list[str]:
-    """Return what computed the study's LSTMs, the search's and the round's."""
+    """Return the engines of the study's LSTMs, in search and confirmation."""
     return sorted({*engines_of(results.runs), *engines_of(results.confirmed)})
 
 
 def engines_of(runs: pd.DataFrame) -> list[str]:
-    """Return what computed the LSTMs of `runs`; more than one: no times to compare."""
+    """Return the engines of `runs`; with more than one, times do not compare."""
     return sorted({name for text in runs["engine"] for name in split_engines(text)})
 
 

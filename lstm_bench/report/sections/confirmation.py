@@ -234,13 +234,13 @@ def _review_intervals(
         return (math.nan, math.nan), (math.nan, math.nan)
     tests = [parts["test"] for _, parts in sorted(contender.predictions.items())]
     scores = np.array(
-        [bootstrap.review_scores(name, t.y_true, t.y_proba) for t in tests]
+        [bootstrap.example_scores(name, t.y_true, t.y_proba) for t in tests]
     )
     rng = derive_rng(results.suite.study.seed, "bootstrap", contender.key)
-    reviews = bootstrap.bootstrap_review_scores(
+    reviews = bootstrap.bootstrap_examples(
         scores.mean(axis=0), tests[0].y_true, rng=rng
     )
-    both = bootstrap.bootstrap_seeds_and_reviews(
+    both = bootstrap.bootstrap_seeds_and_examples(
         scores, tests[0].y_true, rng=rng
     ).within(*results.suite.metric.bounds)
     return (reviews.low, reviews.high), (both.low, both.high)

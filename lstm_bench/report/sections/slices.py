@@ -39,7 +39,7 @@ def slices(analysis: Analysis) -> pd.DataFrame:
         for contender in chosen:
             tests = [parts["test"] for parts in contender.predictions.values()]
             scores = [
-                bootstrap.review_scores("accuracy", t.y_true, t.y_proba) for t in tests
+                bootstrap.example_scores("accuracy", t.y_true, t.y_proba) for t in tests
             ]
             correct = np.mean(scores, axis=0)[members[tests[0].index]]
             n = len(correct)
