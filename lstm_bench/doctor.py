@@ -1,24 +1,27 @@
-"""What is wrong with a study's two stores and with this machine, and mending it.
+"""Check this machine and a study's two stores, and repair what can be repaired.
 
-Optuna's storage says which trials are done, MLflow what they came to. `examine_study`
-compares the two and changes nothing; `mend` does what every start of a sweep does
-first: it closes what a process left behind that is gone.
+Optuna's storage has which trials are done, MLflow what they resulted in.
+`examine_study` compares the two and changes nothing; `repair` does what every start of
+a sweep does first: it closes the runs and trials of processes that are gone.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from mlflow.entities import Run
 
+from lstm_bench.data.registry import load_dataset
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import bare_url
-from lstm_bench.search.storage import DIGEST
+from lstm_bench.search.storage import DIGEST, resolve_storage
 from lstm_bench.search.study import StudyStore
+from lstm_bench.stores import store_errors
+from lstm_bench.suites.suite import Suite
 from lstm_bench.system.command_line import command_line
 from lstm_bench.system.environment import (
     bytecode_advice,
@@ -26,7 +29,9 @@ from lstm_bench.system.environment import (
     gpu_names,
 )
 from lstm_bench.system.process import is_gone, parse_owner
+from lstm_bench.text import count
 from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.artifacts import find_moves, record_moves, run_folder
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.stored_runs import (
@@ -50,20 +55,81 @@ WHOLE = (rec.CURVES, rec.CONFIG, rec.SAMPLES, rec.PREDICTIONS)
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it should be.
+    """A problem that was found.
 
     Attributes
     ----------
-    is_mended_by_fix : bool
-        Whether `mend` puts it in order; if not, `text` says what a person can do.
+    is_repairable : bool
+        Whether `repair` solves it; if not, `text` has what the user can do.
     """
 
     text: str
-    is_mended_by_fix: bool = False
+    is_repairable: bool = False
+
+
+def examine(
+    suite: Suite | None,
+    *,
+    data_dir: Path | None = None,
+    tracking_uri: str | None = None,
+    storage: str | None = None,
+    fix: bool = False,
+    say: Callable[[str], None] = print,
+) -> list[Finding]:
+    """Check this machine and, for a suite, its study's stores and data.
+
+    Parameters
+    ----------
+    suite : Suite or None
+        None checks the machine alone.
+    data_dir, tracking_uri, storage
+        As `lstm_bench.sweep.run_sweep` takes them; nothing is created.
+    fix : bool
+        Repair first what can be repaired.
+    say : callable
+        Called with each fact, one line each.
+
+    Raises
+    ------
+    LstmBenchError
+        The data, a store or the study is not there.
+    """
+    for term, fact in system_facts(Path.cwd()):
+        say(f"{term}: {fact}")
+    findings = examine_system(Path.cwd())
+    if suite is None:
+        return findings
+    spec, name = suite.dataset, suite.study_name
+    dataset = load_dataset(spec.name, spec.options, data_dir, suite.study.seed)
+    with store_errors():
+        uri = resolve_tracking_uri(tracking_uri, create=False)
+        storage_url = resolve_storage(storage, create=False)
+        tracker = Tracker(uri, name, create=False)
+        store = StudyStore(suite, storage_url, create=False)
+        for term, fact in store_facts(store, tracker):
+            say(f"{term}: {fact}")
+        runs = count(len(tracker.runs_of(name)), "run")
+        if store.damages():
+            unrepaired = ", so nothing is repaired" if fix else ""
+            say(f"study {name}: {runs}; its trials are damaged{unrepaired}")
+        else:
+            say(
+                f"study {name}: {count(len(store.finished()), 'finished trial')}, "
+                f"{count(len(store.finished_references()), 'reference')}, {runs}"
+            )
+            if fix:
+                say(f"repaired: {repair(store, tracker)}")
+            findings += examine_data(store, tracker, dataset.digest)
+        return [
+            *findings,
+            *examine_journals(tracker),
+            *examine_moves(tracker),
+            *examine_study(store, tracker),
+        ]
 
 
 def system_facts(folder: Path) -> list[tuple[str, str]]:
-    """Return what a report of a bug should say of machine and versions."""
+    """Return what a bug report should have: machine, versions and settings."""
     about = describe_environment()
     commit = about["git_commit"]
     changed = " with uncommitted changes" if about["git_dirty"] else ""
@@ -81,7 +147,7 @@ def system_facts(folder: Path) -> list[tuple[str, str]]:
         ("memory", f"{about['memory_gib']} GiB, {available_gib:.1f} GiB available"),
         ("disk", f"{free_gib:.1f} GiB free in the working directory"),
         ("settings that may change results", settings or "none"),
-        ("workers", f"{default_workers()} unless --workers says otherwise"),
+        ("workers", f"{default_workers()} unless --workers is given"),
         ("GPU", ", ".join(gpu_names()) or "none seen (NVIDIA driver)"),
     ]
 
@@ -95,7 +161,7 @@ def store_facts(store: StudyStore, tracker: Tracker) -> list[tuple[str, str]]:
 
 
 def examine_system(folder: Path) -> list[Finding]:
-    """Return what on this machine would stop a sweep."""
+    """Return the problems of this machine that would stop a sweep."""
     free_gib = shutil.disk_usage(folder).free / 2**30
     if free_gib >= ENOUGH_DISK_GIB:
         return []
@@ -130,9 +196,9 @@ def examine_data(store: StudyStore, tracker: Tracker, digest: str) -> list[Findi
 
 
 def examine_journals(tracker: Tracker) -> list[Finding]:
-    """Return what waits on this machine for the tracking store, whose server was away.
+    """Return what waits on this machine for an MLflow server that was unreachable.
 
-    A command that is running writes its own; nothing is said of it.
+    Without what running commands keep: they write it themselves.
     """
     try:
         kept = what_waits(tracker.tracking_uri)
@@ -152,7 +218,7 @@ def examine_journals(tracker: Tracker) -> list[Finding]:
 
 
 def examine_moves(tracker: Tracker) -> list[Finding]:
-    """Return where MLflow would look for artifacts of a store that was moved."""
+    """Return the experiments whose artifacts were moved with the store."""
     return [
         Finding(
             f"artifacts: the store was moved or copied; its artifacts are in "
@@ -189,11 +255,11 @@ def examine_study(store: StudyStore, tracker: Tracker) -> list[Finding]:
     return [*found, *_damaged(tracker, trained)]
 
 
-def mend(store: StudyStore, tracker: Tracker) -> int:
+def repair(store: StudyStore, tracker: Tracker) -> int:
     """Close orphaned runs and trials; return how many there were.
 
-    What waits for the tracking store is written first, and counts as one: it says how
-    runs have ended. An experiment whose artifacts were moved counts as one, too.
+    What waits for the tracking store is written first, and counts as one: it has how
+    runs ended. An experiment whose artifacts were moved counts as one, too.
 
     Raises
     ------
@@ -246,8 +312,8 @@ def _orphaned_runs(runs: Mapping[str, Run]) -> Iterator[Finding]:
             continue
         if owner is None:
             yield Finding(
-                f"{_name(run)} is RUNNING and does not say in which process; if none "
-                "works on it, delete it in MLflow's UI"
+                f"{_name(run)} is RUNNING, and its process is not known; if none works "
+                "on it, delete it in MLflow's UI"
             )
         elif is_gone(owner):
             yield Finding(f"{_name(run)} is RUNNING, but its process is gone", True)
@@ -268,7 +334,7 @@ def _lost_runs(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
         yield Finding(
             f"{len(lost)} finished trials have no run in this tracking store (the "
             f"first: {lost[0]}); give the --tracking-uri they were written to, or "
-            "another --storage to begin anew"
+            "another --storage to start over"
         )
 
 
@@ -304,6 +370,6 @@ def _damaged(tracker: Tracker, trained: Sequence[StoredTraining]) -> Iterator[Fi
         if missing:
             yield Finding(
                 f"run {run.run_id} ({run.run_name}) is complete, but lacks "
-                f"{', '.join(missing)}: its files were removed; bring them back, or "
-                "delete the run in MLflow: without them there is no whole report"
+                f"{', '.join(missing)}: its files were removed; restore them, or "
+                "delete the run in MLflow: without them the report is incomplete"
             )

@@ -107,25 +107,25 @@ def test_both_stores_are_named_with_their_versions(study):
     assert f"version {version[0]} of MLflow's tables" in facts["MLflow's store"]
 
 
-def test_what_a_killed_process_left_is_found_and_mended(study):
+def test_what_a_killed_process_left_is_found_and_repaired(study):
     study.kill(*study.begin())
     first, second = doctor.examine_study(study.store, study.tracker)
     assert "RUNNING, but its process is gone" in first.text
     assert "trial 0 is running in Optuna" in second.text
-    assert first.is_mended_by_fix and second.is_mended_by_fix
-    assert doctor.mend(study.store, study.tracker) == 2
+    assert first.is_repairable and second.is_repairable
+    assert doctor.repair(study.store, study.tracker) == 2
     assert study.texts() == []
     # Its values are tried again.
     assert len(study.store.finished()) == 0
     assert study.store.next_trial() is not None
 
 
-def test_a_run_that_had_ended_counts_once_it_is_mended(study):
+def test_a_run_that_had_ended_counts_once_it_is_repaired(study):
     step, run_id = study.begin()
     study.finish(step, run_id, tell=False)
     study.kill(step, run_id)
     assert len(study.texts()) == 1
-    doctor.mend(study.store, study.tracker)
+    doctor.repair(study.store, study.tracker)
     assert study.texts() == []
     assert len(study.store.finished()) == 1
 
@@ -140,7 +140,7 @@ def test_a_run_whose_state_or_score_was_changed_is_trained_again(study, value):
         client.delete_tag(run_id, rec.TAG_STATE)
     else:
         client.log_metric(run_id, OBJECTIVE, value, step=9)
-    assert doctor.mend(study.store, study.tracker) == 1
+    assert doctor.repair(study.store, study.tracker) == 1
     assert study.store.finished() == [] and study.store.orphans() == []
     assert client.get_run(run_id).data.tags[rec.TAG_STATE] == "interrupted"
     assert study.store.next_trial().config == step.config
@@ -158,7 +158,7 @@ def test_a_run_that_was_begun_while_its_server_was_away_is_known_again(study):
             study.kill(step, run_id)
     (text,) = study.texts()
     assert "trial 1 is running in Optuna" in text
-    assert doctor.mend(study.store, study.tracker) == 1
+    assert doctor.repair(study.store, study.tracker) == 1
     assert study.texts() == []
     assert len(study.store.finished()) == 2
 
@@ -202,7 +202,7 @@ def test_a_full_disk_is_found(monkeypatch, tmp_path):
     assert "make room" in finding.text
 
 
-def test_the_command_says_what_is_wrong_and_mends_it(study, tmp_path):
+def test_the_command_lists_problems_and_repairs_them(study, tmp_path):
     study.kill(*study.begin())
     (tmp_path / "tiny.yaml").write_text(study.suite.text)
 
@@ -219,12 +219,12 @@ def test_the_command_says_what_is_wrong_and_mends_it(study, tmp_path):
         )
 
     sick = run("tiny.yaml")
-    found = sick.stdout.count("--fix mends it")
+    found = sick.stdout.count("--fix repairs it")
     assert (sick.returncode, found) == (1, 2), sick.stdout + sick.stderr
-    mended = run("tiny.yaml", "--fix")
-    assert mended.returncode == 0, mended.stdout + mended.stderr
-    assert "mended: 2" in mended.stdout
-    assert "nothing is wrong" in mended.stdout
+    repaired = run("tiny.yaml", "--fix")
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
+    assert "repaired: 2" in repaired.stdout
+    assert "no problem was found" in repaired.stdout
     lost = run("tiny.yaml", "--storage", "sqlite:///nowhere.db")
     assert lost.returncode == 2
     assert "--storage: expected a store, got no file" in lost.stderr

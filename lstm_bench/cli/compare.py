@@ -13,11 +13,11 @@ from lstm_bench.cli.output import open_console, say
 @click.argument("b")
 @tracking_uri_option
 def compare(a: str, b: str, tracking_uri: str | None) -> None:
-    """Give the verdict on A against B, from a confirmation round.
+    """Compare two confirmed configurations, A and B, by a paired test.
 
     A and B are suites (their best confirmed configurations are compared), or
     SUITE:CONFIGURATION, where the configuration is a label ("trial 7", "small"), a
-    baseline ("nb_lr") or the first digits of an id; those digits do alone, too.
+    baseline ("nb_lr") or the first digits of an id. Such digits alone are enough, too.
     """
     from lstm_bench.compare_by_name import compare_by_name
     from lstm_bench.stores import store_errors

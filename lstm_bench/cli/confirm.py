@@ -30,11 +30,11 @@ from lstm_bench.system.command_line import command_line
 def confirm(
     suite: str, best: int | None, replicates: int | None, **shared: Any
 ) -> None:
-    """Retrain the best configurations of SUITE on fresh seeds and compare them.
+    """Retrain the best configurations on fresh seeds, and compare them.
 
-    The search's best configurations, the suite's references and the pairs that it
-    names are trained on the same fresh seeds, and each is scored on the test set
-    once. The same command resumes a confirmation that was stopped.
+    The best configurations of SUITE's search, its references and their pairs are
+    trained on the same fresh seeds, and each model is scored on the test set once.
+    The same command resumes a confirmation that was stopped.
     """
     from lstm_bench.suites.suite import load_suite
 

@@ -12,14 +12,14 @@ from lstm_bench.cli.output import announce_reading, echo
 
 @click.group()
 def data() -> None:
-    """Look at the datasets."""
+    """Describe the datasets."""
 
 
 @data.command()
 @click.argument("name")
 @data_dir_option
 def info(name: str, data_dir: Path | None) -> None:
-    """Say what dataset NAME is: sizes, balance, lengths, digest, duplicates."""
+    """Describe dataset NAME: sizes, classes, lengths, duplicates."""
     from lstm_bench.data.dataset import describe_dataset
     from lstm_bench.data.registry import load_dataset
 
@@ -36,14 +36,9 @@ def info(name: str, data_dir: Path | None) -> None:
         quantiles = ", ".join(
             f"{q} {v:g}" for q, v in facts["length_quantiles"].items()
         )
-        echo(
-            f"  length in tokens, start included: mean {facts['length_mean']:.1f}, "
-            f"{quantiles}"
-        )
-        echo(f"  copies of another of them: {facts['n_copies']:,}")
-    echo(
-        f"test {about['example']}s that also stand in train: {about['n_test_in_train']}"
-    )
+        echo(f"  length in tokens: mean {facts['length_mean']:.1f}, {quantiles}")
+        echo(f"  duplicates within it: {facts['n_copies']:,}")
+    echo(f"test {about['example']}s that are also in train: {about['n_test_in_train']}")
     if about["best_possible_accuracy"] is not None:
         echo(f"best possible accuracy: {about['best_possible_accuracy']:.4f}")
     for note in about["notes"]:

@@ -1,6 +1,6 @@
 """The command line: each command reads its options and calls the library.
 
-Imports stay inside the commands, so that ``--help`` answers at once.
+Imports are inside the commands, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -66,8 +66,7 @@ def main() -> None:
     settle_output()
     with masked_output():
         code = _run()
-    # What is alive now ends with the process; looking through it for cycles on the
-    # way out takes a second after a report.
+    # Collecting garbage at exit takes a second after a report.
     gc.freeze()
     sys.exit(code)
 

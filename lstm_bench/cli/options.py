@@ -1,4 +1,4 @@
-"""Options that several commands have, and how their values are read."""
+"""Options that several commands share, and how their values are read."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ tracking_uri_option = click.option(
     "--tracking-uri",
     metavar="URI",
     callback=or_empty(click.STRING),
-    help="MLflow store: sqlite:///FILE or http://HOST:PORT. "
-    "[default: $MLFLOW_TRACKING_URI or mlflow.db here]",
+    help="MLflow tracking URI: sqlite:///FILE or http://HOST:PORT. "
+    "[default: $MLFLOW_TRACKING_URI or sqlite:///mlflow.db]",
 )
 
 
@@ -88,7 +88,7 @@ storage_option = click.option(
     "--storage",
     metavar="URL",
     callback=or_empty(click.STRING),
-    help="Optuna database URL. [default: $LSTM_BENCH_STORAGE or optuna.db here]",
+    help="Optuna storage URL. [default: $LSTM_BENCH_STORAGE or sqlite:///optuna.db]",
 )
 
 
@@ -119,9 +119,8 @@ def study_options(command: Callable[..., None]) -> Callable[..., None]:
                 "n_workers",
                 metavar="N",
                 callback=or_empty(click.IntRange(min=1, max=1024)),
-                help="Processes that train at the same time and share the cores. "
-                "[default: one for each core, where there is memory; with dask, one "
-                "for each worker of the cluster]",
+                help="Processes that train in parallel. [default: one per core, if "
+                "memory allows; with dask, one per worker of the cluster]",
             ),
             click.option(
                 "--backend",

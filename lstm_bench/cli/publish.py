@@ -27,7 +27,7 @@ from lstm_bench.cli.output import open_console, say
 @click.option(
     "--replace",
     is_flag=True,
-    help="Replace published reports that are there already.",
+    help="Replace reports that are published already.",
 )
 def publish(
     suites: tuple[str, ...],
@@ -36,12 +36,12 @@ def publish(
     allow_synthetic: bool,
     replace: bool,
 ) -> None:
-    """Write the reports that are committed with a project, and their index.
+    """Write reports to commit with a project, and an index of them.
 
-    Each SUITE's report goes to reports/published/SUITE, made from MLflow alone, with
-    a summary.json. reports/README.md then lists every study published so far, also
-    those not named now. A report that is there is replaced only with --replace.
-    Nothing is written where a file would show a path on this machine.
+    Each SUITE's report is made from MLflow alone and written to
+    reports/published/SUITE, with a summary.json. reports/README.md lists every
+    published study, also those of earlier commands. A report that is there is replaced
+    only with --replace. Nothing is written if a file would show a path of this machine.
     """
     from lstm_bench.publish.publish import check_publication
     from lstm_bench.publish.publish import publish as publish_studies

@@ -22,13 +22,13 @@ from lstm_bench.cli.output import open_console, say
     "formats",
     metavar="LIST",
     callback=chosen_formats,
-    help="What to write, separated by commas: html, csv, md, latex. [default: all]",
+    help="Formats to write, separated by commas: html, csv, md, latex. [default: all]",
 )
 @click.option(
     "--mlflow-url",
     metavar="URL",
     callback=http_url,
-    help="MLflow server that rows link to. [default: the store, where it is one]",
+    help="MLflow server that links to runs lead to. [default: the store, if it is one]",
 )
 @tracking_uri_option
 @click.option(
@@ -44,15 +44,15 @@ def report(
     tracking_uri: str | None,
     out: Path | None,
 ) -> None:
-    """Rebuild the report on STUDY from MLflow alone, or compare several.
+    """Write the report on one study, or on several side by side.
 
-    STUDY is a suite, or a study's name as it stands in the store, such as
-    imdb_small-1a2b3c4d: an earlier version of a suite. With @STORE after it, as in
-    imdb_small@sqlite:///other/mlflow.db, it is read from another tracking store:
-    another machine, another day.
+    Reports are made from MLflow alone. STUDY is a suite, or a study's name in MLflow,
+    such as imdb_small-1a2b3c4d, for an earlier version of a suite. With @STORE after
+    it, as in imdb_small@sqlite:///other/mlflow.db, it is read from another tracking
+    store, such as another machine's.
 
-    Two or more are set side by side, with differences, intervals and warnings where
-    data, protocols, machines or code differ.
+    Two or more are compared: differences with intervals, and warnings where data,
+    protocols, machines or code differ.
     """
     from lstm_bench.report.write import report_studies
     from lstm_bench.system.garbage import collector_paused

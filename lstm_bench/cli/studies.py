@@ -11,10 +11,10 @@ from lstm_bench.cli.output import echo
 @click.command()
 @tracking_uri_option
 def studies(tracking_uri: str | None) -> None:
-    """List the studies of a store; nothing is written.
+    """List the studies in an MLflow store.
 
-    The trials that have ended, the state of the latest command, and the best
-    validation score of the search. The names are those that `lstm-bench report` takes.
+    With the number of trials that ended, the state of the latest command, and the best
+    validation score. `lstm-bench report` takes the names. Nothing is written.
     """
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking.address import resolve_tracking_uri

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def suites(context: click.Context) -> None:
-    """List the suites here and those shipped; check, show or copy one.
+    """List the suites; check, show or copy one.
 
-    Those here are all of benchmarks/, and the working directory's own YAML files that
-    are suites. One of benchmarks/ that is not valid is listed with its first mistake,
-    and ends the command with code 2 when all are listed.
+    Listed are those that come with the package, those in benchmarks/, and those among
+    the YAML files of the working directory. If one in benchmarks/ is not valid, it is
+    listed with its first error, and the exit code is 2.
     """
     if context.invoked_subcommand is not None:
         return
@@ -52,7 +52,7 @@ def suites(context: click.Context) -> None:
         raise LstmBenchError(
             f"{n_invalid} of {len(own)} suites in {SUITE_FOLDER}/ "
             f"{'is' if n_invalid == 1 else 'are'} not valid; `lstm-bench suites check "
-            "FILE` shows all of what is wrong with one"
+            "FILE` shows all errors of one"
         )
 
 
@@ -85,7 +85,7 @@ def check(file: str) -> None:
 @suites.command()
 @click.argument("file")
 def show(file: str) -> None:
-    """Print what the suite FILE resolves to."""
+    """Print the suite FILE with every default filled in."""
     from lstm_bench.suites.suite import load_suite
 
     loaded = load_suite(file)
@@ -99,7 +99,7 @@ def show(file: str) -> None:
     for name, axis in loaded.space:
         echo(f"  {name}: {axis.describe()}")
     if len(loaded.space):
-        echo(f"configurations: {'no end of them' if n is None else n}")
+        echo(f"configurations: {'infinitely many' if n is None else n}")
     echo("defaults:")
     for key, value in loaded.defaults.model_dump().items():
         if key not in loaded.space.axes:

@@ -25,7 +25,7 @@ from lstm_bench.system.command_line import command_line
     "--timeout",
     metavar="SECONDS",
     callback=as_in_suite("study", "timeout_s"),
-    help="Seconds after which no new trial starts. [default: the suite's]",
+    help="Seconds after which no trial starts. [default: the suite's]",
 )
 @click.option(
     "--confirm/--no-confirm",

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 @click.option(
     "--skip-refused",
     is_flag=True,
-    help="Leave out what the server refuses, such as writes to a run deleted since.",
+    help="Skip what the server refuses, such as writes to a run that was deleted.",
 )
 def sync(tracking_uri: str | None, skip_refused: bool) -> None:
-    """Write what waits for a tracking server that was away.
+    """Write to an MLflow server what waits for it on this machine.
 
-    What a training could not write is kept on this machine and written when the
-    server answers again, by the same command or the next; this does it now.
+    What could not be logged while the server was unreachable is saved on this machine,
+    and logged when the server answers again, by the same command or the next one on
+    the same study. This command does it now.
     """
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking.address import resolve_tracking_uri
@@ -43,14 +44,14 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
     if not is_server(uri):
         with store_errors():
             resolve_tracking_uri(uri, create=False)
-        say(console, "nothing waits for a database: it is written to at once")
+        say(console, "nothing waits for a database: it is written at once")
         say_servers_beside(console, uri)
         return
 
     def skip(operation: dict[str, Any], why: str) -> None:
         say(
             console,
-            f"left out: {operation['op']} of {operation.get('run', 'the experiment')}, "
+            f"skipped: {operation['op']} of {operation.get('run', 'the experiment')}, "
             f"which the server refuses ({why})",
         )
 
@@ -59,20 +60,22 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
     say(
         console,
         f"written: {operations_text(done.n_operations, done.n_runs)}; "
-        + ("nothing is left" if not done.n_in_use else "the rest is held by others"),
+        + (
+            "nothing is left" if not done.n_in_use else "running commands have the rest"
+        ),
     )
     say_servers_beside(console, uri)
     if done.n_in_use:
         raise LstmBenchError(
             f"left to commands that are running: {count(done.n_in_use, 'journal')}, "
-            "which they write themselves when the server answers"
+            "which they write when the server answers"
         )
 
 
 def say_servers_beside(console: LastingConsole, uri: str) -> None:
-    """Say which other servers have something waiting."""
+    """Print the other servers that something waits for."""
     from lstm_bench.tracking.sync import servers_beside
 
     others = servers_beside(uri)
     if others:
-        say(console, f"for --tracking-uri {', '.join(others)} something waits, too")
+        say(console, f"something also waits for --tracking-uri {', '.join(others)}")

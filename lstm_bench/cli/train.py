@@ -18,27 +18,32 @@ from lstm_bench.cli.output import announce_reading, open_console, say
     "assignments",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="Set a hyperparameter; may be given several times.",
+    help="Set a hyperparameter; can be repeated.",
 )
 @click.option(
     "--config",
     "assignment_text",
     default="",
-    help="The same as one text, separated by spaces: 'units=64 head=softmax'.",
+    help="Several at once, separated by spaces: 'units=64 head=softmax'.",
 )
 @data_dir_option
 @click.option(
     "--test/--no-test",
     default=False,
-    help="Score the test set too; the run is tagged as having looked at it.",
+    help="Score the test set, too; the run is tagged accordingly.",
 )
-@click.option("--log-model/--no-log-model", default=True, help="Log the trained model.")
+@click.option(
+    "--log-model/--no-log-model",
+    default=True,
+    help="Log the trained Keras model to MLflow.",
+)
 @click.option(
     "--replicate",
     metavar="R",
     callback=as_in_suite("confirm", "n_replicates", min=0),
     default=0,
-    help="Split and seeds of a confirmation's replicate. [default: 0, the search's]",
+    help="Use the split and seeds of this replicate of a confirmation. "
+    "[default: 0, the search's]",
 )
 @tracking_uri_option
 def train(
@@ -53,7 +58,7 @@ def train(
 ) -> None:
     """Train one configuration of SUITE and score it on validation.
 
-    The configuration is the suite's defaults with every --set applied.
+    The configuration is the suite's defaults with each --set applied.
     """
     from lstm_bench.suites.suite import load_suite
 

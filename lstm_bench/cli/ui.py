@@ -15,12 +15,18 @@ from lstm_bench.cli.output import open_console, say
     metavar="ADDRESS",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on. Any other than this machine's own opens the store to "
-    "whoever reaches it.",
+    help="Address to listen on. With any but a loopback address, everyone who reaches "
+    "this machine can change the store.",
 )
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=5000,
+    show_default=True,
+    help="Port to listen on.",
+)
 def ui(tracking_uri: str | None, host: str, port: int) -> None:
-    """Open MLflow's UI on this machine and print each study's chart view."""
+    """Start MLflow's UI, and print the address of each study's charts."""
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking.address import resolve_tracking_uri
     from lstm_bench.tracking.artifacts import find_moves
@@ -33,7 +39,7 @@ def ui(tracking_uri: str | None, host: str, port: int) -> None:
             say(
                 console,
                 f"the store was moved or copied: MLflow looks for its artifacts in "
-                f"{moves[0].old}, they are in {moves[0].new}; lstm-bench doctor SUITE "
-                "--fix writes that into the store",
+                f"{moves[0].old}, but they are in {moves[0].new}; lstm-bench doctor "
+                "SUITE --fix updates the store",
             )
         serve(uri, host, port, lambda text: say(console, text))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--threads",
     metavar="K",
     type=click.IntRange(1, 1024),
-    help="Threads to train with. [default: one for each core]",
+    help="Threads to train with. [default: one per core]",
 )
 @click.option("--kind", type=click.Choice(("sweep", "confirm")), hidden=True)
 @click.option("--attached", is_flag=True, hidden=True)
@@ -41,11 +41,12 @@ def worker(
     kind: Kind | None,
     attached: bool,
 ) -> None:
-    """Join the sweep or confirmation of STUDY that is running, here or elsewhere.
+    """Train for a sweep or confirmation that is running.
 
-    STUDY is a study's name, as the sweep says it, or a suite's. A worker needs the
-    package, the addresses of both stores and the data. It leaves when nothing is left
-    to be started, or when the command it has joined is stopped.
+    STUDY is the study's name, as the sweep prints it, or its suite's. The sweep may run
+    on this machine or another. A worker needs the package, the addresses of both stores
+    and the data. It ends when no training is left to start, or when the sweep is
+    stopped.
     """
     from lstm_bench.system.threads import thread_variables
 
@@ -76,7 +77,7 @@ def worker(
         if left.waiting is not None:
             say(console, left.waiting.describe(uri))
     if not attached:
-        why = "it was stopped" if left.interrupted else "nothing is left to be started"
+        why = "it was stopped" if left.interrupted else "no training is left to start"
         say(console, f"trainings done here: {left.n_trained}; {why}")
     if left.interrupted:
         raise SystemExit(INTERRUPTED)

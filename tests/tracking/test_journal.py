@@ -22,7 +22,7 @@ from mlflow_server import MlflowServer, free_port
 from runs import Recorder
 
 from lstm_bench.confirm import choose_candidates, confirm_candidates
-from lstm_bench.doctor import examine_journals, examine_study, mend
+from lstm_bench.doctor import examine_journals, examine_study, repair
 from lstm_bench.errors import TrackingError
 from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import StudyStore
@@ -521,7 +521,7 @@ def test_a_run_deleted_meanwhile_is_named_and_can_be_left_out(server, capfd):
     assert f"refuses log_batch of {gone}" in capfd.readouterr().err
     assert run("sync", "--tracking-uri", server.uri, "--skip-refused") == 0
     said = capfd.readouterr().out
-    assert "left out: log_batch" in said
+    assert "skipped: log_batch" in said
     assert "written: 1 operation of 1 run; nothing is left" in said
     assert tracker.client.get_run(there).data.metrics == {"loss": 1.0}
 
@@ -603,7 +603,7 @@ sweep_with(Server, load_suite({str(tmp_path / "tiny.yaml")!r}),
     (found,) = examine_journals(tracker)
     assert f"run lstm-bench sync --tracking-uri {server.uri}" in found.text
     # What waits, the run of the command, the trial.
-    assert mend(store, tracker) == 3
+    assert repair(store, tracker) == 3
     assert examine_journals(tracker) + examine_study(store, tracker) == []
     assert len(store.finished()) == 2
     tracker, store, outcome, _ = sweep_with(server, tiny_suite, tmp_path, None)

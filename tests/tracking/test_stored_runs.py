@@ -235,7 +235,7 @@ def test_a_whole_study_is_read_whole(study, capfd):
     assert len(results.baselines) == N_SEEDS
     assert "could not be read" not in report(study)
     assert run("doctor", "tiny.yaml") == 0
-    assert "nothing is wrong" in capfd.readouterr().out
+    assert "no problem was found" in capfd.readouterr().out
 
 
 Damage = Callable[[Study], object]
