@@ -23,10 +23,10 @@ WAIT_S = 60.0
 
 
 class StoreLock:
-    """A lock on one name in one database, let go of when its process dies.
+    """A lock on one name in one database, released when its process dies.
 
-    For sqlite a lock on a file beside the database; for PostgreSQL, MySQL and
-    MariaDB the server's own advisory lock. It is not reentrant.
+    For sqlite a lock on a file beside the database, for PostgreSQL the server's own
+    advisory lock. It is not reentrant.
 
     Parameters
     ----------
@@ -51,16 +51,9 @@ class StoreLock:
         if self.engine is None:
             yield
             return
-        dialect = self.engine.dialect.name
-        if dialect == "sqlite":
-            with self._file():
-                yield
-        elif dialect == "postgresql":
-            with self._postgresql(self.engine):
-                yield
-        else:
-            with self._mysql(self.engine):
-                yield
+        is_file = self.engine.dialect.name == "sqlite"
+        with self._file() if is_file else self._postgresql(self.engine):
+            yield
 
     @contextmanager
     def _file(self) -> Iterator[None]:
@@ -94,23 +87,6 @@ class StoreLock:
                     raise
                 raise self._stuck() from error
             yield
-
-    @contextmanager
-    def _mysql(self, engine: sqlalchemy.Engine) -> Iterator[None]:
-        key = hashlib.sha256(self.name.encode()).hexdigest()[:40]
-        with engine.connect() as connection:
-            got = connection.execute(
-                sqlalchemy.text("SELECT GET_LOCK(:key, :wait)"),
-                {"key": key, "wait": int(WAIT_S)},
-            ).scalar()
-            if got != 1:
-                raise self._stuck()
-            try:
-                yield
-            finally:
-                connection.execute(
-                    sqlalchemy.text("SELECT RELEASE_LOCK(:key)"), {"key": key}
-                )
 
     def _stuck(self) -> TrackingError:
         return TrackingError(

@@ -49,7 +49,8 @@ def resolve_storage(url: str | None, *, create: bool = True) -> str:
     """
     url = url or os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{DEFAULT_STORAGE}"
     check_address(url, "--storage")
-    if "://" not in url:
+    dialect = url.partition("://")[0].partition("+")[0]
+    if "://" not in url or dialect not in ("sqlite", "postgresql"):
         raise TrackingError(
             f"--storage: expected a database URL such as sqlite:///optuna.db or "
             f"postgresql://USER@HOST/DATABASE, got {hide_login(url)!r}"

@@ -537,7 +537,6 @@ def _run_row(run: StoredTraining, epochs: list[dict[str, float]]) -> dict[str, A
         "kind": run.kind,
         "reference": run.reference,
         "trial": run.trial,
-        # Not the tag: an earlier version gave 0.1 + 0.2 and 0.3 two ids.
         "config_id": run.config.config_id,
         "state": run.state,
         "failure_reason": run.failure,

@@ -21,7 +21,6 @@ KEPT_EPOCH = "kept_epoch"  # whose weights every score of a finished run is of
 N_RESUMED = "n_resumed_epochs"  # done before a checkpoint that was taken up
 BEST_VALUE = "best_objective"  # of the sweep's run, by trial
 N_FEATURES = "n_features"  # of a baseline
-SPLITS = ("train", "val", "test")
 
 
 def metric_key(split: str, metric: str) -> str:
