@@ -1,7 +1,7 @@
 """Write the reports that are published with the project, and the index of them all.
 
-`publish` takes studies as they were read from MLflow; the studies published before
-are known by the ``summary.json`` each of them left.
+The index is made from the ``summary.json`` beside each report, so that a study stays
+in it when its MLflow store is no longer at hand.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ from lstm_bench.publish.index import (
     PICTURE,
     SPEED,
     SPEED_PAGE,
-    overview_scores,
     render_index,
 )
-from lstm_bench.publish.summary import Brief, brief_of
+from lstm_bench.publish.summary import Summary, summarise
 from lstm_bench.report.blocks import count
 from lstm_bench.report.figures.style import standalone_svg
 from lstm_bench.report.heading import study_page
@@ -47,7 +46,7 @@ MAX_SIZE_MB = 3
 
 @dataclass(frozen=True)
 class Publication:
-    """What `publish` wrote: a page for each study, the index, and what to look at."""
+    """What `publish` wrote: a page for each study, and the index; and warnings."""
 
     pages: tuple[Path, ...]
     index: Path
@@ -77,7 +76,7 @@ def publish(
     allow_synthetic, replace : bool
         As `check_publication` takes them.
     private_folders : iterable of Path, optional
-        Folders whose paths may stand in no file. Default: the user's home and the
+        Folders whose paths may be in no file. Default: the user's home and the
         working directory.
 
     Raises
@@ -89,37 +88,32 @@ def publish(
         A file or folder cannot be written.
     """
     root = out_dir / FOLDER
-    reports = {}
-    briefs = check_publication(
-        [results.suite for results in studies],
-        out_dir,
-        allow_synthetic=allow_synthetic,
-        replace=replace,
-    )
+    suites = [results.suite for results in studies]
+    check_publication(suites, out_dir, allow_synthetic=allow_synthetic, replace=replace)
+    summaries = _read_summaries(root, [suite.name for suite in suites])
+    files: dict[Path, str] = {}
     for results in studies:
-        brief, reports[brief.suite] = _study_files(results, allow_synthetic)
-        briefs.append(brief)
-    briefs.sort(key=lambda brief: brief.suite)
-    files = {
-        root / suite / name: text
-        for suite, report in reports.items()
-        for name, text in report.items()
-    }
-    files[root / PICTURE] = standalone_svg(plot_overview(overview_scores(briefs)))
+        summary, report = _study_files(results, allow_synthetic)
+        summaries.append(summary)
+        files |= {root / summary.suite / name: text for name, text in report.items()}
+    summaries.sort(key=lambda summary: summary.suite)
+    files[root / PICTURE] = standalone_svg(plot_overview(summaries))
     files[out_dir / INDEX] = render_index(
-        briefs, has_speed=(root / SPEED / SPEED_PAGE).is_file()
+        summaries, has_speed=(root / SPEED / SPEED_PAGE).is_file()
     )
     folders = (Path.home(), Path.cwd()) if private_folders is None else private_folders
     for file, text in files.items():
         _check_private(file, text, folders)
     for file, text in files.items():
         write_text(file, text)
-    for suite in reports:
-        _remove_stale(root / suite / "tables", files)
+    for suite in suites:
+        for table in (root / suite.name / "tables").glob("*.csv"):
+            if table not in files:
+                _remove(table)
     return Publication(
-        tuple(root / suite / "index.html" for suite in reports),
+        tuple(root / suite.name / "index.html" for suite in suites),
         out_dir / INDEX,
-        (*_left_out(studies), *_too_large(files), *_without_summary(root)),
+        tuple(_warnings(studies, files, root)),
     )
 
 
@@ -129,8 +123,8 @@ def check_publication(
     *,
     allow_synthetic: bool = False,
     replace: bool = False,
-) -> list[Brief]:
-    """Check what can be checked before studies are read; return what stays published.
+) -> None:
+    """Check what can be checked before studies are read.
 
     Parameters
     ----------
@@ -154,88 +148,83 @@ def check_publication(
     for suite in suites:
         if is_synthetic(suite.dataset.name) and not allow_synthetic:
             raise _synthetic(suite.name, suite.dataset.name)
-    there = [_described(root / name) for name in names if _is_report(root / name)]
+    there = [
+        _described(root / name)
+        for name in names
+        if any((root / name / file).exists() for file in (SUMMARY, *REPORT_FILES))
+    ]
     if there and not replace:
         raise PublishError(
             f"published already: {'; '.join(there)}. Replace with --replace what is "
             "there, or choose another folder with --out"
         )
-    return _read_briefs(root, names)
+    _read_summaries(root, names)
 
 
 def _synthetic(suite: str, dataset: str) -> PublishError:
     return PublishError(
-        f"{suite}: its dataset {dataset} is synthetic, and its scores say nothing "
-        "about data made by people; leave the suite out, or publish it all the "
-        "same with --allow-synthetic"
+        f"{suite}: its dataset {dataset} is synthetic, and its scores hold for no data "
+        "made by people; leave the suite out, or publish it all the same with "
+        "--allow-synthetic"
     )
-
-
-def _is_report(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (SUMMARY, *REPORT_FILES))
 
 
 def _described(folder: Path) -> str:
-    """Return a published report and what it is of, as its summary has it."""
+    """Return a published report and the study it is of."""
     try:
-        brief = Brief.model_validate_json((folder / SUMMARY).read_bytes())
+        summary = Summary.model_validate_json((folder / SUMMARY).read_bytes())
     except (OSError, ValidationError):
         return f"{folder} (with no summary that can be read)"
     return (
-        f"{folder} (study {brief.study}, {count(brief.n_trainings, 'training')}, last "
-        f"worked on {brief.date})"
+        f"{folder} (study {summary.study}, {count(summary.n_trainings, 'training')}, "
+        f"last worked on {summary.date})"
     )
+
+
+def _read_summaries(root: Path, replaced: Sequence[str]) -> list[Summary]:
+    """Return the summaries of what was published before and is not `replaced` now."""
+    summaries = []
+    for file in sorted(root.glob(f"*/{SUMMARY}")):
+        name = file.parent.name
+        if name in replaced:
+            continue
+        try:
+            summary = Summary.model_validate_json(file.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise PublishError(
+                f"{file}: not a summary as this version writes it "
+                f"({str(error).splitlines()[0]}); publish {name} too in this call, or "
+                "remove its folder"
+            ) from error
+        if summary.suite != name:
+            raise PublishError(
+                f"{file}: expected a summary of {name}, got one of {summary.suite}; "
+                "name the folder as the suite, or remove it"
+            )
+        summaries.append(summary)
+    return summaries
 
 
 def _study_files(
     results: Results, allow_synthetic: bool
-) -> tuple[Brief, dict[str, str]]:
-    """Return a study in brief, and its files by path below its folder."""
+) -> tuple[Summary, dict[str, str]]:
+    """Return a study's summary, and its files by path below its folder."""
     suite = results.suite.name
     if results.dataset.get("synthetic") and not allow_synthetic:
         raise _synthetic(suite, str(results.dataset.get("name")))
     if results.missing:
         raise PublishError(f"{suite}: nothing is published: {results.missing}")
-    # Links to the publisher's own MLflow server lead nobody else anywhere.
+    # A link to the publisher's own MLflow server works for nobody else.
     analysis = analyse(dataclasses.replace(results, tracking_url=None))
-    brief = brief_of(analysis)
-    if brief is None:
+    summary = summarise(analysis)
+    if summary is None:
         raise PublishError(
             f"{suite}: study {results.study} has no completed training, so there is "
-            "nothing to publish; `lstm-bench report` says why trainings failed"
+            "nothing to publish; `lstm-bench report` lists why trainings failed"
         )
     files = report_files(build_sections(analysis), study_page(analysis), FORMATS)
-    files[SUMMARY] = brief.model_dump_json(indent=2) + "\n"
-    return brief, files
-
-
-def _read_briefs(root: Path, replaced: Sequence[str]) -> list[Brief]:
-    """Return what was published before and is not `replaced` now."""
-    briefs = []
-    for file in sorted(root.glob(f"*/{SUMMARY}")):
-        if file.parent.name in replaced:
-            continue
-        try:
-            brief = Brief.model_validate_json(file.read_bytes())
-        except (OSError, ValidationError) as error:
-            why = str(error).splitlines()[0]
-            raise PublishError(
-                f"{file}: not a summary as this version writes it ({why}); publish "
-                f"{file.parent.name} too in this call, or remove its folder"
-            ) from error
-        if brief.suite != file.parent.name:
-            raise PublishError(
-                f"{file}: expected a summary of {file.parent.name}, got one of "
-                f"{brief.suite}; name the folder as the suite, or remove it"
-            )
-        briefs.append(brief)
-    return briefs
-
-
-def _left_out(studies: Sequence[Results]) -> Iterator[str]:
-    for results in studies:
-        if left_out := describe_left_out(results.left_out):
-            yield f"{results.suite.name}: {left_out}"
+    files[SUMMARY] = summary.model_dump_json(indent=2) + "\n"
+    return summary, files
 
 
 def _check_private(file: Path, text: str, folders: Iterable[Path]) -> None:
@@ -250,38 +239,38 @@ def _check_private(file: Path, text: str, folders: Iterable[Path]) -> None:
                     around = " ".join(text[start:end].split())
                     raise PublishError(
                         f"{file}: would show {path}, a path on this machine: "
-                        f"... {around} ...; nothing was written. Take it out of where "
+                        f"... {around} ...; nothing was written. Remove it from where "
                         "it comes from: the suite's text, a failure's reason or the "
                         "dataset's description"
                     )
 
 
-def _remove_stale(tables: Path, files: Mapping[Path, str]) -> None:
-    for file in sorted(tables.glob("*.csv")):
-        if file not in files:
-            try:
-                file.unlink()
-            except OSError as error:
-                raise OutputError(
-                    f"{file}: of an earlier report, cannot be removed "
-                    f"({error.strerror or error}); remove it by hand"
-                ) from error
+def _remove(file: Path) -> None:
+    try:
+        file.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"{file}: of an earlier report, cannot be removed "
+            f"({error.strerror or error}); remove it by hand"
+        ) from error
 
 
-def _too_large(files: Mapping[Path, str]) -> list[str]:
-    sizes = {file: len(text.encode()) / 1e6 for file, text in files.items()}
-    return [
-        f"{file}: {size:.1f} MB, more than {MAX_SIZE_MB} MB; a repository keeps every "
-        "version of it for good"
-        for file, size in sizes.items()
-        if size > MAX_SIZE_MB
-    ]
-
-
-def _without_summary(root: Path) -> list[str]:
-    return [
-        f"{folder}: has no {SUMMARY}, so it is not in the index; publish "
-        f"{folder.name} again"
-        for folder in sorted(path for path in root.iterdir() if path.is_dir())
-        if folder.name != SPEED and not (folder / SUMMARY).is_file()
-    ]
+def _warnings(
+    studies: Sequence[Results], files: Mapping[Path, str], root: Path
+) -> Iterator[str]:
+    for results in studies:
+        if left_out := describe_left_out(results.left_out):
+            yield f"{results.suite.name}: {left_out}"
+    for file, text in files.items():
+        size = len(text.encode()) / 1e6
+        if size > MAX_SIZE_MB:
+            yield (
+                f"{file}: {size:.1f} MB, more than {MAX_SIZE_MB} MB; git keeps "
+                "every version of it for good"
+            )
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        if folder.name != SPEED and not (folder / SUMMARY).is_file():
+            yield (
+                f"{folder}: has no {SUMMARY}, so it is not in the index; publish "
+                f"{folder.name} again"
+            )

@@ -1,8 +1,4 @@
-"""A published study in brief: what stands in the ``summary.json`` beside its report.
-
-The index of published studies is made from these files alone, so that a study can
-stay in it when its MLflow store is no longer at hand.
-"""
+"""The ``summary.json`` beside a published report, which the index is made from."""
 
 from __future__ import annotations
 
@@ -23,6 +19,8 @@ from lstm_bench.analysis.tables.select import CI_HIGH, CI_LOW, complete_runs
 from lstm_bench.analysis.verdicts import answers
 from lstm_bench.metrics import METRICS
 from lstm_bench.report.heading import last_work, machine
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import Suite
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import OBJECTIVE, TOTAL_TIME
 
@@ -41,20 +39,20 @@ class Score(_Part):
     split : str
         "test": mean over `n` fresh seeds, and the t interval over them.
         "validation": mean over `n` runs of a search that was not confirmed, and
-        Wilson's interval of the accuracy over the reviews.
+        Wilson's interval of the accuracy over the validation examples.
     ci95_low, ci95_high : float or None
         None where there is no interval: one seed, or a metric without one.
     """
 
     split: Literal["test", "validation"]
     mean: float
-    ci95_low: float | None
-    ci95_high: float | None
-    n: int
+    ci95_low: float | None = None
+    ci95_high: float | None = None
+    n: int = 1
 
 
 class Entrant(_Part):
-    """An LSTM or a baseline; `settings` sets an LSTM apart within its suite."""
+    """An LSTM or a baseline; `settings` are an LSTM's that its label lacks."""
 
     label: str
     settings: str
@@ -73,7 +71,7 @@ class Verdict(_Part):
 
 
 class PublishedFigure(_Part):
-    """A figure that somebody published, and the same one measured here.
+    """A published figure, and the same one measured here.
 
     `epoch` is None where it is one number for the run.
     """
@@ -87,15 +85,15 @@ class PublishedFigure(_Part):
     measured: float | None
 
 
-class Said(_Part):
+class QuestionAnswered(_Part):
     """A question in a word or two, and its answer in a sentence."""
 
     question: str
     text: str
 
 
-class Brief(_Part):
-    """What the index needs of one study.
+class Summary(_Part):
+    """A published study.
 
     Attributes
     ----------
@@ -107,17 +105,13 @@ class Brief(_Part):
         Whether test was scored on fresh seeds; if not, `winner` is the search's best
         and `against_baseline` is None.
     n_trainings : int
-        Of the search and of the confirmation.
-    total_time_s : float
-        Summed over trainings.
+        Of the search and of the confirmation; `total_time_s` is their sum.
     date : str
         Day of the last work on the study, UTC.
-    commit, commit_dirty : str or None, bool or None
-        Of the code that worked on it; None outside of a repository.
-    version : str or None
-        Of lstm-bench, as it worked on the study.
+    commit, version : str or None
+        Of the code that worked on it; None where unknown.
     commands : tuple of str
-        What trains all of it again.
+        The commands that train all of it again.
     """
 
     suite: str
@@ -135,7 +129,7 @@ class Brief(_Part):
     baseline: Entrant | None
     against_baseline: Verdict | None
     published: tuple[PublishedFigure, ...]
-    answers: tuple[Said, ...]
+    answers: tuple[QuestionAnswered, ...]
     n_trainings: int
     total_time_s: float
     machine: str
@@ -154,18 +148,24 @@ class Brief(_Part):
 
     @property
     def metric_label(self) -> str:
-        """What to call the metric."""
+        """The metric's name in text."""
         return METRICS[self.metric].label
 
+    @property
+    def published_tests(self) -> list[PublishedFigure]:
+        """The published test accuracies that the study is compared with."""
+        return [f for f in self.published if f.figure == "test_accuracy"]
 
-def brief_of(analysis: Analysis) -> Brief | None:
-    """Return what the index says of a study; None where no training was completed."""
+
+def summarise(analysis: Analysis) -> Summary | None:
+    """Return a study's summary; None where no training was completed."""
     results = analysis.results
     winner = _winner(analysis)
     if winner is None:
         return None
     suite, data, environment = results.suite, results.dataset, results.environment
-    return Brief(
+    row = analysis.against_baseline
+    return Summary(
         suite=suite.name,
         question=" ".join(suite.description.split()),
         study=results.study,
@@ -179,9 +179,19 @@ def brief_of(analysis: Analysis) -> Brief | None:
         confirmed=analysis.winner is not None,
         winner=winner,
         baseline=_baseline(analysis),
-        against_baseline=_against_baseline(analysis),
+        against_baseline=row
+        and Verdict(
+            verdict=row["verdict"],
+            difference=row["difference"],
+            ci95_low=plain(row["ci_low"]),
+            ci95_high=plain(row["ci_high"]),
+            n_seeds=row["n_seeds"],
+            margin=row["margin"],
+        ),
         published=_published(results),
-        answers=tuple(Said(**dataclasses.asdict(a)) for a in answers(analysis)),
+        answers=tuple(
+            QuestionAnswered(**dataclasses.asdict(a)) for a in answers(analysis)
+        ),
         n_trainings=len(results.runs) + len(results.confirmed),
         total_time_s=float(
             study_summary(results)["total_time_s"] + results.confirmed[TOTAL_TIME].sum()
@@ -196,16 +206,17 @@ def brief_of(analysis: Analysis) -> Brief | None:
 
 
 def _winner(analysis: Analysis) -> Entrant | None:
+    """Return the confirmed winner, or the search's best."""
     results, suite = analysis.results, analysis.results.suite
     if analysis.winner is not None and analysis.winner.config is not None:
-        return _tested(analysis.winner, suite.settings_text(analysis.winner.config))
+        return _tested(analysis.winner, suite)
     board = leaderboard(results)
     if board.empty:
         return None
     best = board.iloc[0]
     runs = complete_runs(results)
     config = config_of_row(runs[runs["run_id"] == best["run_id"]].iloc[0])
-    # Wilson's interval is about the accuracy and no other metric.
+    # Wilson's interval is of the accuracy and no other metric.
     is_accuracy = suite.metric.name == "accuracy"
     score = Score(
         split="validation",
@@ -214,12 +225,11 @@ def _winner(analysis: Analysis) -> Entrant | None:
         ci95_high=plain(best[CI_HIGH]) if is_accuracy else None,
         n=int(best["n_runs"]),
     )
-    return Entrant(
-        label=str(best["label"]), settings=suite.settings_text(config), score=score
-    )
+    label = str(best["label"])
+    return Entrant(label=label, settings=_settings(suite, label, config), score=score)
 
 
-def _tested(contender: Contender, settings: str) -> Entrant:
+def _tested(contender: Contender, suite: Suite) -> Entrant:
     test = contender.test_interval
     score = Score(
         split="test",
@@ -228,73 +238,60 @@ def _tested(contender: Contender, settings: str) -> Entrant:
         ci95_high=plain(test.high),
         n=test.n,
     )
+    settings = _settings(suite, contender.label, contender.config)
     return Entrant(label=contender.label, settings=settings, score=score)
+
+
+def _settings(suite: Suite, label: str, config: TrialConfig | None) -> str:
+    text = "" if config is None else suite.settings_text(config)
+    return "" if text in label else text
 
 
 def _baseline(analysis: Analysis) -> Entrant | None:
     """Return the best baseline on validation, scored where the winner was."""
+    suite = analysis.results.suite
     if analysis.winner is not None:
-        return _tested(analysis.baseline, "") if analysis.baseline else None
+        return _tested(analysis.baseline, suite) if analysis.baseline else None
     table = baselines(analysis.results)
     table = table[table["fitted_on"] == "the search's split"]
     table = table[table["val_mean"].notna()]
     if table.empty:
         return None
     scores = table["val_mean"].to_numpy(dtype=float)
-    best = table.iloc[int(analysis.results.suite.metric.order(scores)[0])]
+    best = table.iloc[int(suite.metric.order(scores)[0])]
     score = Score(
-        split="validation",
-        mean=float(best["val_mean"]),
-        ci95_low=None,
-        ci95_high=None,
-        n=int(best["n_splits"]),
+        split="validation", mean=float(best["val_mean"]), n=int(best["n_splits"])
     )
     return Entrant(label=str(best["label"]), settings="", score=score)
-
-
-def _against_baseline(analysis: Analysis) -> Verdict | None:
-    row = analysis.against_baseline
-    if row is None:
-        return None
-    return Verdict(
-        verdict=row["verdict"],
-        difference=float(row["difference"]),
-        ci95_low=plain(row["ci_low"]),
-        ci95_high=plain(row["ci_high"]),
-        n_seeds=int(row["n_seeds"]),
-        margin=float(row["margin"]),
-    )
 
 
 def _published(results: Results) -> tuple[PublishedFigure, ...]:
     if not results.suite.published:
         return ()
-    table = published_comparison(results)
-    wanted = [name for name in PublishedFigure.model_fields if name in table]
+    names = list(PublishedFigure.model_fields)
     return tuple(
-        PublishedFigure(**{name: plain(row[name]) for name in wanted})
-        for row in table.to_dict("records")
+        PublishedFigure(**{name: plain(row[name]) for name in names})
+        for row in published_comparison(results).to_dict("records")
     )
 
 
 def commands(results: Results) -> tuple[str, ...]:
     """Return the shell commands that train a study again, as far as it has come.
 
-    ``DIR`` stands for the folder with the raw data.
+    ``DIR`` is the folder with the raw data.
     """
     suite, searched = results.suite, results.suite.space.axes
-    file = suite.path
-    data = data_option(results)
+    begin = [suite.path, *data_option(results)]
     found = []
     if len(results.runs):
-        words = ["lstm-bench", "sweep", file, *data]
+        words = ["lstm-bench", "sweep", *begin]
         runs = results.runs[results.runs["kind"] == "trial"]
         n_trials = int(runs["state"].isin(FINISHED).sum())
         if searched and n_trials != suite.study.n_trials:
             words += ["--trials", str(n_trials)]
         found.append(shlex.join(words))
     if len(results.confirmed):
-        words = ["lstm-bench", "confirm", file, *data]
+        words = ["lstm-bench", "confirm", *begin]
         spec = confirm_spec(suite)
         taken = results.confirmed[results.confirmed["origin"] == "search"]
         n_best = int(taken["config_id"].nunique())

@@ -22,10 +22,10 @@ from results_builder import (
 from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.data.registry import is_synthetic
 from lstm_bench.errors import PublishError
-from lstm_bench.publish.figure import plot_overview
-from lstm_bench.publish.index import COLUMNS, overview_scores, table_row
+from lstm_bench.publish.figure import plot_overview, scores
+from lstm_bench.publish.index import COLUMNS, table_row
 from lstm_bench.publish.publish import publish
-from lstm_bench.publish.summary import Brief, brief_of
+from lstm_bench.publish.summary import Summary, summarise
 from lstm_bench.report.figures.style import standalone_svg
 
 REAL = {"name": "imdb", "synthetic": False, "best_possible_accuracy": None}
@@ -48,8 +48,8 @@ def as_published():
     return searched("as_published", REFERENCES, PUBLISHED, validation="test")
 
 
-def brief(results) -> Brief:
-    found = brief_of(analyse(results))
+def summary_of(results) -> Summary:
+    found = summarise(analyse(results))
     assert found is not None
     return found
 
@@ -63,7 +63,7 @@ def contents(folder):
 
 
 def test_the_row_of_a_confirmed_study():
-    row = dict(zip(COLUMNS, table_row(brief(confirmed())), strict=True))
+    row = dict(zip(COLUMNS, table_row(summary_of(confirmed())), strict=True))
     # 36, 37 and 36 of 40 right on test: mean 109 / 120, standard error 1 / 120, and
     # Student's t for 2 degrees of freedom is 4.3027. The baseline: 30, 32 and 29; the
     # differences 6, 5 and 7 of 40 have mean 0.15 and standard error 0.025 / sqrt 3.
@@ -84,7 +84,7 @@ def test_the_row_of_a_confirmed_study():
 
 
 def test_the_row_of_a_search_shows_its_best_as_not_confirmed():
-    row = dict(zip(COLUMNS, table_row(brief(searched())), strict=True))
+    row = dict(zip(COLUMNS, table_row(summary_of(searched())), strict=True))
     assert row["best LSTM"] == "trial 2 (units=32 dropout=0.1 head=sigmoid)"
     assert row["score (95 % interval), seeds"] == (
         "not confirmed: validation accuracy 0.9000 (Wilson 0.8256 to 0.9448), 1 run"
@@ -96,7 +96,7 @@ def test_the_row_of_a_search_shows_its_best_as_not_confirmed():
 def test_a_search_has_its_baseline_on_the_same_reviews():
     whole = make_confirmed_results()
     split = whole.baselines[whole.baselines["replicate"] == 0]
-    found = brief(make_results(baselines=split))
+    found = summary_of(make_results(baselines=split))
     assert found.baseline is not None
     # 30 of 40 on test are 15 of 20 on validation.
     assert (found.baseline.score.split, found.baseline.score.mean) == (
@@ -108,12 +108,12 @@ def test_a_search_has_its_baseline_on_the_same_reviews():
 
 def test_wilsons_interval_is_of_the_accuracy_and_no_other_metric():
     text = SUITE.replace("metric: accuracy", "metric: log_loss")
-    score = brief(searched(text=text)).winner.score
+    score = summary_of(searched(text=text)).winner.score
     assert score.ci95_low is None
 
 
 def test_published_figures_stand_beside_the_measured():
-    row = dict(zip(COLUMNS, table_row(brief(as_published())), strict=True))
+    row = dict(zip(COLUMNS, table_row(summary_of(as_published())), strict=True))
     assert row["data"].endswith("(validated on the test set)")
     assert row["score (95 % interval), seeds"].endswith(
         "; them: published test accuracy 0.7500 for a, here 0.8000"
@@ -121,7 +121,7 @@ def test_published_figures_stand_beside_the_measured():
 
 
 def test_commands_say_how_far_the_study_went():
-    assert brief(confirmed()).commands == (
+    assert summary_of(confirmed()).commands == (
         # 6 of the suite's 8 trials; the round is as the suite declares it.
         "lstm-bench sweep benchmarks/small.yaml --data-dir DIR --trials 6",
         "lstm-bench confirm benchmarks/small.yaml --data-dir DIR",
@@ -129,19 +129,19 @@ def test_commands_say_how_far_the_study_went():
     other = CONFIRM_SUITE.replace("n_best: 2", "n_best: 3")
     other = other.replace("n_replicates: 3", "n_replicates: 5")
     assert (
-        brief(confirmed(suite=searched(text=other).suite))
+        summary_of(confirmed(suite=searched(text=other).suite))
         .commands[1]
         .endswith("--best 2 --replicates 3")
     )
-    assert brief(make_results()).commands == (
+    assert summary_of(make_results()).commands == (
         "lstm-bench sweep benchmarks/small.yaml --trials 6",
     )
 
 
 def test_a_summary_reads_back_as_it_was_written():
     for results in (confirmed(), searched(), as_published()):
-        found = brief(results)
-        assert Brief.model_validate_json(found.model_dump_json()) == found
+        found = summary_of(results)
+        assert Summary.model_validate_json(found.model_dump_json()) == found
 
 
 def test_publishing_writes_reports_summaries_picture_and_index(tmp_path):
@@ -311,7 +311,7 @@ def test_what_cannot_be_published_is_answered(tmp_path):
     file.write_text("{}")
     with pytest.raises(PublishError, match=r"odd.summary.json: not a summary"):
         publish([confirmed()], tmp_path)
-    file.write_text(brief(confirmed()).model_dump_json())
+    file.write_text(summary_of(confirmed()).model_dump_json())
     with pytest.raises(PublishError, match="expected a summary of odd, got one of s"):
         publish([searched()], tmp_path)
     assert len(contents(tmp_path)) == 1
@@ -319,25 +319,21 @@ def test_what_cannot_be_published_is_answered(tmp_path):
 
 def test_the_picture_has_a_panel_for_each_metric_and_a_point_for_each_score():
     log_loss = CONFIRM_SUITE.replace("metric: accuracy", "metric: log_loss")
-    briefs = [
-        brief(confirmed()),
-        brief(as_published()),
-        brief(confirmed(suite=searched("loss", text=log_loss).suite)),
+    summaries = [
+        summary_of(confirmed()),
+        summary_of(as_published()),
+        summary_of(confirmed(suite=searched("loss", text=log_loss).suite)),
     ]
-    scores = overview_scores(briefs)
-    assert scores["kind"].tolist() == [
-        *("LSTM", "baseline"),
-        *("LSTM", "published"),
-        *("LSTM", "baseline"),
-    ]
-    fig = plot_overview(scores)
+    kinds = [[kind for kind, *_ in scores(summary)] for summary in summaries]
+    assert kinds == [["LSTM", "baseline"], ["LSTM", "published"], ["LSTM", "baseline"]]
+    fig = plot_overview(summaries)
     labels = [[t.get_text() for t in ax.get_yticklabels()] for ax in fig.axes]
     assert labels[0] == [
         *("small", "trial 2 (n = 3)", "Bag of words (n = 3)"),
         *("as_published", "reference a (n = 1)", "them, a"),
     ]
     assert labels[1][0] == "loss"
-    first, second = (standalone_svg(plot_overview(scores)) for _ in range(2))
+    first, second = (standalone_svg(plot_overview(summaries)) for _ in range(2))
     assert first == second
     ET.fromstring(first)
     assert "<text" not in first
