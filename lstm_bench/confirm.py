@@ -425,29 +425,19 @@ def _train_again(
     return result, model, engine
 
 
+@dataclass
 class _Confirmation:
-    def __init__(
-        self,
-        prepared: Prepared,
-        tracker: Tracker,
-        progress: Progress,
-        candidates: Sequence[Candidate],
-        n_replicates: int,
-        parent_run_id: str | None,
-        workers: Workers,
-        store: StudyStore | None,
-    ) -> None:
-        self.prepared = prepared
-        self.suite = prepared.suite
-        self.tracker = tracker
-        self.progress = progress
-        self.candidates = candidates
-        self.n_replicates = n_replicates
-        self.parent_run_id = parent_run_id
-        self.workers = workers
-        self.store = store
+    prepared: Prepared
+    tracker: Tracker
+    progress: Progress
+    candidates: Sequence[Candidate]
+    n_replicates: int
+    parent_run_id: str | None
+    workers: Workers
+    store: StudyStore | None
 
     def run(self) -> ConfirmOutcome:
+        self.suite = self.prepared.suite
         if self.store is not None:
             self.store.check_whole()
             self._check_alone(self.store)

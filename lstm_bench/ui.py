@@ -1,4 +1,4 @@
-"""Start MLflow's own UI light, on this machine alone unless told otherwise."""
+"""Start MLflow's own UI with few processes, on this machine alone by default."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 MAX_PORT = 65535
 SAY_EVERY_S = 10.0
 OPEN_TO_OTHERS = (
-    "warning: MLflow's server has no authentication by default: whoever reaches "
+    "warning: MLflow's server has no authentication by default: everyone who reaches "
     "{address} can read, change and delete every run. With passwords it is started by\n"
     "  pip install 'mlflow[auth]'\n"
     "  MLFLOW_FLASK_SERVER_SECRET_KEY=... MLFLOW_BACKEND_STORE_URI=... mlflow server "
@@ -76,7 +76,7 @@ def _has_report(client: MlflowClient, run_id: str) -> bool:
 
 
 def is_this_machine_alone(host: str) -> bool:
-    """Whether nobody but this machine reaches a server that listens on `host`."""
+    """Whether only this machine reaches a server that listens on `host`."""
     if host == "localhost":
         return True
     try:
@@ -116,15 +116,15 @@ def _reached_at(host: str) -> str:
 
 
 def serve(tracking_uri: str, host: str, port: int, say: Callable[[str], None]) -> None:
-    """Run MLflow's server until it is stopped; say where to look once it answers.
+    """Run MLflow's server until it is stopped; print the addresses once it answers.
 
     One worker and no job execution: 370 MB and 8 s instead of 2.5 GB and 28 s.
 
     Parameters
     ----------
     host : str
-        Address to listen on; other than this machine's own it opens the store to
-        others, which is said.
+        Address to listen on; any but a loopback address opens the store to others,
+        and a warning is shown.
 
     Raises
     ------

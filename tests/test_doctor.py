@@ -89,14 +89,14 @@ def study(tiny_suite, tmp_path):
     return Study(tiny_suite, tmp_path)
 
 
-def test_nothing_is_wrong_with_a_study_that_is_well(study):
+def test_examine_study_finds_nothing_in_a_whole_study(study):
     study.finish(*study.begin())
     assert study.texts() == []
     digest = study.prepared.dataset.digest
     assert doctor.examine_data(study.store, study.tracker, digest) == []
 
 
-def test_both_stores_are_named_with_their_versions(study):
+def test_store_facts_have_addresses_and_versions(study):
     facts = dict(doctor.store_facts(study.store, study.tracker))
     optuna_says = facts["Optuna's store"]
     assert optuna_says.startswith(study.storage) and "version v" in optuna_says
@@ -107,7 +107,7 @@ def test_both_stores_are_named_with_their_versions(study):
     assert f"version {version[0]} of MLflow's tables" in facts["MLflow's store"]
 
 
-def test_what_a_killed_process_left_is_found_and_repaired(study):
+def test_repair_closes_what_a_killed_process_left(study):
     study.kill(*study.begin())
     first, second = doctor.examine_study(study.store, study.tracker)
     assert "RUNNING, but its process is gone" in first.text
@@ -120,7 +120,7 @@ def test_what_a_killed_process_left_is_found_and_repaired(study):
     assert study.store.next_trial() is not None
 
 
-def test_a_run_that_had_ended_counts_once_it_is_repaired(study):
+def test_repair_counts_a_run_that_had_ended(study):
     step, run_id = study.begin()
     study.finish(step, run_id, tell=False)
     study.kill(step, run_id)
@@ -131,7 +131,7 @@ def test_a_run_that_had_ended_counts_once_it_is_repaired(study):
 
 
 @pytest.mark.parametrize("value", [None, float("inf"), float("nan")])
-def test_a_run_whose_state_or_score_was_changed_is_trained_again(study, value):
+def test_repair_requeues_a_run_whose_state_or_score_was_changed(study, value):
     step, run_id = study.begin()
     study.finish(step, run_id, tell=False)
     study.kill(step, run_id)
@@ -146,7 +146,7 @@ def test_a_run_whose_state_or_score_was_changed_is_trained_again(study, value):
     assert study.store.next_trial().config == step.config
 
 
-def test_a_run_that_was_begun_while_its_server_was_away_is_known_again(study):
+def test_examine_study_knows_a_run_begun_without_its_server(study):
     for local, tell in (("local-1", True), ("local-2", False)):
         step, run_id = study.begin()
         study.finish(step, run_id, tell=False)
@@ -163,7 +163,7 @@ def test_a_run_that_was_begun_while_its_server_was_away_is_known_again(study):
     assert len(study.store.finished()) == 2
 
 
-def test_a_trial_without_its_run_is_found(study):
+def test_examine_study_finds_a_trial_without_its_run(study):
     step, run_id = study.begin()
     study.finish(step, run_id)
     study.tracker.client.delete_run(run_id)
@@ -174,14 +174,14 @@ def test_a_trial_without_its_run_is_found(study):
     )
 
 
-def test_a_run_that_optuna_does_not_know_is_found(study, tmp_path):
+def test_examine_study_finds_a_run_unknown_to_optuna(study, tmp_path):
     study.finish(*study.begin())
     study.store = StudyStore(study.suite, f"sqlite:///{tmp_path}/other.db")
     (text,) = study.texts()
     assert text.startswith("1 complete runs are unknown to Optuna")
 
 
-def test_a_run_that_lost_its_files_is_found(study):
+def test_examine_study_finds_a_run_without_its_files(study):
     step, run_id = study.begin()
     study.finish(step, run_id)
     uri = MlflowClient(study.uri).get_run(run_id).info.artifact_uri
@@ -190,19 +190,19 @@ def test_a_run_that_lost_its_files_is_found(study):
     assert f"lacks {rec.PREDICTIONS}" in text
 
 
-def test_other_data_is_found(study):
+def test_examine_data_finds_other_data(study):
     (finding,) = doctor.examine_data(study.store, study.tracker, "f" * 64)
     assert study.prepared.dataset.digest[:12] in finding.text
 
 
-def test_a_full_disk_is_found(monkeypatch, tmp_path):
+def test_examine_system_finds_a_full_disk(monkeypatch, tmp_path):
     assert doctor.examine_system(tmp_path) == []
     monkeypatch.setattr(doctor, "ENOUGH_DISK_GIB", 1e9)
     (finding,) = doctor.examine_system(tmp_path)
     assert "make room" in finding.text
 
 
-def test_the_command_lists_problems_and_repairs_them(study, tmp_path):
+def test_doctor_lists_problems_and_repairs_them(study, tmp_path):
     study.kill(*study.begin())
     (tmp_path / "tiny.yaml").write_text(study.suite.text)
 

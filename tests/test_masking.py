@@ -49,12 +49,12 @@ PASSWORD = "S3cretPw-x91"
         ("a@pg://u:pw@h/d", "a@pg://u:***@h/d", "a@pg://u:***@h/d"),
     ],
 )
-def test_an_address_keeps_its_user_and_loses_its_password(url, masked, bare):
+def test_mask_url_keeps_the_user_and_hides_the_password(url, masked, bare):
     assert mask_url(url) == masked
     assert bare_url(url) == bare
 
 
-def test_text_is_masked_in_addresses_and_wherever_a_known_secret_stands(monkeypatch):
+def test_mask_text_hides_passwords_of_addresses_and_known_secrets(monkeypatch):
     assert mask_text("no 'http://u:p1@h/x', nor pg://v:p2@h", ()) == (
         "no 'http://u:***@h/x', nor pg://v:***@h"
     )
@@ -83,7 +83,7 @@ def test_text_is_masked_in_addresses_and_wherever_a_known_secret_stands(monkeypa
         f"http://u:{PASSWORD}@h:port",
     ],
 )
-def test_an_address_that_readers_would_read_differently_is_refused(url):
+def test_check_address_refuses_what_readers_read_differently(url):
     with pytest.raises(TrackingError) as error:
         check_address(url, "--storage")
     assert PASSWORD not in str(error.value)
@@ -158,7 +158,7 @@ def test_a_password_on_the_command_line_is_refused(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )
-def test_what_fails_prints_and_leaves_no_password(tmp_path, arguments, variables):
+def test_errors_print_and_leave_no_password(tmp_path, arguments, variables):
     (tmp_path / "tiny.yaml").write_text(TINY_SUITE)
     variables = {k: v.replace("PW", PASSWORD) for k, v in variables.items()}
     done = subprocess.run(
@@ -188,7 +188,7 @@ cli.main()
 """
 
 
-def test_a_defects_traceback_a_log_and_a_warning_are_masked(tmp_path):
+def test_masked_output_hides_passwords_in_tracebacks_logs_and_warnings(tmp_path):
     url = f"pg://u:{PASSWORD}@h/d"
     done = subprocess.run(
         [sys.executable, "-c", DEFECT, "sweep", "x"],
@@ -229,7 +229,7 @@ class Titles(threading.Thread):
 
 
 @pytest.mark.slow
-def test_a_whole_sweep_leaves_the_password_nowhere(tmp_path):
+def test_sweep_leaves_the_password_nowhere(tmp_path):
     server_folder, folder = tmp_path / "server", tmp_path / "here"
     server_folder.mkdir()
     folder.mkdir()
@@ -294,7 +294,7 @@ def test_a_whole_sweep_leaves_the_password_nowhere(tmp_path):
     assert f"http://127.0.0.1:{port}/#/experiments/" in page
 
 
-def test_another_host_is_said_to_be_open(tmp_path, capfd):
+def test_ui_knows_which_hosts_are_open_to_others(tmp_path, capfd):
     from lstm_bench.ui import _check_free, is_this_machine_alone
 
     for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"):
@@ -317,7 +317,7 @@ def listening(pid: int, port: int) -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("host", [None, "0.0.0.0"])
-def test_ui_listens_here_alone_unless_told_and_then_it_warns(tmp_path, host):
+def test_ui_listens_on_loopback_and_warns_of_other_hosts(tmp_path, host):
     port = free_port()
     store = f"sqlite:///{tmp_path}/mlflow.db"
     MlflowClient(store).create_experiment("one")
@@ -346,12 +346,12 @@ def test_ui_listens_here_alone_unless_told_and_then_it_warns(tmp_path, host):
     assert ("--app-name basic-auth" in said) == (host is not None)
 
 
-def test_printable_writes_out_what_steers_a_terminal():
+def test_printable_escapes_what_controls_a_terminal():
     text = "\x1b[31mred\x9b \r \ud800 \u202e and\ttab\nline é"
     assert printable(text) == ("\\x1b[31mred\\x9b \\r \\ud800 \\u202e and\ttab\nline é")
 
 
-def test_mask_text_takes_a_long_text_in_no_time():
+def test_mask_text_is_fast_on_a_long_text():
     # With a scheme of any length this took a minute.
     text = "x" * 100_000 + "sqlite://user:pass-word@host"
     start = time.process_time()
@@ -359,7 +359,7 @@ def test_mask_text_takes_a_long_text_in_no_time():
     assert time.process_time() - start < 10
 
 
-def test_the_command_line_prints_through_what_writes_escapes_out():
+def test_printable_is_applied_to_all_that_commands_print():
     shown = io.StringIO()
     LastingConsole(file=shown).print("\x1b[31mred", markup=False)
     assert shown.getvalue() == "\\x1b[31mred\n"

@@ -55,7 +55,7 @@ def swept(tmp_path_factory):
     return suite, folder, outcome, results, recorder.text()
 
 
-def test_a_sweep_trains_references_first_and_every_trial(swept):
+def test_sweep_trains_references_first_and_every_trial(swept):
     _, _, outcome, results, text = swept
     assert (outcome.n_finished, outcome.n_total) == (4, 4)
     assert list(results.runs["kind"]) == ["reference", "trial", "trial", "trial"]
@@ -179,7 +179,7 @@ def test_the_same_suite_and_seed_give_the_same_study(swept, tmp_path):
     assert again.runs[columns].to_dict() == results.runs[columns].to_dict()
 
 
-def test_a_finished_study_is_not_trained_again_and_goes_on_with_more(swept):
+def test_a_finished_study_is_not_trained_again_and_resumes_with_more_trials(swept):
     suite, folder, _, results, _ = swept
     outcome, again = sweep(suite, folder)
     assert outcome.n_finished == 4
@@ -276,7 +276,7 @@ def test_pruned_trials_are_killed_runs_with_their_epochs(write_suite, tmp_path):
         assert len(results.curves.query("run_id == @row.run_id"))
 
 
-def test_a_trial_whose_process_died_is_taken_up_again(tiny_suite, tmp_path):
+def test_a_trial_whose_process_died_is_trained_again(tiny_suite, tmp_path):
     import subprocess
     import sys
 
@@ -314,7 +314,7 @@ def test_a_damaged_optuna_database_is_a_users_error(tiny_suite, tmp_path):
         StudyStore(tiny_suite, resolve_storage(f"sqlite:///{tmp_path}/optuna.db"))
 
 
-def test_a_store_that_gives_out_in_mid_sweep_is_a_users_error(tiny_suite, tmp_path):
+def test_a_store_that_fails_during_a_sweep_is_a_users_error(tiny_suite, tmp_path):
     def drop_table(n_epochs: int) -> None:
         if n_epochs == 2:
             with sqlite3.connect(tmp_path / "mlflow.db") as connection:

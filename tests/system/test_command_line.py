@@ -1,4 +1,4 @@
-"""Commands that are printed run as they are copied."""
+"""Printed commands run as they are copied."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GIVEN = {
 
 
 @pytest.mark.parametrize("name", ["confirm", "report", "train", "worker"])
-def test_a_printed_command_has_the_options_that_were_given(name):
+def test_command_line_has_the_options_that_were_given(name):
     given = shlex.join(
         ["lstm-bench", "sweep", SUITE, *(w for pair in GIVEN.items() for w in pair)]
     )
@@ -36,12 +36,12 @@ def test_a_printed_command_has_the_options_that_were_given(name):
     assert printed.params.get("suite", SUITE) == SUITE
 
 
-def test_a_printed_command_has_no_option_that_was_not_given():
+def test_command_line_has_no_option_that_was_not_given():
     with parsed("lstm-bench sweep quick"):
         assert command_line("confirm", "quick") == "lstm-bench confirm quick"
 
 
-def test_an_address_may_be_named_that_was_not_given():
+def test_command_line_takes_an_address_that_was_not_given():
     uri = "http://me:S3cret@host:5000"
     line = "lstm-bench sync --tracking-uri http://me@host:5000"
     assert command_line("sync", tracking_uri=uri) == line
