@@ -44,6 +44,11 @@ COLUMNS = (
     *("n_only_a", "n_only_b", "p_mcnemar_exact", "p_mcnemar_mid"),
     *("n_mcnemar_below_5_percent", "margin", "verdict", "n_seeds_needed"),
 )
+# Those of them that a `PairedComparison` has under the same name.
+SAME_NAME = (
+    *("n_seeds", "mean_a", "mean_b", "p_t", "p_wilcoxon"),
+    *("p_beyond", "p_equivalence", "p_a_beats_b", "margin"),
+)
 
 
 @dataclass(frozen=True)
@@ -250,18 +255,10 @@ def _row(
         "label_b": label_b,
         "id_a": id_a,
         "id_b": id_b,
-        "n_seeds": comparison.n_seeds,
-        "mean_a": comparison.mean_a,
-        "mean_b": comparison.mean_b,
         "difference": interval.estimate,
         "ci_low": interval.low,
         "ci_high": interval.high,
-        "p_t": comparison.p_t,
-        "p_wilcoxon": comparison.p_wilcoxon,
-        "p_beyond": comparison.p_beyond,
-        "p_equivalence": comparison.p_equivalence,
-        "p_a_beats_b": comparison.p_a_beats_b,
-        "margin": comparison.margin,
+        **{name: getattr(comparison, name) for name in SAME_NAME},
     }
 
 
@@ -279,8 +276,7 @@ def _compare(
         higher_is_better=metric.higher_is_better,
     )
     both = _both_interval(pairs, replicates, suite)
-    found = [_mcnemar(x, y, r) for x, y in pairs for r in replicates]
-    tests = [test for test in found if test is not None]
+    tests = [_mcnemar(x, y, r) for x, y in pairs for r in replicates]
     p_mid = [test.p_mid for test in tests]
     label_a, label_b = pairs[0][0].label, pairs[0][1].label
     if len(pairs) > 1 and field is not None:
@@ -295,17 +291,13 @@ def _compare(
         **_row(label_a, label_b, id_a, id_b, comparison, metric),
         "both_low": both[0],
         "both_high": both[1],
-        "n_only_a": _median([test.n_only_a for test in tests]),
-        "n_only_b": _median([test.n_only_b for test in tests]),
-        "p_mcnemar_exact": _median([test.p_exact for test in tests]),
-        "p_mcnemar_mid": _median(p_mid),
+        "n_only_a": float(np.median([test.n_only_a for test in tests])),
+        "n_only_b": float(np.median([test.n_only_b for test in tests])),
+        "p_mcnemar_exact": float(np.median([test.p_exact for test in tests])),
+        "p_mcnemar_mid": float(np.median(p_mid)),
         "n_mcnemar_below_5_percent": sum(p < 0.05 for p in p_mid),
     }
     return row, comparison
-
-
-def _median(values: Sequence[float]) -> float:
-    return float(np.median(values)) if values else math.nan
 
 
 def _both_interval(
@@ -336,9 +328,7 @@ def _example_scores(contender: Contender, replicate: int, name: str) -> FloatArr
     return bootstrap.example_scores(name, prediction.y_true, prediction.y_proba)
 
 
-def _mcnemar(a: Contender, b: Contender, replicate: int) -> stats.McNemar | None:
-    if "test" not in a.predictions[replicate] or "test" not in b.predictions[replicate]:
-        return None
+def _mcnemar(a: Contender, b: Contender, replicate: int) -> stats.McNemar:
     correct = [
         _example_scores(contender, replicate, "accuracy").astype(bool)
         for contender in (a, b)

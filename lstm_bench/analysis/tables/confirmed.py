@@ -8,7 +8,6 @@ import pandas as pd
 
 from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.intervals import mean_interval
-from lstm_bench.metrics import METRICS
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import TRAIN_TIME, metric_key
 
@@ -33,7 +32,7 @@ def baselines(results: Results) -> pd.DataFrame:
         ``n_splits, val_mean, test_mean`` (the suite's metric), ``test_low, test_high``
         (95 % t interval over splits), ``n_features, train_time_s``
     """
-    name = results.suite.metric.name
+    metric = results.suite.metric
     columns = ["label", "baseline", "fitted_on", "n_splits", "val_mean", "test_mean"]
     columns += ["test_low", "test_high", "n_features", TRAIN_TIME]
     frame = results.baselines
@@ -43,18 +42,20 @@ def baselines(results: Results) -> pd.DataFrame:
         ("fresh splits", frame[frame["replicate"] > 0]),
     ):
         for _, group in part.groupby("baseline", sort=False):
-            scored = group[metric_key("test", name)].dropna().to_numpy(dtype=float)
+            scored = (
+                group[metric_key("test", metric.name)].dropna().to_numpy(dtype=float)
+            )
             low, high = math.nan, math.nan
             if len(scored):
-                interval = mean_interval(scored).within(*METRICS[name].bounds)
+                interval = mean_interval(scored).within(*metric.bounds)
                 low, high = interval.low, interval.high
             values = (
                 group.iloc[0]["label"],
                 group.iloc[0]["baseline"],
                 fitted_on,
                 len(group),
-                float(group[metric_key("val", name)].mean()),
-                float(group[metric_key("test", name)].mean()),
+                float(group[metric_key("val", metric.name)].mean()),
+                float(group[metric_key("test", metric.name)].mean()),
                 low,
                 high,
                 float(group["n_features"].mean()),

@@ -13,7 +13,7 @@ from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.analysis.tables.confirmed import contender_runs
 from lstm_bench.analysis.tables.search import leaderboard
 from lstm_bench.arrays import FloatArray
-from lstm_bench.metrics import merge_ties
+from lstm_bench.metrics import Metric, merge_ties
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME
 
@@ -37,15 +37,8 @@ def pareto(results: Results) -> pd.DataFrame:
         *(OBJECTIVE, TRAIN_TIME),
     ]
     table = leaderboard(results)[columns]
-    table = table[table[TRAIN_TIME].notna()].sort_values(
-        TRAIN_TIME, kind="stable", ignore_index=True
-    )
-    on_front = pareto_front(
-        table[TRAIN_TIME].to_numpy(dtype=float),
-        table[OBJECTIVE].to_numpy(dtype=float),
-        results.suite.metric.higher_is_better,
-    )
-    return table.assign(on_front=on_front)
+    table = table[table[TRAIN_TIME].notna()]
+    return _with_front(table, OBJECTIVE, results.suite.metric)
 
 
 def confirmed_cost(analysis: Analysis) -> pd.DataFrame:
@@ -89,16 +82,19 @@ def confirmed_cost(analysis: Analysis) -> pd.DataFrame:
                 "test_high": test.high,
             }
         )
-    table = pd.DataFrame(rows, columns=columns).sort_values(
-        TRAIN_TIME, kind="stable", ignore_index=True
+    table = pd.DataFrame(rows, columns=columns)
+    return _with_front(table, "test_mean", results.suite.metric)
+
+
+def _with_front(table: pd.DataFrame, score: str, metric: Metric) -> pd.DataFrame:
+    """Return the rows by training time, with ``on_front``."""
+    table = table.sort_values(TRAIN_TIME, kind="stable", ignore_index=True)
+    on_front = pareto_front(
+        table[TRAIN_TIME].to_numpy(dtype=float),
+        table[score].to_numpy(dtype=float),
+        metric.higher_is_better,
     )
-    return table.assign(
-        on_front=pareto_front(
-            table[TRAIN_TIME].to_numpy(dtype=float),
-            table["test_mean"].to_numpy(dtype=float),
-            results.suite.metric.higher_is_better,
-        )
-    )
+    return table.assign(on_front=on_front)
 
 
 def pareto_front(
