@@ -54,7 +54,7 @@ from lstm_bench.workers.options import (
     choose_workers,
     is_in_process,
 )
-from lstm_bench.workers.progress import LoggedProgress, Progress, Training
+from lstm_bench.workers.progress import Progress, Training
 from lstm_bench.workers.recovery import close_orphaned_runs, recover
 from lstm_bench.workers.session import Session, open_sessions
 from lstm_bench.workers.supervise import oversee
@@ -91,6 +91,7 @@ class ConfirmOutcome:
 
 def run_confirmation(
     suite: Suite,
+    progress: Progress,
     *,
     n_best: int | None = None,
     n_replicates: int | None = None,
@@ -100,7 +101,6 @@ def run_confirmation(
     tracking_uri: str | None = None,
     storage: str | None = None,
     out: Path | None = None,
-    progress: Progress | None = None,
 ) -> Analysis | None:
     """Confirm the best configurations of a search, and write the report.
 
@@ -108,12 +108,8 @@ def run_confirmation(
 
     Parameters
     ----------
-    n_best : int or None
-        Configurations to take from the search; None is the suite's number.
-    n_replicates : int or None
-        Fresh seeds to reach in total; None is the suite's number.
-    data_dir, n_workers, scheduler, tracking_uri, storage, out, progress
-        As `lstm_bench.sweep.run_sweep` takes them.
+    n_best, n_replicates, data_dir, n_workers, scheduler, tracking_uri, storage, out
+        As `lstm_bench.run_confirmation` takes them.
 
     Returns
     -------
@@ -134,7 +130,6 @@ def run_confirmation(
             f"{suite.path}: the suite has no `confirm:` section; add one, for example "
             "confirm: {n_best: 3, n_replicates: 5, pairs: {head: [sigmoid, softmax]}}"
         )
-    progress = progress or LoggedProgress(print)
     workers = choose_workers(n_workers, scheduler, data_dir)
     # One worker trains in this process, and needs no storage.
     storage_url = None if is_in_process(workers, suite) else resolve_storage(storage)

@@ -83,7 +83,7 @@ def examine(
     suite : Suite or None
         None checks the machine alone.
     data_dir, tracking_uri, storage
-        As `lstm_bench.sweep.run_sweep` takes them; nothing is created.
+        As `lstm_bench.run_sweep` takes them; nothing is created.
     fix : bool
         Repair first what can be repaired.
     say : callable

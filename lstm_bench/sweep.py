@@ -28,7 +28,7 @@ from lstm_bench.workers.options import (
     choose_workers,
     is_in_process,
 )
-from lstm_bench.workers.progress import LoggedProgress, Progress
+from lstm_bench.workers.progress import Progress
 from lstm_bench.workers.recovery import recover
 from lstm_bench.workers.session import Session
 from lstm_bench.workers.supervise import oversee
@@ -58,6 +58,7 @@ class SweepResult:
 
 def run_sweep(
     suite: Suite,
+    progress: Progress,
     *,
     n_trials: int | None = None,
     timeout_s: float | None = None,
@@ -68,7 +69,6 @@ def run_sweep(
     tracking_uri: str | None = None,
     storage: str | None = None,
     out: Path | None = None,
-    progress: Progress | None = None,
 ) -> SweepResult:
     """Search the suite's space, write the report and, if asked for, confirm the best.
 
@@ -76,25 +76,10 @@ def run_sweep(
 
     Parameters
     ----------
-    n_trials : int or None
-        Finished trials to reach in total; None is the suite's number.
-    timeout_s : float or None
-        Seconds after which no trial starts; None is the suite's limit.
+    n_trials, timeout_s, data_dir, n_workers, scheduler, tracking_uri, storage, out
+        As `lstm_bench.run_sweep` takes them.
     confirm : bool
         Also run the suite's confirmation, if it has one.
-    data_dir : Path or None
-        Folder with the raw data; None is ``$LSTM_BENCH_DATA``.
-    n_workers : int or None
-        Processes that train at the same time; None is one for each core.
-    scheduler : str or None
-        Address of a Dask cluster to train on.
-    tracking_uri, storage : str or None
-        MLflow store and Optuna database; None is the environment's, or a file in the
-        working directory.
-    out : Path or None
-        Folder of the report; None is ``reports/SUITE``.
-    progress : Progress or None
-        Shows messages and trainings; None prints a line for each.
 
     Raises
     ------
@@ -103,7 +88,6 @@ def run_sweep(
     KeyboardInterrupt
         The sweep was stopped; what was finished is saved.
     """
-    progress = progress or LoggedProgress(print)
     declared = suite.confirm
     storage_url = resolve_storage(storage)
     with (

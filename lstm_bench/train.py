@@ -15,27 +15,27 @@ from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import TrialResult, metric_key
-from lstm_bench.workers.progress import LoggedProgress, Progress, Training
+from lstm_bench.workers.progress import Progress, Training
 from lstm_bench.workers.tracked_run import train_tracked
 
 
 def run_training(
     suite: Suite,
     config: TrialConfig,
+    progress: Progress,
     *,
     data_dir: Path | None = None,
     replicate: int = 0,
     score_test: bool = False,
     log_model: bool = True,
     tracking_uri: str | None = None,
-    progress: Progress | None = None,
 ) -> tuple[str, TrialResult]:
     """Train one configuration of a suite as a run of its own.
 
     Parameters
     ----------
-    data_dir, tracking_uri, progress
-        As `lstm_bench.sweep.run_sweep` takes them.
+    data_dir, tracking_uri
+        As `lstm_bench.run_sweep` takes them.
     replicate : int
         Split and seeds of a confirmation's replicate; 0 are the search's.
     score_test : bool
@@ -54,7 +54,6 @@ def run_training(
     LstmBenchError
         The data, the engine or the store cannot be used.
     """
-    progress = progress or LoggedProgress(print)
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri)
         prepared = load_data(suite, data_dir, progress, config=config).at(replicate)

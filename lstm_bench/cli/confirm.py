@@ -49,9 +49,9 @@ def confirm(
 
     analysis = run_confirmation(
         loaded,
+        make_progress(console),
         n_best=best,
         n_replicates=replicates,
-        progress=make_progress(console),
         **shared,
     )
     if analysis is None:

@@ -66,7 +66,7 @@ def main() -> None:
     settle_output()
     with masked_output():
         code = _run()
-    # Collecting garbage at exit takes a second after a report.
+    # After a report, collecting garbage at exit takes a second.
     gc.freeze()
     sys.exit(code)
 

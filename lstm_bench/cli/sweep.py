@@ -56,10 +56,10 @@ def sweep(
 
     done = run_sweep(
         loaded,
+        make_progress(console),
         n_trials=trials,
         timeout_s=timeout,
         confirm=confirm,
-        progress=make_progress(console),
         **shared,
     )
     if done.analysis is None:

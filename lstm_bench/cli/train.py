@@ -77,12 +77,12 @@ def train(
     run_id, result = run_training(
         loaded,
         config,
+        make_progress(console),
         data_dir=data_dir,
         replicate=replicate or 0,
         score_test=test,
         log_model=log_model,
         tracking_uri=tracking_uri,
-        progress=make_progress(console),
     )
     for entry in result.history.epochs:
         say(
