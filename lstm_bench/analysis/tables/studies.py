@@ -30,8 +30,8 @@ from lstm_bench.training.result import OBJECTIVE
 
 # Families of `differences`.
 WINNERS, BASELINES, SHARED, OWN = (
-    *("winners", "best baselines", "shared configurations"),
-    "winner − own best baseline",
+    *("winners", "best baselines", "shared"),
+    "own baseline",
 )
 # In place of a verdict, where `why_withheld` has a reason.
 WITHHELD = "not compared"
@@ -145,9 +145,9 @@ def board(named: Named) -> pd.DataFrame:
     -------
     DataFrame with columns
         ``study`` (its label), ``study_name, dataset, n_used_train, n_used_val,
-        n_trials`` (complete), ``metric``; ``label, search_score, n_search`` (complete
-        configurations it is the best of), ``search_low, search_high``: the search's
-        best and the 95 % Wilson interval of its accuracy; ``n_seeds``: of the
+        n_trials`` (complete), ``metric``; ``search_label, search_score, n_search``:
+        the search's best of that many complete configurations, with the 95 % Wilson
+        interval of its accuracy in ``search_low, search_high``; ``n_seeds``: of the
         confirmed winner, 0 where there is none; ``processor, n_cores, last_work``
         (Timestamp, UTC)
     """
@@ -166,7 +166,7 @@ def board(named: Named) -> pd.DataFrame:
                 "n_used_val": data.get("n_used_val"),
                 "n_trials": len(trial_runs(results)),
                 "metric": results.suite.metric.name,
-                "label": best.get("label"),
+                "search_label": best.get("label"),
                 "search_score": best.get(OBJECTIVE, math.nan),
                 "search_low": best.get(CI_LOW, math.nan),
                 "search_high": best.get(CI_HIGH, math.nan),
@@ -244,9 +244,13 @@ def _compare(
         a = dataclasses.replace(a, label=f"{a.label} in {label_a}")
         b = dataclasses.replace(b, label=f"{b.label} in {label_b}")
         known: dict[str, Any] = {
-            **{"family": family, "label_a": a.label, "label_b": b.label},
-            **{"study_a": label_a, "study_b": label_b},
-            **{"n_a": len(a.test), "n_b": len(b.test)},
+            "family": family,
+            "study_a": label_a,
+            "study_b": label_b,
+            "label_a": a.label,
+            "label_b": b.label,
+            "n_a": len(a.test),
+            "n_b": len(b.test),
         }
         why = None if one is other else why_withheld(first, second)
         if why is None:

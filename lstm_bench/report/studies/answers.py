@@ -60,7 +60,9 @@ def study_answers(compared: StudyComparison) -> list[Answer]:
     """Return which study's winner is better, by how much, how sure, and the limits."""
     found = []
     for (a, one), (b, other) in itertools.combinations(compared.named, 2):
-        question = "which is better" if len(compared.labels) == 2 else f"{a} or {b}"
+        question = "which is better"
+        if len(compared.labels) > 2:
+            question += f", {a} or {b}"
         found.append(Answer(question, _of_two(compared, a, b, one, other)))
     own = [
         describe(row, analysis.results.suite.metric)
@@ -143,7 +145,7 @@ def _searched(label: str, row: Mapping[Any, Any], compared: StudyComparison) -> 
         return f"{label} has no complete training"
     text = (
         f"{label} has validation {METRICS[row['metric']].label} "
-        f"{row['search_score']:.4f} with one seed ({row['label']}, the best of "
+        f"{row['search_score']:.4f} with one seed ({row['search_label']}, the best of "
         f"{row['n_search']}"
     )
     if row["metric"] == "accuracy" and not is_missing(row["search_low"]):

@@ -110,7 +110,7 @@ def side_by_side(compared: StudyComparison) -> Section:
         Column("n_used_val", "validated on", "whole"),
         Column("n_trials", "complete trials", "count"),
         *([Column("metric", "metric")] if compared.metric is None else []),
-        Column("label", "search's best"),
+        Column("search_label", "search's best"),
         Column("search_score", f"validation {score}", "score"),
         Column("search_low", "accuracy, 95 % Wilson", "interval", "search_high"),
         Column("last_work", "last worked on (UTC)", "time"),
@@ -133,7 +133,7 @@ def side_by_side(compared: StudyComparison) -> Section:
     )
     columns = (
         _study(compared),
-        Column("label", "configuration"),
+        Column("label", "configuration", "name"),
         Column("kind", "kind"),
         Column("test_mean", f"test {score}", "score"),
         Column("seeds_low", "95 % over seeds (t)", "interval", "seeds_high"),
@@ -221,13 +221,13 @@ def shared(compared: StudyComparison) -> Section:
     if frame.empty:
         return Section(title, anchor, "No configuration is in two of the searches.")
     columns = (
-        Column("config_id", "configuration id"),
-        _study(compared),
         Column("label", "configuration"),
+        _study(compared),
         Column(OBJECTIVE, f"validation {_score(compared)}", "score"),
         Column(CI_LOW, "accuracy, 95 % Wilson", "interval", CI_HIGH),
         Column("n_runs", "runs (n)", "count"),
         Column(TRAIN_TIME, "training (s)", "seconds"),
+        Column("config_id", "configuration id"),
     )
     caption = (
         f"The {count(frame['config_id'].nunique(), 'configuration')} of several "
