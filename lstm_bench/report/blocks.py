@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -21,44 +21,71 @@ FORMULA_STARTS = tuple("=+-@\t\n＝＋－＠")
 
 @dataclass(frozen=True)
 class Column:
-    """A column as it is shown.
+    """A column of a table, declared once for the page, CSV, Markdown and LaTeX.
 
     Attributes
     ----------
-    key : str
-        Column of the frame.
-    label : str
-        With the unit, where there is one.
-    kind : str
-        How to write a value: one of `FORMATS`.
+    name : str
+        Column of the frame and of the CSV.
+    heading : str
+        What it is called elsewhere; empty for a column of the CSV alone. `View.table`
+        replaces ``{metric}``, ``{examples}`` and ``{dir}``.
+    format : str
+        How to write a value: a key of `FORMATS` or `INTERVALS`.
+    unit : str
+        Of its values, in brackets after the heading.
+    meaning : str
+        What the column holds, where its heading does not say it: the page shows it
+        when a pointer rests on the heading.
     high : str or None
-        For an interval, the column of its upper end; `key` is the lower.
+        For an interval, the column of its upper end; `name` is the lower.
     url : str or None
-        Column with the address the cell links to.
-    colours : tuple of str and mapping, or None
-        Column with a key (a configuration's id), and the colours by key: the cell
-        starts with a dot of that colour.
+        Column with the address that a value links to.
+    colour_by : str or None
+        Column with a key of the table's colours: the value has a dot of that colour.
     more : bool
         Of interest to few: the page hides the column until it is asked for.
     """
 
-    key: str
-    label: str
-    kind: str = "text"
+    name: str
+    heading: str = ""
+    format: str = "text"
+    unit: str = ""
+    meaning: str = ""
     high: str | None = None
     url: str | None = None
-    colours: tuple[str, Mapping[str, str]] | None = None
+    colour_by: str | None = None
     more: bool = False
+
+    @property
+    def label(self) -> str:
+        """The heading with the unit."""
+        return f"{self.heading} ({self.unit})" if self.unit else self.heading
+
+
+COMMAND = Column("command", "command that trains it again{dir}", "command")
+
+
+def field_columns(fields: Sequence[str]) -> tuple[Column, ...]:
+    """Return a column for each of some hyperparameters."""
+    return tuple(Column(field, field, "value") for field in fields)
+
+
+def column_names(columns: Sequence[Column]) -> list[str]:
+    """Return the names of a frame's columns, both ends of each interval."""
+    return [name for c in columns for name in (c.name, c.high) if name is not None]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: the whole frame goes to CSV, `columns` of `n_shown` rows are shown.
+    """A table: the whole frame goes to CSV, `n_shown` rows of `shown` elsewhere.
 
     Attributes
     ----------
     wide : bool
         Whether it takes the page's whole width, or half of it beside a drawing.
+    colours : mapping of str to str
+        By the keys in the columns that `Column.colour_by` names.
     """
 
     name: str
@@ -67,6 +94,12 @@ class Table:
     columns: tuple[Column, ...]
     n_shown: int = 100
     wide: bool = True
+    colours: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> tuple[Column, ...]:
+        """The columns that have a heading."""
+        return tuple(column for column in self.columns if column.heading)
 
 
 @dataclass(frozen=True)
@@ -179,11 +212,11 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "time": lambda v: f"{pd.Timestamp(v):%Y-%m-%d %H:%M:%S}",
 }
 
-NUMERIC_KINDS = frozenset(
+NUMERIC_FORMATS = frozenset(
     {"score", "signed", "share", "seconds", "count", "number", "interval", "p", "whole"}
     | {"bar", "interval_s", "interval_share"}
 )
-# How both ends of each kind of interval are written.
+# How both ends of an interval are written.
 INTERVALS = {"interval": ".4f", "interval_s": ",.1f", "interval_share": ".1%"}
 
 
@@ -233,19 +266,19 @@ def whole_caption(table: Table) -> str:
 
 def cell_text(column: Column, row: Mapping[Any, Any]) -> str:
     """Return the text of `column` in `row`; a dash where nothing was measured."""
-    value = row[column.key]
-    if column.kind == "value" and value is not pd.NA:
+    value = row[column.name]
+    if column.format == "value" and value is not pd.NA:
         if isinstance(value, float) and not is_missing(value):
             return f"{value:.4g}"
         return "null" if is_missing(value) else value_label(value)
     if is_missing(value) or value is pd.NaT:
         return DASH
-    if column.kind in INTERVALS and column.high is not None:
-        written = INTERVALS[column.kind]
+    if column.format in INTERVALS and column.high is not None:
+        written = INTERVALS[column.format]
         text = interval_text(float(value), float(row[column.high]), written)
     else:
-        text = FORMATS[column.kind](value)
-    return text.replace("-", "−") if column.kind in NUMERIC_KINDS else text
+        text = FORMATS[column.format](value)
+    return text.replace("-", "−") if column.format in NUMERIC_FORMATS else text
 
 
 def number_of(n: int | None) -> str:

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from lstm_bench.report.blocks import (
     DASH,
-    NUMERIC_KINDS,
+    NUMERIC_FORMATS,
     Answers,
     Cards,
     Column,
@@ -111,11 +111,12 @@ def _html_block(block: Any, number: int) -> dict[str, Any]:
                 "headers": [
                     (
                         _heading(c.label),
-                        c.key,
+                        c.name,
                         _cell_class(c, i == _pinned(block)),
                         c.more,
+                        c.meaning,
                     )
-                    for i, c in enumerate(block.columns)
+                    for i, c in enumerate(block.shown)
                 ],
                 "rows": list(_rows(block)),
                 "csv": _csv_link(block.name, block.frame, block.n_shown),
@@ -153,22 +154,29 @@ def _rows(table: Table) -> Iterator[Markup]:
     header, pinned = _header(table), _pinned(table)
     rows = shown_rows(table)
     ranges = {
-        c.key: _range([row[c.key] for row in rows])
-        for c in table.columns
-        if c.kind == "curve"
+        c.name: _range([row[c.name] for row in rows])
+        for c in table.shown
+        if c.format == "curve"
     }
     for row in rows:
         yield Markup(
             "".join(
-                _cell(column, row, i == header, i == pinned, ranges.get(column.key))
-                for i, column in enumerate(table.columns)
+                _cell(
+                    table,
+                    column,
+                    row,
+                    i == header,
+                    i == pinned,
+                    ranges.get(column.name),
+                )
+                for i, column in enumerate(table.shown)
             )
         )
 
 
 def _header(table: Table) -> int | None:
     """Return which column names the rows."""
-    return next((i for i, c in enumerate(table.columns) if c.key == "label"), None)
+    return next((i for i, c in enumerate(table.shown) if c.name == "label"), None)
 
 
 def _pinned(table: Table) -> int | None:
@@ -176,7 +184,7 @@ def _pinned(table: Table) -> int | None:
     header = _header(table)
     if header is None:
         # A text to be read takes most of a narrow screen.
-        return None if table.columns[0].kind == "prose" else 0
+        return None if table.shown[0].format == "prose" else 0
     return header
 
 
@@ -190,6 +198,7 @@ def _range(curves: Sequence[Any]) -> tuple[float, float]:
 
 
 def _cell(
+    table: Table,
     column: Column,
     row: dict[str, Any],
     is_header: bool,
@@ -197,27 +206,23 @@ def _cell(
     limits: tuple[float, float] | None,
 ) -> str:
     """Return one cell, escaped."""
-    text, value = escape(cell_text(column, row)), row[column.key]
+    text, value = escape(cell_text(column, row)), row[column.name]
     url = row[column.url] if column.url else None
     inner, more = text, ""
     if url:
         inner = f'<a href="{escape(str(url))}" rel="noreferrer">{text}</a>'
     elif text == DASH:
         pass
-    elif column.kind == "command":
+    elif column.format == "command":
         inner = f"<code>{text}</code>"
-    elif column.kind == "curve" and limits is not None:
+    elif column.format == "curve" and limits is not None:
         inner = _sparkline(value, limits, text)
         more = f' data-text="{text}"'
-    elif column.kind == "bar":
+    elif column.format == "bar":
         share = 100 * float(value)
         inner = f'<span class="bar"><i style="width:{share:.1f}%"></i></span>{text}'
-    if column.colours is not None:
-        key, colours = column.colours
-        if colour := colours.get(row[key]):
-            inner = f'<i class="dot" style="background:{_css_colour(colour)}"></i>' + (
-                inner
-            )
+    if column.colour_by and (colour := table.colours.get(row[column.colour_by])):
+        inner = f'<i class="dot" style="background:{_css_colour(colour)}"></i>{inner}'
     css = _cell_class(column, is_pinned)
     attributes = (f' class="{css}"' if css else "") + more
     if is_header:
@@ -248,7 +253,7 @@ def _sparkline(values: Sequence[float], limits: tuple[float, float], text: str) 
 
 
 def _cell_class(column: Column, is_pinned: bool) -> str:
-    kind = "number" if column.kind in NUMERIC_KINDS else column.kind
+    kind = "number" if column.format in NUMERIC_FORMATS else column.format
     known = kind in ("number", "prose", "name", "command", "curve")
     return " ".join([*([kind] if known else []), *(["pin"] if is_pinned else [])])
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
+
 from lstm_bench.report.blocks import (
-    NUMERIC_KINDS,
+    NUMERIC_FORMATS,
+    Column,
     Table,
     cell_text,
     shown_rows,
@@ -32,42 +35,43 @@ TYPOGRAPHIC = "‘’“”—€"
 MAX_ROWS = 40
 
 
+# Small enough for a dozen columns.
+SIZE = "\\scriptsize\n\\setlength{\\tabcolsep}{3pt}"
+
+
 def render_latex(table: Table) -> str:
     """Return `table` as LaTeX for the package booktabs.
 
     At most 40 rows, so that it fits on a page; commands and the columns that the
     page hides at first are left out. CSV has everything.
     """
-    columns = [c for c in table.columns if c.kind != "command" and not c.more]
-    layout = "".join(_latex_column(c.kind) for c in columns)
+    columns = [c for c in table.shown if c.format != "command" and not c.more]
     table = replace(table, n_shown=min(table.n_shown, MAX_ROWS))
     rows = [
         [escape_latex(cell_text(column, row)) for column in columns]
         for row in shown_rows(table)
     ]
-    head = [escape_latex(column.label) for column in columns]
-    lines = [
-        r"\begin{table}",
-        r"\scriptsize",
-        r"\setlength{\tabcolsep}{3pt}",
-        rf"\caption{{{escape_latex(whole_caption(table))}}}",
-        rf"\label{{tab:{table.name}}}",
-        rf"\begin{{tabular}}{{{layout}}}",
-        r"\toprule",
-        " & ".join(head) + r" \\",
-        r"\midrule",
-        *(" & ".join(cells) + r" \\" for cells in rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
+    text = pd.DataFrame(rows, columns=range(len(columns))).to_latex(
+        index=False,
+        header=[_as_format(escape_latex(column.label)) for column in columns],
+        # pandas leaves out what pdflatex has no glyph for, and the caption.
+        escape=False,
+        column_format="".join(_column_format(column) for column in columns),
+        caption=escape_latex(whole_caption(table)),
+        label=f"tab:{table.name}",
+    )
+    return text.replace(r"\begin{table}", "\\begin{table}\n" + SIZE, 1)
 
 
-def _latex_column(kind: str) -> str:
-    if kind == "prose":
+def _as_format(text: str) -> str:
+    """Return `text` as the format string that pandas takes headings for."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _column_format(column: Column) -> str:
+    if column.format == "prose":
         return "p{6cm}"
-    return "r" if kind in NUMERIC_KINDS else "l"
+    return "r" if column.format in NUMERIC_FORMATS else "l"
 
 
 def escape_latex(text: str) -> str:

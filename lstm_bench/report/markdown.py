@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lstm_bench.report.blocks import (
-    NUMERIC_KINDS,
+    NUMERIC_FORMATS,
     Answers,
     Cards,
     Drawing,
@@ -36,10 +36,12 @@ def render_markdown(sections: Sequence[Section], title: str) -> str:
 def _markdown_block(block: Any) -> list[str]:
     match block:
         case Table():
-            head = [escape_markdown(c.label) for c in block.columns]
-            rule = ["---:" if c.kind in NUMERIC_KINDS else "---" for c in block.columns]
+            head = [escape_markdown(c.label) for c in block.shown]
+            rule = [
+                "---:" if c.format in NUMERIC_FORMATS else "---" for c in block.shown
+            ]
             rows = [
-                [escape_markdown(cell_text(c, row)) for c in block.columns]
+                [escape_markdown(cell_text(c, row)) for c in block.shown]
                 for row in shown_rows(block)
             ]
             return [

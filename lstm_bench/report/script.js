@@ -81,7 +81,8 @@
       // No button: Chromium leaves those out of the headings it repeats on paper.
       const button = make("span", { className: "sort", tabIndex: 0 }, ...head.childNodes);
       button.setAttribute("role", "button");
-      button.title = `Sort; filter by ${head.dataset.key}`;
+      button.title = `${head.title}\nSort; filter by ${head.dataset.key}`.trim();
+      head.title = "";
       head.append(button);
       button.addEventListener("keydown", (event) => {
         if (event.key !== "Enter" && event.key !== " ") return;

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -13,7 +13,8 @@ from lstm_bench.analysis.formatting import data_option, plain, value_label
 from lstm_bench.analysis.tables.search import leaderboard
 from lstm_bench.analysis.tables.select import run_label, shown_fields
 from lstm_bench.metrics import Metric
-from lstm_bench.report.blocks import Column
+from lstm_bench.report.blocks import Column, Table
+from lstm_bench.report.figures.forest import VERDICT_COLOURS
 from lstm_bench.report.figures.style import INK, configuration_colours
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.suite import Suite
@@ -63,15 +64,33 @@ class View:
         """The confirmed configurations."""
         return [c for c in self.analysis.contenders if not c.is_baseline]
 
-    @property
-    def command(self) -> Column:
-        """The column of commands, which say where the data is to be named."""
-        where = " (DIR: folder of the data)" if data_option(self.results) else ""
-        return Column("command", f"command that trains it again{where}", "command")
+    def table(
+        self,
+        name: str,
+        caption: str,
+        frame: pd.DataFrame,
+        columns: Sequence[Column],
+        n_shown: int = 100,
+        wide: bool = True,
+    ) -> Table:
+        """Return a table whose headings name this study's metric and examples."""
+        words = {
+            "{metric}": self.metric.label,
+            "{examples}": self.results.examples,
+            "{dir}": " (DIR: folder of the data)" if data_option(self.results) else "",
+        }
 
-    def label(self, title: str = "configuration", key: str = "config_id") -> Column:
-        """Return the column that names a configuration, in its colour."""
-        return Column("label", title, colours=(key, self.colours))
+        def filled(text: str) -> str:
+            for placeholder, word in words.items():
+                text = text.replace(placeholder, word)
+            return text
+
+        own = tuple(
+            replace(c, heading=filled(c.heading), meaning=filled(c.meaning))
+            for c in columns
+        )
+        colours = {**VERDICT_COLOURS, **self.colours}
+        return Table(name, caption, frame, own, n_shown, wide, colours)
 
     def settings(self, row: Mapping[str, object] | pd.Series) -> str:
         """Return the values of `fields` in `row`: ``units 32, head softmax``."""

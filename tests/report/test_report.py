@@ -89,6 +89,17 @@ def test_every_study_gives_a_page_that_asks_nothing_of_anybody(tmp_path, study):
     assert (tmp_path / "report.md").read_text().startswith("# ")
 
 
+def test_a_column_is_declared_once_for_the_page_and_every_format(tmp_path):
+    write_report(analysis_of("confirmed"), tmp_path)
+    page, text = ((tmp_path / name).read_text() for name in ("index.html", "report.md"))
+    latex, table = (tmp_path / f"tables/confirmed.{end}" for end in ("tex", "csv"))
+    heads = re.findall(r'<th scope="col"[^>]*data-key="train_time_s"[^>]*>', page)
+    assert 'title="mean over the seeds"' in heads[0]
+    assert "training (s)" in page and "| training (s) |" in text
+    assert "training (s)" in latex.read_text()
+    assert "train_time_s" in table.read_text().splitlines()[0].split(",")
+
+
 def test_equal_results_give_equal_reports(tmp_path):
     pages = [write_report(analyse(make_results()), tmp_path / f"{i}") for i in range(2)]
     assert pages[0].read_bytes() == pages[1].read_bytes()
@@ -122,7 +133,7 @@ def test_times_of_two_engines_are_not_compared(field, withheld, kept):
         return {block.name: block for block in blocks if isinstance(block, Table)}
 
     def columns(view, section):
-        return {c.key: c for c in drawn(view, section)[section].columns}
+        return {c.name: c for c in drawn(view, section)[section].columns}
 
     assert set(drawn(view_of("confirmed"), "cost")) == {withheld, kept}
     assert set(drawn(mixed, "cost")) == {kept}

@@ -155,7 +155,7 @@ def test_all_runs_lists_each_training_once_in_order_of_start():
     assert (row["units"], row["head"], row["objective"]) == (32, "sigmoid", 0.90)
     assert row["curve"] == pytest.approx((0.88, 0.89, 0.90))
     confirmed_row = table.set_index("run_id").loc["c0"]
-    assert (confirmed_row["part"], confirmed_row["replicate"]) == ("round", 1)
+    assert (confirmed_row["part"], confirmed_row["replicate"]) == ("confirmation", 1)
     assert confirmed_row["test"] == pytest.approx(36 / 40)
     assert table.set_index("run_id").loc["r6", "label"] == "reference old"
     assert set(table[table["state"] == "failed"]["objective"].isna()) == {True}

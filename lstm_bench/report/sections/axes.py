@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,16 @@ from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.analysis.tables.select import MEAN_HIGH, MEAN_LOW, spread, trial_runs
 from lstm_bench.arrays import FloatArray
 from lstm_bench.metrics import Metric
-from lstm_bench.report.blocks import Block, Column, Drawing, Note, Section, Table, count
+from lstm_bench.report.blocks import (
+    Block,
+    Column,
+    Drawing,
+    Note,
+    Section,
+    Table,
+    column_names,
+    count,
+)
 from lstm_bench.report.figures.style import (
     INK,
     NARROW,
@@ -34,6 +44,39 @@ from lstm_bench.suites.space import Axis, CategoricalAxis
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import OBJECTIVE
 
+# Of a table of the search; its first heading is the axis.
+EFFECT = (
+    Column("value", "{axis}", meaning="a choice, a number, or the ends of a bin"),
+    Column("low", meaning="lower end of the bin; NaN for a choice that is no number"),
+    Column("high"),
+    Column("n", "trials (n)", "count"),
+    Column("mean", "mean {metric}", "score", meaning="on validation, over the trials"),
+    Column(
+        MEAN_LOW,
+        "95 % (t)",
+        "interval",
+        meaning="t interval of the mean, over the value's trials",
+        high=MEAN_HIGH,
+    ),
+    Column("best", "best", "score"),
+    Column("sd", "sd", "score", more=True),
+    Column("min", "min", "score", more=True),
+    Column("max", "max", "score", more=True),
+)
+# Of a table of the confirmed runs.
+CONFIRMED_EFFECT = (
+    Column("value", "{axis}", "value"),
+    Column("n_configurations", "configurations (n)", "count"),
+    Column("n_runs", "runs (n)", "count"),
+    Column("mean", "mean test {metric}", "score"),
+    Column(
+        "ci_low",
+        "95 % over seeds (t)",
+        "interval",
+        meaning="over seeds, of each seed's mean over the configurations",
+        high="ci_high",
+    ),
+)
 MAX_BINS = 6
 MIN_TRIALS_PER_VALUE = 3
 MAX_UNEVENNESS = 4
@@ -49,13 +92,8 @@ def axis_effect(results: Results, axis: str) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns
-        ``value`` (str), ``low, high`` (bounds of the bin; NaN for choices that are
-        not numbers), ``n, mean, sd, min, max, best``, ``mean_ci95_low,
-        mean_ci95_high``: t interval over the value's trials
+    DataFrame with the columns of `EFFECT`
     """
-    columns = ["value", "low", "high", "n", "mean", "sd", "min", "max", "best"]
-    columns += [MEAN_LOW, MEAN_HIGH]
     runs = trial_runs(results)
     metric = results.suite.metric
     values = [plain(value) for value in runs[axis].tolist()]
@@ -75,7 +113,7 @@ def axis_effect(results: Results, axis: str) -> pd.DataFrame:
                 MEAN_HIGH: interval.high,
             }
         )
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=column_names(EFFECT))
 
 
 def explored_unevenly(effect: pd.DataFrame) -> str | None:
@@ -132,11 +170,9 @@ def confirmed_axis_effect(analysis: Analysis, axis: str) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns
-        ``value, n_configurations, n_runs, mean, ci_low, ci_high``: a 95 % t interval
-        over replicates, of each replicate's mean over configurations
+    DataFrame with the columns of `CONFIRMED_EFFECT`
     """
-    columns = ["value", "n_configurations", "n_runs", "mean", "ci_low", "ci_high"]
+    columns = column_names(CONFIRMED_EFFECT)
     groups: dict[Any, list[Contender]] = {}
     for contender in analysis.contenders:
         if contender.config is not None:
@@ -180,21 +216,15 @@ def axes_section(view: View) -> Section:
     blocks: list[Block] = []
     for name, axis in view.suite.space:
         effect = axis_effect(results, name)
-        columns = (
-            Column("value", name),
-            Column("n", "trials (n)", "count"),
-            Column("mean", f"mean {metric.label}", "score"),
-            Column(MEAN_LOW, "95 % (t)", "interval", MEAN_HIGH),
-            Column("best", "best", "score"),
-            Column("sd", "sd", "score", more=True),
-            Column("min", "min", "score", more=True),
-            Column("max", "max", "score", more=True),
-        )
         caption = (
             f"{name} ({axis.describe()}): validation {metric.label} of "
             f"{count(len(trials), 'complete trial')} by value."
         )
-        blocks.append(Table(f"axis_{name}", caption, effect, columns, wide=False))
+        blocks.append(
+            view.table(
+                f"axis_{name}", caption, effect, _headed(EFFECT, name), wide=False
+            )
+        )
         log = not isinstance(axis, CategoricalAxis) and axis.log
         blocks.append(
             Drawing(
@@ -218,25 +248,28 @@ def axes_section(view: View) -> Section:
     )
 
 
+def _headed(columns: tuple[Column, ...], axis: str) -> tuple[Column, ...]:
+    """Return `columns` with the name of the axis over its values."""
+    return (replace(columns[0], heading=axis), *columns[1:])
+
+
 def _confirmed_axes(view: View) -> Iterator[Table]:
     """Yield the mean test score by value of each axis, over the confirmed runs."""
-    metric = view.metric
     for name in view.suite.space.axes if view.analysis.contenders else ():
         frame = confirmed_axis_effect(view.analysis, name)
         if len(frame) < 2:
             continue
-        columns = (
-            Column("value", name, "value"),
-            Column("n_configurations", "configurations (n)", "count"),
-            Column("n_runs", "runs (n)", "count"),
-            Column("mean", f"mean test {metric.label}", "score"),
-            Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
-        )
         caption = (
             f"{name} in the confirmed runs. They were chosen for their scores, so a "
             "value with few configurations says little about the axis."
         )
-        yield Table(f"axis_{name}_confirmed", caption, frame, columns, wide=False)
+        yield view.table(
+            f"axis_{name}_confirmed",
+            caption,
+            frame,
+            _headed(CONFIRMED_EFFECT, name),
+            wide=False,
+        )
 
 
 @house_style()

@@ -11,7 +11,7 @@ from lstm_bench.analysis import budget
 from lstm_bench.analysis.contenders import confirm_spec
 from lstm_bench.analysis.tables.select import trial_runs
 from lstm_bench.metrics import Metric
-from lstm_bench.report.blocks import Column, Drawing, Section, Table
+from lstm_bench.report.blocks import Column, Drawing, Section, column_names
 from lstm_bench.report.figures.style import (
     INK,
     NARROW,
@@ -26,21 +26,38 @@ from lstm_bench.seeding import derive_rng
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import OBJECTIVE, TOTAL_TIME, TRAIN_TIME
 
+EXPECTED = (
+    Column("n_trials", "trials", "count"),
+    Column(
+        "seconds",
+        "training",
+        "seconds",
+        "s",
+        "trials times the mean time of a complete one, pruned and failed ones included",
+    ),
+    Column("expected", "expected best {metric}", "score", meaning="on validation"),
+    Column(
+        "ci_low",
+        "95 % bootstrap",
+        "interval",
+        meaning="over the trials",
+        high="ci_high",
+    ),
+)
+
 
 def expected_best(results: Results) -> pd.DataFrame:
     """Return the best validation score to expect from n trials drawn like these.
 
     Returns
     -------
-    DataFrame with columns
-        ``n_trials, seconds`` (n times the mean seconds spent per complete trial,
-        those of pruned and failed ones included), ``expected, ci_low, ci_high``
-        (95 % bootstrap over trials). ``frame.attrs["n_paid"]``: the smallest number
-        of trials whose expected best is within the suite's margin of the last.
+    DataFrame with the columns of `EXPECTED`
+        ``frame.attrs["n_paid"]``: the smallest number of trials whose expected best
+        is within the suite's margin of the last.
     """
     metric = results.suite.metric
     values = trial_runs(results)[OBJECTIVE].to_numpy(dtype=float)
-    columns = ["n_trials", "seconds", "expected", "ci_low", "ci_high"]
+    columns = column_names(EXPECTED)
     if len(values) < 2:
         return pd.DataFrame(columns=columns)
     expected = budget.expected_best(values, metric.higher_is_better)
@@ -66,12 +83,6 @@ def budget_section(view: View) -> Section:
         return Section(title, anchor, "It takes two complete trials to say anything.")
     n, paid = len(frame), int(frame.attrs["n_paid"])
     margin = confirm_spec(suite).margin
-    columns = (
-        Column("n_trials", "trials", "count"),
-        Column("seconds", "seconds of training", "seconds"),
-        Column("expected", f"expected best {suite.metric.label}", "score"),
-        Column("ci_low", "95 % bootstrap", "interval", "ci_high"),
-    )
     intro = (
         "The best validation score to expect from so many trials drawn at random from "
         f"the {n} complete ones (Dodge et al. 2019). "
@@ -97,7 +108,7 @@ def budget_section(view: View) -> Section:
                 plot_expected_best(frame, suite.metric),
                 frame,
             ),
-            Table("expected_best", caption, frame, columns, wide=False),
+            view.table("expected_best", caption, frame, EXPECTED, wide=False),
         ),
     )
 

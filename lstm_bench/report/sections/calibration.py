@@ -22,7 +22,14 @@ from lstm_bench.analysis.intervals import (
 from lstm_bench.analysis.tables.confirmed import contender_runs
 from lstm_bench.arrays import FloatArray
 from lstm_bench.metrics import METRICS
-from lstm_bench.report.blocks import Block, Column, Drawing, Section, Table, count
+from lstm_bench.report.blocks import (
+    Block,
+    Column,
+    Drawing,
+    Section,
+    column_names,
+    count,
+)
 from lstm_bench.report.figures.style import (
     INK,
     NARROW,
@@ -49,20 +56,57 @@ MEASURES = {
     "log_temperature": "logarithm of the temperature",
 }
 
+CALIBRATED = (
+    Column("label", "configuration", colour_by="key"),
+    Column("key"),
+    Column("n_seeds", "seeds (n)", "count"),
+    *(
+        Column(name, metric.label, "score", more=name not in SHOWN_METRICS)
+        for name, metric in METRICS.items()
+    ),
+    Column("log_loss_low", "95 % of log loss", "interval", high="log_loss_high"),
+    Column("ece", "ECE", "score", meaning="expected calibration error"),
+    Column("ece_low", "95 % of ECE", "interval", high="ece_high"),
+    Column(
+        "temperature",
+        "temperature",
+        "score",
+        meaning="fitted on validation, geometric mean; above 1: overconfident",
+    ),
+    Column(
+        "temperature_low",
+        "95 % of temperature",
+        "interval",
+        high="temperature_high",
+        more=True,
+    ),
+    Column("ece_scaled", "ECE, scaled", "score", meaning="the temperature applied"),
+    Column(
+        "log_loss_scaled",
+        "log loss (nats), scaled",
+        "score",
+        meaning="the temperature applied",
+    ),
+)
+HEADS = (
+    Column("measure", "measure"),
+    Column("sigmoid", "sigmoid", "score"),
+    Column("softmax", "softmax", "score"),
+    Column("difference", "softmax − sigmoid", "signed"),
+    Column("ci_low", "95 % over seeds (t)", "interval", high="ci_high"),
+    Column("n_seeds", "seeds (n)", "count"),
+    Column("n_configurations", "configurations (n)", "count"),
+)
+
 
 def calibration(analysis: Analysis) -> pd.DataFrame:
     """Return how far each contender's probabilities can be taken at their word.
 
     Returns
     -------
-    DataFrame with columns
-        ``label, key, n_seeds``, then means over seeds on test: ``<metric>`` for each
-        of `METRICS`, ``ece`` (expected calibration error, `calibration.bins_for`
-        bins of equal mass), ``temperature`` (fitted on validation, geometric mean;
-        above 1 the model is overconfident), ``ece_scaled`` and ``log_loss_scaled``
-        (with that temperature applied), and 95 % t intervals over seeds
-        ``<measure>_low, <measure>_high`` of `INTERVALS_OF`: that of the temperature
-        on the log scale, the others cut at the measure's range
+    DataFrame with the columns of `CALIBRATED`
+        Means over seeds on test. Intervals are 95 % t intervals over seeds: that of
+        the temperature on the log scale, the others cut at the measure's range.
     """
     rows = []
     for contender in analysis.contenders:
@@ -81,10 +125,7 @@ def calibration(analysis: Analysis) -> pd.DataFrame:
                 **means,
             }
         )
-    columns = ["label", "key", "n_seeds", *METRICS, "ece", "temperature"]
-    columns += ["ece_scaled", "log_loss_scaled"]
-    columns += [f"{key}_{end}" for key in INTERVALS_OF for end in ("low", "high")]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=column_names(CALIBRATED))
 
 
 def _over_seeds(measure: str, values: FloatArray) -> Interval:
@@ -126,13 +167,10 @@ def calibration_of_heads(analysis: Analysis) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns
-        ``measure, sigmoid, softmax, difference, ci_low, ci_high, n_seeds,
-        n_configurations``
+    DataFrame with the columns of `HEADS`
     """
     pairs = twins(analysis.contenders, "head", "sigmoid", "softmax")
-    columns = ["measure", "sigmoid", "softmax", "difference", "ci_low", "ci_high"]
-    columns += ["n_seeds", "n_configurations"]
+    columns = column_names(HEADS)
     if not pairs:
         return pd.DataFrame(columns=columns)
     replicates = common_replicates([c for pair in pairs for c in pair])
@@ -212,27 +250,6 @@ def calibration_section(view: View) -> Section:
             title, anchor, "Calibration is measured in a confirmation round."
         )
     frame = calibration(analysis)
-    columns = (
-        view.label(key="key"),
-        Column("n_seeds", "seeds (n)", "count"),
-        *(
-            Column(name, m.label, "score", more=name not in SHOWN_METRICS)
-            for name, m in METRICS.items()
-        ),
-        Column("log_loss_low", "95 % of log loss", "interval", "log_loss_high"),
-        Column("ece", "ECE", "score"),
-        Column("ece_low", "95 % of ECE", "interval", "ece_high"),
-        Column("temperature", "temperature", "score"),
-        Column(
-            "temperature_low",
-            "95 % of temperature",
-            "interval",
-            "temperature_high",
-            more=True,
-        ),
-        Column("ece_scaled", "ECE, scaled", "score"),
-        Column("log_loss_scaled", "log loss (nats), scaled", "score"),
-    )
     n_test = len(first_test(analysis.contenders[0]).y_true)
     n_bins = bins_for(n_test)
     bins = (
@@ -250,24 +267,17 @@ def calibration_section(view: View) -> Section:
         "scikit-learn's brier_score_loss, from 0 to 1 for two classes (half of the sum "
         "over both) and from 0 to 2 for more."
     )
-    blocks: list[Block] = [Table("calibration", caption, frame, columns)]
+    blocks: list[Block] = [view.table("calibration", caption, frame, CALIBRATED)]
     heads = calibration_of_heads(analysis)
     if len(heads):
         heads = heads.assign(measure=[MEASURES[m] for m in heads["measure"]])
-        columns = (
-            Column("measure", "measure"),
-            Column("sigmoid", "sigmoid", "score"),
-            Column("softmax", "softmax", "score"),
-            Column("difference", "softmax − sigmoid", "signed"),
-            Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
-            Column("n_seeds", "seeds (n)", "count"),
-            Column("n_configurations", "configurations (n)", "count"),
-        )
         caption = (
             "Sigmoid and softmax from the same formula on the same probabilities, all "
             "else equal; paired by seed."
         )
-        blocks.append(Table("calibration_heads", caption, heads, columns, wide=False))
+        blocks.append(
+            view.table("calibration_heads", caption, heads, HEADS, wide=False)
+        )
     shown = [c for c in analysis.contenders if not c.is_baseline][:N_RELIABILITY]
     if analysis.winner is not None and analysis.winner not in shown:
         shown = [analysis.winner, *shown[:-1]]

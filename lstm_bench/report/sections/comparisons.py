@@ -8,7 +8,7 @@ from lstm_bench.analysis.contenders import confirm_spec
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, smallest_rank_p
 from lstm_bench.analysis.tables.cost import MAJORITY
 from lstm_bench.report.blocks import Column, Drawing, Section, Table, count
-from lstm_bench.report.figures.forest import VERDICT_COLOURS, plot_forest
+from lstm_bench.report.figures.forest import plot_forest
 from lstm_bench.report.view import View
 
 UNEQUAL = (
@@ -17,6 +17,56 @@ UNEQUAL = (
     "means and order are over each one's own."
 )
 HOW = {"true": "scored", "validation": "used as validation data"}
+
+COMPARISONS = (
+    Column("family", "family", meaning="comparisons that share Holm's correction"),
+    Column("label_a", "a", "name"),
+    Column("label_b", "b", "name"),
+    Column("verdict", "verdict: a is", colour_by="verdict"),
+    Column("n_seeds", "seeds (n)", "count"),
+    Column("mean_a", "mean of a", "score", meaning="test {metric} over the seeds"),
+    Column("mean_b", "mean of b", "score", meaning="test {metric} over the seeds"),
+    Column("difference", "a − b", "signed"),
+    Column("ci_low", "95 % over seeds (t)", "interval", high="ci_high"),
+    Column(
+        "both_low",
+        "95 % over seeds and {examples}",
+        "interval",
+        meaning="bootstrap over both",
+        high="both_high",
+        more=True,
+    ),
+    Column("p_t", "p (t)", "p", meaning="paired t test of no difference", more=True),
+    Column(
+        "p_beyond_holm",
+        "p (beyond the margin, Holm)",
+        "p",
+        meaning="of a difference beyond the margin; below 5 %: better or worse",
+    ),
+    Column("p_wilcoxon", "p (Wilcoxon)", "p", meaning="signed ranks", more=True),
+    Column(
+        "p_equivalence_holm",
+        "p (equivalence, Holm)",
+        "p",
+        meaning="two one-sided tests; below 5 %: within the margin",
+    ),
+    Column(
+        "p_a_beats_b",
+        "P(a beats b)",
+        "share",
+        meaning="share of pairs of their runs in which a is better; ties: half",
+        more=True,
+    ),
+    Column("p_mcnemar_exact", "McNemar exact p, median", "p", more=True),
+    Column("p_mcnemar_mid", "McNemar mid-p, median", "p", more=True),
+    Column("n_mcnemar_below_5_percent", "seeds with mid-p < 5 %", "count", more=True),
+    Column(
+        "n_seeds_needed",
+        "seeds needed",
+        "count",
+        meaning="for a verdict, where there is none",
+    ),
+)
 
 
 def comparisons_section(view: View) -> Section:
@@ -54,39 +104,6 @@ def comparisons_section(view: View) -> Section:
 def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
     """Return rows of the comparisons with everything that is known of them."""
     metric = view.metric
-    columns = (
-        Column("family", "family"),
-        Column("label_a", "a", "name"),
-        Column("label_b", "b", "name"),
-        Column(
-            "verdict",
-            "verdict: a is",
-            colours=("verdict", VERDICT_COLOURS),
-        ),
-        Column("n_seeds", "seeds (n)", "count"),
-        Column("mean_a", "mean of a", "score"),
-        Column("mean_b", "mean of b", "score"),
-        Column("difference", "a − b", "signed"),
-        Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
-        Column(
-            "both_low",
-            f"95 % over seeds and {view.results.examples}",
-            "interval",
-            "both_high",
-            more=True,
-        ),
-        Column("p_t", "p (t)", "p", more=True),
-        Column("p_beyond_holm", "p (beyond the margin, Holm)", "p"),
-        Column("p_wilcoxon", "p (Wilcoxon)", "p", more=True),
-        Column("p_equivalence_holm", "p (equivalence, Holm)", "p"),
-        Column("p_a_beats_b", "P(a beats b)", "share", more=True),
-        Column("p_mcnemar_exact", "McNemar exact p, median", "p", more=True),
-        Column("p_mcnemar_mid", "McNemar mid-p, median", "p", more=True),
-        Column(
-            "n_mcnemar_below_5_percent", "seeds with mid-p < 5 %", "count", more=True
-        ),
-        Column("n_seeds_needed", "seeds needed", "count"),
-    )
     margin, n = confirm_spec(view.suite).margin, int(frame["n_seeds"].max())
     caption = (
         f"Differences in test {metric.label} on the same seeds. Better or worse: "
@@ -99,4 +116,4 @@ def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
         f"only signs and order: with {count(n, 'seed')} Wilcoxon's p cannot be below "
         f"{smallest_rank_p(n):.3g}."
     )
-    return Table(name, caption, frame, columns)
+    return view.table(name, caption, frame, COMPARISONS)

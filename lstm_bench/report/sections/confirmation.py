@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,13 +18,16 @@ from lstm_bench.analysis.tables.confirmed import contender_runs
 from lstm_bench.analysis.tables.cost import MAJORITY
 from lstm_bench.metrics import Metric
 from lstm_bench.report.blocks import (
+    COMMAND,
     Block,
     Column,
     Drawing,
     Note,
     Section,
     Table,
+    column_names,
     count,
+    field_columns,
 )
 from lstm_bench.report.figures.style import (
     NARROW,
@@ -43,6 +46,68 @@ from lstm_bench.report.view import View
 from lstm_bench.seeding import derive_rng
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import TRAIN_TIME
+
+OPTIMISM = (
+    Column("label", "configuration", colour_by="config_id"),
+    Column("n_seeds", "seeds (n)", "count"),
+    Column("search", "search score", "score", meaning="validation, one seed"),
+    Column("val_mean", "validation mean", "score", meaning="over the fresh seeds"),
+    Column("test_mean", "test mean", "score", meaning="over the fresh seeds"),
+    Column("search_minus_val", "search − validation", "signed"),
+    Column("val_minus_test", "validation − test", "signed"),
+    Column(
+        "ci_low",
+        "95 % over seeds (t)",
+        "interval",
+        meaning="of validation − test",
+        high="ci_high",
+    ),
+)
+TEST_LOOKS = (
+    Column("kind", "by"),
+    Column("study", "study"),
+    Column("how", "how"),
+    Column("n", "times (n)", "count"),
+)
+
+
+def board_columns(fields: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns of `confirmed_board`."""
+    return (
+        Column("rank", "#", "count", meaning="by mean validation score"),
+        Column("label", "configuration", colour_by="key"),
+        Column("key"),
+        Column("test_mean", "test {metric}", "score", meaning="mean over the seeds"),
+        Column(
+            "seeds_low",
+            "95 % over seeds (t)",
+            "interval",
+            meaning="t interval of the test mean over seeds",
+            high="seeds_high",
+        ),
+        Column("n_seeds", "seeds (n)", "count"),
+        Column("val_mean", "validation {metric}", "score", meaning="mean over seeds"),
+        Column("kind", "kind", meaning="LSTM or baseline", more=True),
+        *field_columns(fields),
+        Column(
+            "examples_low",
+            "95 % over {examples} (bootstrap)",
+            "interval",
+            meaning="stratified bootstrap over test {examples}, these seeds as given",
+            high="examples_high",
+            more=True,
+        ),
+        Column(
+            "both_low",
+            "95 % over seeds and {examples}",
+            "interval",
+            meaning="bootstrap over both",
+            high="both_high",
+        ),
+        Column("n_failed", "failed", "count", meaning="seeds that failed", more=True),
+        Column(TRAIN_TIME, "training", "seconds", "s", "mean over the seeds"),
+        COMMAND,
+    )
 
 
 def confirmation_section(view: View) -> Section:
@@ -63,27 +128,6 @@ def confirmation_section(view: View) -> Section:
     metric, board = suite.metric, confirmed_board(analysis)
     drawn = board[board["key"] != MAJORITY]
     examples = view.results.examples
-    columns = (
-        Column("rank", "#", "count"),
-        view.label(key="key"),
-        Column("test_mean", f"test {metric.label}", "score"),
-        Column("seeds_low", "95 % over seeds (t)", "interval", "seeds_high"),
-        Column("n_seeds", "seeds (n)", "count"),
-        Column("val_mean", f"validation {metric.label}", "score"),
-        Column("kind", "kind", more=True),
-        *(Column(f, f, "value") for f in confirmed_fields(analysis)),
-        Column(
-            "examples_low",
-            f"95 % over {examples} (bootstrap)",
-            "interval",
-            "examples_high",
-            more=True,
-        ),
-        Column("both_low", f"95 % over seeds and {examples}", "interval", "both_high"),
-        Column("n_failed", "failed", "count", more=True),
-        Column(TRAIN_TIME, "training (s)", "seconds"),
-        view.command,
-    )
     caption = (
         f"Mean {metric.label} over n fresh seeds; ranked by validation, so that test "
         f"had no say. Over seeds: what another seed would give on these {examples}. "
@@ -95,7 +139,9 @@ def confirmation_section(view: View) -> Section:
     if board["n_seeds"].nunique() > 1:
         blocks.append(Note(UNEQUAL, True))
     blocks += [
-        Table("confirmed", caption, board, columns),
+        view.table(
+            "confirmed", caption, board, board_columns(confirmed_fields(analysis))
+        ),
         Drawing(
             "confirmed",
             f"Test {metric.label}: thick bars are 95 % t intervals over seeds, thin "
@@ -122,23 +168,13 @@ def confirmation_section(view: View) -> Section:
 
 
 def _optimism(view: View) -> Table:
-    columns = (
-        view.label(),
-        Column("n_seeds", "seeds (n)", "count"),
-        Column("search", "search score", "score"),
-        Column("val_mean", "validation mean", "score"),
-        Column("test_mean", "test mean", "score"),
-        Column("search_minus_val", "search − validation", "signed"),
-        Column("val_minus_test", "validation − test", "signed"),
-        Column("ci_low", "95 % over seeds (t)", "interval", "ci_high"),
-    )
     caption = (
         "Selection optimism. Search − validation: how much of the search's score was "
         "the luck of one seed. Validation − test: how much early stopping on "
         f"validation, and a test set of other {view.results.examples}, take off. "
         "Positive means flattered."
     )
-    return Table("optimism", caption, view.analysis.optimism, columns)
+    return view.table("optimism", caption, view.analysis.optimism, OPTIMISM)
 
 
 def _looks(view: View) -> tuple[Block, ...]:
@@ -149,17 +185,11 @@ def _looks(view: View) -> tuple[Block, ...]:
             Note("The test set of this data has not been looked at in this store."),
         )
     frame = frame.assign(how=[HOW[how] for how in frame["how"].tolist()])
-    columns = (
-        Column("kind", "by"),
-        Column("study", "study"),
-        Column("how", "how"),
-        Column("n", "times (n)", "count"),
-    )
     caption = (
         f"The test set was looked at {count(n, 'time')} in this tracking store. Every "
         "look that steers a decision makes the next score more optimistic."
     )
-    return (Table("test_looks", caption, frame, columns),)
+    return (view.table("test_looks", caption, frame, TEST_LOOKS),)
 
 
 def confirmed_fields(analysis: Analysis) -> list[str]:
@@ -175,13 +205,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns
-        ``rank, label, kind`` ("LSTM" or "baseline"), ``key``, the fields of
-        `confirmed_fields`, ``n_seeds, n_failed, val_mean, test_mean``;
-        ``seeds_low, seeds_high``: 95 % t interval of the test mean over seeds;
-        ``examples_low, examples_high``: 95 % stratified bootstrap over reviews, these
-        seeds taken as given; ``both_low, both_high``: over seeds and reviews;
-        ``train_time_s`` (mean), ``command``
+    DataFrame with the columns that `board_columns` gives for `confirmed_fields`
     """
     results, fields = analysis.results, confirmed_fields(analysis)
     metric = results.suite.metric
@@ -213,10 +237,8 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
                 else None,
             }
         )
-    columns = ["label", "kind", "key", *fields, "n_seeds", "n_failed", "val_mean"]
-    columns += ["test_mean", "seeds_low", "seeds_high", "examples_low", "examples_high"]
-    columns += ["both_low", "both_high", TRAIN_TIME, "command"]
-    table = pd.DataFrame(rows, columns=columns)
+    columns = column_names(board_columns(fields))
+    table = pd.DataFrame(rows, columns=columns[1:])
     for column in (*fields, "command"):
         # One missing value must not turn whole numbers into floats.
         table[column] = pd.Series([row[column] for row in rows], dtype=object)

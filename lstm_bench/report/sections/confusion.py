@@ -15,7 +15,7 @@ from matplotlib.ticker import PercentFormatter
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.arrays import FloatArray
-from lstm_bench.report.blocks import Column, Drawing, Section, Table
+from lstm_bench.report.blocks import Column, Drawing, Section, column_names
 from lstm_bench.report.figures.confusion import confusion_matrix, plot_confusion
 from lstm_bench.report.figures.style import (
     OTHERS,
@@ -35,6 +35,17 @@ N_BINS = 20
 
 # More matrices than these side by side would be too small to read.
 MAX_MODELS = 3
+CONFUSION = (
+    Column("label", "model", colour_by="key"),
+    Column("key"),
+    Column("split"),
+    Column("y_true", "true class"),
+    Column("y_pred", "predicted"),
+    Column("n", "{examples}, mean", "whole", meaning="mean over the trainings"),
+    Column("share", "share of the class", "share", meaning="mean over the trainings"),
+    Column("ci_low", "95 % over seeds (t)", "interval_share", high="ci_high"),
+    Column("n_runs", "trainings (n)", "count"),
+)
 ON = {"test": "test", "val": "validation"}
 
 
@@ -53,15 +64,6 @@ def confusion_section(view: View) -> Section:
     counts = confusion(models, class_names)
     matrices = [(m.label, _matrices(m, len(class_names)).mean(axis=0)) for m in models]
     histogram = probabilities(models, class_names)
-    columns = (
-        Column("label", "model", colours=("key", view.colours)),
-        Column("y_true", "true class"),
-        Column("y_pred", "predicted"),
-        Column("n", f"{view.results.examples}, mean", "whole"),
-        Column("share", "share of the class", "share"),
-        Column("ci_low", "95 % over seeds (t)", "interval_share", "ci_high"),
-        Column("n_runs", "trainings (n)", "count"),
-    )
     return Section(
         title,
         anchor,
@@ -84,11 +86,11 @@ def confusion_section(view: View) -> Section:
                 plot_probabilities(histogram, class_names, view.results.examples),
                 histogram,
             ),
-            Table(
+            view.table(
                 "confusion",
                 f"The same shares on {split}, with intervals over trainings.",
                 counts,
-                columns,
+                CONFUSION,
             ),
         ),
     )
@@ -139,13 +141,8 @@ def confusion(models: Sequence[Predicted], class_names: Sequence[str]) -> pd.Dat
 
     Returns
     -------
-    DataFrame with columns
-        ``label, key, split, y_true, y_pred`` (class names), ``n`` (mean over
-        trainings), ``share`` of the true class with ``ci_low, ci_high`` (95 % t
-        interval over trainings; NaN for one), ``n_runs``
+    DataFrame with the columns of `CONFUSION`
     """
-    columns = ["label", "key", "split", "y_true", "y_pred", "n", "share"]
-    columns += ["ci_low", "ci_high", "n_runs"]
     rows = []
     for model in models:
         counts = _matrices(model, len(class_names))
@@ -166,7 +163,7 @@ def confusion(models: Sequence[Predicted], class_names: Sequence[str]) -> pd.Dat
                     "n_runs": share.n,
                 }
                 rows.append(row)
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=column_names(CONFUSION))
 
 
 def _matrices(model: Predicted, n_classes: int) -> FloatArray:

@@ -16,7 +16,6 @@ from lstm_bench.report.blocks import (
     Drawing,
     Note,
     Section,
-    Table,
     count,
 )
 from lstm_bench.report.figures.style import (
@@ -32,6 +31,24 @@ from lstm_bench.report.figures.style import (
 )
 from lstm_bench.report.view import View
 from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME
+
+ON_FRONT = "no other is at least as fast and as good, and better in one"
+CONFIRMED_COST = (
+    Column("label", "configuration", colour_by="key"),
+    Column("n_seeds", "seeds (n)", "count"),
+    Column(TRAIN_TIME, "training", "seconds", "s", "mean over the seeds"),
+    Column("time_low", "95 % over seeds", "interval_s", "s", high="time_high"),
+    Column("test_mean", "test {metric}", "score", meaning="mean over the seeds"),
+    Column("test_low", "95 % over seeds (t)", "interval", high="test_high"),
+    Column("on_front", "on the front", "yes", meaning=ON_FRONT),
+)
+PARETO = (
+    Column("label", "configuration", colour_by="config_id"),
+    Column(TRAIN_TIME, "training", "seconds", "s", "mean over the runs"),
+    Column(OBJECTIVE, "validation {metric}", "score", meaning="mean over the runs"),
+    Column("on_front", "on the front", "yes", meaning=ON_FRONT),
+    Column("n_runs", "runs (n)", "count"),
+)
 
 
 def cost_section(view: View) -> Section:
@@ -58,15 +75,6 @@ def _confirmed(view: View) -> list[Block]:
     if len(engines) > 1:
         return [_withheld("round", engines)]
     metric = view.metric
-    columns = (
-        Column("label", "configuration", colours=("key", view.colours)),
-        Column("n_seeds", "seeds (n)", "count"),
-        Column(TRAIN_TIME, "training (s)", "seconds"),
-        Column("time_low", "95 % over seeds (s)", "interval_s", "time_high"),
-        Column("test_mean", f"test {metric.label}", "score"),
-        Column("test_low", "95 % over seeds (t)", "interval", "test_high"),
-        Column("on_front", "on the front", "yes"),
-    )
     return [
         Drawing(
             "confirmed_cost",
@@ -75,12 +83,12 @@ def _confirmed(view: View) -> list[Block]:
             plot_confirmed_cost(frame, metric, view.colours),
             frame,
         ),
-        Table(
+        view.table(
             "confirmed_cost",
             f"Training time and test {metric.label} of what was confirmed, means over "
             "seeds.",
             frame,
-            columns,
+            CONFIRMED_COST,
             wide=False,
         ),
     ]
@@ -93,13 +101,6 @@ def _searched(view: View) -> list[Block]:
     engines = engines_of(complete_runs(view.results))
     if len(engines) > 1:
         return [_withheld("search", engines)]
-    columns = (
-        view.label(),
-        Column(TRAIN_TIME, "training (s)", "seconds"),
-        Column(OBJECTIVE, f"validation {metric.label}", "score"),
-        Column("on_front", "on the front", "yes"),
-        Column("n_runs", "runs (n)", "count"),
-    )
     # Points are called by their settings, and accuracies have Wilson's interval.
     wanted = ["config_id", *(f for f in view.fields if f not in frame), CI_LOW, CI_HIGH]
     full = frame.merge(view.board[wanted], on="config_id", how="left")
@@ -120,13 +121,13 @@ def _searched(view: View) -> list[Block]:
             plot_pareto(drawn, metric, view.colours),
             data,
         ),
-        Table(
+        view.table(
             "pareto",
             f"Validation {metric.label} and training time in the search; "
             f"{frame['on_front'].sum()} of {count(len(frame), 'configuration')} are on "
             "the Pareto front.",
             frame,
-            columns,
+            PARETO,
             wide=False,
         ),
     ]

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from lstm_bench.analysis.formatting import run_url, train_commands
 from lstm_bench.analysis.tables.select import plain_list, run_label, shown_fields
-from lstm_bench.report.blocks import Column, Section, Table, count
+from lstm_bench.report.blocks import (
+    COMMAND,
+    Column,
+    Section,
+    column_names,
+    count,
+    field_columns,
+)
 from lstm_bench.report.view import View
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import N_EPOCHS
+
+
+def failure_columns(fields: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns of `failures`."""
+    return (
+        Column("label", "run", url="url"),
+        Column("run_id"),
+        Column("kind"),
+        Column("trial"),
+        Column("config_id"),
+        Column("state", "state"),
+        Column("failure_reason", "reason", "prose"),
+        Column(N_EPOCHS, "epochs", "count", meaning="finished before the end"),
+        *field_columns(fields),
+        COMMAND,
+        Column("url"),
+    )
 
 
 def failures(results: Results) -> pd.DataFrame:
@@ -19,15 +44,10 @@ def failures(results: Results) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns
-        ``label, run_id, kind, trial, config_id, state, failure_reason, n_epochs``,
-        the fields of `shown_fields`, ``command, url``
+    DataFrame with the columns that `failure_columns` gives for `shown_fields`
     """
     fields = shown_fields(results)
-    columns = [
-        *("label", "run_id", "kind", "trial", "config_id", "state", "failure_reason"),
-        *(N_EPOCHS, *fields, "command", "url"),
-    ]
+    columns = column_names(failure_columns(fields))
     parts = [results.runs, results.confirmed]
     runs = pd.concat([part for part in parts if len(part)] or parts[:1])
     runs = runs[runs["state"].isin(["failed", "pruned", "interrupted"])]
@@ -69,18 +89,10 @@ def failures_section(view: View) -> Section:
     frame = failures(view.results)
     if frame.empty:
         return Section(title, anchor, "No run was pruned, failed or interrupted.")
-    columns = (
-        Column("label", "run", url="url"),
-        Column("state", "state"),
-        Column("failure_reason", "reason", "prose"),
-        Column(N_EPOCHS, "epochs", "count"),
-        *(Column(f, f, "value") for f in view.fields),
-        view.command,
-    )
     caption = f"The {count(len(frame), 'run')} without a final score, and why."
     return Section(
         title,
         anchor,
         "Pruned runs were stopped because their curves did not look promising.",
-        (Table("failures", caption, frame, columns),),
+        (view.table("failures", caption, frame, failure_columns(view.fields)),),
     )

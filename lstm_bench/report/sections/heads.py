@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,16 @@ from lstm_bench.analysis.tables.select import (
     spread,
 )
 from lstm_bench.metrics import Metric
-from lstm_bench.report.blocks import Block, Column, Drawing, Note, Section, Table, count
+from lstm_bench.report.blocks import (
+    Block,
+    Column,
+    Drawing,
+    Note,
+    Section,
+    column_names,
+    count,
+    field_columns,
+)
 from lstm_bench.report.figures.style import (
     INK,
     NARROW,
@@ -44,6 +53,45 @@ from lstm_bench.training.result import EPOCH_TIME, OBJECTIVE, TRAIN_TIME
 # The family of comparisons between the heads of confirmed configurations.
 HEAD_PAIRS = "pairs: head"
 
+HEADS: tuple[Column, ...] = (
+    Column("head", "head"),
+    Column("n_runs", "runs (n)", "count"),
+    Column("objective_mean", "mean {metric}", "score", meaning="on validation"),
+    Column(
+        MEAN_LOW,
+        "95 % over runs (t)",
+        "interval",
+        meaning="t interval of the mean",
+        high=MEAN_HIGH,
+    ),
+    Column("objective_sd", "sd", "score"),
+    Column("objective_min", "min", "score", more=True),
+    Column("objective_max", "max", "score", more=True),
+    Column("objective_best", "best", "score", more=True),
+    Column("val_log_loss_mean", "mean log loss", "score", "nats"),
+    Column("val_log_loss_best", "best log loss", "score", "nats", more=True),
+)
+TIMES = (
+    Column("train_time_s_mean", "mean training", "seconds", "s"),
+    Column("epoch_time_s_mean", "mean per epoch", "seconds", "s"),
+)
+
+
+def pair_columns(fields: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns of `compare_heads_paired`."""
+    return (
+        *field_columns(fields),
+        Column("head_a", "a"),
+        Column("head_b", "b"),
+        Column("config_id_a"),
+        Column("config_id_b"),
+        Column("objective_a", "{metric} of a", "score", meaning="mean over its runs"),
+        Column("objective_b", "{metric} of b", "score", meaning="mean over its runs"),
+        Column("difference", "b − a", "signed"),
+        Column("n_runs_a", "runs of a (n)", "count"),
+        Column("n_runs_b", "runs of b (n)", "count"),
+    )
+
 
 def compare_heads(results: Results) -> pd.DataFrame:
     """Return the objective, log loss and training time of each head's runs.
@@ -53,17 +101,8 @@ def compare_heads(results: Results) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns
-        ``head, n_runs, objective_mean, mean_ci95_low, mean_ci95_high`` (t interval
-        over the runs), ``objective_sd, objective_min, objective_max, objective_best,
-        val_log_loss_mean, val_log_loss_best, train_time_s_mean, epoch_time_s_mean``
+    DataFrame with the columns of `HEADS` and `TIMES`
     """
-    columns = [
-        *("head", "n_runs", "objective_mean", "objective_sd", "objective_min"),
-        *(MEAN_LOW, MEAN_HIGH),
-        *("objective_max", "objective_best", "val_log_loss_mean", "val_log_loss_best"),
-        *("train_time_s_mean", "epoch_time_s_mean"),
-    ]
     rows = [
         {
             "head": head,
@@ -82,7 +121,7 @@ def compare_heads(results: Results) -> pd.DataFrame:
         }
         for head, group in complete_runs(results).groupby("head")
     ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=column_names(HEADS + TIMES))
 
 
 def compare_heads_paired(results: Results) -> pd.DataFrame:
@@ -90,17 +129,10 @@ def compare_heads_paired(results: Results) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns
-        the fields of `shown_fields` but the head, then ``head_a, head_b,
-        config_id_a, config_id_b, n_runs_a, n_runs_b, objective_a, objective_b,
-        difference``; the difference is b - a, of means over each one's runs.
+    DataFrame with the columns that `pair_columns` gives for `shown_fields` but the head
     """
     fields = [field for field in shown_fields(results) if field != "head"]
-    columns = [
-        *fields,
-        *("head_a", "head_b", "config_id_a", "config_id_b", "n_runs_a", "n_runs_b"),
-        *("objective_a", "objective_b", "difference"),
-    ]
+    columns = column_names(pair_columns(fields))
     runs = complete_runs(results)
     first, by_config = first_runs(runs), runs.groupby("config_id", sort=False)
     means, n_runs = by_config[OBJECTIVE].mean(), by_config.size()
@@ -147,28 +179,14 @@ def heads_section(view: View) -> Section:
             else "No complete training to compare heads."
         )
         return Section(title, anchor, intro, tuple(blocks))
-    columns: tuple[Column, ...] = (
-        Column("head", "head"),
-        Column("n_runs", "runs (n)", "count"),
-        Column("objective_mean", f"mean {metric.label}", "score"),
-        Column(MEAN_LOW, "95 % over runs (t)", "interval", MEAN_HIGH),
-        Column("objective_sd", "sd", "score"),
-        Column("objective_min", "min", "score", more=True),
-        Column("objective_max", "max", "score", more=True),
-        Column("objective_best", "best", "score", more=True),
-        Column("val_log_loss_mean", "mean log loss (nats)", "score"),
-        Column("val_log_loss_best", "best log loss (nats)", "score", more=True),
-    )
+    columns = HEADS
     what = "scores"
     # Engines' times do not compare, and a head may have had one more than another.
     if len(engines_of(complete_runs(results))) == 1:
         what = "scores and times"
-        columns += (
-            Column("train_time_s_mean", "mean training (s)", "seconds"),
-            Column("epoch_time_s_mean", "mean per epoch (s)", "seconds"),
-        )
+        columns += TIMES
     caption = f"Validation {what} of all complete runs of the search, by head."
-    blocks.append(Table("heads", caption, frame, columns))
+    blocks.append(view.table("heads", caption, frame, columns))
     if len(frame) == 1:
         return Section(
             title,
@@ -211,26 +229,16 @@ def heads_section(view: View) -> Section:
 def _paired_blocks(view: View, paired: pd.DataFrame) -> Iterator[Block]:
     fields = [f for f in view.fields if f != "head"]
     metric = view.metric
-    columns = (
-        *(Column(f, f, "value") for f in fields),
-        Column("head_a", "a"),
-        Column("head_b", "b"),
-        Column("objective_a", f"{metric.label} of a", "score"),
-        Column("objective_b", f"{metric.label} of b", "score"),
-        Column("difference", "b − a", "signed"),
-        Column("n_runs_a", "runs of a (n)", "count"),
-        Column("n_runs_b", "runs of b (n)", "count"),
-    )
     differences = paired["difference"].to_numpy(dtype=float)
     mean = mean_interval(differences).within(*metric.difference_bounds)
     scores = zip(paired["objective_b"], paired["objective_a"], strict=True)
     wins = sum(metric.is_better(b, a) for b, a in scores)
-    yield Table(
+    yield view.table(
         "heads_paired",
         f"{count(len(paired), 'pair')} of searched configurations that differ in the "
         "head alone.",
         paired,
-        columns,
+        pair_columns(fields),
     )
     yield Note(
         f"Mean difference over {count(len(paired), 'pair')}: "

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from lstm_bench.analysis.tables.select import plain_list, trial_runs
 from lstm_bench.metrics import Metric
-from lstm_bench.report.blocks import Column, Drawing, Section, Table
+from lstm_bench.report.blocks import Column, Drawing, Section, column_names
 from lstm_bench.report.figures.style import (
     INK,
     NARROW,
@@ -29,6 +29,12 @@ from lstm_bench.training.result import OBJECTIVE
 
 MIN_TRIALS_FOR_IMPORTANCE = 4
 
+IMPORTANCE = (
+    Column("axis", "axis"),
+    Column("importance", "share", "share", meaning="of all axes; their sum is 1"),
+    Column("n_trials", "trials (n)", "count"),
+)
+
 
 def importance(results: Results) -> pd.DataFrame:
     """Return each axis' share in what separates the best trials (PED-ANOVA).
@@ -38,15 +44,14 @@ def importance(results: Results) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns
-        ``axis, importance`` (shares, their sum is 1), ``n_trials``
+    DataFrame with the columns of `IMPORTANCE`
 
     References
     ----------
     Watanabe, Bansal and Hutter, "PED-ANOVA: Efficiently Quantifying Hyperparameter
     Importance in Arbitrary Subspaces", IJCAI 2023.
     """
-    empty = pd.DataFrame(columns=["axis", "importance", "n_trials"])
+    empty = pd.DataFrame(columns=column_names(IMPORTANCE))
     axes = {
         name: axis for name, axis in results.suite.space if axis.n_choices not in (0, 1)
     }
@@ -122,10 +127,11 @@ def _ped_anova(
         shares = optuna.importance.get_param_importances(
             study, evaluator=PedAnovaImportanceEvaluator(), normalize=False
         )
-    total = sum(shares.values())
+    # Optuna gives them in an order that differs from process to process.
+    total = math.fsum(shares.values())
     if not total > 0:
         return {}
-    return {name: float(share) / total for name, share in shares.items()}
+    return {name: float(shares[name]) / total for name in axes}
 
 
 @contextmanager
@@ -150,11 +156,6 @@ def importance_section(view: View) -> Section:
     if frame.empty:
         return Section(title, anchor, str(frame.attrs["reason"]))
     n = int(frame["n_trials"].iloc[0])
-    columns = (
-        Column("axis", "axis"),
-        Column("importance", "share", "share"),
-        Column("n_trials", "trials (n)", "count"),
-    )
     caption = f"Share of each axis in what separates the best of {n:,} complete trials."
     return Section(
         title,
@@ -162,7 +163,7 @@ def importance_section(view: View) -> Section:
         "PED-ANOVA asks where the best tenth of the trials lies in the space. With few "
         f"trials ({n:,} here) the shares are rough, and they have no interval.",
         (
-            Table("importance", caption, frame, columns, wide=False),
+            view.table("importance", caption, frame, IMPORTANCE, wide=False),
             Drawing("importance", caption, plot_importance(frame), frame),
         ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,12 @@ from lstm_bench.analysis.tables.select import (
 )
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.report.blocks import (
+    COMMAND,
     Block,
     Column,
     Drawing,
     Section,
-    Table,
+    field_columns,
     number_of,
 )
 from lstm_bench.report.figures.parallel import plot_parallel
@@ -48,6 +49,46 @@ from lstm_bench.training.result import N_PARAMETERS as N_PARAMS
 N_BOARD = 250
 
 
+def board_columns(metric: Metric, fields: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns of `tables.search.leaderboard`, scores with their curve."""
+    interval = Column(
+        CI_LOW,
+        "accuracy, 95 % Wilson",
+        "interval",
+        meaning="over the validation {examples}",
+        high=CI_HIGH,
+    )
+    scores = [Column(f"val_{metric.name}", "{metric} (objective)", "score")]
+    if metric.name == "accuracy":
+        scores.append(interval)
+    scores.append(Column("curve", "{metric} by epoch", "curve"))
+    for name, other in METRICS.items():
+        if name != metric.name:
+            scores.append(Column(f"val_{name}", other.label, "score", more=True))
+            if name == "accuracy":
+                scores.append(interval)
+    return (
+        Column("rank", "#", "count"),
+        Column("label", "configuration", url="url", colour_by="config_id"),
+        *scores,
+        *field_columns(fields),
+        Column("n_runs", "runs (n)", "count", more=True),
+        Column(TRAIN_TIME, "training", "seconds", "s", "mean over the runs"),
+        Column(EPOCH_TIME, "per epoch", "seconds", "s", more=True),
+        Column(N_EPOCHS, "epochs", "count", more=True),
+        Column(
+            KEPT_EPOCH,
+            "epoch kept",
+            "count",
+            meaning="whose weights were kept",
+            more=True,
+        ),
+        Column(N_PARAMS, "parameters", "count", more=True),
+        Column("config_id", "configuration id", more=True),
+        COMMAND,
+    )
+
+
 def leaderboard_section(view: View) -> Section:
     """Every completed configuration, best first."""
     title, anchor = "Leaderboard", "leaderboard"
@@ -60,33 +101,6 @@ def leaderboard_section(view: View) -> Section:
             [curves.get(run_id) for run_id in board["run_id"].tolist()], dtype=object
         )
     )
-    key = f"val_{metric.name}"
-    scores = [Column(key, f"{metric.label} (objective)", "score")]
-    interval = Column(CI_LOW, "accuracy, 95 % Wilson", "interval", CI_HIGH)
-    if metric.name == "accuracy":
-        scores.append(interval)
-    scores.append(Column("curve", f"{metric.label} by epoch", "curve"))
-    for name, other in METRICS.items():
-        if name != metric.name:
-            scores.append(Column(f"val_{name}", other.label, "score", more=True))
-            if name == "accuracy":
-                scores.append(interval)
-    columns = (
-        Column("rank", "#", "count"),
-        Column(
-            "label", "configuration", url="url", colours=("config_id", view.colours)
-        ),
-        *scores,
-        *(Column(f, f, "value") for f in view.fields),
-        Column("n_runs", "runs (n)", "count", more=True),
-        Column(TRAIN_TIME, "training (s)", "seconds"),
-        Column(EPOCH_TIME, "per epoch (s)", "seconds", more=True),
-        Column(N_EPOCHS, "epochs", "count", more=True),
-        Column(KEPT_EPOCH, "epoch kept", "count", more=True),
-        Column(N_PARAMS, "parameters", "count", more=True),
-        Column("config_id", "configuration id", more=True),
-        view.command,
-    )
     direction = "higher" if metric.higher_is_better else "lower"
     n_val = number_of(results.dataset.get("n_used_val"))
     caption = (
@@ -96,7 +110,11 @@ def leaderboard_section(view: View) -> Section:
         "The line is the score after each epoch, all rows on one scale, which leaves "
         "the lowest tenth out."
     )
-    blocks: list[Block] = [Table("leaderboard", caption, board, columns, N_BOARD)]
+    blocks: list[Block] = [
+        view.table(
+            "leaderboard", caption, board, board_columns(metric, view.fields), N_BOARD
+        )
+    ]
     trials = trial_runs(results)
     if len(trials) > 1:
         drawn, note = view.sample(view.named(trials), "complete trials")

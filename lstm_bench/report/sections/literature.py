@@ -8,10 +8,23 @@ import numpy as np
 import pandas as pd
 
 from lstm_bench.analysis.comparisons import Analysis
-from lstm_bench.analysis.literature import load_published_results
+from lstm_bench.analysis.literature import REGIMES, load_published_results
 from lstm_bench.metrics import METRICS
-from lstm_bench.report.blocks import Column, Section, Table
+from lstm_bench.report.blocks import Column, Section, column_names
 from lstm_bench.report.view import View
+
+LITERATURE = (
+    Column("label", "model"),
+    Column("accuracy", "test accuracy", "score"),
+    Column(
+        "regime", "data", meaning="; ".join(f"{k}: {v}" for k, v in REGIMES.items())
+    ),
+    Column("n_train", "labelled {examples} (n)", "count"),
+    Column("source", "source", "prose"),
+    Column("url"),
+    Column("note", "note", "prose"),
+    Column("own", meaning="whether it is this study's"),
+)
 
 
 def literature(analysis: Analysis) -> pd.DataFrame:
@@ -19,15 +32,13 @@ def literature(analysis: Analysis) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns
-        ``label, accuracy, regime, n_train, source, url, note, own``, best first
+    DataFrame with the columns of `LITERATURE`, best first
     """
     results = analysis.results
     rows: list[dict[str, Any]] = [
         {**published.model_dump(exclude={"dataset"}), "own": False}
         for published in load_published_results(str(results.dataset.get("name", "")))
     ]
-    columns = ["label", "accuracy", "regime", "n_train", "source", "url", "note", "own"]
     for contender in (analysis.winner, analysis.baseline) if rows else ():
         if contender is None:
             continue
@@ -46,7 +57,7 @@ def literature(analysis: Analysis) -> pd.DataFrame:
                 "own": True,
             }
         )
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=column_names(LITERATURE))
     return table.sort_values(
         "accuracy", ascending=False, kind="stable", ignore_index=True
     )
@@ -56,14 +67,6 @@ def literature_section(view: View) -> Section:
     """Set own results among published ones."""
     title, anchor = "Literature", "literature"
     frame = literature(view.analysis)
-    columns = (
-        Column("label", "model"),
-        Column("accuracy", "test accuracy", "score"),
-        Column("regime", "data"),
-        Column("n_train", "labelled reviews (n)", "count"),
-        Column("source", "source", "prose"),
-        Column("note", "note", "prose"),
-    )
     caption = (
         "Published accuracies on the same 25,000 test reviews. Data: labelled, only "
         "the labelled training reviews; unlabelled, the set's 50,000 unlabelled "
@@ -74,5 +77,5 @@ def literature_section(view: View) -> Section:
         anchor,
         "What others reached, and with what data. Only rows of the same regime and "
         "number of reviews compare with like.",
-        (Table("literature", caption, frame, columns),),
+        (view.table("literature", caption, frame, LITERATURE),),
     )

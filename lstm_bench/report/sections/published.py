@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from lstm_bench.analysis.tables.published import published_comparison
-from lstm_bench.report.blocks import Block, Column, Note, Section, Table, is_missing
+from lstm_bench.report.blocks import Block, Column, Note, Section, is_missing
 from lstm_bench.report.view import View
+
+PUBLISHED = (
+    Column("label", "published by"),
+    Column("reference", "reference", meaning="the suite's configuration"),
+    Column("what", "figure"),
+    Column("published", "published", "number"),
+    Column("measured", "measured", "number", meaning="mean over the runs"),
+    Column("difference", "measured − published", "number"),
+    Column("n_runs", "runs (n)", "count"),
+)
 
 
 def published_section(view: View) -> Section:
@@ -30,15 +40,6 @@ def published_section(view: View) -> Section:
             for figure, epoch in zip(frame["figure"], frame["epoch"], strict=True)
         ]
     )
-    columns = (
-        Column("label", "published by"),
-        Column("reference", "reference"),
-        Column("what", "figure"),
-        Column("published", "published", "number"),
-        Column("measured", "measured", "number"),
-        Column("difference", "measured − published", "number"),
-        Column("n_runs", "runs (n)", "count"),
-    )
     caption = (
         "Published figures and those measured here; times belong to two different "
         "machines."
@@ -48,5 +49,5 @@ def published_section(view: View) -> Section:
         anchor,
         "Figures somebody published for a configuration, beside the same "
         "configuration trained here.",
-        (*notes, Table("published", caption, frame, columns)),
+        (*notes, view.table("published", caption, frame, PUBLISHED)),
     )

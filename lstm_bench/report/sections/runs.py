@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from lstm_bench.analysis.formatting import plain, run_url, train_commands
 from lstm_bench.analysis.tables.select import engines, run_label, validation_curves
-from lstm_bench.report.blocks import Column, Section, Table, count
+from lstm_bench.report.blocks import (
+    COMMAND,
+    Column,
+    Section,
+    column_names,
+    count,
+    field_columns,
+)
 from lstm_bench.report.view import View
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import (
@@ -22,49 +32,59 @@ from lstm_bench.training.result import (
 N_RUNS = 250
 
 
+def run_columns(fields: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns of `all_runs`."""
+    return (
+        Column("label", "configuration", url="url", colour_by="config_id"),
+        Column("part", "part", meaning="search or confirmation", more=True),
+        Column("state", "state"),
+        Column("replicate", "seed", "count", meaning="0 is the search's"),
+        Column(OBJECTIVE, "validation {metric}", "score"),
+        Column("test", "test {metric}", "score", meaning="scored in a confirmation"),
+        Column("curve", "{metric} by epoch", "curve", meaning="on validation"),
+        *field_columns(fields),
+        Column(N_EPOCHS, "epochs", "count", more=True),
+        Column(
+            KEPT_EPOCH,
+            "epoch kept",
+            "count",
+            meaning="whose weights were kept",
+            more=True,
+        ),
+        Column(TRAIN_TIME, "training", "seconds", "s"),
+        Column("engine", "engine", meaning="what computed the LSTM"),
+        Column("start_time", "began (UTC)", "time", more=True),
+        Column("config_id", "configuration id", more=True),
+        Column("run_id", "MLflow run", more=True),
+        COMMAND,
+        Column("url"),
+    )
+
+
 def runs_section(view: View) -> Section:
     """List every training with its curve, its MLflow run and its command."""
     title, anchor = "All runs", "runs"
     frame = all_runs(view.results, view.fields)
     if frame.empty:
         return Section(title, anchor, "No training was begun.")
-    metric = view.metric
-    is_one_engine = len(engines(view.results)) == 1
-    columns = (
-        Column(
-            "label", "configuration", url="url", colours=("config_id", view.colours)
-        ),
-        Column("part", "part", more=True),
-        Column("state", "state"),
-        Column("replicate", "seed", "count"),
-        Column(OBJECTIVE, f"validation {metric.label}", "score"),
-        Column("test", f"test {metric.label}", "score"),
-        Column("curve", f"{metric.label} by epoch", "curve"),
-        *(Column(f, f, "value") for f in view.fields),
-        Column(N_EPOCHS, "epochs", "count", more=True),
-        Column(KEPT_EPOCH, "epoch kept", "count", more=True),
-        Column(TRAIN_TIME, "training (s)", "seconds"),
-        Column("engine", "engine", more=is_one_engine),
-        Column("start_time", "began (UTC)", "time", more=True),
-        Column("config_id", "configuration id", more=True),
-        Column("run_id", "MLflow run", more=True),
-        view.command,
-    )
+    columns = run_columns(view.fields)
+    if len(engines(view.results)) == 1:
+        columns = tuple(replace(c, more=c.more or c.name == "engine") for c in columns)
     caption = (
         f"{count(len(frame), 'training')} in order of start; seed 0 is the search's, "
-        "the others are the round's. The line is the score on validation after each "
-        "epoch, all rows on one scale, which leaves the lowest tenth out."
+        "the others are the confirmation's. The line is the score on validation after "
+        "each epoch, all rows on one scale, which leaves the lowest tenth out."
     )
     return Section(
         title,
         anchor,
         "One row is one training, and one run in MLflow.",
-        (Table("runs", caption, frame, columns, N_RUNS),),
+        (view.table("runs", caption, frame, columns, N_RUNS),),
     )
 
 
 def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
-    """Return one row per training of the search and of the round, in order of start.
+    """Return one row per training of search and confirmation, in order of start.
 
     Parameters
     ----------
@@ -73,18 +93,11 @@ def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns
-        ``label, part`` ("search" or "round"), ``state, config_id, replicate``,
-        `fields`, ``objective`` (on validation), ``test`` (the same metric on test;
-        NaN in a search), ``curve`` (tuple: the metric on validation by epoch),
-        ``engine, n_epochs, kept_epoch, train_time_s, start_time, run_id, command,
-        url``
+    DataFrame with the columns that `run_columns` gives for `fields`
     """
     metric = results.suite.metric.name
     parts = [part for part in (results.runs, results.confirmed) if len(part)]
-    columns = ["label", "part", "state", "config_id", "replicate", *fields, OBJECTIVE]
-    columns += ["test", "curve", "engine", N_EPOCHS, KEPT_EPOCH, TRAIN_TIME]
-    columns += ["start_time", "run_id", "command", "url"]
+    columns = column_names(run_columns(fields))
     if not parts:
         return pd.DataFrame(columns=columns)
     runs = pd.concat(parts, ignore_index=True)
@@ -93,7 +106,7 @@ def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
     labels = _labels(runs)
     table = runs.assign(
         label=pd.Series(labels, dtype=object),
-        part=np.where(runs["kind"] == "replicate", "round", "search"),
+        part=np.where(runs["kind"] == "replicate", "confirmation", "search"),
         test=runs[metric_key("test", metric)],
         curve=pd.Series([curves.get(run_id) for run_id in ids], dtype=object),
         command=pd.Series(train_commands(results, runs), dtype=object),
@@ -109,7 +122,7 @@ def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
 
 
 def _labels(runs: pd.DataFrame) -> list[str]:
-    """Return the round's own labels, and the search's by reference or trial."""
+    """Return the confirmation's own labels, and the search's by reference or trial."""
     labels = [
         run_label(plain(reference), plain(trial), run_id)
         for reference, trial, run_id in zip(

@@ -9,26 +9,51 @@ import pandas as pd
 
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.formatting import plain
-from lstm_bench.report.blocks import Block, Column, Section, Table, as_sentence
+from lstm_bench.report.blocks import Block, Column, Section, as_sentence, column_names
 from lstm_bench.report.view import View
 from lstm_bench.tracking.results import Results
 
 N_ERRORS = 20
-
-
 SAMPLES_PER_RUN = 5
+
+
+def sample_columns(results: Results) -> tuple[Column, ...]:
+    """Return the columns of `samples`."""
+    return (
+        Column("run_id"),
+        Column("index"),
+        Column("text", results.example, "prose"),
+        Column("y_true", "true class"),
+        Column("y_pred", "predicted"),
+        Column("correct"),
+        *(
+            Column(f"p_{name}", f"p({name})", "bar", meaning="predicted probability")
+            for name in results.dataset.get("class_names", ())
+        ),
+    )
+
+
+def error_columns(results: Results) -> tuple[Column, ...]:
+    """Return the columns of `confident_errors`."""
+    return (
+        Column("index"),
+        Column("text", results.example, "prose"),
+        Column("y_true", "true class"),
+        Column("y_pred", "predicted"),
+        Column("confidence", "confidence in it, mean", "bar", meaning="over the seeds"),
+        Column(
+            "n_seeds",
+            "seeds (n)",
+            "count",
+            meaning="that have it among their most confident errors",
+        ),
+    )
 
 
 def samples_section(view: View) -> Section:
     """Show a few fixed examples and the most confident errors."""
     title, anchor = "Samples", "samples"
-    names = list(view.results.dataset.get("class_names", ()))
-    columns = (
-        Column("text", view.results.example, "prose"),
-        Column("y_true", "true class"),
-        Column("y_pred", "predicted"),
-        *(Column(f"p_{name}", f"p({name})", "bar") for name in names),
-    )
+    columns = sample_columns(view.results)
     blocks: list[Block] = []
     for number, (label, run_id) in enumerate(_shown(view), start=1):
         frame = samples(view.results, [run_id]).head(SAMPLES_PER_RUN)
@@ -38,7 +63,7 @@ def samples_section(view: View) -> Section:
                 f"{label}: {len(frame)} fixed validation {view.results.examples}, "
                 f"{right} of them right; bars are the probability given to each class."
             )
-            blocks.append(Table(f"samples_{number}", caption, frame, columns))
+            blocks.append(view.table(f"samples_{number}", caption, frame, columns))
     blocks += _errors(view)
     if not blocks:
         return Section(title, anchor, "No completed training has left samples.")
@@ -71,20 +96,13 @@ def _errors(view: View) -> list[Block]:
     errors = confident_errors(view.analysis)
     if errors.empty:
         return []
-    columns = (
-        Column("text", view.results.example, "prose"),
-        Column("y_true", "true class"),
-        Column("y_pred", "predicted"),
-        Column("confidence", "confidence in it, mean", "bar"),
-        Column("n_seeds", "seeds (n)", "count"),
-    )
     caption = (
         "The most confident errors of the best LSTM on test, those of most seeds "
         f"first; seeds (n) have the {view.results.example} among their 20 surest "
         "errors. The bar is the "
         "mean probability given to the wrong class."
     )
-    return [Table("errors", caption, errors, columns)]
+    return [view.table("errors", caption, errors, error_columns(view.results))]
 
 
 def samples(results: Results, run_ids: Sequence[str]) -> pd.DataFrame:
@@ -92,15 +110,10 @@ def samples(results: Results, run_ids: Sequence[str]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns
-        ``run_id, index, text, y_true, y_pred, correct``, then ``p_<class>``: the
-        probability the model gave each class
+    DataFrame with the columns of `sample_columns`
     """
     class_names = list(results.dataset.get("class_names", ()))
-    columns = [
-        *("run_id", "index", "text", "y_true", "y_pred", "correct"),
-        *(f"p_{name}" for name in class_names),
-    ]
+    columns = column_names(sample_columns(results))
     rows = []
     for run_id in run_ids:
         for _, row in results.samples[results.samples["run_id"] == run_id].iterrows():
@@ -124,12 +137,10 @@ def confident_errors(analysis: Analysis) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns
-        ``index, text, y_true, y_pred, n_seeds`` (that have it among their most
-        confident errors), ``confidence`` (their mean), by both, the surest first
+    DataFrame with the columns of `error_columns`, the surest first
     """
-    columns = ["index", "text", "y_true", "y_pred", "n_seeds", "confidence"]
     results, winner = analysis.results, analysis.winner
+    columns = column_names(error_columns(results))
     if winner is None:
         return pd.DataFrame(columns=columns)
     runs = results.confirmed

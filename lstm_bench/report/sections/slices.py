@@ -12,10 +12,26 @@ from lstm_bench.analysis import bootstrap
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.intervals import wilson_interval
-from lstm_bench.report.blocks import Column, Section, Table
+from lstm_bench.report.blocks import Column, Section, column_names
 from lstm_bench.report.view import View
 
 N_LENGTH_SLICES = 4
+
+SLICES = (
+    Column("slice", "slice"),
+    Column("value", "value"),
+    Column("n", "{examples} (n)", "count"),
+    Column("label", "configuration", colour_by="key"),
+    Column("key"),
+    Column("accuracy", "accuracy", "score", meaning="on test, mean over the seeds"),
+    Column(
+        "ci_low",
+        "95 % Wilson",
+        "interval",
+        meaning="over the slice's {examples}",
+        high="ci_high",
+    ),
+)
 
 
 def slices(analysis: Analysis) -> pd.DataFrame:
@@ -26,10 +42,9 @@ def slices(analysis: Analysis) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns
-        ``slice, value, n, label, key, accuracy, ci_low, ci_high``
+    DataFrame with the columns of `SLICES`
     """
-    columns = ["slice", "value", "n", "label", "key", "accuracy", "ci_low", "ci_high"]
+    columns = column_names(SLICES)
     chosen = [c for c in (analysis.winner, analysis.baseline) if c is not None]
     reviews = analysis.results.test_reviews
     if analysis.winner is None or reviews.empty:
@@ -83,14 +98,6 @@ def slices_section(view: View) -> Section:
     frame = slices(view.analysis)
     if frame.empty:
         return Section(title, anchor, "Slices are measured in a confirmation round.")
-    columns = (
-        Column("slice", "slice"),
-        Column("value", "value"),
-        Column("n", f"{view.results.examples} (n)", "count"),
-        view.label(key="key"),
-        Column("accuracy", "accuracy", "score"),
-        Column("ci_low", "95 % Wilson", "interval", "ci_high"),
-    )
     caption = (
         "Test accuracy by slice, mean over seeds; the interval is over the slice's "
         f"{view.results.examples}."
@@ -100,5 +107,5 @@ def slices_section(view: View) -> Section:
         anchor,
         "Where the best confirmed LSTM is right and where it is wrong, beside the best "
         "baseline.",
-        (Table("slices", caption, frame, columns),),
+        (view.table("slices", caption, frame, SLICES),),
     )

@@ -28,7 +28,7 @@ from lstm_bench.report.blocks import (
     is_missing,
 )
 from lstm_bench.report.figures.curves import plot_curves
-from lstm_bench.report.figures.forest import plot_forest
+from lstm_bench.report.figures.forest import VERDICT_COLOURS, plot_forest
 from lstm_bench.report.figures.style import configuration_colours
 from lstm_bench.report.heading import made_by
 from lstm_bench.report.html import Page
@@ -75,21 +75,26 @@ def answer(compared: StudyComparison) -> Section:
 
 
 def _table(
-    name: str, caption: str, frame: pd.DataFrame, columns: tuple[Column, ...]
+    compared: StudyComparison,
+    name: str,
+    caption: str,
+    frame: pd.DataFrame,
+    columns: tuple[Column, ...],
 ) -> Table:
     """Return a table of the columns in which a row has a value."""
     return Table(
         name,
         caption,
         frame,
-        tuple(c for c in columns if not all(map(is_missing, frame[c.key].tolist()))),
+        tuple(c for c in columns if not all(map(is_missing, frame[c.name].tolist()))),
         n_shown=300,
+        colours={**VERDICT_COLOURS, **_colours(compared)},
     )
 
 
-def _study(compared: StudyComparison) -> Column:
+def _study() -> Column:
     """Return the column of the study, in its colour."""
-    return Column("study", "study", colours=("study", _colours(compared)))
+    return Column("study", "study", colour_by="study")
 
 
 def _colours(compared: StudyComparison) -> dict[str, str]:
@@ -104,7 +109,7 @@ def side_by_side(compared: StudyComparison) -> Section:
     """Every study's search, and its winner and best baseline on test."""
     score, examples = _score(compared), compared.examples
     columns = (
-        _study(compared),
+        _study(),
         Column("dataset", "data"),
         Column("n_used_train", f"{examples} trained on", "whole"),
         Column("n_used_val", "validated on", "whole"),
@@ -112,7 +117,7 @@ def side_by_side(compared: StudyComparison) -> Section:
         *([Column("metric", "metric")] if compared.metric is None else []),
         Column("search_label", "search's best"),
         Column("search_score", f"validation {score}", "score"),
-        Column("search_low", "accuracy, 95 % Wilson", "interval", "search_high"),
+        Column("search_low", "accuracy, 95 % Wilson", "interval", high="search_high"),
         Column("last_work", "last worked on (UTC)", "time"),
         Column("processor", "machine"),
         Column("n_cores", "cores", "count"),
@@ -121,7 +126,9 @@ def side_by_side(compared: StudyComparison) -> Section:
         "One row per study. The search's best has one seed; its interval is over the "
         f"validation {examples}."
     )
-    blocks: list[Block] = [_table("studies", caption, compared.board, columns)]
+    blocks: list[Block] = [
+        _table(compared, "studies", caption, compared.board, columns)
+    ]
     winners = _winners(compared)
     if winners.empty:
         blocks.append(Note("No study was confirmed, so no LSTM was scored on test."))
@@ -132,17 +139,19 @@ def side_by_side(compared: StudyComparison) -> Section:
         "each study's own machine."
     )
     columns = (
-        _study(compared),
+        _study(),
         Column("label", "configuration", "name"),
         Column("kind", "kind"),
         Column("test_mean", f"test {score}", "score"),
-        Column("seeds_low", "95 % over seeds (t)", "interval", "seeds_high"),
-        Column("both_low", f"95 % over seeds and {examples}", "interval", "both_high"),
+        Column("seeds_low", "95 % over seeds (t)", "interval", high="seeds_high"),
+        Column(
+            "both_low", f"95 % over seeds and {examples}", "interval", high="both_high"
+        ),
         Column("n_seeds", "seeds (n)", "count"),
         Column("val_mean", f"validation {score}", "score"),
-        Column(TRAIN_TIME, "training (s)", "seconds"),
+        Column(TRAIN_TIME, "training", "seconds", "s"),
     )
-    blocks.append(_table("winners", caption, winners, columns))
+    blocks.append(_table(compared, "winners", caption, winners, columns))
     if compared.metric is None:
         blocks.append(Note("The studies have no common metric to draw on one axis."))
         return Section("Side by side", "side-by-side", "", tuple(blocks))
@@ -211,7 +220,7 @@ def differences(compared: StudyComparison) -> Section:
         Column("margin", "margin", "number"),
         Column("why", "why not compared", "prose"),
     )
-    blocks.append(_table("differences", caption, frame, columns))
+    blocks.append(_table(compared, "differences", caption, frame, columns))
     return Section(title, anchor, "", tuple(blocks))
 
 
@@ -222,11 +231,11 @@ def shared(compared: StudyComparison) -> Section:
         return Section(title, anchor, "No configuration is in two of the searches.")
     columns = (
         Column("label", "configuration"),
-        _study(compared),
+        _study(),
         Column(OBJECTIVE, f"validation {_score(compared)}", "score"),
-        Column(CI_LOW, "accuracy, 95 % Wilson", "interval", CI_HIGH),
+        Column(CI_LOW, "accuracy, 95 % Wilson", "interval", high=CI_HIGH),
         Column("n_runs", "runs (n)", "count"),
-        Column(TRAIN_TIME, "training (s)", "seconds"),
+        Column(TRAIN_TIME, "training", "seconds", "s"),
         Column("config_id", "configuration id"),
     )
     caption = (
@@ -235,7 +244,7 @@ def shared(compared: StudyComparison) -> Section:
         f"{compared.examples}, times are of each study's own machine. Test scores of "
         "those that two studies confirmed are in the table of differences."
     )
-    table = _table("shared_configurations", caption, frame, columns)
+    table = _table(compared, "shared_configurations", caption, frame, columns)
     return Section(title, anchor, "", (table,))
 
 
@@ -312,7 +321,7 @@ def what_differs(compared: StudyComparison) -> Section:
         "Machine and code are those of the last command on each study."
     )
     return Section(
-        title, anchor, "", (_table("what_differs", caption, frame, columns),)
+        title, anchor, "", (_table(compared, "what_differs", caption, frame, columns),)
     )
 
 
