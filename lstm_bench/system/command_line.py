@@ -1,4 +1,4 @@
-"""Commands to be copied from what a command prints: they carry its options over."""
+"""Commands that messages print for copying, with the options of the running one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lstm_bench.masking import without_password
 def command_line(name: str, *arguments: str, tracking_uri: str | None = None) -> str:
     """Return ``lstm-bench NAME ARGUMENTS`` with the options of the running command.
 
-    Those that were given and that NAME has, too; passwords are left out. Quoted for a
-    POSIX shell.
+    Of its options, those that were given and that NAME has, too. Quoted for a POSIX
+    shell.
 
     Parameters
     ----------
     tracking_uri : str or None
-        Named whether it was given or not.
+        Included without its password, whether it was given or not.
     """
     options = {} if tracking_uri is None else {"--tracking-uri": tracking_uri}
     context = click.get_current_context(silent=True)
