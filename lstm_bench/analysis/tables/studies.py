@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,14 +29,13 @@ from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import OBJECTIVE
 
 # Families of `differences`.
-WINNERS, BASELINES, SHARED, OWN = (
-    *("winners", "best baselines", "shared"),
-    "own baseline",
-)
+WINNERS, BASELINES = "winners", "best baselines"
+SHARED, OWN = "shared", "own baseline"
 # In place of a verdict, where `why_withheld` has a reason.
 WITHHELD = "not compared"
 UNKNOWN = "–"
-# Parts of what may differ. Scores are not compared where the data differ.
+# Scores are not compared where this field differs or is unknown.
+DIGEST = "digest (SHA-256)"
 DATA, PROTOCOL, MACHINE, ENGINE, SETTINGS, CODE, OTHER = PARTS = (
     *("data", "protocol", "machine", "engine", "settings", "code", "other"),
 )
@@ -101,15 +100,14 @@ def study_labels(results: Sequence[Results]) -> list[str]:
     these in which all of them differ.
     """
     labels = [r.suite.name for r in results]
-    distinguish: list[Callable[[Results], str]] = [_day, _processor, _study_hash]
     for name in {label for label in labels if labels.count(label) > 1}:
         same = [i for i, label in enumerate(labels) if label == name]
-        words = [str(number) for number in range(1, len(same) + 1)]
-        for describe in distinguish:
-            found = [describe(results[i]) for i in same]
-            if len(set(found)) == len(same):
-                words = found
+        for describe in (_day, _processor, lambda r: r.study.rpartition("-")[2]):
+            words = [describe(results[i]) for i in same]
+            if len(set(words)) == len(same):
                 break
+        else:
+            words = [str(number) for number in range(1, len(same) + 1)]
         for i, word in zip(same, words, strict=True):
             labels[i] = f"{name} ({word})"
     return labels
@@ -129,10 +127,6 @@ def _processor(results: Results) -> str:
     name = str(results.environment.get("cpu_model") or UNKNOWN)
     name = re.sub(r"\((R|TM)\)|\bCPU\b|@.*", " ", name)
     return " ".join(name.split())
-
-
-def _study_hash(results: Results) -> str:
-    return results.study.rpartition("-")[2]
 
 
 Named = Sequence[tuple[str, Analysis]]
@@ -336,9 +330,12 @@ def _facts(results: Results) -> dict[tuple[str, str], str]:
     }
     recorded: dict[str, Mapping[str, Any]] = {
         DATA: {
-            "digest (SHA-256)": data.get("digest"),
+            DIGEST: data.get("digest"),
+            "dataset.name": suite.dataset.name,
+            "source": data.get("source"),
             "size of train": (data.get("train") or {}).get("n"),
             "size of test": (data.get("test") or {}).get("n"),
+            **{f"dataset.options.{k}": v for k, v in suite.dataset.options.items()},
         },
         PROTOCOL: {
             f"{results.examples} trained on": data.get("n_used_train"),
@@ -370,9 +367,6 @@ def _facts(results: Results) -> dict[tuple[str, str], str]:
         OTHER: {
             "memory (GiB)": env.get("memory_gib"),
             "description": " ".join(suite.description.split()),
-            "dataset.name": suite.dataset.name,
-            "source": data.get("source"),
-            **{f"dataset.options.{k}": v for k, v in suite.dataset.options.items()},
             "published": [entry.label for entry in suite.published],
         },
     }

@@ -11,6 +11,7 @@ from lstm_bench.analysis.intervals import newcombe_interval
 from lstm_bench.analysis.tables.studies import (
     CODE,
     DATA,
+    DIGEST,
     ENGINE,
     MACHINE,
     OWN,
@@ -30,10 +31,7 @@ from lstm_bench.tracking.stored_runs import describe_left_out
 
 # Longer values are in the table of what differs alone.
 MAX_VALUE = 24
-DIGESTS = (
-    *("digest (SHA-256)", "git commit"),
-    *("code digest", "digest of the dataset's code"),
-)
+DIGESTS = (DIGEST, "git commit", "code digest", "digest of the dataset's code")
 # What follows where fields of a part differ.
 NO_TIMES = "training times are not comparable, scores are"
 CONSEQUENCES = {
@@ -195,7 +193,10 @@ def _fields(compared: StudyComparison, part: str) -> Iterator[str]:
     """Yield the fields of `part` that differ, with their values where short."""
     frame = compared.differs
     rows = frame[frame["part"] == part].to_dict("records")
-    if "confirm" in {row["field"] for row in rows}:
+    fields = {row["field"] for row in rows}
+    if part == DATA and DIGEST not in fields:
+        return
+    if "confirm" in fields:
         # One study has no such section; its margin is the default.
         rows = [
             row
