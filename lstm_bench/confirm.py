@@ -20,7 +20,7 @@ from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.formatting import config_of_row
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS
 from lstm_bench.analysis.tables.select import trial_runs
-from lstm_bench.data.dataset import stands_in
+from lstm_bench.data.dataset import copies_in
 from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
 from lstm_bench.open_study import OpenStudy, open_study, stopped
 from lstm_bench.report.figures.training import training_figures
@@ -472,7 +472,7 @@ class _Confirmation:
         reviews = pd.DataFrame(
             {
                 "length": test.lengths,
-                "in_train": stands_in(test, self.prepared.dataset.train),
+                "in_train": copies_in(test, self.prepared.dataset.train),
             }
         )
         self.tracker.log_test_reviews(self.run_id, reviews)

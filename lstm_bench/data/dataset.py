@@ -171,7 +171,7 @@ def places(starts: IntArray, lengths: IntArray) -> IntArray:
     return every
 
 
-def stands_in(part: Sequences, train: Sequences) -> npt.NDArray[np.bool_]:
+def copies_in(part: Sequences, train: Sequences) -> npt.NDArray[np.bool_]:
     """Return for each sequence of `part` whether `train` has it, token for token."""
     seen = {train[i].tobytes() for i in range(len(train))}
     return np.array([part[i].tobytes() in seen for i in range(len(part))], bool)
@@ -211,7 +211,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "class_names": list(dataset.class_names),
         "best_possible_accuracy": dataset.best_possible_accuracy,
         "notes": list(dataset.notes),
-        "n_test_in_train": int(stands_in(dataset.test, dataset.train).sum()),
+        "n_test_in_train": int(copies_in(dataset.test, dataset.train).sum()),
         **parts,
     }
 

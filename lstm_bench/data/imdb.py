@@ -51,7 +51,7 @@ NPZ = "imdb.npz"
 NPZ_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/imdb.npz"
 NPZ_SHA256 = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
 DOWNLOAD_TIMEOUT_S = 30.0
-# Limits on files that may come from anybody: several times what the real ones have,
+# Limits on files from anywhere: several times what the real ones have,
 # and what a laptop still takes. imdb.npz has 17 MB.
 MAX_DOWNLOAD_BYTES = 1 << 27
 # 88,584 words in 1.6 MB.
@@ -141,7 +141,7 @@ def _from_raw(folder: Path, where: str) -> Dataset:
                 _write_cache(cache, *cached)
             except OSError as error:
                 notes.append(
-                    "The parsed reviews could not be kept for next time: "
+                    "The parsed reviews could not be cached: "
                     f"{error.strerror or type(error).__name__}."
                 )
     except OSError as error:

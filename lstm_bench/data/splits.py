@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstm_bench.arrays import IntArray
-from lstm_bench.data.dataset import Dataset, Sequences, first_copies, stands_in
+from lstm_bench.data.dataset import Dataset, Sequences, copies_in, first_copies
 from lstm_bench.errors import DatasetError
 from lstm_bench.seeding import derive_rng
 
@@ -40,20 +40,20 @@ def make_splits(
     """Split into train, validation and test, stratified by class.
 
     The seed depends on the replicate and not on the configuration, so that every
-    configuration of a replicate sees the same reviews. Copies of one sequence are
+    configuration of a replicate sees the same examples. Copies of one sequence are
     never divided between train and validation: no validation score is of a sequence
     that was trained on.
 
     Parameters
     ----------
     validation_fraction : float in (0, 1)
-        Share held out of the training reviews that are used.
+        Share held out of the training examples that are used.
     max_train_samples : int or None
         Train on at most so many; validation then shrinks in proportion, so that
         ``n_val / (n_train + n_val)`` stays `validation_fraction`.
     validates_on_test : bool
         Train on all of train and validate on the test set, as the source
-        write-up did. Such a validation score is no estimate for new reviews.
+        write-up did. Such a validation score is no estimate for new examples.
 
     Raises
     ------
@@ -164,10 +164,10 @@ def _held_out(sizes: IntArray, n_val: int) -> npt.NDArray[np.bool_]:
 
 
 def describe_splits(splits: Splits) -> dict[str, int]:
-    """Return sizes, and how many sequences stand in the part trained on too."""
+    """Return sizes, and how many sequences are in the part trained on, too."""
     return {
         "n_used_train": len(splits.train),
         "n_used_val": len(splits.val),
-        "n_val_in_used_train": int(stands_in(splits.val, splits.train).sum()),
-        "n_test_in_used_train": int(stands_in(splits.test, splits.train).sum()),
+        "n_val_in_used_train": int(copies_in(splits.val, splits.train).sum()),
+        "n_test_in_used_train": int(copies_in(splits.test, splits.train).sum()),
     }

@@ -1,6 +1,6 @@
 """Reviews written by a small grammar, whose label can be read out of the words.
 
-A review is filler, drawn from a Zipf vocabulary, in which some *mentions* stand.
+A review is filler, drawn from a Zipf vocabulary, with some *mentions* in it.
 A mention says one thing about the film, in one of three forms::
 
     plain      is [adverb] CUE noun                    is truly great film
@@ -9,8 +9,8 @@ A mention says one thing about the film, in one of three forms::
 
 The rule (`true_label`): a cue right before "but" does not count; a cue right
 after "not", an adverb between them or not, counts as its opposite; the label is
-the sign of the sum. "not" and "but" also stand in the filler, where they mean
-nothing. All mentions of a review stand in its opening, or all in its tail.
+the sign of the sum. "not" and "but" are also in the filler, where they mean
+nothing. All mentions of a review are in its opening, or all in its tail.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ FUNCTION_WORDS = _words(
 N_FILLER_WORDS = 2000
 
 EARLY_WINDOW = TAIL_WINDOW = 50
-"""Words at the opening and at the end of a review in which its mentions stand."""
+"""Words at the opening and at the end of a review that have its mentions."""
 
 # A log-normal with IMDB's median 175 and mean 234: mean / median = exp(sigma² / 2).
 LENGTH_MEDIAN, LENGTH_SIGMA = 175.0, float(np.sqrt(2 * np.log(234 / 175)))

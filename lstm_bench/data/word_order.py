@@ -2,8 +2,8 @@
 
 A sequence is filler, drawn evenly from a small vocabulary, in which three to six words
 switch something on or off, each as likely. The label is what the last of them did
-(`true_label`). So the order of the words decides: how often each stands in a sequence
-says little, and n-grams see no further than a few words.
+(`true_label`). So the order of the words decides: how often each is in a sequence
+shows little, and n-grams see no further than a few words.
 
 After the last switch come up to `MAX_WORDS_AFTER` words of filler, every number as
 likely. A model that reads the last n words alone can therefore know the label of the

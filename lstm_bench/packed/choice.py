@@ -12,7 +12,7 @@ from lstm_bench.models.backend import keras, tf
 from lstm_bench.models.build import build_model
 from lstm_bench.packed.self_test import does_not_run, why_not_running
 from lstm_bench.suites.config import TrialConfig
-from lstm_bench.suites.engines import PACKED, STOCK, TAKES_STOCK, Wanted, impossible
+from lstm_bench.suites.engines import PACKED, STOCK, TAKES_STOCK, EngineName, impossible
 from lstm_bench.system.threads import n_threads
 
 MAX_DIFFERENCE = 1e-5
@@ -21,7 +21,7 @@ added in another order differ by about 1e-6."""
 
 
 @functools.cache
-def choose_engine(wanted: Wanted, say: Callable[[str], None]) -> str:
+def choose_engine(wanted: EngineName, say: Callable[[str], None]) -> str:
     """Return the engine that `wanted` comes to on this machine.
 
     Asked once for each `say`, which so hears a reason once.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lstm_bench.arrays import Float32Array
-from lstm_bench.suites.engines import PACKED, Wanted, impossible
+from lstm_bench.suites.engines import PACKED, EngineName, impossible
 from lstm_bench.text import first_line
 
 NO_NUMBA = "Numba is not installed (pip install -e '.[fast]' in the checkout brings it)"
@@ -24,7 +24,7 @@ def has_numba() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def require_running(wanted: Wanted, say: Callable[[str], None]) -> None:
+def require_running(wanted: EngineName, say: Callable[[str], None]) -> None:
     """Refuse an engine that Numba does not run, before anything is begun.
 
     Raises

@@ -136,7 +136,7 @@ def _parse_range(field: str, value: dict[str, Any], where: str) -> IntAxis | Flo
     if read.get("step", least) < least:
         raise SuiteError(
             f"{where}.step: expected at least {MIN_RELATIVE_STEP:g} of high, got "
-            f"{read['step']}: such values are told apart to {SIGNIFICANT_DIGITS} "
+            f"{read['step']}: such values are compared to {SIGNIFICANT_DIGITS} "
             "digits; leave step out for a continuous axis"
         )
     if read["log"] and ("step" in read or read["low"] <= 0):

@@ -160,7 +160,7 @@ CONFIG_FIELDS: tuple[str, ...] = tuple(TrialConfig.model_fields)
 
 
 def short_text(field: str, value: Value) -> str:
-    """Return a hyperparameter's value as it stands in a run's name: ``32 units``."""
+    """Return a hyperparameter's value as in a run's name: ``32 units``."""
     form = SHORT[field]
     if not isinstance(form, str):
         return form[bool(value)]

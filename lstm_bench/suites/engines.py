@@ -1,4 +1,4 @@
-"""The code that may compute a training's LSTMs, by name; needs none of it."""
+"""The names of what may compute a training's LSTMs; imports neither."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Literal
 from lstm_bench.errors import SuiteError
 
 STOCK, PACKED = "stock", "packed"
-Wanted = Literal["auto", "stock", "packed"]
+EngineName = Literal["auto", "stock", "packed"]
 """What a suite may ask for: Keras's own LSTM, the packed one (`lstm_bench.packed`), or
 the packed one wherever it can run."""
 
 
 TAKES_STOCK = "engine: Keras's own LSTM, since "
-"""How auto says, before the reason, that it takes it."""
+"""Begins the message of engine: auto when it uses Keras's LSTM; a reason follows."""
 
 
 def join_engines(names: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ SHIPPED = _IN_WHEEL if _IN_WHEEL.is_dir() else Path(__file__).parents[2] / SUITE
 
 
 def suite_file(path: str | Path) -> Path:
-    """Return the file that a path, or a suite's bare name, stands for."""
+    """Return the file that a path, or a suite's bare name, means."""
     file = Path(path)
     if file.is_file() or file.name != str(path) or file.suffix:
         return file
@@ -27,7 +27,7 @@ def own_suites() -> list[Path]:
 
 
 def shipped_suites() -> list[Path]:
-    """Return the shipped suites whose names stand for them here.
+    """Return the shipped suites whose bare names mean them here.
 
     A file in ``benchmarks/`` comes before a shipped suite of the same name.
     """
@@ -39,7 +39,7 @@ def _is_shipped(file: Path) -> bool:
 
 
 def suite_names() -> list[str]:
-    """Return the bare names that stand for suites here."""
+    """Return the bare names of the suites here."""
     return sorted(file.stem for file in (*own_suites(), *shipped_suites()))
 
 

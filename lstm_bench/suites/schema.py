@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from lstm_bench.data.registry import dataset_names
 from lstm_bench.errors import SuiteError
 from lstm_bench.suites.config import TrialConfig
-from lstm_bench.suites.engines import Wanted
+from lstm_bench.suites.engines import EngineName
 from lstm_bench.text import listed, quoted, shortened
 
 MAX_NAME = 80
@@ -201,7 +201,7 @@ class SuiteFile(_Part):
         description="Save each training's state after every epoch; an interrupted "
         "training then continues from there.",
     )
-    engine: Wanted = Field(
+    engine: EngineName = Field(
         "auto",
         description="What computes the LSTMs: Keras's own layers (stock), the packed "
         "engine, which computes no padding (packed), or the packed one wherever it can "

@@ -1,4 +1,4 @@
-"""Suites: the YAML files that say what a study compares."""
+"""Suites: the YAML files that declare a study."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ from lstm_bench.text import listed, quoted, shortened
 
 # What MLflow, Optuna and every file system take in a file's name.
 FILE_NAME = re.compile(r"\w[\w. -]*", re.ASCII)
-# `lstm_bench.training.baselines` stands above this module; a test holds the two
-# together.
+# Of `lstm_bench.training.baselines`, which is above this module; a test compares
+# the two.
 BASELINE_NAMES = ("majority", "tfidf_lr", "nb_lr")
 # What trials, references, pairs and baselines are called in reports and by `compare`.
 _OWN_NAMES = re.compile(
@@ -81,7 +81,7 @@ class Suite:
     space : SearchSpace
     references : dict of str to TrialConfig
     dataset, study, confirm, published
-        As in the file; confirm is None where the suite declares no round.
+        As in the file; confirm is None if the suite declares no confirmation.
     checkpoint : bool
         Whether trainings keep their state after each epoch, to go on from there.
     engine : {"auto", "stock", "packed"}
@@ -201,7 +201,7 @@ class Suite:
             )
 
     def _values_of(self, field: str) -> list[tuple[str, Any]]:
-        """Return each value of `field` that a training may get, and where it stands."""
+        """Return each value of `field` that a training may get, and its place."""
         values: list[tuple[str, Any]] = []
         if field in self.space.axes:
             ends = self.space.axes[field].endpoints
@@ -222,7 +222,7 @@ class Suite:
     def study_name(self) -> str:
         """Name of the study: suite name and a hash of what changes its results.
 
-        The number of trials, timeouts and the memory limit, the confirmation round,
+        The number of trials, timeouts and the memory limit, the confirmation,
         the description, published figures, checkpoints and the engine are left out: a
         study can go on with more trials or on a larger machine, and what a search
         found can be confirmed in more than one way. Engines differ by the rounding of
@@ -301,7 +301,7 @@ class Suite:
 def load_suite(path: str | Path) -> Suite:
     """Read and validate the suite at `path`.
 
-    A bare name such as ``imdb`` stands for ``benchmarks/imdb.yaml`` below the
+    A bare name such as ``imdb`` means ``benchmarks/imdb.yaml`` below the
     working directory or, where there is none, for the suite of that name that comes
     with this package.
 
@@ -335,7 +335,7 @@ def load_suite(path: str | Path) -> Suite:
         )
     try:
         with file.open("rb") as stream:
-            # One byte more, which tells a file that is too large.
+            # One byte more shows that a file is too large.
             text = stream.read(MAX_SUITE_BYTES + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SuiteError(
@@ -351,9 +351,9 @@ def suite_from_text(name: str, text: str) -> Suite:
 
 
 def check_name(name: str, where: str) -> None:
-    """Refuse a name that nobody could tell from another, or type.
+    """Refuse a name that cannot be typed, or confused with one of ours.
 
-    Of suites, references and published figures: they stand beside each other, and
+    Of suites, references and published figures: they appear beside each other, and
     beside trials, pairs and baselines, in reports and on the command line.
 
     Raises
@@ -362,15 +362,15 @@ def check_name(name: str, where: str) -> None:
         Empty, too long, with a character that has a meaning on the command line or
         does not print, or a name that this program gives.
     """
-    wanted = None
+    expected = None
     if not re.match(r"\w", name) or name != name.strip() or len(name) > MAX_NAME:
-        wanted = f"a name of 1 to {MAX_NAME} characters, first a letter or digit"
+        expected = f"a name of 1 to {MAX_NAME} characters, first a letter or digit"
     elif not name.isprintable() or set("@:") & set(name):
-        wanted = "a name without @ and : (as in SUITE:NAME and NAME@STORE)"
+        expected = "a name without @ and : (as in SUITE:NAME and NAME@STORE)"
     elif _OWN_NAMES.fullmatch(name):
-        wanted = "a name of your own (this one lstm-bench gives itself)"
-    if wanted:
-        raise SuiteError(f"{where}: expected {wanted}, got {quoted(name)}; rename it")
+        expected = "a name of your own (this one lstm-bench gives itself)"
+    if expected:
+        raise SuiteError(f"{where}: expected {expected}, got {quoted(name)}; rename it")
 
 
 def bounds_of(part: str, field: str) -> tuple[bool, dict[str, Any]]:

@@ -10,7 +10,7 @@ from lstm_bench.errors import SuiteError
 from lstm_bench.masking import UNPRINTED
 from lstm_bench.text import quoted, shortened
 
-# The longest suite here has 2 kB and 4 levels. A suite may come from somebody else's
+# The longest suite here has 2 kB and 4 levels. A suite may come from another
 # repository or store.
 MAX_SUITE_BYTES = 1 << 20
 MAX_DEPTH = 20

@@ -1,4 +1,4 @@
-"""Where a command prints; nobody has to be there to read it."""
+"""The console: it goes on without a reader, and reports progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUIET_S = 8.0
 
 
 class LastingConsole(Console):
-    """A console that outlives whoever read it, and is not silent for long.
+    """A console that outlives its reader, and is not silent for long.
 
     Rich ends the process when a pipe is closed at its other end or a terminal goes
     away. A sweep of many hours goes on: its results are in its stores.

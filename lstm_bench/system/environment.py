@@ -118,7 +118,7 @@ def ambient_settings() -> dict[str, str]:
 def is_committed(file: Path, text: str) -> bool | None:
     """Whether `text` is what git has of `file`; None outside of a repository."""
     if PACKAGE in file.parents:
-        # Of a wheel: an environment inside somebody's repository is not tracked by it.
+        # Of a wheel: an environment inside another repository is not tracked by it.
         return None
     try:
         _git("rev-parse", "HEAD", folder=file.parent)
@@ -155,7 +155,7 @@ def _cpu_model() -> str:
 
 def _git_state() -> tuple[str | None, bool | None]:
     try:
-        # An environment inside somebody's repository is not tracked by it.
+        # An environment inside another repository is not tracked by it.
         _git("ls-files", "--error-unmatch", "__init__.py")
         changed = _git("status", "--porcelain", "--untracked-files=all", ".")
         return _git("rev-parse", "HEAD"), bool(changed)

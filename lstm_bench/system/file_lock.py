@@ -1,4 +1,4 @@
-"""A lock on an open file, let go of when the file is closed or its process dies."""
+"""A lock on an open file, released when the file is closed or its process dies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ RETRY_S = 0.02
 
 
 def lock_within(descriptor: int, seconds: float) -> bool:
-    """Lock an open file; return False where another has held it for so long."""
+    """Lock an open file; return False if another process holds it for so long."""
     import fcntl
 
     end = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""Where results that cost time and can be had again are kept between commands."""
+"""Folders: the cache, and those that a command writes its results to."""
 
 from __future__ import annotations
 

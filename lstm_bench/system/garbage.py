@@ -1,4 +1,4 @@
-"""The garbage collector, kept away where nearly everything that is made is kept."""
+"""The garbage collector, paused where nearly every object stays in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which process works on something, so that a later one can tell that it is gone."""
+"""Which process works on something, so that a later one can see that it has ended."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OWNER = TypeAdapter(
 def this_process() -> list[Any]:
     """Return host, process id and start time (seconds since 1970) of this process.
 
-    The host is a digest of its name, which is nobody's business in a shared store.
+    The host is a digest of its name, to keep it private in a shared store.
     """
     process = psutil.Process()
     return [_host(), os.getpid(), process.create_time()]
@@ -71,7 +71,7 @@ def is_gone(owner: list[Any] | None) -> bool:
     _, pid, created = owner
     try:
         process = psutil.Process(pid)
-        # A zombie has ended; whoever started it has not asked how.
+        # A zombie has ended; its parent has not waited for it.
         if process.status() == psutil.STATUS_ZOMBIE:
             return True
         return bool(abs(process.create_time() - created) > 1.0)

@@ -1,4 +1,4 @@
-"""How a person stops a training: after the epoch, and at once when asked again."""
+"""Stop a training on a signal: after the epoch, and at once on a second one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATIENCE = "stopping after this epoch; the same signal again stops at once"
 
 
 class Stop:
-    """Whether somebody asked to stop."""
+    """Whether a signal asked to stop."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.is_asked = False
@@ -27,7 +27,7 @@ class Stop:
         self._say(PATIENCE)
 
     def epoch_has_ended(self) -> None:
-        """Raise KeyboardInterrupt if somebody asked to stop."""
+        """Raise KeyboardInterrupt if a signal asked to stop."""
         if self.is_asked:
             raise KeyboardInterrupt
 

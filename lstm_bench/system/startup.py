@@ -3,7 +3,7 @@
 What a shell, a container or a file in the home directory happens to set shall neither
 change a result nor end a command. Each such thing is either settled here (or, for
 Keras and matplotlib, in `lstm_bench.models.backend` and
-`lstm_bench.report.figures.style`), or it stands in `RECORDED`, and
+`lstm_bench.report.figures.style`), or it is in `RECORDED`, and
 `lstm_bench.system.environment` records it with the result.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lstm_bench.errors import LstmBenchError
 
-# Set whatever the shell says; processes that a command starts inherit it.
+# Set whatever the shell sets; processes that a command starts inherit it.
 SET = {
     # Figures go to files. A backend that is missing would end the import.
     "MPLBACKEND": "agg",
@@ -123,7 +123,7 @@ def _settle_home() -> None:
     if owner != os.getuid() or folder.is_symlink():
         # Whoever made it could have put anything there for this user to load.
         raise LstmBenchError(
-            f"{given}, and {folder} belongs to somebody else; set HOME to a folder "
+            f"{given}, and {folder} belongs to another user; set HOME to a folder "
             "of your own"
         )
     print(f"{given}: {folder} serves as the home directory", file=sys.stderr)

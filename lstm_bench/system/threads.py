@@ -25,18 +25,18 @@ def n_cores() -> int:
 def thread_variables(n: int) -> dict[str, str]:
     """Return the environment of a process that may use `n` threads.
 
-    `lstm_bench.models.backend` tells TensorFlow, for operations and within them.
+    `lstm_bench.models.backend` sets it in TensorFlow, for operations and within them.
     """
     return {name: str(n) for name in (VARIABLE, *LIBRARIES)}
 
 
 def n_threads() -> int:
-    """Return what the environment says, else the number of cores.
+    """Return the number that the environment sets, else the number of cores.
 
     Raises
     ------
     LstmBenchError
-        It says something else than a number of threads.
+        The variable is no number of threads.
     """
     value = os.environ.get(VARIABLE)
     if not value:
@@ -51,7 +51,7 @@ def n_threads() -> int:
 
 
 def lend_threads(n: int) -> None:
-    """Let this process's kernel use `n` threads beside its own, until told otherwise.
+    """Let this process's kernel use `n` threads beside its own, until the next call.
 
     They are of workers that have left. TensorFlow's number is settled when it starts,
     and Keras's own LSTM gains nothing.

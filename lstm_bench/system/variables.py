@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def variables_set(wanted: Mapping[str, str]) -> Iterator[None]:
+def variables_set(values: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables; restore in the end what they were before."""
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:

@@ -57,7 +57,7 @@ def chart_view_state(suite: Suite) -> dict[str, Any]:
                 "showAllRuns": False,
             },
         )
-    # A round's trainings would crowd out the search they are about.
+    # A confirmation's trainings would crowd out those of the search.
     hidden = (*HIDDEN, "replicate") if len(suite.space) else HIDDEN
     section = "study"
     return {

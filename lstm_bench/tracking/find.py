@@ -213,7 +213,7 @@ def load_studies(tracking_uri: str | None, names: Sequence[str]) -> list[Results
     Parameters
     ----------
     tracking_uri : str or None
-        Store of the names that do not say theirs; None for the default one.
+        Store of the names without one of their own; None for the default one.
     names : sequence of str
         Suites (a file or a bare name: the study of the suite as it is now) or names
         of studies as they are in the store (with the suite as it was logged).
@@ -256,7 +256,7 @@ def report_name(results: Sequence[Results], asked: Sequence[str]) -> str:
 
 
 def find_study(tracking_uri: str | None, name: str) -> FoundStudy:
-    """Return what `name` stands for; see `load_studies`."""
+    """Return the study that `name` means; see `load_studies`."""
     wanted, store = _split(name)
     if not wanted:
         raise SuiteError(

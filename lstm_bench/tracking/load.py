@@ -384,7 +384,7 @@ def _study_runs(
 def _sampled(runs: pd.DataFrame, metric: Metric) -> list[str]:
     """Return the runs of the search whose samples may be shown, in order of start.
 
-    Among them the run that stands for its configuration in the tables: the first.
+    Among them the run that represents its configuration in the tables: the first.
     """
     complete = runs[(runs["state"] == "complete") & runs[OBJECTIVE].notna()]
     means = complete.groupby("config_id")[OBJECTIVE].mean()
@@ -417,7 +417,7 @@ def load_suite_of(client: MlflowClient, run: StoredRun) -> Suite:
 def _test_looks(client: MlflowClient, digests: Container[str]) -> pd.DataFrame:
     """Count the runs of this store that looked at the dataset's test set.
 
-    A run that does not say what it was has looked all the same.
+    A run without its kind counts, too.
 
     Parameters
     ----------
@@ -475,7 +475,7 @@ def _no_study(
         )
     return (
         f"no study {suite.study_name} in the tracking store; run `lstm-bench sweep` "
-        "first, or say where it was tracked with --tracking-uri"
+        "first, or name its store with --tracking-uri"
     )
 
 
@@ -668,7 +668,7 @@ def _texts(distinct: list[str], numbers: IntArray) -> Any:
 
 
 class _Samples:
-    """Collects what runs have in one file of reviews shown with their probabilities."""
+    """Collects from runs one file of examples shown with their probabilities."""
 
     def __init__(self, reader: _Reader, name: str) -> None:
         self._reader = reader
@@ -682,7 +682,7 @@ class _Samples:
             self._rows += _sample_rows(run.run_id, shown)
 
     def frame(self) -> pd.DataFrame:
-        """Return a row per run and review."""
+        """Return a row per run and example."""
         return pd.DataFrame(self._rows, columns=SAMPLE_COLUMNS)
 
 

@@ -71,7 +71,7 @@ class Results:
         samples_per_s, n_parameters, n_epochs, kept_epoch`` : float
         one column per `TrialConfig` field, in its own type (object columns)
         ``val_<metric>``, ``test_<metric>``, ``train_<metric>`` : float, NaN where
-        not measured; of the weights that were kept
+        not measured; of the final weights
     curves : DataFrame
         Long form ``run_id, split, metric, epoch, value``; metric includes
         ``loss``; split is "train" or "val".
@@ -79,7 +79,7 @@ class Results:
         ``run_id, index, text, y_true, y_pred`` (class names) and ``y_proba``
         (list of float in the order of the dataset's class names); of `confirmed`,
         the references and the search's best.
-    confirmed : DataFrame, one row per training of the confirmation round
+    confirmed : DataFrame, one row per training of the confirmation
         The columns of `runs`, and ``label`` (what to call the configuration) and
         ``origin`` (why it was confirmed: one of `ORIGINS`) : str
     baselines : DataFrame, one row per fitted baseline
@@ -91,7 +91,7 @@ class Results:
     errors : DataFrame
         As `samples`, of the confirmed runs' most confident errors on test.
     test_reviews : DataFrame
-        ``length`` (tokens, start included) and ``in_train`` (the same review stands
+        ``length`` (tokens, start included) and ``in_train`` (the same example is
         in train too) by index of the test set; empty before a confirmation.
     test_looks : DataFrame
         ``kind, study, how, n``: how often runs of this experiment looked at this

@@ -1,4 +1,4 @@
-"""Tell a tracking server that does not answer from one that says no."""
+"""Distinguish a tracking server that does not answer from one that refuses."""
 
 from __future__ import annotations
 

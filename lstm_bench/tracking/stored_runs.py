@@ -352,7 +352,7 @@ def _config(params: dict[str, str], config_id: str | None) -> TrialConfig:
     config = _validated(lambda: TrialConfig.model_validate(stored))
     missing = [name for name in CONFIG_FIELDS if name not in stored]
     # A version before a hyperparameter came had it at its default, and left it out
-    # of the id; if the id does not say so, the parameter was lost.
+    # of the id; if the id does not match, the parameter was lost.
     known = {key: value for key, value in config.model_dump().items() if key in stored}
     if missing and config_id_of(known) != config_id:
         raise StoredError(f"parameter {missing[0]}: a training has it, but it is gone")
@@ -729,7 +729,7 @@ def read_artifact_file(folder: Path, name: str) -> bytes | None:
     Raises
     ------
     StoredError
-        It is a link or stands behind one, is no file, is too large or cannot be read.
+        It is a link or behind one, is no file, is too large or cannot be read.
     """
     file = folder / name
     for path in (file, *file.parents):
@@ -773,7 +773,7 @@ def _validated(validate: Callable[[], T]) -> T:
         expected = problem["msg"].removeprefix("Value error, ")
         expected = f"{expected[0].lower()}{expected[1:]}"[:300]
         got = problem["input"]
-        # Of a rule about the whole the message has said what came.
+        # A rule about the whole has what came in its message.
         is_short = isinstance(got, str | int | float | None) and where
         raise StoredError(
             (f"{where[:100]}: " if where else "")

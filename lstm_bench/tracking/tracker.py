@@ -67,7 +67,7 @@ COMMANDS = {
     "train": "train",
 }
 
-# MLflow tells of tables it makes and draws a bar for every file it reads.
+# MLflow logs the tables it makes and draws a bar for every file it reads.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 # It misses pip in environments that uv made; requirements are named without it.
 logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
@@ -302,7 +302,7 @@ class Tracker:
         seeds : mapping
             Named seeds and the replicate, logged as ``seed.<name>``.
         label, origin : str or None
-            What to call the configuration in a confirmation round, and why it is
+            What to call the configuration in a confirmation, and why it is
             there.
         """
         called = {

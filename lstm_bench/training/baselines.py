@@ -1,7 +1,7 @@
-"""Classifiers without a network, to hold the LSTMs against.
+"""Classifiers without a network, to compare the LSTMs with.
 
-They read whole reviews with the full vocabulary, as bags of n-grams, and are fitted
-on exactly the training reviews of a replicate. Their settings are fixed here; where
+They read whole sequences with the full vocabulary, as bags of n-grams, and are fitted
+on exactly the training sequences of a replicate. Their settings are fixed here; where
 a paper gives none, they were chosen on held-out training reviews of IMDB, never on
 its test set.
 """
@@ -79,7 +79,7 @@ class BaselineResult:
     predictions : tuple of Prediction
         Of "val", and of "test" where it was scored.
     n_features : int
-        Distinct n-grams of the training reviews; 0 for the majority class.
+        Distinct n-grams of the training sequences; 0 for the majority class.
     train_time_s : float
         Counting n-grams and fitting; of the original fit where `cached`.
     cached : bool
@@ -101,7 +101,7 @@ def run_baseline(
 ) -> BaselineResult:
     """Fit baseline `name` on ``splits.train``, or read what an earlier fit gave.
 
-    Probabilities are kept in `cache_folder`; a cache that cannot be written costs
+    Probabilities are cached in `cache_folder`; a cache that cannot be written costs
     a note and no result.
 
     Parameters
@@ -147,7 +147,7 @@ def run_baseline(
                 _write_cache(files[split], fit)
         except OSError as error:
             notes.append(
-                f"The predictions of baseline {name} could not be kept for next time: "
+                f"The predictions of baseline {name} could not be cached: "
                 f"{error.strerror or type(error).__name__}."
             )
     return BaselineResult(
@@ -167,7 +167,7 @@ def run_baseline(
 
 
 def fit_majority(train: Sequences, n_classes: int) -> Predictor:
-    """Return each class's share of `train` as its probability, for every review."""
+    """Return each class's share of `train` as its probability, for every sequence."""
     shares = np.bincount(train.y, minlength=n_classes) / len(train)
     return Predictor(0, lambda sequences: np.tile(shares, (len(sequences), 1)))
 
@@ -196,7 +196,7 @@ def fit_tfidf_lr(train: Sequences, n_classes: int) -> Predictor:
     )
 
     def predict_proba(sequences: Sequences) -> FloatArray:
-        counts = vectorizer.transform(_reviews(sequences))
+        counts = vectorizer.transform(_as_list(sequences))
         return classifier.predict_proba(tfidf.transform(counts, copy=False))
 
     return Predictor(counts.shape[1], predict_proba)
@@ -205,8 +205,8 @@ def fit_tfidf_lr(train: Sequences, n_classes: int) -> Predictor:
 def fit_nb_lr(train: Sequences, n_classes: int) -> Predictor:
     """Fit logistic regression on 1- and 2-grams scaled by naive Bayes's ratios.
 
-    An n-gram counts once in a review, times its log-count ratio. Above two classes,
-    each is held against all others and the probabilities are scaled to sum to 1.
+    An n-gram counts once in a sequence, times its log-count ratio. Above two classes,
+    each is separated from all others and the probabilities are scaled to sum to 1.
 
     References
     ----------
@@ -221,7 +221,7 @@ def fit_nb_lr(train: Sequences, n_classes: int) -> Predictor:
     return Predictor(
         x.shape[1],
         lambda sequences: classifier.predict_proba(
-            vectorizer.transform(_reviews(sequences))
+            vectorizer.transform(_as_list(sequences))
         ),
     )
 
@@ -263,7 +263,7 @@ BASELINES: dict[str, Baseline] = {
 
 
 def ngrams(tokens: npt.NDArray[np.integer]) -> list[int]:
-    """Return one int for each 1- and each 2-gram of a review.
+    """Return one int for each 1- and each 2-gram of a sequence.
 
     Parameters
     ----------
@@ -287,14 +287,14 @@ def log_count_ratio(x: Any, is_class: npt.NDArray[np.bool_]) -> FloatArray:
     Parameters
     ----------
     x : sparse matrix of shape (n, n_features)
-        1 where the review has the n-gram.
+        1 where the sequence has the n-gram.
     is_class : bool ndarray of shape (n,)
 
     Returns
     -------
     float64 ndarray of shape (n_features,)
         r = ln((p / |p|) / (q / |q|)), where p and q are `NB_ALPHA` plus the number
-        of reviews with the n-gram, in the class and outside of it, and |.| sums.
+        of sequences with the n-gram, in the class and outside of it, and |.| sums.
 
     References
     ----------
@@ -335,7 +335,7 @@ class _OneAgainstRest:
 
         classes = np.unique(y)
         models = []
-        # One class: nothing to tell apart. Two: the last against the first is enough.
+        # One class: nothing to separate. Two: the last against the first is enough.
         for label in classes if len(classes) > 2 else classes[1:]:
             factors = scale(x, y == label) if scale is not None else None
             # lbfgs stops where the gradient is small, which it is all along where
@@ -374,10 +374,10 @@ def _count(train: Sequences, *, binary: bool) -> tuple[Any, Any]:
     from sklearn.feature_extraction.text import CountVectorizer
 
     vectorizer = CountVectorizer(analyzer=ngrams, binary=binary, dtype=np.float64)
-    return vectorizer, vectorizer.fit_transform(_reviews(train))
+    return vectorizer, vectorizer.fit_transform(_as_list(train))
 
 
-def _reviews(sequences: Sequences) -> list[npt.NDArray[np.int32]]:
+def _as_list(sequences: Sequences) -> list[npt.NDArray[np.int32]]:
     return [sequences[i] for i in range(len(sequences))]
 
 

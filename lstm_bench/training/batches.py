@@ -1,4 +1,4 @@
-"""Which reviews form a batch, and how much padding of it is computed."""
+"""Which sequences form a batch, and how much padding of it is computed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from lstm_bench.suites.engines import PACKED
 
 WINDOW_BATCHES = 16
 """Batches per length-sorted window: few enough to keep the order random, enough
-to make the reviews of one batch about equally long."""
+to make the sequences of one batch about equally long."""
 
 MIN_EVALUATION_BATCH = 256
 MAX_EVALUATION_BATCH = 1024
 EVALUATION_TOKENS = 2**18
-"""Reviews of an evaluation's batch, and about how many tokens of it the packed engine
+"""Sequences of an evaluation's batch, and about how many tokens of it the packed engine
 takes at once: more cost memory and came out no faster."""
 
 
 def training_batches(
     lengths: IntArray, config: TrialConfig, rng: np.random.Generator
 ) -> list[IntArray]:
-    """Return one epoch's batches as indices, every review once.
+    """Return one epoch's batches as indices, every sequence once.
 
-    With masking, the shuffled reviews are cut into windows of `WINDOW_BATCHES`
+    With masking, the shuffled sequences are cut into windows of `WINDOW_BATCHES`
     batches, each window is sorted by length and cut into batches, and the batches
     are shuffled. Without masking padding is computed anyway, so the order is
     plainly random.
@@ -45,7 +45,7 @@ def training_batches(
 def evaluation_batches(
     lengths: IntArray, config: TrialConfig, engine: str
 ) -> list[IntArray]:
-    """Return batches that cover every review once, sorted by length with masking.
+    """Return batches that cover every sequence once, sorted by length with masking.
 
     The stock engine computes the padding of a batch, and gets the smallest ones.
     """
@@ -54,8 +54,8 @@ def evaluation_batches(
         order = np.argsort(lengths, kind="stable")
     size = MIN_EVALUATION_BATCH
     if engine == PACKED:
-        wanted = EVALUATION_TOKENS // config.sequence_length
-        size = min(max(size, wanted), MAX_EVALUATION_BATCH)
+        n_fit = EVALUATION_TOKENS // config.sequence_length
+        size = min(max(size, n_fit), MAX_EVALUATION_BATCH)
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 

@@ -1,4 +1,4 @@
-"""A training's state after each epoch, so that a killed one goes on where it was.
+"""A training's state after each epoch, so that a killed one resumes where it was.
 
 One file holds everything that the next epoch depends on: weights, optimizer, the
 states of dropout's random generators, the order's generator, the history, and the best
@@ -30,7 +30,7 @@ class State:
     variables : list of ndarray
         Values of the model's and then the optimizer's variables, in their order.
     rng : dict
-        State of the generator that orders the reviews.
+        State of the generator that orders the examples.
     best_weights : list of ndarray or None
         Of the best epoch, where training stops early.
     val_proba, best_proba : float64 ndarray of shape (n_val, n_classes)
@@ -59,7 +59,7 @@ class Checkpoint:
         """Return the checkpoint of a training, in the cache.
 
         Another version of Keras or of this package may number its variables
-        differently, and has files of its own.
+        differently; it has files of its own.
         """
         from importlib.metadata import version
 

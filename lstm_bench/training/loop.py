@@ -58,7 +58,7 @@ class Encoded:
 
     @classmethod
     def of(cls, sequences: Sequences, config: TrialConfig, n_classes: int) -> Encoded:
-        """Encode `sequences` as `config` says."""
+        """Encode `sequences` as `config` sets it."""
         x, lengths = encode(sequences, config)
         targets = HEADS[config.head].encode_targets(sequences.y, n_classes)
         return cls(x, lengths, np.asarray(sequences.y), targets)
@@ -147,12 +147,12 @@ class Steps:
         rng: np.random.Generator,
         on_step: OnStep = lambda: None,
     ) -> tuple[float, FloatArray, IntArray]:
-        """Train on every review once.
+        """Train on every example once.
 
         Returns
         -------
         loss : float
-            Mean over reviews of the head's loss, with dropout on.
+            Mean over examples of the head's loss, with dropout on.
         y_proba : float64 ndarray of shape (n, n_classes)
             As predicted in each step, before its update.
         y_true : int64 ndarray of shape (n,)
@@ -225,24 +225,24 @@ def fit(
     """Train until ``max_epochs`` or until `metric` on `val` stops improving.
 
     With ``patience`` the best epoch's weights are restored at the end; without,
-    the last epoch's stay.
+    the last epoch's remain.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        Orders the reviews.
+        Orders the examples.
     on_epoch : callable
         May raise TrialPruned, which passes through.
     checkpoint : Checkpoint or None
-        Where the state after each epoch is kept. If it holds one, training goes on
-        from there as if it had never stopped; `on_epoch` is told of the epochs that
-        were done first.
+        Where the state is saved after each epoch. If there is one, training resumes
+        from it as if it had never stopped; `on_epoch` is first called with the epochs
+        that are done.
 
     Returns
     -------
     history : History
     val_proba : float64 ndarray of shape (n_val, n_classes)
-        Of the weights that were kept.
+        Of the final weights.
 
     Raises
     ------
@@ -278,7 +278,7 @@ def fit(
                 best_weights = steps.model.get_weights()
                 best_proba = val_proba
         if checkpoint is not None:
-            # Before anybody hears of the epoch: nobody hears of it twice.
+            # Before `on_epoch`, which is then never called twice for one epoch.
             checkpoint.save(
                 State(
                     history,
@@ -311,7 +311,7 @@ def _train_epoch(
     epoch: int,
     on_step: OnStep,
 ) -> tuple[dict[str, float], FloatArray]:
-    """Train on every review once; return the epoch's entry and `val`'s predictions."""
+    """Train on every example once; return the epoch's entry and `val`'s predictions."""
     start = time.perf_counter()
     train_loss, train_proba, train_y = steps.train_epoch(train, rng, on_step)
     epoch_time = time.perf_counter() - start

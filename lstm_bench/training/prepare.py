@@ -1,4 +1,4 @@
-"""Load and split a suite's data, and say what it is; needs neither MLflow nor Keras."""
+"""Load and split a suite's data, and describe it; needs neither MLflow nor Keras."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SAMPLES_PER_SECOND = "samples_per_s"
 N_PARAMETERS = "n_parameters"
 N_EPOCHS = "n_epochs"
 KEPT_EPOCH = "kept_epoch"  # whose weights every score of a finished run is of
-N_RESUMED = "n_resumed_epochs"  # done before a checkpoint that was taken up
+N_RESUMED = "n_resumed_epochs"  # trained before the checkpoint that was resumed
 BEST_VALUE = "best_objective"  # of the sweep's run, by trial
 N_FEATURES = "n_features"  # of a baseline
 
@@ -79,7 +79,7 @@ class Prediction:
     ----------
     split : str
     index : int64 ndarray of shape (n,)
-        Index of each review in its part of the dataset.
+        Index of each example in its part of the dataset.
     y_true : int64 ndarray of shape (n,)
     y_proba : float64 ndarray of shape (n, n_classes), rows sum to 1
     """
@@ -103,7 +103,7 @@ class TrialResult:
         larger than validation), ``test_<metric>`` where scored: all of the kept
         weights, without dropout. Times in seconds, counts.
     samples : list of dict
-        ``index, text, y_true, y_proba``: a few fixed validation reviews.
+        ``index, text, y_true, y_proba``: a few fixed validation examples.
     errors : list of dict
         The same of the most confident errors on the test set, the most confident
         first; empty where test was not scored.

@@ -55,7 +55,7 @@ def run_trial(
 ) -> tuple[TrialResult, keras.Model]:
     """Train one configuration with one seed and evaluate it.
 
-    Initial weights, dropout and the order of reviews depend on the replicate and
+    Initial weights, dropout and the order of examples depend on the replicate and
     not on the configuration, so that configurations are paired by replicate.
 
     Parameters
@@ -63,7 +63,7 @@ def run_trial(
     score_test : bool
         Score the test set too. Off in a search.
     checkpoint : Checkpoint or None
-        Where the state after each epoch is kept, and taken from if it is there.
+        Where the state is saved after each epoch, and resumed from if there is one.
     engine : {"stock", "packed"}
         What computes the LSTMs; from `choose_engine`.
 
@@ -169,7 +169,7 @@ def free_memory() -> None:
 def _samples(
     dataset: Dataset, splits: Splits, prediction: Prediction, root_seed: int
 ) -> list[dict[str, Any]]:
-    """Return the same few validation reviews for every run of a study."""
+    """Return the same few validation examples for every run of a study."""
     rng = derive_rng(root_seed, "samples")
     n = min(N_SAMPLES, len(splits.val))
     rows = np.sort(rng.choice(len(splits.val), size=n, replace=False))
@@ -179,7 +179,7 @@ def _samples(
 def _most_confident_errors(
     dataset: Dataset, splits: Splits, prediction: Prediction
 ) -> list[dict[str, Any]]:
-    """Return the test reviews that were given a wrong class most confidently."""
+    """Return the test examples that were given a wrong class most confidently."""
     confidence = prediction.y_proba.max(axis=1)
     wrong = np.flatnonzero(prediction.y_proba.argmax(axis=1) != prediction.y_true)
     rows = wrong[np.argsort(-confidence[wrong], kind="stable")][:N_ERRORS]

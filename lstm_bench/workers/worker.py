@@ -21,7 +21,7 @@ from lstm_bench.search.queue import ABOUT, Tickets
 from lstm_bench.search.study import Next, StudyStore
 from lstm_bench.search.trials import RUN_ID, OwnedStudy
 from lstm_bench.suites.config import TrialConfig
-from lstm_bench.suites.engines import Wanted
+from lstm_bench.suites.engines import EngineName
 from lstm_bench.system.limits import Limits
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import Prepared
@@ -300,7 +300,7 @@ class Worker:
 
 
 @functools.cache
-def _get_ready(engine: Wanted, say: Callable[[str], None]) -> None:
+def _get_ready(engine: EngineName, say: Callable[[str], None]) -> None:
     """Import Keras and compile the kernel before a training is taken, not of it.
 
     Raises

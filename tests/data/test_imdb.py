@@ -22,9 +22,9 @@ from lstm_bench.data.dataset import (
     INDEX_FROM,
     Dataset,
     Sequences,
+    copies_in,
     from_lists,
     sequences_digest,
-    stands_in,
 )
 from lstm_bench.data.registry import (
     dataset_module,
@@ -167,7 +167,7 @@ def test_synthetic_says_so_and_repeats_no_training_review() -> None:
     assert "synthetic" in dataset.description.lower()
     assert "synthetic" in dataset.source
     assert "synthetic" in dataset.notes[0]
-    assert stands_in(dataset.test, dataset.train).sum() == 0
+    assert copies_in(dataset.test, dataset.train).sum() == 0
 
 
 # Word order
@@ -202,7 +202,7 @@ def test_word_order_depends_on_the_seed_and_nothing_else() -> None:
     assert a.digest != other.digest
     assert a.synthetic
     assert "synthetic" in a.notes[0]
-    assert stands_in(a.test, a.train).sum() == 0
+    assert copies_in(a.test, a.train).sum() == 0
 
 
 def test_word_order_puts_the_switch_that_decides_anywhere_in_the_last_forty() -> None:
@@ -242,7 +242,7 @@ def test_archive_without_index_is_ranked_by_count_in_train(tmp_path: Path) -> No
     assert words(dataset, "train", 2) == "film good film it's"
     assert words(dataset, "test", 1) == "good film"
     # Both: a word that train lacks is left out, which makes the first one equal.
-    assert stands_in(dataset.test, dataset.train).sum() == 2
+    assert copies_in(dataset.test, dataset.train).sum() == 2
     assert any(imdb.INDEX in note for note in dataset.notes)
     assert any("4 reviews (3 positive)" in note for note in dataset.notes)
 
@@ -391,7 +391,7 @@ def test_load_reads_the_cache_the_second_time(
 def test_unusable_cache_folder_is_a_note(tmp_path: Path) -> None:
     write_archive(tmp_path, TINY)
     (tmp_path / "cache").write_text("a file, no folder")
-    assert any("could not be kept" in note for note in load_imdb(tmp_path).notes)
+    assert any("could not be cached" in note for note in load_imdb(tmp_path).notes)
 
 
 # IMDB from Keras's file
@@ -470,7 +470,7 @@ def test_real_reviews_have_kerass_ids() -> None:
     assert lengths.sum() == 11_751_658 - 63_730
     assert (round(lengths.mean()), np.median(lengths)) == (234, 175)
     assert lengths.max() == 2493
-    assert stands_in(dataset.test, dataset.train).sum() == 123
+    assert copies_in(dataset.test, dataset.train).sum() == 123
     counts = np.bincount(dataset.train.tokens, minlength=88_588)[4:]
     assert counts[0] == 336_148
     assert (np.diff(counts[:10_000]) <= 0).all()

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from lstm_bench.data.dataset import (
     Dataset,
     Sequences,
+    copies_in,
     describe_dataset,
     sequences_digest,
-    stands_in,
 )
 from lstm_bench.data.registry import dataset_names, load_dataset
 from lstm_bench.data.splits import describe_splits, make_splits
@@ -159,7 +159,7 @@ def test_duplicates_are_counted_in_test():
     dataset = dataset_of(
         sequences([[1, 2], [1, 3]]), sequences([[1, 3], [1, 3], [1, 4]])
     )
-    assert stands_in(dataset.test, dataset.train).sum() == 2
+    assert copies_in(dataset.test, dataset.train).sum() == 2
     about = describe_dataset(dataset)
     assert about["n_test_in_train"] == 2
     assert (about["train"]["n_copies"], about["test"]["n_copies"]) == (0, 1)

@@ -265,7 +265,7 @@ def test_a_user_without_name_and_home_gets_a_folder_that_is_named(
     # One that somebody else has made first is not trusted.
     folder.rename(temporary / "away")
     folder.mkdir()
-    assert "belongs to somebody else; set HOME" in report()
+    assert "belongs to another user; set HOME" in report()
 
 
 # The whole of it

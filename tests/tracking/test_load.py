@@ -16,8 +16,7 @@ from lstm_bench.report.figures.training import training_figures
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.console import LastingConsole
-from lstm_bench.tracking import load
-from lstm_bench.tracking import tracker as tracking
+from lstm_bench.tracking import load, queries
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.queries import find_runs
 from lstm_bench.tracking.tracker import Tracker
@@ -110,7 +109,7 @@ def test_the_lowest_loss_is_the_best_whose_samples_are_read(
 def test_runs_come_in_one_order_from_pages_of_any_size(store, tiny_suite, monkeypatch):
     client = Tracker(store).client
     whole = [run.info.run_id for run in find_runs(client, "")]
-    monkeypatch.setattr(tracking, "PAGE_SIZE", 2)
+    monkeypatch.setattr(queries, "PAGE_SIZE", 2)
     assert [run.info.run_id for run in find_runs(client, "")] == whole
     assert len(load_results(store, tiny_suite).runs) == 4
 

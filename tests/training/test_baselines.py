@@ -326,4 +326,4 @@ def test_unusable_cache_folder_costs_a_note_and_no_result(
         assert not result.cached
         assert len(result.predictions) == 2
         (note,) = result.notes
-        assert "nb_lr could not be kept for next time: Not a directory" in note
+        assert "nb_lr could not be cached: Not a directory" in note
