@@ -107,7 +107,7 @@ def _nobody_beats(analysis: Analysis) -> str:
 
 
 def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]:
-    """Say how much the scores that chose flattered what they chose."""
+    """Yield how optimistic the scores are by which a configuration was chosen."""
     metric, rows = analysis.results.suite.metric, analysis.optimism
     own = rows[rows["config_id"] == winner.key].iloc[0]
     gap = with_interval(own["val_minus_test"], own["ci_low"], own["ci_high"], "+.4f")
@@ -122,7 +122,7 @@ def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]
         text = (
             f"The search's best score, {best['search']:.4f} with one seed "
             f"({best['label']}), became {best['val_mean']:.4f} on average over fresh "
-            f"seeds: it had flattered by {signed(best['search_minus_val'])}. "
+            f"seeds: it was optimistic by {signed(best['search_minus_val'])}. "
         )
     text += f"From validation to test {winner.label} loses {gap}."
     yield Answer("how much luck was in it", text)
@@ -183,7 +183,7 @@ def describe(
         f"{lead}: test {metric.label} {row['mean_a']:.4f} against "
         f"{row['mean_b']:.4f}, difference "
         f"{with_interval(row['difference'], row['ci_low'], row['ci_high'], '+.4f')} "
-        f"over {seeds}; differences up to {row['margin']:g} make no odds"
+        f"over {seeds}; differences up to {row['margin']:g} are negligible"
     )
     if row["verdict"] == "not enough data":
         text += f"; {what_it_takes(row, metric)}"

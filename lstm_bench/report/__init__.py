@@ -1,1 +1,1 @@
-"""The report: `sections` say what it shows, `render` writes it."""
+"""The report: `sections` are its contents, `render` writes it."""

@@ -35,7 +35,7 @@ class Column:
     unit : str
         Of its values, in brackets after the heading.
     meaning : str
-        What the column holds, where its heading does not say it: the page shows it
+        What the column holds, where its heading leaves it open: the page shows it
         when a pointer rests on the heading.
     high : str or None
         For an interval, the column of its upper end; `name` is the lower.
@@ -114,7 +114,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Note:
-    """A paragraph; a warning stands out."""
+    """A paragraph; a warning has a frame."""
 
     text: str
     warning: bool = False

@@ -1,4 +1,4 @@
-"""What stands around a study's sections: title, question, study, date, version."""
+"""The head and foot of a study's page: title, question, study, date, version."""
 
 from __future__ import annotations
 

@@ -38,14 +38,14 @@ from lstm_bench.report.figures.style import INK, NARROW, figure_svg
 # More rows than this stay out of the page's CSV: those that are drawn or shown do.
 MAX_CSV_ROWS = 1_000
 SPARK_WIDTH, SPARK_HEIGHT = 72, 18
-# What may stand in a data URL as it is; everything else is percent-encoded.
+# Left as they are in a data URL; all other characters are percent-encoded.
 CSV_SAFE = ",:;=/()+*!@$-_.|"
 _HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Page:
-    """What stands around the sections.
+    """The head and foot of a page.
 
     Attributes
     ----------

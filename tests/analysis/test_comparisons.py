@@ -59,12 +59,12 @@ def test_contenders_are_the_confirmed_configurations_then_the_baselines(analysis
 
 def test_the_winner_is_chosen_by_validation_alone():
     results = make_confirmed_results()
-    flattered = results.confirmed.copy()
-    flattered.loc[flattered["label"] == "trial 3", "val_accuracy"] = 0.99
+    raised = results.confirmed.copy()
+    raised.loc[raised["label"] == "trial 3", "val_accuracy"] = 0.99
     winner = analyse(make_confirmed_results(confirmed=CONFIRMED)).winner
     assert winner.label == "trial 2"
     changed = make_confirmed_results()
-    object.__setattr__(changed, "confirmed", flattered)
+    object.__setattr__(changed, "confirmed", raised)
     assert analyse(changed).winner.label == "trial 3"
 
 
@@ -144,7 +144,7 @@ def test_a_metric_that_is_better_lower_turns_the_verdict():
     assert row["verdict"] == "better"
 
 
-def test_optimism_is_what_choosing_by_a_score_flattered(analysis):
+def test_optimism_is_how_much_better_the_choosing_score_was(analysis):
     own = analysis.optimism.set_index("label").loc["trial 2"]
     assert own["search"] == pytest.approx(0.90)
     # Validation is right on 18 of 20 in every replicate.
@@ -235,7 +235,7 @@ def test_slices_divide_the_test_set(analysis):
     for _, rows in own.groupby("slice"):
         assert rows["n"].sum() == 40
     # The first four reviews stand in train too, and all seeds are right on them.
-    in_train = own[(own["slice"] == "stands in train too") & (own["value"] == "yes")]
+    in_train = own[(own["slice"] == "copy in train") & (own["value"] == "yes")]
     assert in_train[["n", "accuracy"]].values.tolist() == [[4, 1.0]]
     # Lengths are 0 to 390 by tens, the default keeps 200 tokens: 19 are cut.
     cut = own[own["slice"].str.startswith("truncated") & (own["value"] == "yes")]
@@ -311,8 +311,8 @@ def test_not_enough_data_says_what_it_would_take(analysis):
     row |= {"verdict": "not enough data", "p_beyond_holm": 0.0812}
     metric = analysis.results.suite.metric
     for needed, n, p, said in (
-        (12, 3, 0.06, "make no odds; about 12 seeds would settle it."),
-        (pd.NA, 3, 0.06, "make no odds; it would take more than 1,000 seeds"),
+        (12, 3, 0.06, "are negligible; about 12 seeds would settle it."),
+        (pd.NA, 3, 0.06, "are negligible; it would take more than 1,000 seeds"),
         (
             *(4, 3, 0.02),
             "asked alone it would be better, but corrected for the other comparisons "

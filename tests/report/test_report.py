@@ -268,7 +268,7 @@ def test_the_answer_stands_at_the_top_with_verdict_interval_and_seeds(tmp_path):
     assert (
         "trial 2 is better than Bag of words: test accuracy 0.9083 against" in summary
     )
-    assert "over 3 paired seeds; differences up to 0.05 make no odds" in summary
+    assert "over 3 paired seeds; differences up to 0.05 are negligible" in summary
     assert "looked at 14 times" in rest
     assert "a &lt;b&gt;bad&lt;/b&gt; film" in page.read_text()
 

@@ -73,7 +73,7 @@ def configuration_colours(config_ids: Iterable[str]) -> dict[str, str]:
 
 @house_style()
 def figure_svg(fig: Figure, alt: str = "", prefix: str | None = None) -> str:
-    """Return `fig` as SVG to stand inside a page.
+    """Return `fig` as SVG for use inside a page.
 
     Text stays text, in the page's font and colour; the same figure gives the same
     bytes. Every id starts with `prefix` (by default a digest of the drawing), so
@@ -82,7 +82,7 @@ def figure_svg(fig: Figure, alt: str = "", prefix: str | None = None) -> str:
     Parameters
     ----------
     alt : str
-        What a screen reader says.
+        What a screen reader reads out.
     """
     buffer = io.StringIO()
     with (
@@ -114,7 +114,7 @@ def figure_svg(fig: Figure, alt: str = "", prefix: str | None = None) -> str:
 
 @house_style()
 def standalone_svg(fig: Figure) -> str:
-    """Return `fig` as SVG to stand in a file of its own.
+    """Return `fig` as an SVG file of its own.
 
     On white and with its letters as outlines, so that it looks the same on a light
     and on a dark page and needs no font; the same figure gives the same bytes.

@@ -46,7 +46,7 @@ AGAINST: dict[Verdict, str] = {
 
 
 def answer_section(view: View) -> Section:
-    """Say what was asked and what came out, before anything else."""
+    """Put the question and its answers before anything else."""
     results = view.results
     facts = study_summary(results)
     board = view.board
@@ -222,7 +222,7 @@ def _states(facts: dict[str, Any]) -> str:
 
 
 def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
-    """Say what the search came to; without a round that is all there is."""
+    """Yield the results of the search, where nothing was confirmed."""
     board, metric = view.board, view.metric
     best = board.iloc[0]
     settings = view.settings(best)
@@ -303,7 +303,7 @@ def _cost(view: View, facts: dict[str, Any]) -> str:
 
 
 def _limits(view: View) -> Iterator[str]:
-    """Yield what the data cannot say, a sentence each."""
+    """Yield what the data leave open, a sentence each."""
     data, analysis, board = view.results.dataset, view.analysis, view.board
     if analysis.winner is None and len(board):
         n = int(board.iloc[0]["n_runs"])
@@ -317,7 +317,7 @@ def _limits(view: View) -> Iterator[str]:
                 f"Its score is optimistic: it is the {best} of {len(board)} on the "
                 f"same validation {view.results.examples}, and part of its lead is "
                 "luck; a "
-                "confirmation round is for choosing between them."
+                "confirmation is for choosing between them."
             )
     elif analysis.winner is not None:
         n = len(analysis.winner.test)

@@ -117,16 +117,16 @@ def axis_effect(results: Results, axis: str) -> pd.DataFrame:
 
 
 def explored_unevenly(effect: pd.DataFrame) -> str | None:
-    """Say why the trials of `axis_effect` cannot tell its values apart, if so."""
+    """Return why the trials of `axis_effect` cannot separate its values, if so."""
     n = effect["n"]
     if len(effect) < 2:
-        return "only one value has complete trials, so nothing can be said of the axis."
+        return "only one value has complete trials, so the axis cannot be judged."
     few, many = effect.iloc[int(n.argmin())], effect.iloc[int(n.argmax())]
     if few["n"] >= MIN_TRIALS_PER_VALUE and many["n"] <= MAX_UNEVENNESS * few["n"]:
         return None
     return (
-        f"explored too unevenly to say: {few['value']} has {few['n']} complete trials, "
-        f"{many['value']} has {many['n']}."
+        f"explored too unevenly to judge: {few['value']} has {few['n']} complete "
+        f"trials, {many['value']} has {many['n']}."
     )
 
 
@@ -261,7 +261,7 @@ def _confirmed_axes(view: View) -> Iterator[Table]:
             continue
         caption = (
             f"{name} in the confirmed runs. They were chosen for their scores, so a "
-            "value with few configurations says little about the axis."
+            "value with few configurations is weak evidence on the axis."
         )
         yield view.table(
             f"axis_{name}_confirmed",
@@ -288,7 +288,7 @@ def plot_axis_effect(
     points : DataFrame
         ``objective, config_id`` and the column `axis`, one row per trial.
     effect : DataFrame
-        As `tables.axis_effect` gives it.
+        As `axis_effect` gives it.
     log : bool
         Logarithmic scale for a range.
     """

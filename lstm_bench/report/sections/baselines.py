@@ -33,7 +33,7 @@ def baselines_section(view: View) -> Section:
     return Section(
         title,
         anchor,
-        "Whoever trains an LSTM should first know what a bag of words gives. The "
+        "What a bag of words reaches, which an LSTM has to beat. The "
         f"baselines read whole {view.results.examples} with every word; their "
         "settings were fixed "
         "beforehand.",

@@ -80,7 +80,7 @@ def budget_section(view: View) -> Section:
     suite = view.suite
     frame = expected_best(view.results)
     if frame.empty:
-        return Section(title, anchor, "It takes two complete trials to say anything.")
+        return Section(title, anchor, "At least two complete trials are needed.")
     n, paid = len(frame), int(frame.attrs["n_paid"])
     margin = confirm_spec(suite).margin
     intro = (
@@ -120,7 +120,7 @@ def plot_expected_best(table: pd.DataFrame, metric: Metric) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        As `tables.confirmed.expected_best` gives it.
+        As `expected_best` gives it.
     """
     fig, ax = new_figure(NARROW, 3.4)
     n, expected = table["n_trials"], table["expected"]

@@ -215,7 +215,7 @@ def _difference_bounds(measure: str) -> tuple[float, float]:
 def reliability(contender: Contender) -> pd.DataFrame:
     """Return a contender's reliability curve on test, its seeds pooled.
 
-    In as many bins as one seed's reviews allow: the seeds share them.
+    In as many bins as one seed's examples allow: the seeds share them.
 
     Returns
     -------
@@ -242,13 +242,11 @@ def reliability(contender: Contender) -> pd.DataFrame:
 
 
 def calibration_section(view: View) -> Section:
-    """Say whether probabilities can be taken at their word."""
+    """Whether confidence agrees with accuracy, by seed, head and bin."""
     title, anchor = "Calibration", "calibration"
     analysis = view.analysis
     if not analysis.contenders:
-        return Section(
-            title, anchor, "Calibration is measured in a confirmation round."
-        )
+        return Section(title, anchor, "Calibration is measured in a confirmation.")
     frame = calibration(analysis)
     n_test = len(first_test(analysis.contenders[0]).y_true)
     n_bins = bins_for(n_test)
@@ -258,12 +256,11 @@ def calibration_section(view: View) -> Section:
     )
     caption = (
         f"Means over seeds on {n_test:,} test {view.results.examples}, intervals are "
-        "95 % t "
-        "intervals over seeds, cut at the lowest and highest value that the measure "
-        "can have. "
-        f"ECE: expected calibration error, {bins}. A temperature above 1 says that the "
-        "model is too sure; it is fitted on validation, its mean and interval are on "
-        "the log scale, and scaled columns have it applied. Brier score: as "
+        "95 % t intervals over seeds, cut at the lowest and highest value that the "
+        "measure can have. "
+        f"ECE: expected calibration error, {bins}. A temperature above 1 means that "
+        "the model is too sure; it is fitted on validation, its mean and interval are "
+        "on the log scale, and scaled columns have it applied. Brier score: as "
         "scikit-learn's brier_score_loss, from 0 to 1 for two classes (half of the sum "
         "over both) and from 0 to 2 for more."
     )
@@ -317,7 +314,7 @@ def plot_reliability(
     Parameters
     ----------
     curves : sequence of DataFrame
-        As `tables.confirmed.reliability` gives them.
+        As `reliability` gives them.
     """
     fig, ax = new_figure(NARROW, 4.2)
     starts = [curve["confidence"].min() for curve in curves if len(curve)]

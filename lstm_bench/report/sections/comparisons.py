@@ -12,9 +12,9 @@ from lstm_bench.report.figures.forest import plot_forest
 from lstm_bench.report.view import View
 
 UNEQUAL = (
-    "Not every configuration has the same number of seeds: the round is unfinished, or "
-    "trainings failed. The winner is chosen over the seeds that all have; this table's "
-    "means and order are over each one's own."
+    "Not every configuration has the same number of seeds: the confirmation is "
+    "unfinished, or trainings failed. The winner is chosen over the seeds that all "
+    "have; this table's means and order are over each one's own."
 )
 HOW = {"true": "scored", "validation": "used as validation data"}
 
@@ -81,10 +81,10 @@ def comparisons_section(view: View) -> Section:
         title,
         anchor,
         "The winner was chosen on validation. A difference smaller than the margin "
-        "makes no odds in practice, says the suite; where neither can be said, the "
-        "table says how many seeds would be needed, by the same rule. No verdict is "
-        f"given from fewer than {MIN_SEEDS} seeds: two say too little about the "
-        "spread.",
+        "is negligible in practice, by the suite's choice. Where there is no verdict, "
+        "the table has the number of seeds that one would need by the same rule. "
+        f"Fewer than {MIN_SEEDS} seeds give no verdict: two are too few to estimate "
+        "the spread.",
         (
             Drawing(
                 "forest",

@@ -121,9 +121,7 @@ def confirmation_section(view: View) -> Section:
             if suite.confirm is not None
             else "The suite declares none."
         )
-        text = (
-            f"No confirmation round was completed, so nothing is known of test. {again}"
-        )
+        text = f"No confirmation was completed, so test scores are unknown. {again}"
         return Section(title, anchor, text, _looks(view))
     metric, board = suite.metric, confirmed_board(analysis)
     drawn = board[board["key"] != MAJORITY]
@@ -132,8 +130,7 @@ def confirmation_section(view: View) -> Section:
         f"Mean {metric.label} over n fresh seeds; ranked by validation, so that test "
         f"had no say. Over seeds: what another seed would give on these {examples}. "
         f"Over {examples}: what these models would give on others. Intervals end at "
-        "the "
-        "lowest and highest value that the metric can have."
+        "the lowest and highest value that the metric can have."
     )
     blocks: list[Block] = []
     if board["n_seeds"].nunique() > 1:
@@ -161,8 +158,7 @@ def confirmation_section(view: View) -> Section:
     intro = (
         "Each configuration was trained again on fresh seeds. A seed has one split, "
         f"one stream of initial weights and one order of {examples} for all of them, "
-        "so "
-        "they are compared pair by pair. Test was scored once for each training."
+        "so they are compared pair by pair. Test was scored once for each training."
     )
     return Section(title, anchor, intro, tuple(blocks))
 
@@ -172,7 +168,7 @@ def _optimism(view: View) -> Table:
         "Selection optimism. Search − validation: how much of the search's score was "
         "the luck of one seed. Validation − test: how much early stopping on "
         f"validation, and a test set of other {view.results.examples}, take off. "
-        "Positive means flattered."
+        "Positive means optimistic."
     )
     return view.table("optimism", caption, view.analysis.optimism, OPTIMISM)
 
@@ -214,7 +210,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
         config = contender.config.model_dump() if contender.config else {}
         # None is a value that a field may have; a baseline has no such field.
         test = contender.test_interval
-        reviews, both = _review_intervals(contender, results)
+        examples, both = _example_intervals(contender, results)
         rows.append(
             {
                 "label": contender.label,
@@ -227,8 +223,8 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
                 "test_mean": test.estimate,
                 "seeds_low": test.low,
                 "seeds_high": test.high,
-                "examples_low": reviews[0],
-                "examples_high": reviews[1],
+                "examples_low": examples[0],
+                "examples_high": examples[1],
                 "both_low": both[0],
                 "both_high": both[1],
                 TRAIN_TIME: _mean_time(results, contender),
@@ -248,7 +244,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
     return table
 
 
-def _review_intervals(
+def _example_intervals(
     contender: Contender, results: Results
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     name = results.suite.metric.name
@@ -259,13 +255,13 @@ def _review_intervals(
         [bootstrap.example_scores(name, t.y_true, t.y_proba) for t in tests]
     )
     rng = derive_rng(results.suite.study.seed, "bootstrap", contender.key)
-    reviews = bootstrap.bootstrap_examples(
+    examples = bootstrap.bootstrap_examples(
         scores.mean(axis=0), tests[0].y_true, rng=rng
     )
     both = bootstrap.bootstrap_seeds_and_examples(
         scores, tests[0].y_true, rng=rng
     ).within(*results.suite.metric.bounds)
-    return (reviews.low, reviews.high), (both.low, both.high)
+    return (examples.low, examples.high), (both.low, both.high)
 
 
 def _n_failed(results: Results, config_id: str) -> int:
@@ -289,7 +285,7 @@ def plot_confirmed(
     Parameters
     ----------
     board : DataFrame
-        As `tables.confirmed.confirmed_board` gives it.
+        As `confirmed_board` gives it.
     seeds : mapping of str to mapping of int to float
         Test scores by contender's key, then replicate.
     """

@@ -54,7 +54,7 @@ def confusion_section(view: View) -> Section:
     title, anchor = "Confusion and probabilities", "confusion"
     class_names = list(view.results.dataset.get("class_names", ()))
     models = confirmed_predictions(view.analysis)
-    of = "the best LSTM and the best baseline, over the round's seeds"
+    of = "the best LSTM and the best baseline, over the confirmation's seeds"
     if not models:
         models = searched_predictions(view.results, view.board)[:MAX_MODELS]
         of = "the search's best configuration and the references, one run each"
@@ -81,7 +81,7 @@ def confusion_section(view: View) -> Section:
                 f"How the probability of {class_names[-1]} spreads on {split} over "
                 f"{view.results.examples} of each true class, trainings pooled, 20 "
                 "bins; a good model "
-                "keeps the colours apart. Left of the dashed line the model says "
+                "keeps the colours apart. Left of the dashed line the model predicts "
                 f"{class_names[0]}.",
                 plot_probabilities(histogram, class_names, view.results.examples),
                 histogram,
@@ -137,7 +137,7 @@ def searched_predictions(results: Results, board: pd.DataFrame) -> list[Predicte
 
 
 def confusion(models: Sequence[Predicted], class_names: Sequence[str]) -> pd.DataFrame:
-    """Return how many reviews of each class were given each class, by model.
+    """Return how many examples of each class were given each class, by model.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def probabilities(
     -------
     DataFrame with columns
         ``label, key, split, y_true`` (class name), ``p_low, p_high`` (bounds of the
-        bin), ``share`` (of the class's reviews, trainings pooled), ``n`` (reviews
+        bin), ``share`` (of the class's examples, trainings pooled), ``n`` (examples
         times trainings of the class), ``n_runs``
     """
     columns = ["label", "key", "split", "y_true", "p_low", "p_high", "share", "n"]
@@ -223,7 +223,7 @@ def plot_probabilities(
     Parameters
     ----------
     table : DataFrame
-        As `tables.classification.probabilities` gives it.
+        As `probabilities` gives it.
     examples : str
         What the data's examples are called.
     """

@@ -52,7 +52,7 @@ PARETO = (
 
 
 def cost_section(view: View) -> Section:
-    """Score against training time: the round with error bars, then the search."""
+    """Score against training time: the confirmation, then the search."""
     title, anchor = "Cost", "cost"
     blocks = [*_confirmed(view), *_searched(view)]
     if not blocks:
@@ -73,7 +73,7 @@ def _confirmed(view: View) -> list[Block]:
         return []
     engines = engines_of(view.results.confirmed)
     if len(engines) > 1:
-        return [_withheld("round", engines)]
+        return [_withheld("confirmation", engines)]
     metric = view.metric
     return [
         Drawing(
@@ -150,7 +150,7 @@ def plot_pareto(
     Parameters
     ----------
     table : DataFrame
-        As `tables.pareto` gives it; ``low, high`` where there are error bars, and
+        As `pareto` gives it; ``low, high`` where there are error bars, and
         ``name`` where points have more of a name than their label.
     """
     fig, ax = new_figure(NARROW, 3.6)
@@ -209,7 +209,7 @@ def plot_confirmed_cost(
     Parameters
     ----------
     table : DataFrame
-        As `tables.runs.confirmed_cost` gives it.
+        As `confirmed_cost` gives it.
     """
     fig, ax = new_figure(NARROW, 3.6)
     front = table[table["on_front"]]

@@ -47,8 +47,9 @@ def _over_seeds(view: View, name: str) -> Drawing | None:
     label = METRICS[name].label
     return Drawing(
         f"curves_over_seeds_{name}",
-        f"Validation {label} by epoch, means over the round's seeds; bands are 95 % t "
-        "intervals over seeds. A line ends where the first of its seeds stopped.",
+        f"Validation {label} by epoch, means over the confirmation's seeds; bands are "
+        "95 % t intervals over seeds. A line ends where the first of its seeds "
+        "stopped.",
         plot_curves(mean_curves(frame, view.colours), f"validation {label}"),
         frame,
     )

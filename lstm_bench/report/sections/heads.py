@@ -221,7 +221,7 @@ def heads_section(view: View) -> Section:
         anchor,
         "Both heads are scored by the same formula, from class probabilities. A search "
         "does not pair its heads: each was tried with other settings, so the means "
-        "over its runs do not say which head is better.",
+        "over its runs do not show which head is better.",
         tuple(blocks),
     )
 

@@ -40,7 +40,7 @@ def importance(results: Results) -> pd.DataFrame:
     """Return each axis' share in what separates the best trials (PED-ANOVA).
 
     Needs at least four complete trials and two axes with more than one value;
-    otherwise the frame is empty and ``frame.attrs["reason"]`` says why.
+    otherwise the frame is empty and ``frame.attrs["reason"]`` is the reason.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def importance(results: Results) -> pd.DataFrame:
     shares = _ped_anova(runs, axes, results.suite.metric)
     if not shares or not all(math.isfinite(share) for share in shares.values()):
         empty.attrs["reason"] = (
-            f"The {len(runs)} complete trials do not tell the axes apart: their best "
+            f"The {len(runs)} complete trials do not separate the axes: their best "
             "ones are spread over the space like all of them."
         )
         return empty

@@ -31,7 +31,7 @@ from lstm_bench.report.view import View, make_view
 
 
 def always(view: View) -> bool:
-    """Whatever the study has; such a section says why it is empty."""
+    """Whatever the study has; the section gives the reason where it is empty."""
     return True
 
 

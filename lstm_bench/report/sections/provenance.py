@@ -130,7 +130,7 @@ def origin(results: Results) -> Iterator[Block]:
 
 
 def _copies(data: Mapping[str, Any], examples: str) -> list[tuple[str, str]]:
-    """Return how many examples stand in more than one place, or in train twice."""
+    """Return how many examples have a copy in another split, or in train."""
 
     def of(n: str, whole: object) -> str:
         n_whole = f"{whole:,}" if isinstance(whole, int) else DASH

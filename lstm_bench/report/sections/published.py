@@ -47,7 +47,7 @@ def published_section(view: View) -> Section:
     return Section(
         title,
         anchor,
-        "Figures somebody published for a configuration, beside the same "
+        "Figures published for a configuration, beside the same "
         "configuration trained here.",
         (*notes, view.table("published", caption, frame, PUBLISHED)),
     )

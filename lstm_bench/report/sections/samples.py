@@ -106,7 +106,7 @@ def _errors(view: View) -> list[Block]:
 
 
 def samples(results: Results, run_ids: Sequence[str]) -> pd.DataFrame:
-    """Return the fixed validation reviews of `run_ids`, in that order of runs.
+    """Return the fixed validation examples of `run_ids`, in that order of runs.
 
     Returns
     -------

@@ -38,7 +38,7 @@ def slices(analysis: Analysis) -> pd.DataFrame:
     """Return test accuracy by length, truncation and presence in train.
 
     Of the winner and of the best baseline, means over seeds; the interval is
-    Wilson's over the slice's reviews.
+    Wilson's over the slice's examples.
 
     Returns
     -------
@@ -46,11 +46,11 @@ def slices(analysis: Analysis) -> pd.DataFrame:
     """
     columns = column_names(SLICES)
     chosen = [c for c in (analysis.winner, analysis.baseline) if c is not None]
-    reviews = analysis.results.test_reviews
-    if analysis.winner is None or reviews.empty:
+    examples = analysis.results.test_reviews
+    if analysis.winner is None or examples.empty:
         return pd.DataFrame(columns=columns)
     rows = []
-    for name, value, members in _slices(analysis.winner, reviews):
+    for name, value, members in _slices(analysis.winner, examples):
         for contender in chosen:
             tests = [parts["test"] for parts in contender.predictions.values()]
             scores = [
@@ -68,10 +68,10 @@ def slices(analysis: Analysis) -> pd.DataFrame:
 
 
 def _slices(
-    winner: Contender, reviews: pd.DataFrame
+    winner: Contender, examples: pd.DataFrame
 ) -> list[tuple[str, str, npt.NDArray[np.bool_]]]:
     """Return (slice, value, membership by test index)."""
-    lengths = reviews["length"].to_numpy(dtype=float)
+    lengths = examples["length"].to_numpy(dtype=float)
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, N_LENGTH_SLICES + 1)))
     found = []
     for i, (low, high) in enumerate(itertools.pairwise(edges)):
@@ -86,18 +86,18 @@ def _slices(
             (f"truncated to {limit} tokens", "no", ~cut),
             (f"truncated to {limit} tokens", "yes", cut),
         ]
-    in_train = reviews["in_train"].to_numpy(dtype=bool)
-    found += [("stands in train too", "no", ~in_train)]
-    found += [("stands in train too", "yes", in_train)]
+    in_train = examples["in_train"].to_numpy(dtype=bool)
+    found += [("copy in train", "no", ~in_train)]
+    found += [("copy in train", "yes", in_train)]
     return found
 
 
 def slices_section(view: View) -> Section:
-    """Say where the winner is right and where it is wrong."""
+    """Where the winner is right and where it is wrong."""
     title, anchor = "Slices", "slices"
     frame = slices(view.analysis)
     if frame.empty:
-        return Section(title, anchor, "Slices are measured in a confirmation round.")
+        return Section(title, anchor, "Slices are measured in a confirmation.")
     caption = (
         "Test accuracy by slice, mean over seeds; the interval is over the slice's "
         f"{view.results.examples}."
