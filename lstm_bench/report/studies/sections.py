@@ -32,8 +32,12 @@ from lstm_bench.report.figures.forest import VERDICT_COLOURS, plot_forest
 from lstm_bench.report.figures.style import configuration_colours
 from lstm_bench.report.heading import made_by
 from lstm_bench.report.html import Page
-from lstm_bench.report.sections.comparisons import comparison_table
-from lstm_bench.report.sections.confirmation import confirmed_board, plot_confirmed
+from lstm_bench.report.sections.comparisons import COMPARISONS, comparison_table
+from lstm_bench.report.sections.confirmation import (
+    board_columns,
+    confirmed_board,
+    plot_confirmed,
+)
 from lstm_bench.report.sections.curves import curves_over_seeds, mean_curves
 from lstm_bench.report.sections.provenance import origin, suite_text
 from lstm_bench.report.studies.answers import study_answers, warnings
@@ -82,14 +86,18 @@ def _table(
     columns: tuple[Column, ...],
 ) -> Table:
     """Return a table of the columns in which a row has a value."""
-    return Table(
-        name,
-        caption,
-        frame,
-        tuple(c for c in columns if not all(map(is_missing, frame[c.name].tolist()))),
-        n_shown=300,
-        colours={**VERDICT_COLOURS, **_colours(compared)},
+
+    def filled(text: str) -> str:
+        text = text.replace("{metric}", _score(compared))
+        return text.replace("{examples}", compared.examples)
+
+    shown = tuple(
+        dataclasses.replace(c, heading=filled(c.heading), meaning=filled(c.meaning))
+        for c in columns
+        if not all(map(is_missing, frame[c.name].tolist()))
     )
+    colours = {**VERDICT_COLOURS, **_colours(compared)}
+    return Table(name, caption, frame, shown, n_shown=300, colours=colours)
 
 
 def _study() -> Column:
@@ -111,12 +119,12 @@ def side_by_side(compared: StudyComparison) -> Section:
     columns = (
         _study(),
         Column("dataset", "data"),
-        Column("n_used_train", f"{examples} trained on", "whole"),
+        Column("n_used_train", "{examples} trained on", "whole"),
         Column("n_used_val", "validated on", "whole"),
         Column("n_trials", "complete trials", "count"),
-        *([Column("metric", "metric")] if compared.metric is None else []),
+        Column("metric", "metric", more=True),
         Column("search_label", "search's best"),
-        Column("search_score", f"validation {score}", "score"),
+        Column("search_score", "validation {metric}", "score"),
         Column("search_low", "accuracy, 95 % Wilson", "interval", high="search_high"),
         Column("last_work", "last worked on (UTC)", "time"),
         Column("processor", "machine"),
@@ -138,20 +146,10 @@ def side_by_side(compared: StudyComparison) -> Section:
         f"validation: means of test {score} over n fresh seeds. Training times are of "
         "each study's own machine."
     )
-    columns = (
-        _study(),
-        Column("label", "configuration", "name"),
-        Column("kind", "kind"),
-        Column("test_mean", f"test {score}", "score"),
-        Column("seeds_low", "95 % over seeds (t)", "interval", high="seeds_high"),
-        Column(
-            "both_low", f"95 % over seeds and {examples}", "interval", high="both_high"
-        ),
-        Column("n_seeds", "seeds (n)", "count"),
-        Column("val_mean", f"validation {score}", "score"),
-        Column(TRAIN_TIME, "training", "seconds", "s"),
-    )
-    blocks.append(_table(compared, "winners", caption, winners, columns))
+    # Ranks and commands are of one study.
+    own = [c for c in board_columns(()) if c.name not in ("rank", "command")]
+    table = _table(compared, "winners", caption, winners, (_study(), *own))
+    blocks.append(table)
     if compared.metric is None:
         blocks.append(Note("The studies have no common metric to draw on one axis."))
         return Section("Side by side", "side-by-side", "", tuple(blocks))
@@ -206,16 +204,16 @@ def differences(compared: StudyComparison) -> Section:
             )
         )
     # The margin of the first study holds between studies.
-    table = comparison_table(make_view(compared.analyses[0]), frame, "differences")
+    first = comparison_table(make_view(compared.analyses[0]), frame, "differences")
     caption = (
-        f"{table.caption} Seeds are paired where both studies have the same data, data "
+        f"{first.caption} Seeds are paired where both studies have the same data, data "
         "settings and study seed. Otherwise they are independent samples, the interval "
         "is Welch's, and the split may make the difference as well as the model. "
         "Between studies the margin is the first one's, within a study its own"
         + (", and so is the metric." if compared.metric is None else ".")
     )
     columns = (
-        *table.columns,
+        *COMPARISONS,
         Column("paired", "paired", "yes"),
         Column("margin", "margin", "number"),
         Column("why", "why not compared", "prose"),
@@ -232,7 +230,7 @@ def shared(compared: StudyComparison) -> Section:
     columns = (
         Column("label", "configuration"),
         _study(),
-        Column(OBJECTIVE, f"validation {_score(compared)}", "score"),
+        Column(OBJECTIVE, "validation {metric}", "score"),
         Column(CI_LOW, "accuracy, 95 % Wilson", "interval", high=CI_HIGH),
         Column("n_runs", "runs (n)", "count"),
         Column(TRAIN_TIME, "training", "seconds", "s"),
