@@ -4,11 +4,16 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from lstm_bench.data.registry import load_dataset
 from lstm_bench.data.splits import make_splits
 from lstm_bench.suites.suite import Suite, load_suite
+
+# A busy machine may be slow: no example fails by the clock.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parents[1]
 # For programs that a test runs in a process of its own.

@@ -91,7 +91,6 @@ def test_distinct_values_and_their_positions(values):
     assert (found[position] == values).all()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 19), max_size=40), st.integers(0, 9))
 def test_an_input_that_several_rows_have_is_shared(values, first):
     from lstm_bench.packed.shared import find_shared

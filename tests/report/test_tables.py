@@ -4,7 +4,7 @@ import shlex
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from results_builder import N_VAL, PUBLISHED, SEARCH, SUITE, make_results
 
@@ -193,7 +193,6 @@ def test_small_floats_survive_yaml():
     learning_rate=st.floats(1e-300, 10.0),
     at=st.integers(0, 9),
 )
-@settings(deadline=None)
 def test_train_command_trains_the_configuration_that_it_was_printed_for(
     dropout, learning_rate, at
 ):

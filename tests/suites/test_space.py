@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -103,7 +103,6 @@ def test_values_that_are_not_finite_are_rejected(value):
 
 
 @given(st.floats(min_value=1e-300, max_value=10.0))
-@settings(deadline=None)
 def test_canonical_moves_by_rounding_alone_and_once(value):
     rounded = canonical(value)
     assert canonical(rounded) == rounded == float(str(rounded))
@@ -114,7 +113,6 @@ decimals = st.decimals(min_value="0.001", max_value="0.2", places=3)
 
 
 @given(low=decimals, step=decimals, n=st.integers(1, 50), i=st.integers(0, 49))
-@settings(deadline=None)
 def test_a_stepped_axis_holds_exactly_the_numbers_that_it_names(low, step, n, i):
     axis = FloatAxis(float(low), float(low + (n - 1) * step), float(step))
     assert axis.n_choices == n
@@ -131,7 +129,6 @@ def test_a_stepped_axis_holds_exactly_the_numbers_that_it_names(low, step, n, i)
 
 
 @given(st.floats(1e-6, 1.0), st.floats(1e-6, 1.0), st.floats(0.0, 1.0))
-@settings(deadline=None)
 def test_a_continuous_axis_is_not_left_by_rounding(a, b, share):
     low, high = sorted((canonical(a), canonical(b)))
 
