@@ -237,10 +237,10 @@ def test_a_training_goes_on_with_the_other_engine(engines, tmp_path):
 
     with pytest.raises(TrialPruned):
         run(first, checkpoint=checkpoint, on_epoch=stop)
-    assert checkpoint.engines() == [first]
+    assert checkpoint.load().engines == [first]
     resumed, _ = run(second, checkpoint=checkpoint)
     assert resumed.history.n_resumed == 2
-    assert checkpoint.engines() == [first, second]
+    assert checkpoint.load().engines == [first, second]
     np.testing.assert_allclose(losses(resumed), losses(whole), rtol=1e-5)
 
 
