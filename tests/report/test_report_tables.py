@@ -194,6 +194,8 @@ def test_explored_unevenly_names_the_values():
     assert "16 has 2 complete trials, 32 has 9" in explored_unevenly(effect)
     effect["n"] = [4, 9]
     assert explored_unevenly(effect) is None
+    effect["n"] = [2, 2]
+    assert "2 complete trials a value" in explored_unevenly(effect)
     assert "only one value" in explored_unevenly(effect.head(1))
 
 

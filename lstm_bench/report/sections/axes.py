@@ -124,6 +124,8 @@ def explored_unevenly(effect: pd.DataFrame) -> str | None:
     few, many = effect.iloc[int(n.argmin())], effect.iloc[int(n.argmax())]
     if few["n"] >= MIN_TRIALS_PER_VALUE and many["n"] <= MAX_UNEVENNESS * few["n"]:
         return None
+    if few["n"] == many["n"]:
+        return f"too few trials to judge: {count(few['n'], 'complete trial')} a value."
     return (
         f"explored too unevenly to judge: {few['value']} has {few['n']} complete "
         f"trials, {many['value']} has {many['n']}."

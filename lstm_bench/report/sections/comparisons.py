@@ -39,7 +39,7 @@ COMPARISONS = (
     Column("p_t", "p (t)", "p", meaning="paired t test of no difference", more=True),
     Column(
         "p_beyond_holm",
-        "p (beyond the margin, Holm)",
+        "p (beyond, Holm)",
         "p",
         meaning="of a difference beyond the margin; below 5 %: better or worse",
     ),
