@@ -83,14 +83,15 @@ class Comparison:
 
 
 def find_side(tracking_uri: str, name: str) -> Side:
-    """Return what `name` stands for.
+    """Return the study and the configuration or baseline called `name`.
 
     Parameters
     ----------
     name : str
-        A suite (its best confirmed configuration), ``SUITE:CONFIGURATION`` (a label
-        such as ``trial 7``, a reference, a baseline, or the first digits of a
-        configuration's id), or such digits alone.
+        A suite (its best confirmed configuration), ``SUITE:CONFIGURATION`` (a name
+        from the report, or only what it has in brackets, such as ``trial 7``; a
+        reference, a baseline, or the first digits of a configuration's id), or such
+        digits alone.
 
     Raises
     ------
@@ -120,7 +121,7 @@ def find_side(tracking_uri: str, name: str) -> Side:
 
 
 def _is_config_id(name: str) -> bool:
-    """Whether `name` is the begin of an id, and no suite has it."""
+    """Whether an id may begin with `name`, which no suite has."""
     return CONFIG_ID.fullmatch(name) is not None and not suite_file(name).is_file()
 
 
@@ -142,15 +143,12 @@ def _suite_of_config(tracking_uri: str, digits: str) -> Suite:
 
 
 def _pick(analysis: Analysis, wanted: str, name: str) -> Contender:
-    labels = {
-        wanted,
-        f"reference {wanted}",
-        f"trial {wanted}",
-    }
+    ends = tuple(f"({text}{wanted})" for text in ("", "trial "))
     matching = [
         c
         for c in analysis.contenders
-        if c.label in labels
+        if c.label in (wanted, f"reference {wanted}")
+        or c.label.endswith(ends)
         or c.key == f"baseline:{wanted}"
         or (CONFIG_ID.fullmatch(wanted) and c.key.startswith(wanted))
     ]
@@ -227,11 +225,11 @@ def _sentences(a: Side, b: Side, row: Mapping[str, Any], paired: bool) -> list[s
     if not same_study and not paired:
         lines.append(
             "The studies split or seed their data differently, so nothing is paired: "
-            "what differs may be the amount of data or the split as well as the model."
+            "the cause may be the amount of data or the split as well as the model."
         )
     if same_study:
         lines.append(
-            "Judged by itself; the report corrects each verdict for the other "
+            "Tested alone; the report corrects each verdict for the other "
             "comparisons of its family."
         )
     for results in (results_a,) if same_study else (results_a, results_b):

@@ -71,12 +71,13 @@ SAME_PROBABILITIES = 1e-4
 
 @dataclass(frozen=True)
 class Candidate:
-    """A configuration to confirm, what to call it, and why: one of `ORIGINS`."""
+    """A configuration to confirm, its name, and why: one of `ORIGINS`."""
 
     config: TrialConfig
     label: str
     origin: str
     reference: str | None = None
+    trial: int | None = None
 
 
 @dataclass(frozen=True)
@@ -239,9 +240,11 @@ def choose_candidates(
     """
     chosen = [] if results is None else _best_of_search(results, n_best)
     chosen += [
-        Candidate(config, f"reference {name}", "reference", name)
+        Candidate(config, suite.name_of(config), "reference", name)
         for name, config in suite.references.items()
     ]
+    # A trial keeps its name where it is the pair of another one, too.
+    names = {} if results is None else results.names
     flipped = []
     for base in chosen:
         for field, values in suite.pairs.items():
@@ -249,7 +252,9 @@ def choose_candidates(
                 config = TrialConfig.model_validate(
                     {**base.config.model_dump(), field: value}
                 )
-                label = f"{base.label} with {field} {value}"
+                label = names.get(config.config_id) or suite.name_of(
+                    config, base.trial, pair_of=base.config
+                )
                 flipped.append(Candidate(config, label, "pair"))
     distinct = {c.config.config_id: c for c in reversed([*chosen, *flipped])}
     if not distinct:
@@ -267,7 +272,12 @@ def _best_of_search(results: Results, n_best: int) -> list[Candidate]:
     ranked = runs.iloc[results.suite.metric.order(scores)]
     best = ranked.drop_duplicates("config_id").head(n_best)
     return [
-        Candidate(config_of_row(row), f"trial {row['trial']}", "search")
+        Candidate(
+            config_of_row(row),
+            results.names[row["config_id"]],
+            "search",
+            trial=int(row["trial"]),
+        )
         for _, row in best.iterrows()
     ]
 
@@ -347,7 +357,7 @@ def log_winners_model(
     trained = str(chosen[chosen["state"] == "complete"]["run_id"].iloc[0])
     what = f"{winner.label}, seed {replicate}"
     why = (
-        f"of {count(len(by_score), 'seed')} that with the median validation "
+        f"the one of {count(len(by_score), 'seed')} with the median validation "
         f"{suite.metric.label}"
     )
     tags = tracker.client.get_run(trained).data.tags
@@ -398,7 +408,7 @@ def _train_again(
 
     suite = prepared.suite
     objective = metric_key("val", suite.metric.name)
-    training = Training(label, 1, 1, suite.settings_text(config), config.max_epochs)
+    training = Training(label, 1, 1, config.max_epochs)
     engine = choose_engine(suite.engine, progress.say)
     limits = Limits(suite.study.trial_timeout_s, suite.study.trial_memory_gib)
     progress.begin(1, 0)

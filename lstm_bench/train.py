@@ -94,7 +94,7 @@ def _train(
         environment=prepared.about_machine,
         seeds=prepared.seeds,
     )
-    training = Training("training", 1, 1, "", config.max_epochs)
+    training = Training("training", 1, 1, config.max_epochs)
     progress.begin(1, 0)
     progress.training(training)
     try:

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 from commands import hints, parsed
 from conftest import ROOT, TINY_SUITE
-from results_builder import CONFIRM_SUITE, make_results
+from results_builder import CONFIRM_SUITE, TRIAL_2, TRIAL_3, make_results
 from runs import Recorder
 
 from lstm_bench.analysis.comparisons import analyse
+from lstm_bench.analysis.tables.select import names_of
 from lstm_bench.analysis.verdicts import answers
 from lstm_bench.compare_by_name import compare_by_name
 from lstm_bench.confirm import (
@@ -64,11 +65,11 @@ def test_candidates_are_the_best_the_references_and_their_pairs():
     results = make_results(suite_text=CONFIRM_SUITE)
     candidates = choose_candidates(results.suite, results, 2)
     assert [(c.label, c.origin) for c in candidates] == [
-        ("trial 2", "search"),
-        ("trial 3", "search"),
+        (TRIAL_2, "search"),
+        (TRIAL_3, "search"),
         ("reference old", "reference"),
         # trial 2 and 3 are each other's pair already; pruned trials never come.
-        ("reference old with head softmax", "pair"),
+        ("softmax (pair of reference old)", "pair"),
     ]
     assert candidates[3].config == candidates[2].config.model_copy(
         update={"head": "softmax"}
@@ -97,11 +98,11 @@ def test_every_configuration_has_every_replicate_and_a_test_score(confirmed):
     _, _, outcome, results = confirmed
     assert (outcome.n_finished, outcome.n_total) == (4, 4)
     runs = results.confirmed
-    assert sorted(zip(runs["label"], runs["replicate"], strict=True)) == [
+    assert sorted(zip(names_of(results, runs), runs["replicate"], strict=True)) == [
         ("reference small", 1),
         ("reference small", 2),
-        ("reference small with head softmax", 1),
-        ("reference small with head softmax", 2),
+        ("softmax (pair of reference small)", 1),
+        ("softmax (pair of reference small)", 2),
     ]
     assert runs["test_accuracy"].notna().all()
     assert set(runs["state"]) == {"complete"}

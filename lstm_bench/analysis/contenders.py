@@ -105,7 +105,7 @@ def _contender(
     is_baseline = key.startswith("baseline:")
     return Contender(
         key,
-        str(first["label"]),
+        str(first["label"]) if is_baseline else results.names[key],
         "baseline" if is_baseline else str(first["origin"]),
         None if is_baseline else config_of_row(first),
         results.suite.metric,

@@ -27,7 +27,7 @@ def train_command(results: Results, config: TrialConfig) -> str:
 
 
 def settings(suite: Suite, config: TrialConfig) -> list[str]:
-    """Return what sets a configuration in `lstm-bench train`: not the defaults."""
+    """Return the ``--set`` options of `config`: what differs from the defaults."""
     defaults = suite.defaults.model_dump()
     return [
         word

@@ -1,4 +1,4 @@
-"""The answer in sentences, and as JSON: who won, by how much, how sure."""
+"""The answer in sentences, and as JSON: what won, by how much, how sure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.contenders import Contender, best_on_validation, confirm_spec
-from lstm_bench.analysis.formatting import plain, value_label
+from lstm_bench.analysis.formatting import plain
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, SWAPPED, Verdict
 from lstm_bench.analysis.intervals import LEVEL
 from lstm_bench.metrics import Metric
@@ -29,7 +29,7 @@ class Answer:
 
 
 def answers(analysis: Analysis) -> list[Answer]:
-    """Return what the study comes to: who won, by how much, against what, how sure."""
+    """Return the study's result: what won, by how much, against what, how sure."""
     if analysis.winner is None:
         return list(_search_answers(analysis))
     return list(_confirmed_answers(analysis, analysis.winner))
@@ -40,8 +40,7 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
     test = winner.test_interval
     yield Answer(
         "best LSTM",
-        f"{winner.label}{_settings(analysis, winner)}, chosen on validation: test "
-        f"{metric.label} "
+        f"{winner.label}, chosen on validation: test {metric.label} "
         f"{with_interval(test.estimate, test.low, test.high)} over "
         f"{count(test.n, 'fresh seed')}.",
     )
@@ -63,7 +62,7 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
             asked.append((QUESTIONS[family], row))
     for question, row in _each_once(asked):
         is_baseline = QUESTIONS["baselines"] in question
-        more = _nobody_beats(analysis) if is_baseline else ""
+        more = _none_beats(analysis) if is_baseline else ""
         yield Answer(question, describe(row, metric) + more)
     yield from _optimism_answers(analysis, winner)
 
@@ -86,16 +85,7 @@ def _each_once(
         yield "; ".join(dict.fromkeys(question for question, _ in same)), same[0][1]
 
 
-def _settings(analysis: Analysis, winner: Contender) -> str:
-    """Return the winner's values of the suite's axes, in brackets."""
-    values = [
-        f"{axis} {value_label(getattr(winner.config, axis))}"
-        for axis in analysis.results.suite.space.axes
-    ]
-    return f" ({', '.join(values)})" if values else ""
-
-
-def _nobody_beats(analysis: Analysis) -> str:
+def _none_beats(analysis: Analysis) -> str:
     """Return a sentence where no LSTM's mean on test beats the best baseline's."""
     metric, best = analysis.results.suite.metric, analysis.baseline
     lstms = [c for c in analysis.contenders if not c.is_baseline]
@@ -119,17 +109,18 @@ def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]
             "config_id", key=lambda ids: ids != winner.key, kind="stable"
         )
         best = searched.iloc[int(metric.order(searched["search"].to_numpy())[0])]
+        by = best["search_minus_val"]
         text = (
-            f"The search's best score, {best['search']:.4f} with one seed "
-            f"({best['label']}), became {best['val_mean']:.4f} on average over fresh "
-            f"seeds: it was optimistic by {signed(best['search_minus_val'])}. "
+            f"The search's best score, {best['search']:.4f} with one seed of "
+            f"{best['label']}, was {'optimistic' if by >= 0 else 'pessimistic'} by "
+            f"{abs(by):.4f}: over fresh seeds the mean is {best['val_mean']:.4f}. "
         )
-    text += f"From validation to test {winner.label} loses {gap}."
-    yield Answer("how much luck was in it", text)
+    text += f"Validation minus test of {winner.label}: {gap}."
+    yield Answer("how optimistic the choice was", text)
 
 
 def _search_answers(analysis: Analysis) -> Iterator[Answer]:
-    """Before a confirmation: set the search's best beside the best baseline."""
+    """Yield, before a confirmation, the search's best against the best baseline."""
     results, metric = analysis.results, analysis.results.suite.metric
     baselines = results.baselines[results.baselines["replicate"] == 0]
     runs = results.runs[results.runs["state"] == "complete"]
@@ -161,7 +152,7 @@ LEADS: dict[Verdict, str] = {
     "worse": "{a} is worse than {b}",
     "equivalent": "{a} and {b} are equivalent",
     "identical": "{a} and {b} have the same score on every seed",
-    "not enough data": "Not settled between {a} and {b}",
+    "not enough data": "Undecided between {a} and {b}",
 }
 
 
@@ -183,7 +174,8 @@ def describe(
         f"{lead}: test {metric.label} {row['mean_a']:.4f} against "
         f"{row['mean_b']:.4f}, difference "
         f"{with_interval(row['difference'], row['ci_low'], row['ci_high'], '+.4f')} "
-        f"over {seeds}; differences up to {row['margin']:g} are negligible"
+        f"over {seeds}; differences within the margin of {row['margin']:g} are "
+        "negligible"
     )
     if row["verdict"] == "not enough data":
         text += f"; {what_it_takes(row, metric)}"
@@ -195,11 +187,11 @@ def what_it_takes(row: Mapping[str, Any] | pd.Series[Any], metric: Metric) -> st
     n, needed, alpha = int(row["n_seeds"]), row["n_seeds_needed"], 1.0 - LEVEL
     least = f"a verdict takes at least {MIN_SEEDS} seeds"
     if n < 2:
-        return f"one seed says nothing of other seeds, and {least}"
+        return f"one seed shows nothing of the spread over seeds, and {least}"
     settled = (
-        "it would take more than 1,000 seeds to settle it"
+        "more than 1,000 seeds would be needed to decide"
         if needed is pd.NA or needed is None
-        else f"about {int(needed):,} seeds would settle it"
+        else f"about {int(needed):,} seeds would be needed to decide"
     )
     if n < MIN_SEEDS:
         return f"{least}; {settled}"
@@ -212,7 +204,7 @@ def what_it_takes(row: Mapping[str, Any] | pd.Series[Any], metric: Metric) -> st
     if not alone:
         return settled
     return (
-        f"asked alone it would be {alone}, but corrected for the other comparisons of "
+        f"tested alone it would be {alone}, but corrected for the other comparisons of "
         f"its family (Holm) p is {p:.3f}; {settled}"
     )
 
@@ -225,14 +217,14 @@ def signed(value: float) -> str:
 def confirmation_summary(
     analysis: Analysis,
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """Return the round's metrics for MLflow, and its verdicts as plain JSON types."""
+    """Return a confirmation's metrics for MLflow, and its verdicts as JSON types."""
     suite, winner = analysis.results.suite, analysis.winner
-    said = {
+    common = {
         "metric": suite.metric.name,
         "answers": [dataclasses.asdict(a) for a in answers(analysis)],
     }
     if winner is None:
-        return {}, {"winner": None, **said, "comparisons": [], "optimism": []}
+        return {}, {"winner": None, **common, "comparisons": [], "optimism": []}
     interval = winner.test_interval
     key = f"confirmed_test_{suite.metric.name}"
     values = {
@@ -243,7 +235,7 @@ def confirmation_summary(
     }
     verdicts = {
         "winner": {"config_id": winner.key, "label": winner.label},
-        **said,
+        **common,
         "margin": confirm_spec(suite).margin,
         "comparisons": _records(analysis.comparisons),
         "optimism": _records(analysis.optimism),

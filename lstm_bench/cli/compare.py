@@ -16,8 +16,9 @@ def compare(a: str, b: str, tracking_uri: str | None) -> None:
     """Compare two confirmed configurations, A and B, by a paired test.
 
     A and B are suites (their best confirmed configurations are compared), or
-    SUITE:CONFIGURATION, where the configuration is a label ("trial 7", "small"), a
-    baseline ("nb_lr") or the first digits of an id. Such digits alone are enough, too.
+    SUITE:CONFIGURATION, where the configuration is a trial ("trial 7"), a reference
+    ("small"), a baseline ("nb_lr"), a name from the report, or the first digits of an
+    id. Such digits alone are enough, too.
     """
     from lstm_bench.compare_by_name import compare_by_name
     from lstm_bench.stores import store_errors

@@ -43,7 +43,8 @@ def suites(context: click.Context) -> None:
                 n_invalid += 1
                 echo(f"{file.stem:12} not valid: {first_line(error)}")
             continue
-        echo(f"{loaded.name:12} {describe_plan(loaded, loaded.study.n_trials)}")
+        plan = describe_plan(loaded, loaded.study.n_trials, confirm=True)
+        echo(f"{loaded.name:12} {plan}")
         echo(f"{'':12} {loaded.description.strip()}")
         echo(f"{'':12} {'shipped, ' if file in shipped else ''}in {file}")
     if shipped:
@@ -79,7 +80,8 @@ def check(file: str) -> None:
     from lstm_bench.suites.suite import load_suite
 
     loaded = load_suite(file)
-    echo(f"{file}: valid ({describe_plan(loaded, loaded.study.n_trials)})")
+    plan = describe_plan(loaded, loaded.study.n_trials, confirm=True)
+    echo(f"{file}: valid ({plan})")
 
 
 @suites.command()
@@ -119,7 +121,7 @@ def show(file: str) -> None:
             echo(f"  {key}: {value}")
 
 
-def describe_plan(suite: Suite, n_trials: int) -> str:
+def describe_plan(suite: Suite, n_trials: int, *, confirm: bool) -> str:
     """Return what a sweep will do, in one line."""
     parts = []
     if suite.references:
@@ -132,7 +134,7 @@ def describe_plan(suite: Suite, n_trials: int) -> str:
             f"of {', '.join(suite.space.axes)}"
         )
     plan = f"{' and '.join(parts)} on {suite.dataset.name}"
-    if suite.confirm is not None:
+    if confirm and suite.confirm is not None:
         seeds = count(suite.confirm.n_replicates, "fresh seed")
         plan += f"; confirmed on {seeds}"
     return plan

@@ -46,7 +46,8 @@ def sweep(
     console = open_console()
     console.doing("starting MLflow and Optuna")
     loaded = load_suite(suite)
-    plan = describe_plan(loaded, trials or loaded.study.n_trials)
+    n_trials = trials or loaded.study.n_trials
+    plan = describe_plan(loaded, n_trials, confirm=confirm)
     say(console, f"lstm-bench {__version__}, suite {loaded.name}: {plan}")
     announce_reading(loaded.dataset.name)
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.contenders import Contender
-from lstm_bench.analysis.formatting import data_option, plain, value_label
+from lstm_bench.analysis.formatting import data_option
 from lstm_bench.analysis.tables.search import leaderboard
-from lstm_bench.analysis.tables.select import run_label, shown_fields
+from lstm_bench.analysis.tables.select import names_of, shown_fields
 from lstm_bench.metrics import Metric
 from lstm_bench.report.blocks import Column, Table
 from lstm_bench.report.figures.forest import VERDICT_COLOURS
@@ -92,28 +92,9 @@ class View:
         colours = {**VERDICT_COLOURS, **self.colours}
         return Table(name, caption, frame, own, n_shown, wide, colours)
 
-    def settings(self, row: Mapping[str, object] | pd.Series) -> str:
-        """Return the values of `fields` in `row`: ``units 32, head softmax``."""
-        return ", ".join(
-            f"{field} {value_label(plain(row[field]))}" for field in self.fields
-        )
-
     def named(self, runs: pd.DataFrame) -> pd.DataFrame:
         """Return `runs` with ``name``: what a point of a drawing is called."""
-        columns = [
-            [value_label(plain(v)) for v in runs[f].tolist()] for f in self.fields
-        ]
-        settings = [
-            ", ".join(f"{f} {v}" for f, v in zip(self.fields, values, strict=True))
-            for values in zip(*columns, strict=True)
-        ] or [""] * len(runs)
-        parts = (runs[name].tolist() for name in ("reference", "trial", "run_id"))
-        heads = [
-            run_label(plain(reference), plain(trial), run_id)
-            for reference, trial, run_id in zip(*parts, strict=True)
-        ]
-        names = [f"{h}\n{s}" if s else h for h, s in zip(heads, settings, strict=True)]
-        return runs.assign(name=pd.Series(names, index=runs.index, dtype=object))
+        return runs.assign(name=names_of(self.results, runs))
 
     def sample(self, rows: pd.DataFrame, what: str) -> tuple[pd.DataFrame, str]:
         """Return at most `MAX_POINTS` of `rows` to draw, and a sentence if it is fewer.

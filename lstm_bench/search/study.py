@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import mask_url
 from lstm_bench.search.locks import StoreLock
-from lstm_bench.search.queue import Tickets, name_of
+from lstm_bench.search.queue import CONFIG, Tickets, name_of
 from lstm_bench.search.storage import (
     DIGEST,
     SUITE,
@@ -53,17 +53,13 @@ MAX_REPEATED_SUGGESTIONS = 5
 
 @dataclass(frozen=True)
 class Next:
-    """A training to do: its trial, configuration and, for a reference, its name."""
+    """A training to do: its trial, configuration, name and, of a reference, key."""
 
     trial: Trial
     config: TrialConfig
+    label: str
     owned: OwnedStudy
     reference: str | None = None
-
-    @property
-    def label(self) -> str:
-        """What to call it."""
-        return self.reference or f"trial {self.trial.number}"
 
 
 @dataclass(frozen=True)
@@ -281,9 +277,19 @@ class StudyStore:
                     trial.value,
                     self._run_id(trial),
                     trial.user_attrs[CONFIG_ID],
-                    name_of(trial) or f"trial {trial.number}",
+                    self._name(trial),
                 )
         return best
+
+    def config_of(self, trial: FrozenTrial) -> TrialConfig:
+        """Return a trial's configuration."""
+        values = trial.user_attrs.get(CONFIG)
+        if values is None:
+            values = {**self.suite.defaults.model_dump(), **trial.params}
+        return TrialConfig.model_validate(values)
+
+    def _name(self, trial: FrozenTrial) -> str:
+        return self.suite.name_of(self.config_of(trial), trial.number)
 
     def run_ids(self) -> set[str]:
         """Return the MLflow run ids of every training that counts."""
@@ -335,7 +341,8 @@ class StudyStore:
         if taken is None:
             return None
         trial, config = taken
-        return Next(trial, config, self.references, name_of(trial))
+        label = self.suite.name_of(config)
+        return Next(trial, config, label, self.references, name_of(trial))
 
     def next_trial(
         self,
@@ -390,9 +397,10 @@ class StudyStore:
             earlier = tried.get(config.config_id)
             if earlier is None:
                 self.search.own(trial, config.config_id)
-                return Next(trial, config, self.search)
+                label = self.suite.name_of(config, trial.number)
+                return Next(trial, config, label, self.search)
             repeated += 1
-            name = name_of(earlier) or f"trial {earlier.number}"
+            name = self._name(earlier)
             trial.set_user_attr(DUPLICATE_OF, name)
             on_repeat(f"trial {trial.number}", name)
             if is_running(earlier):

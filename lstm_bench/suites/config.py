@@ -13,10 +13,10 @@ from lstm_bench.errors import SuiteError
 
 Value = bool | int | float | str | None
 SIGNIFICANT_DIGITS = 12
-# A value in a run's name; of a switch, when it is off and when it is on.
+# A value in a configuration's name; of a switch, when it is off and when it is on.
 SHORT: Mapping[str, str | tuple[str, str]] = {
     "units": "{} units",
-    "num_layers": "{}-layer",
+    "num_layers": "{} layers",
     "bidirectional": ("one direction", "bidirectional"),
     "pooling": "{} pooling",
     "embedding_dim": "embedding {}",
@@ -25,12 +25,12 @@ SHORT: Mapping[str, str | tuple[str, str]] = {
     "recurrent_dropout": "recurrent dropout {}",
     "head_dropout": "head dropout {}",
     "vocabulary_size": "vocabulary {}",
-    "sequence_length": "len {}",
+    "sequence_length": "length {}",
     "truncating": "{}-truncating",
     "padding": "{}-padding",
     "masking": ("no masking", "masking"),
     "optimizer": "{}",
-    "learning_rate": "lr {}",
+    "learning_rate": "learning rate {}",
     "batch_size": "batch {}",
     "max_epochs": "{} epochs",
     "patience": "patience {}",
@@ -160,13 +160,16 @@ CONFIG_FIELDS: tuple[str, ...] = tuple(TrialConfig.model_fields)
 
 
 def short_text(field: str, value: Value) -> str:
-    """Return a hyperparameter's value as in a run's name: ``32 units``."""
+    """Return a hyperparameter's value as a configuration's name has it: ``32 units``.
+
+    Floats have four significant digits.
+    """
     form = SHORT[field]
     if not isinstance(form, str):
         return form[bool(value)]
     if value is None:
         return f"no {field}"
-    text = form.format(f"{value:g}" if isinstance(value, float) else value)
+    text = form.format(f"{value:.4g}" if isinstance(value, float) else value)
     return text.removesuffix("s") if value == 1 else text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,8 @@ BASELINE_NAMES = ("majority", "tfidf_lr", "nb_lr")
 # What trials, references, pairs and baselines are called in reports and by `compare`.
 _OWN_NAMES = re.compile(
     rf"(trial|run) *\d.*|(reference|baseline)\b.*|{'|'.join(BASELINE_NAMES)}|published"
-    # A confirmed pair, and a study in a store.
-    rf"|.* with ({'|'.join(CONFIG_FIELDS)}) .*|.*-(?=\d*[a-f])[0-9a-f]{{8}}",
+    # The end of a trial's or a pair's name, and a study in a store.
+    r"|.*\((trial|pair)\b.*|.*-(?=\d*[a-f])[0-9a-f]{8}",
     re.IGNORECASE,
 )
 MAX_GRID = 100_000
@@ -251,16 +251,49 @@ class Suite:
             study.sampler
         ]
 
-    def settings_text(self, config: TrialConfig) -> str:
-        """Return what sets `config` apart within this suite: ``units=64 head=...``."""
-        return " ".join(
-            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
-            for name, value in self._settings(config)
-        )
+    def name_of(
+        self,
+        config: TrialConfig,
+        trial: int | None = None,
+        pair_of: TrialConfig | None = None,
+    ) -> str:
+        """Return a configuration's name: ``32 units, sigmoid (trial 6)``.
 
-    def short_text(self, config: TrialConfig) -> str:
-        """Return the same in words, as in a run's name: ``64 units · sigmoid``."""
-        return " · ".join(short_text(*setting) for setting in self._settings(config))
+        It is the same in every table, figure and message, and in MLflow. A reference
+        has the name that the suite gives it: ``reference tutorial``.
+
+        Parameters
+        ----------
+        trial : int or None
+            The number of the configuration's trial, or of that of `pair_of`.
+        pair_of : TrialConfig or None
+            The configuration of which this one is a pair: ``64 units, softmax (pair
+            of trial 6)``, ``softmax (pair of reference tutorial)``.
+        """
+        if known := self._reference_name(config):
+            return known
+        text, called = self.settings_text(config), f"trial {trial}"
+        if pair_of is not None and (base := self._reference_name(pair_of)):
+            called = base
+            text = _in_words(
+                (field, value)
+                for field, value in config
+                if value != getattr(pair_of, field)
+            )
+        elif trial is None:
+            return text
+        return f"{text} ({'' if pair_of is None else 'pair of '}{called})"
+
+    def _reference_name(self, config: TrialConfig) -> str:
+        """Return ``reference NAME`` where `config` is one; otherwise nothing."""
+        for name, reference in self.references.items():
+            if reference == config:
+                return f"reference {name}"
+        return ""
+
+    def settings_text(self, config: TrialConfig) -> str:
+        """Return what sets `config` apart in this suite: ``32 units, sigmoid``."""
+        return _in_words(self._settings(config))
 
     def _settings(self, config: TrialConfig) -> list[tuple[str, Value]]:
         """Return the fields of the axes, and others that are not at their default."""
@@ -296,6 +329,10 @@ class Suite:
         if self.sizes is not None:
             self.check_sizes(self.sizes, "--set", config)
         return config
+
+
+def _in_words(settings: Iterable[tuple[str, Value]]) -> str:
+    return ", ".join(short_text(*setting) for setting in settings)
 
 
 def load_suite(path: str | Path) -> Suite:

@@ -123,7 +123,7 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
         row = _run_row(run, epochs)
         curves.add(run.run_id, epochs)
         if run.kind == "replicate":
-            confirmed.append({**row, "label": run.label, "origin": run.origin})
+            confirmed.append({**row, "origin": run.origin})
             samples.add(run)
             errors.add(run)
             predictions[run.run_id] = reader.predictions(run)
@@ -143,7 +143,7 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
         runs=runs_frame,
         curves=curves.frame(),
         samples=samples.frame(),
-        confirmed=_runs_frame(confirmed, ("label", "origin")),
+        confirmed=_runs_frame(confirmed, ("origin",)),
         baselines=_baselines_frame(baselines),
         predictions=predictions,
         errors=errors.frame(),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lstm_bench.metrics import METRICS
+from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig
 from lstm_bench.suites.suite import Suite
 from lstm_bench.training.result import (
     EPOCH_TIME,
@@ -80,8 +83,8 @@ class Results:
         (list of float in the order of the dataset's class names); of `confirmed`,
         the references and the search's best.
     confirmed : DataFrame, one row per training of the confirmation
-        The columns of `runs`, and ``label`` (what to call the configuration) and
-        ``origin`` (why it was confirmed: one of `ORIGINS`) : str
+        The columns of `runs`, and ``origin`` (why it was confirmed: one of
+        `ORIGINS`) : str
     baselines : DataFrame, one row per fitted baseline
         ``run_id, experiment_id, baseline, replicate`` (0: the search's split),
         ``train_time_s, n_features``, ``val_<metric>, test_<metric>``.
@@ -144,3 +147,46 @@ class Results:
     def examples(self) -> str:
         """The plural of `example`."""
         return f"{self.example}s"
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """The name of each configuration, by its id: see `Suite.name_of`."""
+        trials: dict[str, int] = {}
+        searched = self.runs[self.runs["trial"].notna()]
+        for config_id, trial in zip(
+            searched["config_id"].tolist(), searched["trial"].tolist(), strict=True
+        ):
+            trials.setdefault(config_id, int(trial))
+        names = {
+            config_id: self.suite.name_of(config, trials.get(config_id))
+            for config_id, config in _configs(self.runs).items()
+        }
+        is_pair = self.confirmed["origin"] == "pair"
+        bases = _configs(self.confirmed[~is_pair])
+        for config_id, config in bases.items():
+            names.setdefault(config_id, self.suite.name_of(config))
+        for config_id, config in _configs(self.confirmed[is_pair]).items():
+            base = next(
+                (c for c in bases.values() if _n_different(config, c) == 1), None
+            )
+            trial = None if base is None else trials.get(base.config_id)
+            name = self.suite.name_of(config, trial, pair_of=base)
+            names.setdefault(config_id, name)
+        return names
+
+
+def _configs(runs: pd.DataFrame) -> dict[str, TrialConfig]:
+    """Return the configurations of `runs` by their ids, in order of start."""
+    first = runs.drop_duplicates("config_id")
+    rows = zip(*(first[field].tolist() for field in CONFIG_FIELDS), strict=True)
+    return {
+        config_id: TrialConfig.model_validate(
+            dict(zip(CONFIG_FIELDS, values, strict=True))
+        )
+        for config_id, values in zip(first["config_id"].tolist(), rows, strict=True)
+    }
+
+
+def _n_different(a: TrialConfig, b: TrialConfig) -> int:
+    """Return in how many fields two configurations differ."""
+    return sum(getattr(a, field) != getattr(b, field) for field in CONFIG_FIELDS)

@@ -305,17 +305,15 @@ class Tracker:
             What to call the configuration in a confirmation, and why it is
             there.
         """
-        called = {
-            "trial": f"trial {trial}",
-            "reference": f"reference {reference}",
-            "replicate": f"{label}, seed {seeds['replicate']}",
-            "train": "one training",
-        }[kind]
-        short = suite.short_text(config)
+        name = label or suite.name_of(config, trial)
+        if kind == "replicate":
+            name += f", seed {seeds['replicate']}"
+        if kind == "train":
+            name = f"{name} (one training)" if name else "one training"
         tags = self._tags(suite, kind, parent_run_id, seeds, environment) | {
             rec.TAG_CONFIG_ID: config.config_id,
             rec.TAG_STATE: "running",
-            rec.TAG_NOTE: f"{suite.name}: {called}",
+            rec.TAG_NOTE: f"{suite.name}: {name}",
         }
         more = {
             rec.TAG_LABEL: label,
@@ -324,7 +322,6 @@ class Tracker:
             rec.TAG_REFERENCE: reference,
         }
         tags |= {key: value for key, value in more.items() if value is not None}
-        name = f"{short} ({called})" if short else called
         run_id = self.writer.create_run(self.experiment_id, tags, name)
         self._describe_command(run_id, name)
         self._log_inputs(run_id, config.model_dump(), seeds, dataset)

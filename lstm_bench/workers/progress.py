@@ -23,7 +23,6 @@ class Training:
     label: str
     position: int
     total: int
-    config: str
     max_epochs: int
 
 
@@ -114,8 +113,7 @@ def _summary(training: Training, ended: Ended) -> str:
     reason = f" ({ended.reason})" if ended.reason else ""
     return (
         f"[{_n_finished(training, ended)}/{training.total}] {training.label}: "
-        f"{ended.state}{value}{reason} in {clock_text(ended.seconds)}{best} | "
-        f"{training.config}"
+        f"{ended.state}{value}{reason} in {clock_text(ended.seconds)}{best}"
     )
 
 
@@ -162,7 +160,7 @@ class PlainProgress:
         if ended.state != "interrupted":
             self.clock.add(ended.seconds)
         left = self.clock.left(training.total - n_finished)
-        self.say(f"{_summary(training, ended)} | about {left} left")
+        self.say(f"{_summary(training, ended)}, about {left} left")
         self.running.pop(training.label, None)
         if self.running:
             self._show_running()
@@ -226,7 +224,7 @@ class LiveProgress:
             self.study, completed=training.position - 1, note=self._note(self.n_left)
         )
         self.epochs[training.label] = self.bars.add_task(
-            training.label, total=training.max_epochs, note=training.config
+            training.label, total=training.max_epochs, note=""
         )
 
     def epoch(

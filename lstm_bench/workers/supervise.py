@@ -11,11 +11,10 @@ from datetime import datetime
 from optuna.trial import FrozenTrial, TrialState
 
 from lstm_bench.errors import TrackingError
-from lstm_bench.search.queue import ABOUT, CONFIG, name_of
+from lstm_bench.search.queue import ABOUT
 from lstm_bench.search.study import StudyStore
 from lstm_bench.search.trials import DUPLICATE_OF, REASON, RUN_ID, counts, is_running
 from lstm_bench.stores import is_store_error
-from lstm_bench.suites.config import TrialConfig
 from lstm_bench.system.signals import stopping_after_the_epoch
 from lstm_bench.tracking.sync import sync
 from lstm_bench.tracking.tracker import Tracker
@@ -255,23 +254,12 @@ class Watch:
         )
 
     def _training(self, trial: FrozenTrial, position: int) -> Training:
-        attrs = trial.user_attrs
-        if CONFIG in attrs:
-            config = TrialConfig.model_validate(attrs[CONFIG])
-        else:
-            values = {**self.suite.defaults.model_dump(), **trial.params}
-            config = TrialConfig.model_validate(values)
-        about = attrs.get(ABOUT, {})
-        label = name_of(trial) or f"trial {trial.number}"
+        config = self.store.config_of(trial)
+        about = trial.user_attrs.get(ABOUT, {})
+        label = self.store.suite.name_of(config, trial.number)
         if "label" in about:
             label = f"{about['label']}, seed {about['replicate']}"
-        return Training(
-            label,
-            position,
-            self.session.total,
-            self.suite.settings_text(config),
-            config.max_epochs,
-        )
+        return Training(label, position, self.session.total, config.max_epochs)
 
 
 def _seconds(trial: FrozenTrial) -> float:

@@ -152,7 +152,7 @@ class Worker:
         Parameters
         ----------
         n_done : callable
-            Says how many trainings of the round are done.
+            Says how many trainings of the confirmation are done.
 
         Raises
         ------
@@ -175,7 +175,7 @@ class Worker:
                 is_search=False,
                 tags={key: about[key] for key in ("reference", "label", "origin")},
             )
-            # Validation alone, no best: nobody should steer a round by its scores.
+            # Validation alone, no best: its scores must not steer it.
             self._train(job, n_done() + 1, lambda: None)
 
     def _take(self, tickets: Tickets) -> tuple[Trial, TrialConfig] | None:
@@ -214,11 +214,7 @@ class Worker:
         from lstm_bench.training.trial import free_memory
 
         training = Training(
-            job.name,
-            position,
-            self.session.total,
-            self.suite.settings_text(job.config),
-            job.config.max_epochs,
+            job.name, position, self.session.total, job.config.max_epochs
         )
         start = time.monotonic()
         self.progress.training(training)

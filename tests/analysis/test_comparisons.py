@@ -10,6 +10,9 @@ from pydantic import ValidationError
 from results_builder import (
     CONFIRM_SUITE,
     CONFIRMED,
+    TRIAL_2,
+    TRIAL_3,
+    is_of,
     make_confirmed_results,
     make_results,
 )
@@ -47,10 +50,10 @@ def rows_of(analysis, family):
 def test_contenders_are_the_confirmed_configurations_then_the_baselines(analysis):
     labels = [c.label for c in analysis.contenders]
     assert labels == [
-        "trial 2",
-        "trial 3",
+        TRIAL_2,
+        TRIAL_3,
         "reference old",
-        "reference old with head softmax",
+        "softmax (pair of reference old)",
         "Bag of words",
     ]
     # The search's split of the baseline (replicate 0) is no replicate of the round.
@@ -60,17 +63,17 @@ def test_contenders_are_the_confirmed_configurations_then_the_baselines(analysis
 def test_the_winner_is_chosen_by_validation_alone():
     results = make_confirmed_results()
     raised = results.confirmed.copy()
-    raised.loc[raised["label"] == "trial 3", "val_accuracy"] = 0.99
+    raised.loc[is_of(results, raised, TRIAL_3), "val_accuracy"] = 0.99
     winner = analyse(make_confirmed_results(confirmed=CONFIRMED)).winner
-    assert winner.label == "trial 2"
+    assert winner.label == TRIAL_2
     changed = make_confirmed_results()
     object.__setattr__(changed, "confirmed", raised)
-    assert analyse(changed).winner.label == "trial 3"
+    assert analyse(changed).winner.label == TRIAL_3
 
 
 def test_differences_are_means_over_paired_seeds(analysis):
     (row,) = rows_of(analysis, "best").to_dict("records")
-    assert (row["label_a"], row["label_b"]) == ("trial 2", "trial 3")
+    assert (row["label_a"], row["label_b"]) == (TRIAL_2, TRIAL_3)
     # Right of 40: 36-34, 37-35, 36-33, so (2 + 2 + 3) / 3 / 40.
     assert row["difference"] == pytest.approx(7 / 120)
     assert row["n_seeds"] == 3
@@ -91,7 +94,7 @@ def test_each_family_holds_what_it_says(analysis):
     pairs = rows_of(analysis, "pairs: head")
     assert pairs["label_a"].tolist() == [
         "head sigmoid, mean of 2 configurations",
-        "trial 2",
+        TRIAL_2,
         "reference old",
     ]
     # By replicate the mean of both pairs: (2+4)/2, (2-4)/2, (3+1)/2 of 40.
@@ -124,7 +127,7 @@ def test_holm_corrects_within_the_family():
 def test_pairs_use_only_the_seeds_that_both_have():
     results = make_confirmed_results()
     failed = results.confirmed.copy()
-    lost = (failed["label"] == "trial 3") & (failed["replicate"] == 2)
+    lost = is_of(results, failed, TRIAL_3) & (failed["replicate"] == 2)
     failed.loc[lost, "state"] = "failed"
     object.__setattr__(results, "confirmed", failed)
     analysis = analyse(results)
@@ -132,20 +135,20 @@ def test_pairs_use_only_the_seeds_that_both_have():
     assert row["n_seeds"] == 2
     assert row["difference"] == pytest.approx((2 + 3) / 2 / 40)
     board = confirmed_board(analysis).set_index("label")
-    assert board.loc["trial 3", ["n_seeds", "n_failed"]].tolist() == [2, 1]
+    assert board.loc[TRIAL_3, ["n_seeds", "n_failed"]].tolist() == [2, 1]
 
 
 def test_a_metric_that_is_better_lower_turns_the_verdict():
     text = CONFIRM_SUITE.replace("metric: accuracy", "metric: log_loss")
     analysis = analyse(make_confirmed_results(suite_text=text))
     (row,) = rows_of(analysis, "baselines").to_dict("records")
-    assert analysis.winner.label == "trial 2"
+    assert analysis.winner.label == TRIAL_2
     assert row["difference"] < 0
     assert row["verdict"] == "better"
 
 
 def test_optimism_is_how_much_better_the_choosing_score_was(analysis):
-    own = analysis.optimism.set_index("label").loc["trial 2"]
+    own = analysis.optimism.set_index("label").loc[TRIAL_2]
     assert own["search"] == pytest.approx(0.90)
     # Validation is right on 18 of 20 in every replicate.
     assert own["val_mean"] == pytest.approx(0.90)
@@ -154,13 +157,13 @@ def test_optimism_is_how_much_better_the_choosing_score_was(analysis):
 
 
 def test_of_searched_scores_that_tie_the_winners_is_told(analysis):
-    assert analysis.winner.label == "trial 2"
+    assert analysis.winner.label == TRIAL_2
     tied = analysis.optimism.assign(search=0.9)
-    is_winner = tied["label"] == "trial 2"
+    is_winner = tied["label"] == TRIAL_2
     assert is_winner.sum() == 1 < len(tied)
     tied = pd.concat([tied[~is_winner], tied[is_winner]])
     texts = [a.text for a in answers(dataclasses.replace(analysis, optimism=tied))]
-    assert "The search's best score, 0.9000 with one seed (trial 2)" in texts[-1]
+    assert f"best score, 0.9000 with one seed of {TRIAL_2}, was optimistic" in texts[-1]
 
 
 def test_without_a_round_there_is_no_verdict_but_the_baseline_is_named():
@@ -183,7 +186,7 @@ def test_the_summary_is_plain_json_without_nan(analysis):
     assert metrics["confirmed_test_accuracy_mean"] == pytest.approx(109 / 120)
     assert metrics["confirmed_n_seeds"] == 3
     again = json.loads(json.dumps(verdicts, allow_nan=False))
-    assert again["winner"]["label"] == "trial 2"
+    assert again["winner"]["label"] == TRIAL_2
     assert len(again["comparisons"]) == len(analysis.comparisons)
     one = analyse(make_confirmed_results(CONFIRMED[:1], baseline=()))
     json.dumps(confirmation_summary(one)[1], allow_nan=False)
@@ -209,7 +212,7 @@ def test_the_board_names_each_interval_by_its_source(analysis):
 
 def test_calibration_is_measured_on_test_with_a_temperature_from_validation(analysis):
     table = calibration(analysis).set_index("label")
-    row = table.loc["trial 2"]
+    row = table.loc[TRIAL_2]
     # Always 0.8 sure and right in 36, 37 and 36 of 40: off by 0.1, 0.125 and 0.1.
     assert row["ece"] == pytest.approx((0.1 + 0.125 + 0.1) / 3)
     # Right on 18 of 20 on validation: 0.8 should be 0.9, so T = log 4 / log 9.
@@ -283,7 +286,11 @@ def test_a_failed_replicate_stands_among_the_failures():
     object.__setattr__(results, "confirmed", failed)
     labels = failures(results)["label"].tolist()
     # The search has a pruned and a failed run of its own.
-    assert labels == ["trial 4", "trial 5", "trial 3, seed 2"]
+    assert labels == [
+        "32 units, dropout 0.3, sigmoid (trial 4)",
+        "16 units, dropout 0.5, softmax (trial 5)",
+        f"{TRIAL_3}, seed 2",
+    ]
 
 
 def test_a_run_that_lost_its_predictions_is_left_out():
@@ -297,13 +304,13 @@ def test_the_winner_of_an_unfinished_round_is_chosen_over_shared_seeds():
     results = make_confirmed_results()
     runs = results.confirmed.copy()
     # Without its poor third seed trial 3 would look best by its own mean.
-    of_3 = runs["label"] == "trial 3"
+    of_3 = is_of(results, runs, TRIAL_3)
     runs.loc[of_3, "val_accuracy"] = [0.9, 0.99, 0.5]
-    runs.loc[runs["label"] == "trial 2", "val_accuracy"] = [0.95, 0.99, 0.6]
+    runs.loc[is_of(results, runs, TRIAL_2), "val_accuracy"] = [0.95, 0.99, 0.6]
     runs = runs[~(of_3 & (runs["replicate"] == 3))]
     object.__setattr__(results, "confirmed", runs)
     analysis = analyse(results)
-    assert analysis.winner.label == "trial 2"
+    assert analysis.winner.label == TRIAL_2
 
 
 def test_not_enough_data_says_what_it_would_take(analysis):
@@ -311,15 +318,20 @@ def test_not_enough_data_says_what_it_would_take(analysis):
     row |= {"verdict": "not enough data", "p_beyond_holm": 0.0812}
     metric = analysis.results.suite.metric
     for needed, n, p, said in (
-        (12, 3, 0.06, "are negligible; about 12 seeds would settle it."),
-        (pd.NA, 3, 0.06, "are negligible; it would take more than 1,000 seeds"),
+        (12, 3, 0.06, "are negligible; about 12 seeds would be needed to decide."),
+        (pd.NA, 3, 0.06, "are negligible; more than 1,000 seeds would be needed"),
         (
             *(4, 3, 0.02),
-            "asked alone it would be better, but corrected for the other comparisons "
-            "of its family (Holm) p is 0.081; about 4 seeds would settle it.",
+            "tested alone it would be better, but corrected for the other comparisons "
+            "of its family (Holm) p is 0.081; about 4 seeds would be needed to decide.",
         ),
-        (3, 2, 0.02, "a verdict takes at least 3 seeds; about 3 seeds would settle"),
-        (pd.NA, 1, 0.02, "one seed says nothing of other seeds, and a verdict takes"),
+        (3, 2, 0.02, "a verdict takes at least 3 seeds; about 3 seeds would be"),
+        (
+            pd.NA,
+            1,
+            0.02,
+            "one seed shows nothing of the spread over seeds, and a verdict",
+        ),
     ):
         row |= {"n_seeds_needed": needed, "n_seeds": n, "p_beyond": p}
         assert said in describe(row, metric)
@@ -345,14 +357,14 @@ def test_an_unknown_verdict_is_an_error(analysis):
 
 def test_equal_scores_are_identical_and_have_a_sentence_of_their_own():
     # Trial 3 is right as often as trial 2, on each seed.
-    confirmed = (CONFIRMED[0], (*CONFIRMED[1][:3], CONFIRMED[0][3]))
+    confirmed = (CONFIRMED[0], (*CONFIRMED[1][:2], CONFIRMED[0][2]))
     analysis = analyse(make_confirmed_results(confirmed))
     (row,) = rows_of(analysis, "best").to_dict("records")
     assert row["verdict"] == "identical"
     (said, _, *_) = [a.text for a in answers(analysis)][1:]
     assert said == (
-        "trial 2 and trial 3 have the same score on every seed: test accuracy 0.9083 "
-        "over 3 paired seeds."
+        f"{TRIAL_2} and {TRIAL_3} have the same score on every seed: test accuracy "
+        "0.9083 over 3 paired seeds."
     )
 
 
@@ -375,7 +387,7 @@ def test_a_name_stays_as_it_is_at_the_beginning_of_a_sentence(analysis):
 def far_apart():
     """A study whose three seeds are right on 40, 20 and 40 of 40 test reviews."""
     right = (40, 20, 40)
-    confirmed = tuple((*one[:3], right) for one in CONFIRMED[:2])
+    confirmed = tuple((*one[:2], right) for one in CONFIRMED[:2])
     return analyse(make_confirmed_results(confirmed, baseline=right))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -137,7 +138,7 @@ def test_sweep_writes_state_and_report_here(write_suite, tmp_path, monkeypatch, 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert run("sweep", "tiny.yaml", "--trials", "1", "--data-dir", "") == 0
     said = capfd.readouterr()
-    assert "[1/1] trial 0: complete" in said.out
+    assert re.search(r"\[1/1\] .+ \(trial 0\): complete", said.out)
     assert "report: reports/tiny/index.html" in said.out
     assert said.err == ""
     kept = {p.name for p in tmp_path.iterdir() if not p.name.startswith(".")}

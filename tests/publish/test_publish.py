@@ -15,6 +15,7 @@ from results_builder import (
     PUBLISHED,
     SEARCH,
     SUITE,
+    TRIAL_2,
     make_confirmed_results,
     make_results,
 )
@@ -71,7 +72,7 @@ def test_the_row_of_a_confirmed_study():
         "suite": "[small](published/small/report.md) "
         "([page](published/small/index.html))",
         "data": "imdb: 400 to train on, 100 to validate, 50 to test",
-        "best LSTM": "trial 2 (units=32 dropout=0.1 head=sigmoid)",
+        "best LSTM": TRIAL_2,
         "score (95 % interval), seeds": "test accuracy 0.9083 (0.8725 to 0.9442), "
         "3 seeds",
         "best baseline": "Bag of words: 0.7583 (0.6635 to 0.8532)",
@@ -85,7 +86,7 @@ def test_the_row_of_a_confirmed_study():
 
 def test_the_row_of_a_search_shows_its_best_as_not_confirmed():
     row = dict(zip(COLUMNS, table_row(summary_of(searched())), strict=True))
-    assert row["best LSTM"] == "trial 2 (units=32 dropout=0.1 head=sigmoid)"
+    assert row["best LSTM"] == TRIAL_2
     assert row["score (95 % interval), seeds"] == (
         "not confirmed: validation accuracy 0.9000 (Wilson 0.8256 to 0.9448), 1 run"
     )
@@ -158,7 +159,9 @@ def test_publishing_writes_reports_summaries_picture_and_index(tmp_path):
     assert summary["against_baseline"]["verdict"] == "better"
     index = written["README.md"].decode()
     assert "| [small](published/small/report.md)" in index
-    assert "- against the best baseline: trial 2 is better than Bag of words:" in index
+    assert (
+        f"- against the best baseline: {TRIAL_2} is better than Bag of words:" in index
+    )
     assert "lstm-bench publish as\\_published small" not in index
     assert "lstm-bench publish as_published small --replace\n```" in index
     for target in re.findall(r"\]\(([^)]+)\)", index):
@@ -329,7 +332,7 @@ def test_the_picture_has_a_panel_for_each_metric_and_a_point_for_each_score():
     fig = plot_overview(summaries)
     labels = [[t.get_text() for t in ax.get_yticklabels()] for ax in fig.axes]
     assert labels[0] == [
-        *("small", "trial 2 (n = 3)", "Bag of words (n = 3)"),
+        *("small", f"{TRIAL_2} (n = 3)", "Bag of words (n = 3)"),
         *("as_published", "reference a (n = 1)", "them, a"),
     ]
     assert labels[1][0] == "loss"

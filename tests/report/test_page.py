@@ -12,7 +12,15 @@ import xml.etree.ElementTree as ET
 import pytest
 from browser import accessibility_violations, chromium, requests, set_screen
 from mlflow import MlflowClient
-from results_builder import SEARCH, make_confirmed_results, make_results
+from results_builder import (
+    SEARCH,
+    TRIAL_0,
+    TRIAL_1,
+    TRIAL_2,
+    TRIAL_3,
+    make_confirmed_results,
+    make_results,
+)
 from selenium.common.exceptions import NoSuchElementException
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
@@ -103,7 +111,7 @@ def test_the_policy_forbids_what_the_page_does_not_do_anyway(browser):
 
 def test_a_column_sorts_both_ways_and_back(browser):
     before = column(browser, BOARD, 2)
-    assert before[0] == "trial 2"
+    assert before[0] == TRIAL_2
     button = header(browser, BOARD, "training (s)")
     head = button.find_element(By.XPATH, "./..")
     i = len(head.find_elements(By.XPATH, "preceding-sibling::th")) + 1
@@ -129,17 +137,17 @@ def test_rows_are_filtered_by_words_and_by_column(browser):
     box.send_keys("softmax")
     assert shown.text == "8 of 11 rows"
     box.send_keys(" units>16")
-    assert column(browser, BOARD, 2) == ["trial 3"]
+    assert column(browser, BOARD, 2) == [TRIAL_3]
     box.clear()
     box.send_keys("head=sigmoid units=16")
-    assert column(browser, BOARD, 2) == ["trial 0"]
+    assert column(browser, BOARD, 2) == [TRIAL_0]
     box.clear()
     box.send_keys("val_accuracy>=0.86")
-    assert column(browser, BOARD, 2) == ["trial 2", "trial 3"]
+    assert column(browser, BOARD, 2) == [TRIAL_2, TRIAL_3]
     for query, expected in (
-        ('"trial 1"', ["trial 1"]),
-        ("units > 16 softmax", ["trial 3"]),
-        ("training<=10", ["trial 0"]),
+        ('"trial 1"', [TRIAL_1]),
+        ("units > 16 softmax", [TRIAL_3]),
+        ("training<=10", [TRIAL_0]),
         ("sigm units=64", ["reference old"]),
     ):
         box.clear()
@@ -424,7 +432,7 @@ def test_a_figure_is_saved_as_svg_and_its_data_as_csv(browser, folder, page):
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert "currentColor" not in svg
     texts = ["".join(e.itertext()) for e in root.iter() if e.tag.endswith("}text")]
-    assert any(text.startswith("trial 2 (n = 3)") for text in texts)
+    assert any(text.startswith(f"{TRIAL_2} (n = 3)") for text in texts)
     csv = wait_for(folder / "downloads" / "figure-confirmed.csv")
     table = (page.parent / "tables" / "confirmed.csv").read_text()
     # The drawing has what the table has.

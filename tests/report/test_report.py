@@ -17,6 +17,9 @@ from results_builder import (
     PUBLISHED,
     SEARCH,
     SUITE,
+    TRIAL_1,
+    TRIAL_2,
+    TRIAL_3,
     make_confirmed_results,
     make_results,
 )
@@ -150,11 +153,11 @@ def test_times_of_two_engines_are_not_compared(field, withheld, kept):
 def test_summary_names_the_best_its_interval_and_the_ceiling(tmp_path):
     text = write_report(analyse(make_results()), tmp_path).read_text()
     assert "SYNTHETIC" in text
-    assert "0.9500: that is the ceiling" in text
-    assert "trial 2 (units 32, dropout 0.1, head sigmoid" in text
+    assert "has an accuracy of 0.9500" in text
+    assert f"{TRIAL_2}: validation accuracy 0.9000" in text
     assert "the best of 5 configurations" in text
     assert "0.8256 to 0.9448" in text
-    assert "Runner-up is trial 3, 0.8600, 0.0400 behind" in text
+    assert f"Runner-up is {TRIAL_3}, 0.8600, 0.0400 behind" in text
     assert "optimistic" in text
 
 
@@ -163,7 +166,7 @@ def test_summary_of_two_that_tie_up_to_rounding(tmp_path):
     results = make_results(rows)
     text = write_report(analyse(results), tmp_path).read_text()
     # The first one tried comes first, and both have rank 1.
-    assert "trial 1 has the same score, 0.3000" in text
+    assert f"{TRIAL_1} has the same score, 0.3000" in text
     assert leaderboard(results)["rank"].tolist() == [1, 1]
 
 
@@ -263,12 +266,12 @@ def test_the_answer_stands_at_the_top_with_verdict_interval_and_seeds(tmp_path):
     text = (tmp_path / "report.md").read_text()
     summary, _, rest = text.partition("## Confirmation")
     # (36 + 37 + 36) / 120 right on test.
-    settings = "(units 32, dropout 0.1, head sigmoid)"
-    assert f"trial 2 {settings}, chosen on validation: test accuracy 0.9083" in summary
+    assert f"{TRIAL_2}, chosen on validation: test accuracy 0.9083" in summary
     assert (
-        "trial 2 is better than Bag of words: test accuracy 0.9083 against" in summary
+        f"{TRIAL_2} is better than Bag of words: test accuracy 0.9083 against"
+        in summary
     )
-    assert "over 3 paired seeds; differences up to 0.05 are negligible" in summary
+    assert "over 3 paired seeds; differences within the margin of 0.05 are" in summary
     assert "looked at 14 times" in rest
     assert "a &lt;b&gt;bad&lt;/b&gt; film" in page.read_text()
 
@@ -291,7 +294,7 @@ def test_no_lstm_beats_a_better_baseline_and_the_report_says_so(tmp_path):
     results = make_confirmed_results(baseline=(40, 40, 40))
     page = write_report(analyse(results), tmp_path).read_text()
     assert "No LSTM beats the baseline Bag of words." in page
-    assert "trial 2 is worse than Bag of words: test accuracy" in page
+    assert f"{TRIAL_2} is worse than Bag of words: test accuracy" in page
 
 
 def test_latex_tables_are_whole_and_escaped(tmp_path):

@@ -15,6 +15,8 @@ import pytest
 from results_builder import (
     CONFIRM_SUITE,
     CONFIRMED,
+    TRIAL_2,
+    TRIAL_3,
     make_confirmed_results,
     make_results,
 )
@@ -103,7 +105,7 @@ def test_winners_of_equal_seeds_and_data_are_compared_pair_by_pair():
     assert row["verdict"] == "better"
     text = said(compared)["which is better"]
     assert text.startswith(
-        "trial 2 in small is better than trial 3 in other: test accuracy 0.9083 "
+        f"{TRIAL_2} in small is better than {TRIAL_3} in other: test accuracy 0.9083 "
         "against 0.8500, difference +0.0583 (95 % +0.0225 to +0.0942) over 3 paired "
         "seeds"
     )
@@ -114,7 +116,7 @@ def test_a_winner_that_is_worse_is_called_so():
     (row,) = rows_of(compared)
     assert row["verdict"] == "worse"
     text = said(compared)["which is better"]
-    assert text.startswith("trial 3 in other is worse than trial 2 in small")
+    assert text.startswith(f"{TRIAL_3} in other is worse than {TRIAL_2} in small")
     assert "difference −0.0583" in text
 
 
@@ -131,7 +133,7 @@ def test_other_seeds_are_two_samples_with_welchs_interval():
 
 
 def test_unpaired_winners_name_the_seeds_of_both():
-    fewer = tuple((*one[:3], one[3][:2]) for one in CONFIRMED[1:2])
+    fewer = tuple((*one[:2], one[2][:2]) for one in CONFIRMED[1:2])
     results = make_confirmed_results(fewer, suite_text=SEED_8)
     text = said(compare(FIRST, named(results, "other")))["which is better"]
     assert "over 3 and 2 seeds, not paired; differences" in text
@@ -150,7 +152,7 @@ def test_several_winners_are_one_family_for_holm():
 @pytest.mark.parametrize("n", [1, 3])
 def test_a_study_and_its_copy_are_identical_everywhere(n):
     results = make_confirmed_results(
-        tuple((*one[:3], one[3][:n]) for one in CONFIRMED), suite_text=FINE
+        tuple((*one[:2], one[2][:n]) for one in CONFIRMED), suite_text=FINE
     )
     compared = compare(results, named(results, "copy"))
     (row,) = rows_of(compared)
@@ -160,8 +162,8 @@ def test_a_study_and_its_copy_are_identical_everywhere(n):
     assert [row["verdict"] for row in shared] == ["identical"] * len(CONFIRMED)
     seeds = "3 paired seeds" if n == 3 else "1 paired seed"
     assert said(compared)["which is better"] == (
-        "trial 2 in small and trial 2 in copy have the same score on every seed: test "
-        f"accuracy {row['mean_a']:.4f} over {seeds}."
+        f"{TRIAL_2} in small and {TRIAL_2} in copy have the same score on every seed: "
+        f"test accuracy {row['mean_a']:.4f} over {seeds}."
     )
 
 
@@ -210,7 +212,7 @@ def test_searches_alone_are_one_seed_each_with_newcombes_interval():
     assert "small and other were not confirmed" in text
     assert "Each is one seed" in text
     assert (
-        "small has validation accuracy 0.9000 with one seed (trial 2, the best of 5; "
+        f"small has validation accuracy 0.9000 with one seed of {TRIAL_2} (best of 5; "
         "95 % Wilson 0.8256 to 0.9448 over 100 reviews)"
     ) in text
     # From Wilson's 0.8256 to 0.9448 and 0.7112 to 0.8666, by Pythagoras.
@@ -231,11 +233,14 @@ def test_shared_configurations_have_a_row_for_each_study():
     compared = compare(FIRST, second())
     frame = compared.shared
     assert len(frame) == 10
-    assert frame["label"].tolist()[:4] == ["trial 2", "trial 2", "trial 3", "trial 3"]
+    assert frame["label"].tolist()[:4] == [TRIAL_2, TRIAL_2, TRIAL_3, TRIAL_3]
     assert frame["study"].tolist() == ["small", "other"] * 5
     # Of those, one was confirmed by both.
     (row,) = rows_of(compared, SHARED)
-    assert (row["label_a"], row["label_b"]) == ("trial 3 in small", "trial 3 in other")
+    assert (row["label_a"], row["label_b"]) == (
+        f"{TRIAL_3} in small",
+        f"{TRIAL_3} in other",
+    )
     assert (row["mean_a"], row["difference"], row["n_b"]) == (
         *(pytest.approx(102 / 120), 0.0, 3),
     )
@@ -405,7 +410,7 @@ def test_winners_curves_are_means_over_the_seeds_up_to_an_epoch_of_all():
     assert own["mean"].tolist() == pytest.approx([0.61, 0.71])
     assert own["n_seeds"].tolist() == [3, 3]
     other = frame[frame["study"] == "searched"]
-    assert other["label"].tolist() == ["trial 2 in searched"] * 3
+    assert other["label"].tolist() == [f"{TRIAL_2} in searched"] * 3
     assert other["ci_low"].isna().all()
 
 
@@ -447,7 +452,7 @@ def test_points_and_rows_say_which_study_they_are_of(tmp_path):
     page = write_sections(
         build_study_sections(compared), studies_page(compared), tmp_path, ("html",)
     ).read_text()
-    assert "<title>trial 2 in small\nmean 0.9083</title>" in page
+    assert f"<title>{TRIAL_2} in small\nmean 0.9083</title>" in page
     assert "<h1>small and other</h1>" in page
     # One colour per study, in the table and in the figures.
     for colour in configuration_colours(compared.labels).values():

@@ -6,7 +6,16 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from results_builder import N_VAL, PUBLISHED, SEARCH, SUITE, make_results
+from results_builder import (
+    N_VAL,
+    PUBLISHED,
+    SEARCH,
+    SUITE,
+    TRIAL_0,
+    TRIAL_1,
+    TRIAL_2,
+    make_results,
+)
 
 from lstm_bench.analysis import formatting
 from lstm_bench.analysis.intervals import wilson_interval
@@ -35,7 +44,7 @@ def test_leaderboard_ranks_complete_configurations_best_first():
     board = leaderboard(make_results())
     assert board["objective"].tolist() == [0.90, 0.86, 0.82, 0.80, 0.70]
     assert board["rank"].tolist() == [1, 2, 3, 4, 5]
-    assert board["label"].tolist()[0] == "trial 2"
+    assert board["label"].tolist()[0] == TRIAL_2
     assert board["label"].tolist()[-1] == "reference old"
     assert set(board["n_used_val"]) == {N_VAL}
     best = board.iloc[0]
@@ -53,7 +62,7 @@ def test_the_first_of_several_runs_stands_for_its_configuration():
     again = ({**SEARCH[0], "objective": 0.90}, *SEARCH[1:], SEARCH[0])
     board = leaderboard(make_results(again)).set_index("config_id")
     row = board[board["n_runs"] == 2].iloc[0]
-    assert (row["run_id"], row["trial"], row["label"]) == ("r0", 0, "trial 0")
+    assert (row["run_id"], row["trial"], row["label"]) == ("r0", 0, TRIAL_0)
     assert row["objective"] == (0.90 + SEARCH[0]["objective"]) / 2
 
 
@@ -147,7 +156,7 @@ def test_importance_says_why_it_is_empty():
 def test_pareto_front_holds_what_nothing_beats_in_both():
     frame = pareto(make_results()).set_index("label")
     front = frame[frame["on_front"]].index.tolist()
-    assert front == ["trial 0", "trial 1", "trial 2"]
+    assert front == [TRIAL_0, TRIAL_1, TRIAL_2]
 
 
 def test_failures_keep_their_reason():

@@ -146,7 +146,7 @@ def test_references_come_from_the_suite_and_are_done_once(write_suite, tmp_path)
         )
     assert names == ["wide", "b"]
     assert store_in(tmp_path, suite).next_reference() is None
-    assert store.best().label == "wide"
+    assert store.best().label == "reference wide"
     assert store.run_ids() == {"run-wide", "run-b"}
 
 

@@ -384,11 +384,11 @@ def test_mlflow_lists_runs_by_their_values_and_who_made_them_with_what(
     for kind, replicate, names in (
         ("trial", 0, {"trial": 5}),
         ("reference", 0, {"reference": "base"}),
-        ("replicate", 3, {"label": "trial 5", "origin": "search"}),
+        ("replicate", 3, {"label": suite.name_of(config, 5), "origin": "search"}),
         ("train", 2, {}),
     ):
         made[kind] = tracker.start_run(
-            config,
+            suite.references["base"] if kind == "reference" else config,
             suite=suite,
             kind=kind,
             parent_run_id=session["sweep"],
@@ -410,14 +410,14 @@ def test_mlflow_lists_runs_by_their_values_and_who_made_them_with_what(
             class_names=prepared.dataset.class_names,
         )
     runs = {k: tracker.client.get_run(r) for k, r in (session | made).items()}
-    values = "1 unit · sigmoid · no masking · lr 1e-05 · patience 2"
+    values = "1 unit, sigmoid, no masking, learning rate 1e-05, patience 2"
     label = BASELINES["majority"].label
     assert {kind: run.info.run_name for kind, run in runs.items()} == {
         "sweep": "search of tiny",
         "confirm": "confirmation of tiny",
         "trial": f"{values} (trial 5)",
-        "reference": f"{values} (reference base)",
-        "replicate": f"{values} (trial 5, seed 3)",
+        "reference": "reference base",
+        "replicate": f"{values} (trial 5), seed 3",
         "train": f"{values} (one training)",
         "baseline 0": f"{label} (baseline)",
         "baseline 2": f"{label} (baseline, seed 2)",

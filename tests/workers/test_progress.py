@@ -17,7 +17,7 @@ from lstm_bench.workers.progress import (
     make_progress,
 )
 
-TRAINING = Training("trial 0", 1, 4, "units=8 head=[b]sigmoid", 2)
+TRAINING = Training("8 units, [b]sigmoid (trial 0)", 1, 4, 2)
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,10 @@ def test_a_pipe_gets_one_plain_line_per_training():
     progress.ended(TRAINING, Ended("failed", None, 0.75, 20.0, "loss became nan"))
     progress.close()
     assert out.getvalue().splitlines() == [
-        "[1/4] trial 0: complete 0.7500 in 10 s, best 0.7500 | "
-        "units=8 head=[b]sigmoid | about 30 s left",
-        "[1/4] trial 0: failed (loss became nan) in 20 s, best 0.7500 | "
-        "units=8 head=[b]sigmoid | about 45 s left",
+        "[1/4] 8 units, [b]sigmoid (trial 0): complete 0.7500 in 10 s, best 0.7500, "
+        "about 30 s left",
+        "[1/4] 8 units, [b]sigmoid (trial 0): failed (loss became nan) in 20 s, best "
+        "0.7500, about 45 s left",
     ]
 
 
@@ -72,7 +72,7 @@ def test_an_interrupted_training_is_not_counted():
     for terminal in (False, True):
         console = LastingConsole(file=out, force_terminal=terminal, width=160)
         progress = make_progress(console)
-        third = Training("trial 5", 3, 4, "", 2)
+        third = Training("trial 5", 3, 4, 2)
         progress.begin(4, 2)
         progress.training(third)
         progress.ended(third, Ended("interrupted", None, 0.75, 10.0))
@@ -108,7 +108,9 @@ def test_a_pipe_is_not_silent_for_long(monkeypatch):
     progress.training(other)
     progress.epoch(other, {"epoch": 1.0, "val_accuracy": 0.5}, "val_accuracy")
     said = lines_during(1)
-    assert said == {"still training trial 0 and trial 1 (after 1 of 2 epochs)"}
+    assert said == {
+        f"still training {TRAINING.label} and trial 1 (after 1 of 2 epochs)"
+    }
     # A line of its own is as good as a word of what goes on.
     progress.ended(TRAINING, Ended("complete", 0.75, 0.75, 10.0))
     assert not any("trial 0" in line for line in lines_during(1))

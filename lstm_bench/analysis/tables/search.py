@@ -13,8 +13,8 @@ from lstm_bench.analysis.tables.select import (
     CI_LOW,
     complete_runs,
     first_runs,
+    names_of,
     plain_list,
-    run_label,
     shown_fields,
 )
 from lstm_bench.metrics import METRICS
@@ -68,6 +68,7 @@ def leaderboard(results: Results) -> pd.DataFrame:
     means = by_config[numbers].mean()
     low, high = wilson_interval(means["val_accuracy"].to_numpy(dtype=float), n_val)
     known: dict[str, Any] = {
+        "label": names_of(results, first),
         "config_id": first["config_id"].tolist(),
         "reference": plain_list(by_config["reference"].first()),
         "trial": plain_list(by_config["trial"].first()),
@@ -89,9 +90,6 @@ def leaderboard(results: Results) -> pd.DataFrame:
     for column in ("reference", "trial", "url", *fields):
         # One missing value must not turn whole numbers into floats.
         known[column] = pd.Series(known[column], dtype=object)
-    known["label"] = list(
-        map(run_label, known["reference"], known["trial"], known["run_id"])
-    )
     table = pd.DataFrame(known, columns=columns)
     metric, scores = results.suite.metric, table[OBJECTIVE].to_numpy(dtype=float)
     table["rank"] = pd.array(metric.ranks(scores), dtype="Int64")

@@ -58,11 +58,9 @@ def plain_list(values: pd.Series[Any]) -> list[Any]:
     return [plain(value) for value in values.tolist()]
 
 
-def run_label(reference: str | None, trial: int | None, run_id: str) -> str:
-    """Name a configuration as people do: its reference's name, or its trial."""
-    if reference is not None:
-        return f"reference {reference}"
-    return f"trial {trial}" if trial is not None else f"run {run_id}"
+def names_of(results: Results, runs: pd.DataFrame) -> list[str]:
+    """Return the name of each run's configuration."""
+    return [results.names[config_id] for config_id in runs["config_id"].tolist()]
 
 
 def trial_runs(results: Results) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from lstm_bench.report.figures.style import (
     INK,
     PALETTE,
     house_style,
+    name_panel,
     new_panels,
     plain_text,
 )
@@ -78,6 +79,6 @@ def plot_confusion(
         ax.tick_params(length=0)
         ax.grid(False)
         ax.set_xlabel("predicted class")
-        ax.set_title(plain_text(title), fontsize=9)
+        name_panel(ax, title)
     axes[0].set_ylabel("true class")
     return fig

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import re
 import textwrap
 import warnings
@@ -167,6 +168,8 @@ def _prefix_ids(tag: str, prefix: str) -> str:
 NARROW = 5.6
 # Letters of 9 points that fit into it.
 NAME_LENGTH = 72
+# Letters of 9 points that fit above one of several panels.
+PANEL_LENGTH = 38
 
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
@@ -251,11 +254,21 @@ def scale_times(ax: Axes, times: pd.Series[float]) -> None:
 
 
 def add_legend(fig: Figure, handles: Sequence[Any], n_columns: int = 4) -> None:
-    """Put a legend above the axes, to be read row by row; as wide as the figure."""
-    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    """Put a legend above the axes, to be read row by row; as wide as the figure.
+
+    Labels that are too long for one column are wrapped. The figure grows by what a
+    legend has more than two lines, so that the axes keep their height.
+    """
     # A letter of 8 points is 4.3 wide on average; the line and the gaps are 40.
-    fitting = int(72 * fig.get_figwidth() // (4.3 * longest + 40))
-    n_columns = max(1, min(n_columns, len(handles), fitting))
+    width = 72 * fig.get_figwidth()
+    for handle in handles:
+        lines = textwrap.wrap(str(handle.get_label()), int((width - 40) // 4.3))
+        handle.set_label("\n".join(lines))
+    lines_of = [str(handle.get_label()).split("\n") for handle in handles]
+    longest = max((len(line) for lines in lines_of for line in lines), default=0)
+    n_columns = max(1, min(n_columns, len(handles), int(width // (4.3 * longest + 40))))
+    n_lines = math.ceil(sum(map(len, lines_of)) / n_columns)
+    fig.set_figheight(fig.get_figheight() + 0.17 * max(0, n_lines - 2))
     # Matplotlib fills column by column, the first ones longest.
     by_rows = [h for i in range(n_columns) for h in list(handles)[i::n_columns]]
     fig.legend(
@@ -266,6 +279,20 @@ def add_legend(fig: Figure, handles: Sequence[Any], n_columns: int = 4) -> None:
         fontsize=8,
         labelcolor=INK,
     )
+
+
+def short_name(name: str) -> str:
+    """Return what a configuration's name has in brackets: ``trial 6``.
+
+    For a place beside a point, where the whole name would hide others.
+    """
+    match = re.search(r"\(([^()]*)\)$", name)
+    return match.group(1) if match else name
+
+
+def name_panel(ax: Axes, name: str) -> None:
+    """Put a configuration's name above axes that are about a third of the page wide."""
+    ax.set_title("\n".join(textwrap.wrap(plain_text(name), PANEL_LENGTH)), fontsize=9)
 
 
 def name_rows(ax: Axes, names: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ AGAINST: dict[Verdict, str] = {
     "worse": "worse than",
     "equivalent": "equivalent to",
     "identical": "the same score on every seed as",
-    "not enough data": "not settled against",
+    "not enough data": "undecided against",
 }
 
 
@@ -53,15 +53,15 @@ def answer_section(view: View) -> Section:
     blocks: list[Block] = list(_warnings(view))
     if cards := tuple(_cards(view, facts)):
         blocks.append(Cards(cards))
-    said = [("what was asked", _question(view, facts))]
+    rows = [("what was asked", _question(view, facts))]
     if view.analysis.winner is None and len(board):
-        said += _searched_answers(view)
-    said += [(a.question, a.text) for a in answers(view.analysis)]
-    said += _published_answers(view)
-    said.append(("what it cost", _cost(view, facts)))
+        rows += _searched_answers(view)
+    rows += [(a.question, a.text) for a in answers(view.analysis)]
+    rows += _published_answers(view)
+    rows.append(("what it cost", _cost(view, facts)))
     if limits := list(_limits(view)):
-        said.append(("what this cannot say", " ".join(limits)))
-    blocks.append(Answers(tuple(said)))
+        rows.append(("what this does not show", " ".join(limits)))
+    blocks.append(Answers(tuple(rows)))
     if not len(board) and not view.lstms:
         blocks.append(Note("No training was completed, so nothing is compared.", True))
     return Section("The answer", "answer", "", tuple(blocks))
@@ -72,18 +72,17 @@ def _warnings(view: View) -> Iterator[Note]:
     if view.results.missing:
         yield Note(
             f"EVIDENCE IS MISSING: {view.results.missing}. What depends on it is left "
-            "out or unknown here, and this report is poorer than the study was.",
+            "out or unknown here: this report is incomplete.",
             True,
         )
     if data.get("synthetic"):
         ceiling = data.get("best_possible_accuracy")
         yield Note(
             f"SYNTHETIC DATA: a program wrote these {view.results.examples}. The "
-            "scores "
-            "show that the suite works, and say nothing about data made by people."
+            "scores show that the suite works; they are no estimate for real data."
             + (
-                f" A classifier that knows how they were made reaches an accuracy of "
-                f"{ceiling:.4f}: that is the ceiling."
+                " The best possible classifier, which knows how they were made, has an "
+                f"accuracy of {ceiling:.4f}."
                 if ceiling is not None
                 else ""
             ),
@@ -222,15 +221,12 @@ def _states(facts: dict[str, Any]) -> str:
 
 
 def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
-    """Yield the results of the search, where nothing was confirmed."""
+    """Yield the search's result; without a confirmation that is all there is."""
     board, metric = view.board, view.metric
     best = board.iloc[0]
-    settings = view.settings(best)
     yield (
         "what won",
-        f"{best['label']}"
-        + (f" ({settings})" if settings else "")
-        + f": validation {metric.label} {best[OBJECTIVE]:.4f}"
+        f"{best['label']}: validation {metric.label} {best[OBJECTIVE]:.4f}"
         + _wilson(best, metric.name == "accuracy", view.results.examples)
         + f", the best of {count(len(board), 'configuration')}.",
     )
@@ -247,8 +243,8 @@ def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
             and best[CI_LOW] <= second["val_accuracy"] <= best[CI_HIGH]
         )
         text += (
-            "; its accuracy lies inside the best one's interval, so the order of the "
-            "two is not settled."
+            "; its accuracy is inside the best one's interval, so the order of the "
+            "two is undecided."
             if inside
             else "."
         )
@@ -263,7 +259,7 @@ def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
 
 
 def _published_answers(view: View) -> Iterator[tuple[str, str]]:
-    """Set each published test accuracy beside the one measured here."""
+    """Yield each published test accuracy with the one measured here."""
     if not view.suite.published:
         return
     frame = published_comparison(view.results)
@@ -303,28 +299,27 @@ def _cost(view: View, facts: dict[str, Any]) -> str:
 
 
 def _limits(view: View) -> Iterator[str]:
-    """Yield what the data leave open, a sentence each."""
+    """Yield what the study does not show, a sentence each."""
     data, analysis, board = view.results.dataset, view.analysis, view.board
     if analysis.winner is None and len(board):
         n = int(board.iloc[0]["n_runs"])
         yield (
-            f"How the best does on the test set, or with another seed: it was trained "
-            f"{'once' if n == 1 else f'{n} times'}."
+            f"How the best performs on the test set, or with another seed: it was "
+            f"trained {'once' if n == 1 else f'{n} times'}."
         )
         if len(board) > 1 and n == 1:
             best = "largest" if view.metric.higher_is_better else "smallest"
             yield (
                 f"Its score is optimistic: it is the {best} of {len(board)} on the "
                 f"same validation {view.results.examples}, and part of its lead is "
-                "luck; a "
-                "confirmation is for choosing between them."
+                "chance; a confirmation on fresh seeds decides between them."
             )
     elif analysis.winner is not None:
         n = len(analysis.winner.test)
         if n < FEW_SEEDS:
             yield (
-                f"How much seeds scatter: {count(n, 'seed')} "
-                f"{'is' if n == 1 else 'are'} few to say it from."
+                f"The spread over seeds: {count(n, 'seed')} "
+                f"{'is' if n == 1 else 'are'} few to estimate it."
             )
         undecided = analysis.comparisons["verdict"] == "not enough data"
         if n_open := int(undecided.sum()):
@@ -337,12 +332,12 @@ def _limits(view: View) -> Iterator[str]:
     used = int(data.get("n_used_train") or 0) + int(data.get("n_used_val") or 0)
     if whole and data.get("validation") != "test" and used < whole:
         yield (
-            f"What more data would give: {data.get('n_used_train', 0):,} of "
+            f"The effect of more data: {data.get('n_used_train', 0):,} of "
             f"{whole:,} training {view.results.examples} were trained on."
         )
     if axes := list(view.suite.space.axes):
         yield (
-            f"Anything about values outside the space, or about what was held fixed "
+            f"Values outside the space, and hyperparameters that were held fixed "
             f"(all but {_listed(axes)})."
         )
-    yield "Anything about other data, or about times on other machines."
+    yield "Other data, and times on other machines."

@@ -127,8 +127,8 @@ def confirmation_section(view: View) -> Section:
     drawn = board[board["key"] != MAJORITY]
     examples = view.results.examples
     caption = (
-        f"Mean {metric.label} over n fresh seeds; ranked by validation, so that test "
-        f"had no say. Over seeds: what another seed would give on these {examples}. "
+        f"Mean {metric.label} over n fresh seeds; ranked by validation, not by "
+        f"test. Over seeds: what another seed would give on these {examples}. "
         f"Over {examples}: what these models would give on others. Intervals end at "
         "the lowest and highest value that the metric can have."
     )
@@ -166,7 +166,7 @@ def confirmation_section(view: View) -> Section:
 def _optimism(view: View) -> Table:
     caption = (
         "Selection optimism. Search − validation: how much of the search's score was "
-        "the luck of one seed. Validation − test: how much early stopping on "
+        "due to its one seed. Validation − test: how much early stopping on "
         f"validation, and a test set of other {view.results.examples}, take off. "
         "Positive means optimistic."
     )

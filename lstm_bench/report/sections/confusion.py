@@ -22,6 +22,7 @@ from lstm_bench.report.figures.style import (
     PALETTE,
     add_legend,
     house_style,
+    name_panel,
     new_panels,
     plain_text,
     point_name,
@@ -253,7 +254,7 @@ def plot_probabilities(
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         ax.set_xlim(0, 1)
         ax.set_xlabel(f"predicted p({plain_text(class_names[-1])})")
-        ax.set_title(plain_text(own["label"].iloc[0]), fontsize=9)
+        name_panel(ax, own["label"].iloc[0])
     axes[0].set_ylabel(f"share of the class's {plain_text(examples)}")
     add_legend(fig, handles)
     return fig

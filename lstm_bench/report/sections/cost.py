@@ -28,6 +28,7 @@ from lstm_bench.report.figures.style import (
     plain_text,
     point_name,
     scale_times,
+    short_name,
 )
 from lstm_bench.report.view import View
 from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME
@@ -101,18 +102,16 @@ def _searched(view: View) -> list[Block]:
     engines = engines_of(complete_runs(view.results))
     if len(engines) > 1:
         return [_withheld("search", engines)]
-    # Points are called by their settings, and accuracies have Wilson's interval.
-    wanted = ["config_id", *(f for f in view.fields if f not in frame), CI_LOW, CI_HIGH]
-    full = frame.merge(view.board[wanted], on="config_id", how="left")
+    intervals = view.board[["config_id", CI_LOW, CI_HIGH]]
+    full = frame.merge(intervals, on="config_id", how="left")
     bars = ""
     if metric.name == "accuracy":
         full = full.rename(columns={CI_LOW: "low", CI_HIGH: "high"})
         examples = view.results.examples
         bars = f"; bars are 95 % Wilson intervals over the validation {examples}"
-    named = view.named(full)
-    rest, note = view.sample(named[~named["on_front"]], "other configurations")
-    drawn = named.loc[[*named.index[named["on_front"]], *rest.index]].sort_index()
-    data = drawn.drop(columns=["name", CI_LOW, CI_HIGH], errors="ignore")
+    rest, note = view.sample(full[~full["on_front"]], "other configurations")
+    drawn = full.loc[[*full.index[full["on_front"]], *rest.index]].sort_index()
+    data = drawn.drop(columns=[CI_LOW, CI_HIGH], errors="ignore")
     return [
         Drawing(
             "pareto",
@@ -150,8 +149,7 @@ def plot_pareto(
     Parameters
     ----------
     table : DataFrame
-        As `pareto` gives it; ``low, high`` where there are error bars, and
-        ``name`` where points have more of a name than their label.
+        As `tables.pareto` gives it, and ``low, high`` where there are error bars.
     """
     fig, ax = new_figure(NARROW, 3.6)
     colours = colours or {}
@@ -173,7 +171,7 @@ def plot_pareto(
         points.set_urls(
             [
                 point_name(
-                    str(row.get("name", row["label"])),
+                    str(row["label"]),
                     f"{row[OBJECTIVE]:.4f} in {row[TRAIN_TIME]:.1f} s",
                 )
                 for row in group.to_dict("records")
@@ -185,7 +183,7 @@ def plot_pareto(
             )
     for row in front.to_dict("records"):
         ax.annotate(
-            plain_text(row["label"]),
+            plain_text(short_name(row["label"])),
             (row[TRAIN_TIME], row[OBJECTIVE]),
             xytext=(5, -11),
             textcoords="offset points",

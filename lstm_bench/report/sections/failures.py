@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lstm_bench.analysis.formatting import run_url, train_commands
-from lstm_bench.analysis.tables.select import plain_list, run_label, shown_fields
+from lstm_bench.analysis.tables.select import names_of, plain_list, shown_fields
 from lstm_bench.report.blocks import (
     COMMAND,
     Column,
@@ -55,7 +55,7 @@ def failures(results: Results) -> pd.DataFrame:
     taken = ("run_id", "kind", "trial", "config_id", "state", "failure_reason")
     known: dict[str, Any] = {name: plain_list(runs[name]) for name in taken}
     known |= {
-        "label": _failed_labels(runs),
+        "label": list(map(_label, names_of(results, runs), runs["replicate"])),
         N_EPOCHS: runs[N_EPOCHS],
         **{field: plain_list(runs[field]) for field in fields},
         "command": train_commands(results, runs),
@@ -71,16 +71,8 @@ def failures(results: Results) -> pd.DataFrame:
     return pd.DataFrame(known, columns=columns)
 
 
-def _failed_labels(runs: pd.DataFrame) -> list[str]:
-    names = (plain_list(runs[name]) for name in ("reference", "trial", "run_id"))
-    labels = [run_label(*of_run) for of_run in zip(*names, strict=True)]
-    if "label" not in runs:
-        return labels
-    own, replicates = plain_list(runs["label"]), plain_list(runs["replicate"])
-    return [
-        label if name is None else f"{name}, seed {replicate}"
-        for label, name, replicate in zip(labels, own, replicates, strict=True)
-    ]
+def _label(name: str, replicate: int) -> str:
+    return f"{name}, seed {replicate}" if replicate else name
 
 
 def failures_section(view: View) -> Section:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from lstm_bench.analysis.formatting import plain, run_url, train_commands
-from lstm_bench.analysis.tables.select import engines, run_label, validation_curves
+from lstm_bench.analysis.formatting import run_url, train_commands
+from lstm_bench.analysis.tables.select import engines, names_of, validation_curves
 from lstm_bench.report.blocks import (
     COMMAND,
     Column,
@@ -103,9 +103,8 @@ def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
     runs = pd.concat(parts, ignore_index=True)
     curves = validation_curves(results, metric)
     ids = runs["run_id"].tolist()
-    labels = _labels(runs)
     table = runs.assign(
-        label=pd.Series(labels, dtype=object),
+        label=pd.Series(names_of(results, runs), dtype=object),
         part=np.where(runs["kind"] == "replicate", "confirmation", "search"),
         test=runs[metric_key("test", metric)],
         curve=pd.Series([curves.get(run_id) for run_id in ids], dtype=object),
@@ -119,20 +118,3 @@ def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
         ),
     )
     return table[columns].sort_values("start_time", kind="stable", ignore_index=True)
-
-
-def _labels(runs: pd.DataFrame) -> list[str]:
-    """Return the confirmation's own labels, and the search's by reference or trial."""
-    labels = [
-        run_label(plain(reference), plain(trial), run_id)
-        for reference, trial, run_id in zip(
-            runs["reference"].tolist(),
-            runs["trial"].tolist(),
-            runs["run_id"].tolist(),
-            strict=True,
-        )
-    ]
-    if "label" not in runs:
-        return labels
-    own = runs["label"].tolist()
-    return [o if isinstance(o, str) else la for o, la in zip(own, labels, strict=True)]

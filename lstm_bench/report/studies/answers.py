@@ -133,7 +133,7 @@ def _score(label: str, analysis: Analysis, compared: StudyComparison) -> str:
     score = with_interval(test.estimate, test.low, test.high)
     return (
         f"{label} has test {winner.metric.label} {score} over "
-        f"{count(test.n, 'fresh seed')} ({winner.label})"
+        f"{count(test.n, 'fresh seed')} of {winner.label}"
     )
 
 
@@ -143,7 +143,7 @@ def _searched(label: str, row: Mapping[Any, Any], compared: StudyComparison) -> 
         return f"{label} has no complete training"
     text = (
         f"{label} has validation {METRICS[row['metric']].label} "
-        f"{row['search_score']:.4f} with one seed ({row['search_label']}, the best of "
+        f"{row['search_score']:.4f} with one seed of {row['search_label']} (best of "
         f"{row['n_search']}"
     )
     if row["metric"] == "accuracy" and not is_missing(row["search_low"]):
