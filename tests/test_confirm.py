@@ -208,7 +208,7 @@ def test_two_configurations_and_two_studies_are_compared_by_name(
     ids = sorted(set(results.confirmed["config_id"]))
     by_id = compare_by_name(uri, ids[0], ids[1]).lines
     assert "paired seeds" in by_id[0]
-    assert "Judged by itself" in by_id[1]
+    assert "Tested alone" in by_id[1]
     fewer = TEXT.replace("n_test: 60}}", "n_test: 60}, max_train_samples: 100}")
     confirm(write(folder, fewer, "fewer"), folder)
     lines = compare_by_name(uri, "pair.yaml", "fewer.yaml").lines

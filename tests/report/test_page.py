@@ -399,8 +399,8 @@ def test_a_point_names_its_configuration(browser):
         return tip.is_displayed()
 
     WebDriverWait(browser, 10).until(hovered)
-    assert tip.text.startswith("trial ")
-    assert "units" in tip.text
+    assert " units, dropout " in tip.text
+    assert "(trial " in tip.text
 
 
 def test_a_command_is_copied(browser):

@@ -225,7 +225,7 @@ def test_a_trial_killed_before_it_had_a_mark_is_an_orphan(tiny_suite, tmp_path):
     store = store_in(tmp_path, tiny_suite)
     store.search.ask()
     # It is no trial of an undisturbed study: the next one is numbered without it.
-    assert store._history().n_asked == 0
+    assert store._summary().n_asked == 0
     (orphan,) = store.orphans()
     orphan.settle(None)
     assert store.orphans() == []
