@@ -477,7 +477,7 @@ def test_mlflows_own_ui_shows_the_report(browser, page, tmp_path):
         browser.execute_script(
             "arguments[0].click()", header(browser, BOARD, "configuration")
         )
-        assert column(browser, BOARD, 2)[0] == "reference old"
+        assert column(browser, BOARD, 2)[0] == TRIAL_0
     finally:
         browser.switch_to.default_content()
         server.terminate()
