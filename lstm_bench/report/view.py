@@ -31,7 +31,7 @@ class View:
     Attributes
     ----------
     board : DataFrame
-        As `tables.search.leaderboard` gives it.
+        As `analysis.tables.search.leaderboard` gives it.
     fields : list of str
         The hyperparameters worth a column: axes, then what else varies.
     colours : mapping of str to str

@@ -125,7 +125,7 @@ def searched_predictions(results: Results, board: pd.DataFrame) -> list[Predicte
     Parameters
     ----------
     board : DataFrame
-        As `tables.search.leaderboard` gives it.
+        As `analysis.tables.search.leaderboard` gives it.
     """
     chosen = board[(board.index == 0) | board["reference"].notna()]
     return [

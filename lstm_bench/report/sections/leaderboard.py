@@ -50,7 +50,7 @@ N_BOARD = 250
 
 
 def board_columns(metric: Metric, fields: Sequence[str]) -> tuple[Column, ...]:
-    """Return the columns of `tables.search.leaderboard`, scores with their curve."""
+    """Return the columns of the leaderboard, scores with their curve."""
     interval = Column(
         CI_LOW,
         "accuracy, 95 % Wilson",
