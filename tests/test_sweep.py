@@ -62,7 +62,7 @@ def test_sweep_trains_references_first_and_every_trial(swept):
     assert set(results.runs["state"]) == {"complete"}
     assert results.runs["config_id"].is_unique
     assert len([line for line in text.splitlines() if line.startswith("[")]) == 4
-    assert "[1/4] wide: complete" in text
+    assert "[1/4] reference wide: complete" in text
 
 
 def test_the_best_is_the_best_of_the_runs(swept):

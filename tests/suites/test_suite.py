@@ -8,7 +8,7 @@ from conftest import ROOT, TINY_SUITE
 from lstm_bench.compare_by_name import _is_config_id
 from lstm_bench.errors import SuiteError
 from lstm_bench.suites.schema import did_you_mean
-from lstm_bench.suites.suite import BASELINE_NAMES, load_suite
+from lstm_bench.suites.suite import BASELINE_NAMES, Suite, load_suite
 from lstm_bench.training.baselines import BASELINES
 
 SHIPPED = sorted((ROOT / "benchmarks").glob("*.yaml"))
@@ -194,3 +194,19 @@ def test_a_suite_whose_name_could_be_an_id_is_found_by_compare(
     write_suite().rename(tmp_path / "benchmarks" / "face.yaml")
     monkeypatch.chdir(tmp_path)
     assert not _is_config_id("face")
+
+
+def test_name_of_a_trial_a_reference_and_their_pairs():
+    text = (
+        "description: Which?\ndataset: synthetic\ndefaults: {units: 16}\n"
+        "space: {units: [16, 32]}\nstudy: {metric: accuracy, n_trials: 2}\n"
+        "references: {old: {units: 64, learning_rate: 0.00001}}\n"
+    )
+    suite = Suite("s", text, "s")
+    trial, old = suite.defaults, suite.references["old"]
+    pairs = [one.model_copy(update={"head": "softmax"}) for one in (trial, old)]
+    assert suite.name_of(trial, 6) == "16 units (trial 6)"
+    assert suite.name_of(old) == "reference old"
+    assert suite.name_of(pairs[0], 6, trial) == "16 units, softmax (pair of trial 6)"
+    assert suite.name_of(pairs[1], None, old) == "softmax (pair of reference old)"
+    assert suite.name_of(pairs[0]) == "16 units, softmax"
