@@ -36,6 +36,13 @@ study: {metric: accuracy, n_trials: 3, n_startup_trials: 2, seed: 7}
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no worker is left with one."""
+    slow = {item.path for item in items if "slow" in item.keywords}
+    longest = ROOT / "tests" / "workers"
+    items.sort(key=lambda i: (longest not in i.path.parents, i.path not in slow))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep what is cached away from the user's cache, unless told where to."""

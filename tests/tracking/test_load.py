@@ -7,6 +7,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow_server import MlflowServer
 from results_builder import make_predictions
+from runs import Recorder
 from sqlalchemy import create_engine, text
 
 from lstm_bench.analysis.tables.search import leaderboard
@@ -191,7 +192,7 @@ def test_load_results_finds_every_file_that_a_server_keeps(tiny_suite, tmp_path)
         session = tracker.start_session(
             "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
         )
-        track_baselines(prepared, tracker, session, PlainProgress(LastingConsole()), [])
+        track_baselines(prepared, tracker, session, Recorder(), [])
         tracker.end_session(session, "FINISHED")
         results = load_results(server.uri, tiny_suite)
     finally:

@@ -390,6 +390,7 @@ def join(start, servers, suite, code=None):
     )
 
 
+@pytest.mark.chaos
 def test_a_worker_that_joins_trains_some_and_leaves(
     servers, start, open_store, tmp_path
 ):
@@ -411,6 +412,7 @@ def test_a_worker_that_joins_trains_some_and_leaves(
     assert killed.pid not in n_trained or n_trained[killed.pid] < N_TRIALS
 
 
+@pytest.mark.chaos
 def test_what_a_silent_host_was_at_is_taken_over(
     servers, start, open_store, tmp_path, monkeypatch
 ):
