@@ -52,9 +52,9 @@ class StudyResult:
     ----------
     study : str
         Its name in the stores: the suite's, and a hash of what changes results.
-    best_label : str or None
-        What the best configuration on validation is called, such as ``trial 7``; None
-        where no training was completed.
+    best_name : str or None
+        Name of the best configuration on validation, such as ``16 units, sigmoid (trial
+        7)``; None where no training was completed.
     best_config : TrialConfig or None
     best_score : float or None
         In the suite's metric: on validation after a sweep, the mean over fresh seeds
@@ -68,7 +68,7 @@ class StudyResult:
     """
 
     study: str
-    best_label: str | None
+    best_name: str | None
     best_config: TrialConfig | None
     best_score: float | None
     answers: tuple[Answer, ...]
@@ -251,7 +251,7 @@ def compare(a: str, b: str, *, tracking_uri: str | None = None) -> Comparison:
     Parameters
     ----------
     a, b : str
-        A suite, ``SUITE:CONFIGURATION`` (a label such as ``trial 7``, a reference, a
+        A suite, ``SUITE:CONFIGURATION`` (a name such as ``trial 7``, a reference, a
         baseline, or the first digits of a configuration's id), or such digits alone.
     tracking_uri : str or None
         As `load_results` takes it.
@@ -377,10 +377,10 @@ def _result(
     out: str | Path | None,
 ) -> StudyResult:
     results = analysis.results
-    label, config, score = best or (None, None, None)
+    name, config, score = best or (None, None, None)
     return StudyResult(
         study=results.study,
-        best_label=label,
+        best_name=name,
         best_config=config,
         best_score=score,
         answers=tuple(answers(analysis)),
