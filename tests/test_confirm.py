@@ -427,10 +427,14 @@ def test_a_search_never_scores_test_and_a_round_follows_it(
 
     assert run(*shlex.split(confirm_line)[1:], "--replicates", "2") == 0
     out = capfd.readouterr().out
-    assert "best LSTM: trial" in out
+    (config_id,) = set(
+        load_results(f"sqlite:///{tmp_path}/mlflow.db", suite).confirmed["config_id"]
+    )
+    name = results.names[config_id]
+    assert f"best LSTM: {name}" in out
     assert (
         "confirming 1 configuration on 2 fresh seeds (too few for verdicts, which need "
-        "3): trial" in " ".join(out.split())
+        f"3): {name}" in " ".join(out.split())
     )
     assert "to confirm the best:" not in out
     results = load_results(f"sqlite:///{tmp_path}/mlflow.db", suite)
