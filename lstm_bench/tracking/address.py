@@ -1,4 +1,4 @@
-"""The tracking store's address: from option, environment or default, and checked."""
+"""Resolve and check the tracking store's address: option, environment or default."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONNECT_TIMEOUT_S = 5.0
 
 
 def resolve_tracking_uri(uri: str | None, *, create: bool = True) -> str:
-    """Return an absolute tracking URI, of MLflow's store or of a place for one.
+    """Return the absolute tracking URI of an existing store, or of one to create.
 
     Order: `uri`, the environment's ``MLFLOW_TRACKING_URI``, ``mlflow.db`` in the
     working directory.
@@ -28,14 +28,15 @@ def resolve_tracking_uri(uri: str | None, *, create: bool = True) -> str:
     Parameters
     ----------
     create : bool
-        Whether the caller makes a store where there is none. One that only reads
-        does not.
+        Whether the caller creates a missing store; False for a caller that only
+        reads.
 
     Raises
     ------
     TrackingError
-        Not an address; a file store, which MLflow no longer writes; a server that
-        does not answer; a database that is not MLflow's, or of another version of it.
+        The address is invalid or names a file store, which MLflow no longer writes;
+        the server does not answer; or the database is not MLflow's, or has the schema
+        of another version.
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_STORE}"
     check_address(uri, "--tracking-uri")
@@ -71,7 +72,7 @@ def _check_server(uri: str) -> None:
             f"--tracking-uri: no MLflow server answers at {shortened(shown)} ({error});"
             " start it, or leave the option out to use mlflow.db in this folder"
         ) from error
-    # Refused now, and not at the first request.
+    # Reject an invalid timeout now, not at the first request.
     own_timeout_s(PATIENT_S)
     # A server that dies later must not hold a sweep for MLflow's default minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")

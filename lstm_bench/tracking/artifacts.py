@@ -1,8 +1,8 @@
-"""Where artifacts lie on this machine: with the store's file, wherever it was moved.
+"""Find artifacts on this machine, also after the store's folder was moved.
 
 MLflow writes absolute paths into its database, and has no way to change them
-(https://github.com/mlflow/mlflow/issues/3144). Here the part of a path that is found
-beside the database counts, so that a folder with a store in it moves as a whole.
+(https://github.com/mlflow/mlflow/issues/3144). Paths are therefore resolved relative to
+the database's folder, so that a folder with a store in it can be moved as a whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from lstm_bench.masking import bare_url
 from lstm_bench.stores import sqlite_file
 
-# What MLflow's tables have of an experiment, and of what is in it.
+# Columns of MLflow's tables that hold addresses of artifacts.
 ADDRESSES = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -26,7 +26,7 @@ ADDRESSES = (
 
 @dataclass(frozen=True)
 class Move:
-    """An experiment whose artifacts are no longer where the database has them.
+    """An experiment whose artifacts are no longer at the recorded address.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ def local_folder(uri: str) -> Path | None:
 
 
 def run_folder(tracking_uri: str, artifact_uri: str) -> Path | None:
-    """Return the folder with a run's artifacts; None where a server has them."""
+    """Return the folder with a run's artifacts; None if a server stores them."""
     folder = local_folder(artifact_uri)
     store = sqlite_file(tracking_uri)
     if folder is None or store is None or folder.is_relative_to(store.parent):
@@ -60,7 +60,7 @@ def run_folder(tracking_uri: str, artifact_uri: str) -> Path | None:
 
 
 def places(tracking_uri: str, artifact_uri: str) -> str:
-    """Return where a run's artifacts are looked for, for a message."""
+    """Return the folder that is searched for a run's artifacts, for a message."""
     folder, store = run_folder(tracking_uri, artifact_uri), sqlite_file(tracking_uri)
     if folder is None:
         return bare_url(artifact_uri)
@@ -70,12 +70,12 @@ def places(tracking_uri: str, artifact_uri: str) -> str:
 
 
 def _beside(place: Path, folder: Path, n_parts: int) -> Path | None:
-    """Return the folder below `place` that ends as `folder` does, if there is one.
+    """Return the folder below `place` whose path ends as `folder`'s does, or None.
 
     Parameters
     ----------
     n_parts : int
-        As many names at least must agree.
+        Least number of path components that must match.
     """
     if ".." in folder.parts:
         return None
@@ -113,7 +113,7 @@ def find_moves(tracking_uri: str) -> list[Move]:
             others.append((experiment_id, recorded, old))
         elif not (old.exists() and old.samefile(new)):
             moves.append(Move(str(experiment_id), str(recorded), old, new))
-    # Experiments that have no artifacts yet moved with the others.
+    # Experiments without artifacts were moved with the others.
     roots = {_root(move, store.parent) for move in moves}
     moves += [
         Move(str(experiment_id), str(recorded), old, store.parent / below)
@@ -143,9 +143,9 @@ def _root(move: Move, place: Path) -> Path:
 
 
 def record_moves(tracking_uri: str, moves: list[Move]) -> None:
-    """Write the new places into the database, for MLflow to write and show there."""
+    """Write the new folders into the database, so that MLflow uses and shows them."""
     if not moves:
-        return  # An MLflow server's address is no database's.
+        return  # A server's address, not a database's.
     engine = sqlalchemy.create_engine(tracking_uri)
     try:
         with engine.begin() as connection:

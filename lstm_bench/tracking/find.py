@@ -34,26 +34,26 @@ from lstm_bench.tracking.stored_runs import (
 )
 from lstm_bench.training.result import OBJECTIVE
 
-# What a list of studies calls commands, and how they end.
+# Commands and their end states, as a list of studies shows them.
 COMMANDS = {"sweep": "search", "confirm": "confirmation"}
 ENDS = {"KILLED": "stopped"}
 ENDED = ("complete", "pruned", "failed")
-# The address of a store may have an @ of its own, a scheme comes first.
+# A store's address may contain an @ of its own; it begins with a scheme.
 AT_STORE = re.compile(r"(?P<name>.+?)@(?P<store>[A-Za-z][\w+.-]*:/.*|[^@]*)")
 
 
 @dataclass(frozen=True)
 class FoundStudy:
-    """A study and where it is.
+    """A study and its tracking store.
 
     Attributes
     ----------
     name : str
-        As it was asked for.
+        As requested.
     tracking_uri : str
         Resolved.
     study : str
-        Its name in the store.
+        Name in the store.
     """
 
     name: str
@@ -64,7 +64,7 @@ class FoundStudy:
 
 @dataclass(frozen=True)
 class StudyEntry:
-    """A study of a store, as a list of studies shows it.
+    """One row of the list of studies.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class StudyEntry:
         Of the latest command: ``search finished``, ``confirmation running``;
         ``killed`` where its process on this host is gone.
     best : float or None
-        Best validation score of the search; None where nothing is complete.
+        Best validation score of the search; None if no trial is complete.
     """
 
     study: str
@@ -90,7 +90,7 @@ class StudyEntry:
 
 
 def list_studies(tracking_uri: str) -> tuple[list[StudyEntry], list[LeftOut]]:
-    """Return the studies of a store, that which ran last first, and what is no run."""
+    """Return the studies of a store, latest first, and the runs that are invalid."""
     client = MlflowClient(tracking_uri)
     known, left_out = _parsed_sessions(client)
     sessions: dict[str, list[StoredSession]] = {}
@@ -127,7 +127,7 @@ def studies_table(entries: Sequence[StudyEntry]) -> list[str]:
                 best,
             )
         )
-    # What a store holds may be anybody's: no control character reaches a terminal.
+    # Others may write to the store: keep control characters from the terminal.
     shown = [
         ["".join(c if c.isprintable() else "?" for c in cell) for cell in row]
         for row in rows
@@ -142,7 +142,7 @@ def studies_table(entries: Sequence[StudyEntry]) -> list[str]:
 
 
 def _minute(seconds: float) -> str:
-    """Return a time of this machine's clock; a store may hold ones beyond any year."""
+    """Return a local time as text; a stored time may be out of range."""
     try:
         return datetime.fromtimestamp(seconds).isoformat(" ", "minutes")
     except (OverflowError, ValueError, OSError):
@@ -151,7 +151,7 @@ def _minute(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class _Training:
-    """What a list of studies needs of a training's run."""
+    """The fields of a training's run that the list of studies needs."""
 
     label: str
     kind: str
@@ -202,7 +202,7 @@ def _status(session: StoredSession) -> str:
             if is_gone(parse_owner(session.owner)):
                 return "killed"
         except StoredError:
-            # Nobody's; doctor names it.
+            # The owner is invalid; `lstm-bench doctor` reports it.
             return "running"
     return ENDS.get(session.status, session.status.lower())
 
@@ -222,7 +222,7 @@ def load_studies(tracking_uri: str | None, names: Sequence[str]) -> list[Results
     Raises
     ------
     SuiteError, TrackingError
-        An unknown study or store, or twice the same study.
+        A study or store is unknown, or a study is named twice.
     """
     found: list[FoundStudy] = []
     for name in names:
@@ -239,11 +239,11 @@ def load_studies(tracking_uri: str | None, names: Sequence[str]) -> list[Results
 
 
 def report_name(results: Sequence[Results], asked: Sequence[str]) -> str:
-    """Return what to call the folder of a report: ``imdb`` or ``imdb_vs_heads``.
+    """Return the name of a report's folder: ``imdb`` or ``imdb_vs_heads``.
 
-    By the suites' names; by the studies' where these are not distinct or one study
-    was asked for by its own name, and with a number where the same study comes from
-    several stores.
+    It is made of the suites' names; of the studies' names where these are not
+    distinct or one study was requested by its own name; with a number where the same
+    study comes from several stores.
     """
     names = [r.suite.name for r in results]
     by_study = len(results) == 1 and _split(asked[0])[0] == results[0].study
@@ -251,7 +251,7 @@ def report_name(results: Sequence[Results], asked: Sequence[str]) -> str:
         names = [r.study for r in results]
     if len(set(names)) < len(names):
         names = [f"{name}_{i}" for i, name in enumerate(names, start=1)]
-    # A name comes from a store that others may write.
+    # Others may write to the store that the names come from.
     return "_vs_".join(re.sub(r"[^\w.-]+|^\.+", "_", name) for name in names)
 
 
@@ -267,7 +267,7 @@ def find_study(tracking_uri: str | None, name: str) -> FoundStudy:
     try:
         suite = load_suite(wanted)
     except SuiteError as error:
-        # A file that is there has a mistake of its own; a bare name may be a study's.
+        # An existing file has an error in it; a bare name may be a study's.
         if Path(wanted).name != wanted or suite_file(wanted).is_file():
             raise
         unknown = error
@@ -290,7 +290,7 @@ def _split(name: str) -> tuple[str, str | None]:
 
 
 def _resolve_store(tracking_uri: str | None, store: str | None, name: str) -> str:
-    """Return the store's address; one that is not there is not made."""
+    """Return the store's address; never create a store."""
     if store is not None and not store.strip():
         raise TrackingError(
             f"{name}: expected STUDY@STORE, got no store; for example "
@@ -312,7 +312,7 @@ def _find_stored(
     own = [run for run in runs if run.study == wanted]
     studies = sorted({run.study for run in runs})
     if not own:
-        # A suite whose file is not here, but of which the store has just one study.
+        # The suite's file is missing, but the store has exactly one study of it.
         of_suite = [run for run in runs if run.suite == wanted]
         if len({run.study for run in of_suite}) == 1:
             own = of_suite
@@ -321,7 +321,7 @@ def _find_stored(
             f"{name}: expected a suite's file or a study of {bare_url(uri)}, got "
             f"neither ({unknown}){did_you_mean(wanted, studies)}; {_listed(studies)}"
         ) from unknown
-    # The last one's: what changes results is in the study's name, the rest is not.
+    # The latest run's suite: only fields that change no result can differ between runs.
     suite = load_suite_of(MlflowClient(uri), own[-1])
     return FoundStudy(name, uri, own[-1].study, suite)
 
@@ -336,7 +336,7 @@ def _load(found: FoundStudy) -> Results:
 def find_sessions(client: MlflowClient) -> list[StoredSession]:
     """Return the runs of every sweep and confirmation in a store, oldest first.
 
-    What else carries one of the tags is nobody's study.
+    Other runs with one of the tags are left out.
     """
     return _parsed_sessions(client)[0]
 

@@ -1,10 +1,10 @@
-"""A folder that keeps what could not be written, in order, until it can be.
+"""A journal: MLflow operations that wait, in order, for an unreachable server.
 
-``operations.jsonl`` has a numbered operation a line, ``written.txt`` the numbers of
-those that were written since, ``files/<number>/`` what an operation uploads. Every
-line is on the disk before the command goes on: a process that is killed loses the
-line it was writing at most. One process at a time holds a journal, by a lock that
-goes with it however it ends.
+``operations.jsonl`` has one numbered operation per line, ``written.txt`` the numbers of
+the operations written since, and ``files/<number>/`` the files that an operation
+uploads. Each line is flushed to the disk before the command continues: a killed process
+loses at most the line that it was writing. One process at a time holds a journal; its
+lock is released when the process ends.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def journal_folders(address: str, study: str | None = None) -> list[Path]:
 
 
 def known_addresses() -> list[str]:
-    """Return the addresses of the servers that journals are kept for."""
+    """Return the addresses of the servers that have journals."""
     files = sorted(cache_folder("journal").glob(f"*/{STORE}"))
     addresses = [_address_in(file) for file in files]
     return [address for address in addresses if journal_folders(address)]
@@ -60,12 +60,12 @@ def _address_in(file: Path) -> str:
 
 
 class Journal:
-    """Operations that wait, held by this process.
+    """Waiting operations, in a folder that this process has locked.
 
     Attributes
     ----------
     waiting : deque of dict
-        What was not written yet, oldest first; ``n`` is an operation's number.
+        Operations not written yet, oldest first; ``n`` is an operation's number.
     """
 
     def __init__(self, folder: Path, lock: int) -> None:
@@ -83,7 +83,7 @@ class Journal:
 
     @classmethod
     def create(cls, address: str, study: str) -> Self:
-        """Begin a journal for a server and a study."""
+        """Create a journal for a server and a study."""
         store = store_folder(address)
         while True:
             name = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:8]}"
@@ -93,14 +93,14 @@ class Journal:
                 json.dumps({"address": address}), encoding="utf-8"
             )
             opened = cls.open(folder)
-            # None: a sync that passed by is about to remove the empty folder.
+            # None: a concurrent sync is about to remove the empty folder.
             if opened is not None:
                 _sync(folder.parent)
                 return opened
 
     @classmethod
     def open(cls, folder: Path) -> Self | None:
-        """Take up a journal; None if another process holds it, or it is gone.
+        """Open a journal; return None if another process holds it, or it is gone.
 
         Raises
         ------
@@ -147,12 +147,12 @@ class Journal:
             ) from error
 
     def append(self, operation: Operation, files: Path | None = None) -> None:
-        """Keep an operation, and a copy of the folder that it uploads."""
-        # Taken for good: a signal may end this anywhere, and no two may have one.
+        """Append an operation, and a copy of the folder that it uploads."""
+        # Never reused: a signal may interrupt this anywhere; numbers must be unique.
         self._n = number = self._n + 1
         if files is not None:
             kept = self.files_of(number)
-            # Left there by an append that did not come to its line.
+            # Left by an append that was interrupted before it wrote its line.
             shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(files, kept)
             for path in [*kept.rglob("*"), kept, kept.parent, self.folder]:
@@ -163,18 +163,18 @@ class Journal:
         self.waiting.append({"n": number, **operation})
 
     def files_of(self, number: int) -> Path:
-        """Return the folder with what operation `number` uploads."""
+        """Return the folder with the files that operation `number` uploads."""
         return self.folder / FILES / str(number)
 
     def mark_written(self) -> None:
-        """Note that the oldest operation was written, and let its files go."""
+        """Mark the oldest operation as written, and delete its files."""
         number = self.waiting[0]["n"]
         self._written.append(str(number))
         self.waiting.popleft()
         shutil.rmtree(self.files_of(number), ignore_errors=True)
 
     def close(self) -> None:
-        """Let go of the journal; an empty one is removed."""
+        """Release the journal; remove it if it is empty."""
         if not self.waiting:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._operations.close()
@@ -183,10 +183,10 @@ class Journal:
 
 
 class _Lines:
-    """A file of lines that only grows, each on the disk once it is appended.
+    """An append-only file of lines, each flushed to the disk.
 
-    What follows the last whole line was left by an append that did not end; it is
-    not read, and the next line is written over it.
+    Text after the last complete line was left by an interrupted append; it is ignored,
+    and the next line overwrites it.
     """
 
     def __init__(self, file: Path) -> None:
@@ -194,14 +194,14 @@ class _Lines:
         self._end = 0
 
     def read(self) -> list[str]:
-        """Return the whole lines; to be called once, before anything is appended."""
+        """Return the complete lines; call it once, before the first append."""
         size = os.fstat(self._descriptor).st_size
         content = os.pread(self._descriptor, size, 0)
         self._end = content.rfind(b"\n") + 1
         return content[: self._end].decode(errors="replace").split("\n")[:-1]
 
     def append(self, line: str) -> None:
-        """Write a line and see it to the disk."""
+        """Append a line and flush it to the disk."""
         content, offset = f"{line}\n".encode(), self._end
         os.ftruncate(self._descriptor, self._end)
         while content:
@@ -215,7 +215,7 @@ class _Lines:
 
 
 def _sync(path: Path) -> None:
-    """Have a file, or a folder's list of files, on the disk."""
+    """Flush a file, or a folder's list of files, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -73,7 +73,7 @@ from lstm_bench.training.result import (
 T = TypeVar("T")
 
 SHOWN_STATES = ("running", "complete", "pruned", "failed")
-# Configurations of the search whose samples are read, the best ones.
+# The best configurations of the search, whose samples are read.
 N_SAMPLED = 20
 SAMPLE_COLUMNS = ["run_id", "index", "text", "y_true", "y_pred", "y_proba"]
 
@@ -81,20 +81,20 @@ SAMPLE_COLUMNS = ["run_id", "index", "text", "y_true", "y_pred", "y_proba"]
 def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> Results:
     """Read the study of `suite` from MLflow alone.
 
-    Samples and predictions are read of the runs that may be shown: of references, of
-    confirmed runs and of the `N_SAMPLED` configurations that did best in the search.
-    Of thousands of runs they would be thousands of further requests to a server.
+    Samples and predictions are read only for references, confirmed runs and the
+    `N_SAMPLED` best configurations of the search: reading them for thousands of runs
+    would take thousands of requests to a server.
 
     Parameters
     ----------
     study : str or None
-        Its name in the store, where another version of this package gave it: a new
+        Name in the store, if another version of this package gave it: a new
         hyperparameter changes the names of studies.
 
     Raises
     ------
     TrackingError
-        The store holds no such study.
+        The store has no such study.
     """
     client = MlflowClient(tracking_uri)
     study = study or suite.study_name
@@ -104,7 +104,7 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
     trained = [run for run in known if _is_shown(run)]
     if not sessions and not trained:
         raise TrackingError(_no_study(client, suite, study, reader.left_out))
-    # The latest command's; its trainings have them, too.
+    # The latest command's run comes first; a training's run has the same files.
     context = [*reversed(sessions), *trained[-1:]]
     dataset = reader.context(context, rec.DATASET, parse_dataset)
     reader.n_classes = len(dataset.get("class_names", ())) or None
@@ -137,8 +137,8 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
     reader.drop_other_test_sets(predictions, known)
     return Results(
         study=study,
-        # The caller's: the margin, say, may have been changed since; what changes
-        # results is in the study's name.
+        # The caller's suite: fields such as the margin may have changed since; fields
+        # that change results are part of the study's name.
         suite=suite,
         runs=runs_frame,
         curves=curves.frame(),
@@ -153,7 +153,7 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
         environment=environment,
         sessions=_sessions_frame(sessions),
         left_out=left_out_frame(reader.left_out),
-        # It becomes links: who follows one logs in for themselves.
+        # Without a login: the report makes links of it.
         tracking_url=bare_url(tracking_uri)
         if tracking_uri.startswith("http")
         else None,
@@ -162,9 +162,9 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
 
 
 def _digests(runs: Iterable[StoredRun], dataset: Mapping[str, Any]) -> set[str]:
-    """Return the first 12 digits of the digest of the study's data.
+    """Return the first 12 digits of the digests of the study's data.
 
-    Of its trainings: dataset.json may be gone, a parameter is not.
+    Read from the trainings' parameters first, since dataset.json may be missing.
     """
     found = {run.dataset_digest for run in runs if isinstance(run, StoredFit)} - {None}
     return {str(digest) for digest in found} or {str(dataset.get("digest"))[:12]}
@@ -196,15 +196,15 @@ def _sessions_frame(sessions: Sequence[StoredSession]) -> pd.DataFrame:
 
 
 class _Reader:
-    """Reads a study's runs and their artifacts; collects what does not parse.
+    """Reads a study's runs and their artifacts; collects those that are invalid.
 
     Attributes
     ----------
     left_out : list of LeftOut
     whole : _Whole
-        Knows what is not there.
+        Collects the missing files.
     n_classes : int or None
-        Of the dataset; None where it is not known.
+        Of the dataset; None if unknown.
     """
 
     def __init__(self, client: MlflowClient) -> None:
@@ -234,7 +234,7 @@ class _Reader:
         Parameters
         ----------
         is_needed : bool
-            Whether a finished run has it, so that it is missed.
+            Whether every finished run should have it, so that its absence is counted.
         """
         try:
             content = _read_artifact(run, self._client, name)
@@ -251,7 +251,7 @@ class _Reader:
         name: str,
         parse: Callable[[bytes], T],
     ) -> T | None:
-        """Return an artifact of the first of `runs` whose own can be read."""
+        """Return the artifact of the first of `runs` for which it can be read."""
         read = (self.read(run, name, parse) for run in runs)
         return next((found for found in read if found is not None), None)
 
@@ -261,7 +261,7 @@ class _Reader:
         name: str,
         parse: Callable[[bytes], dict[str, Any]],
     ) -> dict[str, Any]:
-        """Return what the first of `runs` that has it logged in `name`; {} if none."""
+        """Return the artifact `name` of the first of `runs` that has it; {} if none."""
         n_left_out = len(self.left_out)
         found = self.first(runs, name, parse)
         if found is None and len(self.left_out) == n_left_out:
@@ -300,9 +300,9 @@ class _Reader:
     def drop_other_test_sets(
         self, predictions: dict[str, dict[str, Prediction]], runs: Sequence[StoredRun]
     ) -> None:
-        """Leave out predictions on a test set that is not most of the others'.
+        """Leave out predictions on a test set other than the most common one.
 
-        Differences are taken example by example.
+        Differences are paired by example.
         """
         test_sets = {
             run_id: _test_set(parts["test"])
@@ -322,7 +322,7 @@ class _Reader:
 
 
 class _Whole:
-    """Finds out which finished runs lack files that were logged with them."""
+    """Finds the finished runs that lack files which were logged with them."""
 
     def __init__(self, tracking_uri: str) -> None:
         self._tracking_uri = tracking_uri
@@ -330,7 +330,7 @@ class _Whole:
         self._missing: dict[str, tuple[StoredRun, list[str]]] = {}
 
     def check(self, run: StoredRun, name: str, is_there: bool) -> None:
-        """Count a run's file; one that has not finished may lack it."""
+        """Count a run's file; an unfinished run may lack it."""
         if not isinstance(run, StoredFit) or run.state != "complete":
             return
         self._finished.add(run.run_id)
@@ -338,11 +338,11 @@ class _Whole:
             self.add(run, name)
 
     def add(self, run: StoredRun, name: str) -> None:
-        """Count a file that is not there."""
+        """Count a missing file."""
         self._missing.setdefault(run.run_id, (run, []))[1].append(name)
 
     def missing(self) -> str:
-        """Return what is not there and where it was looked for; empty for nothing."""
+        """Return which files are missing and where they were searched; "" if none."""
         if not self._missing:
             return ""
         run, names = next(iter(self._missing.values()))
@@ -366,9 +366,9 @@ def _test_set(prediction: Prediction) -> str:
 def _study_runs(
     client: MlflowClient, tracking_uri: str, study: str, suite: Suite
 ) -> Iterator[Run]:
-    """Yield the study's runs, oldest first, of which one page is held at a time.
+    """Yield the study's runs, oldest first, with one page in memory at a time.
 
-    Runs of the suite that have lost the tag of their study come last.
+    Runs of the suite without the study's tag come last.
     """
     try:
         for page in find_pages(client, f"tags.`{rec.TAG_STUDY}` = '{study}'"):
@@ -384,7 +384,7 @@ def _study_runs(
 def _sampled(runs: pd.DataFrame, metric: Metric) -> list[str]:
     """Return the runs of the search whose samples may be shown, in order of start.
 
-    Among them the run that represents its configuration in the tables: the first.
+    For each configuration its first run is chosen, which represents it in the tables.
     """
     complete = runs[(runs["state"] == "complete") & runs[OBJECTIVE].notna()]
     means = complete.groupby("config_id")[OBJECTIVE].mean()
@@ -415,9 +415,9 @@ def load_suite_of(client: MlflowClient, run: StoredRun) -> Suite:
 
 
 def _test_looks(client: MlflowClient, digests: Container[str]) -> pd.DataFrame:
-    """Count the runs of this store that looked at the dataset's test set.
+    """Count the runs of this store that used the dataset's test set.
 
-    A run without its kind counts, too.
+    A run without a kind counts, too.
 
     Parameters
     ----------
@@ -480,12 +480,12 @@ def _no_study(
 
 
 def _read_artifact(run: StoredRun, client: MlflowClient, name: str) -> bytes | None:
-    """Return an artifact: from the disk where it lies there, else asked for.
+    """Return an artifact, read from the disk if it is there, else from the server.
 
     Raises
     ------
     StoredError
-        It is a link, no file, or larger than such an artifact may be.
+        It is a link, is not a file, or exceeds its size limit.
     """
     folder = run_folder(client.tracking_uri, run.artifact_uri)
     if folder is not None:
@@ -507,7 +507,7 @@ def _read_artifact(run: StoredRun, client: MlflowClient, name: str) -> bytes | N
 def _history_from_metrics(
     client: MlflowClient, run_id: str, keys: Iterable[str]
 ) -> list[dict[str, float]]:
-    """Rebuild the epochs of a run whose curves were not written (yet)."""
+    """Rebuild the epochs of a run whose curves are not written (yet)."""
     epochs: dict[int, dict[str, float]] = {}
     for key in keys:
         if is_curve_key(key):
@@ -526,7 +526,7 @@ def _timestamp(milliseconds: int | None) -> pd.Timestamp | None:
 def _run_row(run: StoredTraining, epochs: list[dict[str, float]]) -> dict[str, Any]:
     metrics = dict(run.metrics)
     if epochs and N_EPOCHS not in metrics:
-        # A training that did not end has its epochs, but no summary of them.
+        # An unfinished training has epochs, but no summary of them.
         metrics[N_EPOCHS] = float(len(epochs))
         times = [entry.get(EPOCH_TIME, float("nan")) for entry in epochs]
         metrics[TRAIN_TIME] = sum(times)
@@ -595,16 +595,16 @@ def _baseline_row(run: StoredBaseline) -> dict[str, Any]:
 def _baselines_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     columns = ["run_id", "experiment_id", "baseline", "label", "replicate"]
     frame = pd.DataFrame(rows, columns=[*columns, *BASELINE_NUMBERS])
-    # Two commands at once may log one twice, of equal scores: the first one counts.
+    # Two concurrent commands may log one twice, with equal scores: keep the first.
     frame = frame.drop_duplicates(["baseline", "replicate"], ignore_index=True)
     return frame.astype(dict.fromkeys(BASELINE_NUMBERS, float) | {"replicate": int})
 
 
 class _Curves:
-    """Collects the long form column by column.
+    """Builds the long table of curves column by column.
 
     A study of thousands of runs has a million points, and a dict for each of them
-    would take a gigabyte. Texts are numbers until the frame is made.
+    would take a gigabyte. Texts are integer codes until the frame is built.
     """
 
     def __init__(self) -> None:
@@ -668,7 +668,7 @@ def _texts(distinct: list[str], numbers: IntArray) -> Any:
 
 
 class _Samples:
-    """Collects from runs one file of examples shown with their probabilities."""
+    """Builds a table of examples with their probabilities from one file of each run."""
 
     def __init__(self, reader: _Reader, name: str) -> None:
         self._reader = reader
@@ -676,7 +676,7 @@ class _Samples:
         self._rows: list[dict[str, Any]] = []
 
     def add(self, run: StoredRun) -> None:
-        """Read the file of a run, where it has one."""
+        """Read the file of a run, if it has one."""
         shown = self._reader.shown(run, self._name)
         if shown is not None:
             self._rows += _sample_rows(run.run_id, shown)

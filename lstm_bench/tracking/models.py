@@ -25,16 +25,16 @@ MODEL_FILE = "model.keras"
 
 
 def has_model(client: MlflowClient, run_id: str) -> bool:
-    """Whether the run has a logged model, whole.
+    """Whether the run has a completely logged model.
 
-    MLflow names the model with the run before it has its files.
+    MLflow registers the model with the run before it has uploaded the files.
     """
     statuses = _models(client, run_id).values()
     return any(status == LoggedModelStatus.READY for status in statuses)
 
 
 def remove_unready(client: MlflowClient, run_id: str) -> None:
-    """Remove what is left of logging a model that was broken off."""
+    """Remove models whose logging was interrupted."""
     for model_id, status in _models(client, run_id).items():
         if status != LoggedModelStatus.READY:
             client.delete_logged_model(model_id)
@@ -47,7 +47,7 @@ def _models(client: MlflowClient, run_id: str) -> dict[str, LoggedModelStatus]:
         try:
             models[output.model_id] = client.get_logged_model(output.model_id).status
         except MlflowException as error:
-            # Removed; the run goes on naming it.
+            # Removed, but the run still lists it.
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
     return models
@@ -58,7 +58,7 @@ def log_model(
 ) -> str:
     """Log `MODEL_FILE` in `folder` with signature and requirements; return its URI.
 
-    Naming the requirements spares MLflow a subprocess that finds them out, 6-8 s a
+    Explicit requirements save the subprocess in which MLflow infers them, 6-8 s per
     model.
     """
     from mlflow.models import ModelSignature
@@ -67,12 +67,12 @@ def log_model(
     from lstm_bench.models.backend import keras
 
     model = keras.models.load_model(folder / MODEL_FILE)
-    # Without names: a named input reaches the model as a dict, which it warns of.
+    # Without names: a named input reaches the model as a dict, with a warning.
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype("int32"), (-1, -1))]),
         outputs=Schema([TensorSpec(np.dtype("float32"), (-1, model.output_shape[-1]))]),
     )
-    # MLflow sets the variable, too, and whatever comes next here has its own store.
+    # MLflow sets the variable, too; restore it for calls that use another store.
     with variables_set({"MLFLOW_TRACKING_URI": tracking_uri}):
         mlflow.set_tracking_uri(tracking_uri)
         return _log(model, run_id, signature, packages)

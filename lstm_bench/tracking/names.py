@@ -1,4 +1,4 @@
-"""What is written about a training and read back: every key has its one name here."""
+"""Names of the tags, parameters and artifacts that are written and read back."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ TAG_STATE = "lstm_bench.state"  # one of STATES
 TAG_CONFIG_ID = "lstm_bench.config_id"
 TAG_FAILURE = "failure_reason"
 TAG_REPLICATE = "lstm_bench.replicate"  # of a confirmation; 0 is the search
-TAG_LABEL = "lstm_bench.label"  # what people call the configuration
+TAG_LABEL = "lstm_bench.label"  # the configuration's display name
 TAG_ORIGIN = "lstm_bench.origin"  # why it is confirmed: one of ORIGINS
 TAG_BASELINE = "lstm_bench.baseline"
 TAG_MODEL = "lstm_bench.model"  # of the winner: the address of its model
-TAG_ENGINE = "lstm_bench.engine"  # what computed the LSTMs; without: stock Keras
+TAG_ENGINE = "lstm_bench.engine"  # of the LSTMs; absent: stock Keras
 # Tags that begin with "mlflow." are not shown in MLflow's UI.
 TAG_OWNER = "mlflow.lstm_bench.owner"  # the process that works on the run, as JSON
-# The provisional id under which a server's run was begun, and is found again.
+# The provisional id of a run on a server, by which the run is found again.
 TAG_JOURNAL = "mlflow.lstm_bench.journal_id"
 LOCAL_PREFIX = "local-"
 # MLflow's own, for its lists of runs.
 TAG_PARENT = "mlflow.parentRunId"
-# Of the run that `mlflow run` made for its command: the run of what it did.
+# On the run that `mlflow run` creates for its command: the command's own run.
 TAG_SESSION = "lstm_bench.session"
 TAG_NOTE = "mlflow.note.content"
 TAG_USER = "mlflow.user"
@@ -42,8 +42,8 @@ TAG_COMMIT = "mlflow.source.git.commit"
 TAG_TEST_SCORED = "lstm_bench.test_scored"
 TEST_LOOKS = ("true", "validation")
 
-# Of a session ("sweep", "confirm") and of what it fits: the search's trainings, the
-# confirmation's, a training by itself, a baseline.
+# Of a command ("sweep", "confirm"), of a training (in the search, in the confirmation,
+# standalone), and of a baseline.
 KINDS = ("sweep", "confirm", "trial", "reference", "replicate", "train", "baseline")
 ORIGINS = ("search", "reference", "pair")
 STATES = ("running", "complete", "pruned", "failed", "interrupted")
@@ -74,5 +74,5 @@ REPORT_FILES = ("index.html", "report.md", "tables")
 
 
 def ids_of(run_id: str, tags: Mapping[str, str]) -> set[str]:
-    """Return a run's id, and the provisional one that a trial may know it by."""
+    """Return a run's id, and the provisional id by which a trial may refer to it."""
     return {run_id, tags.get(TAG_JOURNAL, run_id)}

@@ -1,8 +1,8 @@
-"""What is written to MLflow, as plain data, and how each operation is carried out.
+"""Write operations for MLflow, as plain data, and their execution.
 
-Carrying one out again changes nothing: MLflow keeps a metric's point once, parameters
-and tags have their values, files and end times are replaced by equals. A run alone
-would be made twice; it carries a tag by which it is found.
+Executing one again changes nothing: MLflow stores a metric's point once, parameters and
+tags keep their values, and files and end times are overwritten with equal ones. Only a
+run would be created twice; it has a tag by which an earlier attempt is found.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lstm_bench.tracking.models import has_model, log_model, remove_unready
 
 
 class Operations:
-    """Carries out operations on one store.
+    """Executes operations on one store.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Operations:
         files : Path or None
             The folder that it uploads.
         again : bool
-            It may have been carried out before.
+            Whether it may have been executed before.
         """
         kind, client = operation["op"], self.client
         if kind == "tag_experiment":
@@ -75,7 +75,7 @@ class Operations:
                 remove_unready(client, run_id)
                 log_model(self.tracking_uri, run_id, files, operation["packages"])
                 if ended is not None:
-                    # MLflow begins and ends the run once more, now.
+                    # Logging the model has restarted and ended the run.
                     client.set_terminated(run_id, info.status, ended)
         elif kind == "name_run":
             client.update_run(run_id, name=operation["name"])
@@ -104,12 +104,12 @@ class Operations:
         self.real_ids[local] = found[0]
 
     def real_id(self, run_id: str) -> str:
-        """Return the id that the store knows a run by.
+        """Return the store's id of a run.
 
         Raises
         ------
         TrackingError
-            The run was begun while the server was away and is not there.
+            The run was begun while the server was unreachable, and does not exist.
         """
         if not run_id.startswith(rec.LOCAL_PREFIX):
             return run_id
@@ -132,7 +132,7 @@ class Operations:
         return [run.info.run_id for run in found]
 
     def remove_twins(self) -> None:
-        """Remove runs that a request made late which was given up as unanswered."""
+        """Remove duplicate runs that requests created after they had timed out."""
         while self._begun_again:
             local, experiment = self._begun_again[-1]
             for run_id in self._runs_begun_as(local, [experiment]):

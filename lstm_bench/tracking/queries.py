@@ -18,10 +18,10 @@ def find_runs(client: MlflowClient, filter_string: str) -> list[Run]:
 
 
 def find_pages(client: MlflowClient, filter_string: str) -> Iterator[list[Run]]:
-    """Yield what `find_runs` returns page by page, for who keeps little of a run.
+    """Yield the result of `find_runs` page by page, to limit memory.
 
-    A run takes some 20 kB while it is held, and MLflow's rows of it several times
-    that while its page is read.
+    A run takes some 20 kB of memory, and MLflow's rows of it several times that while
+    its page is read.
     """
     experiments = [e.experiment_id for e in client.search_experiments()]
     token = None

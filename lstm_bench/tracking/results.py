@@ -1,4 +1,4 @@
-"""`Results`: the runs of a study as tables and arrays; what reports are made of."""
+"""`Results`: the runs of a study as tables and arrays, the input of reports."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ RUN_NUMBER_COLUMNS: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Results:
-    """A study as it was read back from MLflow.
+    """A study as read from MLflow.
 
     Attributes
     ----------
@@ -66,8 +66,8 @@ class Results:
         ``config_id`` : str
         ``state`` : one of `STATES`
         ``failure_reason`` : str or None, for failed and pruned runs
-        ``engine`` : "stock" or "packed", what computed the LSTMs, or both with a +
-        where a training went on with the other
+        ``engine`` : "stock" or "packed", the engine of the LSTMs, or both joined by +
+        where a training was resumed with the other
         ``seed, replicate`` : Int64
         ``start_time`` : Timestamp, UTC
         ``objective, train_time_s, eval_time_s, total_time_s, epoch_time_s,
@@ -94,30 +94,30 @@ class Results:
     errors : DataFrame
         As `samples`, of the confirmed runs' most confident errors on test.
     test_reviews : DataFrame
-        ``length`` (tokens, start included) and ``in_train`` (the same example is
-        in train too) by index of the test set; empty before a confirmation.
+        ``length`` (tokens, start included) and ``in_train`` (whether train contains
+        the same example) by index of the test set; empty before a confirmation.
     test_looks : DataFrame
-        ``kind, study, how, n``: how often runs of this experiment looked at this
+        ``kind, study, how, n``: how often runs of this experiment used this
         dataset's test set.
     dataset : dict
-        As `lstm_bench.data.dataset.describe_dataset` and, for the search's split,
-        `lstm_bench.data.splits.describe_splits` give it, and ``validation``
-        ("holdout" or "test").
+        From `lstm_bench.data.dataset.describe_dataset` and, for the search's split,
+        `lstm_bench.data.splits.describe_splits`, and ``validation`` ("holdout" or
+        "test").
     environment : dict
-        As `lstm_bench.system.environment.describe_environment` gives it.
+        From `lstm_bench.system.environment.describe_environment`.
     sessions : DataFrame
         One row per command that worked on the study: ``run_id, kind, start_time,
         end_time, status``.
     left_out : DataFrame
-        What could not be read, as `lstm_bench.tracking.stored_runs.left_out_frame`
-        gives it: ``run_id, run_name, part`` ("run", or the artifact of a run that
-        stays), ``reason``.
+        The runs and artifacts that could not be read, from
+        `lstm_bench.tracking.stored_runs.left_out_frame`: ``run_id, run_name, part``
+        ("run", or the name of an artifact), ``reason``.
     tracking_url : str or None
-        Address of the MLflow server, where there is one.
+        Address of the MLflow server, if there is one.
     missing : str
-        Which files of finished runs are no longer there, and where they were looked
-        for; empty where all are. What was measured cannot be told from what was lost,
-        so that no verdict is given and no whole report is replaced.
+        Missing files of finished runs, and where they were searched; empty if none
+        are missing. Missing values cannot be distinguished from values that were not
+        measured, so no verdict is given and no complete report is replaced.
     """
 
     study: str
@@ -140,7 +140,7 @@ class Results:
 
     @property
     def example(self) -> str:
-        """What one of the data's examples is called, such as "review"."""
+        """The word for one example of the data, such as "review"."""
         return str(self.dataset.get("example", "example"))
 
     @property

@@ -23,10 +23,10 @@ from lstm_bench.system.variables import variables_set
 from lstm_bench.text import first_line, quoted
 
 GATEWAY_CODES = (502, 503, 504)
-# What MLflow itself would try again.
+# Status codes after which MLflow itself retries.
 UNWELL_CODES = (408, 429, 500)
 _RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
-# MLflow asks for each run it closes once more, to print its address.
+# MLflow fetches each run that it closes once more, to print its address.
 _PRINT = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
 
 
@@ -36,22 +36,22 @@ def is_server(tracking_uri: str) -> bool:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether `error` means that no server answered, or a gateway for it."""
+    """Whether `error` means that no server answered, or only a gateway for it."""
     failure = _request_failure(error)
     if isinstance(failure, RetryError | HTTPError):
         return _code(failure) in GATEWAY_CODES
-    # A server that stops in the middle of an answer is no better than a silent one.
+    # A response that breaks off counts as no answer.
     return isinstance(failure, ConnectionError | Timeout | ChunkedEncodingError)
 
 
 def is_unwell(error: BaseException) -> bool:
-    """Whether the server answered that it cannot just now: 408, 429 or 500."""
+    """Whether the server answered with a temporary failure: 408, 429 or 500."""
     failure = _request_failure(error)
     return failure is not None and _code(failure) in UNWELL_CODES
 
 
 def describe(error: BaseException) -> str:
-    """Say in a few words why no answer came."""
+    """Return in a few words why there was no answer."""
     failure = _request_failure(error)
     if failure is None:
         return first_line(error)
@@ -79,22 +79,22 @@ def _request_failure(error: BaseException) -> RequestException | None:
 def _code(failure: RequestException) -> int | None:
     if failure.response is not None:
         return int(failure.response.status_code)
-    # Without retries left, only the text has it: "too many 503 error responses".
+    # After the last retry only the text has it: "too many 503 error responses".
     found = re.search(r"too many (\d{3}) error responses", str(failure))
     return int(found[1]) if found else None
 
 
 @contextmanager
 def patience(timeout_s: int, quiet: bool = False) -> Iterator[None]:
-    """Let MLflow wait for so many seconds for an answer, and ask once.
+    """Limit MLflow's requests to `timeout_s` seconds and one attempt.
 
-    MLflow reads both from the environment at every request and takes no argument;
-    its own are 120 s and 7 retries, minutes for a write.
+    MLflow reads both from the environment at every request; its defaults are 120 s and
+    7 retries, minutes for a write.
 
     Parameters
     ----------
     quiet : bool
-        Print no address of a run that is closed.
+        Whether to suppress the address of a run that is closed.
     """
     wanted = {_RETRIES: "0", _TIMEOUT: str(timeout_s)}
     if quiet:
@@ -104,12 +104,12 @@ def patience(timeout_s: int, quiet: bool = False) -> Iterator[None]:
 
 
 def own_timeout_s(default: int) -> int:
-    """Return the timeout that the user asked MLflow for, else `default`.
+    """Return the timeout that the user set for MLflow, else `default`.
 
     Raises
     ------
     LstmBenchError
-        The variable holds no number of seconds.
+        The variable is not a number of seconds.
     """
     value = os.environ.get(_TIMEOUT)
     if not value:
@@ -123,6 +123,6 @@ def own_timeout_s(default: int) -> int:
 
 
 def address(tracking_uri: str) -> str:
-    """Return the server's address without what logs in to it, to know it again by."""
+    """Return the server's address without credentials, as its identifier."""
     parts = urlsplit(bare_url(tracking_uri))
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"

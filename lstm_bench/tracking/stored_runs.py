@@ -1,9 +1,9 @@
-"""What a tracking store or a trial storage holds, checked before anything uses it.
+"""Validate what is read from a tracking store or a trial storage.
 
-A store is shared: people delete tags, log runs of their own beside the study's, and
-other versions write what this one does not know. Every run and every artifact has one
-model here and is read by one function. What does not fit raises `StoredError`; a report
-leaves it out, counts it and names it.
+A store is shared: users delete tags and log other runs beside the study's, and other
+versions write unknown fields. Each kind of run and of artifact has one model here and
+one function that reads it. Invalid content raises `StoredError`; a report leaves it
+out, counts it and lists it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 MIB = 1 << 20
-# Bytes of an artifact; a real one takes a hundredth of it.
+# Most bytes of an artifact; a real one takes a hundredth of it.
 LIMITS = {
     rec.SUITE_FILE: MIB,
     rec.ENVIRONMENT: MIB,
@@ -66,12 +66,12 @@ LIMITS = {
 }
 MAX_PARQUET_VALUES = 50_000_000
 MAX_EPOCHS = 10_000
-# What a Timestamp of nanoseconds can be: the year 2262.
+# The latest Timestamp in nanoseconds: the year 2262.
 MAX_TIME_MS = pd.Timestamp.max.value // 1_000_000
 MAX_INT = 2**63 - 1
-# MLflow's databases hold infinity as the largest float.
+# MLflow's databases store infinity as the largest float.
 MAX_METRIC = 1e300
-# Rows of probabilities may be off 1 by so much; float32 rounds to 1e-7.
+# Tolerance for the sum of a row of probabilities; float32 rounds to 1e-7.
 SUM_TOLERANCE = 1e-4
 ROUNDING = 1e-9
 PARAMS = ("seed.root", "seed.replicate", "dataset_digest", "study.metric")
@@ -92,12 +92,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A run, or an artifact of one, that could not be read.
+    """A run, or an artifact of a run, that could not be read.
 
     Attributes
     ----------
     part : str
-        "run", or the artifact's name; of the latter the run itself stays.
+        "run", or the artifact's name; the rest of the run is then used.
     """
 
     run_id: str
@@ -119,7 +119,7 @@ def left_out_frame(left_out: Sequence[LeftOut]) -> pd.DataFrame:
 
 
 def describe_left_out(left_out: pd.DataFrame) -> str | None:
-    """Return in one sentence what could not be read; None if nothing."""
+    """Return one sentence on what could not be read; None if nothing."""
     if left_out.empty:
         return None
     n_runs = int((left_out["part"] == "run").sum())
@@ -175,7 +175,7 @@ class StoredSession(StoredRun):
     Attributes
     ----------
     metric : str or None
-        The suite's; a confirmation's run does not have it.
+        Of the suite; None for a confirmation's run.
     owner : str or None
         The process that wrote it, as stored; see `parse_owner`.
     """
@@ -190,7 +190,7 @@ class StoredFit(StoredRun):
     Attributes
     ----------
     metrics : dict of str to float
-        Those that a table may show, by MLflow's key; finite and within their bounds.
+        Metrics that a table may show, by MLflow's key; finite and within their bounds.
     """
 
     state: Literal["running", "complete", "pruned", "failed", "interrupted"] = Field(
@@ -220,7 +220,7 @@ class StoredBaseline(StoredFit):
 
 
 class StoredTraining(StoredFit):
-    """The run of a training; which of its tags it must have depends on its kind."""
+    """The run of a training; its kind determines which tags are required."""
 
     config: TrialConfig
     config_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")] = Field(
@@ -270,9 +270,9 @@ _MODELS: dict[str, type[StoredRun]] = {
 
 
 def parse_run(run: Run) -> StoredRun:
-    """Return what MLflow's `run` is; raise StoredError if it is none of this program.
+    """Validate MLflow's `run`; raise StoredError if this program did not log it.
 
-    Parameters that this version does not know are passed over: people log their own.
+    Unknown parameters are ignored: users log their own.
     """
     tags, params, info = run.data.tags, run.data.params, run.info
     model = _MODELS.get(tags.get(rec.TAG_KIND, ""))
@@ -302,7 +302,7 @@ def parse_run(run: Run) -> StoredRun:
 
 
 def parse_runs(runs: Iterable[Run]) -> tuple[list[StoredRun], list[LeftOut]]:
-    """Return what each of `runs` is, and those of which nothing can be made."""
+    """Return the valid runs, and those that are left out."""
     known, left_out = [], []
     for run in runs:
         try:
@@ -313,7 +313,7 @@ def parse_runs(runs: Iterable[Run]) -> tuple[list[StoredRun], list[LeftOut]]:
 
 
 def left_out_run(run: Run, error: StoredError) -> LeftOut:
-    """Return `run` as one that `parse_run` has refused."""
+    """Return the entry for a `run` that `parse_run` has refused."""
     return LeftOut(run.info.run_id, run.info.run_name or "", "run", str(error))
 
 
@@ -351,7 +351,7 @@ def _config(params: dict[str, str], config_id: str | None) -> TrialConfig:
     }
     config = _validated(lambda: TrialConfig.model_validate(stored))
     missing = [name for name in CONFIG_FIELDS if name not in stored]
-    # A version before a hyperparameter came had it at its default, and left it out
+    # A version from before a hyperparameter existed used its default and left it out
     # of the id; if the id does not match, the parameter was lost.
     known = {key: value for key, value in config.model_dump().items() if key in stored}
     if missing and config_id_of(known) != config_id:
@@ -363,7 +363,7 @@ def _config(params: dict[str, str], config_id: str | None) -> TrialConfig:
 
 
 class _Trial(_Stored):
-    """The attributes that Optuna holds of a trial; all of them may be absent."""
+    """The attributes of a trial in Optuna; each of them may be absent."""
 
     run_id: Line | None = None
     config_id: Line | None = None
@@ -384,7 +384,7 @@ class _LoggedSuite(_Stored):
 
 
 class _Command(_Stored):
-    """A command that trains, for workers that join it while it is open."""
+    """A training command, for workers that join it while it runs."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -400,7 +400,7 @@ class _Command(_Stored):
 
 
 class _Ended(_Stored):
-    """A command of which nothing but its state is of interest any more."""
+    """A command that has ended, of which only the state is used."""
 
     state: Literal["open", "over", "stopped"]
 
@@ -411,12 +411,12 @@ class _StudyAttributes(_Stored):
 
 
 def check_trial(trial: FrozenTrial, *, is_named: bool) -> None:
-    """Raise StoredError if a trial is none that this program wrote.
+    """Raise StoredError unless this program wrote the trial.
 
     Parameters
     ----------
     is_named : bool
-        Whether it is of a queue of known trainings, and not of the search.
+        Whether it belongs to a queue of known trainings, and not to the search.
     """
     has = _validated(lambda: _Trial.model_validate(trial.user_attrs))
     if has.interrupted or has.duplicate_of is not None:
@@ -437,7 +437,7 @@ def check_trial(trial: FrozenTrial, *, is_named: bool) -> None:
 
 
 def check_study_attributes(attributes: Mapping[str, Any]) -> None:
-    """Raise StoredError if a study's attributes are none that this program wrote."""
+    """Raise StoredError unless this program wrote the study's attributes."""
     _validated(lambda: _StudyAttributes.model_validate(attributes))
     for key, value in attributes.items():
         if key.startswith("session:"):
@@ -447,7 +447,7 @@ def check_study_attributes(attributes: Mapping[str, Any]) -> None:
 
 
 def parse_logged_suite(value: object) -> tuple[str, str]:
-    """Return name and text of the suite that a sweep left in Optuna's study."""
+    """Return name and text of the suite that a sweep stored in Optuna's study."""
     suite = _validated(lambda: _LoggedSuite.model_validate(value))
     return suite.name, suite.text
 
@@ -570,7 +570,7 @@ def parse_curves(content: bytes) -> list[dict[str, float]]:
 
 
 def check_epochs(epochs: Sequence[dict[str, float]]) -> list[dict[str, float]]:
-    """Return `epochs`, rebuilt from a run's metrics, checked as ``curves.json`` is."""
+    """Validate `epochs`, rebuilt from a run's metrics, as ``curves.json`` is."""
     return _epochs(_validated(lambda: _Curves.model_validate({"epochs": epochs})))
 
 
@@ -593,7 +593,7 @@ def parse_shown(content: bytes, n_classes: int | None) -> Shown:
     Parameters
     ----------
     n_classes : int or None
-        Of the dataset; None if it is not known.
+        Of the dataset; None if unknown.
     """
     found = _json(Shown, content)
     if n_classes not in (None, len(found.class_names)):
@@ -605,7 +605,7 @@ def parse_shown(content: bytes, n_classes: int | None) -> Shown:
 
 
 def parse_dataset(content: bytes) -> dict[str, Any]:
-    """Return a description of the data, with what it has of the known fields."""
+    """Return the known fields of a description of the data."""
     return _json(_Dataset, content).model_dump(exclude_unset=True)
 
 
@@ -628,7 +628,7 @@ def parse_predictions(split: str, content: bytes, n_classes: int | None) -> Pred
     Parameters
     ----------
     n_classes : int or None
-        Of the dataset; None if it is not known.
+        Of the dataset; None if unknown.
     """
     columns = _parquet(content)
     names = [name for name in columns if name.startswith("p_")]
@@ -665,7 +665,7 @@ def parse_test_reviews(content: bytes, n_at_least: int) -> pd.DataFrame:
     Parameters
     ----------
     n_at_least : int
-        Examples that were predicted.
+        Number of predicted examples.
     """
     columns = _parquet(content)
     length = _column(columns, "length", "whole numbers")
@@ -691,7 +691,7 @@ def _parquet(content: bytes) -> dict[str, Any]:
             raise StoredError(
                 f"expected at most {MAX_PARQUET_VALUES:,} values, got {n_values:,}"
             )
-        # Not by pandas: whatever else the file holds for it is not looked at.
+        # Not with pandas, which would also read its own metadata from the file.
         table = file.read()
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise StoredError(f"expected a parquet file ({first_line(error)})") from error
@@ -699,7 +699,7 @@ def _parquet(content: bytes) -> dict[str, Any]:
 
 
 def _column(columns: dict[str, Any], name: str, expected: str) -> Any:
-    """Return a column of whole numbers, numbers, or true or false, as an array."""
+    """Return a column of integers, floats or booleans as an array."""
     from pyarrow import types
 
     is_type = {
@@ -717,7 +717,7 @@ def _column(columns: dict[str, Any], name: str, expected: str) -> Any:
 
 
 def check_size(name: str, n_bytes: int) -> None:
-    """Raise StoredError if an artifact is larger than what it may be."""
+    """Raise StoredError if an artifact exceeds its size limit."""
     limit = LIMITS[name]
     if n_bytes > limit:
         raise StoredError(f"expected at most {limit:,} bytes, got {n_bytes:,}")
@@ -729,18 +729,18 @@ def read_artifact_file(folder: Path, name: str) -> bytes | None:
     Raises
     ------
     StoredError
-        It is a link or behind one, is no file, is too large or cannot be read.
+        It is a link or below one, is not a file, is too large or cannot be read.
     """
     file = folder / name
     for path in (file, *file.parents):
-        # The folder itself may be a link: where a store lies is its owner's choice.
+        # The folder itself may be a link: its owner chooses where the store is.
         if path == folder:
             break
         if path.is_symlink():
             raise StoredError("expected a file in the run's own folder, got a link")
     try:
         status = file.stat()
-        # A pipe without a writer would be waited for.
+        # Opening a pipe without a writer would block.
         if not stat.S_ISREG(status.st_mode):
             raise StoredError("expected a file, got something else of that name")
         check_size(name, status.st_size)
@@ -762,7 +762,7 @@ def _json(model: type[M], content: bytes) -> M:
 
 
 def _validated(validate: Callable[[], T]) -> T:
-    """Return what `validate` gives; StoredError with the first thing that is wrong."""
+    """Return the result of `validate`; raise StoredError with its first problem."""
     try:
         return validate()
     except ValidationError as error:
@@ -773,7 +773,7 @@ def _validated(validate: Callable[[], T]) -> T:
         expected = problem["msg"].removeprefix("Value error, ")
         expected = f"{expected[0].lower()}{expected[1:]}"[:300]
         got = problem["input"]
-        # A rule about the whole has what came in its message.
+        # The message of a rule about the whole object includes the value.
         is_short = isinstance(got, str | int | float | None) and where
         raise StoredError(
             (f"{where[:100]}: " if where else "")

@@ -1,4 +1,4 @@
-"""Write to a tracking server what earlier commands left in their journals."""
+"""Write the operations in earlier commands' journals to a tracking server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lstm_bench.tracking.writer import Writer, operations_text
 
 @dataclass(frozen=True)
 class Kept:
-    """What waits for a server on this machine and no running command holds."""
+    """Operations that wait for a server in journals that no running command holds."""
 
     n_operations: int
     n_runs: int
@@ -32,7 +32,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Synced:
-    """What was written, and how many journals a running command still holds."""
+    """What was written, and how many journals running commands hold."""
 
     n_operations: int
     n_runs: int
@@ -40,15 +40,15 @@ class Synced:
 
 
 def store_to_sync(tracking_uri: str | None) -> str | None:
-    """Return the store to write to; None if nothing waits for any server.
+    """Return the store to write to; None if no operation waits for any server.
 
     Order: `tracking_uri`, the environment's ``MLFLOW_TRACKING_URI``, the only server
-    that something waits for.
+    that operations wait for.
 
     Raises
     ------
     TrackingError
-        Not an address, or something waits for several servers and none is named.
+        Not an address, or operations wait for several servers and none is named.
     """
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
     if uri is not None:
@@ -65,12 +65,12 @@ def store_to_sync(tracking_uri: str | None) -> str | None:
 
 
 def servers_beside(tracking_uri: str) -> list[str]:
-    """Return the other servers that something waits for."""
+    """Return the other servers that operations wait for."""
     return [known for known in known_addresses() if known != address(tracking_uri)]
 
 
 def what_waits(tracking_uri: str) -> Kept:
-    """Return what `sync` would write now to a server, without asking it.
+    """Return what `sync` would write now to a server, without contacting it.
 
     Raises
     ------
@@ -102,12 +102,12 @@ def sync(
     study: str | None = None,
     skip: Callable[[Operation, str], None] | None = None,
 ) -> Synced:
-    """Write what waits for a server, of one study or of all, the oldest first.
+    """Write the operations that wait for a server, of one study or all, oldest first.
 
     Parameters
     ----------
     skip : callable or None
-        Called with each operation that the server refuses and why; it is left out.
+        Called with each refused operation and the reason; the operation is skipped.
 
     Raises
     ------

@@ -54,10 +54,10 @@ if TYPE_CHECKING:
     from lstm_bench.models.backend import keras
 
 EXPERIMENT = "lstm-bench"
-# MLflow's own, in every store.
+# The default experiment of every MLflow store.
 DEFAULT_EXPERIMENT_ID = "0"
 PARENTS = {"sweep": "search", "confirm": "confirmation"}
-# The command that makes a run, by the run's kind. A baseline is fitted by either.
+# The command that creates a run, by the run's kind; either one fits a baseline.
 COMMANDS = {
     "sweep": "sweep",
     "trial": "sweep",
@@ -67,14 +67,14 @@ COMMANDS = {
     "train": "train",
 }
 
-# MLflow logs the tables it makes and draws a bar for every file it reads.
+# MLflow logs which tables it creates, and shows a progress bar for each file.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
-# It misses pip in environments that uv made; requirements are named without it.
+# It warns that pip is missing in uv's environments; requirements are explicit here.
 logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
 # It prints the traceback of every database error that it also raises.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# And prints two addresses whenever a run on a server is closed.
+# It prints two addresses whenever a run on a server is closed.
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 T = TypeVar("T")
@@ -88,23 +88,23 @@ class Tracker:
     tracking_uri : str
         From `resolve_tracking_uri`.
     study : str
-        What is written about; it lies in one experiment, and its journal keeps what a
-        server that has gone away cannot take.
+        Name of the study, whose runs are all in one experiment. Operations that an
+        unreachable server cannot take wait in its journal.
     say : callable
-        Called with a line when the server goes and when it is back, and where the
-        study lies in another experiment than the environment names.
+        Called with a message when the server becomes unreachable or answers again, and
+        if the study is in another experiment than the environment names.
     experiment_id : str or None
-        Where to write; a worker's is its sweep's. None means where the study began,
-        else what ``MLFLOW_EXPERIMENT_ID`` or ``MLFLOW_EXPERIMENT_NAME`` names, else
-        the experiment of its suite.
+        Experiment to write to; a worker gets its sweep's. None means the study's
+        existing experiment, else the one that ``MLFLOW_EXPERIMENT_ID`` or
+        ``MLFLOW_EXPERIMENT_NAME`` names, else the suite's.
     create : bool
-        Whether to make an experiment where there is none. Without it no run can be
-        begun, only read and closed.
+        Whether to create a missing experiment. If not, runs can only be read and
+        closed.
 
     Attributes
     ----------
     writer : Writer
-        Through which everything is written.
+        Used for every write.
     """
 
     def __init__(
@@ -122,8 +122,8 @@ class Tracker:
                 tracking_uri, lambda uri: MlflowClient(uri).search_experiments()
             )
             self.client = MlflowClient(tracking_uri)
-            # `mlflow run` made a run for its command and names it here, for every
-            # start_run to adopt. It stays the command's; see `_describe_command`.
+            # `mlflow run` creates a run for its command and names it here for every
+            # start_run to adopt. It remains the command's; see `_describe_command`.
             self.command_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
             if experiment_id is None:
                 experiment_id = self._experiment(study, say) if create else ""
@@ -131,7 +131,7 @@ class Tracker:
         self.writer = Writer(self.client, tracking_uri, study, say)
 
     def _experiment(self, study: str, say: Callable[[str], None]) -> str:
-        """Return where the study lies, or is to lie."""
+        """Return the id of the study's experiment, which is created if it is new."""
         asked = self._asked_experiment()
         begun = self.client.search_runs(
             [e.experiment_id for e in self.client.search_experiments()],
@@ -140,7 +140,7 @@ class Tracker:
             order_by=["attributes.start_time ASC"],
         )
         if begun:
-            # Half of it elsewhere would be missing in each chart view.
+            # A study in two experiments would be incomplete in each chart view.
             there = str(begun[0].info.experiment_id)
             if asked is not None and asked != self._named(there):
                 say(
@@ -159,13 +159,13 @@ class Tracker:
     def _new_experiment(self, name: str) -> Experiment:
         location = None
         if (file := sqlite_file(self.tracking_uri)) is not None:
-            # Beside the database, wherever the command was started. A name is no path.
+            # Beside the database, not in the working directory. Names may not be paths.
             folder = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "experiment"
             location = (file.parent / "mlruns" / folder[:100]).as_uri()
         try:
             number = self.client.create_experiment(name, artifact_location=location)
         except MlflowException:
-            # Another command that begins now may have been faster.
+            # A concurrent command may have created it first.
             known = self.client.get_experiment_by_name(name)
             if known is None:
                 raise
@@ -176,10 +176,10 @@ class Tracker:
         return str(self.client.get_experiment(experiment_id).name)
 
     def _asked_experiment(self) -> str | None:
-        """Return the name of the experiment that the environment asks for.
+        """Return the name of the experiment that the environment sets, if any.
 
-        `mlflow run` sets ``MLFLOW_EXPERIMENT_ID``, too: to the one of its command's
-        run, which is MLflow's default unless it was given another.
+        `mlflow run` sets ``MLFLOW_EXPERIMENT_ID``, too: to its own run's experiment,
+        which is MLflow's default unless another one was given.
         """
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
         number = os.environ.get("MLFLOW_EXPERIMENT_ID")
@@ -216,10 +216,10 @@ class Tracker:
         return str(known.name)
 
     def _describe_command(self, run_id: str, name: str) -> None:
-        """Let the run that `mlflow run` made lead to `run_id`, once.
+        """Link the run that `mlflow run` created to `run_id`, once.
 
-        It lies where `mlflow run` put it, with the entry point's parameters, and ends
-        with the command; what was trained lies in the study's own experiment.
+        That run stays in its experiment, with the entry point's parameters, and ends
+        with the command; the trainings are in the study's own experiment.
         """
         command, self.command_run_id = self.command_run_id, None
         if command is None:
@@ -249,7 +249,7 @@ class Tracker:
         ----------
         kind : {"sweep", "confirm"}
         params : mapping
-            What was asked of the command.
+            Options of the command.
 
         Returns
         -------
@@ -302,8 +302,8 @@ class Tracker:
         seeds : mapping
             Named seeds and the replicate, logged as ``seed.<name>``.
         label, origin : str or None
-            What to call the configuration in a confirmation, and why it is
-            there.
+            Display name of the configuration in a confirmation, and why it was
+            selected.
         """
         name = label or suite.name_of(config, trial)
         if kind == "replicate":
@@ -447,11 +447,11 @@ class Tracker:
             self.writer.log_artifacts(run_id, Path(folder))
 
     def log_engine(self, run_id: str, engine: str) -> None:
-        """Tag a training's run with what computes its LSTMs; see `join_engines`."""
+        """Tag a training's run with the engine of its LSTMs; see `join_engines`."""
         self.writer.log_batch(run_id, tags={rec.TAG_ENGINE: engine})
 
     def log_epoch(self, run_id: str, entry: Mapping[str, float]) -> None:
-        """Write one epoch's entry of the history in one request."""
+        """Write the history's entry of one epoch in one request."""
         metrics = {key: value for key, value in entry.items() if key != "epoch"}
         self.writer.log_batch(run_id, metrics=metrics, step=int(entry["epoch"]))
 
@@ -499,7 +499,7 @@ class Tracker:
         state: str,
         reason: str,
     ) -> None:
-        """Close a training that did not end, with the epochs it did and the reason."""
+        """Close an unfinished training's run with its epochs so far and the reason."""
         with tempfile.TemporaryDirectory() as folder:
             self._write_history(Path(folder), config, epochs)
             self.writer.log_artifacts(run_id, Path(folder))
@@ -512,7 +512,7 @@ class Tracker:
         _write_json(folder / rec.CONFIG, config.model_dump())
 
     def close_run(self, run_id: str, state: str, reason: str | None = None) -> None:
-        """Set a training's state and the MLflow status that means the same."""
+        """Set a training's state and the corresponding MLflow status."""
         tags = {rec.TAG_STATE: state}
         if reason is not None:
             tags[rec.TAG_FAILURE] = mask_text(reason)
@@ -526,20 +526,20 @@ class Tracker:
     def log_verdicts(
         self, run_id: str, metrics: Mapping[str, float], verdicts: Mapping[str, Any]
     ) -> None:
-        """Write what a confirmation came to, in figures and as JSON."""
+        """Write the verdicts of a confirmation, as metrics and as JSON."""
         self.writer.log_batch(run_id, metrics=metrics)
         with tempfile.TemporaryDirectory() as folder:
             _write_json(Path(folder) / rec.VERDICTS, verdicts)
             self.writer.log_artifacts(run_id, Path(folder))
 
     def log_test_reviews(self, run_id: str, reviews: pd.DataFrame) -> None:
-        """Write what is known of each test review: length, and whether train has it."""
+        """Write the length of each test example and whether train contains it."""
         with tempfile.TemporaryDirectory() as folder:
             reviews.to_parquet(Path(folder) / rec.TEST_REVIEWS)
             self.writer.log_artifacts(run_id, Path(folder))
 
     def log_report(self, run_id: str, folder: Path) -> None:
-        """Attach the report in `folder` to a command's run, and nothing beside it."""
+        """Attach the report in `folder` to a command's run, without files beside it."""
         with tempfile.TemporaryDirectory() as name:
             attached = Path(name)
             for part in rec.REPORT_FILES:
@@ -560,23 +560,24 @@ class Tracker:
     def log_winners_model(
         self, session: str, replicate: str, trained: str, note: str
     ) -> None:
-        """Tag a confirmation and the winner's run with where its model is.
+        """Tag a confirmation and the winner's run with the address of the model.
 
         Parameters
         ----------
         session, replicate, trained : str
-            Runs: of the command, of the winner's seed, and that which has the model.
+            Ids of the runs of the command, of the winner's seed, and of the training
+            whose model was logged.
         note : str
-            What the winner's run is, in a line.
+            One-line description of the winner's run.
         """
         tags = {rec.TAG_MODEL: f"runs:/{trained}/{rec.MODEL}"}
         self.writer.log_batch(session, tags=tags)
         self.writer.log_batch(replicate, tags={**tags, rec.TAG_NOTE: note})
 
     def if_there(self, ask: Callable[[], T]) -> T | None:
-        """Return what `ask` finds in the store; None while the server is away.
+        """Return the result of `ask`; None while the server is unreachable.
 
-        While something waits, the store does not have all that it will be asked for.
+        None, too, while operations wait: the store is incomplete then.
         """
         if self.writer.waiting is not None:
             return None
@@ -589,11 +590,11 @@ class Tracker:
             raise
 
     def catch_up(self) -> bool:
-        """Write all that waits, if the server answers; return if nothing is left."""
+        """Write all waiting operations if the server answers; return if none remain."""
         return self.writer.catch_up()
 
     def version(self) -> str:
-        """Return the version of the server, or that of the database's tables."""
+        """Return the version of the server, or of the database's tables."""
         if is_server(self.tracking_uri):
             host = get_default_host_creds(self.tracking_uri)  # type: ignore[no-untyped-call]
             answer = http_request(host, "/version", "GET")  # type: ignore[no-untyped-call]
@@ -649,7 +650,7 @@ def _write_predictions(
 
 
 def _source(kind: str, environment: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tags by which MLflow shows who made a run, and with what."""
+    """Return the tags with which MLflow shows the user and the source of a run."""
     tags = {
         rec.TAG_USER: _user(),
         rec.TAG_SOURCE: f"lstm-bench {COMMANDS[kind]}",
@@ -664,7 +665,7 @@ def _user() -> str:
     try:
         return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
     except (ImportError, KeyError, OSError):
-        # In a container whose user has no name; MLflow writes the same.
+        # A container's user may have no name; MLflow writes the same.
         return "unknown"
 
 

@@ -1,8 +1,8 @@
-"""The one way to MLflow for what is written; what cannot be waits in a journal.
+"""Write to MLflow, or to a journal while its server is unreachable.
 
-A write to a server that does not answer is kept on this machine, and so is all that
-follows, so that order is kept. Now and then a write asks whether the server is back
-and then writes what waits, for as long as a training can spare.
+When a server does not answer, the operation and all later ones are stored on this
+machine, in order. From time to time a write tries the server again and then sends
+waiting operations, for a limited time so that trainings are not delayed.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from lstm_bench.tracking.server import (
 PROBE_TIMEOUT_S = 1
 EPOCH_TIMEOUT_S = 2
 WRITE_TIMEOUT_S = 10
-# Between trainings and in `lstm-bench sync` nobody is held up.
+# Between trainings and in `lstm-bench sync` no training is delayed.
 PATIENT_S = 60
 PROBE_EVERY_S = 5.0
-# A probe that takes long, as where names are not resolved, comes more rarely.
+# Slow probes, for example where name resolution fails, are made less often.
 PROBE_SHARE = 0.05
 PROBE_WITHIN_S = 60.0
 DRAIN_BUDGET_S = 2.0
@@ -49,7 +49,7 @@ DRAIN_BUDGET_S = 2.0
 
 @dataclass(frozen=True)
 class Waiting:
-    """What one command could not write yet, and why."""
+    """Operations that one command could not write yet, and the reason."""
 
     n_operations: int
     n_runs: int
@@ -57,7 +57,7 @@ class Waiting:
     reason: str
 
     def describe(self, tracking_uri: str) -> str:
-        """Say what waits, and what writes it."""
+        """Return how many operations wait, and the command that writes them."""
         return (
             f"waiting: {operations_text(self.n_operations, self.n_runs)} in "
             f"{self.folder}, since the tracking server is away ({self.reason}). When "
@@ -66,19 +66,19 @@ class Waiting:
 
 
 class Writer:
-    """Writes to one store, or to a journal while its server is away.
+    """Writes to one store, or to a journal while the server is unreachable.
 
     Parameters
     ----------
     tracking_uri : str
-        Only what goes to a server may wait; a database on this machine that cannot
-        be written is an error at once.
+        Only operations for a server may wait; a local database that cannot be written
+        is an error at once.
     study : str
-        Whose journal it is.
+        Study of the journal.
     say : callable
-        Called with a line when the server goes and when it is back.
+        Called with a message when the server becomes unreachable or answers again.
     journal : Journal or None
-        One that an earlier command left, to be written.
+        Left by an earlier command, to be written.
     """
 
     def __init__(
@@ -101,10 +101,10 @@ class Writer:
         self.written_runs: set[str] = set()
         self._next_try = 0.0
 
-    # What is written
+    # Operations
 
     def create_run(self, experiment_id: str, tags: Mapping[str, str], name: str) -> str:
-        """Make a run; return its id, a provisional one while the server is away."""
+        """Create a run; return its id, provisional while the server is unreachable."""
         local = f"{rec.LOCAL_PREFIX}{uuid.uuid4().hex}"
         more = {rec.TAG_JOURNAL: local} if is_server(self.tracking_uri) else {}
         self.write(
@@ -144,12 +144,12 @@ class Writer:
         )
 
     def log_input(self, run_id: str, name: str, digest: str, source: str) -> None:
-        """Name the dataset of a training."""
+        """Log the dataset of a training."""
         dataset = {"name": name, "digest": digest, "source": source}
         self.write({"op": "log_input", "run": run_id, **dataset})
 
     def log_artifacts(self, run_id: str, folder: Path, path: str | None = None) -> None:
-        """Attach what `folder` holds, below `path`."""
+        """Attach the files in `folder`, below `path`."""
         self.write({"op": "log_artifacts", "run": run_id, "path": path}, folder)
 
     def log_model(self, run_id: str, folder: Path, packages: Mapping[str, str]) -> None:
@@ -161,7 +161,7 @@ class Writer:
         self.write({"op": "name_run", "run": run_id, "name": name})
 
     def end_run(self, run_id: str, status: str) -> None:
-        """Close a run, now."""
+        """Close a run, with the current time as its end."""
         self.write({"op": "end_run", "run": run_id, "status": status, "time": _now()})
 
     def tag_experiment(self, experiment_id: str, key: str, value: str) -> None:
@@ -169,10 +169,10 @@ class Writer:
         tag = {"experiment": experiment_id, "key": key, "value": value}
         self.write({"op": "tag_experiment", **tag})
 
-    # How it is written
+    # Writing and waiting
 
     def write(self, operation: Operation, files: Path | None = None) -> None:
-        """Write one operation, or keep it; a server that refuses it is an error."""
+        """Write one operation or store it; raise an error if the server refuses it."""
         operation = self._masked(operation)
         if not is_server(self.tracking_uri):
             self.operations.carry_out(operation, files)
@@ -191,11 +191,11 @@ class Writer:
             self._drain(DRAIN_BUDGET_S, None)
 
     def _masked(self, operation: Operation) -> Operation:
-        """Return the operation without passwords: a tag may quote an address."""
+        """Return the operation without passwords: a tag may contain an address."""
         tags = operation.get("tags")
         if not tags:
             return operation
-        # In a name, a password's letters may stand by chance.
+        # A name may contain a password's letters by chance.
         masked = {
             key: mask_text(value, self.secrets if key == rec.TAG_FAILURE else ())
             for key, value in tags.items()
@@ -217,7 +217,7 @@ class Writer:
         else:
             return True
         try:
-            # As often as MLflow would ask; a run made by the first try is found.
+            # As often as MLflow would retry; a run that the first try created is found.
             self.operations.carry_out(operation, files, again=True)
         except Exception as error:
             if not is_away(error):
@@ -227,13 +227,13 @@ class Writer:
         return True
 
     def catch_up(self, skip: Callable[[Operation, str], None] | None = None) -> bool:
-        """Write all that waits, however long it takes; return whether nothing is left.
+        """Write all waiting operations, without a time limit; return if none are left.
 
         Parameters
         ----------
         skip : callable or None
-            Called with an operation that the server refuses and why; it is then left
-            out.
+            Called with each refused operation and the reason; the operation is then
+            skipped.
 
         Raises
         ------
@@ -246,7 +246,7 @@ class Writer:
 
     @property
     def waiting(self) -> Waiting | None:
-        """What waits, if anything does."""
+        """The waiting operations; None if there are none."""
         if self.journal is None:
             return None
         operations = self.journal.waiting
@@ -262,7 +262,7 @@ class Writer:
     def _drain(
         self, budget_s: float | None, skip: Callable[[Operation, str], None] | None
     ) -> None:
-        """Write what waits in order, for `budget_s` seconds or to the end."""
+        """Write waiting operations in order, for `budget_s` seconds or until done."""
         journal, start = self.journal, time.monotonic()
         if journal is None:
             return
@@ -319,7 +319,7 @@ class Writer:
         journal.mark_written()
 
     def close(self) -> None:
-        """Let go of the journal; what waits in it stays for a later command."""
+        """Release the journal; waiting operations remain for a later command."""
         if self.journal is not None:
             self.journal.close()
             self.journal = None
