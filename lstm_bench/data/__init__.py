@@ -1,1 +1,1 @@
-"""One module per dataset; the file's name is the dataset's name in a suite."""
+"""One module per dataset, named as the dataset is named in a suite."""

@@ -1,4 +1,4 @@
-"""Datasets as every other module sees them: ragged token ids, splits, encoding.
+"""Datasets: ragged token ids, class names, vocabulary, and their description.
 
 A dataset is one module of this package, named in `registry.DATASETS`, with
 
@@ -6,8 +6,8 @@ A dataset is one module of this package, named in `registry.DATASETS`, with
   ``dataset.options``;
 - ``DESCRIPTION``: one sentence;
 - ``load(options, data_dir, seed) -> Dataset``;
-- where it is known before the data are read, ``sizes(options) -> Sizes``: a suite
-  that does not fit is then refused as soon as it is loaded.
+- if sizes are known before the data are read, ``sizes(options) -> Sizes``: a suite
+  that does not fit is then rejected as soon as it is loaded.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import numpy.typing as npt
 from lstm_bench.arrays import IntArray
 
 PAD, START, OUT_OF_VOCABULARY, INDEX_FROM = 0, 1, 2, 3
-"""Token ids with a meaning of their own, as `keras.datasets.imdb` gives them:
-the word of frequency rank r (from 1) has id r + INDEX_FROM."""
+"""Reserved token ids, as in `keras.datasets.imdb`: the word of frequency rank r
+(from 1) has id r + INDEX_FROM."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Sequences:
     Attributes
     ----------
     tokens : int32 ndarray of shape (n_tokens,)
-        All sequences, one after the other; also those that are not chosen. May be
-        mapped from a file that several processes share.
+        All stored sequences, concatenated, including those that `index` does not
+        select. May be memory-mapped from a file that several processes share.
     offsets : int64 ndarray of shape (n_stored + 1,)
         Stored sequence j is ``tokens[offsets[j]:offsets[j + 1]]``.
     y : int64 ndarray of shape (n_sequences,)
         Class indices.
     index : int64 ndarray of shape (n_sequences,), or None
-        Which stored sequence each one is; None for all, in their order.
+        Stored sequence of each sequence; None for all, in their order.
     """
 
     tokens: npt.NDArray[np.int32]
@@ -85,7 +85,7 @@ class Sequences:
         return Sequences(self.tokens, self.offsets, self.y[indices], index)
 
     def copied(self) -> Sequences:
-        """Return the same sequences with tokens of their own, one after the other."""
+        """Return the same sequences with a contiguous copy of their tokens."""
         if self.index is None:
             return self
         offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
@@ -105,17 +105,17 @@ class Dataset:
     vocabulary : tuple of str
         ``vocabulary[r - 1]`` is the word of rank r, whose id is r + 3.
     digest : str
-        Hex SHA-256 over ids and labels of both parts: what was trained on.
+        Hex SHA-256 of the token ids and labels of both parts.
     source : str
-        Where it came from, for people: never a path of one machine alone.
+        Where the data came from; never a path of one machine.
     synthetic : bool
-        Made by a program, not by people.
+        Whether a program generated the data.
     best_possible_accuracy : float or None
-        Accuracy of a classifier that knows how the data was made.
+        Accuracy of a classifier that knows the generating rule.
     example : str
-        What one sequence is called in messages and reports; its plural has an s.
+        Word for one sequence in messages and reports; its plural ends in s.
     notes : tuple of str
-        What a reader of results has to know.
+        Remarks for readers of the results.
     """
 
     name: str
@@ -137,7 +137,7 @@ class Dataset:
         return len(self.class_names)
 
     def text(self, tokens: npt.NDArray[np.integer], max_words: int = 200) -> str:
-        """Return the words of `tokens`, the start token left out."""
+        """Return the words of `tokens`, without the start token."""
         words = [self._word(int(t)) for t in tokens if int(t) not in (PAD, START)]
         text = " ".join(words[:max_words])
         return text + (" ..." if len(words) > max_words else "")
@@ -149,14 +149,14 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much data there is; `n_train` is None where only reading it shows that."""
+    """Sizes of a dataset; `n_train` is None if only reading the data shows it."""
 
     n_classes: int
     n_train: int | None = None
 
 
 def first_copies(sequences: Sequences) -> IntArray:
-    """Return for each sequence the first that is the same, token for token."""
+    """Return for each sequence the index of the first that is equal to it."""
     first: dict[bytes, int] = {}
     return np.array(
         [first.setdefault(sequences[i].tobytes(), i) for i in range(len(sequences))],
@@ -165,14 +165,14 @@ def first_copies(sequences: Sequences) -> IntArray:
 
 
 def places(starts: IntArray, lengths: IntArray) -> IntArray:
-    """Return the places of runs of tokens that begin at `starts`, one by one."""
+    """Return the indices of all tokens in runs of `lengths` that begin at `starts`."""
     firsts = starts - np.cumsum(lengths) + lengths
     every: IntArray = np.repeat(firsts, lengths) + np.arange(lengths.sum())
     return every
 
 
 def copies_in(part: Sequences, train: Sequences) -> npt.NDArray[np.bool_]:
-    """Return for each sequence of `part` whether `train` has it, token for token."""
+    """Return for each sequence of `part` whether `train` contains an equal one."""
     seen = {train[i].tobytes() for i in range(len(train))}
     return np.array([part[i].tobytes() in seen for i in range(len(part))], bool)
 
@@ -231,7 +231,7 @@ def from_lists(
     Raises
     ------
     ValueError
-        Not exactly one label per sequence.
+        The numbers of labels and sequences differ.
     """
     if len(token_lists) != len(y):
         raise ValueError(
@@ -247,7 +247,7 @@ def from_lists(
 
 
 def sequences_digest(train: Sequences, test: Sequences) -> str:
-    """Return the hex SHA-256 over ids, boundaries and labels of both parts.
+    """Return the hex SHA-256 of ids, boundaries and labels of both parts.
 
     Equal on every machine: byte order and integer widths are fixed.
     """
@@ -258,7 +258,7 @@ def sequences_digest(train: Sequences, test: Sequences) -> str:
             (part.offsets, "<i8"),
             (part.y, "<i8"),
         ):
-            # The size first: arrays cannot be shifted into one another.
+            # The size first, so that different boundaries give different digests.
             digest.update(len(array).to_bytes(8, "little"))
             digest.update(np.ascontiguousarray(array, dtype=dtype).data)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What the synthetic datasets share: options, label noise, filler words, notes."""
+"""Shared by the generated datasets: options, label noise, filler words, notes."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def generated_dataset(
     label_noise: float,
     note: str,
 ) -> Dataset:
-    """Return a dataset that a program wrote from `seed`, by a rule.
+    """Return a dataset that a program generated from `seed` by a rule.
 
     ``best_possible_accuracy`` is the expected accuracy of a classifier that knows the
-    rule. Labels are flipped independently, so on one test set it varies by the
-    binomial's spread.
+    rule. Labels are flipped independently, so that on one test set it varies
+    binomially.
     """
     ceiling = 1.0 - label_noise
     return Dataset(
@@ -80,7 +80,7 @@ def filler_words(n_words: int, taken: set[str]) -> list[str]:
     n = len(syllables)
     words = []
     for i in range(n * n):
-        # A step coprime to n² mixes the syllables: neighbours in rank look unlike.
+        # A step coprime to n² mixes the syllables: words of adjacent ranks differ.
         first, second = divmod(i * 1847 % (n * n), n)
         word = syllables[first] + syllables[second]
         if word not in taken:

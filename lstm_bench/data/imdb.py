@@ -1,8 +1,8 @@
 """The 50,000 labelled IMDB reviews (Maas et al., ACL 2011), with Keras's word ids.
 
-Sources, in this order: the raw archive of the authors, Keras's cached file, a
-download of Keras's file. From each come the ids that
-``keras.datasets.imdb.load_data()`` gives before any cap of the vocabulary.
+Sources, in this order: the authors' raw archive, Keras's cached file, a download of
+Keras's file. Each gives the ids that ``keras.datasets.imdb.load_data()`` returns
+without a cap of the vocabulary.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ NPZ = "imdb.npz"
 NPZ_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/imdb.npz"
 NPZ_SHA256 = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
 DOWNLOAD_TIMEOUT_S = 30.0
-# Limits on files from anywhere: several times what the real ones have,
-# and what a laptop still takes. imdb.npz has 17 MB.
+# Limits on untrusted files: several times the real sizes, and within a laptop's
+# memory. imdb.npz has 17 MB.
 MAX_DOWNLOAD_BYTES = 1 << 27
 # 88,584 words in 1.6 MB.
 MAX_INDEX_BYTES = 1 << 24
 
-# Part of the cache key: raise it when parsing gives other ids than before.
+# Part of the cache key: increase it when parsing gives other ids.
 _FORMAT = 1
 _ARRAYS = ("tokens", "offsets", "y")
 _VOCABULARY = "vocabulary.json"
@@ -67,18 +67,18 @@ _SPACES = {ord(c): " " for c in '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'}
 
 
 class Options(BaseModel):
-    """What a suite may set under ``dataset.options``: nothing."""
+    """Options under ``dataset.options``: none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def sizes(options: Options) -> Sizes:
-    """Return the number of classes; a folder may hold a part of the reviews."""
+    """Return the number of classes; a folder may contain a subset of the reviews."""
     return Sizes(n_classes=len(_CLASSES))
 
 
 def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
-    """Load the reviews from the first source that there is.
+    """Load the reviews from the first available source.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
         Folder with ``aclImdb_v1.tar.gz`` or an unpacked ``aclImdb``, or that
         folder itself; None: the variable LSTM_BENCH_DATA, then Keras's file.
     seed : int
-        Not used: nothing is drawn.
+        Not used: loading is deterministic.
 
     Raises
     ------
     DatasetError
-        A given folder lacks the data, the data is damaged, or no source is left.
+        A given folder lacks the data, the data are damaged, or no source is available.
     """
     from_environment = os.environ.get("LSTM_BENCH_DATA")
     if data_dir is not None:
@@ -201,14 +201,14 @@ def _read_index(path: Path) -> bytes | None:
 
 
 def _read_at_most(path: Path, n_bytes: int) -> bytes | None:
-    """Return the content of `path`; None where it is longer."""
+    """Return the content of `path`; None if it is longer than `n_bytes`."""
     with path.open("rb") as file:
         content = file.read(n_bytes + 1)
     return content if len(content) <= n_bytes else None
 
 
 def _word_index(content: bytes | None, path: Path) -> dict[str, int] | None:
-    """Return word -> rank, ranks being 1, 2, ... without a gap."""
+    """Return word -> rank; the ranks are 1, 2, ... without gaps."""
     if content is None:
         return None
     try:
@@ -240,7 +240,7 @@ def _parse(
             for review in words["train", y]:
                 counts.update(review)
         counts.pop("", None)
-        # Stable: among equally frequent words the first seen comes first.
+        # Stable: equally frequent words keep the order of their first occurrence.
         ranked = [word for word, _ in counts.most_common()]
         index = {word: rank for rank, word in enumerate(ranked, 1)}
     ids = {word: rank + INDEX_FROM for word, rank in index.items()}
@@ -275,13 +275,13 @@ def _write_cache(
             file = folder / f"{name}-{array}.npy"
             with replacing(file) as partial, partial.open("wb") as stream:
                 np.save(stream, getattr(part, array))
-    # The last: where it is, the others are.
+    # Written last: if it exists, the other files do.
     with replacing(folder / _VOCABULARY) as partial:
         partial.write_text(json.dumps(vocabulary), encoding="utf-8")
 
 
 def _read_cache(folder: Path) -> tuple[Sequences, Sequences, tuple[str, ...]] | None:
-    """Return what `_write_cache` wrote, its arrays mapped: processes share them."""
+    """Return what `_write_cache` wrote, memory-mapped and so shared by processes."""
     if not (folder / _VOCABULARY).exists():
         return None
     train, test = (
@@ -306,7 +306,7 @@ def _keras_folder() -> Path:
 
 
 def _download(target: Path) -> None:
-    """Fetch Keras's file to `target`, which appears only once it is complete."""
+    """Download Keras's file to `target`, which exists only once it is complete."""
     n_bytes = 0
     try:
         with replacing(target) as partial:
@@ -335,8 +335,8 @@ def _download(target: Path) -> None:
 def _from_npz(path: Path) -> Dataset:
     content = _read_at_most(path, MAX_DOWNLOAD_BYTES)
     got = "a larger file" if content is None else hashlib.sha256(content).hexdigest()
-    # The file holds pickles, which run code: none is read before the hash matched,
-    # and then from the very bytes that were hashed.
+    # The file contains pickles, which can run code: nothing is unpickled before the
+    # hash of the same bytes has matched.
     if content is None or got != NPZ_SHA256:
         raise DatasetError(
             f"imdb: {path}: expected SHA-256 {NPZ_SHA256}, got {got}; remove the file "

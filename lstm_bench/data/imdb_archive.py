@@ -15,8 +15,8 @@ from lstm_bench.errors import DatasetError
 ARCHIVE = "aclImdb_v1.tar.gz"
 FOLDER = "aclImdb"
 ARCHIVE_SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
-"""Of the file that the authors publish: 84,125,825 bytes."""
-# The longest review has 14 kB, and all 50,000 that are read together 65 MB.
+"""Of the file that the authors published: 84,125,825 bytes."""
+# The longest review has 14 kB, and the 50,000 labelled ones 65 MB in total.
 MAX_REVIEW_BYTES = 1 << 20
 MAX_TEXT_BYTES = 1 << 28
 # The archive has 100,000 files, the unlabelled reviews included, in some 300 MB.
@@ -49,7 +49,7 @@ def read_texts(raw: Path) -> Texts:
                 f"more; {WHAT_TO_DO}"
             )
         match = _MEMBER.fullmatch(name)
-        if match is None:  # _members yields no others
+        if match is None:  # _members yields no other names
             continue
         try:
             text = content.decode("utf-8")
@@ -73,7 +73,7 @@ def read_texts(raw: Path) -> Texts:
 
 
 def _members(raw: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of every review; nothing is ever unpacked to disk."""
+    """Yield name and content of every review; nothing is unpacked to disk."""
     if raw.is_dir():
         for path in review_files(raw):
             _check_size(raw, path.name, path.stat().st_size)
@@ -82,7 +82,7 @@ def _members(raw: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with (
             gzip.open(raw) as unzipped,
-            # Of a file that is read as a stream, tarfile only calls `read`.
+            # tarfile only calls `read` on a file that it reads as a stream.
             tarfile.open(
                 fileobj=cast(IO[bytes], stream := _Limited(unzipped, raw)),
                 mode="r|",
@@ -90,7 +90,7 @@ def _members(raw: Path) -> Iterator[tuple[str, bytes]]:
             ) as archive,
         ):
             for n_members, member in enumerate(archive):
-                # A stream keeps every header it has passed; the reviews need none.
+                # A stream keeps every header that it has read; they are not needed.
                 archive.members = []  # type: ignore[attr-defined]
                 if n_members >= MAX_MEMBERS:
                     raise DatasetError(
@@ -103,7 +103,7 @@ def _members(raw: Path) -> Iterator[tuple[str, bytes]]:
                 file = archive.extractfile(member)
                 if file is not None:
                     yield member.name, file.read()
-            # tarfile stops at its end mark; gzip checks length and sum at its own.
+            # tarfile stops at its end mark; gzip checks length and checksum at its own.
             while stream.read(1 << 20):
                 pass
     except _DAMAGED as error:
@@ -114,7 +114,7 @@ def _members(raw: Path) -> Iterator[tuple[str, bytes]]:
 
 
 class _ShortHeader(tarfile.TarInfo):
-    """A member that announces no header of a size that would fill memory."""
+    """A member whose header cannot announce a size that would fill the memory."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -126,11 +126,11 @@ class _ShortHeader(tarfile.TarInfo):
 
 
 class _HostileHeaderError(Exception):
-    """Not a TarError, which tarfile takes for the archive's end."""
+    """Not a TarError, which tarfile would treat as the archive's end."""
 
 
 class _Limited:
-    """A stream that ends with an error before it fills memory or disk or time."""
+    """A stream that raises an error before it fills memory or disk, or is too slow."""
 
     def __init__(self, file: gzip.GzipFile, raw: Path) -> None:
         self._file, self._raw, self._n_left = file, raw, MAX_ARCHIVE_BYTES
@@ -155,7 +155,7 @@ def _check_size(raw: Path, name: str, size: int) -> None:
 
 
 def review_files(unpacked: Path) -> list[Path]:
-    """Return the reviews' files; links are passed over, to files and to folders."""
+    """Return the reviews' files; links to files and to folders are ignored."""
     return sorted(
         path
         for part in ("train", "test")
@@ -175,9 +175,9 @@ _DAMAGED = (
     zlib.error,
     gzip.BadGzipFile,
     _HostileHeaderError,
-    # What tarfile makes of extended headers with numbers that are none.
+    # From tarfile, for extended headers with invalid numbers.
     ValueError,
     OverflowError,
-    # Of headers that each announce another.
+    # For headers that each announce another.
     RecursionError,
 )

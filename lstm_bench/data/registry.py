@@ -1,4 +1,4 @@
-"""The datasets by name: what there is, its options and sizes, and loading one."""
+"""The registry of datasets: their names, options and sizes, and how to load one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lstm_bench.data.dataset import Dataset, Sizes
 from lstm_bench.errors import DatasetError
 from lstm_bench.text import quoted
 
-# The module of each dataset, imported when it is asked for. A module has ``Options``
-# (a pydantic model), ``DESCRIPTION``, ``load(options, data_dir, seed)`` and, where they
-# are known beforehand, ``sizes(options)``.
+# The module of each dataset, imported on demand. A module has ``Options`` (a pydantic
+# model), ``DESCRIPTION``, ``load(options, data_dir, seed)`` and, if sizes are known
+# without the data, ``sizes(options)``.
 DATASETS = {
     "imdb": "lstm_bench.data.imdb",
     "synthetic": "lstm_bench.data.synthetic",
@@ -35,18 +35,18 @@ def dataset_module(name: str) -> ModuleType:
 
 
 def is_synthetic(name: str) -> bool:
-    """Whether a program writes dataset `name`, as its module has it; loads no data."""
+    """Whether dataset `name` is generated, according to its module; loads no data."""
     return bool(getattr(dataset_module(name), "SYNTHETIC", False))
 
 
 def dataset_options(name: str, options: Mapping[str, Any]) -> BaseModel:
-    """Validate `options` by the dataset's own model; pydantic's error passes."""
+    """Validate `options` with the dataset's model; raises pydantic's error."""
     validated: BaseModel = dataset_module(name).Options.model_validate(dict(options))
     return validated
 
 
 def known_sizes(name: str, options: Mapping[str, Any]) -> Sizes | None:
-    """Return the dataset's sizes as far as they are known without its data."""
+    """Return the dataset's sizes as far as they are known without the data."""
     sizes = getattr(dataset_module(name), "sizes", None)
     return None if sizes is None else sizes(dataset_options(name, options))
 
@@ -62,16 +62,16 @@ def load_dataset(
     Parameters
     ----------
     options : mapping, optional
-        Checked by the dataset's ``Options``.
+        Validated by the dataset's ``Options``.
     data_dir : Path, optional
         Folder with the raw data, for datasets that need one.
     seed : int
-        Used only by datasets that are generated.
+        Used only by generated datasets.
 
     Raises
     ------
     DatasetError
-        Missing or damaged data.
+        Data is missing or damaged.
     """
     if name not in dataset_names():
         raise DatasetError(

@@ -1,4 +1,4 @@
-"""Divide a dataset into train, validation and test, without copies across."""
+"""Split a dataset into train, validation and test, keeping copies together."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lstm_bench.seeding import derive_rng
 
 @dataclass(frozen=True)
 class Splits:
-    """What one replicate trains, validates and tests on.
+    """The train, validation and test sequences of one replicate.
 
-    ``val_index`` holds each validation sequence's index in the part it was taken
-    from (train, or test where the suite validates on the test set).
+    ``val_index`` is each validation sequence's index in the part it was taken from
+    (train, or test if the suite validates on the test set).
     """
 
     train: Sequences
@@ -41,24 +41,24 @@ def make_splits(
 
     The seed depends on the replicate and not on the configuration, so that every
     configuration of a replicate sees the same examples. Copies of one sequence are
-    never divided between train and validation: no validation score is of a sequence
+    never divided between train and validation, so that validation has no sequence
     that was trained on.
 
     Parameters
     ----------
     validation_fraction : float in (0, 1)
-        Share held out of the training examples that are used.
+        Fraction of the used training examples that is held out.
     max_train_samples : int or None
-        Train on at most so many; validation then shrinks in proportion, so that
-        ``n_val / (n_train + n_val)`` stays `validation_fraction`.
+        Most sequences to train on; validation then shrinks in proportion, so that
+        ``n_val / (n_train + n_val)`` remains `validation_fraction`.
     validates_on_test : bool
-        Train on all of train and validate on the test set, as the source
-        write-up did. Such a validation score is no estimate for new examples.
+        Whether to train on all of train and validate on the test set, as the source
+        write-up did. Such a validation score does not estimate performance on new data.
 
     Raises
     ------
     DatasetError
-        All training sequences are copies of one.
+        All training sequences are copies of one sequence.
     """
     rng = derive_rng(root_seed, "split", replicate)
     n = len(dataset.train)
@@ -87,7 +87,7 @@ def make_splits(
         np.concatenate([groups[g] for g in order[part]])
         for part in (is_held_out, ~is_held_out)
     )
-    # Where copies leave fewer to validate on, there are more to train on.
+    # If copies leave fewer sequences for validation, more are trained on.
     n_train += max(0, n_val - len(val_index))
     n_train = min(n_train, max_train_samples or n)
     return Splits(
@@ -105,7 +105,7 @@ def split_sizes(
     max_train_samples: int | None,
     validates_on_test: bool,
 ) -> tuple[int, int]:
-    """Return how many of `n` training examples are trained on, and validated on."""
+    """Return how many of `n` training examples are for training and for validation."""
     if validates_on_test:
         return min(n, max_train_samples or n), 0
     n_train = n - round(n * validation_fraction)
@@ -115,7 +115,7 @@ def split_sizes(
 
 
 def _groups_of_copies(sequences: Sequences) -> list[IntArray]:
-    """Return the indices of each distinct sequence's copies, in order of the first."""
+    """Return the indices of each distinct sequence's copies, by first occurrence."""
     firsts = first_copies(sequences)
     by_group = np.argsort(firsts, kind="stable")
     _, starts = np.unique(firsts[by_group], return_index=True)
@@ -125,9 +125,9 @@ def _groups_of_copies(sequences: Sequences) -> list[IntArray]:
 def _stratified_order(
     y: IntArray, groups: list[IntArray], rng: np.random.Generator
 ) -> IntArray:
-    """Return a random order of groups in which every prefix is balanced like the whole.
+    """Return a random order of groups in which every prefix is balanced by class.
 
-    A group counts as many times as it has members, for the class of its first one.
+    A group counts with all its members, for the class of its first one.
     """
     sizes = np.array([len(group) for group in groups])
     labels = y[[group[0] for group in groups]]
@@ -143,11 +143,11 @@ def _stratified_order(
 
 
 def _held_out(sizes: IntArray, n_val: int) -> npt.NDArray[np.bool_]:
-    """Choose whole groups, the first that fit, with `n_val` members together.
+    """Choose whole groups, the first that fit, with `n_val` members in total.
 
-    A text with more than `n_val` copies goes to train, and validation is the same
-    share of the others as it would be of all: half of the data may be one text. One
-    group at least is held out, and one is not.
+    A text with more than `n_val` copies goes to train, and validation is then the
+    same fraction of the other texts: half of the data may be one text. At least one
+    group is held out, and at least one is not.
     """
     is_held_out = np.zeros(len(sizes), bool)
     fitting = np.flatnonzero(sizes <= n_val)
@@ -164,7 +164,7 @@ def _held_out(sizes: IntArray, n_val: int) -> npt.NDArray[np.bool_]:
 
 
 def describe_splits(splits: Splits) -> dict[str, int]:
-    """Return sizes, and how many sequences are in the part trained on, too."""
+    """Return the sizes, and how many sequences of each part are also in train."""
     return {
         "n_used_train": len(splits.train),
         "n_used_val": len(splits.val),

@@ -1,13 +1,13 @@
-"""Sequences of words in which the last of several switch words decides.
+"""Sequences of words whose label is set by the last of several switch words.
 
-A sequence is filler, drawn evenly from a small vocabulary, in which three to six words
-switch something on or off, each as likely. The label is what the last of them did
-(`true_label`). So the order of the words decides: how often each is in a sequence
-shows little, and n-grams see no further than a few words.
+A sequence is filler, drawn uniformly from a small vocabulary, with three to six switch
+words in it, each "on" or "off" with equal probability. The label is the state after the
+last of them (`true_label`). So the order of the words decides: word counts carry little
+information about the label, and n-grams span only a few words.
 
-After the last switch come up to `MAX_WORDS_AFTER` words of filler, every number as
-likely. A model that reads the last n words alone can therefore know the label of the
-share ``n / (MAX_WORDS_AFTER + 1)`` of the sequences, and guesses the others.
+After the last switch come 0 to `MAX_WORDS_AFTER` words of filler, each number with
+equal probability. A model that reads only the last n words can therefore know the label
+of the share ``n / (MAX_WORDS_AFTER + 1)`` of the sequences, and guesses the others.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def true_label(words: Sequence[str]) -> int:
     Raises
     ------
     ValueError
-        There is none.
+        There is no switch word.
     """
     for word in reversed(words):
         if word in ON or word in OFF:
@@ -68,12 +68,12 @@ def true_label(words: Sequence[str]) -> int:
 
 
 def sizes(options: Options) -> Sizes:
-    """Return what the options alone fix."""
+    """Return the sizes, which depend on the options alone."""
     return Sizes(n_classes=2, n_train=options.n_train)
 
 
 def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
-    """Write the sequences; equal seeds and options give equal ones.
+    """Generate the sequences; equal seeds and options give equal sequences.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def _write(n: int, options: Options, rng: np.random.Generator) -> Sequences:
 
 
 def _sequence(label: int, rng: np.random.Generator) -> IntArray:
-    """Return the token ids of one sequence whose last switch does `label`."""
+    """Return the token ids of one sequence whose last switch sets `label`."""
     n_words = int(rng.integers(MIN_WORDS, MAX_WORDS + 1))
     words = rng.integers(N_FILLER_WORDS, size=n_words)
     last = n_words - 1 - int(rng.integers(MAX_WORDS_AFTER + 1))

@@ -1,4 +1,4 @@
-"""Keras on TensorFlow, without their chatter and as set here; all import them here."""
+"""Keras on TensorFlow, configured and without log output; import both from here."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from lstm_bench.system.console import quiet_stderr
 from lstm_bench.system.threads import VARIABLE, n_threads
 from lstm_bench.system.variables import variables_set
 
-# Read when TensorFlow and Keras are imported: Keras may otherwise start on
-# another backend than the training loop is written for.
+# Read when TensorFlow and Keras are imported: Keras might otherwise select another
+# backend than the training loop requires.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 with (
     quiet_stderr(),
-    # No keras.json of the user's is read, which may set anything, and none is made.
+    # No keras.json of the user's is read, and none is written.
     tempfile.TemporaryDirectory() as empty,
     variables_set({"KERAS_HOME": empty}),
 ):
     import keras
     import tensorflow as tf
 
-# Where something else has imported Keras before.
+# In case Keras was imported before.
 keras.config.set_floatx("float32")
 keras.config.set_epsilon(1e-7)
 keras.config.set_image_data_format("channels_last")
 keras.config.set_dtype_policy("float32")
 
 if os.environ.get(VARIABLE):
-    # Before TensorFlow runs anything; a worker has its share of the cores.
+    # Before TensorFlow executes anything; a worker uses its share of the cores.
     tf.config.threading.set_intra_op_parallelism_threads(n_threads())
     tf.config.threading.set_inter_op_parallelism_threads(n_threads())
 

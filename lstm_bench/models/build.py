@@ -1,4 +1,4 @@
-"""Keras models from configurations, of stock layers alone."""
+"""Build Keras models of stock layers from configurations."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def build_model(config: TrialConfig, n_classes: int) -> keras.Model:
     """Build and compile the model of `config`.
 
     The input is int token ids of shape (batch, n_timesteps), any n_timesteps; the
-    output has shape (batch, head units). Only stock layers and operations are
-    used, so a saved model loads where lstm_bench is not installed.
+    output has shape (batch, head units). Only stock layers and operations are used,
+    so that a saved model loads without lstm_bench.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def _pool_tokens(
     Parameters
     ----------
     outputs : tensor of shape (batch, n_timesteps, features), or (batch, features)
-        where the layers are masked and only the last output is asked for
+        where the layers are masked and only the last output is needed
     tokens : int tensor of shape (batch, n_timesteps), 0 where padded
 
     Returns
@@ -86,7 +86,7 @@ def _pool_tokens(
         return outputs
     is_token = ops.not_equal(tokens, 0)
     if config.pooling == "max":
-        # LSTM outputs lie in (-1, 1).
+        # Below all LSTM outputs, which lie in (-1, 1).
         return ops.max(ops.where(ops.expand_dims(is_token, -1), outputs, -1.0), axis=1)
     n_tokens = ops.sum(ops.cast(is_token, "int32"), axis=1, keepdims=True)
     if config.pooling == "last":

@@ -1,4 +1,4 @@
-"""Output heads: what the last layer is, and how its output becomes probabilities."""
+"""Output heads: the last layer, and the conversion of its output to probabilities."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 They read whole sequences with the full vocabulary, as bags of n-grams, and are fitted
 on exactly the training sequences of a replicate. Their settings are fixed here; where
-a paper gives none, they were chosen on held-out training reviews of IMDB, never on
-its test set.
+a paper gives none, they were chosen on held-out training reviews of IMDB, never on its
+test set.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from lstm_bench.system.files import replacing
 from lstm_bench.system.folders import cache_folder
 from lstm_bench.training.result import Prediction
 
-# Part of the cache key: raise it when a baseline gives other results than before.
+# Part of the cache key: increase it when a baseline's results change.
 _FORMAT = 1
 
 TFIDF_C, NB_C = 100.0, 1.0
 """Inverse strength of the L2 penalty of the logistic regressions.
 
-TF-IDF: the best of 1, 10 and 100 by log loss on 5,000 training reviews of IMDB, after
-fitting on the other 20,000. NB: LIBLINEAR's default, as Mesnil et al.
+TF-IDF: the best of 1, 10 and 100 by log loss on 5,000 training reviews of IMDB, fitted
+on the other 20,000. NB: LIBLINEAR's default, as in Mesnil et al.
 """
 NB_ALPHA = 1.0
-"""Added to the count of every n-gram in every class, as Wang and Manning do."""
+"""Added to the count of every n-gram in every class, as in Wang and Manning."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Predictor:
     Attributes
     ----------
     n_features : int
-        Distinct n-grams that it weighs.
+        Number of distinct n-grams with a weight.
     predict_proba : callable
         Maps n sequences to a float64 ndarray of shape (n, n_classes), rows sum to 1.
     """
@@ -58,9 +58,9 @@ class Predictor:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline: its name, label, description, source and how it is fitted.
+    """A baseline: its name, label, description, source and fit function.
 
-    ``fit(train, n_classes)`` draws nothing: equal sequences give equal predictors.
+    ``fit(train, n_classes)`` is deterministic.
     """
 
     name: str
@@ -72,20 +72,20 @@ class Baseline:
 
 @dataclass(frozen=True)
 class BaselineResult:
-    """What one baseline gave.
+    """The result of one baseline.
 
     Attributes
     ----------
     predictions : tuple of Prediction
-        Of "val", and of "test" where it was scored.
+        On "val", and on "test" if it was scored.
     n_features : int
         Distinct n-grams of the training sequences; 0 for the majority class.
     train_time_s : float
-        Counting n-grams and fitting; of the original fit where `cached`.
+        Time of counting n-grams and fitting; of the original fit if `cached`.
     cached : bool
-        Read from disk, not fitted now.
+        Whether it was read from disk and not fitted now.
     notes : tuple of str
-        What a reader of results has to know.
+        Remarks for readers of the results.
     """
 
     name: str
@@ -99,19 +99,19 @@ class BaselineResult:
 def run_baseline(
     name: str, dataset: Dataset, splits: Splits, *, score_test: bool
 ) -> BaselineResult:
-    """Fit baseline `name` on ``splits.train``, or read what an earlier fit gave.
+    """Fit baseline `name` on ``splits.train``, or read an earlier fit's predictions.
 
-    Probabilities are cached in `cache_folder`; a cache that cannot be written costs
-    a note and no result.
+    Probabilities are cached in `cache_folder`; if the cache cannot be written, the
+    result has a note.
 
     Parameters
     ----------
     name : str
         One of `BASELINES`.
     dataset : Dataset
-        The one that `splits` was made of.
+        The dataset that `splits` was made from.
     score_test : bool
-        Predict ``splits.test``, too; it is not touched otherwise.
+        Whether to predict ``splits.test``, too; otherwise it is not used.
 
     Raises
     ------
@@ -132,13 +132,13 @@ def run_baseline(
     cached = len(fits) == len(parts)
     notes = []
     if not cached:
-        # Seconds of importing are none of fitting.
+        # Import now: import time is not fitting time.
         for module in ("sklearn.feature_extraction.text", "sklearn.linear_model"):
             importlib.import_module(module)
         start = time.perf_counter()
         predictor = BASELINES[name].fit(splits.train, dataset.n_classes)
         train_time_s = time.perf_counter() - start
-        # Every split anew, so that the files of one key are of one fit.
+        # Rewrite all splits, so that the files of one key come from one fit.
         for split, (part, _) in parts.items():
             y_proba = predictor.predict_proba(part)
             fits[split] = _Fit(y_proba, predictor.n_features, train_time_s)
@@ -167,7 +167,7 @@ def run_baseline(
 
 
 def fit_majority(train: Sequences, n_classes: int) -> Predictor:
-    """Return each class's share of `train` as its probability, for every sequence."""
+    """Return the class shares of `train` as the probabilities of every sequence."""
     shares = np.bincount(train.y, minlength=n_classes) / len(train)
     return Predictor(0, lambda sequences: np.tile(shares, (len(sequences), 1)))
 
@@ -187,7 +187,7 @@ def fit_tfidf_lr(train: Sequences, n_classes: int) -> Predictor:
 
     vectorizer, counts = _count(train, binary=False)
     tfidf = TfidfTransformer(sublinear_tf=True)
-    # In place: the counts of 25,000 reviews take as much memory as the weights.
+    # In place: the counts of 25,000 reviews need as much memory as the weights.
     classifier = _OneAgainstRest.fit(
         tfidf.fit(counts).transform(counts, copy=False),
         train.y,
@@ -203,7 +203,7 @@ def fit_tfidf_lr(train: Sequences, n_classes: int) -> Predictor:
 
 
 def fit_nb_lr(train: Sequences, n_classes: int) -> Predictor:
-    """Fit logistic regression on 1- and 2-grams scaled by naive Bayes's ratios.
+    """Fit logistic regression on 1- and 2-grams scaled by naive Bayes ratios.
 
     An n-gram counts once in a sequence, times its log-count ratio. Above two classes,
     each is separated from all others and the probabilities are scaled to sum to 1.
@@ -259,7 +259,7 @@ BASELINES: dict[str, Baseline] = {
 }
 
 
-# Features and classifier; sparse matrices and scikit-learn's objects carry no types
+# Features and classifier; sparse matrices and scikit-learn's objects have no types
 
 
 def ngrams(tokens: npt.NDArray[np.integer]) -> list[int]:
@@ -268,7 +268,7 @@ def ngrams(tokens: npt.NDArray[np.integer]) -> list[int]:
     Parameters
     ----------
     tokens : int ndarray of shape (n_tokens,)
-        Token ids, below 2**31; the start token is no word and is left out.
+        Token ids, below 2**31; the start token is left out.
 
     Returns
     -------
@@ -276,7 +276,7 @@ def ngrams(tokens: npt.NDArray[np.integer]) -> list[int]:
         ``a`` for word a, ``a * 2**31 + b`` for word a followed by word b.
     """
     words = tokens[tokens != START].astype(np.int64)
-    # No id is 0 (padding), so no pair is as small as a word.
+    # No id is 0 (padding), so a pair's number exceeds every word's.
     pairs = (words[:-1] << 31) | words[1:]
     return [*words.tolist(), *pairs.tolist()]
 
@@ -307,12 +307,12 @@ def log_count_ratio(x: Any, is_class: npt.NDArray[np.bool_]) -> FloatArray:
 
 @dataclass(frozen=True)
 class _OneAgainstRest:
-    """One logistic regression for each class; with two classes, one for both.
+    """One logistic regression per class; for two classes, one in total.
 
     Attributes
     ----------
     classes : int64 ndarray
-        Those that training has; the others get probability 0.
+        Classes of the training data; the others get probability 0.
     models : tuple of (factors, model)
         A float64 ndarray of shape (n_features,) that multiplies the features, or
         None, and the LogisticRegression that reads the product.
@@ -335,11 +335,11 @@ class _OneAgainstRest:
 
         classes = np.unique(y)
         models = []
-        # One class: nothing to separate. Two: the last against the first is enough.
+        # One class: nothing to fit. Two: one model, for the last class, is enough.
         for label in classes if len(classes) > 2 else classes[1:]:
             factors = scale(x, y == label) if scale is not None else None
-            # lbfgs stops where the gradient is small, which it is all along where
-            # features are a million: with worse probabilities.
+            # lbfgs stops where the gradient is small, which it is everywhere with a
+            # million features: the probabilities are worse.
             model = LogisticRegression(C=c, solver="liblinear", max_iter=1000)
             models.append((factors, model.fit(_scaled(x, factors), y == label)))
         return cls(n_classes, classes, tuple(models))
@@ -353,7 +353,7 @@ class _OneAgainstRest:
             ]
         if len(self.classes) == 2:
             scores[:, 0] -= scores[:, 1]
-        # All of them may be too small for a float.
+        # Avoid division by zero where all of them underflow.
         scores = np.maximum(scores, np.finfo(np.float64).tiny)
         y_proba = np.zeros((x.shape[0], self.n_classes))
         y_proba[:, self.classes] = scores / scores.sum(axis=1, keepdims=True)
@@ -392,7 +392,7 @@ class _Fit:
 
 
 def _cache_key(name: str, dataset: Dataset, splits: Splits) -> str:
-    # Not of scikit-learn itself, whose import takes longer than reading the cache.
+    # Without importing scikit-learn, which takes longer than reading the cache.
     version = importlib.metadata.version("scikit-learn")
     used = sequences_digest(splits.train, splits.val)
     key = f"format {_FORMAT}\n{name}\n{version}\n{dataset.digest}\n{used}\n"

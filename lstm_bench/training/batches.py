@@ -1,4 +1,4 @@
-"""Which sequences form a batch, and how much padding of it is computed."""
+"""Form batches of sequences, and limit how much padding is computed in each."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import PACKED
 
 WINDOW_BATCHES = 16
-"""Batches per length-sorted window: few enough to keep the order random, enough
-to make the sequences of one batch about equally long."""
+"""Batches per length-sorted window: few enough to keep the order random, enough for
+the sequences of one batch to be of similar length."""
 
 MIN_EVALUATION_BATCH = 256
 MAX_EVALUATION_BATCH = 1024
 EVALUATION_TOKENS = 2**18
-"""Sequences of an evaluation's batch, and about how many tokens of it the packed engine
-takes at once: more cost memory and came out no faster."""
+"""Sequences per evaluation batch, and about how many tokens the packed engine computes
+at a time: larger batches needed more memory and were no faster."""
 
 
 def training_batches(
@@ -27,8 +27,8 @@ def training_batches(
 
     With masking, the shuffled sequences are cut into windows of `WINDOW_BATCHES`
     batches, each window is sorted by length and cut into batches, and the batches
-    are shuffled. Without masking padding is computed anyway, so the order is
-    plainly random.
+    are shuffled. Without masking, padding is computed in any case and the order is
+    simply random.
     """
     n, size = len(lengths), config.batch_size
     order = rng.permutation(n)
@@ -47,7 +47,7 @@ def evaluation_batches(
 ) -> list[IntArray]:
     """Return batches that cover every sequence once, sorted by length with masking.
 
-    The stock engine computes the padding of a batch, and gets the smallest ones.
+    The stock engine computes a batch's padding, so its batches are the smallest.
     """
     order = np.arange(len(lengths))
     if config.masking:

@@ -1,8 +1,8 @@
-"""A training's state after each epoch, so that a killed one resumes where it was.
+"""Save a training's state after each epoch, so that a killed training can resume.
 
-One file holds everything that the next epoch depends on: weights, optimizer, the
-states of dropout's random generators, the order's generator, the history, and the best
-weights so far. It is replaced in a single step, so it is always whole.
+One file has everything that the next epoch depends on: weights, optimizer, the states
+of dropout's random generators and of the generator of the order, the history, and the
+best weights so far. It is replaced in one step, so it is always complete.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lstm_bench.training.result import History
 
 @dataclass
 class State:
-    """What a training is made of between two epochs.
+    """The state of a training between two epochs.
 
     Attributes
     ----------
@@ -32,11 +32,11 @@ class State:
     rng : dict
         State of the generator that orders the examples.
     best_weights : list of ndarray or None
-        Of the best epoch, where training stops early.
+        Weights of the best epoch, if training stops early.
     val_proba, best_proba : float64 ndarray of shape (n_val, n_classes)
-        Of the last epoch, and of the best (None without early stopping).
+        Predictions of the last epoch, and of the best (None without early stopping).
     engines : list of str
-        What computed the LSTMs so far: one of each process, in order.
+        Engines of the LSTMs so far: one per process, in order.
     """
 
     history: History
@@ -50,7 +50,7 @@ class State:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The file of one training."""
+    """The checkpoint file of one training."""
 
     file: Path
 
@@ -58,8 +58,8 @@ class Checkpoint:
     def of(cls, study: str, config_id: str, replicate: int) -> Checkpoint:
         """Return the checkpoint of a training, in the cache.
 
-        Another version of Keras or of this package may number its variables
-        differently; it has files of its own.
+        Other versions of Keras or of this package, which may number variables
+        differently, use other files.
         """
         from importlib.metadata import version
 
@@ -67,7 +67,7 @@ class Checkpoint:
         return cls(cache_folder("checkpoints", study, name))
 
     def save(self, state: State) -> None:
-        """Write `state`; a kill meanwhile leaves the one before."""
+        """Write `state`; if the process is killed meanwhile, the previous one stays."""
         arrays: dict[str, Any] = {
             **{f"variable_{i}": v for i, v in enumerate(state.variables)},
             **{f"best_{i}": v for i, v in enumerate(state.best_weights or ())},
@@ -92,7 +92,7 @@ class Checkpoint:
             np.savez(stream, **arrays)
 
     def load(self) -> State | None:
-        """Return the state that was saved last; None if there is none."""
+        """Return the last saved state; None if there is none."""
         if not self.file.is_file():
             return None
         with np.load(self.file, allow_pickle=False) as arrays:

@@ -41,7 +41,7 @@ OnEpoch = Callable[[dict[str, float]], None]
 
 @dataclass(frozen=True)
 class Encoded:
-    """One split, ready for a configuration.
+    """One split, encoded for a configuration.
 
     Attributes
     ----------
@@ -58,32 +58,32 @@ class Encoded:
 
     @classmethod
     def of(cls, sequences: Sequences, config: TrialConfig, n_classes: int) -> Encoded:
-        """Encode `sequences` as `config` sets it."""
+        """Encode `sequences` as `config` specifies."""
         x, lengths = encode(sequences, config)
         targets = HEADS[config.head].encode_targets(sequences.y, n_classes)
         return cls(x, lengths, np.asarray(sequences.y), targets)
 
 
 class Steps:
-    """A model's training and prediction step, each traced once for every length.
+    """A model's training and prediction steps, each traced once for all lengths.
 
     Parameters
     ----------
     engine : {"stock", "packed"}
-        What computes the LSTMs. Results agree to about 1e-6; the model stays one of
-        stock layers either way.
+        Engine of the LSTMs. Results agree to about 1e-6; the model consists of stock
+        layers in either case.
 
     Attributes
     ----------
     train_step : callable
         Takes a batch (int32 tokens of shape (n, n_timesteps), float32 targets of shape
         (n, head units)), updates the weights, and returns the loss and the outputs
-        before that.
+        before the update.
 
     Notes
     -----
-    Plain ``model.fit`` traces again when batch lengths change and takes seconds
-    each time; one signature with free dimensions avoids that.
+    Plain ``model.fit`` traces again when batch lengths change, which takes seconds
+    each time; one signature with free dimensions avoids this.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Steps:
         forward: Any = model
         update = model.optimizer.apply
         if engine == PACKED:
-            # Needs Numba, which the stock engine does without.
+            # Imported here: it needs Numba, which the stock engine does not.
             from lstm_bench.packed.network import PackedForward
 
             forward = PackedForward(model, config, n_kernel_threads)
@@ -118,7 +118,7 @@ class Steps:
             raw = forward(x, training=False)
             return tf.reduce_sum(loss_fn(y, raw)), raw
 
-        # Nothing to convert: no step branches in Python on what is in a tensor.
+        # No AutoGraph: no step branches in Python on a tensor's values.
         self.train_step, self._predict_step = (
             tf.function(step, input_signature=[tokens, targets], autograph=False)
             for step in (train_step, predict_step)
@@ -132,12 +132,12 @@ class Steps:
         return [np.asarray(variable) for variable in self._all_variables()]
 
     def set_variables(self, values: list[Any]) -> None:
-        """Set what `variables` returned."""
+        """Set the values that `variables` returned."""
         for variable, value in zip(self._all_variables(), values, strict=True):
             variable.assign(value)
 
     def trace(self) -> None:
-        """Trace both steps now, so that no timed epoch does."""
+        """Trace both steps now, so that no timed epoch includes it."""
         self.train_step.get_concrete_function()
         self._predict_step.get_concrete_function()
 
@@ -154,7 +154,7 @@ class Steps:
         loss : float
             Mean over examples of the head's loss, with dropout on.
         y_proba : float64 ndarray of shape (n, n_classes)
-            As predicted in each step, before its update.
+            As predicted in each step, before the weight update.
         y_true : int64 ndarray of shape (n,)
 
         Raises
@@ -224,19 +224,19 @@ def fit(
 ) -> tuple[History, FloatArray]:
     """Train until ``max_epochs`` or until `metric` on `val` stops improving.
 
-    With ``patience`` the best epoch's weights are restored at the end; without,
-    the last epoch's remain.
+    With ``patience`` the weights of the best epoch are restored at the end; without
+    it, those of the last epoch remain.
 
     Parameters
     ----------
     rng : numpy.random.Generator
         Orders the examples.
     on_epoch : callable
-        May raise TrialPruned, which passes through.
+        May raise TrialPruned, which is not caught.
     checkpoint : Checkpoint or None
-        Where the state is saved after each epoch. If there is one, training resumes
-        from it as if it had never stopped; `on_epoch` is first called with the epochs
-        that are done.
+        Where the state is saved after each epoch. If a state is there, training resumes
+        from it as if uninterrupted; `on_epoch` is first called with the completed
+        epochs.
 
     Returns
     -------
@@ -278,7 +278,7 @@ def fit(
                 best_weights = steps.model.get_weights()
                 best_proba = val_proba
         if checkpoint is not None:
-            # Before `on_epoch`, which is then never called twice for one epoch.
+            # Before `on_epoch`, which is then called only once per epoch.
             checkpoint.save(
                 State(
                     history,

@@ -1,4 +1,4 @@
-"""Load and split a suite's data, and describe it; needs neither MLflow nor Keras."""
+"""Load, split and describe a suite's data; needs neither MLflow nor Keras."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEARCH_REPLICATE = 0
 
 @dataclass(frozen=True)
 class Prepared:
-    """A suite's data, loaded and split, with what is logged about it."""
+    """A suite's data, loaded and split, with the metadata that is logged."""
 
     suite: Suite
     dataset: Dataset
@@ -49,12 +49,12 @@ class Prepared:
         }
 
     def at(self, replicate: int) -> Prepared:
-        """Return the same data as replicate `replicate` splits it.
+        """Return the same data, split as for replicate `replicate`.
 
         Raises
         ------
         SuiteError
-            A class is missing from a part.
+            A split has no example of a class.
         """
         splits = _split(self.suite, self.dataset, replicate)
         return replace(self, splits=splits, replicate=replicate)
@@ -71,14 +71,14 @@ def prepare(
     Parameters
     ----------
     config : TrialConfig or None
-        The one configuration to train; None for every one that the suite can give.
+        The one configuration to train; None for all configurations of the suite.
     n_replicates : int
-        Of a confirmation to come, whose splits are tried now.
+        Number of replicates of a later confirmation, whose splits are checked now.
 
     Raises
     ------
     DatasetError
-        Missing or damaged data.
+        Data is missing or damaged.
     SuiteError
         The suite's configurations or splits do not fit the data.
     """
@@ -102,7 +102,7 @@ def prepare(
 
 
 def _code_digest(name: str) -> str:
-    """Return the digest of the file that loads or makes the dataset `name`."""
+    """Return the digest of the file that loads or generates the dataset `name`."""
     file = Path(str(dataset_module(name).__file__))
     return files_digest(file.parent, [file])
 

@@ -1,4 +1,4 @@
-"""What a training results in: the names of its metrics, its curve, its predictions."""
+"""The result of a training: the names of its metrics, its curve, its predictions."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ EPOCH_TIME = "epoch_time_s"
 SAMPLES_PER_SECOND = "samples_per_s"
 N_PARAMETERS = "n_parameters"
 N_EPOCHS = "n_epochs"
-KEPT_EPOCH = "kept_epoch"  # whose weights every score of a finished run is of
-N_RESUMED = "n_resumed_epochs"  # trained before the checkpoint that was resumed
+KEPT_EPOCH = "kept_epoch"  # of the weights that a finished run is scored with
+N_RESUMED = "n_resumed_epochs"  # trained before the training was resumed
 BEST_VALUE = "best_objective"  # of the sweep's run, by trial
 N_FEATURES = "n_features"  # of a baseline
 
@@ -29,10 +29,10 @@ def metric_key(split: str, metric: str) -> str:
 
 
 def final_key(key: str) -> str:
-    """Return the key of a finished training's value of what has a curve.
+    """Return the key of a finished training's final value of a metric with a curve.
 
-    Of a score: that of the weights that were kept, whichever split it is on. Of a
-    time: what `TrialResult.metrics` has. A key of its own: as a further point it would
+    A score's final value is that of the kept weights, on any split; a time's is in
+    `TrialResult.metrics`. It has a key of its own because a further point would
     lengthen the curve in MLflow's UI.
     """
     return f"final_{key}"
@@ -58,8 +58,8 @@ class History:
     (training steps alone), ``eval_time_s``, ``samples_per_s``.
 
     ``train_*`` are running means over the epoch's batches with dropout on, as
-    Keras shows them. The first `n_resumed` were trained by a process that was gone
-    before the end.
+    Keras shows them. The first `n_resumed` epochs were trained by an earlier
+    process.
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
@@ -92,21 +92,21 @@ class Prediction:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What one training gave.
+    """The result of one training.
 
     Attributes
     ----------
     objective : float
-        The study's metric on validation, of the weights that were kept.
+        The study's metric on validation, of the kept weights.
     metrics : dict
-        ``val_<metric>``, ``train_<metric>`` (on a part of the training sequences, no
-        larger than validation), ``test_<metric>`` where scored: all of the kept
-        weights, without dropout. Times in seconds, counts.
+        ``val_<metric>``, ``train_<metric>`` (on training sequences, at most as many as
+        validation has), ``test_<metric>`` if scored: all of the kept weights, without
+        dropout. Times in seconds, counts.
     samples : list of dict
-        ``index, text, y_true, y_proba``: a few fixed validation examples.
+        ``index, text, y_true, y_proba`` of a few fixed validation examples.
     errors : list of dict
         The same of the most confident errors on the test set, the most confident
-        first; empty where test was not scored.
+        first; empty if test was not scored.
     """
 
     config: TrialConfig

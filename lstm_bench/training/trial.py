@@ -1,4 +1,4 @@
-"""One training from data to result; knows neither MLflow nor Optuna."""
+"""One training, from data to result; independent of MLflow and Optuna."""
 
 from __future__ import annotations
 
@@ -61,16 +61,16 @@ def run_trial(
     Parameters
     ----------
     score_test : bool
-        Score the test set too. Off in a search.
+        Whether to score the test set, too. False in a search.
     checkpoint : Checkpoint or None
-        Where the state is saved after each epoch, and resumed from if there is one.
+        Where the state is saved after each epoch and resumed from, if there is one.
     engine : {"stock", "packed"}
-        What computes the LSTMs; from `choose_engine`.
+        Engine of the LSTMs; from `choose_engine`.
 
     Raises
     ------
     TrialFailed
-        Non-finite loss or memory exhausted.
+        The loss is not finite, or memory is exhausted.
     TrialPruned, TrialTaken
         `on_epoch` raised it.
     SuiteError
@@ -92,12 +92,12 @@ def run_trial(
         on_step=on_step,
         checkpoint=checkpoint,
     )
-    # What was kept: the best epoch's weights, or without patience the last's.
+    # The weights of the best epoch, or without patience of the last.
     kept = history.best_epoch if config.patience is not None else len(history.epochs)
     metrics = {
         key: value for key, value in history.at(kept).items() if key.startswith("val_")
     }
-    # An epoch's own train_* are of weights in motion, with dropout: no like of val_*.
+    # An epoch's train_* are of changing weights, with dropout: not comparable to val_*.
     metrics |= _train_scores(steps, splits, config, dataset.n_classes)
     predictions = [Prediction("val", splits.val_index, val.y, val_proba)]
     errors: list[dict[str, Any]] = []
@@ -147,10 +147,10 @@ def run_trial(
 def _train_scores(
     steps: Steps, splits: Splits, config: TrialConfig, n_classes: int
 ) -> dict[str, float]:
-    """Score the weights as they are on training sequences, as validation is scored.
+    """Score the current weights on training sequences, as validation is scored.
 
-    On no more sequences than validation has: it costs as one more look at validation.
-    The first of a split are drawn as all of it, balanced by class.
+    It uses at most as many sequences as validation has, and so costs as much as one
+    more validation. The first sequences of a split are balanced by class.
     """
     n = min(len(splits.train), len(splits.val))
     sample = Encoded.of(splits.train.take(np.arange(n)), config, n_classes)
@@ -160,8 +160,8 @@ def _train_scores(
 
 
 def free_memory() -> None:
-    """Forget every Keras model and graph of this process; call between trials."""
-    # Keras would go through all objects for cycles as well, once more.
+    """Delete every Keras model and graph of this process; call between trials."""
+    # Without Keras's own garbage collection: gc.collect follows.
     keras.backend.clear_session(free_memory=False)
     gc.collect()
 
@@ -179,7 +179,7 @@ def _samples(
 def _most_confident_errors(
     dataset: Dataset, splits: Splits, prediction: Prediction
 ) -> list[dict[str, Any]]:
-    """Return the test examples that were given a wrong class most confidently."""
+    """Return the test examples that were misclassified most confidently."""
     confidence = prediction.y_proba.max(axis=1)
     wrong = np.flatnonzero(prediction.y_proba.argmax(axis=1) != prediction.y_true)
     rows = wrong[np.argsort(-confidence[wrong], kind="stable")][:N_ERRORS]
