@@ -1,1 +1,1 @@
-"""The search: the Optuna study, what it suggests, its queue and locks."""
+"""The search: the Optuna study, its suggestions, its queue and locks."""

@@ -1,9 +1,9 @@
-"""One process at a time where something is read from a store and written by it.
+"""Lock a store while something is read from it and written depending on that.
 
-Optuna hands out trial numbers one by one, but what to ask for next follows from what
-others are at: two workers that look at the same moment would both train the last
-configuration, take the same waiting trial (sqlite locks no row that is read) or ask
-for one trial too many.
+Optuna assigns trial numbers one by one, but the next request depends on the other
+workers' trials: two workers that read at the same moment would both train the last
+configuration, take the same waiting trial (sqlite does not lock rows that are read) or
+request one trial too many.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ WAIT_S = 60.0
 class StoreLock:
     """A lock on one name in one database, released when its process dies.
 
-    For sqlite a lock on a file beside the database, for PostgreSQL the server's own
-    advisory lock. It is not reentrant.
+    It is a lock on a file beside the database for sqlite, the server's advisory lock
+    for PostgreSQL. It is not reentrant.
 
     Parameters
     ----------
     engine : sqlalchemy.Engine or None
-        Of the database; None for a store in this process's memory, which nobody
-        shares.
+        Of the database; None for a store in this process's memory, which is not
+        shared.
     """
 
     def __init__(self, engine: sqlalchemy.Engine | None, name: str) -> None:
@@ -46,7 +46,7 @@ class StoreLock:
         Raises
         ------
         TrackingError
-            Somebody has held it for `WAIT_S` seconds.
+            Another process has held it for `WAIT_S` seconds.
         """
         if self.engine is None:
             yield
@@ -59,7 +59,7 @@ class StoreLock:
     def _file(self) -> Iterator[None]:
         database = self.engine.url.database if self.engine is not None else None
         file = Path(database or "")
-        # Not the database itself: to close it again would drop sqlite's own locks.
+        # Not the database itself: closing it again would release sqlite's own locks.
         descriptor = os.open(
             file.with_name(f".{file.name}.lock"), os.O_RDWR | os.O_CREAT, 0o666
         )

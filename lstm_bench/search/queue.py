@@ -1,4 +1,4 @@
-"""Trainings that are known beforehand, as a queue that workers take from."""
+"""A queue of trainings that are known in advance, from which workers take."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ OLD_NAME = "reference"
 class Tickets(OwnedStudy):
     """A study without a search: each trial is a named training.
 
-    References are tickets, and so is each (configuration, seed) of a confirmation.
+    References are queued here, and so is each (configuration, seed) of a confirmation.
     """
 
     @classmethod
     def in_memory(cls) -> Tickets:
         """Return a queue for this process alone."""
-        # Or it tells everybody of a study that nobody has asked for.
+        # Otherwise Optuna prints a message about the new study.
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         return cls(optuna.create_study(), StoreLock(None, ""))
 
@@ -37,7 +37,7 @@ class Tickets(OwnedStudy):
         Parameters
         ----------
         about : mapping, optional
-            Plain JSON types that the worker needs to know.
+            Metadata for the worker, as plain JSON types.
         """
         self.put_all([(name, config, about or {})])
 
@@ -63,12 +63,12 @@ class Tickets(OwnedStudy):
                     )
 
     def take(self, prefix: str = "") -> tuple[Trial, TrialConfig] | None:
-        """Return the first training that waits, now this process's; None if none.
+        """Return the first waiting training and make it this process's; None if none.
 
         Parameters
         ----------
         prefix : str
-            Of the names to take; others, which nobody wants any more, are taken back.
+            Of the names to take; trainings with other names are obsolete and removed.
         """
         with self.lock.held():
             while self.n_waiting():
@@ -82,7 +82,7 @@ class Tickets(OwnedStudy):
         return None
 
     def clear(self) -> None:
-        """Take back what waits and nobody has taken."""
+        """Remove the trainings that wait and were not taken."""
         with self.lock.held():
             for trial in self.trials([TrialState.WAITING]):
                 self._take_back(trial._trial_id)
@@ -92,7 +92,7 @@ class Tickets(OwnedStudy):
         self._end(trial_id, TrialState.FAIL)
 
     def n_waiting(self) -> int:
-        """Return how many trainings wait to be taken."""
+        """Return the number of waiting trainings."""
         return len(self.trials([TrialState.WAITING]))
 
     def done(self) -> set[str]:
@@ -105,7 +105,7 @@ class Tickets(OwnedStudy):
             for key in (NAME, CONFIG, ABOUT)
             if key in trial.user_attrs
         }
-        # Of an earlier version, which queued no references: the next start puts it.
+        # An earlier version did not queue references: the next start queues it.
         if CONFIG in kept:
             self.study.enqueue_trial({}, user_attrs={**kept, **attrs})
 

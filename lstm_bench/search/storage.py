@@ -1,4 +1,4 @@
-"""The trials' database: its address, opening it, finding a study's suite in it."""
+"""The trials' database: resolve its address, open it, find a study's suite in it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STORAGE_VARIABLE = "LSTM_BENCH_STORAGE"
 
 
 def resolve_storage(url: str | None, *, create: bool = True) -> str:
-    """Return an absolute Optuna storage URL, of a storage or of a place for one.
+    """Return the absolute URL of an existing Optuna storage, or of one to create.
 
     Order: `url`, the environment's ``LSTM_BENCH_STORAGE``, ``optuna.db`` in the
     working directory.
@@ -39,13 +39,13 @@ def resolve_storage(url: str | None, *, create: bool = True) -> str:
     Parameters
     ----------
     create : bool
-        Whether the caller makes a storage where there is none.
+        Whether the caller creates a missing storage.
 
     Raises
     ------
     TrackingError
-        Not an address; a database that cannot be opened, is not Optuna's, or of
-        another version of it.
+        The address is invalid; or the database cannot be opened, is not Optuna's, or
+        has the schema of another version.
     """
     url = url or os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{DEFAULT_STORAGE}"
     check_address(url, "--storage")
@@ -61,7 +61,7 @@ def resolve_storage(url: str | None, *, create: bool = True) -> str:
 
 
 def open_storage(url: str) -> optuna.storages.RDBStorage:
-    """Open the trials' database at `url`, created where it is new."""
+    """Open the trials' database at `url`; create it if it is new."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     create_whole(url, optuna.storages.RDBStorage)
     heartbeat_s, grace_s = heartbeat_and_grace_s()
@@ -73,23 +73,23 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
 
 
 def close_storage(storage: optuna.storages.RDBStorage) -> None:
-    """Release the connections of a storage."""
+    """Close the connections of a storage."""
     storage.remove_session()
     storage.engine.dispose()
 
 
 def find_suite(storage_url: str, name: str) -> Suite:
-    """Return the suite of a study in a storage, as its sweep left it there.
+    """Return the suite that a study's sweep stored with it.
 
     Parameters
     ----------
     name : str
-        A study's name, such as ``imdb-1a2b3c4d``, or a suite's that has one study.
+        A study's name, such as ``imdb-1a2b3c4d``, or that of a suite with one study.
 
     Raises
     ------
     TrackingError
-        No such study, or several of that suite.
+        There is no such study, or there are several of that suite.
     """
     with opening_store(storage_url, "--storage"):
         storage = open_storage(storage_url)
@@ -124,7 +124,7 @@ def find_suite(storage_url: str, name: str) -> Suite:
 
 
 def study_names(storage: optuna.storages.RDBStorage) -> list[str]:
-    """Return the names of all studies; Optuna's own list decodes their attributes."""
+    """Return the names of all studies, without decoding their attributes."""
     with storage.engine.connect() as connection:
         rows = connection.execute(sqlalchemy.text("SELECT study_name FROM studies"))
         return [str(name) for (name,) in rows]

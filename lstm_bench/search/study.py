@@ -1,4 +1,4 @@
-"""The Optuna side of a sweep: what was tried, what comes next, how it ended."""
+"""The Optuna side of a sweep: earlier trials, the next one, and how each ended."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ MAX_REPEATED_SUGGESTIONS = 5
 
 @dataclass(frozen=True)
 class Next:
-    """A training to do: its trial, configuration, name and, of a reference, key."""
+    """The next training: its trial, configuration and name; a reference's key."""
 
     trial: Trial
     config: TrialConfig
@@ -73,24 +73,24 @@ class Best:
 
 
 class StudyStore:
-    """The trials of one suite: a searched study and one of its references.
+    """The trials of one suite: a search and its references.
 
-    References live in a study of their own because their values may lie outside
-    the space, which would narrow what the sampler can learn from. Their results
-    still reach it: a suggestion that equals one is answered with its value.
+    References are in a study of their own because their values may be outside the
+    space, which would narrow what the sampler can learn from. Their results still
+    reach it: a suggestion that equals a reference gets the reference's value.
 
     Attributes
     ----------
     search : OwnedStudy
     references : Tickets
     confirm : Tickets
-        What a confirmation hands out to more than one worker; MLflow says what is
+        Trainings of a confirmation with several workers; MLflow records which are
         done.
 
     Parameters
     ----------
     create : bool
-        Whether to begin the study where the storage does not have it.
+        Whether to create the study if the storage does not have it.
 
     Raises
     ------
@@ -106,7 +106,7 @@ class StudyStore:
             storage = self._storage = open_storage(storage_url)
             if not create:
                 self._check_begun(storage)
-            # One lock for all: what is asked for depends on the references, too.
+            # One lock for both studies: the next trial depends on the references, too.
             self.lock = StoreLock(storage.engine, suite.study_name)
             self.search = OwnedStudy(
                 self._create(storage, suite.study_name, self._pruner()), self.lock
@@ -115,7 +115,7 @@ class StudyStore:
             self.confirm = self._tickets(storage, CONFIRM)
 
     def close(self) -> None:
-        """Close the connections to the database; a later use opens others."""
+        """Close the connections to the database; a later use reopens them."""
         close_storage(self._storage)
 
     def _check_begun(self, storage: optuna.storages.RDBStorage) -> None:
@@ -161,12 +161,12 @@ class StudyStore:
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """Return a sampler seeded by the trial's number.
 
-        A sampler that is seeded once repeats its first suggestions when the
-        study is resumed; this one suggests what an undisturbed study would.
+        A sampler seeded only once would repeat its first suggestions when the study is
+        resumed; this one suggests what an uninterrupted study would.
         """
         study = self.suite.study
         seed = derive_seed(study.seed, "sampler", number)
-        # The grid's configurations are given to the study by `_enqueue_untried`.
+        # `_enqueue_untried` gives the grid's configurations to the study.
         if study.sampler in ("random", "grid"):
             return optuna.samplers.RandomSampler(seed=seed)
         return SeededTPESampler(
@@ -190,10 +190,10 @@ class StudyStore:
         here = self._storage.get_current_version()
         return f"version {here} of Optuna's {self._storage.get_head_version()}"
 
-    # What is there
+    # The stored trials
 
     def damages(self) -> list[str]:
-        """Return what in the storage this program did not write so, a line each."""
+        """Return what this program did not write in the storage, one line each."""
         found = []
         for owned in self.studies:
             study = owned.study
@@ -208,7 +208,7 @@ class StudyStore:
         return found
 
     def check_whole(self) -> None:
-        """Raise TrackingError if there are `damages`: nothing good would be added."""
+        """Raise TrackingError if there are `damages`, so that nothing is added."""
         found = self.damages()
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -219,7 +219,7 @@ class StudyStore:
             )
 
     def check_digest(self, digest: str) -> None:
-        """Remember the dataset's digest; raise TrackingError if it has changed."""
+        """Store the dataset's digest; raise TrackingError if it has changed."""
         known = self.search.study.user_attrs.get(DIGEST)
         if known is None:
             self.search.study.set_user_attr(DIGEST, digest)
@@ -231,7 +231,7 @@ class StudyStore:
             )
 
     def keep_suite(self) -> None:
-        """Remember the suite, for workers that know nothing but the study's name."""
+        """Store the suite, for workers that have only the study's name."""
         self.search.study.set_user_attr(
             SUITE, {"name": self.suite.name, "text": self.suite.text}
         )
@@ -245,25 +245,25 @@ class StudyStore:
         return self.references.done()
 
     def n_finished(self) -> int:
-        """Return how many trainings are done, of the search and its references."""
+        """Return the number of finished trainings, of the search and its references."""
         names = self.finished_references() & set(self.suite.references)
         return len(names) + len(self.finished())
 
     def best(self) -> Best | None:
         """Return the best complete training, references included.
 
-        Of equal ones that which ended first: whoever trained it saw no better one, and
-        has kept its model.
+        Of equal ones, the one that ended first: its worker found no better one and
+        saved its model.
         """
         trials = [*self.references.finished(), *self.finished()]
         return self._best(sorted(trials, key=_end))
 
     def so_far(self, trial: Trial) -> tuple[int, Best | None]:
-        """Return how many trainings had ended with `trial`, and the best of them."""
+        """Return how many trainings had ended by the end of `trial`, and their best."""
         trials = [*self.references.finished(), *self.finished()]
         order = sorted(trials, key=_end)
         ids = [each._trial_id for each in order]
-        # One that another process has taken over is not among them.
+        # A trial that another process has taken over is missing.
         n = ids.index(trial._trial_id) + 1 if trial._trial_id in ids else len(order)
         return n, self._best(order[:n])
 
@@ -297,13 +297,13 @@ class StudyStore:
         return {self._run_id(trial) for trial in trials}
 
     def name_runs(self, real_ids: Mapping[str, str]) -> None:
-        """Remember the MLflow runs of trials that were begun while it was away.
+        """Store the MLflow ids of trials whose runs were begun without a server.
 
         Parameters
         ----------
         real_ids : mapping of str to str
-            The runs' ids by the provisional ones that the trials have. Optuna takes
-            no attribute of a trial that has ended, so the study has them.
+            The runs' ids by the trials' provisional ones. They are attributes of the
+            study, since Optuna rejects new attributes of a trial that has ended.
         """
         study = self.search.study
         named = study.user_attrs
@@ -320,23 +320,23 @@ class StudyStore:
 
     @property
     def studies(self) -> tuple[OwnedStudy, ...]:
-        """All that somebody may be at."""
+        """The study of the search and the queues."""
         return (self.references, self.search, self.confirm)
 
     def orphans(self) -> list[Orphan]:
         """Return the running trials whose process is gone."""
         return [orphan for owned in self.studies for orphan in owned.orphans()]
 
-    # What comes next
+    # The next training
 
     def put_references(self) -> None:
-        """Queue the suite's references that are not done."""
+        """Queue the references that are not done."""
         self.references.put_all(
             (name, config, {}) for name, config in self.suite.references.items()
         )
 
     def next_reference(self) -> Next | None:
-        """Return the first reference that waits; None if none does."""
+        """Return the first waiting reference; None if none waits."""
         taken = self.references.take()
         if taken is None:
             return None
@@ -351,24 +351,24 @@ class StudyStore:
     ) -> Next | None:
         """Return the sampler's next configuration that was not tried yet.
 
-        A suggestion that repeats an earlier configuration would give the same
-        result for the same seed: it is told the earlier result and the next one
-        is asked for, after a few such a random one of those left. None when
-        every configuration was tried, or when `n_trials` are finished or at work.
+        A suggestion that repeats an earlier configuration would give the same result
+        for the same seed: it gets the earlier result and another is requested; after a
+        few repeats, a random one of those left is chosen. None when every configuration
+        was tried, or when `n_trials` are finished or running.
 
         Parameters
         ----------
         on_repeat : callable
-            Called with the name of a trial that repeats an earlier one, and of that.
+            Called with the names of a repeating trial and of the trial that it repeats.
         """
-        # What others have done by now, so that little is read under the lock: a worker
-        # that joins a large study would keep all others waiting.
+        # Read the others' finished trials before taking the lock: otherwise a worker
+        # that joins a large study would block all others.
         self.search.trials()
         with self.lock.held():
             return self._next_trial(n_trials, on_repeat)
 
     def is_exhausted(self) -> bool:
-        """Whether every configuration of the space was tried or is at work."""
+        """Whether every configuration of the space was tried or is running."""
         n = self.suite.space.n_configurations
         return n is not None and self._n_tried_in_space(self._summary().tried) >= n
 
@@ -404,10 +404,10 @@ class StudyStore:
             trial.set_user_attr(DUPLICATE_OF, name)
             on_repeat(f"trial {trial.number}", name)
             if is_running(earlier):
-                # It has no result yet that the sampler could learn.
+                # There is no result yet for the sampler.
                 study.tell(trial, state=TrialState.FAIL)
                 continue
-            # A pruned trial has a value, its last; Optuna takes none when told.
+            # A pruned trial has a value, its last, but Optuna accepts none for it.
             is_complete = earlier.state == TrialState.COMPLETE
             value = earlier.value if is_complete else None
             study.tell(trial, value, earlier.state)
@@ -436,7 +436,7 @@ class StudyStore:
         }
 
     def _enqueue_untried(self, summary: TrialSummary, n: int) -> int:
-        """Queue a configuration unless one waits; return how many were queued."""
+        """Queue a configuration unless one waits; return the number queued."""
         if summary.n_waiting or n > MAX_GRID:
             return 0
         left = [
@@ -456,7 +456,7 @@ def _damaged_attributes(owned: OwnedStudy, *, is_named: bool) -> Iterator[str]:
         yield f"Optuna study {name}: {error}"
         return
     except (ValueError, LookupError, TypeError) as error:
-        # Optuna's own words for what it could not decode.
+        # Optuna's own message about the value that it could not decode.
         yield f"Optuna study {name}: cannot be read ({first_line(error)})"
         return
     for trial in trials:

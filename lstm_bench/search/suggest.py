@@ -1,4 +1,4 @@
-"""TPE as it is used here: seeded anew for every trial, and quick on long histories."""
+"""TPE as it is used here: reseeded for every trial, and fast on long histories."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from lstm_bench.search.trials import CONFIG_ID, INTERRUPTED, counts, is_running
 
 
 class SeededTPESampler(optuna.samplers.TPESampler):
-    """TPE for one trial, which knows the space that its predecessors have found.
+    """TPE for one trial, which reuses the search space that earlier samplers found.
 
-    Optuna takes the axes that all finished trials share for the space, and a new
-    sampler goes through all of them to find these, which took half the time of an
-    ask among 10,000. Trials that have ended do not change: `known` goes on where the
-    last sampler was, and what is suggested is the same.
+    Optuna takes the axes that all finished trials share as the space, and a new sampler
+    scans all trials for them, which took half the time of an ask with 10,000 trials.
+    Finished trials do not change: `known` continues where the last sampler stopped, and
+    the suggestions are the same.
 
     Parameters
     ----------
     known : IntersectionSearchSpace
-        Kept from trial to trial of one study, with pruned trials included as TPE does.
+        Shared by the trials of one study; includes pruned trials, as TPE does.
     seed : int
-        Of this trial.
+        Seed of this trial.
     """
 
     def __init__(
@@ -41,25 +41,25 @@ class SeededTPESampler(optuna.samplers.TPESampler):
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Return the axes of all finished trials that have more than one value."""
-        # Of the trials as they were read for this ask, as TPE itself has it.
+        # From the trials as they were read for this ask, as in TPE itself.
         space = self._known.calculate(study, use_cache=True)
         return {name: axis for name, axis in space.items() if not axis.single()}
 
 
 @dataclass(frozen=True)
 class TrialSummary:
-    """The trials of a search and its references, summed up.
+    """A summary of the trials of a search and its references.
 
     Attributes
     ----------
     tried : dict of str to FrozenTrial
-        By configuration, the trainings that count, and those at work.
+        By configuration, the trainings that count, and the running ones.
     n_at_work : int
-        Trials of the search that count or are at work.
+        Number of trials of the search that count or are running.
     n_asked : int
-        Trials that an undisturbed search would have by now.
+        Number of trials that an uninterrupted search would have by now.
     n_waiting : int
-        Trials of the search that wait to be taken up.
+        Number of trials of the search that wait in the queue.
     """
 
     tried: dict[str, FrozenTrial]
@@ -71,7 +71,7 @@ class TrialSummary:
     def of(
         cls, references: Iterable[FrozenTrial], search: Iterable[FrozenTrial]
     ) -> TrialSummary:
-        """Go through the trials once."""
+        """Summarize the trials in one pass."""
         counting: dict[str, FrozenTrial] = {}
         at_work: dict[str, FrozenTrial] = {}
         for trial in references:
@@ -91,7 +91,7 @@ class TrialSummary:
             elif trial.state == TrialState.WAITING:
                 n_waiting += 1
             elif trial.state == TrialState.RUNNING:
-                # Left by a process that was killed before it had marked it as its own.
+                # Left by a process that was killed before marking it as its own.
                 is_asked = False
             n_asked += is_asked and INTERRUPTED not in attrs
         return cls(at_work | counting, n_at_work, n_asked, n_waiting)

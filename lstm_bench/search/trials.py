@@ -1,10 +1,9 @@
 """An Optuna study whose running trials belong to processes, on any machine.
 
-A trial that its process left behind is told by the process on the same host, and by
-heartbeats elsewhere: Optuna's storage keeps them, and says which have stopped. What
-Optuna would do then, fail the trial and copy it with all its attributes, loses the
-result of a training that had ended; here the trial is closed as its MLflow run ended,
-or queued again with its values.
+A trial whose process has died is detected on the same host by the process, and
+elsewhere by the heartbeats in Optuna's storage. Optuna would then fail the trial and
+copy it with all its attributes, which loses the result of a training that had ended;
+here the trial is closed as its MLflow run ended, or queued again with its values.
 """
 
 from __future__ import annotations
@@ -33,38 +32,38 @@ INTERRUPTED, DUPLICATE_OF, OWNER = "interrupted", "duplicate_of", "owner"
 N_DEATHS, REASON = "n_deaths", "reason"
 
 HEARTBEAT_S = 10
-# Of silence, after which another host's process counts as gone.
+# Without a heartbeat, after which another host's process counts as gone.
 GRACE_S = 60
-# Workers that a trial may take with it before it is failed.
+# Worker deaths in one trial before it is failed.
 MAX_DEATHS = 3
 
 
 def heartbeat_and_grace_s() -> tuple[int, int]:
-    """Return the seconds between two heartbeats, and those of silence allowed."""
+    """Return the seconds between two heartbeats, and the longest silence allowed."""
     return HEARTBEAT_S, GRACE_S
 
 
 @dataclass(frozen=True)
 class Orphan:
-    """A trial that a process left behind when it was killed."""
+    """A running trial whose process was killed."""
 
     owned: OwnedStudy
     trial: FrozenTrial
 
     @property
     def run_id(self) -> str | None:
-        """The trial's MLflow run, where it had come so far."""
+        """The trial's MLflow run, if it had one yet."""
         run_id = self.trial.user_attrs.get(RUN_ID)
         return None if run_id is None else str(run_id)
 
     @property
     def owner(self) -> list[Any] | None:
-        """The process that had it, where it had come so far."""
+        """The process that owned the trial, if it was marked yet."""
         return self.trial.user_attrs.get(OWNER)
 
     @property
     def n_deaths(self) -> int:
-        """How many processes had died with this training before."""
+        """The number of processes that died with this training before."""
         return int(self.trial.user_attrs.get(N_DEATHS, 0))
 
     def settle(
@@ -74,18 +73,18 @@ class Orphan:
         reason: str | None = None,
         is_death: bool = False,
     ) -> None:
-        """Close it, or queue it again: `OwnedStudy.settle`."""
+        """Close the trial or queue it again: see `OwnedStudy.settle`."""
         self.owned.settle(self.trial._trial_id, state, value, reason, is_death)
 
 
 class OwnedStudy:
-    """A study, and who works on its trials.
+    """A study and the processes that own its trials.
 
     Parameters
     ----------
     study : optuna.Study
     lock : StoreLock
-        Held while something is asked for, and while orphans are settled.
+        Held while a trial is requested, and while orphans are settled.
     """
 
     def __init__(self, study: optuna.Study, lock: StoreLock) -> None:
@@ -93,32 +92,32 @@ class OwnedStudy:
         self.lock = lock
 
     def trials(self, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
-        """Return all trials, or those in one of `states`, not to be changed.
+        """Return all trials, or those in one of `states`; do not change them.
 
-        Optuna keeps those that have ended and reads the others again.
+        Optuna caches finished trials and reads the others again.
         """
         with collector_paused():
             return self.study.get_trials(deepcopy=False, states=states)
 
     def finished(self) -> list[FrozenTrial]:
-        """Return the trials that count: ended by themselves, not duplicates."""
+        """Return the trials that count: ended by themselves, without duplicates."""
         return [trial for trial in self.trials() if counts(trial)]
 
     def running(self) -> list[FrozenTrial]:
-        """Return the trials that some process is at."""
+        """Return the trials that are running."""
         return [t for t in self.trials([TrialState.RUNNING]) if is_running(t)]
 
     def ask(self) -> Trial:
         """Return Optuna's next trial; the lock must be held until it is owned."""
-        # Optuna reads once more whatever waits.
+        # Optuna reads all waiting trials again.
         with collector_paused(), warnings.catch_warnings():
-            # Heartbeats are meant for `Study.optimize`; `beating` gives them here.
+            # Heartbeats are meant for `Study.optimize`; `beating` sends them here.
             warnings.filterwarnings("ignore", message="Heartbeat of storage")
             return self.study.ask()
 
     def own(self, trial: Trial, config_id: str) -> None:
         """Mark a trial as this process's."""
-        # The heartbeat first: an owner elsewhere without one would never be missed.
+        # First the heartbeat: without one, a dead owner elsewhere would go unnoticed.
         self.beat(trial)
         trial.set_user_attr(CONFIG_ID, config_id)
         trial.set_user_attr(OWNER, this_process())
@@ -130,16 +129,16 @@ class OwnedStudy:
         return self.study._storage
 
     def beat(self, trial: Trial) -> None:
-        """Say that the trial's process is there."""
+        """Record a heartbeat of the trial's process."""
         if isinstance(self._storage, BaseHeartbeat):
             self._storage.record_heartbeat(trial._trial_id)
 
     @contextmanager
     def beating(self, trial: Trial) -> Iterator[None]:
-        """Say so every `HEARTBEAT_S` seconds, from a thread.
+        """Record one every `HEARTBEAT_S` seconds, from a thread.
 
-        A heartbeat that finds the storage busy or away is left out: the next is soon,
-        and the training itself says so when it writes.
+        A heartbeat is skipped if the storage is busy or unreachable: the next one is
+        soon, and the training records one when it writes.
         """
         over = threading.Event()
 
@@ -158,7 +157,7 @@ class OwnedStudy:
             over.set()
             thread.join()
 
-    # How a trial ended
+    # The end of a trial
 
     def tell(
         self, trial: Trial, state: str, value: float | None, reason: str | None = None
@@ -168,7 +167,7 @@ class OwnedStudy:
         Returns
         -------
         bool
-            False if another process has taken the trial over; nothing changes then.
+            False if another process has taken over the trial; then nothing changes.
         """
         with self.lock.held():
             if self._storage.get_trial(trial._trial_id).state.is_finished():
@@ -184,7 +183,7 @@ class OwnedStudy:
             return True
 
     def give_up(self, trial: Trial) -> None:
-        """Close a trial that was interrupted; it is taken up again."""
+        """Close a trial that was interrupted, and queue it again."""
         with self.lock.held():
             frozen = self._storage.get_trial(trial._trial_id)
             if not frozen.state.is_finished():
@@ -193,8 +192,8 @@ class OwnedStudy:
     def orphans(self) -> list[Orphan]:
         """Return the running trials whose process is gone.
 
-        A trial is asked for and then marked with its process while the lock is held:
-        one without a mark was left in between.
+        A trial is requested and then marked with its process while the lock is held: a
+        trial without a mark was left in between.
         """
         with self.lock.held():
             return self._orphans()
@@ -222,20 +221,20 @@ class OwnedStudy:
         reason: str | None = None,
         is_death: bool = False,
     ) -> None:
-        """Close an orphan as its run ended, or queue it again if it did not.
+        """Close an orphan as its run ended, or queue it again if the run did not end.
 
         Does nothing if the trial was closed meanwhile.
 
         Parameters
         ----------
         state : str or None
-            The run's state; "complete", "pruned" and "failed" mean that it ended.
+            State of its run; "complete", "pruned" and "failed" mean that the run ended.
         value : float or None
-            The objective of a complete one.
+            Objective of a complete one.
         reason : str or None
-            Of a failed one.
+            Failure reason.
         is_death : bool
-            Whether its process was seen to die, which is counted.
+            Whether its process died, which is counted.
         """
         with self.lock.held():
             trial = self._storage.get_trial(trial_id)
@@ -259,21 +258,21 @@ class OwnedStudy:
 
     def _interrupt(self, trial: FrozenTrial, is_death: bool = False) -> None:
         n_deaths = trial.user_attrs.get(N_DEATHS, 0) + is_death
-        # Queued first: killed in between, the trial is an orphan still and is queued
-        # once more, which whoever takes the second finds out.
+        # Queued first: if this process is killed in between, the orphan is queued once
+        # more, and the worker that takes the second copy finds the duplicate.
         self._requeue(trial, {N_DEATHS: n_deaths} if n_deaths else {})
         self._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
         self._end(trial._trial_id, TrialState.FAIL)
 
     def _requeue(self, trial: FrozenTrial, attrs: dict[str, Any]) -> None:
-        """Queue what `trial` was about once more."""
+        """Queue the training of `trial` once more."""
         params = trial.params or trial.system_attrs.get("fixed_params", {})
         if params:
             self.study.enqueue_trial(params, user_attrs=attrs)
 
 
 def counts(trial: FrozenTrial) -> bool:
-    """Whether a trial ended by itself and is no duplicate."""
+    """Whether a trial ended by itself and is not a duplicate."""
     return (
         trial.state.is_finished()
         and INTERRUPTED not in trial.user_attrs
@@ -283,5 +282,5 @@ def counts(trial: FrozenTrial) -> bool:
 
 
 def is_running(trial: FrozenTrial) -> bool:
-    """Whether some process is at a trial."""
+    """Whether a trial is running."""
     return trial.state == TrialState.RUNNING and OWNER in trial.user_attrs

@@ -28,7 +28,7 @@ _RANGE_KEYS = ("low", "high", "step", "log")
 
 
 def parse_axis(field: str, value: Any, base: Mapping[str, Any], where: str) -> Axis:
-    """Return the axis that `value` declares for `field`; endpoints are checked."""
+    """Return the axis that `value` declares for `field`; check its endpoints."""
     if field not in CONFIG_FIELDS:
         guess = did_you_mean(field, CONFIG_FIELDS)
         raise SuiteError(
@@ -53,7 +53,7 @@ def parse_axis(field: str, value: Any, base: Mapping[str, Any], where: str) -> A
         config = config_from(base, {field: endpoint}, where)
         checked.append(getattr(config, field))
     if isinstance(axis, CategoricalAxis):
-        # As TrialConfig reads them: 0 and 0.0 are one choice of a float field.
+        # Compared as TrialConfig converts them: 0 and 0.0 are one choice of a float.
         if len(set(checked)) != len(checked):
             raise SuiteError(
                 f"{where}: expected distinct choices, got {quoted(value)}; remove the "
@@ -66,7 +66,7 @@ def parse_axis(field: str, value: Any, base: Mapping[str, Any], where: str) -> A
 def parse_pair(
     field: str, values: Any, base: Mapping[str, Any], where: str
 ) -> tuple[Value, ...]:
-    """Return the values of `field` that a confirmation sets against each other."""
+    """Return the values of `field` that a confirmation compares in pairs."""
     if not isinstance(values, list) or len(values) < 2:
         raise SuiteError(
             f"{where}.{field}: expected a list of at least two values to compare, got "
@@ -119,7 +119,7 @@ def _parse_range(field: str, value: dict[str, Any], where: str) -> IntAxis | Flo
             continue
         try:
             exact = float(given) if not isinstance(given, bool) else math.nan
-            # As one float, for what is compared and hashed later.
+            # As the one float that is compared and hashed later.
             read[key] = int(given) if number is int else canonical(exact)
             is_one = math.isfinite(exact) and (number is float or read[key] == exact)
         except (TypeError, ValueError, OverflowError):

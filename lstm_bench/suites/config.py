@@ -13,7 +13,7 @@ from lstm_bench.errors import SuiteError
 
 Value = bool | int | float | str | None
 SIGNIFICANT_DIGITS = 12
-# A value in a configuration's name; of a switch, when it is off and when it is on.
+# Short texts of values for a configuration's name; of a switch: (off, on).
 SHORT: Mapping[str, str | tuple[str, str]] = {
     "units": "{} units",
     "num_layers": "{} layers",
@@ -38,16 +38,16 @@ SHORT: Mapping[str, str | tuple[str, str]] = {
 
 
 def canonical(value: float) -> float:
-    """Return `value` rounded to 12 significant digits, and 0 for minus 0.
+    """Return `value` rounded to 12 significant digits; minus 0 becomes 0.
 
-    Floats that are computed differently, such as 0.1 + 0.1 + 0.1 and 0.3, differ in
-    their last digits. Configurations are hashed and compared, so that a
-    hyperparameter has one float for what is one number.
+    Floats computed differently, such as 0.1 + 0.1 + 0.1 and 0.3, differ in their last
+    digits. Configurations are hashed and compared, so equal numbers must be equal
+    floats.
     """
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0
 
 
-# Before the bounds: 0.9999999999999999 is 1 and no share in [0, 1).
+# Before the bounds: 0.9999999999999999 is 1, which is outside [0, 1).
 _Float = Annotated[float, AfterValidator(canonical)]
 
 
@@ -57,8 +57,8 @@ _Share = Annotated[_Float, Field(ge=0, lt=1)]
 class TrialConfig(BaseModel):
     """Every hyperparameter of one training, with its default and bounds.
 
-    A new hyperparameter is a new field here: suites, MLflow and the tables pick
-    it up by its name.
+    A new hyperparameter is a new field here; suites, MLflow and the tables find it by
+    its name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -146,12 +146,12 @@ class TrialConfig(BaseModel):
 
     @property
     def config_id(self) -> str:
-        """What the configuration is known by: `config_id_of` all of its values."""
+        """The configuration's id: `config_id_of` of all its values."""
         return config_id_of(self.model_dump())
 
 
 def config_id_of(values: Mapping[str, Any]) -> str:
-    """Return first 12 hex digits of the SHA-256 of the canonical JSON of `values`."""
+    """Return the first 12 hex digits of the SHA-256 of canonical JSON of `values`."""
     canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
@@ -160,7 +160,7 @@ CONFIG_FIELDS: tuple[str, ...] = tuple(TrialConfig.model_fields)
 
 
 def short_text(field: str, value: Value) -> str:
-    """Return a hyperparameter's value as a configuration's name has it: ``32 units``.
+    """Return a value as it appears in a configuration's name: ``32 units``.
 
     Floats have four significant digits.
     """
@@ -174,7 +174,7 @@ def short_text(field: str, value: Value) -> str:
 
 
 def check_head(head: str, n_classes: int) -> None:
-    """Raise SuiteError where `head` cannot separate `n_classes` classes."""
+    """Raise SuiteError if `head` cannot represent `n_classes` classes."""
     if head == "sigmoid" and n_classes != 2:
         raise SuiteError(
             f"head: sigmoid separates two classes, the dataset has {n_classes}; "

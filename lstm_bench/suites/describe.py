@@ -51,7 +51,7 @@ def field_table(model: type[BaseModel]) -> str:
     rows = ["| field | meaning | values | default |", "|---|---|---|---|"]
     schemas = model.model_json_schema()["properties"]
     for name, field in model.model_fields.items():
-        # Bounds beside a validator are not in the schema.
+        # The schema lacks bounds beside a validator.
         schema = schemas[name] | {
             key: getattr(rule, bound)
             for rule in field.metadata
@@ -69,7 +69,7 @@ def field_table(model: type[BaseModel]) -> str:
 
 
 def values_text(schema: dict[str, Any]) -> str:
-    """Return which values a JSON schema admits: ``integer in [1, 8]``."""
+    """Return the values that a JSON schema allows: ``integer in [1, 8]``."""
     if "anyOf" in schema:
         return " or ".join(values_text(one) for one in schema["anyOf"])
     if "enum" in schema:

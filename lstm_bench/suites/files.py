@@ -1,4 +1,4 @@
-"""Where suites are: the user's own in benchmarks/, and those that are shipped."""
+"""Locate suite files: the user's own in benchmarks/, and the shipped ones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from lstm_bench.errors import OutputError
 
 SUITE_FOLDER = Path("benchmarks")
 _IN_WHEEL = Path(__file__).parent / "shipped"
-# An editable install has those of its checkout.
+# An editable install uses those of its checkout.
 SHIPPED = _IN_WHEEL if _IN_WHEEL.is_dir() else Path(__file__).parents[2] / SUITE_FOLDER
 
 
 def suite_file(path: str | Path) -> Path:
-    """Return the file that a path, or a suite's bare name, means."""
+    """Return the file of a suite, given its path or bare name."""
     file = Path(path)
     if file.is_file() or file.name != str(path) or file.suffix:
         return file
@@ -27,9 +27,9 @@ def own_suites() -> list[Path]:
 
 
 def shipped_suites() -> list[Path]:
-    """Return the shipped suites whose bare names mean them here.
+    """Return the shipped suites that their bare names refer to here.
 
-    A file in ``benchmarks/`` comes before a shipped suite of the same name.
+    A file in ``benchmarks/`` takes precedence over a shipped suite of the same name.
     """
     return [file for file in sorted(SHIPPED.glob("*.yaml")) if _is_shipped(file)]
 
@@ -39,12 +39,12 @@ def _is_shipped(file: Path) -> bool:
 
 
 def suite_names() -> list[str]:
-    """Return the bare names of the suites here."""
+    """Return the bare names of the available suites."""
     return sorted(file.stem for file in (*own_suites(), *shipped_suites()))
 
 
 def copy_suite(file: Path, destination: Path) -> Path:
-    """Copy a suite's file to edit it; return the new one.
+    """Copy a suite's file for editing; return the new file.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def copy_suite(file: Path, destination: Path) -> Path:
     Raises
     ------
     OutputError
-        There is such a file already, or it cannot be written.
+        The file exists already, or cannot be written.
     """
     if destination.is_dir():
         destination /= file.name

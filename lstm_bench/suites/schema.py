@@ -1,4 +1,4 @@
-"""The schema of a suite file, part by part, and the messages about what is invalid."""
+"""The schema of a suite file, part by part, and the messages for invalid files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Part(BaseModel):
 
 
 class DatasetSpec(_Part):
-    """Which dataset, how much of it, and what validates."""
+    """The dataset, how much of it is used, and what validates."""
 
     name: str = Field(description=f"Name of the dataset: {', '.join(dataset_names())}.")
     options: dict[str, Any] = Field({}, description="The dataset's own options.")
@@ -105,7 +105,7 @@ class StudySpec(_Part):
 
 
 class ConfirmSpec(_Part):
-    """How the best configurations are trained again on fresh seeds and tested."""
+    """How the best configurations are retrained on fresh seeds and tested."""
 
     n_best: int = Field(
         3, ge=0, le=1000, description="Number of configurations taken from the search."
@@ -144,7 +144,7 @@ class ConfirmSpec(_Part):
 
 
 class Published(_Part):
-    """Figures that were published for one configuration, shown beside measured ones."""
+    """Published figures of one configuration, shown beside measured ones."""
 
     label: str = Field(description="Name of the figures in the report.")
     source: Text = Field(description="Where they were published, and how measured.")
@@ -212,13 +212,13 @@ class SuiteFile(_Part):
 def config_from(
     base: Mapping[str, Any], values: Mapping[str, Any], where: str
 ) -> TrialConfig:
-    """Return the configuration of `base` updated by `values`, checked."""
+    """Return the configuration of `base` updated by `values`, validated."""
     return validate(TrialConfig, {**base, **values}, where)
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """Return ``; did you mean 'x'?`` for a near miss, else an empty string."""
-    # Its time grows with the square of the length.
+    # The time of the comparison grows with the square of the length.
     if len(name) > MAX_NAME:
         return ""
     names = [one for one in known[:MAX_COMPARED] if len(one) <= MAX_NAME]
@@ -227,7 +227,7 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
 
 
 def expected_one_of(known: Mapping[str, Any] | Sequence[str], got: str) -> str:
-    """Return the part of a message that lists what is known, and the nearest name."""
+    """Return the part of a message with the known names and the closest match."""
     names = list(known)
     return (
         f"expected one of {listed(names)}, got {quoted(got)}{did_you_mean(got, names)}"
@@ -235,7 +235,7 @@ def expected_one_of(known: Mapping[str, Any] | Sequence[str], got: str) -> str:
 
 
 def validate(model: type[M], values: Mapping[str, Any], where: str) -> M:
-    """Return `values` as a `model`; what does not fit is a `SuiteError`."""
+    """Return `values` as a `model`; raise SuiteError if they are invalid."""
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
@@ -243,8 +243,8 @@ def validate(model: type[M], values: Mapping[str, Any], where: str) -> M:
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
-    """Return one line per problem: where, what was expected, what came."""
-    # Of "dataset: name or mapping" the other arm.
+    """Return one line per problem: where, what was expected, what was found."""
+    # Errors of the other type of a union, such as "dataset: name or mapping".
     problems = [
         problem
         for problem in error.errors(include_url=False, include_context=False)

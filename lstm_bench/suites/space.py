@@ -1,4 +1,4 @@
-"""One configuration of an LSTM (`TrialConfig`) and the space a study searches."""
+"""The search space of a study: the axes over hyperparameters."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, Protocol
 
 from lstm_bench.suites.config import TrialConfig, Value, canonical
 
-# Values of an axis that lie closer together than this share of its high end may be
-# one value in so many digits.
+# Values of an axis closer together than this share of its high end may be equal after
+# rounding to 12 digits.
 MIN_RELATIVE_STEP = 1e-10
 
 
 class TrialLike(Protocol):
-    """The part of ``optuna.Trial`` that suggesting needs."""
+    """The part of ``optuna.Trial`` that suggesting uses."""
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:
         """Choose one of `choices`."""
@@ -45,21 +45,21 @@ class CategoricalAxis:
 
     @property
     def endpoints(self) -> tuple[Value, ...]:
-        """The values whose validity makes every value valid."""
+        """The values that must be valid for every value to be valid."""
         return self.choices
 
     @property
     def n_choices(self) -> int | None:
-        """Number of distinct values; None where there is no end to them."""
+        """Number of distinct values; None if it is infinite."""
         return len(self.choices)
 
     def suggest(self, trial: TrialLike, name: str) -> Value:
-        """Let the trial's sampler choose."""
+        """Return the value that the trial's sampler chooses."""
         choice: Value = trial.suggest_categorical(name, list(self.choices))
         return choice
 
     def describe(self) -> str:
-        """Say the axis as a person would."""
+        """Return the axis as text."""
         return ", ".join("null" if c is None else str(c) for c in self.choices)
 
 
@@ -74,7 +74,7 @@ class IntAxis:
 
     @property
     def endpoints(self) -> tuple[Value, ...]:
-        """The values whose validity makes every value valid."""
+        """The values that must be valid for every value to be valid."""
         return (self.low, self.high)
 
     @property
@@ -83,23 +83,23 @@ class IntAxis:
         return (self.high - self.low) // self.step + 1
 
     def value(self, i: int) -> int:
-        """Return the value that lies `i` steps above `low`."""
+        """Return the value `i` steps above `low`."""
         return self.low + i * self.step
 
     def suggest(self, trial: TrialLike, name: str) -> Value:
-        """Let the trial's sampler choose."""
-        # Optuna warns of an end that no step reaches.
+        """Return the value that the trial's sampler chooses."""
+        # Optuna warns if no step ends at `high`.
         last = self.high - (self.high - self.low) % self.step
         return trial.suggest_int(name, self.low, last, step=self.step, log=self.log)
 
     def describe(self) -> str:
-        """Say the axis as a person would."""
+        """Return the axis as text."""
         return _describe_range(self.low, self.high, self.step, self.log)
 
 
 @dataclass(frozen=True)
 class FloatAxis:
-    """Floats from `low` to `high`, both included, as `canonical` gives them."""
+    """Floats from `low` to `high`, both included, rounded by `canonical`."""
 
     low: float
     high: float
@@ -108,7 +108,7 @@ class FloatAxis:
 
     @property
     def endpoints(self) -> tuple[Value, ...]:
-        """The values whose validity makes every value valid."""
+        """The values that must be valid for every value to be valid."""
         return (self.low, self.high)
 
     @property
@@ -121,29 +121,29 @@ class FloatAxis:
         )
 
     def value(self, i: int) -> float:
-        """Return the value that lies `i` steps above `low`, computed in decimals."""
+        """Return the value `i` steps above `low`, computed in decimals."""
         if self.step is None:
             return self.low
         return canonical(float(_decimal(self.low) + i * _decimal(self.step)))
 
     def suggest(self, trial: TrialLike, name: str) -> Value:
-        """Let the trial's sampler choose."""
+        """Return the value that the trial's sampler chooses."""
         if self.step is None or self.n_choices is None:
             return canonical(
                 trial.suggest_float(name, self.low, self.high, log=self.log)
             )
-        # Optuna warns of an end that no step reaches.
+        # Optuna warns if no step ends at `high`.
         last = self.value(self.n_choices - 1)
         value = trial.suggest_float(name, self.low, last, step=self.step)
         return self.value(round((value - self.low) / self.step))
 
     def describe(self) -> str:
-        """Say the axis as a person would."""
+        """Return the axis as text."""
         return _describe_range(self.low, self.high, self.step, self.log)
 
 
 def _decimal(value: float) -> Decimal:
-    """Return the number that `value` is written as: 0.1 for 0.1."""
+    """Return `value` as its shortest decimal: 0.1 for 0.1."""
     return Decimal(repr(value))
 
 
@@ -173,7 +173,7 @@ class SearchSpace:
 
     @property
     def n_configurations(self) -> int | None:
-        """Number of distinct configurations; None where an axis is continuous."""
+        """Number of distinct configurations; None if an axis is continuous."""
         total = 1
         for axis in self.axes.values():
             if axis.n_choices is None:
@@ -182,6 +182,6 @@ class SearchSpace:
         return total
 
     def suggest(self, trial: TrialLike, defaults: TrialConfig) -> TrialConfig:
-        """Return `defaults` with every axis set by the trial's sampler."""
+        """Return `defaults` with every axis's value chosen by the trial's sampler."""
         chosen = {name: axis.suggest(trial, name) for name, axis in self}
         return TrialConfig.model_validate({**defaults.model_dump(), **chosen})

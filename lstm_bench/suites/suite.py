@@ -48,21 +48,21 @@ from lstm_bench.suites.yaml_file import (
 )
 from lstm_bench.text import listed, quoted, shortened
 
-# What MLflow, Optuna and every file system take in a file's name.
+# Characters that MLflow, Optuna and every file system accept in a file's name.
 FILE_NAME = re.compile(r"\w[\w. -]*", re.ASCII)
-# Of `lstm_bench.training.baselines`, which is above this module; a test compares
-# the two.
+# From `lstm_bench.training.baselines`, which this module may not import; a test
+# compares the two.
 BASELINE_NAMES = ("majority", "tfidf_lr", "nb_lr")
-# What trials, references, pairs and baselines are called in reports and by `compare`.
+# Names of trials, references, pairs and baselines in reports and in `compare`.
 _OWN_NAMES = re.compile(
     rf"(trial|run) *\d.*|(reference|baseline)\b.*|{'|'.join(BASELINE_NAMES)}|published"
-    # The end of a trial's or a pair's name, and a study in a store.
+    # The end of a trial's or a pair's name, and a study's name in a store.
     r"|.*\((trial|pair)\b.*|.*-(?=\d*[a-f])[0-9a-f]{8}",
     re.IGNORECASE,
 )
 MAX_GRID = 100_000
 
-# Of `study:`, what bounds a search without changing what it finds.
+# Fields of `study:` that limit a search without changing its results.
 MACHINE_FIELDS = {"n_trials", "timeout_s", "trial_timeout_s", "trial_memory_gib"}
 
 
@@ -74,22 +74,22 @@ class Suite:
     name : str
         The file's stem.
     text : str
-        The file as it was read, logged with every sweep.
+        Content of the file, logged with every sweep.
     path : str
-        What a command takes for it: the file, or the name of a shipped suite.
+        Argument for commands: the file, or the name of a shipped suite.
     defaults : TrialConfig
     space : SearchSpace
     references : dict of str to TrialConfig
     dataset, study, confirm, published
         As in the file; confirm is None if the suite declares no confirmation.
     checkpoint : bool
-        Whether trainings keep their state after each epoch, to go on from there.
+        Whether trainings save their state after each epoch, to resume from it.
     engine : {"auto", "stock", "packed"}
-        What computes the LSTMs.
+        Engine of the LSTMs.
     sizes : Sizes or None
-        Of the data, as far as they are known without reading them.
+        Sizes of the data, as far as they are known without reading them.
     pairs : dict of str to tuple
-        The values of each hyperparameter that confirmation flips.
+        The values of each hyperparameter that a confirmation compares in pairs.
     """
 
     def __init__(
@@ -168,15 +168,15 @@ class Suite:
     def check_sizes(
         self, sizes: Sizes, where: str, config: TrialConfig | None = None
     ) -> None:
-        """Raise SuiteError if some training could not be done on so much data.
+        """Raise SuiteError if a training does not fit data of these sizes.
 
-        Called when the suite is loaded, with what is known without the data, and again
-        when they are there.
+        Called when the suite is loaded, with the sizes known without the data, and
+        again when the data are loaded.
 
         Parameters
         ----------
         config : TrialConfig or None
-            A configuration to train; None for every one that the suite can give.
+            A configuration to train; None for all configurations of the suite.
         """
         heads = self._values_of("head") if config is None else [("head", config.head)]
         for place, head in heads:
@@ -201,7 +201,7 @@ class Suite:
             )
 
     def _values_of(self, field: str) -> list[tuple[str, Any]]:
-        """Return each value of `field` that a training may get, and its place."""
+        """Return each value of `field` that a training may have, and its place."""
         values: list[tuple[str, Any]] = []
         if field in self.space.axes:
             ends = self.space.axes[field].endpoints
@@ -222,12 +222,12 @@ class Suite:
     def study_name(self) -> str:
         """Name of the study: suite name and a hash of what changes its results.
 
-        The number of trials, timeouts and the memory limit, the confirmation,
-        the description, published figures, checkpoints and the engine are left out: a
-        study can go on with more trials or on a larger machine, and what a search
-        found can be confirmed in more than one way. Engines differ by the rounding of
-        float32, as two processors do: over many steps it grows, and a run is as
-        another seed's, not another model's. Each run is tagged with its engine.
+        The number of trials, timeouts and the memory limit, the confirmation, the
+        description, published figures, checkpoints and the engine are left out: a study
+        can be resumed with more trials or on a larger machine, and the search's results
+        can be confirmed in more than one way. Engines differ by float32 rounding, as
+        two processors do: over many steps the differences grow as between two seeds,
+        but the model is the same. Each run is tagged with its engine.
         """
         what = {
             "dataset": self.dataset.model_dump(),
@@ -260,15 +260,15 @@ class Suite:
         """Return a configuration's name: ``32 units, sigmoid (trial 6)``.
 
         It is the same in every table, figure and message, and in MLflow. A reference
-        has the name that the suite gives it: ``reference tutorial``.
+        has its name from the suite: ``reference tutorial``.
 
         Parameters
         ----------
         trial : int or None
-            The number of the configuration's trial, or of that of `pair_of`.
+            Number of the configuration's trial, or of the trial of `pair_of`.
         pair_of : TrialConfig or None
-            The configuration of which this one is a pair: ``64 units, softmax (pair
-            of trial 6)``, ``softmax (pair of reference tutorial)``.
+            The configuration that this one is paired with: ``64 units, softmax (pair of
+            trial 6)``, ``softmax (pair of reference tutorial)``.
         """
         if known := self._reference_name(config):
             return known
@@ -285,18 +285,18 @@ class Suite:
         return f"{text} ({'' if pair_of is None else 'pair of '}{called})"
 
     def _reference_name(self, config: TrialConfig) -> str:
-        """Return ``reference NAME`` where `config` is one; otherwise nothing."""
+        """Return ``reference NAME`` if `config` is a reference, else ``""``."""
         for name, reference in self.references.items():
             if reference == config:
                 return f"reference {name}"
         return ""
 
     def settings_text(self, config: TrialConfig) -> str:
-        """Return what sets `config` apart in this suite: ``32 units, sigmoid``."""
+        """Return the settings that identify `config` here: ``32 units, sigmoid``."""
         return _in_words(self._settings(config))
 
     def _settings(self, config: TrialConfig) -> list[tuple[str, Value]]:
-        """Return the fields of the axes, and others that are not at their default."""
+        """Return the fields of the axes, and others that differ from the defaults."""
         axes = [name for name, _ in self.space]
         names = axes + [
             name
@@ -309,7 +309,7 @@ class Suite:
     def with_overrides(self, assignments: Sequence[str]) -> TrialConfig:
         """Return the defaults with ``field=value`` assignments applied.
 
-        Values are read as YAML, as they would be in the suite.
+        Values are parsed as YAML, as in the suite.
         """
         values: dict[str, Any] = {}
         for assignment in assignments:
@@ -338,15 +338,15 @@ def _in_words(settings: Iterable[tuple[str, Value]]) -> str:
 def load_suite(path: str | Path) -> Suite:
     """Read and validate the suite at `path`.
 
-    A bare name such as ``imdb`` means ``benchmarks/imdb.yaml`` below the
-    working directory or, where there is none, for the suite of that name that comes
-    with this package.
+    A bare name such as ``imdb`` means ``benchmarks/imdb.yaml`` below the working
+    directory or, if there is none, the suite of that name that is shipped with this
+    package.
 
     Raises
     ------
     SuiteError
-        No such file, or not a valid suite; names file, field, what was expected
-        and what came.
+        The file does not exist or is not a valid suite; the message has file, field,
+        what was expected and what was found.
 
     Examples
     --------
@@ -372,7 +372,7 @@ def load_suite(path: str | Path) -> Suite:
         )
     try:
         with file.open("rb") as stream:
-            # One byte more shows that a file is too large.
+            # One byte more shows that a file exceeds the limit.
             text = stream.read(MAX_SUITE_BYTES + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SuiteError(
@@ -383,21 +383,21 @@ def load_suite(path: str | Path) -> Suite:
 
 
 def suite_from_text(name: str, text: str) -> Suite:
-    """Rebuild a suite from the text that was logged with a sweep."""
+    """Rebuild a suite from the text logged with a sweep."""
     return Suite(name, text, f"{shortened(name)}.yaml as logged")
 
 
 def check_name(name: str, where: str) -> None:
-    """Refuse a name that cannot be typed, or confused with one of ours.
+    """Reject a name that cannot be typed, or could be confused with generated ones.
 
-    Of suites, references and published figures: they appear beside each other, and
+    Names of suites, references and published figures appear beside each other, and
     beside trials, pairs and baselines, in reports and on the command line.
 
     Raises
     ------
     SuiteError
-        Empty, too long, with a character that has a meaning on the command line or
-        does not print, or a name that this program gives.
+        The name is empty or too long, has a character that does not print or has a
+        meaning on the command line, or is of the form of this program's own names.
     """
     expected = None
     if not re.match(r"\w", name) or name != name.strip() or len(name) > MAX_NAME:
@@ -411,7 +411,7 @@ def check_name(name: str, where: str) -> None:
 
 
 def bounds_of(part: str, field: str) -> tuple[bool, dict[str, Any]]:
-    """Return whether a field is a float, and its bounds as click's ranges take them.
+    """Return whether a field is a float, and its bounds as arguments of click's ranges.
 
     Parameters
     ----------
@@ -441,7 +441,7 @@ def _check_dataset(spec: DatasetSpec, where: str) -> DatasetSpec:
         model: type[BaseModel] = dataset_module(spec.name).Options
         raise SuiteError(explain(error, model, f"{where}: dataset.options")) from error
     try:
-        # They are part of the study's name.
+        # The options are part of the study's name.
         json.dumps(spec.options, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise SuiteError(

@@ -10,7 +10,7 @@ from lstm_bench.errors import SuiteError
 from lstm_bench.masking import UNPRINTED
 from lstm_bench.text import quoted, shortened
 
-# The longest suite here has 2 kB and 4 levels. A suite may come from another
+# The longest suite here has 2 kB and 4 levels; a suite may come from an untrusted
 # repository or store.
 MAX_SUITE_BYTES = 1 << 20
 MAX_DEPTH = 20
@@ -18,11 +18,11 @@ MAX_INT_LENGTH = 40
 
 
 class SuiteLoader(yaml.SafeLoader):
-    """YAML's safe loader for texts from anywhere.
+    """YAML's safe loader for untrusted texts.
 
-    A key given twice is an error. Deep nesting would exhaust the stack, and aliases of
-    aliases would make a billion values of ten lines: both are refused before anything
-    is made of them.
+    Duplicate keys are an error. Deep nesting would exhaust the stack, and aliases of
+    aliases could expand ten lines into a billion values: both are rejected before any
+    object is built.
     """
 
     def __init__(self, text: str) -> None:
@@ -30,7 +30,7 @@ class SuiteLoader(yaml.SafeLoader):
         self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose one node; refuse anchors, aliases and nesting beyond the limit."""
+        """Compose one node; reject anchors, aliases and nesting beyond the limit."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         sign = "*" if isinstance(event, yaml.AliasEvent) else "&"
         problem = None
@@ -47,7 +47,7 @@ class SuiteLoader(yaml.SafeLoader):
         return node
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        """Construct an integer of a length that Python converts in no time."""
+        """Construct an integer, of at most the length that Python converts quickly."""
         if len(node.value) > MAX_INT_LENGTH:
             raise yaml.constructor.ConstructorError(
                 None,
@@ -58,9 +58,9 @@ class SuiteLoader(yaml.SafeLoader):
         return int(super().construct_yaml_int(node))
 
     def construct_yaml_str(self, node: yaml.ScalarNode) -> str:
-        """Construct a string that a terminal and UTF-8 can show."""
+        """Construct a string that a terminal and UTF-8 can represent."""
         text: str = super().construct_yaml_str(node)
-        # Written as escapes: "\\e[31m" would colour a terminal, "\\ud800" has no UTF-8.
+        # From escapes: "\\e[31m" would colour a terminal, "\\ud800" has no UTF-8.
         found = UNPRINTED.search(text)
         if found:
             raise yaml.constructor.ConstructorError(
@@ -73,7 +73,7 @@ class SuiteLoader(yaml.SafeLoader):
         return text
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-        """Construct a mapping; a key given twice is an error."""
+        """Construct a mapping; reject duplicate keys."""
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -91,16 +91,16 @@ SuiteLoader.add_constructor("tag:yaml.org,2002:str", SuiteLoader.construct_yaml_
 
 
 def safe_yaml(text: str) -> Any:
-    """Return what `text` holds; anything invalid raises a YAMLError."""
+    """Return the content of `text`; raise a YAMLError if it is invalid."""
     try:
         return yaml.load(text, Loader=SuiteLoader)
     except (ValueError, OverflowError) as error:
-        # A date that no calendar has, for example.
+        # For example, a date that does not exist.
         raise yaml.YAMLError(str(error)) from error
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
-    """Return the mapping that `text` holds; `where` names it in errors."""
+    """Return the mapping in `text`; `where` names it in errors."""
     if len(text.encode()) > MAX_SUITE_BYTES:
         raise SuiteError(
             f"{where}: expected a suite of at most {MAX_SUITE_BYTES:,} bytes, got more"
