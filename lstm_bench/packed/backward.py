@@ -1,7 +1,7 @@
 """The backward pass of one part of a batch: gradients of its weights and inputs.
 
-Arrays are flat, and strides in floats. What they hold, and the formulas, stand in the
-package's documentation.
+Arrays are flat, and strides in floats. The package's documentation has the formulas and
+the contents of the arrays.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ _backward_gates = backward_gates(TARGET)
 
 
 def backward_function(version: str) -> Any:
-    """Return the function that takes the gradient of one part back through all steps.
+    """Return the function that computes the gradients of one part over all its steps.
 
-    ``dh`` comes with the gradient of ``last`` and ends as anything; ``dc`` and
-    ``zeros`` come as zeros. Written are ``dx``, the gradient of each row's input, and
-    ``sums``, the part's own: rows of the gradients of W, b and U, one below the other.
+    On entry ``dh`` is the gradient of ``last``, and ``dc`` and ``zeros`` are zero; on
+    return ``dh`` is undefined. The results are ``dx``, the gradient of each row's
+    input, and ``sums``, the part's own: rows of the gradients of W, b and U, one below
+    the other.
 
-    What the arrays hold is said in `forward.forward_function`, and ``version`` too.
+    See `forward.forward_function` for the other arrays and ``version``.
 
-    Some steps are taken at a time: back through the recurrence first, then from the
-    gradient of their gates, which is still in the cache, to everything else.
+    Some steps are processed at a time: first the recurrence, then everything that
+    depends on the gradient of their gates, which is still in the cache.
     """
 
     @numba.njit(  # type: ignore[untyped-decorator]

@@ -1,7 +1,7 @@
-"""Memory that is used again at the next step, as an allocation of this size is slow.
+"""Buffers that are reused at the next step, since allocating large arrays is slow.
 
-The system hands out large arrays as fresh pages and takes them back when they are
-freed; touching every page for the first time took a tenth of a training step.
+The system provides large arrays as new pages and reclaims them when they are freed;
+the first access to every page took a tenth of a training step.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ SIZE_STEP = 1.25
 
 
 class Buffers:
-    """Arrays whose memory comes back by itself once nobody holds them.
+    """Arrays whose memory is reused as soon as nothing references them.
 
-    One thread at a time takes some: TensorFlow runs a model's operations that call
-    Python one after the other.
+    Only one thread at a time takes arrays: TensorFlow runs a model's operations that
+    call Python one after the other.
     """
 
     def __init__(self) -> None:
         self._free: list[mmap.mmap] = []
 
     def take(self, *shape: int) -> Float32Array:
-        """Return a float32 array with anything in it, aligned to a page."""
+        """Return an uninitialised float32 array, aligned to a page."""
         n = math.prod(shape)
         needed = max(1, n) * 4
         fitting = [m for m in self._free if needed <= len(m) < 4 * needed]
@@ -42,7 +42,7 @@ class Buffers:
             if hasattr(mmap, "MADV_HUGEPAGE"):
                 memory.madvise(mmap.MADV_HUGEPAGE)
         array = np.frombuffer(memory, np.float32, n)
-        # Views of it keep `array` alive, not only the memory: NumPy looks through
-        # arrays that are views, and stops at one that is of something else.
+        # Views of it keep `array` alive, not only the memory: the base of a view is the
+        # first array that is not itself a view of another array.
         weakref.finalize(array, self._free.append, memory)
         return array.reshape(shape)

@@ -1,4 +1,4 @@
-"""Which engine a training runs on, and that the packed one is right on this machine."""
+"""Choose a training's engine, and check that the packed one is correct here."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from lstm_bench.suites.engines import PACKED, STOCK, TAKES_STOCK, EngineName, im
 from lstm_bench.system.threads import n_threads
 
 MAX_DIFFERENCE = 1e-5
-"""Of outputs and gradients, relative to the largest of them: float32 sums that are
-added in another order differ by about 1e-6."""
+"""Of outputs and gradients, relative to the largest of them: float32 sums in another
+order differ by about 1e-6."""
 
 
 @functools.cache
 def choose_engine(wanted: EngineName, say: Callable[[str], None]) -> str:
-    """Return the engine that `wanted` comes to on this machine.
+    """Return the engine for the requested `wanted` on this machine.
 
-    Asked once for each `say`, which so hears a reason once.
+    The result is cached for each `say`, which therefore gets a reason only once.
 
     Parameters
     ----------
     say : callable
-        Told why auto takes the stock LSTM, and that the kernel is being compiled.
+        Called with the reason why auto uses the stock LSTM, and before compiling.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def choose_engine(wanted: EngineName, say: Callable[[str], None]) -> str:
     Raises
     ------
     SuiteError
-        The packed engine is wanted, and cannot run.
+        The packed engine is requested, but cannot run.
     """
     if wanted == STOCK:
         return STOCK
@@ -55,12 +55,12 @@ def choose_engine(wanted: EngineName, say: Callable[[str], None]) -> str:
 
 
 def why_not_packed(say: Callable[[str], None]) -> str | None:
-    """Compile and test the packed engine; return what keeps it from running, or None.
+    """Compile and test the packed engine; return why it cannot run, or None.
 
     Parameters
     ----------
     say : callable
-        Told that the kernel is being compiled, where it is.
+        Called with a message if the kernel has to be compiled.
     """
     policy = keras.config.dtype_policy().compute_dtype
     if policy != "float32":
@@ -81,7 +81,7 @@ def why_not_packed(say: Callable[[str], None]) -> str | None:
 
 
 def largest_difference() -> float:
-    """Return by how much the packed engine differs from Keras on two small models.
+    """Return the difference between the packed engine and Keras on two small models.
 
     Returns
     -------
@@ -93,14 +93,14 @@ def largest_difference() -> float:
     from lstm_bench.packed.network import PackedForward
     from lstm_bench.packed.scratch import CHUNK_ROWS
 
-    # Two parts, and more rows than one of them takes back at a time.
+    # Two parts, and more rows than `backward` processes at a time in one of them.
     n_reviews, n_timesteps = 2 * REVIEWS_PER_PART, CHUNK_ROWS // REVIEWS_PER_PART + 1
     numbers = np.arange(n_reviews * n_timesteps, dtype=np.int32)
     tokens = (numbers % 9 + 1).reshape(n_reviews, n_timesteps)
     tokens[::5, 2:] = 0
     worst = 0.0
     for rate in (0.0, 0.5):
-        # More units than one vector of any machine, and no multiple of it.
+        # More units than one vector of any machine, and not a multiple of it.
         config = TrialConfig(
             units=19,
             embedding_dim=4,
@@ -127,15 +127,15 @@ def _one_step(
     update_of: Callable[[keras.optimizers.Optimizer], Any],
     tokens: Any,
 ) -> list[Any]:
-    """Return outputs, gradients and the weights after a step; leave those before.
+    """Return outputs, gradients and the weights after a step; restore the weights.
 
-    Dropout masks are those that a new model draws first.
+    The dropout masks are the first ones that a new model draws.
     """
     before = model.get_weights()
     for variable in model.non_trainable_variables:
         variable.assign(tf.zeros_like(variable))
-    # Without it a gradient of almost zero, mostly rounding, would move a weight as far
-    # as any other.
+    # Without it a gradient of almost zero, mostly rounding error, would change a weight
+    # as much as any other.
     optimizer = keras.optimizers.Adam(epsilon=0.01)
     optimizer.build(model.trainable_variables)
     with tf.GradientTape() as tape:

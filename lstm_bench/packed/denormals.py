@@ -1,4 +1,4 @@
-"""Whether this thread's processor counts denormal numbers as zero."""
+"""Set whether this thread's processor treats denormal numbers as zero."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numba.extending import intrinsic
 
 from lstm_bench.packed.vectors import target_of_this_machine
 
-# Bits 15 and 6 of MXCSR: results, and operands, that are denormal count as zero.
+# Bits 15 and 6 of MXCSR: denormal results, and operands, count as zero.
 FLUSH_DENORMALS = 0x8040
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def set_denormals(context: Any, bits: Any) -> Any:
-    """Set MXCSR's `FLUSH_DENORMALS` to those of `bits`; return what they were."""
+    """Set MXCSR's `FLUSH_DENORMALS` to those of `bits`; return the earlier ones."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         if not target_of_this_machine().is_x86:

@@ -1,7 +1,7 @@
-"""All steps of one part of a batch, forward.
+"""The forward pass of one part of a batch, over all its steps.
 
-Arrays are flat, and strides in floats. What they hold, and the formulas, stand in the
-package's documentation.
+Arrays are flat, and strides in floats. The package's documentation has the formulas and
+the contents of the arrays.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _forward_gates = forward_gates(TARGET)
 
 
 def table_function(version: str) -> Any:
-    """Return the function that computes some rows of the table of inputs' shares.
+    """Return the function that computes rows of the table of input contributions.
 
-    Row r of ``table`` is the share of the gates of row ``ids[r]`` of ``x``, bias
+    Row r of ``table`` is the contribution of row ``ids[r]`` of ``x`` to the gates, bias
     included; ``input_weights`` as in `forward_function`.
     """
 
@@ -87,22 +87,21 @@ def table_function(version: str) -> Any:
 def forward_function(version: str) -> Any:
     """Return the function that computes all steps of one part, forward.
 
-    The input's share of the gates, bias included, comes from ``table`` at ``index``;
-    without ``has_table``, it is computed here from ``x`` at ``source``, times
-    ``input_masks``, and ``input_weights``, whose last row is the bias's.
+    The inputs' contribution to the gates, bias included, is ``table`` at ``index``;
+    without ``has_table`` it is computed here from ``x`` at ``source``, times
+    ``input_masks``, and ``input_weights``, whose last row is the bias.
 
-    A row's masks are its ``review``'s, and a review of the layout stands in the batch
-    at its ``order``. ``places`` are 0, 1, 2, ..., for rows that stand together.
-    ``states`` and ``scratch``, of which the part has its own from ``states_at`` and
-    ``scratch_at``, hold nothing before and after. Strides are those of `Scratch`. h and
-    c of every step, and the gates, are written where they are ``kept``; ``last`` and
-    ``outputs`` always.
-    Where they are not kept, c stays in one place for each review.
+    A row has the masks of its ``review``, and the batch's number of a sequence of the
+    layout is its ``order``. ``places`` are 0, 1, 2, ..., for contiguous rows.
+    ``states`` and ``scratch``, of which the part uses its own section from
+    ``states_at`` and ``scratch_at``, are temporary. Strides are those of `Scratch`. h
+    and c of every step, and the gates, are written if they are ``kept``; ``last`` and
+    ``outputs`` always. If they are not kept, c is updated in place for each sequence.
 
     Parameters
     ----------
     version : str
-        Part of the key by which Numba keeps what it compiled; see `kernel.load_kernel`.
+        Part of the key of Numba's cache; see `kernel.load_kernel`.
     """
 
     @numba.njit(  # type: ignore[untyped-decorator]
@@ -156,21 +155,21 @@ def forward_function(version: str) -> Any:
     ) -> None:
         version  # noqa: B018
         before = set_denormals(FLUSH_DENORMALS)
-        # Gates whose masks differ are multiplied one by one.
+        # Gates with different masks are multiplied one by one.
         n_products = N_GATES if is_masked else 1
         n_columns = N_GATES * units // n_products
         n_padded = (n_columns + WIDTH - 1) // WIDTH * WIDTH
         n = n_reviews
         while n > 0 and lengths[first_review + n - 1] <= 0:
             n -= 1
-        # h changes between two places, since a step reads all of it while it writes
-        # the next; with masks of each gate, there is one for each.
+        # h alternates between two places, since a step reads all of it while it writes
+        # the next; with masks for each gate, each gate has its own.
         state_gate_stride = 2 * n_reviews * state_stride
         states[states_at : states_at + n_products * state_gate_stride] = 0.0
         if is_kept:
             h[first_row * units : (first_row + n) * units] = 0.0
         last[first_review * units : (first_review + n_reviews) * units] = 0.0
-        # c before the first step is zero, as `last` is now.
+        # c before the first step is zero, as `last` still is.
         c_before = last.ctypes.data + FLOAT_BYTES * first_review * units
         c_row = first_row if is_kept else first_review
         row = first_row

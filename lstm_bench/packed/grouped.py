@@ -1,8 +1,8 @@
 """Adam's step from a gradient that is one row for each occurrence of a token.
 
-Loops in Numba's own words: they wait for memory, so that vector instructions written
-out gain nothing here. Each sum is one thread's, row after row in their order: it does
-not depend on the number of threads.
+The loops are plain Numba: they wait for memory, so that explicit vector instructions
+gain nothing. Each sum is computed by one thread, row by row in order: it does not
+depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _CONST_ROWS = types.Array(types.float32, 2, "C", readonly=True)
 
 @dataclass(frozen=True)
 class Groups:
-    """Which rows have which number.
+    """The rows that belong to each number.
 
     Attributes
     ----------
     rows : int32 ndarray of shape (n_rows,)
-        Sorted by their number, those of one number as they stand.
+        Sorted by their number; those of one number keep their order.
     starts : int32 ndarray of shape (n_numbers + 1,)
         Where each number's rows begin and end in `rows`.
     """
@@ -52,7 +52,7 @@ class Groups:
         return cls(rows, starts)
 
     def pieces(self, n_threads: int) -> list[tuple[int, int]]:
-        """Return ranges of numbers that take about equally long."""
+        """Return ranges of numbers with about equal computing time."""
         work = self.starts + np.arange(len(self.starts))
         n_pieces = PIECES_PER_THREAD * n_threads
         wanted = np.linspace(0, work[-1], n_pieces + 1)
@@ -64,7 +64,7 @@ class Groups:
     types.void(CONST_INTS, INTS, INTS), cache=True, nogil=True
 )
 def _sort(number_of_row: Any, rows: Any, starts: Any) -> None:
-    """Fill `rows` and `starts`, which come as zeros, by counting."""
+    """Fill `rows` and `starts`, which are zero on entry, by counting sort."""
     n = len(starts) - 1
     for row in range(len(number_of_row)):
         starts[number_of_row[row] + 1] += 1
@@ -79,7 +79,7 @@ def _sort(number_of_row: Any, rows: Any, starts: Any) -> None:
 
 @dataclass(frozen=True)
 class AdamState:
-    """A variable and Adam's moments of it, float32 ndarrays of one shape (n, features).
+    """A variable and its Adam moments, float32 ndarrays of shape (n, features).
 
     Attributes
     ----------
@@ -155,8 +155,8 @@ def step_adam(
 ) -> None:
     """Write Adam's step of a variable whose gradient is a sum over some rows.
 
-    As Keras's Adam does it for an embedding, the second moment takes up the sum of the
-    rows' squares, and not the square of their sum, and both moments of rows without a
+    As in Keras's Adam for an embedding, the second moment accumulates the sum of the
+    rows' squares, not the square of their sum, and the moments of rows without a
     gradient decay, too.
 
     Parameters
@@ -164,9 +164,9 @@ def step_adam(
     gradient : float32 ndarray of shape (n_rows, features)
         One row for each occurrence of a row of the variable.
     groups : Groups
-        Which of the variable's rows each of them is of.
+        The variable's row that each of them belongs to.
     new : AdamState
-        What it holds is lost; no part of it may be part of `old`.
+        Overwritten; it must not share memory with `old`.
     alpha : float
         learning rate * sqrt(1 - beta_2^t) / (1 - beta_1^t).
 

@@ -1,4 +1,4 @@
-"""The compiled recurrence, from Numba's cache or compiled now."""
+"""Load the compiled recurrence from Numba's cache, or compile it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from lstm_bench.system.file_lock import lock_within
 from lstm_bench.system.folders import cache_folder
 
 LOADING_S = 3.0
-"""Another process that has the lock for so long compiles, and does not only load."""
+"""A process that holds the lock for longer compiles, and does not only load."""
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """The compiled functions; they release Python's lock.
+    """The compiled functions; they release the GIL.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Kernel:
 
 
 class _Announcing(event.Listener):  # type: ignore[misc]
-    """Says that Numba compiles, the first time that it does."""
+    """Reports the first time that Numba compiles."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -53,26 +53,26 @@ class _Announcing(event.Listener):  # type: ignore[misc]
             self._say("compiling the packed LSTM (once on this machine, 5 to 20 s) ...")
 
     def on_end(self, event: Any) -> None:
-        """Do nothing: the training that follows tells that it is done."""
+        """Do nothing: the training that follows shows that compiling is done."""
 
 
 def compile_kernel(say: Callable[[str], None]) -> None:
-    """Load the kernel; `say` so where that means to compile it."""
+    """Load the kernel; call `say` if it has to be compiled."""
     with _alone(say), event.install_listener("numba:compile", _Announcing(say)):
         load_kernel()
-        # Compiled when it is imported.
+        # It is compiled at import.
         importlib.import_module("lstm_bench.packed.grouped")
 
 
 @contextmanager
 def _alone(say: Callable[[str], None]) -> Iterator[None]:
-    """Keep other processes from compiling what this one keeps for them."""
+    """Keep other processes from compiling at the same time; they use the cache."""
     file = cache_folder("kernel.lock")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = file.open("a")
     except OSError:
-        # Where nothing can be kept, each compiles for itself.
+        # Without a writable cache, each process compiles for itself.
         yield
         return
     with lock:
@@ -85,8 +85,8 @@ def _alone(say: Callable[[str], None]) -> Iterator[None]:
 @functools.cache
 def load_kernel() -> Kernel:
     """Return the kernel, from Numba's cache where this machine has compiled it."""
-    # Numba looks only at the file of the function itself to see whether what it kept
-    # is still right; the text of all the others is part of the key by this.
+    # Numba invalidates its cache only by the file of the function itself; this adds the
+    # text of all other files to the key.
     text = repr(target_of_this_machine()).encode()
     for file in sorted(Path(__file__).parent.glob("*.py")):
         text += file.read_bytes()

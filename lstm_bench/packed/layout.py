@@ -1,4 +1,4 @@
-"""Where the tokens of a batch stand once its padding is gone."""
+"""The layout of a batch's tokens without padding."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ Int32Array = npt.NDArray[np.int32]
 
 REVIEWS_PER_PART = 16
 """Few enough that the state of a part stays in the cache, and that no thread waits long
-for the others; more came out no faster. It does not depend on the number of threads, so
+for the others; more were no faster. It does not depend on the number of threads, so
 that the order of sums does not either."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one thread works on at a time: some reviews, and their rows.
+    """A unit of work of one thread: some sequences, and their rows.
 
     Attributes
     ----------
     first_review, n_reviews : int
-        In the layout's order of reviews.
+        In the layout's order of sequences.
     first_row, n_rows : int
     """
 
@@ -34,12 +34,12 @@ class Part:
 
 
 def n_parts_of(n_reviews: int) -> int:
-    """Return how many parts a batch is dealt out to."""
+    """Return the number of parts of a batch."""
     return -(-n_reviews // REVIEWS_PER_PART)
 
 
 def parts_of(lengths: Int32Array) -> list[Part]:
-    """Return the parts of a layout, from the lengths of its reviews."""
+    """Return the parts of a layout, from the lengths of its sequences."""
     parts, first_review, first_row = [], 0, 0
     n_parts = n_parts_of(len(lengths))
     for number in range(n_parts):
@@ -53,14 +53,14 @@ def parts_of(lengths: Int32Array) -> list[Part]:
 def find_tokens(
     tokens: Int32Array, is_masked: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return where each review begins and how long it is.
+    """Return the start and the length of each sequence.
 
     Parameters
     ----------
     tokens : int32 ndarray of shape (n_reviews, n_timesteps)
         0 where padded.
     is_masked : bool
-        Whether padding is left out; without, it counts as tokens.
+        Whether padding is left out; if not, it counts as tokens.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def find_tokens(
     Raises
     ------
     ValueError
-        Padding stands between tokens.
+        Padding is between tokens.
     """
     n_reviews, n_timesteps = tokens.shape
     if not is_masked or not n_timesteps:
@@ -87,24 +87,24 @@ def find_tokens(
 class Layout:
     """The rows of a batch: one for each token, none for padding.
 
-    The reviews are sorted by length, the longest first, and dealt out to the parts in
-    turn. Within a part come the first tokens of its reviews, then the second ones of
-    those that have a second, and so on: each step's rows stand together, and the rows
-    of the step before begin with the same reviews.
+    The sequences are sorted by length, the longest first, and dealt out to the parts
+    in turn. A part has first the first tokens of its sequences, then the second tokens
+    of those that have a second, and so on: the rows of each step are contiguous, and
+    the rows of the step before begin with the same sequences.
 
     Attributes
     ----------
     order : int32 ndarray of shape (n_reviews,)
-        The batch's number of each review of the layout.
+        Number in the batch of each sequence of the layout.
     lengths : int32 ndarray of shape (n_reviews,)
-        Of the layout's reviews.
+        Of the layout's sequences.
     review : int32 ndarray of shape (n_rows,)
-        The batch's number of each row's review.
+        Number in the batch of each row's sequence.
     position : int32 ndarray of shape (n_rows,)
-        Where each row's token stands in the flattened batch.
+        Position of each row's token in the flattened batch.
     reverse : int32 ndarray of shape (n_rows,)
-        The row of the same review that is as far from its end as this from its
-        beginning.
+        The row of the same sequence that is as far from its end as this row is from
+        its beginning.
     """
 
     order: Int32Array
@@ -146,7 +146,7 @@ class Layout:
 
 
 def number_distinct(values: Int32Array, n_values: int) -> tuple[Int32Array, Int32Array]:
-    """Return the sorted distinct values, and the position of each value among them.
+    """Return the sorted distinct values, and the index of each value among them.
 
     Parameters
     ----------

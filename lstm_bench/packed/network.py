@@ -1,4 +1,4 @@
-"""A stock model's outputs, computed without its padding."""
+"""Compute a stock model's outputs without its padding."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from lstm_bench.packed.team import Team
 from lstm_bench.suites.config import TrialConfig
 
 Update = Callable[[list[Any], list[Any]], None]
-"""Takes gradients and the variables that they are of."""
+"""Applies gradients, the first argument, to variables, the second."""
 
 
 class PackedForward:
-    """Calls the layers of a stock model, the LSTMs among them through the kernel.
+    """Calls the layers of a stock model, with the kernel for its LSTMs.
 
-    The model stays what it is: its layers keep the weights, and a call here reads and
-    trains the same ones that ``model(...)`` does. So there is nothing to convert when
-    it is saved, exported or taken up from a checkpoint.
+    The model is unchanged: its layers own the weights, and a call here reads and trains
+    the same ones as ``model(...)``. So nothing has to be converted when the model is
+    saved, exported or resumed from a checkpoint.
 
     Parameters
     ----------
     model : keras.Model
-        As `build_model` made it of `config`, in float32.
+        Built by `build_model` from `config`, in float32.
     n_threads : callable
-        Returns how many threads the kernel may keep busy; see `Team`.
+        Returns the number of threads for the kernel; see `Team`.
 
     Raises
     ------
     TypeError
-        The model computes in another type than float32.
+        The model computes in a type other than float32.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class PackedForward:
         token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
         occurrences = _occurrences(x, token_of_row) if training else None
         all_rows = tf.range(tf.size(rows.review))
-        # What differs between reading each review from its beginning and from its end.
+        # Where reading from the beginning and reading from the end differ.
         output_indexes = (all_rows, rows.reverse)
         inputs: tuple[tuple[Any, Any, Any], ...] = (
             (token_of_row, (ids, index), occurrences),
@@ -120,7 +120,7 @@ class PackedForward:
         return x
 
     def update_of(self, optimizer: keras.optimizers.Optimizer) -> Update:
-        """Return what applies gradients as ``optimizer.apply`` does, if faster.
+        """Return a function equivalent to ``optimizer.apply``, a faster one if it can.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class PackedForward:
             See `Layout`.
         ids : int32 ndarray of shape (n_distinct,)
         index : int32 ndarray of shape (n_rows,)
-            Each row's place in `ids`.
+            Each row's index in `ids`.
         """
         layout = Layout.of(tokens, self.config.masking)
         ids, index = number_distinct(
@@ -160,8 +160,8 @@ class PackedForward:
     def _weights(
         self, cell: Any, n_features: int, n_reviews: Any, training: bool
     ) -> Weights:
-        """Return a cell's weights, and the dropout masks that it draws for a call."""
-        # Keras draws them when predicting too, so that the next step's are others.
+        """Return a cell's weights, and the dropout masks that it draws for one call."""
+        # Keras draws masks when predicting, too, so the next step's would differ.
         input_masks = cell.get_dropout_mask(tf.ones((n_reviews, n_features)))
         masks = cell.get_recurrent_dropout_mask(tf.ones((n_reviews, cell.units)))
         cell.reset_dropout_mask()
@@ -177,13 +177,13 @@ class PackedForward:
         )
 
     def _pool(self, x: Any, rows: Rows, n_reviews: Any) -> Any:
-        """Return one vector for each review, of shape (n_reviews, features)."""
+        """Return one vector for each sequence, of shape (n_reviews, features)."""
         pooling = self.config.pooling
         if pooling == "last":
             return x
         if pooling == "max":
             most = tf.math.unsorted_segment_max(x, rows.review, n_reviews)
-            # Of no token at all; LSTM outputs lie in (-1, 1).
+            # For sequences without tokens; LSTM outputs lie in (-1, 1).
             return tf.maximum(most, -1.0)
         n_tokens = tf.scatter_nd(
             rows.order[:, None], rows.lengths, tf.reshape(n_reviews, (1,))
@@ -193,9 +193,9 @@ class PackedForward:
 
 
 def _occurrences(embeddings: Any, token_of_row: Any) -> Any:
-    """Return what each row's gradient comes to; `embeddings` get it by token.
+    """Return no rows, as inputs whose gradients go to `embeddings` by token.
 
-    As ``tf.gather(embeddings, token_of_row)``, but that it holds no rows.
+    It has the gradient of ``tf.gather(embeddings, token_of_row)``, but no values.
     """
 
     def gradient(d_rows: Any) -> Any:
@@ -205,16 +205,16 @@ def _occurrences(embeddings: Any, token_of_row: Any) -> Any:
 
 
 def _in_order(occurrences: Any, order: Any) -> Any:
-    """Return the same for rows in another order, such that order[order] is theirs."""
+    """Return the same with its rows in another order, which is its own inverse."""
     return _nothing_of(occurrences, lambda d_rows: tf.gather(d_rows, order))
 
 
 def _nothing_of(x: Any, gradient: Callable[[Any], Any]) -> Any:
-    """Return no rows, whose gradient is passed on to x by `gradient`."""
+    """Return no rows, whose gradient `gradient` passes on to x."""
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def no_rows(x: Any) -> Any:
-        # Of a length that only the run tells, since the gradient has another.
+        # Of a length unknown to the graph, since the gradient has another length.
         return tf.zeros((0 * tf.shape(x)[0], x.shape[-1])), gradient
 
     return no_rows(x)

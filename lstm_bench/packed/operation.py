@@ -1,4 +1,4 @@
-"""One LSTM in one direction as an operation of TensorFlow, with its gradient."""
+"""One LSTM in one direction as a TensorFlow operation with a gradient."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Weights:
-    """An LSTM's weights, as Keras has them, and the masks of one call.
+    """An LSTM's weights, as in Keras, and the masks of one call.
 
     Attributes
     ----------
@@ -37,8 +37,8 @@ class Weights:
         W of shape (features, 4 units), U of shape (units, 4 units) and b of shape
         (4 units,), gates in the order i, f, c, o.
     input_masks, recurrent_masks : list of float32 tensors, or None
-        Of shape (n_reviews, features) and (n_reviews, units): four, or, where only
-        inputs are dropped, one for all gates.
+        Of shape (n_reviews, features) and (n_reviews, units): four, or, if only inputs
+        are dropped, one for all gates.
     """
 
     kernel: Any
@@ -61,24 +61,24 @@ def packed_lstm(
     returns_sequences: bool,
     is_kept: bool,
 ) -> Any:
-    """Return h of every row, or of each review's last.
+    """Return h of every row, or of each sequence's last.
 
     Parameters
     ----------
     inputs : float32 tensor of shape (n_inputs, features)
     source : int32 tensor of shape (n_rows,), or None
-        Each row's input; None where input n is row n's.
+        Each row's input; None if input n belongs to row n.
     distinct : pair of int32 tensors, or None
-        The numbers of the inputs that occur, where many rows share one, and each row's
-        place among them.
+        The numbers of the inputs that occur, if many rows share one, and each row's
+        index among them.
     output_index : int32 tensor of shape (n_rows,)
-        Each row's place in the outputs.
+        Each row's index in the outputs.
     occurrences : float32 tensor, or None
-        Where it is given, it gets the gradient of each row's input, of shape (n_rows,
-        features), and `inputs` none: Keras's optimizers square an embedding's gradient
-        at every occurrence of a token, before they are added.
+        If given, it gets the gradient of each row's input, of shape (n_rows, features),
+        and `inputs` gets none: Keras's optimizers square an embedding's gradient at
+        every occurrence of a token, before adding.
     is_kept : bool
-        Whether a gradient will be asked for.
+        Whether a gradient will be computed.
 
     Returns
     -------
@@ -123,11 +123,11 @@ def _operation(
     has_occurrences: bool,
     is_by_row: bool,
 ) -> Any:
-    """Return the operation for all models and shapes.
+    """Return the operation, shared by all models and shapes.
 
-    TensorFlow keeps every gradient that is defined for as long as the process lives,
-    and the graph that it was traced in with it. So there is one for each choice of
-    these flags, and not one for each model.
+    TensorFlow stores every custom gradient, and the graph in which it was traced, for
+    as long as the process lives. So there is one for each combination of these flags,
+    and not one for each model.
     """
     flags: dict[str, Any] = {"returns_sequences": returns_sequences}
 

@@ -1,9 +1,9 @@
-"""A model's optimizer step, with the embedding's share of Adam's computed by Numba.
+"""A model's optimizer step, with Adam's step for the embedding computed by Numba.
 
-Keras adds up an embedding's gradient, one row for each occurrence of a token, and its
-squares into two arrays of the embedding's size, and takes several operations over them:
-a quarter of a packed training step. Here it is one pass over the embedding, of the same
-formula.
+Keras adds an embedding's gradient, one row for each occurrence of a token, and its
+squares into two arrays of the embedding's size, and applies several operations to
+them: a quarter of a packed training step. Here it is one pass over the embedding, with
+the same formula.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class PackedAdam:
     optimizer : keras.optimizers.Adam
         Built; Keras's own, without weight decay, clipping or averages.
     embedding : keras.Variable of shape (vocabulary, features)
-        Whose gradient comes as ``tf.IndexedSlices``.
+        Its gradient is a ``tf.IndexedSlices``.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class PackedAdam:
 
     @staticmethod
     def fits(optimizer: keras.optimizers.Optimizer) -> bool:
-        """Whether an optimizer is one whose step is computed here."""
+        """Whether an optimizer is one whose step can be computed here."""
         return type(optimizer) is keras.optimizers.Adam and not (
             optimizer.amsgrad
             or optimizer.use_ema
@@ -66,7 +66,7 @@ class PackedAdam:
                 self._apply_to_embedding(gradient)
             else:
                 others.append((gradient, variable))
-        # Counts the step; so the embedding comes first.
+        # It increments the step, so the embedding comes first.
         self.optimizer.apply(*map(list, zip(*others, strict=True)))
 
     def _apply_to_embedding(self, gradient: Any) -> None:

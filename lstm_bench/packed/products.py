@@ -1,8 +1,8 @@
-"""Products of matrices in tiles, for the compiled functions of the recurrence.
+"""Matrix products in tiles, for the compiled functions of the recurrence.
 
-Matrices are addresses with a stride from row to row, in floats. What is multiplied by
-comes in panels of up to `MAX_VECTORS` vectors of columns, as `recurrence.panels` makes
-them, so that a tile reads its columns in one stream.
+Matrices are addresses with a stride from row to row, in floats. The right factor is in
+panels of up to `MAX_VECTORS` vectors of columns, made by `recurrence.panels`, so that a
+tile reads its columns contiguously.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ def multiply(
     mask_rows: int,
     masks_gate_stride: int,
 ) -> None:
-    """Write out = start + a weights, where `n_gates` are more than one their sum.
+    """Write out = start + a weights, summed over the gates if `n_gates` is above one.
 
     Parameters
     ----------
     start : int
-        0: nothing is added; else row ``start_rows[r]`` of this to row r.
+        0: nothing is added; else row ``start_rows[r]`` of it is added to row r.
     masks : int
         0: none; else each gate's product is multiplied by row ``mask_rows[r]`` of that
         gate's masks, and nothing is added.
@@ -145,12 +145,12 @@ def take_inputs(
     into: int,
     stride: int,
 ) -> None:
-    """Copy some rows' inputs, times their reviews' masks, and a 1 for the bias.
+    """Copy some rows' inputs, times their sequences' masks, and a 1 for the bias.
 
     Parameters
     ----------
     masks : int
-        The address of a mask for each review; 0: none.
+        The address of a mask for each sequence; 0: none.
     """
     for r in range(n_rows):
         mask = 0

@@ -21,16 +21,16 @@ from lstm_bench.packed.tiles import MAX_VECTORS, N_GATES
 
 
 def panels(matrix: Float32Array, n_products: int = 1) -> Float32Array:
-    """Return a matrix for the tiles of `products`: by panel, row and lane.
+    """Arrange a matrix for the tiles of `products`: by panel, row and lane.
 
-    A panel has up to `MAX_VECTORS` vectors of columns, as even as they can be.
+    A panel has up to `MAX_VECTORS` vectors of columns; panels are as equal as possible.
 
     Parameters
     ----------
     matrix : float32 ndarray of shape (n_rows, n_columns)
     n_products : int
-        As how many matrices, one beside the other, it is multiplied; one after the
-        other in what is returned.
+        Number of matrices, side by side, that are multiplied separately; in the result
+        they follow one another.
     """
     n_rows, n_columns = len(matrix), matrix.shape[1] // n_products
     n_vectors = -(-n_columns // WIDTH)
@@ -52,10 +52,10 @@ _alive: WeakValueDictionary[int, Recurrence] = WeakValueDictionary()
 
 
 def recurrence_of(number: Any) -> Recurrence:
-    """Return the recurrence of that number, of a model that somebody still holds.
+    """Return the recurrence with that number, of a model that still exists.
 
-    Operations of TensorFlow outlive the models that they are used for. A number, unlike
-    a reference, keeps no threads and buffers for as long.
+    TensorFlow operations outlive the models that they are used for. Unlike a reference,
+    a number does not keep a model's threads and buffers alive.
     """
     return _alive[int(number)]
 
@@ -70,7 +70,7 @@ class Recurrence:
     Attributes
     ----------
     number : int
-        By which `recurrence_of` finds it.
+        The number with which `recurrence_of` finds it.
     """
 
     def __init__(self, team: Team) -> None:
@@ -112,32 +112,32 @@ class Recurrence:
         input_masks : float32 ndarray of shape (n_masks, n_reviews, features)
             None, one for all gates, or one for each of the four; in the batch's order.
         masks : float32 ndarray of shape (n_masks, n_reviews, units)
-            Recurrent dropout's: none or four.
+            Masks of recurrent dropout: none or four.
         ids : int32 ndarray of shape (n_distinct,)
-            The inputs that occur, of which a table is made if `has_table`; else
-            anything.
+            The inputs that occur, for which a table is computed if `has_table`; else
+            unused.
         index : int32 ndarray of shape (n_rows,)
-            Each row's place in `ids`, if `has_table`; else anything.
+            Each row's index in `ids`, if `has_table`; else unused.
         source : int32 ndarray of shape (n_rows,)
-            Each row's place in `x`.
+            Each row's index in `x`.
         output_index : int32 ndarray of shape (n_rows,)
-            Each row's place in the outputs.
+            Each row's index in the outputs.
         review, order, lengths : int32 ndarray
             See `Layout`.
         has_table : bool
-            Whether each distinct input's share is computed once; there are no input
-            masks then.
+            Whether each distinct input's contribution is computed once; there are no
+            input masks then.
         is_kept : bool
-            Whether the backward pass will be asked for.
+            Whether the backward pass will be computed.
 
         Returns
         -------
         outputs : float32 ndarray
             h of every row, of shape (n_rows, units), with `returns_sequences`; else of
-            each review's last, of shape (n_reviews, units), in the batch's order.
+            each sequence's last row, of shape (n_reviews, units), in the batch's order.
         h, c, gates : float32 ndarray
-            What `backward` needs, of every row: h of the step before, of shape
-            (n_rows, units), c, and the gates' values, of shape (n_rows, 4 units).
+            For `backward`, of every row: h of the step before, of shape (n_rows,
+            units), c, and the gates' values, of shape (n_rows, 4 units).
         """
         units, n_reviews, n_rows = len(recurrent_kernel), len(order), len(source)
         features = x.shape[1]
@@ -150,7 +150,7 @@ class Recurrence:
         outputs = take(n_rows if returns_sequences else 0, units)
         last = take(n_reviews, units)
         parts = parts_of(lengths)
-        # Gates whose masks differ are multiplied one by one.
+        # Gates with different masks are multiplied one by one.
         n_products = N_GATES if is_masked else 1
         n_states = 2 * n_products * sizes.state_stride
         states = take(n_reviews, n_states)
@@ -161,7 +161,7 @@ class Recurrence:
         table = take(len(ids) if has_table else 0, N_GATES * units)
         if has_table:
             self._fill_table(table, x, input_panels, ids, sizes.input_stride)
-        # Numba's arrays are flat; these names keep the memory alive meanwhile.
+        # Numba's arrays are flat; these names keep the memory of the originals alive.
         read = (table, x, state_panels, input_panels)
         written = (h, c, gates, last, outputs, states, scratch)
         flat = [_flat(a) for a in (*read, input_masks, masks, *written)]
@@ -210,7 +210,7 @@ class Recurrence:
         ids: Int32Array,
         input_stride: int,
     ) -> None:
-        """Write the share of the gates of the rows of x at ids, bias included."""
+        """Write the gate contributions of the rows of x at ids, bias included."""
         n_pieces = -(-len(ids) // CHUNK_ROWS)
         scratch = self._buffers.take(n_pieces, CHUNK_ROWS * input_stride)
         flat = [_flat(a) for a in (x, weights, table, scratch)]
@@ -255,9 +255,9 @@ class Recurrence:
 
         Parameters
         ----------
-        dy : float32 ndarray, in the shape of the outputs
+        dy : float32 ndarray, of the shape of the outputs
         h, c, gates : float32 ndarray
-            What `forward` returned; the other arguments are those that it was given.
+            As `forward` returned them; the other arguments are those of `forward`.
 
         Returns
         -------
@@ -325,7 +325,7 @@ class Recurrence:
 
 
 def _flat(array: Float32Array) -> Float32Array:
-    """Return `array` as one dimension, the same memory."""
+    """Return `array` with one dimension, sharing its memory."""
     if not array.flags.c_contiguous or array.dtype != np.float32:
         raise TypeError(
             f"expected a contiguous float32 array, got {array.dtype} with strides "

@@ -1,6 +1,6 @@
-"""What one part keeps at hand while its steps are computed, and how large that is.
+"""Temporary memory of one part while its steps are computed, and its size.
 
-Some steps at a time, of `CHUNK_ROWS` rows at most, so that their inputs and the
+Steps are processed in chunks of at most `CHUNK_ROWS` rows, so that their inputs and the
 gradient of their gates are still in the cache when they are multiplied.
 """
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from lstm_bench.packed.tiles import N_GATES
 
 CHUNK_ROWS = 128
-"""At least a part's reviews. A panel of so many rows fits the first cache, and adding
-up so many takes longer than to read and write the sums."""
+"""At least a part's sequences. A panel of so many rows fits the first-level cache, and
+adding so many takes longer than reading and writing the sums."""
 
 LINE_FLOATS = 16
 """float32 numbers in a cache line, and in the widest vector."""
@@ -24,9 +24,9 @@ def padded(n: int) -> int:
 
 
 def stride_of(n_columns: int) -> int:
-    """Return floats from row to row: whole cache lines, an odd number of them.
+    """Return the floats from row to row: an odd number of whole cache lines.
 
-    Rows that are a power of two apart fall into the same few places of a cache.
+    Rows at distances of a power of two would share the same few sets of a cache.
     """
     return (padded(n_columns) // LINE_FLOATS | 1) * LINE_FLOATS
 
@@ -38,10 +38,10 @@ class Scratch:
     Attributes
     ----------
     gate_stride : int
-        From gate to gate in rows of gates: whole vectors where each gate is multiplied
-        by itself, so that no vector holds two gates.
+        From gate to gate in rows of gates: whole vectors if the gates are multiplied
+        separately, so that no vector contains two gates.
     gates_stride, input_stride, state_stride : int
-        From row to row of the gates, of inputs and a 1 (the bias's), and of h.
+        From row to row of the gates, of inputs with a 1 for the bias, and of h.
     """
 
     gate_stride: int
@@ -51,7 +51,7 @@ class Scratch:
 
     @classmethod
     def of(cls, units: int, features: int, is_masked: bool) -> Scratch:
-        """Return the sizes; ``is_masked``: whether each gate has masks of its own."""
+        """Return the sizes; ``is_masked``: whether each gate has its own masks."""
         gate_stride = padded(units) if is_masked else units
         return cls(
             gate_stride,

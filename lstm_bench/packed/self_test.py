@@ -1,4 +1,4 @@
-"""Whether Numba runs the kernel on this machine; asked without TensorFlow."""
+"""Check without TensorFlow whether Numba runs the kernel on this machine."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lstm_bench.text import first_line
 NO_NUMBA = "Numba is not installed (pip install -e '.[fast]' in the checkout brings it)"
 
 CUT_OFF = ("EOFError", "UnpicklingError")
-"""What Numba raises where a file of its cache is not whole. By name: nothing here
-imports what unpickles."""
+"""Raised by Numba if a file of its cache is damaged. Names, so that no module that
+unpickles is imported here."""
 
 
 def has_numba() -> bool:
@@ -25,24 +25,24 @@ def has_numba() -> bool:
 
 
 def require_running(wanted: EngineName, say: Callable[[str], None]) -> None:
-    """Refuse an engine that Numba does not run, before anything is begun.
+    """Reject an engine that Numba cannot run, before anything is started.
 
     Raises
     ------
     SuiteError
-        The packed engine is wanted, and Numba is missing or does not run it.
+        The packed engine is requested, but Numba is missing or cannot run it.
     """
     if wanted == PACKED and (reason := why_not_running(say)) is not None:
         raise impossible(reason)
 
 
 def why_not_running(say: Callable[[str], None]) -> str | None:
-    """Compile the kernel and run it once; return what keeps it from running, or None.
+    """Compile the kernel and run it once; return why it cannot run, or None.
 
     Parameters
     ----------
     say : callable
-        Told that the kernel is being compiled, where it is.
+        Called with a message if the kernel has to be compiled.
     """
     if not has_numba():
         return NO_NUMBA
@@ -52,14 +52,14 @@ def why_not_running(say: Callable[[str], None]) -> str | None:
         compile_kernel(say)
         _run_kernel()
     except Exception as error:
-        # What a compiler may raise that does not fit NumPy, the processor or its own
-        # settings is no finite list. It is said, and `packed` is refused with it.
+        # A compiler that does not fit NumPy, the processor or its own settings may
+        # raise anything. The message has the error, and `packed` is rejected with it.
         return does_not_run(error)
     return None
 
 
 def does_not_run(error: Exception) -> str:
-    """Return the reason that `error` is, with what to do where that is known."""
+    """Return the reason in `error`, with advice where there is any."""
     reason = f"{type(error).__name__}: {first_line(error)}"
     if "no locator" in reason:
         reason += "; NUMBA_CACHE_DIR names a folder that it may write to"
@@ -73,7 +73,7 @@ def does_not_run(error: Exception) -> str:
 
 
 def _run_kernel() -> None:
-    """Run the kernel once without TensorFlow, whose errors hide what Numba says."""
+    """Run the kernel once without TensorFlow, which hides Numba's messages."""
     from lstm_bench.packed.recurrence import Recurrence
     from lstm_bench.packed.team import Team
 

@@ -1,7 +1,7 @@
-"""Inputs that several rows of a part share, as the occurrences of a word do.
+"""Inputs that several rows of a part share, such as the occurrences of a word.
 
-The gradient of W is the sum over rows of x^T dz. For rows that have the same x it is
-x^T times the sum of their dz: an addition for each row in the place of a product.
+The gradient of W is the sum over rows of x^T dz. For rows with the same x it is x^T
+times the sum of their dz: one addition per row in place of a product.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from lstm_bench.packed.scratch import CHUNK_ROWS
 from lstm_bench.packed.vectors import FLOAT_BYTES
 
 ROWS_OF_A_SUM = 64
-"""An input that more rows share has several sums: a long one loses digits."""
+"""An input that more rows share has several sums: long sums lose digits."""
 
 
 def n_sums_at_most(n_rows: int) -> int:
-    """Return how many sums `n_rows` rows can have: each is of two rows on average."""
+    """Return the most sums for `n_rows` rows: each has two or more on average."""
     return n_rows // 2
 
 
 def n_numbers_of(n_inputs: int, n_rows: int) -> int:
     """Return how many integers a part of `n_rows` rows needs for a batch's inputs.
 
-    First the number of each input's first sum, or -1 where it is not shared; then how
-    many of its rows were added up; then where the other inputs of a chunk stand in x;
-    and then, for each sum, where its input stands in x.
+    They are the number of each input's first sum, or -1 if it is not shared; how many
+    of its rows were added; the positions in x of the other inputs of a chunk; and, for
+    each sum, the position in x of its input.
     """
     return 2 * n_inputs + CHUNK_ROWS + n_sums_at_most(n_rows)
 
@@ -37,10 +37,10 @@ def n_numbers_of(n_inputs: int, n_rows: int) -> int:
 def find_shared(
     index: Any, first_row: int, n_rows: int, numbers: Any, first: int, n_inputs: int
 ) -> int:
-    """Find the inputs that several rows of a part have; return how many sums they need.
+    """Find inputs that several rows of a part have; return how many sums they need.
 
-    ``index`` has each row's input; what is written to ``numbers`` from ``first`` on,
-    `n_numbers_of` says.
+    ``index`` is each row's input; `n_numbers_of` describes what is written to
+    ``numbers`` from ``first`` on.
     """
     numbers[first : first + 2 * n_inputs] = 0
     for row in range(first_row, first_row + n_rows):
@@ -70,9 +70,9 @@ def add_rows_up(
     n_gates: int,
     sums: int,
 ) -> int:
-    """Add a chunk's rows of dz to the sums of their inputs, where these are shared.
+    """Add a chunk's rows of dz to the sums of their inputs, if these are shared.
 
-    The others are moved to the beginning of ``dz``; how many they are is returned.
+    The other rows are moved to the beginning of ``dz``; their number is returned.
     """
     others = first + 2 * n_inputs
     n_others = 0
@@ -109,8 +109,8 @@ def add_input_products(
 ) -> None:
     """Add x^T dz to the gradient of W, and dz to that of b, for ``n`` rows of dz.
 
-    Their inputs are the rows of x at ``source``, from ``first`` on, and ``rows`` has
-    room for `CHUNK_ROWS` of them.
+    Their inputs are the rows of x at ``source``, from ``first`` on, and ``rows`` is
+    temporary memory for `CHUNK_ROWS` of them.
     """
     for begin in range(0, n, CHUNK_ROWS):
         n_here = min(CHUNK_ROWS, n - begin)

@@ -1,4 +1,4 @@
-"""Types of the flat arrays that the compiled functions take."""
+"""Types of the flat arrays in the signatures of the compiled functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads that share out a training step's work."""
+"""Threads that share a training step's work."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from lstm_bench.system.threads import MOST
 
 
 class Team:
-    """Some threads, the caller's own among them.
+    """Some threads, including the caller's own.
 
     Parameters
     ----------
     n_threads : callable
-        Returns how many they are, at least 1; asked whenever there is work, since a
-        worker may get the threads of those that have left.
+        Returns their number, at least 1; called for each piece of work, since a worker
+        may get the threads of workers that have ended.
     """
 
     def __init__(self, n_threads: Callable[[], int]) -> None:
         self._n_threads = n_threads
-        # Starts no more than were ever wanted at once.
+        # Starts no more threads than were ever needed at once.
         self._pool = ThreadPoolExecutor(MOST, "packed-lstm")
 
     @property
     def n_threads(self) -> int:
-        """How many threads there are just now."""
+        """The current number of threads."""
         return self._n_threads()
 
     def do(self, work: Sequence[Callable[[], None]]) -> None:
-        """Do all of `work`; each thread takes what is next when it is free."""
+        """Run all of `work`; each free thread takes the next item."""
         waiting = deque(work)
 
         def take_turns() -> None:

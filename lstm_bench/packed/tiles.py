@@ -1,7 +1,7 @@
 """The kernel's inner loops: a few rows by a few vectors of columns each.
 
 A tile of a product is up to `Target.max_rows` rows by up to `MAX_VECTORS` vectors: its
-sums stay in registers while the loop runs over what is multiplied.
+sums stay in registers while the loop runs over the terms.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ FORWARD_ARGUMENTS = (
     "c_before",
     "c",
     "last",
-    # What is kept for the backward pass; 0: nothing is. h is kept where the next
-    # step's is.
+    # Stored for the backward pass; 0: nothing is. h is stored at the place of the next
+    # step.
     "gates",
     "h_kept",
-    # Where h goes for the step after, of the first n_going_on rows; where there are
-    # masks (0: none), times those of each gate.
+    # h for the next step, of the first n_going_on rows; if there are masks (0: none),
+    # times those of each gate.
     "h_after",
     "h_stride",
     "h_gate_stride",
@@ -43,7 +43,7 @@ FORWARD_ARGUMENTS = (
     "masks",
     "mask_rows",
     "masks_gate_stride",
-    # Outputs of every step; 0: only the last ones are asked for.
+    # Outputs of every step; 0: only the last ones are needed.
     "outputs",
     "output_index",
 )
@@ -64,23 +64,23 @@ BACKWARD_ARGUMENTS = (
 PRODUCT_ARGUMENTS = (
     "n_rows",
     "n_vectors",
-    # Each row of a times a matrix, or times one for each gate; the sum of these.
+    # Each row of a times a matrix, or times one for each gate, which are summed.
     "a",
     "a_stride",
     "n_gates",
     "a_gate_stride",
     "n_terms",
     "weights",
-    # The tile's first column, and where the rows end.
+    # The tile's first column, and the end of the rows.
     "column",
     "n_columns",
     "out",
     "out_stride",
-    # What the product is added to: rows of a matrix; 0: nothing.
+    # Added to the product: rows of a matrix; 0: nothing.
     "start",
     "start_rows",
     "start_stride",
-    # What each gate's product is multiplied by: rows of matrices, one for each gate.
+    # Factors of each gate's product: rows of matrices, one for each gate.
     "masks",
     "mask_rows",
     "masks_gate_stride",
@@ -100,7 +100,7 @@ SUM_ARGUMENTS = (
 COPY_ARGUMENTS = (
     "n_columns",
     "source",
-    # What it is multiplied by; 0: nothing.
+    # Factor of the row; 0: none.
     "mask",
     "into",
     # Whether a 1 follows.
@@ -110,7 +110,7 @@ ROW_SUM_ARGUMENTS = ("n_columns", "source", "into")
 
 
 def forward_gates(target: Target) -> Any:
-    """Return the intrinsic that takes some rows of one step from z to c and h."""
+    """Return the intrinsic that computes c and h from z for some rows of one step."""
 
     def emit(e: Emitter, a: dict[str, Any]) -> None:
         b = e.builder
@@ -172,7 +172,7 @@ def forward_gates(target: Target) -> Any:
 
 
 def backward_gates(target: Target) -> Any:
-    """Return the intrinsic that takes the gradient of some rows through their gates."""
+    """Return the intrinsic that computes the gradient of some rows at their gates."""
 
     def emit(e: Emitter, a: dict[str, Any]) -> None:
         b, one = e.builder, e.constant(1.0)
@@ -319,8 +319,8 @@ def sum_tile(target: Target) -> Any:
             for row in range(n_rows)
             for vector in range(n_vectors)
         ]
-        # From zero, and added to what is there at the end: of thousands of alike terms
-        # in one running sum, every one would lose the same digits.
+        # From zero, and added to the stored sum at the end: in one running sum of
+        # thousands of similar terms, every one would lose the same digits.
         sums = [e.variable(e.constant(0.0)) for _ in places]
         with e.loop(a["n_terms"]) as k:
             a_row = e.at(a["a"], b.mul(k, a["a_stride"]))
@@ -399,7 +399,7 @@ def _for_tiles(
     target: Target,
     emit: Callable[[Emitter, dict[str, Any], int, int], None],
 ) -> None:
-    """Write the tile for each number of vectors and of rows."""
+    """Write a tile for each number of vectors and of rows."""
     _for_vectors(
         e,
         a["n_vectors"],
@@ -413,7 +413,7 @@ def _for_tiles(
 
 
 def _for_vectors(e: Emitter, n_vectors: Any, emit: Callable[[int], None]) -> None:
-    """Write the tile for each number of vectors, and branches to the one that fits."""
+    """Write a tile for each number of vectors, and branches to the one that fits."""
     b = e.builder
     done = b.append_basic_block("done")
     for n in range(1, MAX_VECTORS + 1):
@@ -430,7 +430,7 @@ def _for_vectors(e: Emitter, n_vectors: Any, emit: Callable[[int], None]) -> Non
 def _for_rows(
     e: Emitter, n_rows: Any, max_rows: int, emit: Callable[[int], None]
 ) -> None:
-    """Write the tile for each number of rows, and a branch to the one that fits."""
+    """Write a tile for each number of rows, and branches to the one that fits."""
     b = e.builder
     after = b.append_basic_block("after_rows")
     switch = b.switch(n_rows, after)
@@ -449,7 +449,7 @@ def _make(
     target: Target,
     emit: Callable[[Emitter, dict[str, Any]], None],
 ) -> Any:
-    """Return a Numba intrinsic of integers that calls a function made of `emit`."""
+    """Return a Numba intrinsic of integers that calls a function built by `emit`."""
     symbol = f"lstm_bench_{name}"
     integers: Any = numba.typeof((0,) * len(arguments))
     signature = types.void(integers)

@@ -1,8 +1,8 @@
-"""Vector arithmetic as LLVM instructions, for the loops that Numba does not vectorise.
+"""Vector arithmetic as LLVM instructions, for loops that Numba does not vectorise.
 
-Everything here writes instructions into a function that is being built; nothing
-computes. A vector has `Emitter.width` float32 lanes: as many as the machine's registers
-hold, so that one line here is one machine instruction.
+The methods here write instructions into a function that is being built; they compute
+nothing. A vector has `Emitter.width` float32 lanes, as many as the machine's registers
+have, so that one line here is one machine instruction.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ INT = ir.IntType(64)
 FLOAT_BYTES = 4
 
 LOG2_E = math.log2(math.e)
-# Of sigmoid: beyond, e^x leaves float32's normal numbers.
+# Of sigmoid's argument: beyond it, e^x leaves the range of normal float32 numbers.
 EXP_LIMIT = 87.0
-# 2^r for |r| <= 1/2, its interpolation at Chebyshev points: within 1e-7.
+# 2^r for |r| <= 1/2, interpolated at Chebyshev points: within 1e-7.
 EXP2_TERMS = tuple(
     Chebyshev.interpolate(np.exp2, 5, domain=(-0.5, 0.5))
     .convert(kind=Polynomial)
     .coef.tolist()
 )
-# Added to a float32 of less than 2^22, it leaves the nearest integer in the last bits.
+# Added to a float32 below 2^22, it leaves the nearest integer in the last bits.
 ROUNDER = 1.5 * 2**23
-# Beyond it tanh is 1 or -1 within 3e-7.
+# Beyond it, tanh is 1 or -1 within 3e-7.
 TANH_LIMIT = 8.0
-# tanh x = x P(x^2) / Q(x^2) within 2e-8 for |x| <= TANH_LIMIT: the ratio of least
-# greatest relative error, found by weighted least squares whose weights grow where the
-# error is large (Lawson's iteration).
+# tanh x = x P(x^2) / Q(x^2) within 2e-8 for |x| <= TANH_LIMIT: the ratio with the
+# smallest maximal relative error, found by weighted least squares whose weights grow
+# where the error is large (Lawson's iteration).
 TANH_ABOVE = (
     0.999999981,
     0.129792244,
@@ -52,15 +52,15 @@ TANH_BELOW = (1.0, 0.463125404, 0.024027929, 0.000237203406)
 
 @dataclass(frozen=True)
 class Target:
-    """What the kernel is compiled for.
+    """The machine that the kernel is compiled for.
 
     Attributes
     ----------
     width : int
         float32 lanes of a vector.
     max_rows : int
-        Rows of a tile: with four vectors each they fill the registers, and leave
-        room for what is multiplied.
+        Rows of a tile: with four vectors each they fill the registers, except those for
+        the factors.
     is_x86 : bool
         Whether denormals are flushed through MXCSR. Elsewhere they cost little.
     """
@@ -71,10 +71,10 @@ class Target:
 
 
 def target_of_this_machine() -> Target:
-    """Return the widest vectors that this machine has, and that Numba is to use."""
+    """Return the widest vectors that this machine has and that Numba may use."""
     features = dict(llvm.get_host_cpu_features())
     if config.CPU_FEATURES is not None:
-        # NUMBA_CPU_FEATURES, for a processor that is not the one it seems to be.
+        # NUMBA_CPU_FEATURES, for a processor that differs from the detected one.
         features = {f[1:]: f[0] == "+" for f in config.CPU_FEATURES.split(",") if f}
     is_x86 = llvm.get_default_triple().startswith(("x86_64", "i686", "amd64"))
     if features.get("avx512f"):
@@ -126,7 +126,7 @@ class Emitter:
         return self._splat(value, self.vector, FLOAT)
 
     def load_lanes(self, address: Any, is_whole: Any, mask: Any) -> Any:
-        """Load the lanes of `mask`, the others 0; touch no memory of the others."""
+        """Load the lanes of `mask`, 0 in the others; do not read the others' memory."""
         return self._either(
             is_whole,
             lambda: self.load(address),
@@ -144,7 +144,7 @@ class Emitter:
         self.builder.store(value, self.pointer(address), align=FLOAT_BYTES)
 
     def store_lanes(self, value: Any, address: Any, is_whole: Any, mask: Any) -> None:
-        """Store the lanes of `mask`; touch no memory of the others."""
+        """Store the lanes of `mask`; do not write the others' memory."""
         with self.builder.if_else(is_whole) as (whole, partly):
             with whole:
                 self.store(value, address)
@@ -180,7 +180,7 @@ class Emitter:
         """
         b = self.builder
         for edge, beyond in ((EXP_LIMIT, ">"), (-EXP_LIMIT, "<")):
-            # The comparison this way round leaves a NaN as it is.
+            # With the comparison in this order, a NaN remains a NaN.
             at = self.constant(edge)
             x = b.select(b.fcmp_ordered(beyond, x, at), at, x)
         per_x = self.constant(-LOG2_E)
@@ -189,8 +189,8 @@ class Emitter:
         n = b.fsub(rounded, rounder)
         r = self.multiply_add(x, per_x, b.fneg(n))
         series = self._polynomial(r, EXP2_TERMS)
-        # A float32's exponent stands in its bits 23 to 30; what else is in `rounded`
-        # is shifted out.
+        # A float32's exponent is in its bits 23 to 30; the other bits of `rounded` are
+        # shifted out.
         bits_23 = ir.Constant(
             self._int_vector, [ir.Constant(ir.IntType(32), 23)] * self.width
         )
@@ -205,7 +205,7 @@ class Emitter:
         square = b.fmul(x, x)
         above = b.fmul(x, self._polynomial(square, TANH_ABOVE))
         ratio = b.fdiv(above, self._polynomial(square, TANH_BELOW))
-        # Exactly, so that what is far in saturation passes no gradient on.
+        # Exact, so that fully saturated values pass on no gradient.
         limit = self.constant(TANH_LIMIT * TANH_LIMIT)
         one = self._call(
             f"llvm.copysign.v{self.width}f32", self.vector, self.constant(1.0), x
@@ -214,7 +214,7 @@ class Emitter:
 
     @contextmanager
     def loop(self, n: Any) -> Iterator[Any]:
-        """Repeat the body for 0, 1, ..., n - 1, which it is given."""
+        """Repeat the body for 0, 1, ..., n - 1; yield the index."""
         b = self.builder
         before = b.block
         body = b.append_basic_block("body")
@@ -230,18 +230,18 @@ class Emitter:
         b.position_at_end(after)
 
     def variable(self, value: Any) -> Any:
-        """Return a place on the stack that holds `value`; registers, once compiled."""
+        """Return a place on the stack with `value`; a register, once compiled."""
         with self.builder.goto_entry_block():
             place = self.builder.alloca(value.type)
         self.builder.store(value, place)
         return place
 
     def value(self, place: Any) -> Any:
-        """Return what a variable holds."""
+        """Return the value of a variable."""
         return self.builder.load(place)
 
     def _polynomial(self, x: Any, coefficients: Any) -> Any:
-        """Return the polynomial by Horner's rule, the constant term first."""
+        """Evaluate the polynomial by Horner's rule, constant term first."""
         *rest, value = [self.constant(c) for c in coefficients]
         for coefficient in reversed(rest):
             value = self.multiply_add(value, x, coefficient)
