@@ -27,7 +27,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public function when it is asked for: what they need takes seconds."""
+    """Import a public function on demand: its dependencies take seconds to import."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from lstm_bench import api

@@ -1,8 +1,8 @@
 """Check this machine and a study's two stores, and repair what can be repaired.
 
-Optuna's storage has which trials are done, MLflow what they resulted in.
-`examine_study` compares the two and changes nothing; `repair` does what every start of
-a sweep does first: it closes the runs and trials of processes that are gone.
+Optuna's storage records which trials are done, MLflow their results. `examine_study`
+compares the two and changes nothing; `repair` does what every start of a sweep does
+first: it closes the runs and trials of dead processes.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ from lstm_bench.tracking.writer import operations_text
 from lstm_bench.workers.options import default_workers
 from lstm_bench.workers.recovery import recover
 
-# With less than this a sweep of a few dozen trainings may fill the disk.
+# With less, a sweep of a few dozen trainings may fill the disk.
 ENOUGH_DISK_GIB = 2.0
-# What a finished training leaves in its run.
+# Artifacts of a finished training's run.
 WHOLE = (rec.CURVES, rec.CONFIG, rec.SAMPLES, rec.PREDICTIONS)
 
 
@@ -60,7 +60,7 @@ class Finding:
     Attributes
     ----------
     is_repairable : bool
-        Whether `repair` solves it; if not, `text` has what the user can do.
+        Whether `repair` solves it; if not, `text` describes what the user can do.
     """
 
     text: str
@@ -85,14 +85,14 @@ def examine(
     data_dir, tracking_uri, storage
         As `lstm_bench.run_sweep` takes them; nothing is created.
     fix : bool
-        Repair first what can be repaired.
+        Whether to repair first what can be repaired.
     say : callable
-        Called with each fact, one line each.
+        Called with each fact, one line per call.
 
     Raises
     ------
     LstmBenchError
-        The data, a store or the study is not there.
+        The data, a store or the study is missing.
     """
     for term, fact in system_facts(Path.cwd()):
         say(f"{term}: {fact}")
@@ -129,7 +129,7 @@ def examine(
 
 
 def system_facts(folder: Path) -> list[tuple[str, str]]:
-    """Return what a bug report should have: machine, versions and settings."""
+    """Return the facts for a bug report: machine, versions and settings."""
     about = describe_environment()
     commit = about["git_commit"]
     changed = " with uncommitted changes" if about["git_dirty"] else ""
@@ -153,7 +153,7 @@ def system_facts(folder: Path) -> list[tuple[str, str]]:
 
 
 def store_facts(store: StudyStore, tracker: Tracker) -> list[tuple[str, str]]:
-    """Return where a study's two stores are, and which versions they have."""
+    """Return the locations and versions of a study's two stores."""
     return [
         ("Optuna's store", f"{bare_url(store.url)}, {store.version()}"),
         ("MLflow's store", f"{bare_url(tracker.tracking_uri)}, {tracker.version()}"),
@@ -161,7 +161,7 @@ def store_facts(store: StudyStore, tracker: Tracker) -> list[tuple[str, str]]:
 
 
 def examine_system(folder: Path) -> list[Finding]:
-    """Return the problems of this machine that would stop a sweep."""
+    """Return the problems of this machine that would prevent a sweep."""
     free_gib = shutil.disk_usage(folder).free / 2**30
     if free_gib >= ENOUGH_DISK_GIB:
         return []
@@ -175,7 +175,7 @@ def examine_system(folder: Path) -> list[Finding]:
 
 
 def examine_data(store: StudyStore, tracker: Tracker, digest: str) -> list[Finding]:
-    """Compare the data's digest with the ones that the study was run on."""
+    """Compare the data's digest with those that the study was run on."""
     known = {
         run.dataset_digest
         for run in parse_runs(tracker.runs_of(store.suite.study_name))[0]
@@ -198,7 +198,7 @@ def examine_data(store: StudyStore, tracker: Tracker, digest: str) -> list[Findi
 def examine_journals(tracker: Tracker) -> list[Finding]:
     """Return what waits on this machine for an MLflow server that was unreachable.
 
-    Without what running commands keep: they write it themselves.
+    Journals of running commands are left out: the commands write them themselves.
     """
     try:
         kept = what_waits(tracker.tracking_uri)
@@ -235,7 +235,7 @@ def examine_study(store: StudyStore, tracker: Tracker) -> list[Finding]:
     Returns
     -------
     list of Finding
-        Empty where both agree and every finished run is whole.
+        Empty if both agree and every finished run is complete.
     """
     runs = {run.info.run_id: run for run in tracker.runs_of(store.suite.study_name)}
     trained = [
@@ -258,13 +258,14 @@ def examine_study(store: StudyStore, tracker: Tracker) -> list[Finding]:
 def repair(store: StudyStore, tracker: Tracker) -> int:
     """Close orphaned runs and trials; return how many there were.
 
-    What waits for the tracking store is written first, and counts as one: it has how
-    runs ended. An experiment whose artifacts were moved counts as one, too.
+    Operations that wait for the tracking store are written first, since they include
+    the ends of runs, and count as one. An experiment whose artifacts were moved counts
+    as one, too.
 
     Raises
     ------
     TrackingError
-        The tracking server refuses what waits.
+        The tracking server refuses a waiting operation.
     """
     is_late = bool(sync(tracker.tracking_uri).n_operations)
     moves = find_moves(tracker.tracking_uri)
@@ -283,7 +284,7 @@ def _name(run: Run) -> str:
 def _unreadable(
     store: StudyStore, tracker: Tracker, runs: Mapping[str, Run]
 ) -> Iterator[Finding]:
-    """Yield what the report leaves out."""
+    """Yield the runs and artifacts that the report leaves out."""
     known, left_out = parse_runs(runs.values())
     frame = left_out_frame(left_out)
     if any(isinstance(run, StoredSession | StoredTraining) for run in known):

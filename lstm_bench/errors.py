@@ -1,4 +1,4 @@
-"""Errors a user can cause; everything else is a defect and keeps its traceback."""
+"""Errors that a user can cause; all others are defects and keep their traceback."""
 
 from lstm_bench.masking import mask_text
 
@@ -6,8 +6,8 @@ from lstm_bench.masking import mask_text
 class LstmBenchError(Exception):
     """Base of the errors that end a command with one message and exit code 2.
 
-    The message names the place, what was expected, what was found and what to do;
-    passwords in it are masked.
+    The message has the place, what was expected, what was found and what to do, with
+    passwords masked.
     """
 
     def __str__(self) -> str:
@@ -20,7 +20,7 @@ class SuiteError(LstmBenchError):
 
 
 class DatasetError(LstmBenchError):
-    """A dataset is missing, damaged or not what it claims to be."""
+    """A dataset is missing, damaged or not the expected one."""
 
 
 class TrackingError(LstmBenchError):
@@ -28,28 +28,28 @@ class TrackingError(LstmBenchError):
 
 
 class StoredError(TrackingError):
-    """A run, a trial or a file of a store is not what this program writes there."""
+    """A run, a trial or a file in a store was not written by this program."""
 
 
 class OutputError(LstmBenchError):
-    """A file or folder that the command should write cannot be written."""
+    """A file or folder that the command writes cannot be written."""
 
 
 class PublishError(LstmBenchError):
-    """A study, or a file about it, is not fit to be published."""
+    """A study, or one of its files, cannot be published."""
 
 
 class TrialFailed(LstmBenchError):
-    """One training failed in a way that the sweep expects; the sweep goes on.
+    """One training failed in an expected way; the sweep continues.
 
-    Non-finite loss or memory exhausted. The message is the run's
+    The loss is not finite, or memory is exhausted. The message is the run's
     ``failure_reason``.
     """
 
 
 class TrialTaken(LstmBenchError):
-    """Another process has taken a training over: this one sent no heartbeat."""
+    """Another process has taken over a training whose heartbeats were missing."""
 
 
 class TrialPruned(LstmBenchError):
-    """One training was stopped early because its curve does not look promising."""
+    """One training was stopped early because its curve is not promising."""

@@ -1,8 +1,7 @@
-"""Keep passwords out of everything that a command prints, logs or writes.
+"""Mask passwords in everything that a command prints, logs or writes.
 
-The address of a store may have a password, as in
-``postgresql://user:PASSWORD@host/db`` or ``http://host/?token=SECRET``. Errors of
-libraries repeat such addresses.
+A store's address may contain a password, as in ``postgresql://user:PASSWORD@host/db``
+or ``http://host/?token=SECRET``, and libraries repeat addresses in their errors.
 """
 
 from __future__ import annotations
@@ -31,21 +30,21 @@ SECRET_VARIABLES = (
     "PGPASSWORD",
     "AWS_SECRET_ACCESS_KEY",
 )
-# Shorter passwords are masked in addresses alone: their letters are in many words.
+# Shorter passwords are masked only in addresses: their letters are in many words.
 MIN_LITERAL = 4
 
-# Control characters but tab and newline, lone surrogates, and what changes the
-# direction of the text around it.
+# Control characters except tab and newline, lone surrogates, and characters that
+# change the direction of the surrounding text.
 UNPRINTED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]"
 )
 
 # Each part is bounded: otherwise the time grows with the square of the text's length.
-# The end of a longer scheme begins with a letter, too, and so is found.
+# A longer scheme is found by its end, which begins with a letter, too.
 _BEFORE = r"(?P<before>[A-Za-z][\w+.-]{0,30}://[^\s:/?#@'\"<>]{0,1000}:)"
-# To the last @: a password may hold one, though it should be written as %40.
+# To the last @: a password may contain one, though it should be written as %40.
 _LOGIN = re.compile(_BEFORE + r"(?P<secret>\S{1,4000})@")
-# In a text that is one address, a password may have spaces, too.
+# If the whole text is one address, the password may contain spaces, too.
 _LOGIN_ALONE = re.compile(_BEFORE + r"(?P<secret>.{1,4000})@", re.DOTALL)
 _FIELD = re.compile(
     r"(?P<before>(?<![\w.-])[\w.-]*"
@@ -56,13 +55,13 @@ _FIELD = re.compile(
 
 
 def mask_url(url: str) -> str:
-    """Return an address with its password and secret parameters as ``***``."""
+    """Return an address with its password and secret parameters replaced by ``***``."""
     masked = _LOGIN_ALONE.sub(rf"\g<before>{MASK}@", url)
     return _FIELD.sub(rf"\g<before>{MASK}", masked)
 
 
 def bare_url(url: str) -> str:
-    """Return an address without user, password and query, for a link or a title."""
+    """Return an address without user, password and query, for links and titles."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -76,7 +75,7 @@ def bare_url(url: str) -> str:
 def without_password(url: str) -> str:
     """Return an address without its password and secret parameters, with its user.
 
-    It connects where the password comes from elsewhere, such as ``~/.pgpass``.
+    It works if the password is configured elsewhere, such as in ``~/.pgpass``.
     """
     bare = _LOGIN_ALONE.sub(lambda found: found["before"][:-1] + "@", url)
     head, mark, query = bare.partition("?")
@@ -85,12 +84,12 @@ def without_password(url: str) -> str:
 
 
 def hide_login(text: str) -> str:
-    """Return a text without a scheme with everything before its last @ as ``***``."""
+    """Replace everything before the last @ of a text without a scheme by ``***``."""
     return f"{MASK}@{text.rpartition('@')[2]}" if "@" in text else text
 
 
 def passwords_in(url: str) -> set[str]:
-    """Return the passwords and secret parameters in an address, as written there."""
+    """Return the passwords and secret parameters in an address, in its spelling."""
     found = {
         match["secret"]
         for pattern in (_LOGIN_ALONE, _FIELD)
@@ -100,7 +99,7 @@ def passwords_in(url: str) -> set[str]:
 
 
 def login_password(url: str) -> str | None:
-    """Return the password between user and host of one address, as written there."""
+    """Return the password between user and host of an address, in its spelling."""
     match = _LOGIN_ALONE.search(url)
     return None if match is None else match["secret"]
 
@@ -108,7 +107,7 @@ def login_password(url: str) -> str | None:
 def known_secrets(*more: str) -> tuple[str, ...]:
     """Return every spelling of the secrets in the environment, longest first.
 
-    From the variables above, and from the addresses `more`.
+    They come from the variables above, and from the addresses `more`.
     """
     addresses = [*(os.environ.get(name, "") for name in ADDRESS_VARIABLES), *more]
     secrets = {secret for address in addresses for secret in passwords_in(address)}
@@ -126,13 +125,13 @@ def _spellings(secret: str) -> set[str]:
 
 
 def mask_text(text: str, secrets: tuple[str, ...] | None = None) -> str:
-    """Return `text` with every password in it as ``***``.
+    """Return `text` with every password in it replaced by ``***``.
 
     Parameters
     ----------
     secrets : tuple of str, optional
-        Masked everywhere; None takes `known_secrets`. Passwords in addresses and
-        secret parameters are masked in any case.
+        Masked everywhere; None uses `known_secrets`. Passwords and secret parameters
+        in addresses are masked in any case.
     """
     for secret in known_secrets() if secrets is None else secrets:
         text = text.replace(secret, MASK)
@@ -141,18 +140,18 @@ def mask_text(text: str, secrets: tuple[str, ...] | None = None) -> str:
 
 
 def printable(text: str) -> str:
-    """Return `text` with the characters that control a terminal as escapes."""
+    """Return `text` with the characters that control a terminal escaped."""
     return UNPRINTED.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class _MaskedStream:
-    """A text stream that masks what is written to it."""
+    """A text stream that masks everything written to it."""
 
     def __init__(self, stream: TextIO, secrets: tuple[str, ...]) -> None:
         self._stream, self._secrets = stream, secrets
 
     def __getattr__(self, name: str) -> Any:
-        # Click writes to the bytes below, past the mask, if it finds them.
+        # Click would write to the binary buffer, bypassing the mask.
         if name == "buffer":
             raise AttributeError(name)
         return getattr(self._stream, name)
@@ -170,7 +169,7 @@ class _MaskedStream:
 def masked_output() -> Iterator[None]:
     """Mask standard output and error, if the environment has a secret.
 
-    Warnings and logs of libraries quote addresses, and so do tracebacks.
+    Warnings, logs and tracebacks of libraries may contain addresses.
     """
     secrets = known_secrets()
     if not secrets:

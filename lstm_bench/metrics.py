@@ -1,8 +1,8 @@
-"""Classification metrics, all from class indices and probabilities.
+"""Classification metrics, computed from class indices and probabilities.
 
-Names follow scikit-learn: ``*_loss`` is better when lower. Scores are compared here
-alone: two that differ by rounding only are tied, for whoever ranks, counts wins or
-picks the best.
+Names follow scikit-learn: for ``*_loss`` lower is better. All comparisons of scores use
+this module: scores that differ only by rounding are tied in rankings, counts of wins
+and choices of the best.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from lstm_bench.arrays import FloatArray, IntArray
 # Keras clips outputs in its cross-entropies, so that both agree.
 EPSILON = 1e-7
 
-# Scores closer than this, relative to the largest, differ by rounding only.
+# Scores closer than this, relative to the largest, differ only by rounding.
 ROUNDING = 1e-12
 
 
 def rounding_of(*values: FloatArray) -> float:
-    """Return up to what difference numbers of this size differ by rounding only."""
+    """Return the largest difference of numbers of this size that is only rounding."""
     return ROUNDING * max(float(np.abs(v).max(initial=0.0)) for v in values)
 
 
 def merge_ties(values: FloatArray, tolerance: float | None = None) -> FloatArray:
-    """Return `values` with those that differ by rounding only made equal.
+    """Return `values` with those that differ only by rounding made equal.
 
     Parameters
     ----------
     values : ndarray of shape (n,)
-        NaN and infinity stay what they are.
+        NaN and infinity are unchanged.
     tolerance : float, optional
-        `rounding_of` the values unless given: differences of scores are rounded as
-        the scores are.
+        Default: `rounding_of` the values. Differences of scores have the rounding of
+        the scores.
 
     Returns
     -------
@@ -73,12 +73,12 @@ class Metric:
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
-        """Optuna's word for what is better."""
+        """Direction of improvement, as Optuna names it."""
         return "maximize" if self.higher_is_better else "minimize"
 
     @property
     def difference_bounds(self) -> tuple[float, float]:
-        """The range of a difference of two values."""
+        """The range of the difference of two values."""
         width = self.bounds[1] - self.bounds[0]
         return -width, width
 
@@ -90,11 +90,11 @@ class Metric:
     def order(self, values: Sequence[float] | FloatArray) -> IntArray:
         """Return the positions of `values`, the best first; ties keep their order."""
         scores = merge_ties(np.asarray(values, dtype=np.float64))
-        # NaN comes last either way.
+        # NaN comes last in either direction.
         return np.argsort(-scores if self.higher_is_better else scores, kind="stable")
 
     def ranks(self, values: Sequence[float] | FloatArray) -> IntArray:
-        """Return each value's rank from 1, the best rank for all that tie."""
+        """Return each value's rank from 1; ties share their best rank."""
         scores = merge_ties(np.asarray(values, dtype=np.float64))
         scores = -scores if self.higher_is_better else scores
         return np.searchsorted(np.sort(scores), scores).astype(np.int64) + 1
@@ -116,7 +116,7 @@ def log_loss(y_true: IntArray, y_proba: FloatArray) -> float:
 
 
 def squared_errors(y_true: IntArray, y_proba: FloatArray) -> FloatArray:
-    """Return the Brier score of every example, as `brier_score_loss` means it.
+    """Return the Brier score of every example; `brier_score_loss` is its mean.
 
     Returns
     -------
@@ -132,8 +132,8 @@ def squared_errors(y_true: IntArray, y_proba: FloatArray) -> FloatArray:
 def brier_score_loss(y_true: IntArray, y_proba: FloatArray) -> float:
     """Brier score: mean squared error of the probabilities; lower is better.
 
-    That of scikit-learn's function of this name: in [0, 1] for two classes, where
-    Brier's own sum over both classes is twice as large, and in [0, 2] above two.
+    As in scikit-learn's function of this name, it is in [0, 1] for two classes, where
+    Brier's own sum over both classes is twice as large, and in [0, 2] for more.
 
     References
     ----------
@@ -144,7 +144,7 @@ def brier_score_loss(y_true: IntArray, y_proba: FloatArray) -> float:
 
 
 def roc_auc(y_true: IntArray, y_proba: FloatArray) -> float:
-    """Area under the ROC curve (one-vs-rest mean above two classes), in [0, 1]."""
+    """Area under the ROC curve (one-vs-rest mean for more classes), in [0, 1]."""
     from sklearn.metrics import roc_auc_score
 
     if y_proba.shape[1] == 2:
@@ -162,7 +162,7 @@ def f1(y_true: IntArray, y_proba: FloatArray) -> float:
 def pr_auc(y_true: IntArray, y_proba: FloatArray) -> float:
     """Area under the precision-recall curve (average precision), in [0, 1].
 
-    Of class 1; above two classes the mean over classes, one against the rest.
+    Of class 1; for more than two classes the one-vs-rest mean over classes.
     """
     from sklearn.metrics import average_precision_score
 
@@ -173,7 +173,7 @@ def pr_auc(y_true: IntArray, y_proba: FloatArray) -> float:
 
 
 def balanced_accuracy(y_true: IntArray, y_proba: FloatArray) -> float:
-    """Mean over the classes of the share recognised (recall), in [0, 1]."""
+    """Mean recall of the classes, in [0, 1]."""
     from sklearn.metrics import recall_score
 
     return float(recall_score(y_true, y_proba.argmax(axis=1), average="macro"))
@@ -184,7 +184,7 @@ METRICS: dict[str, Metric] = {
     for m in (
         Metric("accuracy", "accuracy", accuracy, True),
         Metric("log_loss", "log loss (nats)", log_loss, False, (0.0, math.inf)),
-        # Up to 1 for two classes, up to 2 above.
+        # At most 1 for two classes, 2 for more.
         Metric("brier_score_loss", "Brier score", brier_score_loss, False, (0.0, 2.0)),
         Metric("roc_auc", "ROC AUC", roc_auc, True),
         Metric("pr_auc", "PR AUC", pr_auc, True),
@@ -195,5 +195,5 @@ METRICS: dict[str, Metric] = {
 
 
 def evaluate_proba(y_true: IntArray, y_proba: FloatArray) -> dict[str, float]:
-    """Return every metric of `METRICS` by name."""
+    """Return the value of every metric of `METRICS` by name."""
     return {name: metric.fn(y_true, y_proba) for name, metric in METRICS.items()}

@@ -1,4 +1,4 @@
-"""Every source of randomness takes a seed derived from the root seed and a name."""
+"""Derive the seed of every source of randomness from the root seed and a name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def derive_seed(root: int, *labels: str | int) -> int:
     root : int
         The suite's ``study.seed``.
     *labels : str or int
-        What the seed is for, for example ``"split", replicate``.
+        The purpose of the seed, for example ``"split", replicate``.
     """
     key = "\x1f".join([str(int(root)), *(f"{type(x).__name__}:{x}" for x in labels)])
     digest = hashlib.sha256(key.encode()).digest()

@@ -1,7 +1,7 @@
-"""Addresses of stores, what is behind them, and what to say when one gives out.
+"""Addresses of stores, checks of their databases, and messages when one fails.
 
 A database is recognised as MLflow's or Optuna's before either of them opens it: both
-create and migrate their tables in whatever they are given.
+create and migrate their tables in any database that they open.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from lstm_bench.text import first_line
 
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
 DATABASE_ERRORS = (MlflowException, StorageInternalError, sqlalchemy.exc.DBAPIError)
-# What ends a password for some reader of addresses and not for another.
+# Characters that end a password for some parsers of addresses but not for others.
 AMBIGUOUS = frozenset("@/?#[] ")
-# What an address does not mean as it stands: options, a fragment, and the braces that
-# Optuna fills in.
+# Characters with a meaning in an address: options, a fragment, and the braces that
+# Optuna replaces.
 RESERVED = frozenset("?#{}")
 
 Owner = Literal["MLflow", "Optuna"]
-# Tables that both have had from their first versions on.
+# Tables that exist in all versions of each.
 TABLES: dict[Owner, frozenset[str]] = {
     "MLflow": frozenset(("experiments", "runs", "metrics", "params")),
     "Optuna": frozenset(("studies", "trials", "trial_params")),
@@ -52,9 +52,9 @@ ADVICE = "what was finished is kept; mend this and start the same command again"
 
 
 def cause(error: BaseException) -> str:
-    """Return what the database said where it was the one, else the first line.
+    """Return the database's own message if there is one, else the error's first line.
 
-    MLflow and Optuna wrap the database's message in several of their own.
+    MLflow and Optuna wrap the database's message in several messages.
     """
     current: BaseException | None = error
     while current is not None:
@@ -65,10 +65,9 @@ def cause(error: BaseException) -> str:
 
 
 def check_address(url: str, option: str) -> None:
-    """Raise TrackingError for an address that every reader would read differently.
+    """Raise TrackingError for an address that is ambiguous.
 
-    What one takes for the password, another takes for host or port, and names it in
-    its error.
+    One parser's password is another's host or port, which it would print in its error.
     """
     if url.startswith("sqlite:") and passwords_in(url):
         raise TrackingError(
@@ -90,10 +89,10 @@ def check_address(url: str, option: str) -> None:
 
 
 def with_driver(url: str) -> str:
-    """Return a PostgreSQL address with the driver that the `postgres` extra brings.
+    """Return a PostgreSQL address with the driver that the `postgres` extra installs.
 
-    SQLAlchemy takes a plain ``postgresql://`` for psycopg2's; where that is not
-    installed and psycopg is, the address is meant for psycopg.
+    For SQLAlchemy a plain ``postgresql://`` means psycopg2; if only psycopg is
+    installed, psycopg is used.
     """
     scheme, sign, rest = url.partition("://")
     if scheme not in ("postgresql", "postgres"):
@@ -106,12 +105,12 @@ def with_driver(url: str) -> str:
 def sqlite_url(file: Path) -> str:
     """Return the address of a sqlite file.
 
-    A path stands there as it is wherever that means the same to every reader.
+    The path is quoted only if its meaning would otherwise be ambiguous.
 
     Raises
     ------
     TrackingError
-        The path is not text, so that no address names it.
+        The path is not text, so that no address can name it.
     """
     path = str(file)
     try:
@@ -122,8 +121,8 @@ def sqlite_url(file: Path) -> str:
         ) from None
     if RESERVED.isdisjoint(path) and unquote(path) == path:
         return f"sqlite:///{path}"
-    # With the driver named: MLflow takes what follows a plain sqlite:/// for a path
-    # as it stands, and would create a folder called why%3F beside why?.
+    # With an explicit driver: MLflow does not unquote the path of a plain sqlite:///
+    # and would create a folder called why%3F beside why?.
     return f"sqlite+pysqlite:///{quote(path)}"
 
 
@@ -135,14 +134,14 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def absolute_url(url: str, option: str) -> str:
-    """Return the address of a database, a sqlite file's path made absolute.
+    """Return the address of a database, with a sqlite file's path made absolute.
 
-    A relative one would mean another file as soon as the working directory changes.
+    A relative path would mean another file when the working directory changes.
 
     Raises
     ------
     TrackingError
-        The address of a sqlite database that names no file, or has options.
+        The address of a sqlite database has no file, or has options.
     """
     file = sqlite_file(url)
     if file is None:
@@ -165,7 +164,7 @@ def absolute_url(url: str, option: str) -> str:
 
 
 def check_database(url: str, owner: Owner, option: str, *, create: bool) -> None:
-    """Raise TrackingError unless a database is `owner`'s, of the version installed.
+    """Raise TrackingError unless a database is `owner`'s, in the installed version.
 
     Nothing is written, whatever the database is.
 
@@ -174,7 +173,7 @@ def check_database(url: str, owner: Owner, option: str, *, create: bool) -> None
     url : str
         From `absolute_url`.
     create : bool
-        Whether the caller makes a store where there is none, or an empty database.
+        Whether the caller creates a missing store, or one in an empty database.
     """
     file = sqlite_file(url)
     if file is not None and not _is_file(file, option, create):
@@ -203,7 +202,7 @@ def check_database(url: str, owner: Owner, option: str, *, create: bool) -> None
 
 
 def _is_file(file: Path, option: str, create: bool) -> bool:
-    """Whether the file is there; raise TrackingError unless it can be opened."""
+    """Whether the file exists; raise TrackingError if it cannot be opened."""
     try:
         mode = file.stat().st_mode
     except FileNotFoundError:
@@ -239,19 +238,19 @@ def _check_writable(target: Path, option: str) -> None:
 
 
 def _open_unchanged(file: Path) -> sqlite3.Connection:
-    """Open a sqlite file so that nothing can be written to it."""
+    """Open a sqlite file without ever writing to it."""
     uri = file.as_uri()
     with file.open("rb") as opened:
         logs_ahead = opened.read(20)[18:] == b"\2\2"
     if logs_ahead and not Path(f"{file}-wal").exists():
-        # Nobody is at it; to read it otherwise makes two files beside it.
+        # No process uses it; opened otherwise, sqlite creates two files beside it.
         return sqlite3.connect(f"{uri}?immutable=1", uri=True)
     connection = sqlite3.connect(f"{uri}?mode=ro", uri=True)
     try:
         connection.execute("SELECT count(*) FROM sqlite_master")
     except sqlite3.OperationalError:
-        # A killed process left a write that only another writer can roll back; what
-        # tables there are is seen without.
+        # A killed process left a write that only a writer can roll back; the tables
+        # are visible without that.
         connection.close()
         connection = sqlite3.connect(f"{uri}?immutable=1", uri=True)
     return connection
@@ -260,7 +259,7 @@ def _open_unchanged(file: Path) -> sqlite3.Connection:
 def _problem(
     connection: sqlalchemy.Connection, url: str, owner: Owner, create: bool
 ) -> str | None:
-    """Return why a database is not `owner`'s of the version installed, if it is not."""
+    """Return why a database is not `owner`'s in the installed version, or None."""
     tables = set(sqlalchemy.inspect(connection).get_table_names())
     expected = f"expected {owner}'s store of {HOLDS[owner]}"
     if not tables:
@@ -282,7 +281,7 @@ def _problem(
         return problem
     first = sqlalchemy.text("SELECT 1 FROM experiments LIMIT 1")
     if owner == "MLflow" and not create and not connection.execute(first).all():
-        # MLflow would write its default experiment as soon as it reads.
+        # MLflow would write its default experiment on the first read.
         return f"{expected}, got one without any; run `lstm-bench sweep` first"
     return None
 
@@ -313,7 +312,7 @@ def _version_problem(
 
 
 def _migrations(owner: Owner) -> ScriptDirectory:
-    """Return every version of `owner`'s tables that is known here."""
+    """Return all versions of `owner`'s tables that the installed package knows."""
     folder = {
         "MLflow": Path(mlflow.__file__).parent / "store" / "db_migrations",
         "Optuna": Path(optuna.__file__).parent / "storages" / "_rdb" / "alembic",
@@ -324,26 +323,26 @@ def _migrations(owner: Owner) -> ScriptDirectory:
 def create_whole(url: str, create: Callable[[str], object]) -> None:
     """Create a sqlite store under another name first, if there is none at `url`.
 
-    Its tables are made one by one; of a process that is killed meanwhile, half a
-    store would be left that opens nowhere.
+    Its tables are created one by one; if the process is killed meanwhile, an
+    incomplete store that cannot be opened would remain.
 
     Parameters
     ----------
     create : callable
-        Makes the store at the URL that it is given.
+        Creates the store at the given URL.
     """
     file = sqlite_file(url)
     if file is None or _holds_something(file):
         return
     for left in file.parent.glob(f".{glob.escape(file.name)}.*.new"):
-        # Another program's file may be called so; only a process's own has its number.
+        # Another program's file may have such a name; only ours has a process id in it.
         pid = left.name.split(".")[-2]
         if pid.isdecimal() and not psutil.pid_exists(int(pid)):
             left.unlink(missing_ok=True)
     begun = file.with_name(f".{file.name}.{os.getpid()}.new")
     create(sqlite_url(begun))
     if _holds_something(file):
-        # Another process was faster, and has begun to write into its own.
+        # Another process was faster and uses its own store already.
         begun.unlink()
     else:
         begun.replace(file)
@@ -355,7 +354,7 @@ def _holds_something(file: Path) -> bool:
 
 @contextmanager
 def opening_store(url: str, option: str) -> Iterator[None]:
-    """Turn what comes of opening the database or server `url` into a TrackingError."""
+    """Turn errors of opening the database or server `url` into a TrackingError."""
     try:
         yield
     except ImportError as error:
@@ -377,7 +376,7 @@ def opening_store(url: str, option: str) -> Iterator[None]:
 
 
 def is_store_error(error: BaseException) -> bool:
-    """Whether a database, a server or a disk gave out: no fault of what was done."""
+    """Whether a database, server or disk failed, which is not a defect of the code."""
     if isinstance(error, OSError):
         return error.errno in DISK_ERRORS
     return isinstance(error, DATABASE_ERRORS)
@@ -385,9 +384,9 @@ def is_store_error(error: BaseException) -> bool:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turn what MLflow, Optuna, SQLAlchemy or a disk says into a TrackingError.
+    """Turn errors of MLflow, Optuna, SQLAlchemy or a disk into a TrackingError.
 
-    Other errors pass: they are defects, and keep their traceback.
+    Other errors are defects; they are not caught and keep their traceback.
     """
     try:
         yield

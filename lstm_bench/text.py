@@ -25,7 +25,7 @@ def count(n: int, what: str) -> str:
 
 
 def interval_text(low: float | None, high: float | None, form: str = ".4f") -> str:
-    """Return ``0.8200 to 0.8600``; nothing where there is no interval."""
+    """Return ``0.8200 to 0.8600``; an empty string without an interval."""
     if low is None or high is None or math.isnan(low):
         return ""
     return f"{low:{form}} to {high:{form}}".replace("-", "−")
@@ -47,19 +47,19 @@ def with_interval(
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, without passwords, shortened.
 
-    The error's type where it has no message.
+    If there is no message, it is the error's type.
     """
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return shortened(mask_text(lines[0]), MAX_LINE)
 
 
 def quoted(value: Any) -> str:
-    """Return the repr of a value from outside, shortened where it is long."""
+    """Return the repr of an untrusted value, shortened if it is long."""
     return _repr.repr(value)
 
 
 def shortened(text: str, length: int = MAX_QUOTED) -> str:
-    """Return `text` without its middle, where it is longer than `length`."""
+    """Return `text`, without its middle if it is longer than `length`."""
     if len(text) <= length:
         return text
     n_tail = length // 3
@@ -67,7 +67,7 @@ def shortened(text: str, length: int = MAX_QUOTED) -> str:
 
 
 def listed(names: Iterable[str], separator: str = ", ") -> str:
-    """Return the first names, separated, and how many more there are."""
+    """Return the first names, separated, and the number of the others."""
     every = list(names)
     shown = [shortened(name) for name in every[:MAX_LISTED]]
     n_more = len(every) - len(shown)

@@ -76,7 +76,7 @@ def _has_report(client: MlflowClient, run_id: str) -> bool:
 
 
 def is_this_machine_alone(host: str) -> bool:
-    """Whether only this machine reaches a server that listens on `host`."""
+    """Whether a server that listens on `host` is reachable only from this machine."""
     if host == "localhost":
         return True
     try:
@@ -93,7 +93,7 @@ def _check_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except UnicodeError as error:
-            # Longer than a host's name may be.
+            # The name of the host may be too long.
             raise TrackingError(
                 f"--host: expected an address, got {quoted(host)} ({error})"
             ) from error
@@ -111,25 +111,25 @@ def _check_free(host: str, port: int) -> None:
 
 
 def _reached_at(host: str) -> str:
-    """Return where this machine itself reaches a server that listens on `host`."""
+    """Return this machine's address of a server that listens on `host`."""
     return {"0.0.0.0": HOST, "::": "::1"}.get(host, host)
 
 
 def serve(tracking_uri: str, host: str, port: int, say: Callable[[str], None]) -> None:
-    """Run MLflow's server until it is stopped; print the addresses once it answers.
+    """Run MLflow's server until it is stopped; print the addresses when it answers.
 
-    One worker and no job execution: 370 MB and 8 s instead of 2.5 GB and 28 s.
+    With one worker and no job execution: 370 MB and 8 s instead of 2.5 GB and 28 s.
 
     Parameters
     ----------
     host : str
-        Address to listen on; any but a loopback address opens the store to others,
-        and a warning is shown.
+        Address to listen on; any but a loopback address makes the store accessible to
+        others, and a warning is shown.
 
     Raises
     ------
     TrackingError
-        The address is not this machine's, the port is taken, or the server does not
+        The address is not this machine's, the port is in use, or the server does not
         start.
     """
     if tracking_uri.startswith("http"):
@@ -149,9 +149,9 @@ def serve(tracking_uri: str, host: str, port: int, say: Callable[[str], None]) -
     command += ["--port", str(port), "--workers", "1"]
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        # Not as an argument: every user can read those in the list of processes.
+        # Not as an argument: every user can read those in the process list.
         "MLFLOW_BACKEND_STORE_URI": tracking_uri,
-        # Where uvicorn looks for modules first; its default is the working folder.
+        # Where uvicorn searches for modules first; its default is the working folder.
         "UVICORN_APP_DIR": sysconfig.get_path("stdlib"),
     }
     with tempfile.TemporaryFile() as log:
@@ -186,7 +186,7 @@ def _wait_until_it_answers(
     log: IO[bytes],
     say: Callable[[str], None],
 ) -> None:
-    """Wait as long as the server lives; on a busy machine its start takes minutes."""
+    """Wait while the server lives; on a busy machine its start takes minutes."""
     start = said_at = time.monotonic()
     while process.poll() is None:
         try:

@@ -1,1 +1,1 @@
-"""The computer a command runs on: process, threads, limits, folders, console."""
+"""The computer that a command runs on: process, threads, limits, folders, console."""

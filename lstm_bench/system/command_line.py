@@ -1,4 +1,4 @@
-"""Commands that messages print for copying, with the options of the running one."""
+"""Commands printed in messages for copying, with the options of the running one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lstm_bench.masking import without_password
 def command_line(name: str, *arguments: str, tracking_uri: str | None = None) -> str:
     """Return ``lstm-bench NAME ARGUMENTS`` with the options of the running command.
 
-    Of its options, those that were given and that NAME has, too. Quoted for a POSIX
-    shell.
+    It has the options that were given and that NAME accepts, too, quoted for a
+    POSIX shell.
 
     Parameters
     ----------
     tracking_uri : str or None
-        Included without its password, whether it was given or not.
+        Included without its password, whether it was given as an option or not.
     """
     options = {} if tracking_uri is None else {"--tracking-uri": tracking_uri}
     context = click.get_current_context(silent=True)

@@ -1,4 +1,4 @@
-"""The console: it goes on without a reader, and reports progress."""
+"""The console: it continues without a reader, and reports progress."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from rich.console import Console
 
 from lstm_bench.masking import printable
 
-# A line at least every 10 s, whatever else the processor has to do.
+# For a line at least every 10 s, however busy the processor is.
 QUIET_S = 8.0
 
 
 class LastingConsole(Console):
-    """A console that outlives its reader, and is not silent for long.
+    """A console that survives its reader, and is never silent for long.
 
-    Rich ends the process when a pipe is closed at its other end or a terminal goes
-    away. A sweep of many hours goes on: its results are in its stores.
+    Rich ends the process when the other end of a pipe is closed or a terminal
+    disappears. A sweep of many hours continues: its results are in its stores.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -34,14 +34,14 @@ class LastingConsole(Console):
         self._thread: threading.Thread | None = None
 
     def doing(self, what: str | None, since: float | None = None) -> None:
-        """Name what goes on from here, to be printed whenever nothing else is.
+        """Set the current activity, which is printed whenever nothing else is.
 
         Parameters
         ----------
         what : str or None
-            Such as ``loading the data``. None: silence needs no word.
+            Such as ``loading the data``; None for no activity.
         since : float or None
-            When it began, on the monotonic clock; None is now.
+            Its start, on the monotonic clock; None for now.
         """
         self._what, self._since = what, since or time.monotonic()
         if self._thread is None:
@@ -56,25 +56,25 @@ class LastingConsole(Console):
                 self.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def print(self, *objects: Any, **settings: Any) -> None:
-        """Print as rich does, with what would steer the terminal written out."""
+        """Print as rich does, with control characters of the terminal escaped."""
         self._printed = time.monotonic()
         shown = (printable(one) if isinstance(one, str) else one for one in objects)
         super().print(*shown, **settings)
 
     def close(self) -> None:
-        """Say no more of what goes on."""
+        """Stop reporting the current activity."""
         self._over.set()
         if self._thread is not None:
             self._thread.join()
 
     def on_broken_pipe(self) -> None:
-        """Print to nowhere from now on."""
+        """Discard all output from now on."""
         self.quiet = True
         silence()
 
 
 def silence() -> None:
-    """Send standard output and error to nowhere."""
+    """Discard standard output and error from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None:
@@ -84,10 +84,10 @@ def silence() -> None:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what is written to standard error, in C++ too; show it on failure.
+    """Capture standard error, also of C++ code; show it on failure.
 
-    TensorFlow prints before its own log level applies, so nothing but the file
-    descriptor itself can silence it.
+    TensorFlow prints before its own log level applies, so only redirecting the file
+    descriptor itself silences it.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:

@@ -1,4 +1,4 @@
-"""What a result was made with: versions, machine, commit."""
+"""Describe the environment of a result: versions, machine, commit."""
 
 from __future__ import annotations
 
@@ -34,21 +34,20 @@ PACKAGES = (
     "matplotlib",
 )
 OPTIONAL_PACKAGES = ("numba",)
-# What takes long to compile: some 14 s of CPU for TensorFlow with Keras, 5 for MLflow.
+# Slow to compile: some 14 s of CPU for TensorFlow with Keras, 5 for MLflow.
 SLOW_TO_COMPILE = ("tensorflow", "keras", "mlflow")
 PACKAGE = Path(lstm_bench.__file__).parent
-# A path may name this machine's user, and changes no result.
+# A path may contain the user's name, and changes no result.
 _PATH = re.compile(r"~?/[^\s,:;]+")
 
 
 def describe_environment() -> dict[str, Any]:
     """Return versions, CPU, cores, memory, OS and git state as plain JSON types.
 
-    ``git_commit`` and ``git_dirty`` are those of the repository that this code is
-    tracked in, None outside of one; a file that git does not know counts as a change.
-    ``code_digest`` is that of the package as it ran, whatever git knows of it.
-    ``settings`` are those of the process that may change a result. Nothing names the
-    host or its user.
+    ``git_commit`` and ``git_dirty`` are those of the repository that tracks this code,
+    None outside of one; an untracked file counts as a change. ``code_digest`` is that
+    of the package as it ran, independent of git. ``settings`` are the process's
+    settings that may change a result. The host and its user are not identified.
     """
     commit, dirty = _git_state()
     return {
@@ -68,11 +67,11 @@ def describe_environment() -> dict[str, Any]:
 
 
 def bytecode_advice() -> str | None:
-    """Return what to do about packages without bytecode; None where all have theirs.
+    """Return how to compile packages without bytecode; None if all have bytecode.
 
-    uv installs none by default. Python then compiles at the first import and keeps the
-    result, unless ``PYTHONDONTWRITEBYTECODE`` is set or the folder is read-only: there
-    every process compiles again.
+    uv does not compile by default. Python then compiles at the first import and saves
+    the result, unless ``PYTHONDONTWRITEBYTECODE`` is set or the folder is read-only:
+    then every process compiles again.
     """
     missing = []
     for name in SLOW_TO_COMPILE:
@@ -98,9 +97,9 @@ def bytecode_advice() -> str | None:
 
 
 def ambient_settings() -> dict[str, str]:
-    """Return what the process was started with that may change a result.
+    """Return the settings of this process that may change a result.
 
-    Variables of `RECORDED`, Python's -O and a locale whose numbers are not C's.
+    These are the variables of `RECORDED`, Python's -O and a non-C numeric locale.
     """
     found = {
         name: _PATH.sub("PATH", mask_text(value))
@@ -116,9 +115,9 @@ def ambient_settings() -> dict[str, str]:
 
 
 def is_committed(file: Path, text: str) -> bool | None:
-    """Whether `text` is what git has of `file`; None outside of a repository."""
+    """Whether git has `file` with the content `text`; None outside of a repository."""
     if PACKAGE in file.parents:
-        # Of a wheel: an environment inside another repository is not tracked by it.
+        # From a wheel: an environment inside another repository is not tracked by it.
         return None
     try:
         _git("rev-parse", "HEAD", folder=file.parent)
@@ -130,7 +129,7 @@ def is_committed(file: Path, text: str) -> bool | None:
 
 
 def gpu_names() -> list[str]:
-    """Return the NVIDIA GPUs without importing TensorFlow, which takes ten seconds."""
+    """Return the NVIDIA GPUs without importing TensorFlow, which takes 10 s."""
     cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     return [
         line.partition(":")[2].strip()
@@ -172,7 +171,7 @@ def _git(*arguments: str, folder: Path = PACKAGE) -> str:
         check=True,
         timeout=10,
         cwd=folder,
-        # In a hook, GIT_DIR and others name the repository that is committed to.
+        # Git hooks set GIT_DIR and others to the repository of the commit.
         env={k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
     )
     return done.stdout.strip()

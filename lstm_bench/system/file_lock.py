@@ -8,7 +8,7 @@ RETRY_S = 0.02
 
 
 def lock_within(descriptor: int, seconds: float) -> bool:
-    """Lock an open file; return False if another process holds it for so long."""
+    """Lock an open file; return False if another process holds it throughout."""
     import fcntl
 
     end = time.monotonic() + seconds

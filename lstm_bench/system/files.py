@@ -1,4 +1,4 @@
-"""Files: replaced in one step, so that no reader sees half of one; their digest."""
+"""Files: replacing one atomically, and digests."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 @contextmanager
 def replacing(file: Path) -> Iterator[Path]:
-    """Yield a path to write to; at the end, what is there replaces `file`.
+    """Yield a path to write to; at the end, the file there replaces `file`.
 
-    Readers see the old file or the new one, whole, also after a power failure. An
-    error leaves the old one. The folder of `file` is made if there is none.
+    Readers see either the old file or the new one, complete, also after a power
+    failure. After an error the old one remains. A missing folder is created.
 
     Raises
     ------
@@ -23,7 +23,7 @@ def replacing(file: Path) -> Iterator[Path]:
         The folder or the file cannot be written.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own: other processes may write the same file.
+    # A unique name: other processes may write the same file.
     partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         yield partial
@@ -35,7 +35,7 @@ def replacing(file: Path) -> Iterator[Path]:
 
 
 def files_digest(folder: Path, files: Sequence[Path]) -> str:
-    """Return the hex SHA-256 of files, by their paths in `folder` and contents."""
+    """Return the hex SHA-256 of files: of their paths in `folder` and contents."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())

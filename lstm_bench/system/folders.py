@@ -1,4 +1,4 @@
-"""Folders: the cache, and those that a command writes its results to."""
+"""Folders: the cache, and the output folders of commands."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from lstm_bench.errors import OutputError
 
 
 def cache_folder(*parts: str) -> Path:
-    """Return the folder `parts` of the cache; it need not exist.
+    """Return the folder `parts` of the cache; it may not exist yet.
 
-    Below ``lstm-bench`` in the folder that LSTM_BENCH_CACHE names, else in
-    XDG_CACHE_HOME, else in ``~/.cache``; a variable that is empty counts as unset.
+    It is below ``lstm-bench`` in LSTM_BENCH_CACHE, else in XDG_CACHE_HOME, else in
+    ``~/.cache``; an empty variable counts as unset.
     """
     named = os.environ.get("LSTM_BENCH_CACHE") or os.environ.get("XDG_CACHE_HOME")
     root = Path(named) if named else Path.home() / ".cache"
@@ -20,12 +20,12 @@ def cache_folder(*parts: str) -> Path:
 
 
 def make_folder(folder: Path, option: str) -> Path:
-    """Make `folder` and its parents; return it.
+    """Create `folder` and its parents; return it.
 
     Raises
     ------
     OutputError
-        It cannot be made or written; names `option`, which chooses another.
+        It cannot be created or written; the message names `option`, which sets it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

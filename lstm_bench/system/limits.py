@@ -1,4 +1,4 @@
-"""How long a training may take, and how much memory its process."""
+"""Limits on a training's time and on its process's memory."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import psutil
 from lstm_bench.errors import TrialFailed
 
 GIB = 2**30
-# To look takes 20 microseconds, a step of training a thousand times that.
+# A check takes 20 microseconds, a training step a thousand times as long.
 LOOK_EVERY_S = 0.5
-# What a worker gets to fail a trial itself before it is killed.
+# Time for a worker to fail a trial itself before it is killed.
 PATIENCE_S = 30.0
 
 
 class Limits:
-    """The limits of one training, counted from now.
+    """The limits of one training, whose time starts now.
 
     Parameters
     ----------
     timeout_s, memory_gib : float or None
-        None for no limit. The memory is the whole process's, resident.
+        None for no limit. The memory is the resident memory of the whole process.
     """
 
     def __init__(self, timeout_s: float | None, memory_gib: float | None) -> None:
@@ -31,7 +31,7 @@ class Limits:
         self._start = self._looked = time.monotonic()
 
     def check(self) -> None:
-        """Raise TrialFailed if a limit is passed; call it after every step."""
+        """Raise TrialFailed if a limit is exceeded; call it after every step."""
         now = time.monotonic()
         if self.timeout_s is not None and now - self._start > self.timeout_s:
             raise TrialFailed(too_long(self.timeout_s))
@@ -47,5 +47,5 @@ class Limits:
 
 
 def too_long(timeout_s: float) -> str:
-    """Return the reason of a training that ran into `timeout_s`."""
+    """Return the failure reason of a training that exceeded `timeout_s`."""
     return f"took longer than trial_timeout_s ({timeout_s:g} s)"

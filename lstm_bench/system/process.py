@@ -1,4 +1,4 @@
-"""Which process works on something, so that a later one can see that it has ended."""
+"""Identify the process that owns a run or trial, to detect later that it has ended."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ _OWNER = TypeAdapter(
 def this_process() -> list[Any]:
     """Return host, process id and start time (seconds since 1970) of this process.
 
-    The host is a digest of its name, to keep it private in a shared store.
+    The host is a digest of its name, so that a shared store does not reveal it.
     """
     process = psutil.Process()
     return [_host(), os.getpid(), process.create_time()]
 
 
 def parse_owner(stored: object) -> list[Any]:
-    """Return the process that a store holds as what `this_process` gave.
+    """Return a stored process as `this_process` returned it.
 
     Parameters
     ----------
     stored : object
-        JSON text, or what was read from it.
+        JSON text, or the object parsed from it.
 
     Raises
     ------
     StoredError
-        It is something else.
+        It is not a process.
     """
     try:
         if isinstance(stored, str):
@@ -64,14 +64,14 @@ def is_here(owner: list[Any] | None) -> bool:
 def is_gone(owner: list[Any] | None) -> bool:
     """Whether `owner` was a process of this host that no longer runs.
 
-    An unknown owner and those of other hosts are taken to be there.
+    Unknown owners and processes of other hosts count as running.
     """
     if owner is None or not is_here(owner):
         return False
     _, pid, created = owner
     try:
         process = psutil.Process(pid)
-        # A zombie has ended; its parent has not waited for it.
+        # A zombie has ended, but its parent has not waited for it.
         if process.status() == psutil.STATUS_ZOMBIE:
             return True
         return bool(abs(process.create_time() - created) > 1.0)
@@ -82,6 +82,6 @@ def is_gone(owner: list[Any] | None) -> bool:
 def _host() -> str:
     name = socket.gethostname()
     if os.path.lexists(PID_NAMESPACE):
-        # Containers may share a host's name, and do not see each other's processes.
+        # Containers may share a host's name without seeing each other's processes.
         name += os.readlink(PID_NAMESPACE)
     return hashlib.sha256(name.encode()).hexdigest()[:12]

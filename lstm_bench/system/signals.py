@@ -1,4 +1,4 @@
-"""Stop a training on a signal: after the epoch, and at once on a second one."""
+"""Stop a training on a signal: after the epoch, or at once on a second signal."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ PATIENCE = "stopping after this epoch; the same signal again stops at once"
 
 
 class Stop:
-    """Whether a signal asked to stop."""
+    """Whether a signal has requested a stop."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.is_asked = False
         self._say = say
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
-        """Take a signal."""
+        """Handle a signal."""
         if self.is_asked:
             raise KeyboardInterrupt
         self.is_asked = True
         self._say(PATIENCE)
 
     def epoch_has_ended(self) -> None:
-        """Raise KeyboardInterrupt if a signal asked to stop."""
+        """Raise KeyboardInterrupt if a signal has requested a stop."""
         if self.is_asked:
             raise KeyboardInterrupt
 
 
 @contextmanager
 def stopping_after_the_epoch(say: Callable[[str], None]) -> Iterator[Stop]:
-    """Hold SIGINT and SIGTERM back until `Stop.epoch_has_ended` is called.
+    """Defer SIGINT and SIGTERM until `Stop.epoch_has_ended` is called.
 
-    Only the main thread gets signals; elsewhere nothing changes.
+    Only the main thread receives signals; in other threads this has no effect.
     """
     stop = Stop(say)
     if threading.current_thread() is not threading.main_thread():

@@ -1,10 +1,9 @@
-"""What a command does before it imports anything large: surroundings made the same.
+"""Prepare a command's environment before large packages are imported.
 
-What a shell, a container or a file in the home directory happens to set shall neither
-change a result nor end a command. Each such thing is either settled here (or, for
-Keras and matplotlib, in `lstm_bench.models.backend` and
-`lstm_bench.report.figures.style`), or it is in `RECORDED`, and
-`lstm_bench.system.environment` records it with the result.
+Settings of the shell, a container or the home directory must neither change a result
+nor end a command. Each such setting is either fixed here (or, for Keras and matplotlib,
+in `lstm_bench.models.backend` and `lstm_bench.report.figures.style`), or listed in
+`RECORDED`, and `lstm_bench.system.environment` records it with the result.
 """
 
 from __future__ import annotations
@@ -20,32 +19,32 @@ from pathlib import Path
 
 from lstm_bench.errors import LstmBenchError
 
-# Set whatever the shell sets; processes that a command starts inherit it.
+# Set regardless of the shell; child processes inherit them.
 SET = {
-    # Figures go to files. A backend that is missing would end the import.
+    # Figures go to files. A missing backend would end the import.
     "MPLBACKEND": "agg",
-    # Or an empty optuna.py in the working folder would be imported for Optuna.
+    # Otherwise an empty optuna.py in the working folder would be imported as Optuna.
     "PYTHONSAFEPATH": "1",
 }
-# What Keras, TensorFlow, BLAS, OpenMP and Numba read, and what may change a result or
-# the time it takes. A name that ends in _ is a prefix.
+# Variables of Keras, TensorFlow, BLAS, OpenMP and Numba that may change a result or its
+# computing time. A name that ends in _ is a prefix.
 RECORDED = (
     *("KERAS_", "TF_", "XLA_", "NVIDIA_TF32_OVERRIDE"),
     *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMEXPR_", "NUMBA_"),
     "PYTHONHASHSEED",
 )
-# Of those, what changes no result, or is set by this program or a library of its own.
+# Of those, the ones that change no result, or that this program or a library sets.
 NOT_RECORDED = (
     *("KERAS_HOME", "KERAS_BACKEND", "NUMBA_CACHE_DIR"),
     *("TF_CPP_MIN_LOG_LEVEL", "TF_CPP_MAX_VLOG_LEVEL", "TF_CPP_VMODULE"),
     *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "KMP_WARNINGS"),
 )
-# Empty counts as unset; not everywhere: CUDA_VISIBLE_DEVICES= hides all GPUs.
+# Empty counts as unset; but an empty CUDA_VISIBLE_DEVICES hides all GPUs.
 EMPTY_IS_UNSET = (
     *("LSTM_BENCH_", "MLFLOW_", *RECORDED),
     *("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR"),
 )
-# How signs that a console cannot show are written there.
+# Replacements for characters that a console cannot show.
 PLAIN = str.maketrans(
     {"−": "-", "–": "-", "—": "-", "×": "x", "·": "*", "±": "+/-", "…": "..."}
     | dict.fromkeys("“”„", '"')
@@ -63,27 +62,27 @@ def is_listed(name: str, listed: tuple[str, ...]) -> bool:
 
 
 def settle() -> None:
-    """Make this process's surroundings what the package expects.
+    """Set up this process's environment as the package requires.
 
     Raises
     ------
     LstmBenchError
-        There is no home directory, and no place for one either.
+        There is no home directory, and none can be created.
     """
     for name in [n for n, value in os.environ.items() if not value]:
         if is_listed(name, EMPTY_IS_UNSET):
             del os.environ[name]
     os.environ.update(SET)
-    # As Python begins; a library may have taken the shell's since.
+    # As when Python started; a library may have applied the shell's locale since.
     locale.setlocale(locale.LC_NUMERIC, "C")
     _settle_home()
 
 
 def settle_output() -> None:
-    """Let standard output and error take every text, whatever their encoding.
+    """Let standard output and error accept every text, whatever their encoding.
 
-    What one cannot show is written plainly (``-`` for a minus sign), else by its
-    number.
+    A character that the encoding lacks is replaced (``-`` for a minus sign) or
+    written as its number.
     """
     codecs.register_error(SPELLED, _spelled)
     for stream in (sys.stdout, sys.stderr):
@@ -99,7 +98,7 @@ def _spelled(error: UnicodeError) -> tuple[str, int]:
 
 
 def _settle_home() -> None:
-    """Name a home directory and a user where the system knows none, as in containers.
+    """Set a home directory and a user if the system has none, as in containers.
 
     MLflow, Keras, matplotlib and Numba ask for both when they are imported.
     """
@@ -121,7 +120,7 @@ def _settle_home() -> None:
             "folder that can be written"
         ) from error
     if owner != os.getuid() or folder.is_symlink():
-        # Whoever made it could have put anything there for this user to load.
+        # Its owner could have put files there for this user to load.
         raise LstmBenchError(
             f"{given}, and {folder} belongs to another user; set HOME to a folder "
             "of your own"

@@ -1,4 +1,4 @@
-"""How many threads one process may use, so that workers share the cores."""
+"""The number of threads per process, so that workers share the cores."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from lstm_bench.text import quoted
 
 VARIABLE = "LSTM_BENCH_THREADS"
 LENT_VARIABLE = "LSTM_BENCH_LENT_THREADS"
-# Far more than cores; TensorFlow fails at numbers that no int32 holds.
+# Far more than cores; TensorFlow fails at numbers beyond int32.
 MOST = 1024
-# Read by NumPy's BLAS and by OpenMP when they are loaded.
+# Read when NumPy's BLAS and OpenMP are loaded.
 LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -23,9 +23,9 @@ def n_cores() -> int:
 
 
 def thread_variables(n: int) -> dict[str, str]:
-    """Return the environment of a process that may use `n` threads.
+    """Return the environment variables of a process that may use `n` threads.
 
-    `lstm_bench.models.backend` sets it in TensorFlow, for operations and within them.
+    `lstm_bench.models.backend` applies it to TensorFlow, within and between operations.
     """
     return {name: str(n) for name in (VARIABLE, *LIBRARIES)}
 
@@ -36,7 +36,7 @@ def n_threads() -> int:
     Raises
     ------
     LstmBenchError
-        The variable is no number of threads.
+        The variable is not a valid number of threads.
     """
     value = os.environ.get(VARIABLE)
     if not value:
@@ -51,18 +51,18 @@ def n_threads() -> int:
 
 
 def lend_threads(n: int) -> None:
-    """Let this process's kernel use `n` threads beside its own, until the next call.
+    """Let this process's kernel use `n` additional threads until the next call.
 
-    They are of workers that have left. TensorFlow's number is settled when it starts,
-    and Keras's own LSTM gains nothing.
+    They are those of workers that have ended. TensorFlow's number is fixed when it
+    starts, and Keras's own LSTM would gain nothing.
     """
     os.environ[LENT_VARIABLE] = str(n)
 
 
 def n_kernel_threads() -> int:
-    """Return `n_threads`, and those that are lent to this process.
+    """Return `n_threads` plus the threads lent to this process.
 
-    How many there are changes no result of the kernel, which deals its work out in the
-    same parts to any number.
+    The number changes no result of the kernel, which divides its work into the same
+    parts for any number.
     """
     return n_threads() + int(os.environ.get(LENT_VARIABLE, "0"))

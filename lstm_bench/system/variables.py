@@ -1,4 +1,4 @@
-"""Environment variables that are set for a while."""
+"""Set environment variables temporarily."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def variables_set(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables; restore in the end what they were before."""
+    """Set environment variables; restore their earlier values at the end."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
