@@ -62,7 +62,7 @@ class StudyResult:
     answers : tuple of Answer
         The report's answers, each with a `question` and a `text`.
     results : Results
-        Every run, epoch and prediction, as tables and arrays.
+        Every run and epoch as tables, and predictions as arrays.
     report : Path
         The report's page.
     """
