@@ -1,1 +1,1 @@
-"""Statistics of results: intervals, tests, comparisons, verdicts, tables."""
+"""Statistics of results: intervals, hypothesis tests, comparisons, verdicts, tables."""

@@ -1,4 +1,4 @@
-"""Intervals by resampling: over examples, and over seeds and examples together."""
+"""Bootstrap intervals: over examples, and over seeds and examples together."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def example_scores(name: str, y_true: IntArray, y_proba: FloatArray) -> FloatArr
     -------
     ndarray of shape (n_examples,)
         accuracy: 0 or 1; log_loss: nats; brier_score_loss: in [0, 1] for two
-        classes, else in [0, 2]. Its mean is the metric of that name in
+        classes, else in [0, 2]. The mean is the metric of that name in
         `lstm_bench.metrics`.
 
     Raises
     ------
     ValueError
-        A metric that is no mean over examples.
+        The metric is not a mean over examples.
     """
     rows = np.arange(len(y_true))
     if name == "accuracy":
@@ -66,8 +66,8 @@ def bootstrap_examples(
     scores : array of shape (n_examples,)
         From `example_scores`, or differences of two of them on the same examples.
     strata : int array of shape (n_examples,)
-        Class of each example; examples are drawn within their class, so a class of a
-        single example adds no spread.
+        Class of each example. Examples are drawn within their class, so a class with
+        one example adds no variance.
     rng : numpy.random.Generator
     n_resamples : int
 
@@ -98,17 +98,17 @@ def bootstrap_seeds_and_examples(
     """Interval of a mean for new seeds and new examples together.
 
     All seeds share one test set, so a resample draws the examples once, within each
-    class, and uses them for every seed; drawing them anew per seed would average
-    the examples' part of the error away. To the mean over seeds of such a resample a
-    deviation of the seeds is added, drawn from the t distribution with
-    ``n_seeds - 1`` degrees of freedom, scaled by the standard error of the seeds'
-    means. Resampling the seeds instead would be too narrow twice: n drawn seeds
-    vary by (n - 1) / n of what n new ones do, and three have no tails.
+    class, and uses them for every seed; drawing them separately per seed would average
+    out the error due to examples. A deviation due to seeds is added to the mean over
+    seeds of the resample: drawn from the t distribution with ``n_seeds - 1`` degrees of
+    freedom, scaled by the standard error of the seeds' means. Resampling the seeds
+    instead would be too narrow for two reasons: its variance is (n - 1) / n of that of
+    n new seeds, and three seeds have no tails.
 
-    What a seed does to single examples (the interaction) would be counted in both
-    parts; its variance, known from the residuals of the seeds-by-examples table, is
-    taken out of the examples' part. No resampling of both rows and columns gets this
-    variance right (McCullagh 2000; Owen 2007 finds it counted three times).
+    The interaction of seeds and examples would be counted in both parts. Its variance,
+    estimated from the residuals of the seeds-by-examples table, is subtracted from the
+    examples' part. No resampling of both rows and columns estimates this variance
+    correctly (McCullagh 2000; Owen 2007 shows that it is counted three times).
 
     Parameters
     ----------
@@ -122,8 +122,8 @@ def bootstrap_seeds_and_examples(
     Returns
     -------
     Interval
-        `n` counts the seeds. NaN bounds for a single seed or example. Without spread
-        over examples it is the t interval over seeds.
+        `n` is the number of seeds. The bounds are NaN for a single seed or example.
+        Without variance over examples it is the t interval over seeds.
 
     References
     ----------
@@ -142,8 +142,8 @@ def bootstrap_seeds_and_examples(
     examples = _resampled_means(centred, groups, rng, n_resamples)
     examples *= _example_scale(table, by_example, groups)
     of_seeds = standard_error(table.mean(axis=1))
-    # Evenly spaced quantiles in random order: the tails of t with two degrees of
-    # freedom would need far more draws.
+    # Evenly spaced quantiles in random order: random draws of t with two degrees of
+    # freedom would need far more resamples for the tails.
     points = (np.arange(n_resamples) + 0.5) / n_resamples
     seeds = of_seeds * special.stdtrit(n_seeds - 1, points)
     draws = estimate + rng.permutation(seeds) + examples
@@ -153,7 +153,7 @@ def bootstrap_seeds_and_examples(
 def _resampled_means(
     values: FloatArray, strata: IntArray, rng: np.random.Generator, n_resamples: int
 ) -> FloatArray:
-    """Means of shape (n_resamples,) of values drawn again within their stratum."""
+    """Means of shape (n_resamples,) of values resampled within their stratum."""
     totals = np.zeros(n_resamples)
     for stratum in np.unique(strata):
         # Sorted, so that the order of the examples does not matter.
@@ -161,7 +161,7 @@ def _resampled_means(
         n = len(part)
         distinct, counts = np.unique(part, return_counts=True)
         if 16 * len(distinct) <= n:
-            # Drawing how often each score comes up beats drawing single examples.
+            # Drawing the count of each distinct score is faster than drawing examples.
             drawn = rng.multinomial(n, counts / n, size=n_resamples)
             totals += drawn @ distinct
             continue
@@ -175,10 +175,10 @@ def _resampled_means(
 def _example_scale(
     table: FloatArray, by_example: FloatArray, strata: IntArray
 ) -> float:
-    """Factor that turns the bootstrap's example deviations into those without seeds.
+    """Factor that corrects the bootstrap's deviations due to examples.
 
-    Of the variance of the means by example, the part of the interaction of seeds and
-    examples is subtracted, and the bootstrap's (n - 1) / n corrected.
+    From the variance of the means by example, it subtracts that of the interaction of
+    seeds and examples, and it corrects the bootstrap's factor (n - 1) / n.
     """
     n_seeds = len(table)
     corrected = drawn = 0.0
@@ -198,7 +198,7 @@ def _example_scale(
 
 
 def _percentile_interval(draws: FloatArray, estimate: float, n: int) -> Interval:
-    """Central 95 % of the draws, widened to hold the estimate."""
+    """Central 95 % of the draws, extended to include the estimate."""
     tail = (1.0 - LEVEL) / 2
     low, high = np.quantile(draws, [tail, 1.0 - tail], method="hazen")
     return Interval(estimate, min(float(low), estimate), max(float(high), estimate), n)

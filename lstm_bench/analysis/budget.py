@@ -1,4 +1,4 @@
-"""What a budget of trials is expected to bring (Dodge et al. 2019)."""
+"""Expected best score by number of random trials (Dodge et al. 2019)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lstm_bench.analysis.intervals import LEVEL
 from lstm_bench.arrays import FloatArray
 from lstm_bench.metrics import rounding_of
 
-# exp(-40) is 4e-18, a fiftieth of what rounding does to 1.
+# exp(-40) is 4e-18, a fiftieth of the rounding error at 1.
 NEGLIGIBLE = 40.0
 
 
 def expected_best(values: npt.ArrayLike, higher_is_better: bool) -> FloatArray:
-    """Score to expect from the best of 1, 2, ... n_trials random trials.
+    """Score expected of the best of 1, 2, ... n_trials random trials.
 
-    Trials are drawn with replacement from those seen. With F the share of trials
+    Trials are drawn with replacement from those observed. With F the share of trials
     that score at most v, the best of n draws is v with probability
     ``F(v)**n - F(v-)**n``; lower-is-better scores are mirrored.
 
@@ -31,7 +31,7 @@ def expected_best(values: npt.ArrayLike, higher_is_better: bool) -> FloatArray:
     Returns
     -------
     ndarray of shape (n_trials,)
-        From the mean towards the best trial, which it never passes.
+        From the mean towards the best trial, which it never exceeds.
 
     References
     ----------
@@ -50,10 +50,10 @@ def expected_best_interval(
     rng: np.random.Generator,
     n_resamples: int = 1000,
 ) -> tuple[FloatArray, FloatArray]:
-    """Percentile bootstrap over trials of `expected_best`, for each budget apart.
+    """Percentile bootstrap over trials of `expected_best`, separately by budget.
 
-    At budgets near the number of trials the curve cannot pass the best trial seen,
-    nor can its interval: there it is a lower bound of what more search may find.
+    Neither the curve nor its interval can exceed the best observed trial. At budgets
+    near the number of trials they are lower bounds of what more search may find.
 
     Parameters
     ----------
@@ -88,14 +88,14 @@ def expected_best_interval(
 
 
 def budget_that_paid(expected: npt.ArrayLike, tolerance: float) -> int:
-    """Smallest number of trials whose expected best all but equals the last one.
+    """Smallest number of trials whose expected best is within `tolerance` of the last.
 
     Parameters
     ----------
     expected : array of shape (n_trials,)
-        From `expected_best`, of either direction.
+        From `expected_best`, in either direction.
     tolerance : float, at least 0
-        Difference that does not matter, in the metric's unit.
+        Difference that is negligible, in the metric's unit.
 
     Returns
     -------
@@ -114,17 +114,17 @@ def _expected_best(values: FloatArray, higher_is_better: bool) -> FloatArray:
     if not higher_is_better:
         ranked = ranked[:, ::-1]
     best = ranked[:, -1:]
-    # Relative to the best, so that rounding cannot carry the curve past it.
+    # Relative to the best, so that rounding cannot raise the curve above it.
     gaps = ranked - best
     curves = np.empty_like(gaps)
     first = 1
     while first <= n:
-        # Budgets double from block to block. The best of so many is not among the
-        # poorest trials: all below `begin` together weigh less than rounding does.
+        # Budgets double from block to block. The worst trials can be skipped: the total
+        # probability of those below `begin` is less than the rounding error.
         last = min(2 * first - 1, n)
         begin = int(n * math.exp(-NEGLIGIBLE / first))
         budgets = np.arange(first, last + 1)
-        # Equal values need no care: their terms telescope.
+        # Equal values need no special case: their terms telescope.
         below_or_at = (np.arange(begin, n + 1) / n)[:, np.newaxis] ** budgets
         curves[:, first - 1 : last] = gaps[:, begin:] @ np.diff(below_or_at, axis=0)
         first = last + 1

@@ -1,4 +1,4 @@
-"""Calibration: its error, reliability diagrams and temperature scaling."""
+"""Calibration: expected calibration error, reliability diagrams, temperatures."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ MAX_TEMPERATURE = 20.0
 TEMPERATURES = (1 / MAX_TEMPERATURE, MAX_TEMPERATURE)
 
 MAX_BINS = 15
-# In smaller bins chance alone looks like miscalibration: the accuracy of 50 examples
-# has a standard error of up to 0.07, that of 8 of up to 0.18.
+# In smaller bins, chance alone looks like miscalibration: the standard error of an
+# accuracy is up to 0.07 for 50 examples and up to 0.18 for 8.
 MIN_PER_BIN = 50
 
 
@@ -43,12 +43,12 @@ class Reliability:
 
 
 def bins_for(n_examples: int) -> int:
-    """Return how many bins so many examples allow: 15, with 50 or more in each.
+    """Return the number of bins for `n_examples`: at most 15, with 50 or more in each.
 
     References
     ----------
     Roelofs et al., "Mitigating Bias in Calibration Error Estimation", AISTATS 2022:
-    the error is biased upwards, the more so the fewer examples a bin has.
+    the error is biased upwards, more so with fewer examples per bin.
     """
     return max(1, min(MAX_BINS, n_examples // MIN_PER_BIN))
 
@@ -58,10 +58,10 @@ def expected_calibration_error(
 ) -> float:
     """Bin-weighted mean of |accuracy - confidence|, in [0, 1]; lower is better.
 
-    Confidence is the probability of the predicted class. Bins hold equally many
-    examples, and examples of the same confidence share a bin, so bins may be unequal
-    or fewer and the order of the examples does not matter. The error is biased
-    upwards where bins hold few examples.
+    Confidence is the probability of the predicted class. Bins have equally many
+    examples, except that examples of equal confidence share a bin: bins may be unequal
+    or fewer, and the order of the examples does not matter. The error is biased
+    upwards where bins have few examples.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def reliability(
         y_proba.max(axis=1), return_inverse=True, return_counts=True
     )
     correct = np.bincount(level_of.ravel(), weights=y_proba.argmax(axis=1) == y_true)
-    # A confidence goes where the middle of its examples, in order, falls.
+    # Equal confidences go to the bin of their middle rank.
     middle_twice = 2 * (np.cumsum(counts) - counts) + counts
     _, bin_of = np.unique(
         middle_twice * n_bins // (2 * len(y_true)), return_inverse=True
@@ -119,7 +119,7 @@ def reliability(
 def fit_temperature(y_true: IntArray, y_proba: FloatArray) -> float:
     """Temperature that minimises the log loss of ``softmax(log y_proba / T)``.
 
-    Fit it on validation examples, never on those it is judged by.
+    Fit it on validation examples, never on those that it is evaluated on.
 
     Parameters
     ----------
@@ -130,9 +130,9 @@ def fit_temperature(y_true: IntArray, y_proba: FloatArray) -> float:
     Returns
     -------
     float
-        In [1/20, 20]: above 1 the model is too sure of itself, below 1 not sure
-        enough. 1 where no other temperature gives a lower loss. A model that is
-        always right ends near the lower bound.
+        In [1/20, 20]: above 1 the model is overconfident, below 1 underconfident.
+        1 where no other temperature has a lower loss. For a model that is always
+        right it is near the lower bound.
 
     References
     ----------
@@ -148,7 +148,7 @@ def fit_temperature(y_true: IntArray, y_proba: FloatArray) -> float:
         partition = np.log(np.exp(inverse * logits).sum(axis=1))
         return float(partition.mean()) - inverse * of_truth
 
-    # Convex in 1 / T, hence with a single valley in log T.
+    # The loss is convex in 1 / T, so it has one minimum in log T.
     bound = math.log(MAX_TEMPERATURE)
     found = minimize_scalar(
         loss, bounds=(-bound, bound), method="bounded", options={"xatol": 1e-7}
@@ -159,7 +159,7 @@ def fit_temperature(y_true: IntArray, y_proba: FloatArray) -> float:
 def apply_temperature(y_proba: FloatArray, temperature: float) -> FloatArray:
     """Soften (T > 1) or sharpen (T < 1) probabilities: ``softmax(log y_proba / T)``.
 
-    The predicted classes stay as they are.
+    The predicted classes do not change.
 
     Parameters
     ----------
@@ -180,6 +180,6 @@ def apply_temperature(y_proba: FloatArray, temperature: float) -> FloatArray:
 
 
 def _logits(y_proba: FloatArray) -> FloatArray:
-    """Log-probabilities, the largest of each row moved to 0."""
+    """Log-probabilities, shifted so that the largest of each row is 0."""
     logits = np.log(np.clip(y_proba, EPSILON, 1.0 - EPSILON))
     return np.asarray(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)

@@ -1,7 +1,6 @@
 """Compare the confirmed configurations and baselines of a study, or of two.
 
-Everything is computed from `Results`, so that a report and the command line have the
-same verdicts.
+Everything is computed from `Results`, so the report and the command line agree.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ COLUMNS = (
     *("n_only_a", "n_only_b", "p_mcnemar_exact", "p_mcnemar_mid"),
     *("n_mcnemar_below_5_percent", "margin", "verdict", "n_seeds_needed"),
 )
-# Those of them that a `PairedComparison` has under the same name.
+# The columns that are attributes of `PairedComparison`.
 SAME_NAME = (
     *("n_seeds", "mean_a", "mean_b", "p_t", "p_wilcoxon"),
     *("p_beyond", "p_equivalence", "p_a_beats_b", "margin"),
@@ -53,14 +52,14 @@ SAME_NAME = (
 
 @dataclass(frozen=True)
 class Analysis:
-    """A study's results with all comparisons; made once by `analyse`.
+    """A study's results with all comparisons, from `analyse`.
 
     Attributes
     ----------
     contenders : tuple of Contender
-        Confirmed configurations, then the baselines scored beside them.
+        Confirmed configurations, then the baselines scored on the same splits.
     winner, baseline : Contender or None
-        The best LSTM and the best baseline, both by validation alone.
+        The best LSTM and the best baseline, both on validation.
     comparisons : DataFrame
         From `compare_all`.
     optimism : DataFrame
@@ -76,7 +75,7 @@ class Analysis:
 
     @property
     def against_baseline(self) -> dict[str, Any] | None:
-        """The row of `comparisons` of the winner against the best baseline, if any."""
+        """The row of `comparisons` for the winner against the best baseline, if any."""
         table = self.comparisons
         if self.baseline is None:
             return None
@@ -87,7 +86,7 @@ class Analysis:
 
 
 def analyse(results: Results) -> Analysis:
-    """Compare everything that the confirmation of `results` has scored."""
+    """Compare all configurations and baselines of the confirmation in `results`."""
     found = find_contenders(results)
     metric = results.suite.metric
     winner = best_on_validation([c for c in found if not c.is_baseline], metric)
@@ -107,7 +106,7 @@ def compare_all(
 ) -> pd.DataFrame:
     """Return every comparison of the suite's families, with Holm's correction.
 
-    Families (those the suite names): ``best``, the winner against the other
+    Families (those in the suite): ``best``, the winner against the other
     configurations taken from the search; ``references``, the winner against the
     suite's references; ``pairs: <field>``, configurations that differ in one field,
     and the mean of all such pairs of equal values; ``baselines``, the winner against
@@ -118,11 +117,11 @@ def compare_all(
     DataFrame with columns `COLUMNS`
         Differences are a - b on test, in the metric's unit. ``ci_*``: 95 % t interval
         over seeds; ``both_*``: 95 % interval over seeds and examples (NaN for metrics
-        that are no means over examples); both are cut at the largest difference that
-        the metric can have. ``verdict``, ``p_beyond_holm``, ``p_equivalence_holm``,
+        that are not means over examples); both are cut at the metric's largest
+        possible difference. ``verdict``, ``p_beyond_holm``, ``p_equivalence_holm``,
         ``n_seeds_needed``: from `hypothesis_tests.judge`. McNemar's p-values are
         medians over the seeds; each seed's test compares the two models' errors on
-        every example.
+        the same examples.
     """
     rows: list[dict[str, Any]] = []
     if winner is not None:
@@ -135,7 +134,7 @@ def compare_all(
 def _families(
     family: str, found: Sequence[Contender], suite: Suite, winner: Contender
 ) -> Iterator[tuple[str, list[list[Pair]]]]:
-    """Yield each family's name and comparisons: a list of pairs that are averaged."""
+    """Yield each family's name and comparisons, each a list of pairs to average."""
     others = [c for c in found if c is not winner]
     if family == "pairs":
         for field in suite.pairs:
@@ -175,13 +174,13 @@ def _compare_family(
 def _judge(
     rows: Sequence[dict[str, Any]], comparisons: Sequence[stats.PairedComparison]
 ) -> None:
-    """Add verdicts to a family's rows, by p-values with Holm's correction."""
+    """Add verdicts to a family's rows, from p-values with Holm's correction."""
     for row, judged in zip(rows, stats.judge(comparisons), strict=True):
         row |= dataclasses.asdict(judged)
 
 
 def same_test_data(a: Results, b: Results) -> bool:
-    """Whether two studies were tested on the same examples; False where unknown."""
+    """Whether two studies have the same test examples; False where unknown."""
     digest = a.dataset.get("digest")
     return digest is not None and digest == b.dataset.get("digest")
 
@@ -205,14 +204,14 @@ def compare_two(
 def compare_each(
     family: str, members: Sequence[Pair], suite: Suite, *, paired: Sequence[bool]
 ) -> list[dict[str, Any]]:
-    """Return rows of `COLUMNS`, by `suite`'s metric and margin, judged as one family.
+    """Return rows of `COLUMNS` for one family, by `suite`'s metric and margin.
 
     Parameters
     ----------
     paired : sequence of bool
         For each pair, whether equal replicates of both had equal splits and seeds.
-        If not, or if they share no replicate, Welch's interval and tests are used,
-        and there is no interval over examples and no McNemar test.
+        If not, or if they share no replicate, Welch's interval and test are used,
+        without an interval over examples or McNemar's test.
     """
     rows, comparisons = [], []
     for (a, b), is_paired in zip(members, paired, strict=True):
@@ -337,15 +336,15 @@ def _mcnemar(a: Contender, b: Contender, replicate: int) -> stats.McNemar:
 
 
 def selection_optimism(results: Results, found: Sequence[Contender]) -> pd.DataFrame:
-    """Return how optimistic the scores were that chose each configuration.
+    """Return by how much each configuration's selection scores were optimistic.
 
     Returns
     -------
     DataFrame with columns
         ``label, config_id, n_seeds, search`` (the search's one validation score),
-        ``val_mean, test_mean, search_minus_val`` (what choosing the luckiest trial
-        added), ``val_minus_test`` with ``ci_low, ci_high``: positive means that the
-        score which chose was better than the one that counts
+        ``val_mean, test_mean, search_minus_val`` (due to selecting the best of many
+        noisy scores), ``val_minus_test`` with ``ci_low, ci_high``: positive where
+        validation was better than test
     """
     metric = results.suite.metric
     sign = 1.0 if metric.higher_is_better else -1.0

@@ -1,4 +1,4 @@
-"""What is compared: confirmed configurations and baselines."""
+"""Contenders: the confirmed configurations and baselines that are compared."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Contender:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether this is no LSTM."""
+        """Whether this is a baseline and not an LSTM."""
         return self.origin == "baseline"
 
     @property
@@ -60,7 +60,7 @@ class Contender:
 
     @property
     def test_interval(self) -> Interval:
-        """The mean on test with its 95 % t interval over replicates."""
+        """Mean of the metric on test, with its 95 % t interval over replicates."""
         scores = np.array(list(self.test.values()))
         return mean_interval(scores).within(*self.metric.bounds)
 
@@ -76,10 +76,10 @@ def confirm_spec(suite: Suite) -> ConfirmSpec:
 
 
 def find_contenders(results: Results) -> list[Contender]:
-    """Return every confirmed configuration, then the baselines scored beside them."""
+    """Return the confirmed configurations, then the baselines on the same splits."""
     name = results.suite.metric.name
     val, test = metric_key("val", name), metric_key("test", name)
-    # A run that lost its predictions can be compared with nothing.
+    # A run without its predictions cannot be compared.
     whole = [run_id for run_id, parts in results.predictions.items() if len(parts) == 2]
     runs = results.confirmed[results.confirmed["run_id"].isin(whole)]
     complete = runs[(runs["state"] == "complete") & runs[test].notna()]
@@ -121,7 +121,7 @@ def _contender(
 
 
 def common_replicates(members: Sequence[Contender]) -> list[int]:
-    """Return the replicates on which every one of `members` was scored."""
+    """Return the replicates on which all of `members` were scored."""
     return sorted(set.intersection(*(set(c.test) for c in members)))
 
 
@@ -129,7 +129,7 @@ Pair = tuple[Contender, Contender]
 
 
 def twins(found: Sequence[Contender], field: str, a: Any, b: Any) -> list[Pair]:
-    """Return the configurations confirmed with `field` at `a` and at `b`, as pairs."""
+    """Return pairs of confirmed configurations that differ in `field`: `a` and `b`."""
     lstms = {c.key: c.config.model_dump() for c in found if c.config is not None}
     by_key = {c.key: c for c in found}
     groups = differing_in(field, lstms)
@@ -144,12 +144,12 @@ def differing_in(
     Parameters
     ----------
     configs : mapping of str to mapping of str to value
-        By id, every configuration's value of every field, in one order of fields.
+        Every configuration's fields by id, in the same order for all.
 
     Returns
     -------
     list of dict
-        Ids by the value of `field`; a group may have a single configuration.
+        Ids by value of `field`; a group may have a single configuration.
     """
     groups: dict[tuple[Any, ...], dict[Any, str]] = {}
     for key, config in configs.items():
@@ -159,9 +159,9 @@ def differing_in(
 
 
 def best_on_validation(chosen: Sequence[Contender], metric: Metric) -> Contender | None:
-    """Return the one with the best mean on validation; None of none.
+    """Return the contender with the best mean on validation, None if there is none.
 
-    Over the replicates that all have, so that an unfinished confirmation is fair.
+    Only common replicates are used, so an unfinished confirmation is fair to all.
     """
     if not chosen:
         return None

@@ -1,4 +1,4 @@
-"""Values of table cells: as plain Python, as text, as commands and addresses."""
+"""Formatting of values: plain Python values, labels, shell commands and URLs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def config_of_row(row: Any) -> TrialConfig:
 
 
 def train_command(results: Results, config: TrialConfig) -> str:
-    """Return the shell command that trains `config`: what differs from defaults."""
+    """Return the shell command that trains `config`, with its non-default fields."""
     suite = results.suite
     words = ["lstm-bench", "train", suite.path, *data_option(results)]
     return shlex.join([*words, *settings(suite, config)])
 
 
 def settings(suite: Suite, config: TrialConfig) -> list[str]:
-    """Return the ``--set`` options of `config`: what differs from the defaults."""
+    """Return the ``--set`` options of `config`'s non-default fields."""
     defaults = suite.defaults.model_dump()
     return [
         word
@@ -38,14 +38,14 @@ def settings(suite: Suite, config: TrialConfig) -> list[str]:
 
 
 def data_option(results: Results) -> list[str]:
-    """Return ``--data-dir DIR`` where the data is in a folder of the user's."""
+    """Return ``--data-dir DIR`` where the data is in the user's own folder."""
     return [] if results.dataset.get("synthetic") else ["--data-dir", "DIR"]
 
 
 def train_commands(results: Results, runs: pd.DataFrame) -> list[str]:
     """Return the `train_command` of every row of `runs`, on its replicate.
 
-    Field by field, since most fields are at their default in every row.
+    It works by column, since most fields have their default in every row.
     """
     suite = results.suite
     begin = shlex.join(["lstm-bench", "train", suite.path, *data_option(results)])
@@ -68,7 +68,7 @@ def _setting(field: str, value: Any) -> str:
 
 
 def run_url(results: Results, experiment_id: Any, run_id: Any) -> str | None:
-    """Return the run's page on the MLflow server, where there is one."""
+    """Return the URL of the run's page on the MLflow server; None without a server."""
     url = results.tracking_url
     if not url or not url.startswith(("http://", "https://")):
         return None
@@ -77,7 +77,7 @@ def run_url(results: Results, experiment_id: Any, run_id: Any) -> str | None:
 
 
 def value_label(value: Any) -> str:
-    """Return a hyperparameter's value as a suite has it."""
+    """Return a hyperparameter's value as it is written in a suite."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -87,14 +87,14 @@ def value_label(value: Any) -> str:
 
 def _yaml(value: Any) -> str:
     text = value_label(value) if not isinstance(value, float) else repr(value)
-    # YAML 1.1 reads 1e-05 as text: its floats need a point.
+    # YAML 1.1 parses 1e-05 as text: its floats need a decimal point.
     if isinstance(value, float) and "e" in text and "." not in text:
         text = text.replace("e", ".0e")
     return text
 
 
 def plain(value: Any) -> Any:
-    """Return a scalar of a frame as a plain Python value, None if missing."""
+    """Return a DataFrame's scalar as a plain Python value, None if missing."""
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, np.generic):

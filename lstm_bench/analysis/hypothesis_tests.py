@@ -1,7 +1,7 @@
 """Compare two models over seeds: t tests, TOST, rank tests, McNemar, Holm, verdicts.
 
-Arrays in, numbers and small records out. Nothing is checked here: `load_results`
-refuses what is not finite, and predictions that are no probabilities.
+Arrays in, numbers and small records out. Arguments are not checked: `load_results`
+rejects values that are not finite and predictions that are not probabilities.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-# The parts of scipy that take over a second to import are imported where used.
+# Submodules of scipy that take over a second to import are imported where used.
 from scipy import special
 
 from lstm_bench.analysis.intervals import (
@@ -26,10 +26,10 @@ from lstm_bench.analysis.intervals import (
 from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.metrics import merge_ties, rounding_of
 
-# Every table of words or colours by verdict has all of these.
+# Mappings from verdicts to words or colours must have all of these.
 Verdict = Literal["better", "worse", "equivalent", "identical", "not enough data"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-# The verdict on (b, a), by that on (a, b).
+# The verdict on (b, a) by the verdict on (a, b).
 SWAPPED: dict[Verdict, Verdict] = {
     "better": "worse",
     "worse": "better",
@@ -38,23 +38,23 @@ SWAPPED: dict[Verdict, Verdict] = {
     "not enough data": "not enough data",
 }
 
-# No verdict from fewer. Two seeds give the spread one degree of freedom: one time in
-# twelve it is estimated at less than a tenth of what it is, with three seeds one time
-# in a hundred.
+# No verdict from fewer. With two seeds the standard deviation has one degree of
+# freedom: its estimate is below a tenth of the true value once in twelve times, with
+# three seeds once in a hundred.
 MIN_SEEDS = 3
 
 MAX_SEEDS_NEEDED = 1000
 
-# A p-value below it decides, where 95 % intervals are shown.
+# Significance level, matching the 95 % intervals shown.
 ALPHA = 1.0 - LEVEL
 
-# Ways to split the scores of two groups that are all counted: 8 seeds against 8.
+# Largest number of splits of two groups to enumerate: 8 seeds against 8.
 MAX_WAYS = 12_870
 
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """How the scores of `a` differ from those of `b`: "a minus b".
+    """The difference between the scores of `a` and those of `b`: "a minus b".
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class PairedComparison:
     higher_is_better : bool
         Direction of the metric.
     margin : float
-        Differences in ``[-margin, margin]`` do not matter in practice; 0 for none.
+        Differences in ``[-margin, margin]`` are negligible; 0 for no margin.
     p_t, p_wilcoxon : float
         Two-sided p-values of the t test and of the rank test (Wilcoxon's signed
         ranks; Mann-Whitney U when not `paired`); NaN below two seeds.
@@ -81,9 +81,9 @@ class PairedComparison:
         Share of all pairs of one run of `a` and one of `b` in which `a` scores
         better, a tie counting half: probability of improvement.
     sd, df_per_seed : float
-        With n seeds (of each group when not `paired`), spread as seen, the standard
-        error would be ``sd / sqrt(n)`` with ``df_per_seed * (n - 1)`` degrees of
-        freedom; NaN below two seeds.
+        With n seeds (of each group when not `paired`) and the observed variance, the
+        standard error would be ``sd / sqrt(n)`` with ``df_per_seed * (n - 1)`` degrees
+        of freedom; NaN below two seeds.
     paired : bool
     identical : bool
         `paired`, and both have the same score on every seed, up to rounding.
@@ -114,13 +114,13 @@ class Judged:
     ----------
     verdict : one of `VERDICTS`
     p_beyond_holm, p_equivalence_holm : float
-        The p-values that decided, with Holm's correction within the family.
+        The p-values behind the verdict, with Holm's correction within the family.
     n_seeds_needed : int or None
-        Of "not enough data": the smallest number of seeds, more than there are, at
-        which the same rule would decide if all of the family had so many, means and
-        spreads as seen; per group when not paired. None for other verdicts, below
-        two seeds, or above `MAX_SEEDS_NEEDED`. An outlook, not a stopping rule: a
-        spread from few seeds is itself uncertain.
+        For "not enough data": the smallest larger number of seeds at which the same
+        rule would give another verdict, if the whole family had as many seeds and the
+        observed means and variances; per group when not paired. None for other
+        verdicts, below two seeds, or above `MAX_SEEDS_NEEDED`. A forecast, not a
+        stopping rule: a variance from few seeds is itself uncertain.
     """
 
     verdict: Verdict
@@ -131,7 +131,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Two models on the same examples: where only one of them is right.
+    """Result of McNemar's test of two models on the same examples.
 
     Attributes
     ----------
@@ -150,19 +150,19 @@ class McNemar:
 def compare_paired(
     a: npt.ArrayLike, b: npt.ArrayLike, *, margin: float, higher_is_better: bool
 ) -> PairedComparison:
-    """Compare two models trained with the same seeds, on the differences by seed.
+    """Compare two models trained with the same seeds, by the differences per seed.
 
-    Differences that are all alike leave the t test without a spread, as they do
-    when a small test set makes scores coarse. Its p-value is then that of the exact
-    sign-flip test: ``2**(1 - n_seeds)``, and ``2**-n_seeds`` on either side of the
-    margin; 1 where the difference is zero.
+    Where all differences are equal, such as on a small test set with few distinct
+    scores, the t test has no variance. Its p-value is then that of the exact sign-flip
+    test: ``2**(1 - n_seeds)``, and ``2**-n_seeds`` on either side of the margin; 1
+    where the difference is zero.
 
     Parameters
     ----------
     a, b : array of shape (n_seeds,), finite
         Scores by seed, in the same order.
     margin : float, at least 0
-        Largest difference that does not matter, in the metric's unit.
+        Largest negligible difference, in the metric's unit.
     higher_is_better : bool
 
     Returns
@@ -182,7 +182,7 @@ def compare_paired(
     tolerance = rounding_of(scores_a, scores_b)
     tied_a, tied_b = _tied(scores_a, scores_b)
     differences = tied_a - tied_b
-    # By size, so that swapping the two changes the sign alone.
+    # Ties are merged by absolute value, so that swapping a and b changes only the sign.
     differences = np.sign(differences) * merge_ties(np.abs(differences), tolerance)
     interval = mean_interval(differences)
     spread = standard_error(differences)
@@ -213,22 +213,22 @@ def compare_unpaired(
 ) -> PairedComparison:
     """Compare two models trained with different seeds, by Welch's t test.
 
-    Two groups without any spread get the p-values of the exact permutation test
+    Two groups without any variance get the p-values of the exact permutation test
     instead (compare `compare_paired`): one over the number of ways to split the
-    scores into groups of these sizes, twice that for both sides.
+    scores into groups of these sizes, twice that for a two-sided test.
 
     Parameters
     ----------
     a : array of shape (n_seeds_a,), finite
     b : array of shape (n_seeds_b,), finite
     margin : float, at least 0
-        Largest difference that does not matter, in the metric's unit.
+        Largest negligible difference, in the metric's unit.
     higher_is_better : bool
 
     Returns
     -------
     PairedComparison
-        With `paired` False; `p_wilcoxon` is that of Mann and Whitney's U.
+        With `paired` False; `p_wilcoxon` is from Mann and Whitney's U test.
 
     References
     ----------
@@ -284,7 +284,7 @@ def mcnemar(
 ) -> McNemar:
     """Test whether two trained networks err equally often on the same examples.
 
-    Of these two networks only: it does not know about other seeds.
+    It compares these two networks only, without the variance over seeds.
 
     Parameters
     ----------
@@ -311,7 +311,7 @@ def mcnemar(
 
         p_exact = min(1.0, 2.0 * float(binom.cdf(fewer, n, 0.5)))
         point = float(binom.pmf(fewer, n, 0.5))
-        # At equal counts the two tails overlap in the point itself.
+        # At equal counts both tails include the observed count.
         p_mid = p_exact - (0.5 * point if only_a == only_b else point)
     return McNemar(only_a, only_b, p_exact, p_mid)
 
@@ -322,13 +322,13 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
     Parameters
     ----------
     p_values : array of shape (..., n_comparisons), in [0, 1] or NaN
-        Each row is a family. NaN stays NaN and does not count.
+        Each row is a family. NaN stays NaN and is not counted.
 
     Returns
     -------
     ndarray of shape (..., n_comparisons)
-        In [0, 1], none below its raw value. Rejecting where it is below alpha keeps
-        the chance of any false rejection at alpha.
+        In [0, 1], none below its raw value. Rejecting where it is below alpha bounds
+        the probability of any false rejection by alpha.
 
     References
     ----------
@@ -338,7 +338,7 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, axis=-1, kind="stable")
     n_asked = np.sum(~np.isnan(p), axis=-1, keepdims=True)
-    # NaN is sorted to the end and stays.
+    # NaN is sorted to the end and is not changed.
     stepped = np.take_along_axis(p, order, -1) * (n_asked - np.arange(p.shape[-1]))
     adjusted = np.empty_like(p)
     np.put_along_axis(
@@ -356,7 +356,7 @@ def judge(family: Sequence[PairedComparison]) -> list[Judged]:
     Parameters
     ----------
     family : sequence of PairedComparison
-        Holm's correction is over all of them.
+        All comparisons that Holm's correction covers.
 
     Returns
     -------
@@ -381,27 +381,27 @@ def judge(family: Sequence[PairedComparison]) -> list[Judged]:
 def verdict(
     comparison: PairedComparison, p_beyond: float, p_equivalence: float
 ) -> Verdict:
-    """Return how `a` compares with `b`, as one of the `VERDICTS`.
+    """Return the verdict on `a` against `b`, one of the `VERDICTS`.
 
     Parameters
     ----------
     comparison : PairedComparison
     p_beyond, p_equivalence : float
-        Its p-values of these names, adjusted by `holm` over the family.
+        Its attributes of these names, adjusted by `holm` over the family.
 
     Returns
     -------
     str
         "identical": the same score on every seed; else, from `MIN_SEEDS` seeds on,
-        "better" or "worse": ``p_beyond < ALPHA``, and the difference is on the side
-        that is better or worse for the metric; "equivalent":
-        ``p_equivalence < ALPHA``; otherwise, and for NaN, "not enough data".
+        "better" or "worse": ``p_beyond < ALPHA``, by the sign of the difference and
+        the metric's direction; "equivalent": ``p_equivalence < ALPHA``; otherwise,
+        and for NaN, "not enough data".
     """
     if comparison.identical:
         return "identical"
     if comparison.n_seeds < MIN_SEEDS:
         return "not enough data"
-    # Every comparison with NaN is false.
+    # NaN < ALPHA is False.
     if p_beyond < ALPHA:
         is_higher = comparison.difference.estimate > 0.0
         return "better" if is_higher == comparison.higher_is_better else "worse"
@@ -411,7 +411,7 @@ def verdict(
 def _seeds_needed(
     family: Sequence[PairedComparison], is_open: Sequence[bool]
 ) -> list[int | None]:
-    """Return `Judged.n_seeds_needed` of those that are open, None of the others."""
+    """Return `Judged.n_seeds_needed` where `is_open`, None for the others."""
     if not any(is_open):
         return [None] * len(family)
     n = np.arange(MIN_SEEDS, MAX_SEEDS_NEEDED + 1)
@@ -427,9 +427,9 @@ def _seeds_needed(
 
 
 def _outlook(comparison: PairedComparison, n: IntArray) -> FloatArray:
-    """Return `p_beyond` and `p_equivalence` by number of seeds, as things look now.
+    """Return the forecast of `p_beyond` and `p_equivalence` by number of seeds `n`.
 
-    With as many seeds as there are or fewer they are those that were found.
+    For at most the present number of seeds they are the observed p-values.
 
     Returns
     -------
@@ -475,8 +475,8 @@ def _t_tests(
     The first two are two-sided. `p_alike` is the one-sided p-value where the standard
     error is zero. All arrays have one shape, which is that of the result.
     """
-    # Not scipy's ttest_rel and ttest_ind: without spread they warn and give NaN, and
-    # `_outlook` needs numbers of seeds that nobody has trained.
+    # Not scipy's ttest_rel and ttest_ind: without variance they warn and return NaN,
+    # and `_outlook` needs p-values for larger numbers of seeds.
     error, alike = np.asarray(standard_error, float), np.asarray(p_alike, float)
     inside = margin - abs(mean)
     if abs(inside) <= max(tolerance, rounding_of(np.array([margin]))):
@@ -485,7 +485,7 @@ def _t_tests(
     with np.errstate(divide="ignore", invalid="ignore"):
         p_t = 2.0 * special.stdtr(df, -abs(mean) / error)
         p_beyond = np.minimum(1.0, 2.0 * special.stdtr(df, inside / error))
-        # The nearer edge has the larger of the two one-sided p-values.
+        # The nearer bound has the larger of the two one-sided p-values.
         p_equivalence = special.stdtr(df, -inside / error)
     flat = error == 0.0
     p_t = np.where(flat, without_spread if mean != 0.0 else 1.0, p_t)
@@ -495,7 +495,7 @@ def _t_tests(
 
 
 def _tied(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return both groups with scores that differ by rounding only made equal."""
+    """Return both groups, with scores made equal that differ only by rounding."""
     merged = merge_ties(np.concatenate([a, b]))
     return merged[: len(a)], merged[len(a) :]
 
@@ -506,11 +506,11 @@ def smallest_rank_p(n_a: int, n_b: int | None = None) -> float:
     Parameters
     ----------
     n_a : int, at least 1
-        Seeds with a difference: Wilcoxon's signed ranks can go no farther than all
-        of one sign.
+        Seeds with a non-zero difference; Wilcoxon's p-value is smallest where all
+        have one sign. With `n_b`, seeds of the first group.
     n_b : int, optional
-        Of two groups that are not paired, where Mann and Whitney's U can go no
-        farther than all of one group above all of the other.
+        Seeds of the second group if not paired; Mann and Whitney's p-value is
+        smallest where all scores of one group are above all of the other.
     """
     ways = 2**n_a if n_b is None else math.comb(n_a + n_b, n_a)
     return min(1.0, 2 / ways)
@@ -537,8 +537,8 @@ def _rank_sum_p(a: FloatArray, b: FloatArray) -> float:
         return 1.0
     from scipy.stats import PermutationMethod, mannwhitneyu
 
-    # With ties scipy falls back on the normal distribution, which goes below what
-    # so few seeds allow: all ways to split them are counted instead.
+    # With ties scipy uses the normal approximation, whose p-value can be below the
+    # smallest possible one for few seeds: all splits are enumerated instead.
     has_ties = len(np.unique(both)) < len(both)
     n_ways = math.comb(len(both), len(a))
     method: Any = "auto"
@@ -548,7 +548,7 @@ def _rank_sum_p(a: FloatArray, b: FloatArray) -> float:
 
 
 def _improvement(a: FloatArray, b: FloatArray, higher_is_better: bool) -> float:
-    """Share of pairs in which `a` is better, ties (made equal) counting half."""
+    """Share of pairs in which `a` is better; ties, up to rounding, count half."""
     gaps = a[:, np.newaxis] - b[np.newaxis, :]
     wins = gaps > 0.0 if higher_is_better else gaps < 0.0
     return float(np.mean(wins + 0.5 * (gaps == 0.0)))

@@ -1,4 +1,4 @@
-"""Confidence intervals: of a mean, a share, a difference of shares."""
+"""Confidence intervals of a mean, a share and a difference of shares."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Interval:
     Attributes
     ----------
     estimate, low, high : float
-        In the unit of the values; `low` and `high` are NaN where there are too few
-        values for an interval.
+        In the unit of the values; `low` and `high` are NaN with too few values for
+        an interval.
     n : int
         Number of values: seeds, or examples.
     """
@@ -33,10 +33,10 @@ class Interval:
     n: int
 
     def within(self, lowest: float, highest: float) -> Interval:
-        """Return the interval cut at the range that values can have.
+        """Return the interval cut at the range of possible values.
 
-        A t interval of few values reaches beyond it: it knows no range. What is cut
-        off holds no value that could be the true one, so the coverage stays.
+        A t interval of few values can extend beyond that range. The part that is cut
+        off cannot contain the true value, so the coverage does not change.
         """
         low, high = max(self.low, lowest), min(self.high, highest)
         return replace(self, low=low, high=high)
@@ -53,8 +53,8 @@ def mean_interval(values: npt.ArrayLike) -> Interval:
     Returns
     -------
     Interval
-        With NaN bounds for a single seed. Of values with a range, cut it with
-        `Interval.within`.
+        With NaN bounds for a single seed. Cut it with `Interval.within` where values
+        have a range.
 
     References
     ----------
@@ -69,9 +69,10 @@ def mean_interval(values: npt.ArrayLike) -> Interval:
 
 
 def geometric_mean_interval(values: npt.ArrayLike) -> Interval:
-    """Return the geometric mean of positive values, its interval on the log scale.
+    """Return the geometric mean of positive values and its 95 % interval.
 
-    For ratios, such as temperatures: 1/2 and 2 average to 1, and no bound reaches 0.
+    For ratios, such as temperatures: the mean of 1/2 and 2 is 1, and both bounds are
+    positive.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def wilson_interval(
     shrink = 1.0 + z * z / n
     centre = (share + z * z / (2 * n)) / shrink
     half = z / shrink * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
-    # At 0 and 1 rounding would leave the share just outside its interval.
+    # At 0 and 1, rounding could exclude the share from its interval.
     low = np.clip(np.minimum(centre - half, share), 0.0, 1.0)
     high = np.clip(np.maximum(centre + half, share), 0.0, 1.0)
     return low, high
@@ -127,19 +128,19 @@ def newcombe_interval(
 ) -> Interval:
     """Newcombe's 95 % hybrid-score interval of a difference of shares, ``a - b``.
 
-    For shares of independent samples: of two accuracies on the same examples it is
-    as a rule too wide, since what is hard for one model is hard for the other.
+    For shares of independent samples. For two accuracies on the same examples it is
+    usually too wide, since examples hard for one model are hard for the other.
 
     Parameters
     ----------
     share_a, share_b : float in [0, 1]
     n_a, n_b : float
-        Number of outcomes of each; below 1, or with a NaN share, the bounds are NaN.
+        Number of outcomes; below 1, or with a NaN share, the bounds are NaN.
 
     Returns
     -------
     Interval
-        In [-1, 1]; its `n` is that of the smaller sample.
+        In [-1, 1]; `n` is the size of the smaller sample.
 
     References
     ----------
@@ -162,5 +163,5 @@ def standard_error(values: FloatArray) -> float:
     n = len(values)
     if n < 2:
         return math.nan
-    # The mean of equal values may be off in its last bit, and so their spread.
+    # The mean of equal values may have a rounding error, and so their deviation.
     return float(values.std(ddof=1)) / math.sqrt(n) if np.ptp(values) > 0 else 0.0

@@ -1,6 +1,6 @@
-"""Published results on the datasets that have any, with the data each of them used.
+"""Published results by dataset, with the amount of training data each of them used.
 
-They are not reruns, and a result that used more data than a study does not compare
+They are not rerun here. Results that used more data than a study are not comparable
 with it.
 """
 
@@ -29,11 +29,11 @@ class PublishedResult(BaseModel):
     Attributes
     ----------
     accuracy : float
-        Share of the dataset's whole test part, in (0.5, 1).
+        Share of the dataset's whole test set, in (0.5, 1).
     regime : str
-        What was learnt from, a key of `REGIMES`.
+        Kind of training data, a key of `REGIMES`.
     n_train : int
-        Labelled reviews at hand, those held out for validation included.
+        Labelled training examples, including those held out for validation.
     source : str
         Authors, title, venue, year and the table or section.
     """
@@ -51,7 +51,7 @@ class PublishedResult(BaseModel):
 
 
 def load_published_results(dataset: str) -> tuple[PublishedResult, ...]:
-    """Return the published results on `dataset`, the best first; none if unknown."""
+    """Return the published results on `dataset`, best first; none if unknown."""
     text = files("lstm_bench.analysis").joinpath(FILE).read_text(encoding="utf-8")
     results = TypeAdapter(list[PublishedResult]).validate_python(yaml.safe_load(text))
     chosen = [result for result in results if result.dataset == dataset]

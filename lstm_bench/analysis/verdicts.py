@@ -1,4 +1,4 @@
-"""The answer in sentences, and as JSON: what won, by how much, how sure."""
+"""The verdicts as sentences and as JSON: the winner, differences, intervals, seeds."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from lstm_bench.training.result import OBJECTIVE, metric_key
 
 @dataclass(frozen=True)
 class Answer:
-    """A question in a word or two, and its answer in a sentence."""
+    """A short question, and its answer in a sentence."""
 
     question: str
     text: str
 
 
 def answers(analysis: Analysis) -> list[Answer]:
-    """Return the study's result: what won, by how much, against what, how sure."""
+    """Return the study's answers: the winner, its score, and each comparison."""
     if analysis.winner is None:
         return list(_search_answers(analysis))
     return list(_confirmed_answers(analysis, analysis.winner))
@@ -54,7 +54,7 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
         elif family == "references":
             asked += [(QUESTIONS[family], row) for _, row in rows.iterrows()]
         else:
-            # The strongest opponent on validation; the table has all of them.
+            # Only the best other configuration on validation; the table has all.
             by_key = {c.key: c for c in analysis.contenders}
             opponents = [by_key[key] for key in rows["id_b"].tolist()]
             strongest = best_on_validation(opponents, metric)
@@ -72,8 +72,8 @@ def _each_once(
 ) -> Iterator[tuple[str, pd.Series[Any]]]:
     """Yield each comparison once, with all the questions that it answers.
 
-    The winner and the next best may differ in the head alone: then one comparison is
-    in two families. Where the families' corrections lead to two verdicts, both stay.
+    Where the winner and the next best differ in the head alone, one comparison is in
+    two families. If the families' corrections give two verdicts, both are kept.
     """
     found: dict[tuple[str, ...], list[tuple[str, pd.Series[Any]]]] = {}
     for question, row in asked:
@@ -86,7 +86,7 @@ def _each_once(
 
 
 def _none_beats(analysis: Analysis) -> str:
-    """Return a sentence where no LSTM's mean on test beats the best baseline's."""
+    """Return a sentence if no LSTM beats the best baseline on test, else nothing."""
     metric, best = analysis.results.suite.metric, analysis.baseline
     lstms = [c for c in analysis.contenders if not c.is_baseline]
     if best is None or any(
@@ -97,14 +97,14 @@ def _none_beats(analysis: Analysis) -> str:
 
 
 def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]:
-    """Yield how optimistic the scores are by which a configuration was chosen."""
+    """Yield by how much the scores that chose the winner were optimistic."""
     metric, rows = analysis.results.suite.metric, analysis.optimism
     own = rows[rows["config_id"] == winner.key].iloc[0]
     gap = with_interval(own["val_minus_test"], own["ci_low"], own["ci_high"], "+.4f")
     text = ""
     searched = rows[rows["search"].notna()]
     if len(searched):
-        # Of several that tie the winner, where it is one of them.
+        # Several may tie for the best; the winner is used if it is one of them.
         searched = searched.sort_values(
             "config_id", key=lambda ids: ids != winner.key, kind="stable"
         )
@@ -120,7 +120,7 @@ def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]
 
 
 def _search_answers(analysis: Analysis) -> Iterator[Answer]:
-    """Yield, before a confirmation, the search's best against the best baseline."""
+    """Yield the search's best against the best baseline, without a confirmation."""
     results, metric = analysis.results, analysis.results.suite.metric
     baselines = results.baselines[results.baselines["replicate"] == 0]
     runs = results.runs[results.runs["state"] == "complete"]
@@ -166,7 +166,7 @@ def describe(
         n_a, n_b = row.get("n_a", n), row.get("n_b", n)
         each = f"{count(n, 'seed')} each" if n_a == n_b else f"{n_a} and {n_b} seeds"
         seeds = f"{each}, not paired"
-    # Names stay as they are, at the beginning of a sentence too.
+    # Names are not capitalized, even at the start of a sentence.
     lead = LEADS[row["verdict"]].format(a=row["label_a"], b=row["label_b"])
     if row["verdict"] == "identical":
         return f"{lead}: test {metric.label} {row['mean_a']:.4f} over {seeds}."
@@ -183,7 +183,7 @@ def describe(
 
 
 def what_it_takes(row: Mapping[str, Any] | pd.Series[Any], metric: Metric) -> str:
-    """Return what an undecided comparison lacks: how many seeds, and why so many."""
+    """Return how many seeds an undecided comparison needs, and why."""
     n, needed, alpha = int(row["n_seeds"]), row["n_seeds_needed"], 1.0 - LEVEL
     least = f"a verdict takes at least {MIN_SEEDS} seeds"
     if n < 2:
@@ -210,14 +210,14 @@ def what_it_takes(row: Mapping[str, Any] | pd.Series[Any], metric: Metric) -> st
 
 
 def signed(value: float) -> str:
-    """Return a number with its sign, four digits and a true minus."""
+    """Return a number with its sign, four decimals and a minus character."""
     return f"{value:+.4f}".replace("-", "−")
 
 
 def confirmation_summary(
     analysis: Analysis,
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """Return a confirmation's metrics for MLflow, and its verdicts as JSON types."""
+    """Return a confirmation's metrics for MLflow, and its verdicts as JSON values."""
     suite, winner = analysis.results.suite, analysis.winner
     common = {
         "metric": suite.metric.name,
@@ -244,7 +244,7 @@ def confirmation_summary(
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as plain values, None for NaN: JSON has none."""
+    """Return rows as plain values, None for NaN, which JSON lacks."""
     return [
         {str(key): plain(value) for key, value in row.items()}
         for row in table.to_dict("records")

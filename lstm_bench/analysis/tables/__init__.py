@@ -1,1 +1,1 @@
-"""Tables: `Results` in, tidy DataFrame out."""
+"""Tables of results: `Results` in, tidy DataFrame out."""

@@ -13,7 +13,7 @@ from lstm_bench.training.result import TRAIN_TIME, metric_key
 
 
 def contender_runs(results: Results, contender: Contender) -> pd.DataFrame:
-    """Return the rows of the replicates that `contender` was scored on."""
+    """Return the runs of the replicates on which `contender` was scored."""
     frame, column, key = results.confirmed, "config_id", contender.key
     if contender.is_baseline:
         frame, column = results.baselines, "baseline"
@@ -23,7 +23,7 @@ def contender_runs(results: Results, contender: Contender) -> pd.DataFrame:
 
 
 def baselines(results: Results) -> pd.DataFrame:
-    """Return the baselines by the examples they were fitted on.
+    """Return the baselines' scores by the splits on which they were fitted.
 
     Returns
     -------

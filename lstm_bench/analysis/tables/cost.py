@@ -1,4 +1,4 @@
-"""Score against cost: training time of trials, parameters, the Pareto front."""
+"""Tables of score against training time, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -42,18 +42,17 @@ def pareto(results: Results) -> pd.DataFrame:
 
 
 def confirmed_cost(analysis: Analysis) -> pd.DataFrame:
-    """Return test score against training time of every contender, with intervals.
+    """Return test score against training time, one row per contender of known time.
 
     The majority class is left out: it takes no time and learns nothing.
 
     Returns
     -------
     DataFrame with columns
-        one row per contender whose time is known: ``label, key, kind`` ("LSTM" or
-        "baseline"), ``n_seeds, train_time_s,
+        ``label, key, kind`` ("LSTM" or "baseline"), ``n_seeds, train_time_s,
         time_low, time_high, test_mean, test_low, test_high`` (95 % t intervals over
-        seeds), ``on_front`` (no other is both at least as fast and as good, and
-        better in one), by training time
+        seeds), ``on_front`` (no other is at least as good in both and better in one),
+        by training time
     """
     columns = ["label", "key", "kind", "n_seeds", TRAIN_TIME, "time_low", "time_high"]
     columns += ["test_mean", "test_low", "test_high"]
@@ -87,7 +86,7 @@ def confirmed_cost(analysis: Analysis) -> pd.DataFrame:
 
 
 def _with_front(table: pd.DataFrame, score: str, metric: Metric) -> pd.DataFrame:
-    """Return the rows by training time, with ``on_front``."""
+    """Return the rows sorted by training time, with ``on_front``."""
     table = table.sort_values(TRAIN_TIME, kind="stable", ignore_index=True)
     on_front = pareto_front(
         table[TRAIN_TIME].to_numpy(dtype=float),
@@ -115,8 +114,8 @@ def pareto_front(
     loss = -tied if higher_is_better else tied
     on_front = np.zeros(len(time), dtype=bool)
     best = (np.inf, np.inf)
-    # By time, ties by loss: one is on the front if it beats all that are faster, or
-    # equals the last that did.
+    # Sorted by time, ties by loss: a row is on the front if it is better than all
+    # faster ones, or equal to the last row on the front.
     for i in np.lexsort((loss, time)):
         point = (loss[i], time[i])
         if loss[i] < best[0] or point == best:

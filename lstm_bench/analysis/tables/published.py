@@ -1,4 +1,4 @@
-"""A study's references beside the figures that a publication gave for them."""
+"""Table of published values and the measured values of a study's references."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lstm_bench.training.result import EPOCH_TIME, N_EPOCHS, TRAIN_TIME
 
 
 def published_comparison(results: Results) -> pd.DataFrame:
-    """Return published figures beside those of the measured reference runs.
+    """Return each published value with the mean over the reference's own runs.
 
     Where the suite validates on the test set, the last epoch's validation accuracy
     is the test accuracy.
@@ -63,7 +63,7 @@ def published_comparison(results: Results) -> pd.DataFrame:
             if epoch in times:
                 add("epoch_time_s", epoch, value, times[epoch])
         if entry.epoch_time_s:
-            # A mean on both sides: a run's own epoch_time_s is a median.
+            # Means are compared with means: a run's epoch_time_s is a median.
             measured = float((runs[TRAIN_TIME] / runs[N_EPOCHS]).mean())
             add("epoch_time_s", None, float(np.mean(entry.epoch_time_s)), measured)
         if entry.test_accuracy is not None:

@@ -1,4 +1,4 @@
-"""Tables of the search: `Results` in, tidy DataFrame out; numbers stay unrounded."""
+"""Tables of the search: `Results` in, tidy DataFrame out, numbers unrounded."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def leaderboard(results: Results) -> pd.DataFrame:
 
     Scores, times and counts are means over the configuration's `n_runs` complete
     runs; `run_id`, `trial` and `url` are those of the first. The interval is
-    Wilson's 95 % over the validation examples: how far the accuracy of *these
-    weights* may be off on new examples, not on another seed.
+    Wilson's 95 % over the validation examples: it covers new examples for *these
+    weights*, not another seed.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def leaderboard(results: Results) -> pd.DataFrame:
     n_val = results.dataset.get("n_used_val") or 0
     runs = complete_runs(results)
     first, by_config = first_runs(runs), runs.groupby("config_id", sort=False)
-    # Of float columns: a single run's mean is its value, to the last digit.
+    # Floats only: the mean of a single run is its exact value.
     means = by_config[numbers].mean()
     low, high = wilson_interval(means["val_accuracy"].to_numpy(dtype=float), n_val)
     known: dict[str, Any] = {
@@ -88,7 +88,7 @@ def leaderboard(results: Results) -> pd.DataFrame:
         ],
     }
     for column in ("reference", "trial", "url", *fields):
-        # One missing value must not turn whole numbers into floats.
+        # A missing value must not turn integers into floats.
         known[column] = pd.Series(known[column], dtype=object)
     table = pd.DataFrame(known, columns=columns)
     metric, scores = results.suite.metric, table[OBJECTIVE].to_numpy(dtype=float)
@@ -97,14 +97,14 @@ def leaderboard(results: Results) -> pd.DataFrame:
 
 
 def study_summary(results: Results) -> dict[str, Any]:
-    """Return what a study amounts to: counts, times and the ends of its work.
+    """Return a study's counts of runs, total time, first and last start.
 
     Returns
     -------
     dict with keys
         ``n_runs, n_<state>, n_trials, n_references,
         n_configurations`` : int
-        ``total_time_s`` : float, summed over runs, parallel ones too
+        ``total_time_s`` : float, summed over all runs, parallel ones included
         ``first_start, last_start`` : Timestamp or None
         ``replicates`` : list of int, 0 for the search
     """

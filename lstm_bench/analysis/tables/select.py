@@ -1,4 +1,4 @@
-"""Choose and label runs for a table: complete ones, trials, fields worth a column."""
+"""Select and label the runs and hyperparameters of a table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CI_HIGH = "val_accuracy_wilson95_high"
 
 
 def complete_runs(results: Results) -> pd.DataFrame:
-    """Return the runs that ended with an objective, in order of start."""
+    """Return the complete runs, which have an objective, in order of start."""
     runs = results.runs
     return runs[(runs["state"] == "complete") & runs[OBJECTIVE].notna()]
 
@@ -31,12 +31,12 @@ def engines(results: Results) -> list[str]:
 
 
 def engines_of(runs: pd.DataFrame) -> list[str]:
-    """Return the engines of `runs`; with more than one, times do not compare."""
+    """Return the engines of `runs`; times of different engines are not comparable."""
     return sorted({name for text in runs["engine"] for name in split_engines(text)})
 
 
 def shown_fields(results: Results) -> list[str]:
-    """Return the hyperparameters worth a column: the axes, then what else varies."""
+    """Return the hyperparameters to show: the axes, then others that vary."""
     axes = list(results.suite.space.axes)
     runs = results.runs
     varying = [
@@ -49,12 +49,12 @@ def shown_fields(results: Results) -> list[str]:
 
 
 def first_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the first of each configuration's runs, in order of start."""
+    """Return the first run of each configuration, in order of start."""
     return runs.drop_duplicates("config_id")
 
 
 def plain_list(values: pd.Series[Any]) -> list[Any]:
-    """Return the values as plain Python ones, for a table's cells."""
+    """Return the values as plain Python values, None where missing."""
     return [plain(value) for value in values.tolist()]
 
 
@@ -64,19 +64,19 @@ def names_of(results: Results, runs: pd.DataFrame) -> list[str]:
 
 
 def trial_runs(results: Results) -> pd.DataFrame:
-    """Return the complete runs of the search, references left out."""
+    """Return the complete runs of the search without references."""
     runs = complete_runs(results)
     return runs[runs["kind"] == "trial"]
 
 
 def mean_bounds(values: pd.Series[float], metric: Metric) -> dict[str, float]:
-    """Return the interval of the mean over seeds, in the metric's bounds."""
+    """Return the interval of the mean over seeds, within the metric's range."""
     interval = mean_interval(values.to_numpy(dtype=float)).within(*metric.bounds)
     return {MEAN_LOW: interval.low, MEAN_HIGH: interval.high}
 
 
 def spread(values: pd.Series[float], metric: Metric) -> dict[str, float]:
-    """Return mean, standard deviation, least, most and best of the values."""
+    """Return mean, standard deviation, minimum, maximum and best of the values."""
     low, high = float(values.min()), float(values.max())
     return {
         "mean": float(values.mean()),

@@ -1,4 +1,4 @@
-"""Tables of several studies side by side: `Analysis` of each in, tidy DataFrame out."""
+"""Tables that compare several studies: `Analysis` of each in, tidy DataFrame out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lstm_bench.training.result import OBJECTIVE
 # Families of `differences`.
 WINNERS, BASELINES = "winners", "best baselines"
 SHARED, OWN = "shared", "own baseline"
-# In place of a verdict, where `why_withheld` has a reason.
+# Shown in place of a verdict where `why_withheld` returns a reason.
 WITHHELD = "not compared"
 UNKNOWN = "–"
 # Scores are not compared where this field differs or is unknown.
@@ -43,14 +43,14 @@ DATA, PROTOCOL, MACHINE, ENGINE, SETTINGS, CODE, OTHER = PARTS = (
 
 @dataclass(frozen=True)
 class StudyComparison:
-    """Several studies and how they differ; made once by `compare_studies`.
+    """Several studies and their differences, from `compare_studies`.
 
     Attributes
     ----------
     labels : tuple of str
-        The name of each study in the report; no two are alike.
+        The name of each study in the report, all different.
     board, differences, shared, differs : DataFrame
-        As the functions of these names return them.
+        Returned by the functions of these names.
     """
 
     analyses: tuple[Analysis, ...]
@@ -67,13 +67,13 @@ class StudyComparison:
 
     @property
     def examples(self) -> str:
-        """What the data's examples are called; "examples" where names differ."""
+        """The word for the data's examples; "examples" where the studies differ."""
         names = {a.results.examples for a in self.analyses}
         return names.pop() if len(names) == 1 else "examples"
 
     @property
     def metric(self) -> Metric | None:
-        """The metric of all studies; None where they have several."""
+        """The metric of all studies; None where they differ."""
         metrics = {a.results.suite.metric.name for a in self.analyses}
         return self.analyses[0].results.suite.metric if len(metrics) == 1 else None
 
@@ -95,9 +95,9 @@ def compare_studies(analyses: Sequence[Analysis]) -> StudyComparison:
 def study_labels(results: Sequence[Results]) -> list[str]:
     """Return the name of each study in the report.
 
-    The suite's name; where several studies have the same, with the day of the last
-    work, else the processor, else the study's hash, else a number: the first of
-    these in which all of them differ.
+    The suite's name. Where several studies have the same one, it is followed by the
+    first of these in which all of them differ: day of the last work, processor, the
+    study's hash, a number.
     """
     labels = [r.suite.name for r in results]
     for name in {label for label in labels if labels.count(label) > 1}:
@@ -139,11 +139,11 @@ def board(named: Named) -> pd.DataFrame:
     -------
     DataFrame with columns
         ``study`` (its label), ``study_name, dataset, n_used_train, n_used_val,
-        n_trials`` (complete), ``metric``; ``search_label, search_score, n_search``:
-        the search's best of that many complete configurations, with the 95 % Wilson
-        interval of its accuracy in ``search_low, search_high``; ``n_seeds``: of the
-        confirmed winner, 0 where there is none; ``processor, n_cores, last_work``
-        (Timestamp, UTC)
+        n_trials`` (complete), ``metric``; ``search_label, search_score``: the search's
+        best, of ``n_search`` complete configurations, with the 95 % Wilson interval of
+        its accuracy in ``search_low, search_high``; ``n_seeds``: of the confirmed
+        winner, 0 where there is none; ``processor, n_cores, last_work`` (Timestamp,
+        UTC)
     """
     rows = []
     for label, analysis in named:
@@ -175,7 +175,7 @@ def board(named: Named) -> pd.DataFrame:
 
 
 def why_withheld(a: Results, b: Results) -> str | None:
-    """Return why scores of two studies are not compared; None where they are."""
+    """Return the reason why two studies' scores are not compared, None if they are."""
     if not same_test_data(a, b):
         if all(r.dataset.get("digest") for r in (a, b)):
             return "tested on different data"
@@ -186,20 +186,20 @@ def why_withheld(a: Results, b: Results) -> str | None:
 
 
 def differences(named: Named) -> pd.DataFrame:
-    """Return winners, best baselines and shared configurations, a minus b.
+    """Return differences of winners, best baselines and shared configurations.
 
     Winner and best baseline are the best on validation. They are paired by seed
-    where both studies split and seed alike and share replicates; otherwise the
+    where both studies have equal splits and seeds and share replicates; otherwise the
     interval is Welch's. Holm's correction is within a family; for shared
-    configurations, within two studies. The margin is that of the first study, and a
-    study's own within a study. Where data or metric differ, only the means are given.
+    configurations, within two studies. The margin between studies is the first
+    study's. Where data or metric differ, only the means are given.
 
     Returns
     -------
     DataFrame with the columns of `comparisons.compare_all`, and
-        ``study_a, study_b, paired, n_a, n_b`` (seeds), ``why``: why nothing was
-        compared. ``family`` is `WINNERS`, `BASELINES`, `SHARED`, or `OWN` (within one
-        study, paired).
+        ``study_a, study_b, paired, n_a, n_b`` (seeds), ``why``: the reason where there
+        is no comparison. ``family`` is `WINNERS`, `BASELINES`, `SHARED`, or `OWN`
+        (within one study, paired).
     """
     both = list(itertools.combinations(named, 2))
     rows: list[dict[str, Any]] = []
@@ -229,7 +229,7 @@ def _compare(
     family: str,
     pairs: Sequence[tuple[Side, Side, Contender | None, Contender | None]],
 ) -> list[dict[str, Any]]:
-    """Return a row for each of `pairs`; those that are compared are one family."""
+    """Return a row for each of `pairs`; all comparisons are one family."""
     compared, withheld = [], []
     for (label_a, one), (label_b, other), a, b in pairs:
         if a is None or b is None:
@@ -269,13 +269,13 @@ def _compare(
 
 
 def shared(named: Named) -> pd.DataFrame:
-    """Return the configurations that several searches have, a row for each study.
+    """Return the configurations that several searches share, a row for each study.
 
     Returns
     -------
     DataFrame with columns
-        ``study`` (its label), and those of `leaderboard` that all studies have; rows
-        of one configuration follow each other
+        ``study`` (its label), and the columns of `leaderboard` that all studies have;
+        sorted so that rows of one configuration are adjacent
     """
     boards = [leaderboard(analysis.results) for _, analysis in named]
     whole = pd.concat(
@@ -289,13 +289,13 @@ def shared(named: Named) -> pd.DataFrame:
 
 
 def differs(named: Named) -> pd.DataFrame:
-    """Return every field of suites, data, machines and code that is not the same.
+    """Return every field of suites, data, machines and code that differs.
 
     Returns
     -------
     DataFrame with columns
-        ``part`` (one of `PARTS`), ``field``, and for each study `study_column` of its
-        label: the value as text
+        ``part`` (one of `PARTS`), ``field``, and each study's value as text in the
+        column that `study_column` names
     """
     facts = [_facts(analysis.results) for _, analysis in named]
     columns = [study_column(label) for label, _ in named]
@@ -309,14 +309,14 @@ def differs(named: Named) -> pd.DataFrame:
 
 
 def study_column(label: str) -> str:
-    """Return the name of a study's column in the table of `differs`."""
+    """Return the name of a study's column in the table from `differs`."""
     return f"study {label}"
 
 
 def _facts(results: Results) -> dict[tuple[str, str], str]:
-    """Return what a study was made with, as text, by part and field."""
+    """Return a study's suite, data, machine and code as text, by part and field."""
     suite, data, env = results.suite, results.dataset, results.environment
-    # Without the section the defaults hold, the margin above all.
+    # Without the section its defaults hold, such as the margin.
     sections: dict[str, Mapping[str, Any]] = {
         "dataset": suite.dataset.model_dump(exclude={"name", "options"}),
         "study": suite.study.model_dump(),
@@ -378,7 +378,7 @@ def _facts(results: Results) -> dict[tuple[str, str], str]:
 
 
 def _text(value: Any) -> str:
-    """Write a value of a suite or environment on one line."""
+    """Return a value of a suite or environment as one line of text."""
     if isinstance(value, Mapping):
         return "; ".join(f"{k}: {_text(v)}" for k, v in value.items()) or "none"
     if isinstance(value, list | tuple):
