@@ -1,1 +1,1 @@
-"""The report: `sections` are its contents, `render` writes it."""
+"""The report: `sections` make its contents, `render` writes its files."""

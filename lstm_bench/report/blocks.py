@@ -1,4 +1,4 @@
-"""What a report is made of: sections of blocks, and how a value is written."""
+"""Elements of a report: sections, blocks, table columns, and formatting of values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lstm_bench.text import count as count
 from lstm_bench.text import interval_text
 
 DASH = "–"
-# Spreadsheets take a cell that begins so for a formula; some, full-width forms too.
+# Spreadsheets run a cell that starts so as a formula; some accept full-width forms.
 FORMULA_STARTS = tuple("=+-@\t\n＝＋－＠")
 
 
@@ -26,25 +26,24 @@ class Column:
     Attributes
     ----------
     name : str
-        Column of the frame and of the CSV.
+        Column name in the DataFrame and in the CSV.
     heading : str
-        What it is called elsewhere; empty for a column of the CSV alone. `View.table`
+        Heading in the other formats; empty for a column of the CSV only. `View.table`
         replaces ``{metric}``, ``{examples}`` and ``{dir}``.
     format : str
-        How to write a value: a key of `FORMATS` or `INTERVALS`.
+        Format of values, a key of `FORMATS` or `INTERVALS`.
     unit : str
-        Of its values, in brackets after the heading.
+        Unit of values, in brackets after the heading.
     meaning : str
-        What the column holds, where its heading leaves it open: the page shows it
-        when a pointer rests on the heading.
+        Explanation where the heading is not enough, shown as the page's tooltip.
     high : str or None
-        For an interval, the column of its upper end; `name` is the lower.
+        For an interval, the column of its upper bound; `name` is the lower.
     url : str or None
-        Column with the address that a value links to.
+        Column with the URL that a value links to.
     colour_by : str or None
         Column with a key of the table's colours: the value has a dot of that colour.
     more : bool
-        Of interest to few: the page hides the column until it is asked for.
+        Whether the page hides the column at first.
     """
 
     name: str
@@ -67,25 +66,25 @@ COMMAND = Column("command", "command that trains it again{dir}", "command")
 
 
 def field_columns(fields: Sequence[str]) -> tuple[Column, ...]:
-    """Return a column for each of some hyperparameters."""
+    """Return a column for each of the hyperparameters `fields`."""
     return tuple(Column(field, field, "value") for field in fields)
 
 
 def column_names(columns: Sequence[Column]) -> list[str]:
-    """Return the names of a frame's columns, both ends of each interval."""
+    """Return the DataFrame's column names, with both bounds of each interval."""
     return [name for c in columns for name in (c.name, c.high) if name is not None]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: the whole frame goes to CSV, `n_shown` rows of `shown` elsewhere.
+    """A table: the whole frame in CSV, `n_shown` rows of `shown` in other formats.
 
     Attributes
     ----------
     wide : bool
-        Whether it takes the page's whole width, or half of it beside a drawing.
+        Whether it has the page's whole width, or half of it beside a figure.
     colours : mapping of str to str
-        By the keys in the columns that `Column.colour_by` names.
+        Colours by the values of the columns in `Column.colour_by`.
     """
 
     name: str
@@ -104,7 +103,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, what it shows, and the rows that are drawn."""
+    """A figure, its caption, and the rows that it shows."""
 
     name: str
     caption: str
@@ -114,7 +113,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Note:
-    """A paragraph; a warning has a frame."""
+    """A paragraph, framed if it is a warning."""
 
     text: str
     warning: bool = False
@@ -122,21 +121,21 @@ class Note:
 
 @dataclass(frozen=True)
 class Facts:
-    """Terms and what they are."""
+    """A list of terms with their values."""
 
     items: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Questions and their answers in sentences; the first is the one that counts."""
+    """Questions and their answers in sentences; the first is the main one."""
 
     items: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Card:
-    """One number to take away: what it is, its value, and what goes with it."""
+    """A key number: its name, its value and a note."""
 
     label: str
     value: str
@@ -145,14 +144,14 @@ class Card:
 
 @dataclass(frozen=True)
 class Cards:
-    """The few numbers to take away."""
+    """The key numbers of a report."""
 
     items: tuple[Card, ...]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Text to be shown as it is."""
+    """Preformatted text."""
 
     caption: str
     text: str
@@ -163,7 +162,7 @@ Block = Table | Drawing | Note | Facts | Answers | Cards | Listing
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report."""
+    """A section of the report."""
 
     title: str
     anchor: str
@@ -172,7 +171,7 @@ class Section:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether `value` is one that was not measured."""
+    """Whether `value` is missing: None, NaN or NA."""
     return (
         value is None
         or value is pd.NA
@@ -185,7 +184,7 @@ def _number(value: Any) -> str:
 
 
 def _ends(curve: Sequence[float]) -> str:
-    """Return both ends of a curve, so that nobody reads them as an interval."""
+    """Return the first and last value of a curve, written unlike an interval."""
     first, last = float(curve[0]), float(curve[-1])
     if len(curve) == 1:
         return f"{first:.4f} after its one epoch"
@@ -216,23 +215,23 @@ NUMERIC_FORMATS = frozenset(
     {"score", "signed", "share", "seconds", "count", "number", "interval", "p", "whole"}
     | {"bar", "interval_s", "interval_share"}
 )
-# How both ends of an interval are written.
+# Formats of intervals, from their two bounds.
 INTERVALS = {"interval": ".4f", "interval_s": ",.1f", "interval_share": ".1%"}
 
 
 def shown_rows(table: Table) -> list[dict[str, Any]]:
     """Return the rows that are shown, by column."""
     frame = table.frame.head(table.n_shown)
-    # Not to_dict, which turns NA (no such field) into None (a value it may have).
+    # Not to_dict: it turns NA (no such field) into None, a possible value of a field.
     rows = frame.itertuples(index=False, name=None)
     return [dict(zip(frame.columns, row, strict=True)) for row in rows]
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """Return `frame` as CSV with every digit; a curve is its values and spaces.
+    """Return `frame` as CSV, numbers unrounded; a curve is its values and spaces.
 
-    Text that a spreadsheet would run as a formula has an apostrophe before it
-    (https://owasp.org/www-community/attacks/CSV_Injection); numbers are as they are.
+    Text that a spreadsheet would run as a formula gets an apostrophe in front
+    (https://owasp.org/www-community/attacks/CSV_Injection); numbers do not.
     """
     texts = {
         name: pd.Series(map(_csv_cell, frame[name]), frame.index, dtype=object)
@@ -248,13 +247,13 @@ def _csv_cell(value: Any) -> Any:
         return " ".join(map(str, value))
     if not isinstance(value, str):
         return value
-    # pandas leaves a lone carriage return without quotes: it would begin a new row.
+    # pandas does not quote a lone carriage return, which would start a new row.
     text = value.replace("\r\n", "\n").replace("\r", "\n")
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def whole_caption(table: Table) -> str:
-    """Return the caption, and how many rows are left out where some are."""
+    """Return the caption, with the number of omitted rows, if any."""
     n = len(table.frame)
     if n <= table.n_shown:
         return table.caption
@@ -265,7 +264,7 @@ def whole_caption(table: Table) -> str:
 
 
 def cell_text(column: Column, row: Mapping[Any, Any]) -> str:
-    """Return the text of `column` in `row`; a dash where nothing was measured."""
+    """Return the text of `column` in `row`; a dash for a missing value."""
     value = row[column.name]
     if column.format == "value" and value is not pd.NA:
         if isinstance(value, float) and not is_missing(value):
@@ -282,12 +281,12 @@ def cell_text(column: Column, row: Mapping[Any, Any]) -> str:
 
 
 def number_of(n: int | None) -> str:
-    """Return a number of things, also where it was not recorded."""
+    """Return a count as text, also where it was not recorded."""
     return "an unknown number of" if n is None else f"{n:,}"
 
 
 def as_sentence(text: str) -> str:
-    """Return `text` with a full stop."""
+    """Return `text` as a sentence with a full stop."""
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."
 
 

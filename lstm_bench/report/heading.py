@@ -1,4 +1,4 @@
-"""The head and foot of a study's page: title, question, study, date, version."""
+"""Heading and footer of a study's page: title, question, study, date, version."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def study_page(analysis: Analysis) -> Page:
 
 
 def last_work(results: Results) -> str:
-    """Return when the study was last worked on, to the day."""
+    """Return the day of the last work on the study."""
     starts = results.sessions["start_time"].dropna()
     return when(starts.max())[:10] if len(starts) else DASH
 
@@ -42,7 +42,7 @@ def machine(results: Results) -> str:
 
 
 def made_by() -> str:
-    """Return the page's last line."""
+    """Return the page's footer: the program and its version."""
     return (
         f"Made by lstm-bench {__version__} from MLflow alone. This file is whole: it "
         "loads nothing from anywhere and stores nothing."

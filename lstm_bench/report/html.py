@@ -1,4 +1,4 @@
-"""A report as one HTML file that asks nobody for anything."""
+"""A report as one self-contained HTML file, which loads nothing."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ from lstm_bench.report.blocks import (
 )
 from lstm_bench.report.figures.style import INK, NARROW, figure_svg
 
-# More rows than this stay out of the page's CSV: those that are drawn or shown do.
+# Above this number of rows, the page's CSV has only the rows drawn or shown.
 MAX_CSV_ROWS = 1_000
 SPARK_WIDTH, SPARK_HEIGHT = 72, 18
-# Left as they are in a data URL; all other characters are percent-encoded.
+# Safe in a data URL; all other characters are percent-encoded.
 CSV_SAFE = ",:;=/()+*!@$-_.|"
 _HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Page:
-    """The head and foot of a page.
+    """The heading and footer of a page.
 
     Attributes
     ----------
     kind : str
-        What sort of report this is.
+        Kind of report.
     title, question, meta, footer : str
-        The suite's name, what it asks, study and date, what made the page.
+        The suite's name, its question, study and date, program and version.
     """
 
     kind: str
@@ -63,10 +63,10 @@ class Page:
 
 
 def render_html(sections: Sequence[Section], page: Page) -> str:
-    """Return the page: style, script and drawings inside, every value escaped.
+    """Return the page, with style, script and figures inline and every value escaped.
 
-    A Content-Security-Policy forbids every request; the one script it lets run is
-    the page's own, by its hash.
+    A Content-Security-Policy forbids every request, and every script except the
+    page's own, which it allows by its hash.
     """
     environment = Environment(
         loader=FileSystemLoader(_HERE),
@@ -99,7 +99,7 @@ def render_html(sections: Sequence[Section], page: Page) -> str:
 
 
 def _html_block(block: Any, number: int) -> dict[str, Any]:
-    """Return a block as the template wants it: a kind and what it shows."""
+    """Return a block's kind and values for the template."""
     match block:
         case Table():
             return {
@@ -145,12 +145,12 @@ def _html_block(block: Any, number: int) -> dict[str, Any]:
 
 
 def _heading(label: str) -> Markup:
-    """Return a column's heading, which may break within ``sequence_length``."""
+    """Return a column's heading, which may wrap within ``sequence_length``."""
     return Markup(escape(label).replace("_", "_<wbr>"))
 
 
 def _rows(table: Table) -> Iterator[Markup]:
-    """Yield each row's cells; the cell that names the row is its header."""
+    """Yield each row's cells as HTML; the cell that names the row is its header."""
     header, pinned = _header(table), _pinned(table)
     rows = shown_rows(table)
     ranges = {
@@ -175,15 +175,15 @@ def _rows(table: Table) -> Iterator[Markup]:
 
 
 def _header(table: Table) -> int | None:
-    """Return which column names the rows."""
+    """Return the index of the column that names the rows."""
     return next((i for i, c in enumerate(table.shown) if c.name == "label"), None)
 
 
 def _pinned(table: Table) -> int | None:
-    """Return which column stays in sight when the table is scrolled sideways."""
+    """Return the index of the column that stays visible in a horizontal scroll."""
     header = _header(table)
     if header is None:
-        # A text to be read takes most of a narrow screen.
+        # A column of prose would fill most of a narrow screen.
         return None if table.shown[0].format == "prose" else 0
     return header
 
@@ -191,7 +191,7 @@ def _pinned(table: Table) -> int | None:
 def _range(curves: Sequence[Any]) -> tuple[float, float]:
     """Return the scale that all curves of a column share.
 
-    Its lower end is the lowest tenth: first epochs would flatten all the rest.
+    Its lower end is the 10 % quantile: first epochs would flatten the rest.
     """
     values = sorted(value for curve in curves for value in curve or ())
     return (values[len(values) // 10], values[-1]) if values else (0.0, 1.0)
@@ -205,7 +205,7 @@ def _cell(
     is_pinned: bool,
     limits: tuple[float, float] | None,
 ) -> str:
-    """Return one cell, escaped."""
+    """Return one cell as HTML, escaped."""
     text, value = escape(cell_text(column, row)), row[column.name]
     url = row[column.url] if column.url else None
     inner, more = text, ""
@@ -231,12 +231,12 @@ def _cell(
 
 
 def _css_colour(colour: str) -> str:
-    """Return `colour` for a style attribute: baselines have the text's own."""
+    """Return `colour` for a style attribute; that of baselines is the text colour."""
     return "currentColor" if colour == INK else escape(colour)
 
 
 def _sparkline(values: Sequence[float], limits: tuple[float, float], text: str) -> str:
-    """Return a learning curve as a line some words wide, on the column's scale."""
+    """Return a learning curve as a small inline figure, on the column's scale."""
     low, high = limits
     span = (high - low) or 1.0
     step = (SPARK_WIDTH - 4) / max(len(values) - 1, 1)
@@ -259,7 +259,7 @@ def _cell_class(column: Column, is_pinned: bool) -> str:
 
 
 def _csv_link(name: str, frame: pd.DataFrame, n_shown: int) -> Markup:
-    """Return a link that holds `frame` as CSV in itself."""
+    """Return a data link with `frame` as CSV."""
     n = len(frame)
     if n > MAX_CSV_ROWS:
         frame = frame.head(min(n_shown, MAX_CSV_ROWS))

@@ -1,4 +1,4 @@
-"""A report's tables as LaTeX."""
+"""A report's tables in LaTeX."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ LATEX_SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
 }
-# Beyond Latin letters pdflatex has no glyphs and stops; a reader sees which it was.
+# pdflatex stops at other characters than Latin ones; their code point is shown.
 LAST_LATIN = "\u017f"
 TYPOGRAPHIC = "‘’“”—€"
-# A longer table does not fit on a page.
+# Longer tables do not fit on a page.
 MAX_ROWS = 40
 
 
@@ -42,8 +42,8 @@ SIZE = "\\scriptsize\n\\setlength{\\tabcolsep}{3pt}"
 def render_latex(table: Table) -> str:
     """Return `table` as LaTeX for the package booktabs.
 
-    At most 40 rows, so that it fits on a page; commands and the columns that the
-    page hides at first are left out. CSV has everything.
+    At most 40 rows, so that it fits on a page, without commands and the columns that
+    the page hides at first. The CSV has everything.
     """
     columns = [c for c in table.shown if c.format != "command" and not c.more]
     table = replace(table, n_shown=min(table.n_shown, MAX_ROWS))
@@ -54,7 +54,7 @@ def render_latex(table: Table) -> str:
     text = pd.DataFrame(rows, columns=range(len(columns))).to_latex(
         index=False,
         header=[_as_format(escape_latex(column.label)) for column in columns],
-        # pandas leaves out what pdflatex has no glyph for, and the caption.
+        # Escaped here: pandas escapes neither captions nor characters without a glyph.
         escape=False,
         column_format="".join(_column_format(column) for column in columns),
         caption=escape_latex(whole_caption(table)),
@@ -64,7 +64,7 @@ def render_latex(table: Table) -> str:
 
 
 def _as_format(text: str) -> str:
-    """Return `text` as the format string that pandas takes headings for."""
+    """Return `text` as a format string, since pandas formats headings."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
@@ -75,9 +75,9 @@ def _column_format(column: Column) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Write `text` so that LaTeX shows it as it is, on one line.
+    """Escape `text` for LaTeX, on one line.
 
-    A character that pdflatex has no glyph for is written as its code point.
+    A character without a glyph in pdflatex is written as its code point.
     """
     return "".join(_latex_character(c) for c in " ".join(text.split()))
 

@@ -1,4 +1,4 @@
-"""A report as GitHub-flavoured Markdown."""
+"""A report in GitHub-flavoured Markdown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lstm_bench.report.blocks import (
 
 
 def render_markdown(sections: Sequence[Section], title: str) -> str:
-    """Return the report as GitHub-flavoured Markdown, drawings left out."""
+    """Return the report as GitHub-flavoured Markdown, without figures."""
     lines = [f"# {escape_markdown(title)}", ""]
     for section in sections:
         lines += [f"## {escape_markdown(section.title)}", ""]
@@ -66,14 +66,14 @@ def _markdown_block(block: Any) -> list[str]:
                 for card in block.items
             ]
         case Listing():
-            # Indented, so that no fence inside the text can end the block.
+            # Indented, so that a fence in the text cannot end the block.
             indented = [f"    {line}" for line in block.text.splitlines()]
             return [escape_markdown(block.caption), "", *indented]
     raise TypeError(f"expected a block, got {type(block).__name__}")
 
 
 def escape_markdown(text: str) -> str:
-    """Write `text` so that Markdown shows it as it is, on one line."""
+    """Escape `text` for Markdown, on one line."""
     text = " ".join(text.split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`|*\[\]])", r"\\\1", text)

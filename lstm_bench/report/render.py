@@ -22,21 +22,21 @@ MAIN_FILES = ("index.html", "report.md")
 def write_report(
     analysis: Analysis, out_dir: Path, formats: Sequence[str] = FORMATS
 ) -> Path:
-    """Write the report on `analysis` below `out_dir` and return its main file.
+    """Write the report on `analysis` to `out_dir` and return its main file.
 
     Parameters
     ----------
     out_dir : Path
-        Made where it does not exist; files of an earlier report are replaced.
+        Created if needed; files of an earlier report are replaced.
     formats : sequence of str
-        As `write_sections` takes them.
+        As in `write_sections`.
 
     Raises
     ------
     OutputError
         A file or folder cannot be written.
     ValueError
-        A format that does not exist, or none.
+        A format does not exist, or none is given.
     """
     return write_sections(
         build_sections(analysis), study_page(analysis), out_dir, formats
@@ -54,14 +54,14 @@ def write_sections(
     Parameters
     ----------
     formats : sequence of str
-        "html" writes ``index.html``, which loads nothing from anywhere; "csv"
+        "html" writes ``index.html``, which loads nothing; "csv"
         ``tables/<name>.csv``, unrounded; "md" ``report.md``; "latex"
-        ``tables/<name>.tex``, a booktabs table each, as the page shows it.
+        ``tables/<name>.tex``, booktabs tables as in the page.
 
     Returns
     -------
     Path
-        ``index.html``, or ``report.md`` or ``tables`` where that was not asked for.
+        ``index.html``; without "html", ``report.md`` or ``tables``.
     """
     files = report_files(sections, page, formats)
     for name, text in files.items():
@@ -72,7 +72,7 @@ def write_sections(
 def report_files(
     sections: Sequence[Section], page: Page, formats: Sequence[str] = FORMATS
 ) -> dict[str, str]:
-    """Return what `write_sections` writes: text by path below the report's folder."""
+    """Return the files of `write_sections`: text by path below the report's folder."""
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise ValueError(f"formats: expected some of {FORMATS}, got {tuple(formats)}")
@@ -91,7 +91,7 @@ def report_files(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` so that a reader sees the old file or the new one, whole."""
+    """Write `text` atomically: a reader sees the whole old or the whole new file."""
     try:
         with replacing(path) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")

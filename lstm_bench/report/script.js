@@ -1,6 +1,5 @@
-// What the page can do beyond being read. Everything is there without it: tables and
-// figures are plain HTML; this sorts, filters and hides. It stores nothing and asks
-// nobody for anything.
+// Sorts and filters tables, and hides columns. Without it the page is complete: tables
+// and figures are plain HTML. It stores nothing and loads nothing.
 "use strict";
 (() => {
   const make = (tag, props = {}, ...children) => {
@@ -18,8 +17,8 @@
   };
 
   // ---- tables ------------------------------------------------------------
-  // A cell's number as it is written: "1,234.5", "+0.0123", "< 0.001", "0.81 to 0.85"
-  // (its lower end), "12.5%". Missing values ("–") stand last in both directions.
+  // A cell's number, from its text: "1,234.5", "+0.0123", "< 0.001", "0.81 to 0.85"
+  // (the lower bound), "12.5%". Missing values ("–") come last in both directions.
   const number = (text) => {
     const match = text.replace(/,/g, "").replace("−", "-").match(/[-+]?\d+(\.\d+)?(e[-+]?\d+)?/i);
     return match ? Number(match[0]) - (text.startsWith("<") ? 1e-12 : 0) : NaN;
@@ -32,8 +31,8 @@
     return sign * (by || 0);
   };
 
-  // Words and "quoted words" must stand in the row; units>32 and head=softmax ask one
-  // column, by its name in the CSV or by its heading. Returns what is wrong, or the test.
+  // Words and "quoted words" must be in the row; units>32 and head=softmax test one
+  // column, by its name in the CSV or by its heading. Returns the test, or an error.
   const PART = /([\w.]+)\s*(<=|>=|=|<|>)\s*("[^"]*"|[^\s"]+)|"([^"]*)"|(\S+)/g;
   const plainName = (text) => text.toLowerCase().replace(/\(.*?\)/g, "").trim().replace(/\s+/g, "_");
   const matcher = (query, heads) => {
@@ -60,7 +59,7 @@
       } else if (/[<>=]$/.test(word ?? "")) {
         return { wrong: `${word} needs a value` };
       } else {
-        // In one cell, at the beginning of a word; a quoted one to its end too.
+        // In one cell, at the start of a word; a quoted word must match to its end.
         const text = (quoted ?? word).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
         const pattern = new RegExp(`(^|[^\\w])${text}${quoted === undefined ? "" : "([^\\w]|$)"}`);
         tests.push((row) => [...row.cells].some((cell) =>
@@ -78,7 +77,7 @@
     heads.forEach((head, i) => {
       if (head.classList.contains("curve") || head.classList.contains("command")) return;
       const numeric = head.classList.contains("number");
-      // No button: Chromium leaves those out of the headings it repeats on paper.
+      // Not a button: Chromium omits buttons from headings that it repeats in print.
       const button = make("span", { className: "sort", tabIndex: 0 }, ...head.childNodes);
       button.setAttribute("role", "button");
       button.title = `${head.title}\nSort; filter by ${head.dataset.key}`.trim();
@@ -90,7 +89,7 @@
         button.click();
       });
       button.addEventListener("click", () => {
-        // Numbers start with the largest, words with A; the third click undoes it.
+        // Numbers start with the largest, words with A; a third click undoes it.
         const order = numeric ? ["descending", "ascending"] : ["ascending", "descending"];
         const next = order[order.indexOf(head.getAttribute("aria-sort")) + 1];
         heads.forEach((other) => other.removeAttribute("aria-sort"));
@@ -157,7 +156,7 @@
     tools.append(menu);
     table.closest(".scroll").before(tools);
   }
-  // An open menu closes when the reader goes on elsewhere.
+  // A click elsewhere closes an open menu.
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll("details.columns[open]"))
       if (!menu.contains(event.target)) menu.open = false;
@@ -173,7 +172,7 @@
       await navigator.clipboard.writeText(text);
       return true;
     } catch {
-      // Frames such as MLflow's have no clipboard; a selection can still be copied.
+      // Frames such as MLflow's have no clipboard; a selection can be copied.
       const area = make("textarea", { value: text, className: "offscreen" });
       document.body.append(area);
       area.select();
@@ -189,7 +188,7 @@
       const done = await copy(code.textContent);
       tell(done ? "The command is in the clipboard." : "This viewer forbids copying: select the text.");
     });
-    // A command is long; who wants to read it shows it, whole.
+    // A command is long, so it is hidden until shown.
     const show = make("button", { type: "button", className: "copy show" });
     const toggle = (hidden) => {
       code.hidden = hidden;
@@ -224,8 +223,8 @@
     figure.querySelector(".gets").append(button);
   }
 
-  // A point names its configuration at once, on touch screens too; the SVG's own title
-  // does so after a while, where there is no script.
+  // Tooltips of points, without a delay and on touch screens; without this script, the
+  // SVG's title elements show after a delay.
   const tip = make("div", { className: "tip", hidden: true });
   tip.setAttribute("aria-hidden", "true");
   document.body.append(tip);

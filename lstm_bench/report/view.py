@@ -1,4 +1,4 @@
-"""What several sections of a report need, made once."""
+"""Data that several sections of a report share, computed once."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.suite import Suite
 from lstm_bench.tracking.results import Results
 
-# A drawing of more points than this draws a sample of them.
+# A figure with more points shows a sample of them.
 MAX_POINTS = 600
 
 
 @dataclass(frozen=True)
 class View:
-    """A study as its report looks at it.
+    """A study's analysis with what its report's sections share.
 
     Attributes
     ----------
     board : DataFrame
-        As `analysis.tables.search.leaderboard` gives it.
+        From `analysis.tables.search.leaderboard`.
     fields : list of str
-        The hyperparameters worth a column: axes, then what else varies.
+        The hyperparameters to show: axes, then others that vary.
     colours : mapping of str to str
-        One colour by configuration id, everywhere; baselines (``baseline:<name>``)
-        have the page's text colour.
+        Colours by configuration id, the same in all figures; baselines
+        (``baseline:<name>``) have the page's text colour.
     """
 
     analysis: Analysis
@@ -46,7 +46,7 @@ class View:
 
     @property
     def results(self) -> Results:
-        """The study as it was read back."""
+        """The study's results."""
         return self.analysis.results
 
     @property
@@ -73,7 +73,7 @@ class View:
         n_shown: int = 100,
         wide: bool = True,
     ) -> Table:
-        """Return a table whose headings name this study's metric and examples."""
+        """Return a table, with this study's metric and examples in its headings."""
         words = {
             "{metric}": self.metric.label,
             "{examples}": self.results.examples,
@@ -93,21 +93,21 @@ class View:
         return Table(name, caption, frame, own, n_shown, wide, colours)
 
     def named(self, runs: pd.DataFrame) -> pd.DataFrame:
-        """Return `runs` with ``name``: what a point of a drawing is called."""
+        """Return `runs` with a column ``name`` for the tooltips of a figure."""
         return runs.assign(name=names_of(self.results, runs))
 
     def sample(self, rows: pd.DataFrame, what: str) -> tuple[pd.DataFrame, str]:
-        """Return at most `MAX_POINTS` of `rows` to draw, and a sentence if it is fewer.
+        """Return at most `MAX_POINTS` of `rows`, and a sentence if some are omitted.
 
-        Those with a colour are kept; the others are drawn at random, the same ones
-        each time.
+        Rows with a colour are kept; the others are sampled at random, with a fixed
+        seed.
 
         Parameters
         ----------
         rows : DataFrame
             With ``config_id``.
         what : str
-            What a row is, in the plural.
+            The word for the rows, in the plural.
         """
         if len(rows) <= MAX_POINTS:
             return rows, ""
@@ -120,7 +120,7 @@ class View:
 
 
 def make_view(analysis: Analysis) -> View:
-    """Return the view of `analysis` that sections are built from."""
+    """Return the view of `analysis` from which sections are built."""
     results = analysis.results
     board = leaderboard(results)
     confirmed = results.confirmed["config_id"].tolist()

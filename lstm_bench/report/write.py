@@ -1,4 +1,4 @@
-"""Load studies by name and write their report, or refuse one that lacks lost files."""
+"""Load studies by name and write their report; raise where files of runs are lost."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ def report_studies(
     Parameters
     ----------
     names : sequence of str
-        As `load_studies` takes them.
+        As in `load_studies`.
     out : Path or None
         Folder; None is ``reports/SUITE`` or ``reports/A_vs_B``.
     mlflow_url : str or None
-        Server that runs are linked to; None is the tracking store's.
+        MLflow server for links to runs; None is the tracking store's.
     say : callable
         Called with each answer and warning, and with the page's path.
 
     Returns
     -------
     Path
-        Of the page.
+        The report's main page.
 
     Raises
     ------
     LstmBenchError
-        A study cannot be read, or files of its runs are lost: the report was made
-        without them, or, where one is there already, not at all.
+        A study cannot be read, or files of its runs are lost: the report is written
+        without them, but it does not replace an existing report.
     """
     with store_errors():
         results = load_studies(tracking_uri, names)
@@ -82,7 +82,7 @@ def report_studies(
 
 
 def keep_whole_report(results: Sequence[Results], folder: Path) -> None:
-    """Raise LstmBenchError where a report without lost files would replace another."""
+    """Raise LstmBenchError where files are lost and a report would be replaced."""
     missing = next((one.missing for one in results if one.missing), None)
     if missing and any((folder / name).exists() for name in REPORT_FILES):
         raise LstmBenchError(
@@ -93,7 +93,7 @@ def keep_whole_report(results: Sequence[Results], folder: Path) -> None:
 
 
 def end_if_poorer(results: Sequence[Results], page: Path) -> None:
-    """Raise LstmBenchError where a report was made without lost files."""
+    """Raise LstmBenchError where files are lost, so that the report lacks them."""
     missing = next((one.missing for one in results if one.missing), None)
     if missing:
         raise LstmBenchError(f"{page} was made without what is lost: {missing}")

@@ -23,7 +23,7 @@ from lstm_bench.report.figures.style import (
 def confusion_matrix(
     y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_classes: int
 ) -> FloatArray:
-    """Return how many examples of each true class (row) were given each class.
+    """Return the number of examples by true class (row) and predicted class (column).
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def confusion_matrix(
 def plot_confusion(
     matrices: Sequence[tuple[str, FloatArray]], class_names: Sequence[str]
 ) -> Figure:
-    """Draw one matrix per model: shares of each true class, and examples.
+    """Draw one matrix per model: share of the true class, and number of examples.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def plot_confusion(
     for ax, (title, counts) in zip(axes, matrices, strict=True):
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         for i, j in np.ndindex(n, n):
-            # Pale enough for the page's text, light or dark.
+            # Pale enough for the page's text colour, light or dark.
             ax.add_patch(
                 Rectangle(
                     (j - 0.5, i - 0.5),

@@ -20,17 +20,17 @@ from lstm_bench.report.figures.style import (
 
 @dataclass(frozen=True)
 class Curve:
-    """A learning curve as it is drawn.
+    """A learning curve to draw.
 
     Attributes
     ----------
     label : str or None
-        In the legend; a curve without one is thin and behind all others.
+        Label in the legend; a curve without one is thin and behind all others.
     name : str
-        Of its points.
+        Tooltip of its points.
     epochs, values : sequence of shape (n_epochs,)
     low, high : sequence of shape (n_epochs,)
-        A band around it; empty for none.
+        Bounds of a band; empty for none.
     """
 
     label: str | None
@@ -44,12 +44,12 @@ class Curve:
 
 @house_style()
 def plot_curves(curves: Sequence[Curve], ylabel: str, n_columns: int = 2) -> Figure:
-    """Draw a value by epoch, the first curve on top; its name has its last value.
+    """Draw curves by epoch, the first one on top; tooltips have each last value.
 
     Parameters
     ----------
     n_columns : int
-        Of the legend, at most.
+        Largest number of columns of the legend.
     """
     fig, ax = new_figure(NARROW, 3.6)
     handles = []

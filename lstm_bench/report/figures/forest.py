@@ -1,4 +1,4 @@
-"""Paired differences with their intervals: data in, `Figure` out."""
+"""Forest plot of paired differences with intervals: data in, `Figure` out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def plot_forest(comparisons: pd.DataFrame, metric: Metric) -> Figure:
     Parameters
     ----------
     comparisons : DataFrame
-        As `comparisons.compare_all` gives it.
+        From `comparisons.compare_all`.
     """
     rows: list[dict[Any, Any]] = comparisons.to_dict("records")
     fig, ax = new_figure(NARROW, 1.2 + 0.5 * len(rows))

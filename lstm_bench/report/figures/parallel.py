@@ -1,4 +1,4 @@
-"""A search as parallel coordinates: data in, `Figure` out."""
+"""Parallel coordinates of a search: data in, `Figure` out."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def plot_parallel(
     fig, ax = new_figure(9.6, 3.9)
     objective = trials[OBJECTIVE].to_numpy(dtype=float)
     low, high = float(objective.min()), float(objective.max())
-    # First, as in Optuna's own: what a narrow screen shows of a wide figure.
+    # The objective comes first, as in Optuna's plot: a narrow screen shows the left.
     at = np.linspace(0, 1, MAX_TICKS)
     scaled = [(objective - low) / (high - low or 1.0)]
     ticks = [[(float(p), f"{low + p * (high - low):.3f}") for p in at]]
@@ -54,7 +54,7 @@ def plot_parallel(
         ticks.append(marks)
     lines, ids = np.array(scaled).T, trials["config_id"].tolist()
     names = trials["name"].tolist()
-    # Those with a colour are drawn last, the best of them on top.
+    # Coloured lines are drawn last, the best on top.
     best_last = objective if metric.higher_is_better else -objective
     order = sorted(range(len(ids)), key=lambda i: (ids[i] in colours, best_last[i]))
     x = np.arange(len(ticks), dtype=float)
@@ -94,7 +94,7 @@ def plot_parallel(
 def _scale(
     values: Sequence[Any], axis: Axis
 ) -> tuple[npt.NDArray[np.float64], list[tuple[float, str]]]:
-    """Return heights in [0, 1], spread where they share one, and labelled heights."""
+    """Return heights in [0, 1], equal ones spread apart, and the axis' tick labels."""
     if isinstance(axis, CategoricalAxis):
         choices = list(axis.choices)
         steps = max(len(choices) - 1, 1)
@@ -112,7 +112,7 @@ def _scale(
         heights = (numbers - low) / (high - low or 1.0)
         where = np.linspace(0, 1, MAX_TICKS)
         marks = [(float(h), f"{v:.3g}") for h, v in zip(where, at, strict=True)]
-    # Lines through one value would hide each other.
+    # Spread, so that lines through one value do not hide each other.
     spread = heights.copy()
     for height in np.unique(heights):
         members = np.flatnonzero(heights == height)

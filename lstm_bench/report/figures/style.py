@@ -1,7 +1,7 @@
-"""The house style of figures, and a figure as a file; no pyplot, no matplotlibrc.
+"""Common style of the figures, and output as SVG or PNG; no pyplot, no matplotlibrc.
 
 Colours are keyed by configuration: make them once with `configuration_colours` and
-hand the same ones to every figure.
+pass the same ones to every figure.
 """
 
 from __future__ import annotations
@@ -43,23 +43,23 @@ INK = "#1b1c1d"
 
 INK_SVG = re.compile(INK, re.IGNORECASE)
 
-# What a point is called travels as the artist's address, which matplotlib writes
-# around the point; `figure_svg` turns it into a title.
+# A point's tooltip is set as the artist's URL, which matplotlib writes around the
+# point; `figure_svg` turns it into a title element.
 NAME_SCHEME = "name:"
 NAMED = re.compile(rf'<a xlink:href="{NAME_SCHEME}([^"]*)"[^>]*>(.*?)</a>', re.DOTALL)
-# One group for each point, only to clip it, is a third of a large drawing.
+# Groups that only clip a point take a third of a large figure.
 CLIPPED = re.compile(r'<g clip-path="[^"]*">\s*(<use[^>]*/>)\s*</g>')
-# Hundredths of a point are finer than any screen.
+# Two decimals (of a point) are finer than any screen.
 LONG_NUMBER = re.compile(r"(?<![\w#.])-?\d+\.\d{3,}")
 ANY_TAG = re.compile(r"<[^>]*>")
 
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw with matplotlib's defaults, then give the caller's settings back.
+    """Draw with matplotlib's defaults, then restore the caller's settings.
 
-    Every function that makes or writes a figure has it as its decorator: the same
-    results give the same figures, whatever a matplotlibrc or a notebook sets.
+    It decorates every function that makes or writes a figure, so that figures do not
+    depend on a matplotlibrc or on a notebook's settings.
     """
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -67,7 +67,7 @@ def house_style() -> Iterator[None]:
 
 
 def configuration_colours(config_ids: Iterable[str]) -> dict[str, str]:
-    """Give the first configurations a colour each; all others are grey."""
+    """Return a colour for each of the first configurations; all others are grey."""
     distinct = list(dict.fromkeys(config_ids))
     return dict(zip(distinct, PALETTE, strict=False))
 
@@ -76,37 +76,36 @@ def configuration_colours(config_ids: Iterable[str]) -> dict[str, str]:
 def figure_svg(fig: Figure, alt: str = "", prefix: str | None = None) -> str:
     """Return `fig` as SVG for use inside a page.
 
-    Text stays text, in the page's font and colour; the same figure gives the same
-    bytes. Every id starts with `prefix` (by default a digest of the drawing), so
-    that several figures in a page do not clash.
+    Text is kept as text, in the page's font and colour; the same figure gives the same
+    bytes. Every id starts with `prefix` (by default a digest of the figure), so that
+    ids of several figures in a page differ.
 
     Parameters
     ----------
     alt : str
-        What a screen reader reads out.
+        Alternative text for screen readers.
     """
     buffer = io.StringIO()
     with (
         matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lstm-bench"}),
         warnings.catch_warnings(),
     ):
-        # The reader's browser has glyphs that matplotlib's own font lacks.
+        # Browsers have the glyphs that matplotlib's font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    # An inline style element would hold for the whole page.
+    # An inline style element would apply to the whole page.
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = INK_SVG.sub("currentColor", svg)
     svg = NAMED.sub(_named_point, svg)
-    # Text content stays as it is.
+    # Tags only: text content must not change.
     svg = ANY_TAG.sub(lambda tag: _shorter_tag(tag.group()), svg)
     svg = re.sub(r">\s+<", "><", svg)
     if prefix is None:
         prefix = "f" + hashlib.sha256(svg.encode()).hexdigest()[:8]
-    # Text content cannot match: there, matplotlib writes quotes as they are but
-    # every < as &lt;, and the pattern is applied to tags alone.
+    # Tags only, again: matplotlib escapes < but not quotes in text content.
     svg = ANY_TAG.sub(lambda tag: _prefix_ids(tag.group(), prefix), svg)
     return svg.replace(
         "<svg ", f'<svg class="figure" role="img" aria-label={quoteattr(alt)} ', 1
@@ -117,8 +116,8 @@ def figure_svg(fig: Figure, alt: str = "", prefix: str | None = None) -> str:
 def standalone_svg(fig: Figure) -> str:
     """Return `fig` as an SVG file of its own.
 
-    On white and with its letters as outlines, so that it looks the same on a light
-    and on a dark page and needs no font; the same figure gives the same bytes.
+    With a white background and text as outlines, it looks the same on light and dark
+    pages and needs no font; the same figure gives the same bytes.
     """
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "lstm-bench"}):
@@ -136,9 +135,9 @@ def figure_png(fig: Figure) -> bytes:
 
 
 def point_name(*parts: str) -> str:
-    """Return the address that gives a point its name, one line for each part.
+    """Return the URL that gives a point its tooltip, one line for each part.
 
-    Give it to an artist's `set_url`, or one for each point to `set_urls`.
+    Pass it to an artist's `set_url`, or a list with one per point to `set_urls`.
     """
     return NAME_SCHEME + quote("\n".join(part for part in parts if part))
 
@@ -164,16 +163,16 @@ def _prefix_ids(tag: str, prefix: str) -> str:
     return re.sub(r"(url\(#)", rf"\g<1>{prefix}-", tag)
 
 
-# In inches. So wide a figure is read on a phone as it is; wider ones scroll there.
+# Inches. A phone shows this width without scrolling.
 NARROW = 5.6
-# Letters of 9 points that fit into it.
+# Characters at 9 points that fit into it.
 NAME_LENGTH = 72
-# Letters of 9 points that fit above one of several panels.
+# Characters at 9 points that fit above one of several panels.
 PANEL_LENGTH = 38
 
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """Return an empty figure of that size in inches, in the house style."""
+    """Return an empty figure of that size in inches, in the common style."""
     fig = Figure(figsize=(width, height), layout="constrained")
     ax = fig.add_subplot()
     dress(ax)
@@ -190,7 +189,7 @@ def new_panels(n: int, width: float, height: float) -> tuple[Figure, list[Axes]]
 
 
 def dress(ax: Axes) -> None:
-    """Give axes the house style."""
+    """Apply the common style to axes."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["bottom", "left"]].set_color(INK)
     ax.tick_params(colors=INK, labelsize=9)
@@ -212,7 +211,7 @@ def scatter_runs(
     Parameters
     ----------
     points : DataFrame
-        ``objective, config_id`` and, where points are to be named, ``name``.
+        ``objective, config_id`` and, for tooltips, ``name``.
     """
     ids, y = points["config_id"].tolist(), points[OBJECTIVE].to_numpy(dtype=float)
     names = points["name"].tolist() if "name" in points else [""] * len(ids)
@@ -229,7 +228,7 @@ def scatter_runs(
 
 
 def spread_out(position: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Move points of one position apart, evenly, so that none hides another."""
+    """Move points of equal position apart, evenly, so that none hides another."""
     x = position.copy()
     for value in np.unique(position):
         members = np.flatnonzero(position == value)
@@ -238,9 +237,9 @@ def spread_out(position: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def set_log_x(ax: Axes) -> None:
-    """Give `ax` a logarithmic x axis whose numbers are written out.
+    """Give `ax` a logarithmic x axis with plain numbers.
 
-    Powers of ten would be set as mathematics, which takes half a second to load.
+    Powers of ten would need matplotlib's mathtext, which takes half a second to load.
     """
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -248,18 +247,18 @@ def set_log_x(ax: Axes) -> None:
 
 
 def scale_times(ax: Axes, times: pd.Series[float]) -> None:
-    """Make the x axis of `times`, in seconds, logarithmic where they span much."""
+    """Make the x axis of `times`, in seconds, logarithmic where their range is wide."""
     if len(times) and times.min() > 0 and times.max() / times.min() > 20:
         set_log_x(ax)
 
 
 def add_legend(fig: Figure, handles: Sequence[Any], n_columns: int = 4) -> None:
-    """Put a legend above the axes, to be read row by row; as wide as the figure.
+    """Put a legend above the axes, ordered by row and as wide as the figure.
 
-    Labels that are too long for one column are wrapped. The figure grows by what a
-    legend has more than two lines, so that the axes keep their height.
+    Labels too long for one column are wrapped. The figure grows with every legend line
+    above two, so that the axes keep their height.
     """
-    # A letter of 8 points is 4.3 wide on average; the line and the gaps are 40.
+    # At 8 points a character is 4.3 points wide on average; line and gaps take 40.
     width = 72 * fig.get_figwidth()
     for handle in handles:
         lines = textwrap.wrap(str(handle.get_label()), int((width - 40) // 4.3))
@@ -269,7 +268,7 @@ def add_legend(fig: Figure, handles: Sequence[Any], n_columns: int = 4) -> None:
     n_columns = max(1, min(n_columns, len(handles), int(width // (4.3 * longest + 40))))
     n_lines = math.ceil(sum(map(len, lines_of)) / n_columns)
     fig.set_figheight(fig.get_figheight() + 0.17 * max(0, n_lines - 2))
-    # Matplotlib fills column by column, the first ones longest.
+    # Matplotlib fills legends by column, the first columns longest.
     by_rows = [h for i in range(n_columns) for h in list(handles)[i::n_columns]]
     fig.legend(
         handles=by_rows,
@@ -282,23 +281,23 @@ def add_legend(fig: Figure, handles: Sequence[Any], n_columns: int = 4) -> None:
 
 
 def short_name(name: str) -> str:
-    """Return what a configuration's name has in brackets: ``trial 6``.
+    """Return the part of a configuration's name in brackets, such as ``trial 6``.
 
-    For a place beside a point, where the whole name would hide others.
+    For labels beside points, where the whole name would hide other points.
     """
     match = re.search(r"\(([^()]*)\)$", name)
     return match.group(1) if match else name
 
 
 def name_panel(ax: Axes, name: str) -> None:
-    """Put a configuration's name above axes that are about a third of the page wide."""
+    """Put a configuration's name above axes of about a third of the page's width."""
     ax.set_title("\n".join(textwrap.wrap(plain_text(name), PANEL_LENGTH)), fontsize=9)
 
 
 def name_rows(ax: Axes, names: Sequence[str]) -> None:
-    """Give rows 0, 1, ... from the top a name each, above what is drawn in them.
+    """Put a name above each of the rows 0, 1, ... from the top.
 
-    Beside the axes, long names would leave little room for what they name.
+    Beside the axes, long names would leave little room for the figure.
     """
     lines = [textwrap.wrap(name, NAME_LENGTH) or [""] for name in names]
     n_lines = max(map(len, lines), default=1)
@@ -317,12 +316,12 @@ def name_rows(ax: Axes, names: Sequence[str]) -> None:
 
 
 def metric_label(name: str) -> str:
-    """Return what to call `name`, a metric or "loss"."""
+    """Return the label of `name`, a metric or "loss"."""
     if name == "loss":
         return "loss (the head's own)"
     return METRICS[name].label if name in METRICS else name
 
 
 def plain_text(value: Any) -> str:
-    """Keep dollar signs what they are: matplotlib reads them as mathematics."""
+    """Return `value` as text with dollar signs escaped, which start mathtext."""
     return str(value).replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""The figures of one training, which its MLflow run shows: result in, PNG out."""
+"""Figures of one training for its MLflow run: result in, PNG out."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def plot_run_curves(
 
 
 def training_figures(result: TrialResult, metric_name: str) -> dict[str, bytes]:
-    """Draw what a training's run shows in MLflow: its curves and its confusion matrix.
+    """Draw the figures of a training's MLflow run: learning curves, confusion matrix.
 
     Returns
     -------
     dict of str to bytes
         PNG files ``accuracy``, ``loss``, the study's metric, and
-        ``confusion_matrix_<split>`` of the last split that was scored.
+        ``confusion_matrix_<split>`` of the last scored split.
     """
     figures = {
         name: plot_run_curves(result.history.epochs, name)

@@ -1,1 +1,1 @@
-"""The sections of a report, one file each: its table, its drawing, its words."""
+"""The sections of a report, one file each: its tables, figures and text."""

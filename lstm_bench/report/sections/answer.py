@@ -1,4 +1,4 @@
-"""The answer: question, winner, certainty, cost and limits, in sentences."""
+"""The answer section: winner, verdicts, cost and limits in sentences, key numbers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from lstm_bench.text import interval_text
 from lstm_bench.tracking.stored_runs import describe_left_out
 from lstm_bench.training.result import OBJECTIVE, TOTAL_TIME, TRAIN_TIME
 
-# Fewer seeds than this leave the interval over seeds wide and its t far from normal.
+# With fewer seeds the t interval is wide, and its t distribution far from normal.
 FEW_SEEDS = 5
 AGAINST: dict[Verdict, str] = {
     "better": "better than",
@@ -46,7 +46,7 @@ AGAINST: dict[Verdict, str] = {
 
 
 def answer_section(view: View) -> Section:
-    """Put the question and its answers before anything else."""
+    """Show the answers to the suite's question, with the key numbers."""
     results = view.results
     facts = study_summary(results)
     board = view.board
@@ -221,7 +221,7 @@ def _states(facts: dict[str, Any]) -> str:
 
 
 def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
-    """Yield the search's result; without a confirmation that is all there is."""
+    """Yield the search's result, for a study without a confirmation."""
     board, metric = view.board, view.metric
     best = board.iloc[0]
     yield (
@@ -259,7 +259,7 @@ def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
 
 
 def _published_answers(view: View) -> Iterator[tuple[str, str]]:
-    """Yield each published test accuracy with the one measured here."""
+    """Yield each published test accuracy with the measured one."""
     if not view.suite.published:
         return
     frame = published_comparison(view.results)
@@ -299,7 +299,7 @@ def _cost(view: View, facts: dict[str, Any]) -> str:
 
 
 def _limits(view: View) -> Iterator[str]:
-    """Yield what the study does not show, a sentence each."""
+    """Yield the study's limits, a sentence each."""
     data, analysis, board = view.results.dataset, view.analysis, view.board
     if analysis.winner is None and len(board):
         n = int(board.iloc[0]["n_runs"])

@@ -1,4 +1,4 @@
-"""The metric by value of each axis, in the search and in the confirmation."""
+"""The axes section: mean scores by value of each axis, searched and confirmed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from lstm_bench.suites.space import Axis, CategoricalAxis
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import OBJECTIVE
 
-# Of a table of the search; its first heading is the axis.
+# Columns for the search; the first heading is replaced by the axis.
 EFFECT = (
     Column("value", "{axis}", meaning="a choice, a number, or the ends of a bin"),
     Column("low", meaning="lower end of the bin; NaN for a choice that is no number"),
@@ -63,7 +63,7 @@ EFFECT = (
     Column("min", "min", "score", more=True),
     Column("max", "max", "score", more=True),
 )
-# Of a table of the confirmed runs.
+# Columns for the confirmed runs.
 CONFIRMED_EFFECT = (
     Column("value", "{axis}", "value"),
     Column("n_configurations", "configurations (n)", "count"),
@@ -86,9 +86,9 @@ NO_TRIAL = "No trial was completed: no axis to show."
 def axis_effect(results: Results, axis: str) -> pd.DataFrame:
     """Return the objective of the search's complete trials by value of `axis`.
 
-    Numbers with more than six values are put in at most six bins of about equally
-    many trials. Everything else varies along: these are means over what the
-    sampler chose, not the effect of the axis alone.
+    More than six distinct numbers are put in at most six bins of about equally many
+    trials. The other axes vary too: these are means over the sampler's choices, not
+    the effect of the axis alone.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def axis_effect(results: Results, axis: str) -> pd.DataFrame:
 
 
 def explored_unevenly(effect: pd.DataFrame) -> str | None:
-    """Return why the trials of `axis_effect` cannot separate its values, if so."""
+    """Return why the trials of `axis_effect` are too uneven to compare, else None."""
     n = effect["n"]
     if len(effect) < 2:
         return "only one value has complete trials, so the axis cannot be judged."
@@ -135,7 +135,7 @@ def explored_unevenly(effect: pd.DataFrame) -> str | None:
 def _bins(
     values: Sequence[Any], axis: Axis
 ) -> list[tuple[str, float, float, list[int]]]:
-    """Return (label, low, high, positions) per value or bin that was met."""
+    """Return (label, low, high, positions) for each observed value or bin."""
     if isinstance(axis, CategoricalAxis):
         order = list(axis.choices) + [v for v in values if v not in axis.choices]
     else:
@@ -204,7 +204,7 @@ def _replicate_means(
 
 
 def axes_section(view: View) -> Section:
-    """One table and one figure per swept axis, then the confirmed runs."""
+    """Show one table and one figure per swept axis, then the confirmed runs."""
     title, anchor = "Axes", "axes"
     results, metric = view.results, view.metric
     if not len(view.suite.space):
@@ -251,7 +251,7 @@ def axes_section(view: View) -> Section:
 
 
 def _headed(columns: tuple[Column, ...], axis: str) -> tuple[Column, ...]:
-    """Return `columns` with the name of the axis over its values."""
+    """Return `columns` with the axis as heading of the first."""
     return (replace(columns[0], heading=axis), *columns[1:])
 
 
@@ -290,9 +290,9 @@ def plot_axis_effect(
     points : DataFrame
         ``objective, config_id`` and the column `axis`, one row per trial.
     effect : DataFrame
-        As `axis_effect` gives it.
+        From `axis_effect`.
     log : bool
-        Logarithmic scale for a range.
+        Whether the scale of a range is logarithmic.
     """
     fig, ax = new_figure(NARROW, 3.2)
     binned = bool((effect["low"] < effect["high"]).any())
@@ -312,7 +312,7 @@ def plot_axis_effect(
         ax.set_xticks(centres, [plain_text(label) for label in labels])
         ax.set_xlim(-0.6, len(labels) - 0.4)
     scatter_runs(ax, x, points, colours or {})
-    # Two trials far apart have an interval that would flatten everything else.
+    # Limited, because the wide interval of two trials would flatten everything else.
     objective = points[OBJECTIVE].to_numpy(dtype=float)
     span = float(np.ptp(objective)) or 0.01
     ax.set_ylim(objective.min() - 0.35 * span, objective.max() + 0.35 * span)

@@ -1,4 +1,4 @@
-"""Scores of the bag-of-words baselines on the same examples."""
+"""The baselines section: scores of bag-of-words models on the same examples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BASELINES = (
 
 
 def baselines_section(view: View) -> Section:
-    """Show what an LSTM has to beat."""
+    """Show the baselines' scores on validation and test."""
     title, anchor = "Baselines", "baselines"
     frame = baselines(view.results)
     if frame.empty:

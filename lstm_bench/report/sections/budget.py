@@ -1,4 +1,4 @@
-"""The best score to expect by number of trials."""
+"""The budget section: expected best validation score by number of trials."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ EXPECTED = (
 
 
 def expected_best(results: Results) -> pd.DataFrame:
-    """Return the best validation score to expect from n trials drawn like these.
+    """Return the expected best validation score by number of trials.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def expected_best(results: Results) -> pd.DataFrame:
 
 
 def budget_section(view: View) -> Section:
-    """Show what more trials would have brought."""
+    """Show the expected best score, and the number of trials that was enough."""
     title, anchor = "Budget", "budget"
     suite = view.suite
     frame = expected_best(view.results)
@@ -115,12 +115,12 @@ def budget_section(view: View) -> Section:
 
 @house_style()
 def plot_expected_best(table: pd.DataFrame, metric: Metric) -> Figure:
-    """Draw the expected best score by number of trials, and where it stopped paying.
+    """Draw the expected best score by number of trials, and mark ``n_paid``.
 
     Parameters
     ----------
     table : DataFrame
-        As `expected_best` gives it.
+        From `expected_best`.
     """
     fig, ax = new_figure(NARROW, 3.4)
     n, expected = table["n_trials"], table["expected"]

@@ -1,4 +1,4 @@
-"""Calibration of the probabilities: ECE, Brier score, temperature, reliability."""
+"""The calibration section: ECE, Brier score, temperature, reliability diagrams."""
 
 from __future__ import annotations
 
@@ -100,13 +100,13 @@ HEADS = (
 
 
 def calibration(analysis: Analysis) -> pd.DataFrame:
-    """Return how far each contender's probabilities can be taken at their word.
+    """Return each contender's calibration measures on test.
 
     Returns
     -------
     DataFrame with the columns of `CALIBRATED`
-        Means over seeds on test. Intervals are 95 % t intervals over seeds: that of
-        the temperature on the log scale, the others cut at the measure's range.
+        Means over seeds, with 95 % t intervals over seeds: that of the temperature on
+        the log scale, the others cut at the measure's range.
     """
     rows = []
     for contender in analysis.contenders:
@@ -137,7 +137,7 @@ def _over_seeds(measure: str, values: FloatArray) -> Interval:
 
 
 def _mean_metrics(results: Results, contender: Contender) -> dict[str, float]:
-    """Return the means on test that were logged when each run ended."""
+    """Return the means over runs of the logged test metrics."""
     own = contender_runs(results, contender)
     return {name: float(own[metric_key("test", name)].mean()) for name in METRICS}
 
@@ -158,12 +158,11 @@ def _calibration(parts: Any) -> dict[str, float]:
 
 
 def calibration_of_heads(analysis: Analysis) -> pd.DataFrame:
-    """Return softmax minus sigmoid in calibration, all else equal, by measure.
+    """Return softmax minus sigmoid by calibration measure, all else equal.
 
     Each replicate's difference is the mean over the configurations that were
     confirmed with both heads; the interval is a 95 % t interval over replicates, cut
-    at the largest difference that there can be. Temperatures are compared by their
-    logarithms.
+    at the largest possible difference. Temperatures are compared by their logarithms.
 
     Returns
     -------
@@ -213,9 +212,9 @@ def _difference_bounds(measure: str) -> tuple[float, float]:
 
 
 def reliability(contender: Contender) -> pd.DataFrame:
-    """Return a contender's reliability curve on test, its seeds pooled.
+    """Return a contender's reliability curve on test, seeds pooled.
 
-    In as many bins as one seed's examples allow: the seeds share them.
+    The number of bins is that for one seed, since all seeds have the same examples.
 
     Returns
     -------
@@ -242,7 +241,7 @@ def reliability(contender: Contender) -> pd.DataFrame:
 
 
 def calibration_section(view: View) -> Section:
-    """Whether confidence agrees with accuracy, by seed, head and bin."""
+    """Show calibration measures, their difference between heads, and reliability."""
     title, anchor = "Calibration", "calibration"
     analysis = view.analysis
     if not analysis.contenders:
@@ -314,7 +313,7 @@ def plot_reliability(
     Parameters
     ----------
     curves : sequence of DataFrame
-        As `reliability` gives them.
+        From `reliability`.
     """
     fig, ax = new_figure(NARROW, 4.2)
     starts = [curve["confidence"].min() for curve in curves if len(curve)]

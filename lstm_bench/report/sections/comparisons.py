@@ -1,4 +1,4 @@
-"""Paired differences of test scores with their tests and verdicts."""
+"""The comparisons section: paired differences on test, with tests and verdicts."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ COMPARISONS = (
 
 
 def comparisons_section(view: View) -> Section:
-    """Paired differences with verdicts."""
+    """Show the paired differences with intervals and verdicts."""
     title, anchor = "Comparisons and verdicts", "comparisons"
     frame, metric = view.analysis.comparisons, view.metric
     if frame.empty:
@@ -102,7 +102,7 @@ def comparisons_section(view: View) -> Section:
 
 
 def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
-    """Return rows of the comparisons with everything that is known of them."""
+    """Return the table of comparisons, with differences, p-values and verdicts."""
     metric = view.metric
     margin, n = confirm_spec(view.suite).margin, int(frame["n_seeds"].max())
     caption = (

@@ -1,4 +1,4 @@
-"""Test scores of the confirmed configurations and baselines over fresh seeds."""
+"""The confirmation section: test scores over fresh seeds, with intervals."""
 
 from __future__ import annotations
 
@@ -201,14 +201,14 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with the columns that `board_columns` gives for `confirmed_fields`
+    DataFrame with the columns of `board_columns` for `confirmed_fields`
     """
     results, fields = analysis.results, confirmed_fields(analysis)
     metric = results.suite.metric
     rows = []
     for contender in analysis.contenders:
         config = contender.config.model_dump() if contender.config else {}
-        # None is a value that a field may have; a baseline has no such field.
+        # NA for a baseline, which lacks the field; None is a possible value.
         test = contender.test_interval
         examples, both = _example_intervals(contender, results)
         rows.append(
@@ -236,7 +236,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
     columns = column_names(board_columns(fields))
     table = pd.DataFrame(rows, columns=columns[1:])
     for column in (*fields, "command"):
-        # One missing value must not turn whole numbers into floats.
+        # A missing value must not turn integers into floats.
         table[column] = pd.Series([row[column] for row in rows], dtype=object)
     order = metric.order(table["val_mean"].to_numpy(dtype=float))
     table = table.iloc[order].reset_index(drop=True)
@@ -285,7 +285,7 @@ def plot_confirmed(
     Parameters
     ----------
     board : DataFrame
-        As `confirmed_board` gives it.
+        From `confirmed_board`.
     seeds : mapping of str to mapping of int to float
         Test scores by contender's key, then replicate.
     """

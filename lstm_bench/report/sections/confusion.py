@@ -1,4 +1,4 @@
-"""Confusion matrices, and how the predicted probabilities spread."""
+"""The confusion section: confusion matrices and histograms of probabilities."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from lstm_bench.training.result import Prediction
 N_BINS = 20
 
 
-# More matrices than these side by side would be too small to read.
+# More matrices side by side would be too small to read.
 MAX_MODELS = 3
 CONFUSION = (
     Column("label", "model", colour_by="key"),
@@ -99,7 +99,7 @@ def confusion_section(view: View) -> Section:
 
 @dataclass(frozen=True)
 class Predicted:
-    """One model's predictions on one split, one for each of its trainings."""
+    """One model's predictions on one split, one per training."""
 
     label: str
     key: str
@@ -125,7 +125,7 @@ def searched_predictions(results: Results, board: pd.DataFrame) -> list[Predicte
     Parameters
     ----------
     board : DataFrame
-        As `analysis.tables.search.leaderboard` gives it.
+        From `analysis.tables.search.leaderboard`.
     """
     chosen = board[(board.index == 0) | board["reference"].notna()]
     return [
@@ -138,7 +138,7 @@ def searched_predictions(results: Results, board: pd.DataFrame) -> list[Predicte
 
 
 def confusion(models: Sequence[Predicted], class_names: Sequence[str]) -> pd.DataFrame:
-    """Return how many examples of each class were given each class, by model.
+    """Return the number of examples by true and predicted class, for each model.
 
     Returns
     -------
@@ -180,7 +180,7 @@ def _matrices(model: Predicted, n_classes: int) -> FloatArray:
 def probabilities(
     models: Sequence[Predicted], class_names: Sequence[str], n_bins: int = N_BINS
 ) -> pd.DataFrame:
-    """Return how the probability of the last class spreads, by true class and model.
+    """Return histograms of the last class's probability, by true class and model.
 
     Returns
     -------
@@ -219,14 +219,14 @@ def probabilities(
 def plot_probabilities(
     table: pd.DataFrame, class_names: Sequence[str], examples: str
 ) -> Figure:
-    """Draw how the last class's probability spreads over examples of each class.
+    """Draw histograms of the last class's probability, by true class and model.
 
     Parameters
     ----------
     table : DataFrame
-        As `probabilities` gives it.
+        From `probabilities`.
     examples : str
-        What the data's examples are called.
+        The word for the data's examples.
     """
     models = list(dict.fromkeys(table["key"].tolist()))
     fig, axes = new_panels(len(models), 3.6, 3.1)

@@ -1,4 +1,4 @@
-"""Score against training time, with the Pareto front."""
+"""The cost section: score against training time, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ PARETO = (
 
 
 def cost_section(view: View) -> Section:
-    """Score against training time: the confirmation, then the search."""
+    """Show score against training time, of the confirmation, then of the search."""
     title, anchor = "Cost", "cost"
     blocks = [*_confirmed(view), *_searched(view)]
     if not blocks:
@@ -149,7 +149,7 @@ def plot_pareto(
     Parameters
     ----------
     table : DataFrame
-        As `tables.pareto` gives it, and ``low, high`` where there are error bars.
+        From `tables.cost.pareto`, with ``low, high`` for error bars, if any.
     """
     fig, ax = new_figure(NARROW, 3.6)
     colours = colours or {}
@@ -207,7 +207,7 @@ def plot_confirmed_cost(
     Parameters
     ----------
     table : DataFrame
-        As `confirmed_cost` gives it.
+        From `confirmed_cost`.
     """
     fig, ax = new_figure(NARROW, 3.6)
     front = table[table["on_front"]]
@@ -228,7 +228,7 @@ def plot_confirmed_cost(
         (point,) = ax.plot(x, y, marker, color=colour, ms=6, zorder=3)
         point.set_url(point_name(row["label"], f"{y:.4f} in {x:.1f} s"))
         if row["kind"] == "baseline":
-            # They share the text's colour, so each has its name beside it.
+            # Baselines share the text's colour, so each is labelled.
             ax.annotate(
                 plain_text(row["label"]),
                 (x, y),

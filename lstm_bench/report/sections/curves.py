@@ -1,4 +1,4 @@
-"""Learning curves: means over the seeds of a confirmation, and the search's runs."""
+"""The learning curves section: means over confirmed seeds, and the search's runs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lstm_bench.report.figures.style import OTHERS
 from lstm_bench.report.view import View
 
 N_HIGHLIGHTED = 5
-# Grey lines behind the best ones.
+# Number of grey lines behind the highlighted ones.
 N_OTHERS = 150
 
 
 def curves_section(view: View) -> Section:
-    """Show the confirmed configurations over seeds, then the search's runs."""
+    """Show learning curves of confirmed configurations, then of the search's runs."""
     title, anchor = "Learning curves", "curves"
     names = list(dict.fromkeys((view.metric.name, "accuracy", "log_loss")))
     confirmed = [_over_seeds(view, name) for name in names] if view.lstms else []
@@ -88,8 +88,8 @@ def _searched(view: View, name: str) -> Drawing | None:
 def curves_over_seeds(analysis: Analysis, metric: str) -> pd.DataFrame:
     """Return the mean curve over the seeds of every confirmed configuration.
 
-    A curve ends with the last epoch that each of its seeds reached: a mean over
-    those that went on would be one over the seeds that learned slowly.
+    A curve ends with the last epoch that all seeds reached: a later mean would be over
+    the seeds that learn slowly.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def mean_curves(frame: pd.DataFrame, colours: Mapping[str, str]) -> list[Curve]:
     Parameters
     ----------
     frame : DataFrame
-        As `curves_over_seeds` gives it.
+        From `curves_over_seeds`.
     """
     curves = []
     for key, own in frame.groupby("config_id", sort=False):
@@ -156,7 +156,7 @@ def mean_curves(frame: pd.DataFrame, colours: Mapping[str, str]) -> list[Curve]:
 def run_curves(
     rows: pd.DataFrame, runs: pd.DataFrame, colours: Mapping[str, str]
 ) -> list[Curve]:
-    """Return a curve for each run, `N_HIGHLIGHTED` of them coloured and named.
+    """Return a curve for each run; `N_HIGHLIGHTED` are coloured and in the legend.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Runs that failed, were pruned or interrupted, with their reasons."""
+"""The failures section: runs that failed, were pruned or interrupted, and why."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def failures(results: Results) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with the columns that `failure_columns` gives for `shown_fields`
+    DataFrame with the columns of `failure_columns` for `shown_fields`
     """
     fields = shown_fields(results)
     columns = column_names(failure_columns(fields))
@@ -76,7 +76,7 @@ def _label(name: str, replicate: int) -> str:
 
 
 def failures_section(view: View) -> Section:
-    """List the runs that gave no score."""
+    """Show the runs without a score."""
     title, anchor = "Failures and pruned runs", "failures"
     frame = failures(view.results)
     if frame.empty:

@@ -1,4 +1,4 @@
-"""Sigmoid against softmax: scores by head, and pairs that differ in the head alone."""
+"""The heads section: sigmoid against softmax, in confirmed pairs and in the search."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from lstm_bench.text import with_interval
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import EPOCH_TIME, OBJECTIVE, TRAIN_TIME
 
-# The family of comparisons between the heads of confirmed configurations.
+# The family of comparisons between heads of confirmed configurations.
 HEAD_PAIRS = "pairs: head"
 
 HEADS: tuple[Column, ...] = (
@@ -96,8 +96,8 @@ def pair_columns(fields: Sequence[str]) -> tuple[Column, ...]:
 def compare_heads(results: Results) -> pd.DataFrame:
     """Return the objective, log loss and training time of each head's runs.
 
-    A search gives its heads different configurations, and the better head more of
-    them: these rows describe what was tried and are no paired comparison.
+    A search tries different configurations for each head, and more for the better
+    head: these rows describe the search and are not a paired comparison.
 
     Returns
     -------
@@ -125,11 +125,11 @@ def compare_heads(results: Results) -> pd.DataFrame:
 
 
 def compare_heads_paired(results: Results) -> pd.DataFrame:
-    """Return one row per two configurations that differ in their head alone.
+    """Return one row per pair of configurations that differ in the head alone.
 
     Returns
     -------
-    DataFrame with the columns that `pair_columns` gives for `shown_fields` but the head
+    DataFrame with the columns of `pair_columns` for `shown_fields` without the head
     """
     fields = [field for field in shown_fields(results) if field != "head"]
     columns = column_names(pair_columns(fields))
@@ -163,7 +163,7 @@ def compare_heads_paired(results: Results) -> pd.DataFrame:
 
 
 def heads_section(view: View) -> Section:
-    """Sigmoid against softmax: the confirmed pairs first, then the search."""
+    """Show sigmoid against softmax: the confirmed pairs, then the search."""
     title, anchor = "Heads: sigmoid and softmax", "heads"
     results, metric = view.results, view.metric
     compared = view.analysis.comparisons
@@ -181,7 +181,7 @@ def heads_section(view: View) -> Section:
         return Section(title, anchor, intro, tuple(blocks))
     columns = HEADS
     what = "scores"
-    # Engines' times do not compare, and a head may have had one more than another.
+    # Times of different engines are not comparable, and heads may differ in engines.
     if len(engines_of(complete_runs(results))) == 1:
         what = "scores and times"
         columns += TIMES
@@ -255,12 +255,12 @@ def plot_heads(
     metric: Metric,
     colours: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Draw runs' objectives by head, and each head's mean.
+    """Draw each run's objective by head, and each head's mean.
 
     Parameters
     ----------
     points : DataFrame
-        The runs to draw: ``head, objective, config_id``, and ``name``.
+        The runs to draw: ``head, objective, config_id, name``.
     runs : DataFrame
         All complete runs: ``head, objective``.
     """

@@ -1,4 +1,4 @@
-"""The importance of each hyperparameter, by PED-ANOVA."""
+"""The importance section: how much each axis matters, by PED-ANOVA."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ IMPORTANCE = (
 
 
 def importance(results: Results) -> pd.DataFrame:
-    """Return each axis' share in what separates the best trials (PED-ANOVA).
+    """Return each axis' importance for being among the best trials (PED-ANOVA).
 
-    Needs at least four complete trials and two axes with more than one value;
+    It needs at least four complete trials and two axes with more than one value;
     otherwise the frame is empty and ``frame.attrs["reason"]`` is the reason.
 
     Returns
@@ -127,7 +127,7 @@ def _ped_anova(
         shares = optuna.importance.get_param_importances(
             study, evaluator=PedAnovaImportanceEvaluator(), normalize=False
         )
-    # Optuna gives them in an order that differs from process to process.
+    # In the order of `axes`: Optuna's order differs from process to process.
     total = math.fsum(shares.values())
     if not total > 0:
         return {}
@@ -136,7 +136,7 @@ def _ped_anova(
 
 @contextmanager
 def _quiet_optuna() -> Iterator[None]:
-    """Keep Optuna's log lines and its notes on experimental classes away."""
+    """Suppress Optuna's log lines and its warnings about experimental classes."""
     import optuna
 
     before = optuna.logging.get_verbosity()
@@ -150,7 +150,7 @@ def _quiet_optuna() -> Iterator[None]:
 
 
 def importance_section(view: View) -> Section:
-    """Which axes separate the best trials."""
+    """Show each axis' importance."""
     title, anchor = "Importance", "importance"
     frame = importance(view.results)
     if frame.empty:
@@ -171,7 +171,7 @@ def importance_section(view: View) -> Section:
 
 @house_style()
 def plot_importance(importance: pd.DataFrame) -> Figure:
-    """Draw each axis' share as a bar, the largest on top."""
+    """Draw each axis' importance as a bar, the largest on top."""
     n = len(importance)
     fig, ax = new_figure(NARROW, 0.9 + 0.34 * n)
     shares = importance["importance"].to_numpy(dtype=float)

@@ -1,4 +1,4 @@
-"""Every configuration of the search, ranked by its validation score."""
+"""The leaderboard section: the search's configurations, by validation score."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ from lstm_bench.training.result import (
 )
 from lstm_bench.training.result import N_PARAMETERS as N_PARAMS
 
-# Rows of the leaderboard in the page; its CSV file has all.
+# Rows in the page; the CSV file has all.
 N_BOARD = 250
 
 
 def board_columns(metric: Metric, fields: Sequence[str]) -> tuple[Column, ...]:
-    """Return the columns of the leaderboard, scores with their curve."""
+    """Return the columns of the leaderboard, with learning curves."""
     interval = Column(
         CI_LOW,
         "accuracy, 95 % Wilson",
@@ -90,7 +90,7 @@ def board_columns(metric: Metric, fields: Sequence[str]) -> tuple[Column, ...]:
 
 
 def leaderboard_section(view: View) -> Section:
-    """Every completed configuration, best first."""
+    """Show every completed configuration, best first."""
     title, anchor = "Leaderboard", "leaderboard"
     board, metric, results = view.board, view.metric, view.results
     if board.empty:
@@ -167,7 +167,7 @@ def plot_objective_history(
     Parameters
     ----------
     points : DataFrame
-        The trials to draw: ``trial, objective, config_id``, and ``name``.
+        The trials to draw: ``trial, objective, config_id, name``.
     runs : DataFrame
         All complete trials: ``trial, objective``.
     """

@@ -1,4 +1,4 @@
-"""Published accuracies on the same dataset, with the winner's among them."""
+"""The literature section: published accuracies on the dataset, and this study's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LITERATURE = (
 
 
 def literature(analysis: Analysis) -> pd.DataFrame:
-    """Return published accuracies on this dataset, with own results among them.
+    """Return published accuracies on the dataset, and this study's own.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def literature(analysis: Analysis) -> pd.DataFrame:
 
 
 def literature_section(view: View) -> Section:
-    """Set own results among published ones."""
+    """Show published accuracies and this study's own."""
     title, anchor = "Literature", "literature"
     frame = literature(view.analysis)
     caption = (

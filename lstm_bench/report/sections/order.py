@@ -1,4 +1,4 @@
-"""The sections of a report in order, each with the condition that shows it."""
+"""The sections of a report in order, each with the condition for showing it."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from lstm_bench.report.view import View, make_view
 
 
 def always(view: View) -> bool:
-    """Whatever the study has; the section gives the reason where it is empty."""
+    """Whether to show the section: always; an empty one has the reason."""
     return True
 
 
 def has_search(view: View) -> bool:
-    """Whether there are trainings of a search, or of nothing at all."""
+    """Whether there are trainings of a search, or no results at all."""
     return bool(len(view.results.runs)) or not view.analysis.contenders
 
 
 def has_axes(view: View) -> bool:
-    """Whether there was a search over axes and not of references alone."""
+    """Whether there was a search over axes, and not only references."""
     return has_search(view) and bool(len(view.suite.space))
 
 
@@ -56,7 +56,7 @@ def has_heads(view: View) -> bool:
 
 
 def has_published(view: View) -> bool:
-    """Whether the suite has published figures of its references."""
+    """Whether the suite has published values of its references."""
     return bool(view.suite.published)
 
 
@@ -65,7 +65,7 @@ def has_literature(view: View) -> bool:
     return bool(load_published_results(view.suite.dataset.name))
 
 
-# By the section's anchor in the page.
+# By the section's anchor (the fragment of its URL).
 SECTIONS: dict[str, tuple[Callable[[View], Section], Callable[[View], bool]]] = {
     "answer": (answer_section, always),
     "published": (published_section, has_published),

@@ -1,4 +1,4 @@
-"""Machine, versions, commit, data and suite: what it takes to run a study again."""
+"""The provenance section: machine, versions, commit, data and suite of a study."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SUITE_STATES = {
 
 
 def provenance_section(view: View) -> Section:
-    """Where, when, with what and from what."""
+    """Show the study's machine, versions, commit, data and suite."""
     results = view.results
     blocks: list[Block] = list(origin(results))
     if len(results.sessions):
@@ -74,12 +74,12 @@ def provenance_section(view: View) -> Section:
 
 
 def suite_text(results: Results) -> Listing:
-    """Return the suite as it was read."""
+    """Return the suite's text."""
     return Listing(f"{results.suite.name}.yaml", results.suite.text)
 
 
 def origin(results: Results) -> Iterator[Block]:
-    """Yield where, when, with what and from what a study was made."""
+    """Yield the study's dates, machine, versions, commit and data."""
     env, data = results.environment, results.dataset
     facts = study_summary(results)
     commit = env.get("git_commit")
@@ -130,7 +130,7 @@ def origin(results: Results) -> Iterator[Block]:
 
 
 def _copies(data: Mapping[str, Any], examples: str) -> list[tuple[str, str]]:
-    """Return how many examples have a copy in another split, or in train."""
+    """Return the numbers of examples with a copy in another split."""
 
     def of(n: str, whole: object) -> str:
         n_whole = f"{whole:,}" if isinstance(whole, int) else DASH

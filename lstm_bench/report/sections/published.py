@@ -1,4 +1,4 @@
-"""Figures that a publication gave for the suite's references, and those measured."""
+"""The published section: published values of the references, and measured ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PUBLISHED = (
 
 
 def published_section(view: View) -> Section:
-    """Set published figures beside what was measured."""
+    """Show published values beside the measured ones."""
     title, anchor = "Published and measured", "published"
     results = view.results
     if not view.suite.published:

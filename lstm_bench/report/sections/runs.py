@@ -1,4 +1,4 @@
-"""Every training with its scores, its curve, its MLflow run and its command."""
+"""The runs section: every training with its scores, curve, MLflow run and command."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lstm_bench.training.result import (
     metric_key,
 )
 
-# Rows of the list in the page; its CSV file has all.
+# Rows in the page; the CSV file has all.
 N_RUNS = 250
 
 
@@ -62,7 +62,7 @@ def run_columns(fields: Sequence[str]) -> tuple[Column, ...]:
 
 
 def runs_section(view: View) -> Section:
-    """List every training with its curve, its MLflow run and its command."""
+    """Show every training with its scores, curve, MLflow run and command."""
     title, anchor = "All runs", "runs"
     frame = all_runs(view.results, view.fields)
     if frame.empty:
@@ -89,11 +89,11 @@ def all_runs(results: Results, fields: list[str]) -> pd.DataFrame:
     Parameters
     ----------
     fields : list of str
-        Hyperparameters to have a column.
+        Hyperparameters with a column.
 
     Returns
     -------
-    DataFrame with the columns that `run_columns` gives for `fields`
+    DataFrame with the columns of `run_columns` for `fields`
     """
     metric = results.suite.metric.name
     parts = [part for part in (results.runs, results.confirmed) if len(part)]

@@ -1,4 +1,4 @@
-"""Examples with the models' predictions, and the most confident errors."""
+"""The samples section: predictions for fixed examples, most confident errors."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def samples_section(view: View) -> Section:
 
 
 def _shown(view: View) -> Iterator[tuple[str, str]]:
-    """Yield label and run of the winner's first seed, the search's best, references."""
+    """Yield (label, run id): winner's first seed, the search's best, references."""
     winner = view.analysis.winner
     if winner is not None:
         runs = view.results.confirmed
@@ -106,7 +106,7 @@ def _errors(view: View) -> list[Block]:
 
 
 def samples(results: Results, run_ids: Sequence[str]) -> pd.DataFrame:
-    """Return the fixed validation examples of `run_ids`, in that order of runs.
+    """Return the predictions for the fixed validation examples, in order of `run_ids`.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def samples(results: Results, run_ids: Sequence[str]) -> pd.DataFrame:
                     "correct": bool(row["y_true"] == row["y_pred"]),
                     **{
                         f"p_{name}": p
-                        # No names where the data's description was lost.
+                        # Class names are missing where the data's description is lost.
                         for name, p in zip(class_names, y_proba, strict=False)
                     },
                 }
@@ -137,7 +137,7 @@ def confident_errors(analysis: Analysis) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with the columns of `error_columns`, the surest first
+    DataFrame with the columns of `error_columns`, most confident first
     """
     results, winner = analysis.results, analysis.winner
     columns = column_names(error_columns(results))

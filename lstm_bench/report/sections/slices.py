@@ -1,4 +1,4 @@
-"""Test accuracy by sequence length, by truncation and on copies of training data."""
+"""The slices section: test accuracy by length, truncation and presence in train."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ SLICES = (
 def slices(analysis: Analysis) -> pd.DataFrame:
     """Return test accuracy by length, truncation and presence in train.
 
-    Of the winner and of the best baseline, means over seeds; the interval is
-    Wilson's over the slice's examples.
+    For the winner and the best baseline: means over seeds, with Wilson's interval
+    over the slice's examples.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def _slices(
 
 
 def slices_section(view: View) -> Section:
-    """Where the winner is right and where it is wrong."""
+    """Show the accuracy of the winner and the best baseline by slice."""
     title, anchor = "Slices", "slices"
     frame = slices(view.analysis)
     if frame.empty:

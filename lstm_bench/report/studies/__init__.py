@@ -1,1 +1,1 @@
-"""Several studies side by side."""
+"""The report on several studies side by side."""

@@ -1,4 +1,4 @@
-"""The answers of a report on several studies in sentences, and its warnings."""
+"""Answers and warnings of a report on several studies, in sentences."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from lstm_bench.text import count, with_interval
 from lstm_bench.tracking.results import Results
 from lstm_bench.tracking.stored_runs import describe_left_out
 
-# Longer values are in the table of what differs alone.
+# Longer values are only in the table of differing fields.
 MAX_VALUE = 24
 DIGESTS = (DIGEST, "git commit", "code digest", "digest of the dataset's code")
-# What follows where fields of a part differ.
+# Consequence where fields of a part differ.
 NO_TIMES = "training times are not comparable, scores are"
 CONSEQUENCES = {
     DATA: (
@@ -55,7 +55,7 @@ CONSEQUENCES = {
 
 
 def study_answers(compared: StudyComparison) -> list[Answer]:
-    """Return which study's winner is better, by how much, how sure, and the limits."""
+    """Return the verdicts on the studies' winners, their scores, and the limits."""
     found = []
     for (a, one), (b, other) in itertools.combinations(compared.named, 2):
         question = "which is better"
@@ -90,7 +90,7 @@ def _rows(
 def _of_two(
     compared: StudyComparison, a: str, b: str, one: Analysis, other: Analysis
 ) -> str:
-    """Return the verdict on two winners, or why there is none."""
+    """Return the verdict on two winners, or the reason why there is none."""
     scores = f"{_score(a, one, compared)}; {_score(b, other, compared)}"
     if why := why_withheld(one.results, other.results):
         return f"Not compared: {a} and {b} were {why}. Their own scores: {scores}."
@@ -124,7 +124,7 @@ def _of_two(
 
 
 def _score(label: str, analysis: Analysis, compared: StudyComparison) -> str:
-    """Return a study's own score, on test where it was confirmed."""
+    """Return a sentence with a study's score, on test if it was confirmed."""
     winner = analysis.winner
     if winner is None:
         row = compared.board.set_index("study").loc[label].to_dict()
@@ -138,7 +138,7 @@ def _score(label: str, analysis: Analysis, compared: StudyComparison) -> str:
 
 
 def _searched(label: str, row: Mapping[Any, Any], compared: StudyComparison) -> str:
-    """Return the score of a search's best."""
+    """Return a sentence with the score of a search's best configuration."""
     if is_missing(row["search_score"]):
         return f"{label} has no complete training"
     text = (
@@ -155,7 +155,7 @@ def _searched(label: str, row: Mapping[Any, Any], compared: StudyComparison) -> 
 
 
 def warnings(compared: StudyComparison) -> list[str]:
-    """Return where like is not compared with like, a sentence each."""
+    """Return the reasons why the studies are not comparable, a sentence each."""
     found = []
     for label, analysis in compared.named:
         if analysis.results.missing:
@@ -190,14 +190,14 @@ def warnings(compared: StudyComparison) -> list[str]:
 
 
 def _fields(compared: StudyComparison, part: str) -> Iterator[str]:
-    """Yield the fields of `part` that differ, with their values where short."""
+    """Yield the fields of `part` that differ, with their values if short."""
     frame = compared.differs
     rows = frame[frame["part"] == part].to_dict("records")
     fields = {row["field"] for row in rows}
     if part == DATA and DIGEST not in fields:
         return
     if "confirm" in fields:
-        # One study has no such section; its margin is the default.
+        # One study has no ``confirm`` section; only its margin, a default, is used.
         rows = [
             row
             for row in rows

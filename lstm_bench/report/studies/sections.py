@@ -1,4 +1,4 @@
-"""A report on several studies: a report's tables and figures with a study column."""
+"""Sections of a report on several studies: tables with a study column, and figures."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def build_study_sections(compared: StudyComparison) -> list[Section]:
 
 
 def answer(compared: StudyComparison) -> Section:
-    """Which winner is better, and where like is not compared with like."""
+    """Show the verdicts on the winners, and warnings where studies differ."""
     items = tuple((a.question, a.text) for a in study_answers(compared))
     notes = (Note(text, True) for text in warnings(compared))
     return Section("The answer", "answer", "", (*notes, Answers(items)))
@@ -85,7 +85,7 @@ def _table(
     frame: pd.DataFrame,
     columns: tuple[Column, ...],
 ) -> Table:
-    """Return a table of the columns in which a row has a value."""
+    """Return a table without its empty columns."""
 
     def filled(text: str) -> str:
         text = text.replace("{metric}", _score(compared))
@@ -101,7 +101,7 @@ def _table(
 
 
 def _study() -> Column:
-    """Return the column of the study, in its colour."""
+    """Return the column with the study's label and colour."""
     return Column("study", "study", colour_by="study")
 
 
@@ -114,7 +114,7 @@ def _score(compared: StudyComparison) -> str:
 
 
 def side_by_side(compared: StudyComparison) -> Section:
-    """Every study's search, and its winner and best baseline on test."""
+    """Show every study's search, and its winner and best baseline on test."""
     score, examples = _score(compared), compared.examples
     columns = (
         _study(),
@@ -146,7 +146,7 @@ def side_by_side(compared: StudyComparison) -> Section:
         f"validation: means of test {score} over n fresh seeds. Training times are of "
         "each study's own machine."
     )
-    # Ranks and commands are of one study.
+    # Ranks and commands hold within one study only.
     own = [c for c in board_columns(()) if c.name not in ("rank", "command")]
     table = _table(compared, "winners", caption, winners, (_study(), *own))
     blocks.append(table)
@@ -185,7 +185,7 @@ def _winners(compared: StudyComparison) -> pd.DataFrame:
 
 
 def differences(compared: StudyComparison) -> Section:
-    """Differences between winners, baselines and shared configurations."""
+    """Show differences between winners, baselines and shared configurations."""
     title, anchor, frame = "Differences", "differences", compared.differences
     if frame.empty:
         return Section(title, anchor, "No two confirmed scores can be compared.")
@@ -203,7 +203,7 @@ def differences(compared: StudyComparison) -> Section:
                 drawn,
             )
         )
-    # The margin of the first study holds between studies.
+    # The first study's margin is used between studies.
     first = comparison_table(make_view(compared.analyses[0]), frame, "differences")
     caption = (
         f"{first.caption} Seeds are paired where both studies have the same data, data "
@@ -223,7 +223,7 @@ def differences(compared: StudyComparison) -> Section:
 
 
 def shared(compared: StudyComparison) -> Section:
-    """Every configuration that several searches have."""
+    """Show every configuration that several searches share."""
     title, anchor, frame = "Shared configurations", "shared", compared.shared
     if frame.empty:
         return Section(title, anchor, "No configuration is in two of the searches.")
@@ -247,7 +247,7 @@ def shared(compared: StudyComparison) -> Section:
 
 
 def curves(compared: StudyComparison) -> Section:
-    """Draw the winners' learning curves in one figure."""
+    """Show the winners' learning curves in one figure."""
     title, anchor = "Learning curves", "curves"
     name = "accuracy" if compared.metric is None else compared.metric.name
     found = [_winner_curve(label, a, name) for label, a in compared.named]
@@ -276,7 +276,7 @@ def curves(compared: StudyComparison) -> Section:
 
 
 def _winner_curve(study: str, analysis: Analysis, metric: str) -> pd.DataFrame:
-    """Return the winner's mean curve, or the one curve of the search's best."""
+    """Return the winner's mean curve, or the curve of the search's best run."""
     frame = curves_over_seeds(analysis, metric)
     winner = analysis.winner
     frame = frame[frame["config_id"] == (None if winner is None else winner.key)]
@@ -300,7 +300,7 @@ def _winner_curve(study: str, analysis: Analysis, metric: str) -> pd.DataFrame:
 
 
 def what_differs(compared: StudyComparison) -> Section:
-    """List every field that is not the same in all studies."""
+    """Show every field that differs between the studies."""
     title, anchor, frame = "What differs", "what-differs", compared.differs
     if frame.empty:
         return Section(
@@ -324,7 +324,7 @@ def what_differs(compared: StudyComparison) -> Section:
 
 
 def provenance(compared: StudyComparison) -> Section:
-    """Where each study comes from, and its suite."""
+    """Show each study's machine, versions, commit, data and suite."""
     blocks: list[Block] = []
     for label, analysis in compared.named:
         blocks.append(Note(f"{label}:"))
