@@ -1,1 +1,1 @@
-"""Workers: processes that train, here, on other machines and on Dask."""
+"""Worker processes that train: on this machine, on others and on Dask clusters."""

@@ -1,8 +1,7 @@
-"""Workers on a Dask cluster that is there already, sent through joblib.
+"""A worker pool on a Dask cluster that is already running; tasks go through joblib.
 
-Dask gives a worker that is lost another of its own and repeats the errand there; what
-the lost one was training is mended by `lstm_bench.workers.supervise`, as for any
-worker.
+When a Dask worker is lost, Dask repeats its task on another one.
+`lstm_bench.workers.supervise` recovers the training that was lost, as for any worker.
 """
 
 from __future__ import annotations
@@ -41,24 +40,24 @@ from lstm_bench.workers.session import Session, someone_at_work
 if TYPE_CHECKING:
     from distributed import Client
 
-# For a scheduler, to answer at first and to be back when it was gone.
+# Time for a scheduler to answer, and to return after it was unreachable.
 ANSWER_S = 8.0
-# Between two looks at which workers the cluster has.
+# Between two requests for the cluster's number of workers.
 COUNT_EVERY_S = 3.0
-# Joblib gives up on a cluster without workers; one that grows by need begins so.
+# Joblib gives up on a cluster without workers; an adaptive cluster starts with none.
 WAIT_FOR_WORKERS_S = 10**7
 LOOK_EVERY_S = 0.3
 LOST = -1
 
 
 def find_cluster(workers: Workers, storage_url: str, tracking_uri: str) -> Workers:
-    """Return `workers` with their number, when the cluster can do what is wanted.
+    """Check that the cluster can train; return `workers` with their number.
 
     Raises
     ------
     LstmBenchError
         Dask is not installed, its scheduler does not answer, its workers have
-        several threads, or a store is a file, which other machines do not see.
+        several threads, or a store is a file, which other machines cannot reach.
     """
     advice = (
         "which the workers of a Dask cluster do not share; with --backend dask give "
@@ -70,7 +69,7 @@ def find_cluster(workers: Workers, storage_url: str, tracking_uri: str) -> Worke
             f"--storage: {storage_url} is a file of this machine, {advice}"
         )
     if not is_server(tracking_uri):
-        # A database, too: without a server, artifacts go to a folder.
+        # A tracking database does not help: without a server, artifacts go to a folder.
         raise TrackingError(
             f"--tracking-uri: {mask_url(tracking_uri)} keeps its artifacts in a folder "
             f"of this machine, {advice}"
@@ -81,7 +80,7 @@ def find_cluster(workers: Workers, storage_url: str, tracking_uri: str) -> Worke
         check_threads(n_threads)
     finally:
         client.close()
-    # A cluster that grows by need may have none yet.
+    # An adaptive cluster may have none yet.
     n = workers.n or max(1, len(n_threads))
     return replace(workers, n=n, grows=workers.n == 0)
 
@@ -97,16 +96,16 @@ def _connect(workers: Workers) -> Client:
             "--backend dask: Dask is not installed here; pip install "
             "'lstm-bench[dask]' (and the same where its workers run)"
         ) from error
-    # What it would log of lost connections is said here, once.
+    # Lost connections are reported here, once; Dask would log each of them.
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     shown = bare_url(address)
     advice = "start it with `dask scheduler`, or give its address as tcp://HOST:8786"
     try:
-        # Asked first: a client waits without end for what answers nothing.
+        # Checked first: a client waits forever for an address that does not answer.
         kind = asyncio.run(asyncio.wait_for(_ask_kind(address), ANSWER_S))
     except (OSError, ValueError, TypeError) as error:
-        # TypeError is Dask's for tls:// without certificates in its configuration.
+        # Dask raises TypeError for tls:// without certificates in its configuration.
         why = "no answer" if isinstance(error, TimeoutError) else first_line(error)
         raise LstmBenchError(
             f"--scheduler: no Dask scheduler answers at {shown} within {ANSWER_S:g} s "
@@ -121,7 +120,7 @@ def _connect(workers: Workers) -> Client:
 
 
 async def _ask_kind(address: str) -> str:
-    """Return what listens at `address`: a Scheduler, a Worker or a Nanny."""
+    """Return the kind of Dask process at `address`: Scheduler, Worker or Nanny."""
     from distributed import rpc
     from distributed.security import Security
 
@@ -131,7 +130,7 @@ async def _ask_kind(address: str) -> str:
 
 
 class ErrandPlace:
-    """An errand on its way, wherever Dask runs it."""
+    """A task submitted to Dask, seen as one worker of the pool."""
 
     def __init__(self, number: int, errand: Errand, client: Client) -> None:
         self.number = number
@@ -139,7 +138,7 @@ class ErrandPlace:
         self.what = ""
         self._said: list[str] = []
         self._code: int | None = None
-        # Daemonic: nobody can take back what another machine is at.
+        # Daemonic: a task that runs on another machine cannot be cancelled.
         self._thread = threading.Thread(
             target=self._run,
             args=(errand, client),
@@ -161,7 +160,7 @@ class ErrandPlace:
         self._code = report.code
 
     def _explain(self, error: BaseException) -> tuple[list[str], int]:
-        """Return what to say of an errand without a report, and a code."""
+        """Return the error lines and exit code of a task that returned no report."""
         from distributed import KilledWorker
 
         if isinstance(error, ImportError | AttributeError) and "lstm_bench" in str(
@@ -181,20 +180,20 @@ class ErrandPlace:
         return ["".join(traceback.format_exception(error))], 1
 
     def ended(self) -> int | None:
-        """Return the exit code that a local worker would have had; None before."""
+        """Return the exit code of a local worker with this outcome; None before."""
         return None if self._thread.is_alive() else self._code
 
     def lines(self) -> list[str]:
-        """Return what it said; the rest is in the Dask worker's log."""
+        """Return new output lines; the rest is in the Dask worker's log."""
         said, self._said = self._said, []
         return said
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
 
 def _send(errand: Errand, client: Client) -> Report:
-    """Let Dask run an errand, and wait for its report."""
+    """Run a task on Dask, and wait for its report."""
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config(
@@ -209,15 +208,15 @@ def _send(errand: Errand, client: Client) -> Report:
 class DaskCrew(ReplacingCrew[ErrandPlace]):
     """Workers on a Dask cluster.
 
-    They are not this command's processes: none can be ended at once, and each leaves
-    after the epoch it is at. A training that passes `trial_timeout_s` fails by
-    itself; one that does not answer then is left to whoever keeps the cluster.
+    This command cannot end their processes: each worker stops after its running epoch.
+    A training that exceeds `trial_timeout_s` fails by itself; if its process hangs,
+    only the cluster's owner can end it.
 
     Raises
     ------
     LstmBenchError
         The scheduler does not answer, its workers have several threads; from `look`:
-        the scheduler is gone, a worker cannot work, or workers die again and again.
+        the scheduler has ended, a worker cannot work, or too many workers die.
     """
 
     def __init__(
@@ -263,7 +262,7 @@ class DaskCrew(ReplacingCrew[ErrandPlace]):
                 self.client.scheduler.ncores, workers=None, callback_timeout=ANSWER_S
             )
         except OSError:
-            # Not there just now: the next look says so, if it stays away.
+            # Unreachable now: the next `look` raises if this lasts.
             return 1
         return max(1, len(self._n_threads)) if self.workers.grows else self.workers.n
 
@@ -271,17 +270,17 @@ class DaskCrew(ReplacingCrew[ErrandPlace]):
         return place.what
 
     def watched(self) -> Collection[int]:
-        """Return none: the deaths of a cluster's processes are not seen."""
+        """Return none: a cluster's processes cannot be observed."""
         return ()
 
     def _died(self, place: ErrandPlace, reason: str) -> None:
-        """Do nothing: whose training it was, the stores know."""
+        """Do nothing: the stores record which training the worker had."""
 
     def _check(self, place: ErrandPlace) -> None:
-        """Do nothing: a process of another machine cannot be looked after."""
+        """Do nothing: a process on another machine cannot be checked."""
 
     def look(self) -> bool:
-        """Whether any worker is there; sends others for those that are lost."""
+        """Whether any worker runs; lost workers are replaced."""
         if self.client.status == "closed":
             raise TrackingError(
                 f"the Dask scheduler at {bare_url(str(self.workers.scheduler))} is "
@@ -292,16 +291,16 @@ class DaskCrew(ReplacingCrew[ErrandPlace]):
             return True
         is_any = super().look()
         if self._is_stopping:
-            # An errand that waits for its turn behind other work would not come back.
+            # A task still queued behind other work would not return.
             return is_any and someone_at_work(self.store, self.session)
         return is_any
 
     def ask_to_stop(self) -> None:
-        """Send no other; the session's end, after its epoch, is each worker's."""
+        """Submit no more tasks; each worker stops after its running epoch."""
         self._is_stopping = True
 
     def stop_now(self) -> None:
-        """Send no other, and say that a running epoch goes on to its end."""
+        """Submit no more tasks, and show that running epochs are finished first."""
         self._is_stopping = True
         if any(place.ended() is None for place in self.places):
             self.progress.say(
@@ -310,7 +309,7 @@ class DaskCrew(ReplacingCrew[ErrandPlace]):
             )
 
     def close(self) -> None:
-        """Wait for the errands, `CLOSING_S` at most, and let go of the others."""
+        """Wait for the tasks, at most `CLOSING_S`, and abandon the others."""
         self._is_stopping = True
         end = time.monotonic() + CLOSING_S
         while (

@@ -1,8 +1,7 @@
-"""What a Dask worker is sent: a session to train for, and no password.
+"""The task that a Dask worker runs: train for a session. It contains no password.
 
-It is the worker of `lstm_bench.workers.join` in another process that this project did
-not start: whatever ends it there comes back as a report, because Dask would log an
-error with the arguments it was called with.
+It runs the same code as `lstm_bench.workers.join`. Errors are returned as a report and
+not raised, because Dask logs an error together with the task's arguments.
 """
 
 from __future__ import annotations
@@ -32,20 +31,20 @@ from lstm_bench.workers.progress import LoggedProgress
 from lstm_bench.workers.session import Session, is_open
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
-# Below Dask's own, so that it goes where a Dask worker's messages go.
+# Below Dask's logger, so that messages appear in the Dask worker's log.
 LOG = logging.getLogger("distributed.worker.lstm_bench")
 
 
 @dataclass(frozen=True)
 class Address:
-    """Of a store, without its password.
+    """A store's address without its password.
 
     Attributes
     ----------
     variable : str
-        Of a worker's environment, that may name the same store with its password.
+        Environment variable in which a worker may have the address with the password.
     is_bare : bool
-        Whether a password was left out.
+        Whether a password was removed.
     """
 
     url: str
@@ -54,18 +53,18 @@ class Address:
 
     @classmethod
     def of(cls, url: str, variable: str) -> Address:
-        """Return the address of `url` to be sent."""
+        """Return the address of `url` without its password."""
         bare = without_password(url)
         return cls(bare, variable, bare != url)
 
     def here(self) -> str:
-        """Return the address with the password that this process's environment has."""
+        """Return the address with the password from this process's environment."""
         own = os.environ.get(self.variable, "")
         is_same = _store_of(without_password(own)) == _store_of(self.url)
         return own if is_same else self.url
 
     def hint(self) -> str:
-        """Say where a password was looked for, if one was left out and not found."""
+        """Return which variable lacks the password, if one was removed."""
         if not self.is_bare or self.here() != self.url:
             return ""
         login = (
@@ -88,16 +87,16 @@ def _store_of(url: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Errand:
-    """A session to train for; Dask may show what its arguments look like.
+    """The arguments of a task: a session to train for. Dask may log them.
 
     Attributes
     ----------
     version : str
-        Of this package, where the session was opened.
+        Version of this package where the session was opened.
     n_on_host : mapping of str to int
-        Dask workers by the host in their address, which share its cores.
+        Number of Dask workers by host; workers on one host share its cores.
     threads : int or None
-        For TensorFlow; None divides the cores.
+        TensorFlow threads; None divides the cores.
     """
 
     study: str
@@ -112,13 +111,13 @@ class Errand:
 
 @dataclass(frozen=True)
 class Report:
-    """How an errand ended.
+    """The outcome of a task.
 
     Attributes
     ----------
     code : int
-        As the exit code of `lstm-bench worker`: 0, 2 for what the user can mend, 1
-        for a defect, whose message is a traceback.
+        The exit code of `lstm-bench worker`: 0; 2 for an error that the user can
+        fix; 1 for a defect, with a traceback as message.
     """
 
     code: int
@@ -144,9 +143,9 @@ def check_threads(n_threads: Mapping[str, int]) -> None:
 
 
 def run_errand(errand: Errand) -> Report:
-    """Train for the session of `errand` until nothing is left; runs in a Dask worker.
+    """Train for the session of `errand` until no work is left, in a Dask worker.
 
-    Nothing that goes wrong is raised.
+    Errors are returned in the report, never raised.
     """
     where = socket.gethostname()
     with masked_output():
@@ -177,12 +176,12 @@ def _check_version(errand: Errand) -> None:
 
 
 def _check_worker(errand: Errand) -> None:
-    """Refuse a worker that joined with several threads; share the host's cores."""
+    """Raise for a Dask worker with several threads; share the host's cores."""
     from distributed import get_worker
 
     worker = get_worker()
     check_threads({worker.address: worker.state.nthreads})
-    # Once for a process: TensorFlow takes it when it starts.
+    # Once per process: TensorFlow reads it when it starts.
     if errand.threads is not None or VARIABLE not in os.environ:
         host = urlsplit(worker.address).hostname or ""
         shared = max(1, n_cores() // errand.n_on_host.get(host, 1))
@@ -195,13 +194,14 @@ def _work(errand: Errand) -> str:
         with store_errors():
             storage = resolve_storage(errand.storage.here())
             store = StudyStore(find_suite(storage, errand.study), storage)
-            # The process stays for other errands, and connections are scarce.
+            # The process continues with other tasks, and connections are scarce.
             with closing(store):
                 if not is_open(store, errand.session):
-                    # It ended while this waited for its turn.
+                    # The session ended while this task was queued.
                     return ""
                 uri = resolve_tracking_uri(errand.tracking.here())
-                # What an errand before this one left here while the server was away.
+                # Results that an earlier task saved here while the server was
+                # unreachable.
                 sync(uri, errand.study)
                 progress.say(f"joining the {errand.session.kind} of {errand.study}")
                 data_dir = None if errand.data_dir is None else Path(errand.data_dir)

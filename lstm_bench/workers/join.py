@@ -1,4 +1,4 @@
-"""Join a session from any machine, with nothing but two addresses and the data."""
+"""Join a running session from any machine, given both stores and the data."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from lstm_bench.workers.worker import Worker
 
 @dataclass(frozen=True)
 class Left:
-    """How a worker left.
+    """How a worker ended.
 
     Attributes
     ----------
     interrupted : bool
-        Somebody asked it to stop, or ended the session.
+        Whether the worker or its session was stopped.
     waiting : Waiting or None
-        What it could not write, because the tracking server was away.
+        Results not written yet, because the tracking server was unreachable.
     """
 
     n_trained: int
@@ -39,12 +39,12 @@ class Left:
 
 
 def session_to_join(store: StudyStore, kind: Kind | None = None) -> Session:
-    """Return the newest session of a study that is open.
+    """Return the newest open session of a study.
 
     Raises
     ------
     TrackingError
-        None is, the command that opened it is gone, or the storage is damaged.
+        No session is open, its command has ended, or the storage is damaged.
     """
     store.check_whole()
     name = store.suite.study_name
@@ -73,12 +73,12 @@ def work(
     progress: Progress,
     on_ready: Callable[[Tracker], None] = lambda tracker: None,
 ) -> Left:
-    """Train for `session` until nothing is left to be started.
+    """Train for `session` until no training is left to start.
 
     Parameters
     ----------
     tracking_uri : str
-        From `resolve_tracking_uri`; the store that the session writes to.
+        From `resolve_tracking_uri`; must be the session's store.
     on_ready : callable
         Called with the tracker once it is open.
 
@@ -87,7 +87,7 @@ def work(
     DatasetError
         The data is missing or damaged.
     TrackingError
-        A store cannot be reached, is another one, or the data is other data.
+        A store cannot be reached or is not the session's, or the data differs.
     """
     suite = store.suite
     prepared = prepare(suite, data_dir)
@@ -112,7 +112,7 @@ def work(
         tracker.catch_up()
         return Left(worker.n_trained, interrupted, tracker.writer.waiting)
     finally:
-        # A process that goes on must not keep what waits from whoever writes it.
+        # Release the unwritten results, so that another process can write them.
         tracker.writer.close()
 
 

@@ -1,4 +1,4 @@
-"""What a worker hears from the command that started it, and that this is gone."""
+"""Local worker processes: their output, and the threads that the command lends them."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ LAST_LINES = 200
 
 
 def listen_to_parent() -> None:
-    """Take the threads that standard input lends, and end at once when it closes.
+    """Read lent threads from standard input; stop at once when it closes.
 
-    Each of its lines is a number for `lend_threads`. When it closes, the process at its
-    other end is gone; the end is as by two signals of a person: the training's run and
-    trial are closed.
+    Each line is a number for `lend_threads`. Standard input closes when the parent
+    process ends; this process then sends itself two stop signals, so that the
+    training's run and trial are closed.
     """
 
     def wait() -> None:
         said = b""
-        # Not by `sys.stdin`, whose lock Python wants when it ends.
+        # Not `sys.stdin`: Python needs its lock at exit.
         while more := os.read(0, 64):
             *lines, said = (said + more).split(b"\n")
             for line in lines:
                 lend_threads(int(line))
-        # Whoever read what this prints is gone as well.
+        # The parent also read this process's output.
         silence()
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGTERM)
@@ -44,7 +44,7 @@ def listen_to_parent() -> None:
 
 
 class Seat:
-    """A worker process, and what it says."""
+    """A worker process and its output."""
 
     def __init__(
         self, number: int, command: Sequence[str], env: Mapping[str, str]
@@ -53,14 +53,14 @@ class Seat:
         self._n_lent = 0
         self.process = subprocess.Popen(
             command,
-            # Its lines are UTF-8, whatever the console of this process shows.
+            # The worker prints UTF-8, whatever the encoding of this console.
             env={**env, "PYTHONIOENCODING": "utf-8"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
-            # Ctrl-C reaches the command alone, which passes it on.
+            # Ctrl-C reaches only the command, which stops its workers.
             start_new_session=True,
         )
         self.said: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -76,7 +76,7 @@ class Seat:
             reader.start()
 
     def ended(self) -> int | None:
-        """Return the exit code, when all that it said is read; None while it runs."""
+        """Return the exit code once all output is read; None while it runs."""
         code = self.process.poll()
         if code is not None:
             for reader in self._readers:
@@ -84,23 +84,23 @@ class Seat:
         return code
 
     def lines(self) -> list[str]:
-        """Return what it said since the last time."""
+        """Return the output lines since the last call."""
         found = []
         while not self.said.empty():
             found.append(self.said.get())
         return found
 
     def lend(self, n: int) -> None:
-        """Let it use `n` threads beside its own."""
+        """Let it use `n` threads in addition to its own."""
         if n == self._n_lent or self.process.stdin is None:
             return
         self._n_lent = n
-        # It may have ended since somebody looked.
+        # It may have ended since the last check.
         with contextlib.suppress(BrokenPipeError):
             os.write(self.process.stdin.fileno(), f"{n}\n".encode())
 
     def close(self) -> None:
-        """Let go of a process that has ended."""
+        """Close the pipes of a process that has ended."""
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()

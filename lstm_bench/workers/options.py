@@ -1,4 +1,4 @@
-"""How many workers, where, and with how many threads each."""
+"""Number of workers, where they run, and threads of each."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from lstm_bench.suites.suite import Suite
 from lstm_bench.system.environment import gpu_names
 from lstm_bench.system.threads import n_cores
 
-# A worker takes about 1 GiB: TensorFlow, MLflow, and one training of the largest here.
+# A worker needs about 1 GiB: TensorFlow, MLflow, and the largest training here.
 WORKER_GIB = 2.0
 MAX_DEFAULT = 8
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Who trains.
+    """The workers of a session.
 
     Attributes
     ----------
     n : int
-        Workers; on a cluster 0 means one for each of its own.
+        Number of workers; on a cluster, 0 is one for each Dask worker.
     data_dir : Path or None
-        Folder with the raw data, as the workers see it.
+        Folder with the raw data, on the workers' machines.
     scheduler : str or None
         Address of a Dask scheduler, or None for this machine.
     threads : int or None
-        Of each worker; None divides the cores.
+        Threads of each worker; None divides the cores.
     grows : bool
-        Whether those that join a cluster later are wanted, too.
+        Whether Dask workers that join the cluster later are used, too.
     is_joinable : bool
-        Whether one worker, too, is a process beside which others may join.
+        Whether even a single worker is a process of its own, so that others may join.
     """
 
     n: int = 1
@@ -49,12 +49,12 @@ ONE_HERE = Workers()
 
 
 def default_workers() -> int:
-    """Return how many workers this machine gets where nobody says.
+    """Return this machine's default number of workers.
 
-    One for each core: on two, two workers of one thread each finished 1.5 times as
-    many trainings an hour as one of two threads (`docs/performance.md`).
-    At most `MAX_DEFAULT`, since more was not measured, as many as there is memory
-    for, and one where a GPU is to be shared.
+    One for each core: on two cores, two workers of one thread each finished 1.5 times
+    as many trainings an hour as one of two threads (`docs/performance.md`). At most
+    `MAX_DEFAULT` (more was not measured), at most as many as fit into memory, and one
+    where they would share a GPU.
     """
     if gpu_names():
         return 1
@@ -65,12 +65,12 @@ def default_workers() -> int:
 def choose_workers(
     n_workers: int | None, scheduler: str | None, data_dir: Path | None
 ) -> Workers:
-    """Return the workers asked for, or this machine's default.
+    """Return the requested workers, or this machine's default.
 
     Parameters
     ----------
     n_workers : int or None
-        None is `default_workers`; on a cluster, one for each of its own.
+        None is `default_workers`; on a cluster, one for each Dask worker.
     scheduler : str or None
         Address of a Dask scheduler.
 
@@ -87,7 +87,7 @@ def choose_workers(
 
 
 def as_many_as_needed(workers: Workers, n_left: int) -> Workers:
-    """Return `workers` of this machine without those that would find nothing to do."""
+    """Return local `workers` reduced to at most one for each remaining training."""
     if workers.scheduler is not None:
         return workers
     if n_left == 0:
@@ -98,7 +98,7 @@ def as_many_as_needed(workers: Workers, n_left: int) -> Workers:
 def is_in_process(workers: Workers, suite: Suite) -> bool:
     """Whether the command's own process trains.
 
-    A limit needs somebody who outlives a training that runs into it.
+    Not where the suite limits a training: exceeding the limit may end the process.
     """
     study = suite.study
     is_limited = study.trial_timeout_s is not None or study.trial_memory_gib is not None

@@ -1,8 +1,8 @@
-"""Several workers for one session: started, watched, and replaced when they die.
+"""Worker pools: start the workers of a session, watch them, and replace dead ones.
 
-A worker of this machine is a process with its share of the cores and one import of
-TensorFlow for the whole session. It is the same `lstm-bench worker` that somebody
-starts on another machine, so it knows nothing that is not in the stores.
+A local worker is a process with its share of the cores, which imports TensorFlow once
+for the whole session. It runs `lstm-bench worker`, as a worker on another machine does,
+so all that it needs is in the stores.
 """
 
 from __future__ import annotations
@@ -34,70 +34,71 @@ from lstm_bench.workers.progress import Progress
 from lstm_bench.workers.recovery import Death
 from lstm_bench.workers.session import Session, work_left
 
-# Deaths with no training finished in between, after which it is no accident.
+# More deaths with no training finished in between end the session.
 MAX_DEATHS_IN_A_ROW = 10
-# Until a worker that could not start, beside others at work, is tried again.
+# Until a worker that could not start is restarted, while others run.
 RETRY_S = 15.0
 CLOSING_S = 20.0
 INTERRUPTED = 130
 
 
 class Crew(Protocol):
-    """Workers that are at it.
+    """A pool of running workers.
 
     Attributes
     ----------
     deaths : dict of int to Death
-        By process id on this machine, what workers died of that nobody has seen to.
+        Causes of death by process id on this machine, where the worker's training is
+        not recovered yet.
     """
 
     deaths: dict[int, Death]
 
     def look(self) -> bool:
-        """Whether any worker is there still; replaces those that died."""
+        """Whether any worker runs; dead workers are replaced."""
 
     def watched(self) -> Collection[int]:
-        """Return the process ids here of workers whose deaths `look` will tell of."""
+        """Return the local process ids of workers whose deaths `look` will report."""
 
     def ask_to_stop(self) -> None:
-        """Let each finish its epoch and leave."""
+        """Stop each worker after its running epoch."""
 
     def stop_now(self) -> None:
-        """Let each leave at once, without waiting for it."""
+        """Stop each worker at once, without waiting for it."""
 
     def close(self) -> None:
-        """Wait for all to leave, and end those that do not."""
+        """Wait for all workers to end, and kill those that do not."""
 
 
 class Place(Protocol):
-    """One worker of a crew, whatever it runs on."""
+    """One worker of a pool, local or on a cluster."""
 
     number: int
 
     @property
     def errors(self) -> Collection[str]:
-        """The last that it said of its errors, line by line."""
+        """The last lines of its error output."""
 
     def ended(self) -> int | None:
         """Return the exit code, None while it runs; negative if it died."""
 
     def lines(self) -> list[str]:
-        """Return what it said since the last time."""
+        """Return the output lines since the last call."""
 
     def close(self) -> None:
-        """Let go of a worker that has ended."""
+        """Release the resources of a worker that has ended."""
 
 
 P = TypeVar("P", bound=Place)
 
 
 class ReplacingCrew(ABC, Generic[P]):
-    """Workers that are replaced when they die: who, and when it is enough.
+    """A pool that replaces dead workers, up to a number of deaths in a row.
 
     Raises
     ------
     LstmBenchError
-        From `look`: a worker cannot work, or workers die again and again.
+        From `look`: a worker cannot work, or too many workers die in a row.
     """
 
     def __init__(self, store: StudyStore, session: Session, progress: Progress) -> None:
@@ -123,29 +124,29 @@ class ReplacingCrew(ABC, Generic[P]):
 
     @abstractmethod
     def _what(self, place: P, code: int) -> str:
-        """Say what a worker died of."""
+        """Return the cause of a worker's death."""
 
     @abstractmethod
     def watched(self) -> Collection[int]:
-        """Return the process ids here of workers whose deaths `look` will tell of."""
+        """Return the local process ids of workers whose deaths `look` will report."""
 
     @abstractmethod
     def _died(self, place: P, reason: str) -> None:
-        """Take note that a worker died."""
+        """Record that a worker died."""
 
     @abstractmethod
     def _check(self, place: P) -> None:
-        """Look after a worker that runs."""
+        """Check a running worker."""
 
     def _n_wanted(self) -> int:
-        """Return how many workers there should be while work is left.
+        """Return the number of workers needed while work is left.
 
-        One: what was given back after the others had left.
+        One, for a training that was requeued after the others had ended.
         """
         return 1
 
     def look(self) -> bool:
-        """Whether any worker is there; says what they said, replaces the dead."""
+        """Whether any worker runs; shows their output, replaces dead workers."""
         for place in list(self.places):
             code = place.ended()
             self._say(place)
@@ -168,7 +169,7 @@ class ReplacingCrew(ABC, Generic[P]):
 
     def _say(self, place: P) -> None:
         for line in place.lines():
-            # Each worker finds out by itself what nobody needs to read twice.
+            # Each worker reports its engine; the same message is shown once.
             if line.startswith(TAKES_STOCK):
                 if line in self._said_of_engines:
                     continue
@@ -176,7 +177,7 @@ class ReplacingCrew(ABC, Generic[P]):
             self.progress.say(f"worker {place.number}: {line}")
 
     def _after(self, place: P, code: int) -> None:
-        """See to a worker that has ended."""
+        """Handle the end of a worker by its exit code."""
         said = "\n".join(place.errors)
         if code == 0 or (code == INTERRUPTED and self._is_stopping):
             for line in place.errors:
@@ -213,7 +214,7 @@ class ReplacingCrew(ABC, Generic[P]):
 
 
 class LocalCrew(ReplacingCrew[Seat]):
-    """Workers of this machine."""
+    """Worker processes on this machine."""
 
     def __init__(
         self,
@@ -226,7 +227,8 @@ class LocalCrew(ReplacingCrew[Seat]):
         super().__init__(store, session, progress)
         threads = workers.threads or max(1, n_cores() // workers.n)
         self._threads, self._all_threads = threads, threads * workers.n
-        # Addresses go by the environment, which only its owner can read.
+        # Addresses with passwords are passed in the environment, which only its owner
+        # can read.
         self.env = {
             **os.environ,
             **thread_variables(threads),
@@ -240,7 +242,7 @@ class LocalCrew(ReplacingCrew[Seat]):
         ]
         if workers.data_dir is not None:
             self.command += ["--data-dir", str(workers.data_dir)]
-        # A file is named relative to this folder, or is on this machine alone.
+        # A database file has a path relative to this folder, or local to this machine.
         place = "from anywhere" if sqlite_file(store.url) is None else "in this folder"
         progress.say(
             f"{count(workers.n, 'worker')} on this machine, "
@@ -254,7 +256,7 @@ class LocalCrew(ReplacingCrew[Seat]):
         return Seat(number, self.command, self.env)
 
     def look(self) -> bool:
-        """Whether any worker is there; those that are share the others' threads."""
+        """Whether any worker runs; running workers share the threads of ended ones."""
         is_any = super().look()
         for seat in self.places:
             seat.lend(max(0, self._all_threads // len(self.places) - self._threads))
@@ -274,7 +276,7 @@ class LocalCrew(ReplacingCrew[Seat]):
         self.deaths.setdefault(place.process.pid, Death(reason))
 
     def _check(self, place: Seat) -> None:
-        """End a worker that does not even fail its training for being too slow."""
+        """Kill a worker that hangs: one that did not fail its training at the limit."""
         limit = self.store.suite.study.trial_timeout_s
         pid = place.process.pid
         if limit is None or pid in self.deaths:
@@ -284,31 +286,31 @@ class LocalCrew(ReplacingCrew[Seat]):
                 owner, start = trial.user_attrs[OWNER], trial.datetime_start
                 if not is_here(owner) or owner[1] != pid or start is None:
                     continue
-                # Optuna keeps local time without a zone.
+                # Optuna stores local time without a zone.
                 age_s = (datetime.now() - start).total_seconds()
                 if age_s > limit + PATIENCE_S:
                     reason = f"{too_long(limit)}, and its worker did not answer"
                     self.deaths[pid] = Death(reason, is_final=True)
                     place.process.kill()
-                    # Or its trial would not be an orphan yet when that is asked.
+                    # Otherwise its trial would not count as orphaned yet.
                     place.process.wait()
 
     def ask_to_stop(self) -> None:
-        """Let each worker finish its epoch and leave."""
+        """Stop each worker after its running epoch."""
         self._is_stopping = True
         for seat in self.places:
             if seat.process.poll() is None:
                 seat.process.terminate()
 
     def stop_now(self) -> None:
-        """Let each worker leave at once."""
+        """Stop each worker at once."""
         self.ask_to_stop()
         # The second signal of `stopping_after_the_epoch`.
         time.sleep(0.2)
         self.ask_to_stop()
 
     def close(self) -> None:
-        """Wait for the workers, `CLOSING_S` at most, and kill those that stay."""
+        """Wait for the workers, at most `CLOSING_S`, and kill those that still run."""
         self._is_stopping = True
         end = time.monotonic() + CLOSING_S
         for seat in self.places:

@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: a live display, or plain lines on a pipe."""
+"""Progress of a running study: a live display on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Training:
-    """The training that starts: what to call it and how long it may be."""
+    """A training that starts: its name, position and largest number of epochs."""
 
     label: str
     position: int
@@ -28,7 +28,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a training ended; `value` and `best` are the objective's."""
+    """How a training ended; `value` and `best` are values of the objective."""
 
     state: str
     value: float | None
@@ -38,7 +38,7 @@ class Ended:
 
 
 class Progress(Protocol):
-    """Told by a sweep what happens."""
+    """Receives the events of a sweep or confirmation, and shows them."""
 
     def say(self, message: str) -> None:
         """Show a message."""
@@ -58,19 +58,19 @@ class Progress(Protocol):
         """Show how a training ended."""
 
     def skipped(self, label: str, earlier: str) -> None:
-        """Show that the sampler has asked for the configuration of `earlier` again."""
+        """Show that the sampler has suggested the configuration of `earlier` again."""
 
     def doing(self, what: str, since: float | None = None) -> None:
-        """Name what goes on between trainings: ``fitting the baselines``.
+        """Show an activity between trainings, such as ``fitting the baselines``.
 
         Parameters
         ----------
         since : float or None
-            When it began, on the monotonic clock; None is now.
+            Its start on the monotonic clock; None is now.
         """
 
     def close(self) -> None:
-        """Take the live display down."""
+        """Remove the live display."""
 
 
 def clock_text(seconds: float) -> str:
@@ -84,7 +84,7 @@ def clock_text(seconds: float) -> str:
 
 
 class _Clock:
-    """Expected seconds to the end, from the trainings of this session."""
+    """Estimates the remaining seconds from the trainings of this session."""
 
     def __init__(self) -> None:
         self.start = time.monotonic()
@@ -103,7 +103,7 @@ class _Clock:
 
 
 def _n_finished(training: Training, ended: Ended) -> int:
-    """Return how many trainings are finished; one that is interrupted is not."""
+    """Return the number of finished trainings; an interrupted one is not finished."""
     return training.position - (ended.state == "interrupted")
 
 
@@ -123,7 +123,7 @@ class PlainProgress:
     def __init__(self, console: LastingConsole) -> None:
         self.console = console
         self.clock = _Clock()
-        # How far each training is that runs, and since when.
+        # The epoch of each running training, and its start.
         self.running: dict[str, tuple[str, float]] = {}
 
     def say(self, message: str) -> None:
@@ -131,20 +131,20 @@ class PlainProgress:
         self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
     def begin(self, total: int, done: int, n_workers: int = 1) -> None:
-        """Say what was finished earlier, if anything."""
+        """Print the number of trainings finished earlier, if any."""
         self.clock.n_workers = n_workers
         if done:
             self.say(f"{done} of {total} trainings were finished earlier")
 
     def training(self, training: Training) -> None:
-        """Print nothing, unless it takes long: the line comes at the end."""
+        """Print a line only if the training takes long."""
         self.running[training.label] = training.label, time.monotonic()
         self._show_running()
 
     def epoch(
         self, training: Training, entry: Mapping[str, float], metric: str
     ) -> None:
-        """Print nothing, unless the next one takes long."""
+        """Print a line only if the next epoch takes long."""
         n = f"{entry['epoch']:g} of {count(training.max_epochs, 'epoch')}"
         _, since = self.running[training.label]
         self.running[training.label] = f"{training.label} (after {n})", since
@@ -172,15 +172,15 @@ class PlainProgress:
         self.say(f"{label} repeats {earlier}: skipped")
 
     def doing(self, what: str, since: float | None = None) -> None:
-        """Print it if it takes long."""
+        """Print the activity if it takes long."""
         self.console.doing(what, since)
 
     def close(self) -> None:
-        """Nothing to take down."""
+        """Do nothing: there is no live display."""
 
 
 class LiveProgress:
-    """Progress bars for the study and for the running training's epochs."""
+    """Progress bars for the study and for the epochs of running trainings."""
 
     def __init__(self, console: LastingConsole) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -198,7 +198,7 @@ class LiveProgress:
             transient=True,
         )
         self.study = self.bars.add_task("study", total=None, note="")
-        # One bar for the epochs of each training that runs.
+        # One bar for the epochs of each running training.
         self.epochs: dict[str, TaskID] = {}
 
     def say(self, message: str) -> None:
@@ -259,19 +259,19 @@ class LiveProgress:
         self.say(f"{label} repeats {earlier}: skipped")
 
     def doing(self, what: str, since: float | None = None) -> None:
-        """Show it beside the study's bar; where no bar is shown, if it takes long."""
+        """Show the activity beside the study's bar; without a bar, if it takes long."""
         if self.bars.live.is_started:
             self.bars.update(self.study, note=what)
         else:
             self.console.doing(what, since)
 
     def close(self) -> None:
-        """Take the bars down."""
+        """Remove the bars."""
         self.bars.stop()
 
 
 class SayingProgress(PlainProgress):
-    """Messages alone: the process that started this worker shows its trainings."""
+    """Messages only: the process that started this worker shows its trainings."""
 
     def begin(self, total: int, done: int, n_workers: int = 1) -> None:
         """Print nothing."""
@@ -287,12 +287,12 @@ class SayingProgress(PlainProgress):
 
 
 class LoggedProgress(PlainProgress):
-    """One line per training for a log; how long is left, its reader knows better.
+    """One line per training for a log, without an estimate of the remaining time.
 
     Parameters
     ----------
     log : callable
-        Takes a line, passwords masked.
+        Called with each line, passwords masked.
     """
 
     def __init__(self, log: Callable[[str], None]) -> None:

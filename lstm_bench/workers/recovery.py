@@ -1,9 +1,9 @@
-"""What a killed process left behind, put in order before work goes on.
+"""Repair the stores after a process was killed, before work resumes.
 
-Optuna and MLflow are two stores, and a process can be killed between any two writes.
-The order of writes decides what the next start finds: a run's files come before its
-state, its state before Optuna hears of it. So a run that has a final state is whole,
-and a trial that is still running is closed as its run says, or taken up again.
+A process can be killed between any two writes to Optuna and MLflow. Writes have an
+order: a run's files, then its state, then the state of its Optuna trial. So a run with
+a final state is complete, and a trial of a dead process is closed with its run's state,
+or requeued.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ SILENT = "its process, on another host, had not been heard of"
 
 @dataclass(frozen=True)
 class Death:
-    """What a process died of, where somebody saw it die.
+    """The cause of a worker process's death.
 
     Attributes
     ----------
     is_final : bool
-        Whether its training is failed at once, and not tried again.
+        Whether its training fails at once and is not requeued.
     """
 
     reason: str
@@ -51,39 +51,37 @@ def recover(
     unseen: Death | None = None,
     watched: Collection[int] = (),
 ) -> int:
-    """Put both stores in order; return how many trials and runs it concerned.
+    """Close or requeue what dead processes left; return the number of trials and runs.
 
-    What waits for the tracking store must have been written before (`sync`): it says
-    how runs have ended.
+    Call `sync` before: results that are not written yet may contain final states.
 
     Parameters
     ----------
     deaths : mapping of int to Death
         By process id on this host. A training whose processes died `MAX_DEATHS`
-        times is failed.
+        times fails.
     unseen : Death or None
-        What a process is taken to have died of that nobody saw; None where it may
-        have been stopped together with the command, which is not the training's
-        fault.
+        Cause of death assumed where none is known. With None it is not counted as a
+        death: the process may have been stopped together with the command.
     watched : collection of int
-        Process ids on this host whose deaths somebody will tell of: what they leave
-        waits until then, so that it is known what they died of.
+        Process ids on this host whose deaths the worker pool will report: their
+        trainings are left until then, so that the cause is known.
     """
     n_runs = close_orphaned_runs(tracker, store.suite.study_name)
     return n_runs + settle_orphaned_trials(store, tracker, deaths, unseen, watched)
 
 
 def close_orphaned_runs(tracker: Tracker, study: str) -> int:
-    """Close the runs of `study` whose process on this host is gone.
+    """Close the runs of `study` whose process on this host has ended.
 
-    Trainings and baselines become interrupted, unless they had their final state
-    already; runs of commands become KILLED. A run whose process cannot be read from
-    its tag is left as it is, as one without; `doctor` names it.
+    Trainings and baselines become interrupted, unless they already have a final state;
+    runs of commands become KILLED. A run without a readable process tag is left open;
+    `doctor` lists it.
 
     Returns
     -------
     int
-        How many were closed.
+        Number of runs closed.
     """
     n_closed = 0
     for run in tracker.runs_of(study):
@@ -114,17 +112,17 @@ def settle_orphaned_trials(
     unseen: Death | None = None,
     watched: Collection[int] = (),
 ) -> int:
-    """Close the trials whose process is gone as their runs ended, or queue them again.
+    """Close the trials of ended processes with their runs' states, or requeue them.
 
     Call `close_orphaned_runs` before, so that every run of this host has its final
-    state. Returns how many trials there were.
+    state. Returns the number of trials.
     """
     orphans = [
         orphan for orphan in store.orphans() if not _is_of(orphan, watched, deaths)
     ]
     runs: dict[str | None, Run] = {}
     for run in tracker.runs_of(store.suite.study_name) if orphans else ():
-        # A trial begun while the server was away knows its run's provisional id.
+        # A trial started while the server was unreachable has its run's provisional id.
         for run_id in rec.ids_of(run.info.run_id, run.data.tags):
             runs[run_id] = run
     for orphan in orphans:
@@ -143,7 +141,7 @@ def settle_orphaned_trials(
 def _is_of(
     orphan: Orphan, watched: Collection[int], deaths: Mapping[int, Death]
 ) -> bool:
-    """Whether it is what a watched process leaves, of whose death nobody told yet."""
+    """Whether a watched process left the trial and its death is not reported yet."""
     owner = orphan.owner
     if owner is None or not is_here(owner):
         return False
@@ -156,7 +154,7 @@ def _settle(orphan: Orphan, run: Run, tracker: Tracker, death: Death | None) -> 
     value = data.metrics.get(OBJECTIVE)
     is_whole = state != "complete" or (value is not None and abs(value) <= MAX_METRIC)
     if state not in rec.MLFLOW_STATUS or not is_whole:
-        # Also one whose state or score somebody has changed: it is trained again.
+        # A run whose state or score was edited is trained again, too.
         state, reason = "interrupted", SILENT
         tracker.close_run(run_id, state, reason)
     if state == "interrupted" and death is not None:

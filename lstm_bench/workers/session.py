@@ -1,4 +1,4 @@
-"""What a command that trains has begun, for its own workers and those that join."""
+"""Sessions: the running search or confirmation that workers find in the storage."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _STATE = "state"  # open, over or stopped
 
 @dataclass(frozen=True)
 class Session:
-    """A sweep's search or a confirmation round while it runs.
+    """A sweep's search or a confirmation while it runs.
 
     Attributes
     ----------
     run_id, experiment_id : str
-        Of the command's own MLflow run, the parent of its trainings.
+        The command's MLflow run, the parent of its trainings.
     total : int
-        Trainings to reach, those of earlier sessions included.
+        Trainings to reach, including those of earlier sessions.
     n_trials : int
         Finished trials of the search to reach.
     deadline : float or None
-        Seconds since 1970 after which no training is started.
+        Unix time in seconds after which no training starts.
     owner : list
         The command's process.
     began : float
-        Seconds since 1970.
+        Unix time in seconds.
     """
 
     kind: Kind
@@ -46,10 +46,10 @@ class Session:
 
 
 def open_session(store: StudyStore, session: Session) -> None:
-    """Let workers that look into the storage know of `session`.
+    """Write `session` to the storage, where workers find it.
 
-    Sessions of commands that are gone are stopped: a cluster's workers may be at them
-    still, and nobody else could tell them.
+    Sessions of commands that have ended are stopped: a cluster's workers may still
+    train for them.
     """
     for other in open_sessions(store):
         if is_gone(other.owner):
@@ -59,30 +59,30 @@ def open_session(store: StudyStore, session: Session) -> None:
 
 
 def close_session(store: StudyStore, session: Session) -> None:
-    """Say that all is done; nobody can join any more."""
+    """Mark the session as finished; workers can no longer join."""
     if not is_stopped(store, session):
         _write(store, session, "over")
 
 
 def stop_session(store: StudyStore, session: Session) -> None:
-    """Ask the workers of `session`, wherever they are, to stop after their epoch."""
+    """Stop all workers of `session` after their running epoch."""
     _write(store, session, "stopped")
 
 
 def is_stopped(store: StudyStore, session: Session) -> bool:
-    """Whether the command that opened `session` wants no more of it."""
+    """Whether `session` was stopped."""
     about = store.search.study.user_attrs.get(_key(session))
     return about is None or about[_STATE] == "stopped"
 
 
 def is_open(store: StudyStore, session: Session) -> bool:
-    """Whether `session` still has work, or waits for it to be done."""
+    """Whether `session` is neither finished nor stopped."""
     about = store.search.study.user_attrs.get(_key(session))
     return about is not None and about[_STATE] == "open"
 
 
 def open_sessions(store: StudyStore, kind: Kind | None = None) -> list[Session]:
-    """Return the sessions that are open in a study, the newest first."""
+    """Return a study's open sessions, newest first."""
     found = [
         about
         for key, about in store.search.study.user_attrs.items()
@@ -106,7 +106,7 @@ def _key(session: Session) -> str:
 
 
 def work_left(store: StudyStore, session: Session) -> bool:
-    """Whether a worker that starts now would find something to do."""
+    """Whether a worker that starts now would find a training to start."""
     if session.kind == "confirm":
         return store.confirm.n_waiting() > 0
     if store.references.n_waiting():
@@ -118,12 +118,12 @@ def work_left(store: StudyStore, session: Session) -> bool:
 
 
 def studies_of(store: StudyStore, session: Session) -> tuple[OwnedStudy, ...]:
-    """Return the studies whose trials are trained for `session`."""
+    """Return the Optuna studies whose trials `session` trains."""
     if session.kind == "confirm":
         return (store.confirm,)
     return (store.references, store.search)
 
 
 def someone_at_work(store: StudyStore, session: Session) -> bool:
-    """Whether anybody trains for the session, here or elsewhere."""
+    """Whether any worker, here or elsewhere, trains for the session."""
     return any(owned.running() for owned in studies_of(store, session))

@@ -1,4 +1,4 @@
-"""Let a crew work through a session: show it, mend what it leaves, stop it."""
+"""Supervise the workers of a session: show progress, recover from deaths, stop."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ STATES = {
 
 LOOK_EVERY_S = 0.3
 RECOVER_EVERY_S = 10.0
-# Of a worker that joined or that a cluster runs: another's, or another host's.
+# For a worker that joined or that a cluster runs, whose death is not observed here.
 UNSEEN = Death("its worker was gone")
 
 
@@ -56,19 +56,19 @@ def oversee(
     meanwhile: Callable[[], None],
     n_finished: Callable[[], int],
 ) -> None:
-    """Let workers do what a session has to do.
+    """Start the workers of a session and supervise them until no work is left.
 
     Parameters
     ----------
     meanwhile : callable
-        What this process does while the workers start.
+        Called in this process while the workers start.
     n_finished : callable
-        Trainings of the session that are finished.
+        Returns the number of the session's finished trainings.
 
     Raises
     ------
     KeyboardInterrupt
-        Somebody asked to stop; the workers have left.
+        The session was stopped; its workers have ended.
     LstmBenchError
         A worker cannot work.
     """
@@ -76,7 +76,7 @@ def oversee(
     try:
         _oversee(workers, store, tracker, session, progress, meanwhile, n_finished)
     except BaseException as error:
-        # A worker that is told to leave may be amid its last writes.
+        # A worker that is stopping may have been interrupted during its last writes.
         if not is_store_error(error):
             _recover(store, tracker)
         raise
@@ -101,7 +101,7 @@ def _oversee(
         is_asked = False
         with stopping_after_the_epoch(progress.say) as stop:
             while True:
-                # Others may have joined; they are waited for, too.
+                # Workers that joined are waited for, too.
                 is_on = crew.look() or (
                     not is_asked and someone_at_work(store, session)
                 )
@@ -158,9 +158,9 @@ def _recover(
     unseen: Death | None = None,
     watched: Collection[int] = (),
 ) -> bool:
-    """Mend what dead workers left; return False while the server is away."""
+    """Recover what dead workers left; return False while the server is unreachable."""
     try:
-        # Its run may have ended in the journal of the dead.
+        # The dead worker's journal may contain the final state of its run.
         sync(tracker.tracking_uri, store.suite.study_name)
     except TrackingError:
         return False
@@ -171,9 +171,9 @@ def _recover(
 
 
 class Watch:
-    """Shows trainings as they begin, reach an epoch, and end.
+    """Shows trainings as they start, finish an epoch, and end.
 
-    What had ended before the first look is not shown.
+    Trainings that ended before it was created are not shown.
     """
 
     def __init__(self, store: StudyStore, session: Session, progress: Progress) -> None:
@@ -192,19 +192,19 @@ class Watch:
         }
 
     def look(self, n_finished: int) -> int:
-        """Show what has changed; return how many trainings ended since the last look.
+        """Show what changed since the last call; return how many trainings ended.
 
         Parameters
         ----------
         n_finished : int
-            Trainings that were finished before this look.
+            Trainings finished before this call.
         """
         n_before = n_finished
         for owned in self.studies:
             for trial in owned.trials():
                 if trial._trial_id in self._over:
                     continue
-                # Before it has a run, its configuration is not whole.
+                # A trial without a run may not have all its parameters yet.
                 if is_running(trial) and RUN_ID in trial.user_attrs:
                     self._show(trial, n_finished + 1)
                 elif trial.state.is_finished():
@@ -263,6 +263,6 @@ class Watch:
 
 
 def _seconds(trial: FrozenTrial) -> float:
-    # Optuna keeps local time without a zone.
+    # Optuna stores local time without a zone.
     start, end = trial.datetime_start, trial.datetime_complete
     return 0.0 if start is None else ((end or datetime.now()) - start).total_seconds()

@@ -1,4 +1,4 @@
-"""A training or a baseline as an MLflow run, closed however it ends."""
+"""A training or a baseline as an MLflow run, which is closed however it ends."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Tracked:
     Attributes
     ----------
     state : {"complete", "pruned", "failed", "interrupted"}
-        The last where another process has taken it over.
+        "interrupted" where another process has taken over the trial.
     reason : str or None
         Why it is not complete.
     result, model
         None unless it is complete.
     is_stop_asked : bool
-        Whether somebody asked to stop meanwhile: nothing should be begun after it.
+        Whether a stop was requested meanwhile, so that no training may follow.
     """
 
     state: str
@@ -73,18 +73,18 @@ def train_tracked(
     score_test : bool
         Score the test set too.
     on_epoch : callable
-        Called with each epoch's entry after it was logged; may raise TrialPruned or
+        Called with each epoch's entry after it is logged; may raise TrialPruned or
         TrialTaken.
     on_step : callable
         Called after every step; may raise TrialFailed.
     say : callable
-        Tells the person who asked to stop that the epoch is finished first.
+        Called with messages, such as the one that a stop waits for the epoch's end.
 
     Raises
     ------
     BaseException
-        Whatever is neither a failure nor a pruning of this training; the run is
-        closed as interrupted or failed before.
+        Any error that is neither a failure nor a pruning of this training; the run
+        is closed first, as interrupted or failed.
     """
     from lstm_bench.packed.choice import choose_engine
     from lstm_bench.training.trial import run_trial
@@ -139,7 +139,7 @@ def train_tracked(
         raise
     except BaseException as error:
         reason = f"{type(error).__name__}: {error}"
-        # A store that gives out says nothing of the training; it is done again.
+        # A store's error is not the training's failure; the trial is requeued.
         state = "interrupted" if is_store_error(error) else "failed"
         tracker.abandon_run(run_id, config, epochs, state, reason)
         raise
@@ -149,7 +149,7 @@ def train_tracked(
 
 
 def say_left_out(left_out: Sequence[LeftOut], progress: Progress) -> None:
-    """Say which runs of the study could not be read, and count as not there."""
+    """Warn of the study's runs that could not be read and are therefore ignored."""
     if text := describe_left_out(left_out_frame(left_out)):
         progress.say(f"warning: {text}")
 
@@ -163,13 +163,13 @@ def track_baselines(
     *,
     score_test: bool = False,
 ) -> None:
-    """Fit every baseline on `prepared`'s training reviews, a run each.
+    """Fit every baseline on `prepared`'s training examples, a run each.
 
     Parameters
     ----------
     known : sequence of StoredRun
-        The study's runs when the command began; a baseline that is complete among
-        them for the same replicate is left as it is.
+        The study's runs when the command began; a baseline that is already complete
+        for the same replicate is not fitted again.
     """
     suite, metric = prepared.suite, METRICS["accuracy"]
 
@@ -191,7 +191,7 @@ def track_baselines(
         result = run_baseline(
             name, prepared.dataset, prepared.splits, score_test=score_test
         )
-        # Another command may have begun with the same baselines meanwhile.
+        # Another command may have fitted the same baseline meanwhile.
         now = tracker.if_there(lambda: tracker.baselines_of(suite.study_name))
         if name in logged(parse_runs(now or ())[0]):
             continue

@@ -1,7 +1,7 @@
-"""One worker: trains what a session hands out, one after the other, until none is left.
+"""One worker: runs the trainings of a session, one after another, until none is left.
 
-A sweep on its own is a worker in the command's process; with more of them each is a
-process, on this machine or another, that knows the two stores and the data.
+A sweep with one worker trains in the command's process. Several workers are processes,
+on this machine or others, that share the two stores and the data.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ TAKEN = "another process took it over, since this one had not been heard of"
 
 @dataclass(frozen=True)
 class Job:
-    """A training to do, and what to call it.
+    """A training to run.
 
     Attributes
     ----------
     kind : {"trial", "reference", "replicate"}
     name : str
-        What people see.
+        The name shown.
     is_search : bool
         Whether it may be pruned.
     tags : dict
-        What else `Tracker.start_run` takes.
+        Further arguments of `Tracker.start_run`.
     """
 
     owned: OwnedStudy
@@ -65,13 +65,13 @@ class Worker:
     Parameters
     ----------
     is_stopped : callable
-        Asked before a training and after every epoch; a worker that may not go on
-        ends as by Ctrl-C.
+        Called before a training and after every epoch; where it returns True, the
+        worker ends as by Ctrl-C.
 
     Attributes
     ----------
     n_trained : int
-        Trainings that ended by themselves here.
+        Trainings of this worker that ended without an interruption.
     """
 
     def __init__(
@@ -93,14 +93,14 @@ class Worker:
     # The search
 
     def search(self, store: StudyStore) -> None:
-        """Train the references that wait, then what the sampler asks for.
+        """Train the queued references, then the trials that the sampler suggests.
 
         Raises
         ------
         SuiteError
-            The packed engine is wanted, and cannot run.
+            The packed engine is requested and cannot run.
         KeyboardInterrupt
-            Somebody asked to stop; the training is given back and its run closed.
+            The session was stopped; the training is requeued and its run closed.
         """
         if work_left(store, self.session):
             self.progress.doing(STARTING)
@@ -147,17 +147,17 @@ class Worker:
     # A confirmation
 
     def confirm(self, tickets: Tickets, n_done: Callable[[], int]) -> None:
-        """Train the (configuration, seed) pairs that wait, and score test once each.
+        """Train the queued (configuration, seed) pairs, and score test once each.
 
         Parameters
         ----------
         n_done : callable
-            Says how many trainings of the confirmation are done.
+            Returns how many trainings of the confirmation are done.
 
         Raises
         ------
         KeyboardInterrupt
-            Somebody asked to stop.
+            The session was stopped; the training is requeued and its run closed.
         """
         if tickets.n_waiting():
             self.progress.doing(STARTING)
@@ -175,7 +175,7 @@ class Worker:
                 is_search=False,
                 tags={key: about[key] for key in ("reference", "label", "origin")},
             )
-            # Validation alone, no best: its scores must not steer it.
+            # No best score is shown: a confirmation must not be steered by its scores.
             self._train(job, n_done() + 1, lambda: None)
 
     def _take(self, tickets: Tickets) -> tuple[Trial, TrialConfig] | None:
@@ -199,9 +199,9 @@ class Worker:
         Parameters
         ----------
         best_so_far : callable
-            The objective's best afterwards, to be shown.
+            Returns the best objective after the training, to be shown.
         """
-        # From here: to split the data and to open the run may take long, too.
+        # Heartbeats start here: splitting the data and opening the run may take long.
         with job.owned.beating(job.trial):
             self._train_beating(job, position, best_so_far)
 
@@ -224,14 +224,14 @@ class Worker:
             run_id = self._open_run(job)
             ended = self._train_run(job, training, run_id)
         except BaseException:
-            # Given back, so that somebody takes the trial up again.
+            # Requeued, so that a worker resumes the trial.
             job.owned.give_up(job.trial)
             raise
         value = None if ended.result is None else ended.result.objective
         if ended.state != "interrupted" and not job.owned.tell(
             job.trial, ended.state, value, ended.reason
         ):
-            # Too late to be told: the training that took it over is the one to count.
+            # Another process has taken over the trial: only its training counts.
             self.tracker.close_run(run_id, "interrupted", TAKEN)
             ended = Tracked("interrupted", TAKEN, is_stop_asked=ended.is_stop_asked)
             value = None
@@ -297,16 +297,16 @@ class Worker:
 
 @functools.cache
 def _get_ready(engine: EngineName, say: Callable[[str], None]) -> None:
-    """Import Keras and compile the kernel before a training is taken, not of it.
+    """Import Keras and compile the kernel, so that no training's time includes it.
 
     Raises
     ------
     SuiteError
-        The packed engine is wanted, and cannot run.
+        The packed engine is requested and cannot run.
     """
     import lstm_bench.training.trial  # noqa: F401
     from lstm_bench.packed.choice import choose_engine
 
     choose_engine(engine, say)
-    # A million objects that stay; `free_memory` would go through them each time.
+    # A million permanent objects, which `free_memory` would scan each time.
     gc.freeze()
