@@ -1,8 +1,8 @@
-"""Studies from a script or a notebook: what the commands do, as functions.
+"""The commands as functions, for a script or a notebook.
 
 They print nothing unless asked, and raise `lstm_bench.errors.LstmBenchError`. Stores
-default to ``mlflow.db`` and ``optuna.db`` in the working directory, as the commands'
-do, so that each can go on with what the other began.
+default to ``mlflow.db`` and ``optuna.db`` in the working directory, as for the
+commands, so a function can resume a command's study and the reverse.
 """
 
 from __future__ import annotations
@@ -46,25 +46,26 @@ __all__ = [
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a sweep or a confirmation resulted in.
+    """The result of a sweep or a confirmation.
 
     Attributes
     ----------
     study : str
-        Its name in the stores: the suite's, and a hash of what changes results.
+        The study's name in the stores: the suite's name and a hash of every setting
+        that changes results.
     best_name : str or None
         Name of the best configuration on validation, such as ``16 units, sigmoid (trial
         7)``; None where no training was completed.
     best_config : TrialConfig or None
     best_score : float or None
-        In the suite's metric: on validation after a sweep, the mean over fresh seeds
-        on the test set after a confirmation.
+        In the suite's metric: on validation after a sweep; the mean over fresh seeds
+        on test after a confirmation.
     answers : tuple of Answer
         The report's answers, each with a `question` and a `text`.
     results : Results
         Every run and epoch as tables, and predictions as arrays.
     report : Path
-        The report's page.
+        The report's main page.
     """
 
     study: str
@@ -96,20 +97,20 @@ def run_sweep(
     Parameters
     ----------
     suite : str, Path or Suite
-        A file, the bare name of a suite, or what `load_suite` returned.
+        A file, the name of a suite, or a suite from `load_suite`.
     n_trials : int or None
         Finished trials to reach in total; None is the suite's number.
     timeout_s : float or None
         Seconds after which no trial starts; None is the suite's limit.
     n_workers : int or None
-        Processes that train at the same time; None is one for each core.
+        Processes that train in parallel; None is one for each core.
     scheduler : str or None
         Address of a Dask cluster to train on.
     data_dir : str, Path or None
         Folder with the raw data; None is ``$LSTM_BENCH_DATA``.
     tracking_uri, storage : str or None
-        MLflow store and Optuna database; None is the environment's, or ``mlflow.db``
-        and ``optuna.db`` in the working directory.
+        Addresses of the MLflow store and the Optuna database; None is the
+        environment's, or ``mlflow.db`` and ``optuna.db`` in the working directory.
     out : str, Path or None
         Folder of the report; None is ``reports/SUITE``.
     progress : bool
@@ -120,7 +121,7 @@ def run_sweep(
     LstmBenchError
         The suite is not valid, or the data, a store or a worker cannot be used.
     KeyboardInterrupt
-        The sweep was stopped; what was finished is saved.
+        The sweep was stopped; finished trainings are saved.
 
     Examples
     --------
@@ -171,13 +172,13 @@ def run_confirmation(
     Parameters
     ----------
     suite : str, Path or Suite
-        Of a sweep that has finished, with a ``confirm:`` section.
+        The suite of a finished sweep, with a ``confirm:`` section.
     n_best : int or None
         Configurations to take from the search; None is the suite's number.
     n_replicates : int or None
         Fresh seeds to reach in total; None is the suite's number.
     n_workers, scheduler, data_dir, tracking_uri, storage, out, progress
-        As `run_sweep` takes them.
+        As in `run_sweep`.
 
     Raises
     ------
@@ -185,7 +186,7 @@ def run_confirmation(
         The suite has no confirmation, there is nothing to confirm, or the data, a
         store or a worker cannot be used.
     KeyboardInterrupt
-        The confirmation was stopped; what was finished is saved.
+        The confirmation was stopped; finished trainings are saved.
 
     Examples
     --------
@@ -216,21 +217,21 @@ def run_confirmation(
 def load_results(
     study: str | Path | Suite, *, tracking_uri: str | None = None
 ) -> Results:
-    """Read a study from MLflow alone.
+    """Read a study from MLflow; Optuna's database is not needed.
 
     Parameters
     ----------
     study : str, Path or Suite
-        A suite, or a study's name as it is in the store, with the suite as it was
-        logged. ``@STORE`` after a name looks for it in another tracking store.
+        A suite, or a study's name in the store, which is read with its logged suite.
+        A name followed by ``@STORE`` is read from that tracking store.
     tracking_uri : str or None
-        MLflow store; None is the environment's or ``mlflow.db`` in the working
-        directory.
+        Address of the MLflow store; None is the environment's or ``mlflow.db`` in the
+        working directory.
 
     Raises
     ------
     LstmBenchError
-        There is no such suite, store or study.
+        The suite, store or study does not exist.
 
     Examples
     --------
@@ -254,13 +255,13 @@ def compare(a: str, b: str, *, tracking_uri: str | None = None) -> Comparison:
         A suite, ``SUITE:CONFIGURATION`` (a name such as ``trial 7``, a reference, a
         baseline, or the first digits of a configuration's id), or such digits alone.
     tracking_uri : str or None
-        As `load_results` takes it.
+        As in `load_results`.
 
     Raises
     ------
     LstmBenchError
-        There is no such suite or configuration, it was not confirmed, or the two
-        cannot be compared.
+        A suite or configuration does not exist, was not confirmed, or the two cannot
+        be compared.
 
     Examples
     --------
@@ -288,12 +289,12 @@ def write_report(
     Parameters
     ----------
     *studies : str, Path or Suite
-        As `load_results` takes them.
+        As in `load_results`.
     out : str, Path or None
         Folder; None is ``reports/SUITE`` or ``reports/A_vs_B``.
     formats : sequence of {"html", "csv", "md", "latex"}
     tracking_uri : str or None
-        As `load_results` takes it.
+        As in `load_results`.
     progress : bool
         Whether to print answers and warnings.
 
@@ -303,7 +304,7 @@ def write_report(
         A study cannot be read, files of its runs are lost, or the folder cannot be
         written.
     ValueError
-        No such format.
+        A format does not exist.
 
     Examples
     --------
@@ -361,7 +362,7 @@ def _shared(
 
 
 def _tracked(analysis: Analysis | None, suite: Suite) -> Analysis:
-    """Return the analysis; where results wait for the server, say so by an error."""
+    """Return the analysis; raise where results are not yet written to the server."""
     if analysis is None:
         raise TrackingError(
             f"study {suite.study_name}: the tracking server does not answer, and some "

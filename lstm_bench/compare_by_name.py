@@ -1,4 +1,4 @@
-"""Compare two configurations or the winners of two studies, by name."""
+"""Compare two configurations, or the winners of two studies, by name."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ class Side:
 
     @property
     def suite(self) -> Suite:
-        """The study's suite, as it was last run."""
+        """The study's suite, as last run."""
         return self.analysis.results.suite
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdict on two configurations that were confirmed.
+    """The verdict on two confirmed configurations.
 
     Attributes
     ----------
     a, b : str
-        What the configurations are called.
+        The configurations' names.
     metric : str
-        What they are compared by, on the test set.
+        The metric, measured on test.
     verdict : {"better", "worse", "equivalent", "identical", "not enough data"}
         Of `a` against `b`.
     difference, ci_low, ci_high : float
@@ -83,20 +83,20 @@ class Comparison:
 
 
 def find_side(tracking_uri: str, name: str) -> Side:
-    """Return the study and the configuration or baseline called `name`.
+    """Return the configuration or baseline called `name`, with its study.
 
     Parameters
     ----------
     name : str
         A suite (its best confirmed configuration), ``SUITE:CONFIGURATION`` (a name
-        from the report, or only what it has in brackets, such as ``trial 7``; a
+        from the report, or only its part in brackets, such as ``trial 7``; a
         reference, a baseline, or the first digits of a configuration's id), or such
         digits alone.
 
     Raises
     ------
     SuiteError, TrackingError
-        No such suite or configuration, or it was not confirmed.
+        The suite or configuration does not exist or was not confirmed.
     """
     suite_name, _, wanted = name.partition(":")
     if not wanted and _is_config_id(name):
@@ -121,7 +121,7 @@ def find_side(tracking_uri: str, name: str) -> Side:
 
 
 def _is_config_id(name: str) -> bool:
-    """Whether an id may begin with `name`, which no suite has."""
+    """Whether `name` can be the start of an id, and no suite has that name."""
     return CONFIG_ID.fullmatch(name) is not None and not suite_file(name).is_file()
 
 
@@ -171,13 +171,13 @@ def _n_seeds(a: Side, b: Side) -> tuple[int, int]:
 def compare_by_name(tracking_uri: str, name_a: str, name_b: str) -> Comparison:
     """Compare two configurations, or two studies' winners.
 
-    They are paired by replicate where both studies split and seed alike. Metric and
-    margin are those of the first one's suite.
+    They are paired by replicate where both studies have equal splits and seeds. Metric
+    and margin are those of the first suite.
 
     Raises
     ------
     SuiteError, TrackingError
-        An unknown name, other data, another metric, or twice the same.
+        A name is unknown, both are the same, or data or metric differ.
     """
     a, b = find_side(tracking_uri, name_a), find_side(tracking_uri, name_b)
     same_study = a.suite.study_name == b.suite.study_name

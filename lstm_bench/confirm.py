@@ -1,8 +1,8 @@
-"""Confirmation: the best few again on fresh, paired seeds, and the test set once each.
+"""Confirmation: retrain the best configurations on fresh seeds, and score test once.
 
-Replicate r has one split, one stream of initial seeds and one order of examples for
-every configuration, so that configurations are compared pair by pair. What is done is
-read from MLflow alone, so a confirmation resumes without Optuna's storage.
+In a replicate, every configuration has the same split, initial seeds and order of
+examples, so configurations are compared in pairs. Finished trainings are read from
+MLflow alone, so a confirmation resumes without Optuna's storage.
 """
 
 from __future__ import annotations
@@ -65,13 +65,14 @@ if TYPE_CHECKING:
     from lstm_bench.models.backend import keras
 
 
-# Of two trainings with the same seeds: on one machine they are equal.
+# Tolerance for probabilities of two trainings with the same seeds, which are equal on
+# one machine.
 SAME_PROBABILITIES = 1e-4
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A configuration to confirm, its name, and why: one of `ORIGINS`."""
+    """A configuration to confirm, its name and its origin, one of `ORIGINS`."""
 
     config: TrialConfig
     label: str
@@ -110,12 +111,12 @@ def run_confirmation(
     Parameters
     ----------
     n_best, n_replicates, data_dir, n_workers, scheduler, tracking_uri, storage, out
-        As `lstm_bench.run_confirmation` takes them.
+        As in `lstm_bench.run_confirmation`.
 
     Returns
     -------
     Analysis or None
-        None while results wait for the tracking server.
+        None while results are not yet written to the tracking server.
 
     Raises
     ------
@@ -124,7 +125,7 @@ def run_confirmation(
     LstmBenchError
         The data, a store or a worker cannot be used.
     KeyboardInterrupt
-        The confirmation was stopped; what was finished is saved.
+        The confirmation was stopped; finished trainings are saved.
     """
     if suite.confirm is None:
         raise SuiteError(
@@ -160,14 +161,15 @@ def confirm_study(
     n_replicates: int | None = None,
     sweep_run_id: str | None = None,
 ) -> Analysis | None:
-    """Confirm a study that is open, write its report and log the winner's model.
+    """Confirm an open study, write its report and log the winner's model.
 
     Parameters
     ----------
     store : StudyStore or None
-        The trials' database, which more than one worker need.
+        The trials' database, needed for several workers.
     sweep_run_id : str or None
-        Run of the sweep that this belongs to; it is given the report, too.
+        Run of the sweep that started the confirmation; the report is logged with it,
+        too.
     """
     suite, progress, tracker = study.suite, study.progress, study.tracker
     if suite.confirm is None:
@@ -204,7 +206,7 @@ def confirm_study(
     run_id = outcome.run_id
     analysis = study.report(*[run_id, sweep_run_id] if sweep_run_id else [run_id])
     if analysis is not None:
-        # Otherwise the next start does it.
+        # Otherwise the next start logs the model.
         try:
             log_winners_model(study.prepared, tracker, progress, analysis, run_id)
         except TrialFailed as error:
@@ -213,10 +215,10 @@ def confirm_study(
 
 
 def is_confirmed(analysis: Analysis) -> bool:
-    """Whether what a confirmation would take first is confirmed already."""
+    """Whether the first of `choose_candidates`, the search's best, is confirmed."""
     results = analysis.results
     confirmed = {contender.key for contender in analysis.contenders}
-    # One of several that tie for the best: the same one each time.
+    # Among several that tie for the best, always the same one.
     first = choose_candidates(results.suite, results, n_best=1)[0]
     return first.config.config_id in confirmed
 
@@ -224,26 +226,26 @@ def is_confirmed(analysis: Analysis) -> bool:
 def choose_candidates(
     suite: Suite, results: Results | None, n_best: int
 ) -> list[Candidate]:
-    """Return what to confirm: the search's best, the references, and their pairs.
+    """Return the candidates: the search's best, the references, and their pairs.
 
     Parameters
     ----------
     results : Results or None
-        Of the search; not needed where the suite searches nothing.
+        Of the search; None where the suite has no search.
     n_best : int
         Configurations to take from the search, by validation objective.
 
     Raises
     ------
     SuiteError
-        Nothing to confirm.
+        There is nothing to confirm.
     """
     chosen = [] if results is None else _best_of_search(results, n_best)
     chosen += [
         Candidate(config, suite.name_of(config), "reference", name)
         for name, config in suite.references.items()
     ]
-    # A trial keeps its name where it is the pair of another one, too.
+    # A trial that is also another one's pair has its trial name.
     names = {} if results is None else results.names
     flipped = []
     for base in chosen:
@@ -295,20 +297,20 @@ def confirm_candidates(
 ) -> ConfirmOutcome:
     """Train every candidate on replicates 1 to `n_replicates` and score test.
 
-    What earlier commands finished counts; more replicates may be asked for later.
-    Replicates are the outer loop, so that one that is stopped leaves whole pairs. The
-    confirmation's MLflow run is closed; verdicts and report are the caller's.
+    Trainings of earlier commands count, and a later command may add replicates.
+    Replicates are the outer loop, so that a stopped confirmation has complete pairs.
+    The confirmation's MLflow run is closed; the caller makes verdicts and report.
 
     Parameters
     ----------
     store : StudyStore or None
-        Where more than one worker find their trainings; one worker needs none.
+        Queue of trainings for several workers; one worker needs none.
 
     Raises
     ------
     TrackingError
-        A store failed, or holds this study's runs of other data, or another command
-        on this machine is confirming the same study.
+        A store failed, or has this study's runs on other data, or another command on
+        this machine is confirming the same study.
     """
     with store_errors():
         return _Confirmation(
@@ -332,20 +334,20 @@ def log_winners_model(
 ) -> None:
     """Log the model of the winner's median seed on validation, unless it is logged.
 
-    Which configuration wins is known at the end, and any worker may have trained it: no
-    training of a confirmation keeps its model, and the winner's is done once more, with
-    the same seeds. Where that does not give the probabilities that its run has (another
-    machine, a GPU), the model and its scores are a run of their own.
+    The winner is known only at the end, and any worker may have trained it. So no
+    training of a confirmation saves its model; the winner is trained once more with
+    the same seeds. Where its probabilities then differ from those of its run (another
+    machine, a GPU), the model and its scores are logged as a run of their own.
 
     Parameters
     ----------
     run_id : str
-        Of the confirmation.
+        MLflow run of the confirmation.
 
     Raises
     ------
     TrialFailed
-        The training failed this time.
+        The repeated training failed.
     """
     suite, winner = prepared.suite, analysis.winner
     if winner is None or winner.config is None:
@@ -402,7 +404,7 @@ def log_winners_model(
 def _train_again(
     prepared: Prepared, config: TrialConfig, progress: Progress, label: str
 ) -> tuple[TrialResult, keras.Model, str]:
-    """Train a confirmed configuration without scoring test; return the engine too."""
+    """Train a confirmed configuration again, without test; return the engine, too."""
     from lstm_bench.packed.choice import choose_engine
     from lstm_bench.training.trial import run_trial
 
@@ -551,7 +553,7 @@ class _Confirmation:
     def _train_with(self, store: StudyStore) -> None:
         self.tickets = store.confirm
         recover(store, self.tracker)
-        # Of one that was killed, which may have had other candidates.
+        # Trainings queued by a killed command, which may have had other candidates.
         store.confirm.clear()
         for replicate in range(1, self.n_replicates + 1):
             self._put(replicate)
@@ -581,7 +583,7 @@ class _Confirmation:
         )
 
     def _put(self, replicate: int) -> None:
-        """Queue what is to be trained on a replicate."""
+        """Queue the trainings of a replicate."""
         self.tickets.put_all(
             (
                 f"{self.run_id}/{candidate.config.config_id}/{replicate}",

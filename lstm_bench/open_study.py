@@ -1,4 +1,4 @@
-"""Open a study to train for it: data, stores and workers; report on it at the end."""
+"""Open a study for training: data, stores and tracker; write its report at the end."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from lstm_bench.workers.progress import Progress
 
 @dataclass(frozen=True)
 class OpenStudy:
-    """What a sweep and a confirmation train with.
+    """The data, tracker and workers of a sweep or a confirmation.
 
     Attributes
     ----------
     folder : Path
-        Of the report.
+        Folder of the report.
     """
 
     prepared: Prepared
@@ -59,12 +59,12 @@ class OpenStudy:
         Returns
         -------
         Analysis or None
-            None unless everything is tracked: what waits for the server is shown.
+            None while results are not yet written to the tracking server.
 
         Raises
         ------
         LstmBenchError
-            Files of runs are lost, so that the report lacks what they held.
+            Files of runs are lost, so the report is incomplete.
         """
         progress, tracker = self.progress, self.tracker
         progress.doing("loading the results from MLflow")
@@ -97,11 +97,11 @@ class OpenStudy:
         return None if say_waiting(tracker, progress) else analysis
 
     def _analyse(self) -> Analysis | None:
-        """Return the analysis; None while results wait for the tracking server."""
+        """Return the analysis; None while results are not yet written to the server."""
         if not self.tracker.catch_up():
             return None
         try:
-            # What workers of this machine could not write.
+            # Results that this machine's workers could not write.
             sync(self.tracker.tracking_uri, self.suite.study_name)
         except TrackingError as error:
             self.progress.say(str(error))
@@ -132,15 +132,15 @@ def open_study(
     storage_url : str or None
         From `resolve_storage`; None where the trials' database is not used.
     out : Path or None
-        Folder of the report, made now; None is ``reports/SUITE``.
+        Folder of the report, created now; None is ``reports/SUITE``.
     n_replicates : int
-        Of a confirmation to come, whose splits are tried now.
+        Replicates of a planned confirmation, whose splits are checked now.
 
     Raises
     ------
     LstmBenchError
-        Anything that would end the study later: a store, the cluster, the data, the
-        engine, or the report's folder.
+        A store, the cluster, the data, the engine or the report's folder cannot be
+        used.
     """
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri)
@@ -159,7 +159,7 @@ def open_study(
 
 
 def report_folder(suite: Suite, out: Path | None) -> Path:
-    """Return the folder of a study's report, ``reports/SUITE`` where none is given."""
+    """Return the folder of a study's report, by default ``reports/SUITE``."""
     return out or Path("reports") / suite.name
 
 
@@ -179,7 +179,7 @@ def load_data(
 
 
 def say_start(progress: Progress) -> None:
-    """Announce what takes some seconds."""
+    """Show that opening the study takes some seconds."""
     if (advice := bytecode_advice()) is not None:
         progress.say(advice)
     progress.say("starting TensorFlow and MLflow (10-20 s) ...")
@@ -188,9 +188,9 @@ def say_start(progress: Progress) -> None:
 
 @contextmanager
 def open_tracker(uri: str, suite: Suite, progress: Progress) -> Iterator[Tracker]:
-    """Open a study's tracker, after writing what earlier commands could not write.
+    """Open a study's tracker, and write the results that earlier commands could not.
 
-    What still waits for the server at the end is shown, after an error, too.
+    Results still not written at the end are shown, even after an error.
     """
     earlier = sync(uri, suite.study_name)
     if earlier.n_operations:
@@ -212,7 +212,7 @@ def open_tracker(uri: str, suite: Suite, progress: Progress) -> Iterator[Tracker
 
 
 def say_waiting(tracker: Tracker, progress: Progress) -> bool:
-    """Show what waits for the tracking server and release it; return if anything."""
+    """Show and release the results not yet written to the server; return if any."""
     waiting = tracker.writer.waiting
     if waiting is None:
         return False
@@ -222,7 +222,7 @@ def say_waiting(tracker: Tracker, progress: Progress) -> bool:
 
 
 def stopped(n_finished: int, n_total: int) -> KeyboardInterrupt:
-    """Return the end of a study that was stopped, with what is saved."""
+    """Return the exception of a stopped study; its message has what is saved."""
     return KeyboardInterrupt(
         f"stopped: {n_finished} of {n_total} trainings are finished and saved; the "
         "same command resumes there"

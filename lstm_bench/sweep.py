@@ -1,4 +1,4 @@
-"""Run a study: references, then the search, its report, and its confirmation."""
+"""Run a study: references, the search, the report and, if requested, a confirmation."""
 
 from __future__ import annotations
 
@@ -38,17 +38,18 @@ from lstm_bench.workers.worker import Worker
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a sweep resulted in.
+    """The result of a sweep.
 
     Attributes
     ----------
     best : Best or None
-        On validation; None where no training was completed.
+        Best on validation; None where no training was completed.
     analysis : Analysis or None
-        Of everything tracked; None while results wait for the tracking server, and
-        then there is no report either.
+        None, without a report, while results are not yet written to the tracking
+        server.
     is_confirmation_due : bool
-        Whether the suite has a confirmation that the best configuration still needs.
+        Whether the suite has a confirmation and the best configuration is not yet
+        confirmed.
     """
 
     best: Best | None
@@ -70,14 +71,14 @@ def run_sweep(
     storage: str | None = None,
     out: Path | None = None,
 ) -> SweepResult:
-    """Search the suite's space, write the report and, if asked for, confirm the best.
+    """Search the suite's space, write the report and, if requested, confirm the best.
 
     The same call resumes a study that was stopped.
 
     Parameters
     ----------
     n_trials, timeout_s, data_dir, n_workers, scheduler, tracking_uri, storage, out
-        As `lstm_bench.run_sweep` takes them.
+        As in `lstm_bench.run_sweep`.
     confirm : bool
         Also run the suite's confirmation, if it has one.
 
@@ -86,7 +87,7 @@ def run_sweep(
     LstmBenchError
         The data, a store or a worker cannot be used.
     KeyboardInterrupt
-        The sweep was stopped; what was finished is saved.
+        The sweep was stopped; finished trainings are saved.
     """
     declared = suite.confirm
     storage_url = resolve_storage(storage)
@@ -113,7 +114,7 @@ def run_sweep(
             workers=study.workers,
         )
         best = outcome.best
-        # Closed first, so that the report is the one that can be rebuilt later.
+        # The run is closed before the report, so that a later report is the same.
         state = "KILLED" if outcome.interrupted else "FINISHED"
         study.tracker.end_session(outcome.run_id, state)
         if outcome.interrupted:
@@ -160,21 +161,21 @@ def run_search(
     """Train the references and search until `n_trials` trials are finished.
 
     Trials of earlier sessions of the same study count. A failed or pruned trial
-    counts as finished, an interrupted one is resumed. The sweep's MLflow run is left
-    open for the caller to close.
+    counts as finished, an interrupted one is resumed. The caller closes the sweep's
+    MLflow run.
 
     Parameters
     ----------
     timeout_s : float or None
         Seconds after which no training starts.
     workers : Workers
-        One of this machine trains in this process, unless the suite limits the time
+        A single local worker trains in this process, unless the suite limits the time
         or the memory of a training.
 
     Raises
     ------
     TrackingError
-        A store failed, holds another dataset's trials, or lost their runs.
+        A store failed, has another dataset's trials, or lost their runs.
     """
     with store_errors():
         known = _check_stores(prepared, tracker, store, progress)
@@ -214,8 +215,8 @@ def run_search(
             tracker.end_session(run_id, "FAILED")
             raise
         progress.close()
-        # Once more: what other workers held may have been released meanwhile. While the
-        # server is unreachable it is left to the next start.
+        # Again: other workers may have released unwritten results meanwhile. While the
+        # server is unreachable, the next start writes them.
         tracker.if_there(lambda: recover(store, tracker))
         best = store.best()
         if not is_interrupted:
@@ -228,7 +229,7 @@ def run_search(
 def _check_stores(
     prepared: Prepared, tracker: Tracker, store: StudyStore, progress: Progress
 ) -> list[StoredRun]:
-    """Compare both stores; return the study's MLflow runs."""
+    """Check that both stores agree; return the study's MLflow runs."""
     store.check_whole()
     store.check_digest(prepared.dataset.digest)
     known = tracker.runs_of(prepared.suite.study_name)

@@ -1,4 +1,4 @@
-"""Train one configuration of a suite and log it, its model too."""
+"""Train one configuration of a suite, and log the run and its model."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def run_training(
     Parameters
     ----------
     data_dir, tracking_uri
-        As `lstm_bench.run_sweep` takes them.
+        As in `lstm_bench.run_sweep`.
     replicate : int
-        Split and seeds of a confirmation's replicate; 0 are the search's.
+        Replicate of the confirmation whose split and seeds to use; 0 is the search's.
     score_test : bool
-        Score the test set too; the run is tagged as having done so.
+        Score the test set too; the run is tagged accordingly.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def run_training(
     Raises
     ------
     TrialFailed
-        Non-finite loss or memory exhausted; the run is closed as FAILED.
+        Non-finite loss or out of memory; the run is closed as FAILED.
     LstmBenchError
         The data, the engine or the store cannot be used.
     """
@@ -82,7 +82,7 @@ def _train(
     log_model: bool,
 ) -> tuple[str, TrialResult]:
     suite = prepared.suite
-    # Compiled before a limit of the training begins.
+    # Compiled before the training's time limit starts.
     choose_engine(suite.engine, progress.say)
     objective = metric_key("val", suite.metric.name)
     run_id = tracker.start_run(

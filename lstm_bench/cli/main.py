@@ -1,6 +1,6 @@
 """The command line: each command reads its options and calls the library.
 
-Imports are inside the commands, so that ``--help`` answers at once.
+Imports are inside the commands, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _run() -> int:
         echo(shortened(shown.getvalue().rstrip(), MAX_MESSAGE), err=True)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        # Click raises its own for a KeyboardInterrupt, whose message has what is saved.
+        # Click raises Abort for a KeyboardInterrupt, whose message has what is saved.
         echo(str(error.__cause__ or error) or "stopped", err=True)
         code = INTERRUPTED
     except LstmBenchError as error:
@@ -91,7 +91,7 @@ def _run() -> int:
         code = 2
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-            # Raised first by whatever looks at a path that was given.
+            # Raised by the first use of a path option.
             echo(
                 f"error: {quoted(error.filename)}: too long for a file's name here; "
                 "give a shorter one",
@@ -105,12 +105,12 @@ def _run() -> int:
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
-    """End as Ctrl-C does."""
+    """Stop as Ctrl-C does."""
     raise KeyboardInterrupt
 
 
 def _refuse_passwords() -> None:
-    """Raise LstmBenchError for an argument that is an address with a password."""
+    """Raise LstmBenchError for an argument that contains a URL with a password."""
     if not any("://" in word and passwords_in(word) for word in sys.argv[1:]):
         return
     advice = (

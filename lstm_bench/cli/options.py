@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Callback = Callable[[click.Context, click.Parameter, Any], Any]
 
 
 def or_empty(inner: click.ParamType[Any]) -> Callback:
-    """Read an option as `inner`; empty, as `mlflow run` passes it unset, is None."""
+    """Parse an option as `inner`; an empty one (unset, from `mlflow run`) is None."""
     return read_by(lambda: inner)
 
 
 def read_by(make_type: Callable[[], click.ParamType[Any]]) -> Callback:
-    """Return a callback that reads an option by a type; empty is None."""
+    """Return a callback that parses an option as a click type; empty is None."""
 
     def convert(context: click.Context, option: click.Parameter, value: Any) -> Any:
         if value is None or value == "":
             return None
         read = make_type().convert(value, option, context)
-        # No range refuses NaN: it compares as false with everything.
+        # Ranges accept NaN, since every comparison with it is false.
         if isinstance(read, float) and not math.isfinite(read):
             raise click.BadParameter(
                 f"expected a finite number, got {quoted(value)}", context, option
@@ -39,12 +39,12 @@ def read_by(make_type: Callable[[], click.ParamType[Any]]) -> Callback:
 
 
 def as_in_suite(part: str, field: str, **bounds: Any) -> Callback:
-    """Read an option as a suite's `field` of `part`, within the same bounds.
+    """Parse an option within the bounds of the suite's `field` of `part`.
 
     Parameters
     ----------
     bounds
-        Of click's ranges; they replace the suite's.
+        Arguments of click's range types, which replace the suite's bounds.
     """
 
     def make_type() -> click.ParamType[Any]:
@@ -59,7 +59,7 @@ def as_in_suite(part: str, field: str, **bounds: Any) -> Callback:
 def http_url(
     context: click.Context, option: click.Parameter, value: str | None
 ) -> str | None:
-    """Read an option that is an http(s) address."""
+    """Parse an option that is an http(s) address."""
     if value is None or value.startswith(("http://", "https://")):
         return value
     raise click.BadParameter(
@@ -95,7 +95,7 @@ storage_option = click.option(
 def study_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of a command that trains for a study.
 
-    The command takes what `run_sweep` and `run_confirmation` share, by its names.
+    They have the names of the parameters that `run_sweep` and `run_confirmation` share.
     """
 
     @functools.wraps(command)
@@ -152,7 +152,7 @@ def study_options(command: Callable[..., None]) -> Callable[..., None]:
 def chosen_formats(
     context: click.Context, option: click.Parameter, value: str | None
 ) -> tuple[str, ...]:
-    """Read formats separated by commas; empty means all."""
+    """Parse formats separated by commas; empty means all."""
     from lstm_bench.report.render import FORMATS
 
     names = tuple(

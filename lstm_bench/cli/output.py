@@ -1,4 +1,4 @@
-"""What commands print: control characters are escaped, passwords masked."""
+"""Output of the commands: control characters are escaped, passwords masked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INTERRUPTED = 130
 
 
 def announce_reading(name: str) -> None:
-    """Announce on stderr a dataset that may take a minute to read."""
+    """Print a message on stderr that reading a dataset may take a minute."""
     from lstm_bench.data.registry import dataset_names, is_synthetic
 
     if name in dataset_names() and not is_synthetic(name):
@@ -38,5 +38,5 @@ def echo(text: str, err: bool = False) -> None:
 
 
 def say(console: LastingConsole, message: str) -> None:
-    """Print a message as it is, without markup."""
+    """Print a message without interpreting markup."""
     console.print(message, markup=False, highlight=False, soft_wrap=True)

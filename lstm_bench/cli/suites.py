@@ -122,7 +122,7 @@ def show(file: str) -> None:
 
 
 def describe_plan(suite: Suite, n_trials: int, *, confirm: bool) -> str:
-    """Return what a sweep will do, in one line."""
+    """Return one line that describes what a sweep will do."""
     parts = []
     if suite.references:
         parts.append(count(len(suite.references), "reference"))

@@ -73,7 +73,7 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
 
 
 def say_servers_beside(console: LastingConsole, uri: str) -> None:
-    """Print the other servers that something waits for."""
+    """Print the other servers for which this machine has unwritten results."""
     from lstm_bench.tracking.sync import servers_beside
 
     others = servers_beside(uri)

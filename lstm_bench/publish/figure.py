@@ -1,4 +1,4 @@
-"""The figure over several published studies: data in, `Figure` out."""
+"""Figure of several published studies: data in, `Figure` out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lstm_bench.report.figures.style import (
     plain_text,
 )
 
-# Colour, marker and legend; hollow where neither fresh seeds nor a test set were used.
+# Colour, marker and legend; hollow for scores without fresh seeds and a test set.
 KINDS = {
     ("LSTM", "test"): (PALETTE[0], "o", "best LSTM, test"),
     ("LSTM", "validation"): (
@@ -35,7 +35,7 @@ ROW_HEIGHT = 0.3
 def scores(summary: Summary) -> Iterator[tuple[str, str, Score]]:
     """Yield (kind, name, score) of a study's best LSTM and best baseline.
 
-    Beside a study of the accuracy, of the published test accuracies as well.
+    If the study's metric is accuracy, published test accuracies are included.
     """
     for kind, entrant in (("LSTM", summary.winner), ("baseline", summary.baseline)):
         if entrant is not None:

@@ -13,7 +13,7 @@ from lstm_bench.text import count, with_interval
 
 FOLDER = "published"
 PICTURE = "overview.svg"
-# Of no study: `benchmarks/speed/published.py` writes it.
+# Belongs to no study: `benchmarks/speed/published.py` writes it.
 SPEED, SPEED_PAGE = "speed", "README.md"
 COLUMNS = (
     *("suite", "data", "best LSTM", "score (95 % interval), seeds"),
@@ -50,12 +50,12 @@ writes this folder, from the same store.
 
 
 def render_index(summaries: Sequence[Summary], *, has_speed: bool = False) -> str:
-    """Return the page that lists studies, in their order.
+    """Return the index page, which lists studies in the given order.
 
     Parameters
     ----------
     has_speed : bool
-        Whether the speed report is published beside them.
+        Whether the speed report is published, too.
     """
     rows = [COLUMNS, ("---",) * len(COLUMNS), *map(table_row, summaries)]
     publish = ["publish", *(summary.suite for summary in summaries), "--replace"]
@@ -131,7 +131,7 @@ def _winners_score(summary: Summary) -> str:
 
 
 def _study(summary: Summary) -> str:
-    """Return the study's own part: its question, its answers and its origin."""
+    """Return the study's section: its question, its answers and its provenance."""
     answers = [(answer.question, answer.text) for answer in summary.answers]
     if not summary.confirmed:
         best = f"{_name(summary.winner)}, {_winners_score(summary)}."

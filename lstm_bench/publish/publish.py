@@ -1,7 +1,7 @@
-"""Write the reports that are published with the project, and the index of them all.
+"""Write the reports that are published with the project, and their index.
 
-The index is made from the ``summary.json`` beside each report, so that a study stays
-in it when its MLflow store is no longer at hand.
+The index is made from the ``summary.json`` beside each report, so a study stays in it
+when its MLflow store is not available.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ MAX_SIZE_MB = 3
 
 @dataclass(frozen=True)
 class Publication:
-    """What `publish` wrote: a page for each study, and the index; and warnings."""
+    """The files that `publish` wrote (a page per study, the index), and warnings."""
 
     pages: tuple[Path, ...]
     index: Path
@@ -61,29 +61,29 @@ def publish(
     replace: bool = False,
     private_folders: Iterable[Path] | None = None,
 ) -> Publication:
-    """Write the report and summary of each study, then the index of all published.
+    """Write the report and summary of each study, then the index of all studies.
 
-    Everything is made and checked before the first file is written. Of an earlier
-    report in the same place, tables that the new one no longer has are removed; no
-    other file is touched. The same studies give the same bytes.
+    Everything is made and checked before the first file is written. Tables of an
+    earlier report in the same folder are removed if the new one lacks them; no other
+    file is touched. The same studies give the same bytes.
 
     Parameters
     ----------
     studies : sequence of Results
         One for each suite.
     out_dir : Path
-        Holds ``README.md`` and ``published/``.
+        Folder of ``README.md`` and ``published/``.
     allow_synthetic, replace : bool
-        As `check_publication` takes them.
+        As in `check_publication`.
     private_folders : iterable of Path, optional
-        Folders whose paths may be in no file. Default: the user's home and the
+        Folders whose paths must not be in any file. Default: the user's home and the
         working directory.
 
     Raises
     ------
     PublishError
-        As `check_publication`; a study without a completed training, or a private
-        path.
+        As in `check_publication`; also a study without a completed training, or a
+        private path.
     OutputError
         A file or folder cannot be written.
     """
@@ -124,20 +124,20 @@ def check_publication(
     allow_synthetic: bool = False,
     replace: bool = False,
 ) -> None:
-    """Check what can be checked before studies are read.
+    """Check that studies can be published, before they are read.
 
     Parameters
     ----------
     allow_synthetic : bool
-        Whether studies of synthetic data are published, too.
+        Whether studies of synthetic data may be published.
     replace : bool
-        Whether reports that are there may be replaced.
+        Whether existing reports may be replaced.
 
     Raises
     ------
     PublishError
-        A study of synthetic data without `allow_synthetic`, one whose report is there
-        already without `replace`, two of one name, or an unreadable summary.
+        A study of synthetic data without `allow_synthetic`, an existing report without
+        `replace`, two studies of one name, or an unreadable summary.
     """
     root, names = out_dir / FOLDER, [suite.name for suite in suites]
     double = sorted({name for name in names if names.count(name) > 1})
@@ -170,7 +170,7 @@ def _synthetic(suite: str, dataset: str) -> PublishError:
 
 
 def _described(folder: Path) -> str:
-    """Return a published report and the study it is of."""
+    """Return the text that names a published report and its study."""
     try:
         summary = Summary.model_validate_json((folder / SUMMARY).read_bytes())
     except (OSError, ValidationError):
@@ -182,7 +182,7 @@ def _described(folder: Path) -> str:
 
 
 def _read_summaries(root: Path, replaced: Sequence[str]) -> list[Summary]:
-    """Return the summaries of what was published before and is not `replaced` now."""
+    """Return the summaries of earlier published studies that are not `replaced`."""
     summaries = []
     for file in sorted(root.glob(f"*/{SUMMARY}")):
         name = file.parent.name
@@ -208,13 +208,13 @@ def _read_summaries(root: Path, replaced: Sequence[str]) -> list[Summary]:
 def _study_files(
     results: Results, allow_synthetic: bool
 ) -> tuple[Summary, dict[str, str]]:
-    """Return a study's summary, and its files by path below its folder."""
+    """Return a study's summary, and its files' text by path below its folder."""
     suite = results.suite.name
     if results.dataset.get("synthetic") and not allow_synthetic:
         raise _synthetic(suite, str(results.dataset.get("name")))
     if results.missing:
         raise PublishError(f"{suite}: nothing is published: {results.missing}")
-    # A link to the publisher's own MLflow server works for nobody else.
+    # A link to the publisher's own MLflow server does not work for others.
     analysis = analyse(dataclasses.replace(results, tracking_url=None))
     summary = summarise(analysis)
     if summary is None:
@@ -228,11 +228,11 @@ def _study_files(
 
 
 def _check_private(file: Path, text: str, folders: Iterable[Path]) -> None:
-    """Raise PublishError where one of `folders` is named in `text`."""
+    """Raise PublishError where `text` contains the path of one of `folders`."""
     for folder in folders:
         for path in {str(folder), str(folder.resolve())} - {folder.anchor}:
             for written in {path, html.escape(path), quote(path)}:
-                # A path begins where no other goes on: not in https://host/root.
+                # No match inside another path or address.
                 found = re.search(rf"(?<!\w){re.escape(written)}(?![\w-])", text)
                 if found is not None:
                     start, end = max(found.start() - 30, 0), found.end() + 30

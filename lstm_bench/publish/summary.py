@@ -1,4 +1,4 @@
-"""The ``summary.json`` beside a published report, which the index is made from."""
+"""The ``summary.json`` beside a published report, from which the index is made."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Score(_Part):
     Attributes
     ----------
     split : str
-        "test": mean over `n` fresh seeds, and the t interval over them.
-        "validation": mean over `n` runs of a search that was not confirmed, and
+        "test": mean over `n` fresh seeds, with the t interval over them.
+        "validation": mean over `n` runs of a search that was not confirmed, with
         Wilson's interval of the accuracy over the validation examples.
     ci95_low, ci95_high : float or None
-        None where there is no interval: one seed, or a metric without one.
+        None for one seed, or for a metric without an interval.
     """
 
     split: Literal["test", "validation"]
@@ -52,7 +52,7 @@ class Score(_Part):
 
 
 class Entrant(_Part):
-    """An LSTM or a baseline; `settings` are an LSTM's that its label lacks."""
+    """An LSTM or a baseline; `settings` are hyperparameters not in the LSTM's label."""
 
     label: str
     settings: str
@@ -71,9 +71,9 @@ class Verdict(_Part):
 
 
 class PublishedFigure(_Part):
-    """A published figure, and the same one measured here.
+    """A published value, and the same value measured here.
 
-    `epoch` is None where it is one number for the run.
+    `epoch` is None where there is one value for the run.
     """
 
     label: str
@@ -86,7 +86,7 @@ class PublishedFigure(_Part):
 
 
 class QuestionAnswered(_Part):
-    """A question in a word or two, and its answer in a sentence."""
+    """A short question, and its answer in a sentence."""
 
     question: str
     text: str
@@ -100,18 +100,19 @@ class Summary(_Part):
     question : str
         The suite's description, on one line.
     validation : str
-        What was validated on: "holdout" or "test".
+        The validation set: "holdout" or "test".
     confirmed : bool
         Whether test was scored on fresh seeds; if not, `winner` is the search's best
         and `against_baseline` is None.
     n_trainings : int
-        Of the search and of the confirmation; `total_time_s` is their sum.
+        Trainings of the search and the confirmation; `total_time_s` is the sum of
+        their times.
     date : str
         Day of the last work on the study, UTC.
     commit, version : str or None
-        Of the code that worked on it; None where unknown.
+        Git commit and version of the code; None where unknown.
     commands : tuple of str
-        The commands that train all of it again.
+        The commands that reproduce the study.
     """
 
     suite: str
@@ -148,12 +149,12 @@ class Summary(_Part):
 
     @property
     def metric_label(self) -> str:
-        """The metric's name in text."""
+        """The metric's name as shown in text."""
         return METRICS[self.metric].label
 
     @property
     def published_tests(self) -> list[PublishedFigure]:
-        """The published test accuracies that the study is compared with."""
+        """The published test accuracies to compare the study with."""
         return [f for f in self.published if f.figure == "test_accuracy"]
 
 
@@ -216,7 +217,7 @@ def _winner(analysis: Analysis) -> Entrant | None:
     best = board.iloc[0]
     runs = complete_runs(results)
     config = config_of_row(runs[runs["run_id"] == best["run_id"]].iloc[0])
-    # Wilson's interval is of the accuracy and no other metric.
+    # Wilson's interval is for the accuracy only.
     is_accuracy = suite.metric.name == "accuracy"
     score = Score(
         split="validation",
@@ -248,7 +249,7 @@ def _settings(suite: Suite, label: str, config: TrialConfig | None) -> str:
 
 
 def _baseline(analysis: Analysis) -> Entrant | None:
-    """Return the best baseline on validation, scored where the winner was."""
+    """Return the best baseline on validation, scored on the winner's split."""
     suite = analysis.results.suite
     if analysis.winner is not None:
         return _tested(analysis.baseline, suite) if analysis.baseline else None
@@ -276,7 +277,7 @@ def _published(results: Results) -> tuple[PublishedFigure, ...]:
 
 
 def commands(results: Results) -> tuple[str, ...]:
-    """Return the shell commands that train a study again, as far as it has come.
+    """Return the shell commands that reproduce a study up to its present state.
 
     ``DIR`` is the folder with the raw data.
     """
