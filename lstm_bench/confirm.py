@@ -249,15 +249,11 @@ def choose_candidates(
     names = {} if results is None else results.names
     flipped = []
     for base in chosen:
-        for field, values in suite.pairs.items():
-            for value in values:
-                config = TrialConfig.model_validate(
-                    {**base.config.model_dump(), field: value}
-                )
-                label = names.get(config.config_id) or suite.name_of(
-                    config, base.trial, pair_of=base.config
-                )
-                flipped.append(Candidate(config, label, "pair"))
+        for config in suite.pairs_of(base.config):
+            label = names.get(config.config_id) or suite.name_of(
+                config, base.trial, pair_of=base.config
+            )
+            flipped.append(Candidate(config, label, "pair"))
     distinct = {c.config.config_id: c for c in reversed([*chosen, *flipped])}
     if not distinct:
         raise SuiteError(

@@ -251,6 +251,14 @@ class Suite:
             study.sampler
         ]
 
+    def pairs_of(self, config: TrialConfig) -> list[TrialConfig]:
+        """Return the pairs of `config`: one field has a value of `pairs` instead."""
+        return [
+            TrialConfig.model_validate({**config.model_dump(), field: value})
+            for field, values in self.pairs.items()
+            for value in values
+        ]
+
     def name_of(
         self,
         config: TrialConfig,

@@ -165,13 +165,15 @@ class Results:
         bases = _configs(self.confirmed[~is_pair])
         for config_id, config in bases.items():
             names.setdefault(config_id, self.suite.name_of(config))
+        for base in bases.values():
+            for pair in self.suite.pairs_of(base):
+                name = self.suite.name_of(
+                    pair, trials.get(base.config_id), pair_of=base
+                )
+                names.setdefault(pair.config_id, name)
+        # Of a suite whose pairs were edited since.
         for config_id, config in _configs(self.confirmed[is_pair]).items():
-            base = next(
-                (c for c in bases.values() if _n_different(config, c) == 1), None
-            )
-            trial = None if base is None else trials.get(base.config_id)
-            name = self.suite.name_of(config, trial, pair_of=base)
-            names.setdefault(config_id, name)
+            names.setdefault(config_id, self.suite.name_of(config))
         return names
 
 
@@ -185,8 +187,3 @@ def _configs(runs: pd.DataFrame) -> dict[str, TrialConfig]:
         )
         for config_id, values in zip(first["config_id"].tolist(), rows, strict=True)
     }
-
-
-def _n_different(a: TrialConfig, b: TrialConfig) -> int:
-    """Return in how many fields two configurations differ."""
-    return sum(getattr(a, field) != getattr(b, field) for field in CONFIG_FIELDS)
