@@ -14,6 +14,7 @@ ORDER = (
     "seeding",
     "stores",
     "arrays",
+    "inference",
     "metrics",
     "system",
     "data",

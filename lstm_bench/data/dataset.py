@@ -1,4 +1,4 @@
-"""Datasets: ragged token ids, class names, vocabulary, and their description.
+"""Datasets: ragged sequences, class names, vocabulary, and their description.
 
 A dataset is one module of this package, named in `registry.DATASETS`, with
 
@@ -13,59 +13,120 @@ A dataset is one module of this package, named in `registry.DATASETS`, with
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.arrays import IntArray
+from lstm_bench.arrays import FloatArray, IntArray
+from lstm_bench.inference import INDEX_FROM, PAD, START
+from lstm_bench.text import count
 
-PAD, START, OUT_OF_VOCABULARY, INDEX_FROM = 0, 1, 2, 3
-"""Reserved token ids, as in `keras.datasets.imdb`: the word of frequency rank r
-(from 1) has id r + INDEX_FROM."""
+VECTORS: Final = "vectors"
+Kind = Literal["tokens", "vectors"]
+"""What a step of a sequence is: a token's id, or a vector of numbers."""
+
+Values = npt.NDArray[np.int32] | npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words of a split's training sequences, the most frequent first.
+
+    Attributes
+    ----------
+    words : tuple of str
+        ``words[r - 1]`` is the word of rank r, whose id is r + 3.
+    ids : int32 ndarray of shape (n_stored_ids,)
+        The id of each id that the dataset stores; words that do not occur in train
+        have `OUT_OF_VOCABULARY`.
+    """
+
+    words: tuple[str, ...]
+    ids: npt.NDArray[np.int32]
+
+    def __call__(self, values: Values) -> Values:
+        """Return the ids of stored ids."""
+        return self.ids[values]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Mean and standard deviation of each channel in a split's training sequences.
+
+    Attributes
+    ----------
+    mean, std : float32 ndarray of shape (n_channels,)
+        `std` is 1 where a channel is constant.
+    """
+
+    mean: npt.NDArray[np.float32]
+    std: npt.NDArray[np.float32]
+
+    def __call__(self, values: Values) -> Values:
+        """Return vectors of shape (n_steps, n_channels) with mean 0 and variance 1."""
+        return (values - self.mean) / self.std
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Labelled sequences of token ids, ragged, with ids of the full vocabulary.
+    """Labelled sequences, ragged.
 
     Attributes
     ----------
-    tokens : int32 ndarray of shape (n_tokens,)
+    values : ndarray
         All stored sequences, concatenated, including those that `index` does not
-        select. May be memory-mapped from a file that several processes share.
+        select: int32 token ids of shape (n_steps,), or float32 vectors of shape
+        (n_steps, n_channels). May be memory-mapped from a file that several processes
+        share.
     offsets : int64 ndarray of shape (n_stored + 1,)
-        Stored sequence j is ``tokens[offsets[j]:offsets[j + 1]]``.
+        Stored sequence j is ``values[offsets[j]:offsets[j + 1]]``.
     y : int64 ndarray of shape (n_sequences,)
         Class indices.
     index : int64 ndarray of shape (n_sequences,), or None
         Stored sequence of each sequence; None for all, in their order.
+    fitted : Vocabulary, Scaling or None
+        What a split has fitted on train; it is applied to the values as they are read.
     """
 
-    tokens: npt.NDArray[np.int32]
+    values: Values
     offsets: IntArray
     y: IntArray
     index: IntArray | None = None
+    fitted: Vocabulary | Scaling | None = None
 
     def __len__(self) -> int:
         """Return the number of sequences."""
         return len(self.y)
 
-    def __getitem__(self, i: int) -> npt.NDArray[np.int32]:
-        """Return the token ids of sequence `i`."""
+    def __getitem__(self, i: int) -> Values:
+        """Return the token ids or vectors of sequence `i`."""
+        return self.at(slice(*self.bounds(i)))
+
+    def bounds(self, i: int) -> tuple[int, int]:
+        """Return where sequence `i` begins and ends in `values`."""
         j = i if self.index is None else int(self.index[i])
-        return self.tokens[self.offsets[j] : self.offsets[j + 1]]
+        return int(self.offsets[j]), int(self.offsets[j + 1])
+
+    def at(self, steps: slice | IntArray) -> Values:
+        """Return the token ids or vectors of some steps of `values`, as fitted."""
+        values = self.values[steps]
+        return values if self.fitted is None else self.fitted(values)
+
+    def stored(self, i: int) -> bytes:
+        """Return sequence `i` as it is stored, to find copies."""
+        return self.values[slice(*self.bounds(i))].tobytes()
 
     @property
     def starts(self) -> IntArray:
-        """Where each sequence begins in `tokens`."""
+        """Where each sequence begins in `values`."""
         return self._chosen(self.offsets[:-1])
 
     @property
     def stops(self) -> IntArray:
-        """Where each sequence ends in `tokens`."""
+        """Where each sequence ends in `values`."""
         return self._chosen(self.offsets[1:])
 
     def _chosen(self, stored: IntArray) -> IntArray:
@@ -73,24 +134,24 @@ class Sequences:
 
     @property
     def lengths(self) -> IntArray:
-        """Number of tokens of each sequence, start token included."""
+        """Number of steps of each sequence, a start token included."""
         lengths: IntArray = self.stops - self.starts
         return lengths
 
     def take(self, indices: IntArray) -> Sequences:
-        """Return the sequences at `indices`, in that order; no token is copied."""
+        """Return the sequences at `indices`, in that order; no step is copied."""
         index = np.asarray(indices, np.int64)
         if self.index is not None:
             index = self.index[index]
-        return Sequences(self.tokens, self.offsets, self.y[indices], index)
+        return replace(self, y=self.y[indices], index=index)
 
     def copied(self) -> Sequences:
-        """Return the same sequences with a contiguous copy of their tokens."""
-        if self.index is None:
+        """Return the same sequences with a contiguous copy of their fitted steps."""
+        if self.index is None and self.fitted is None:
             return self
         offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
-        tokens = self.tokens[places(self.starts, self.lengths)]
-        return Sequences(tokens, offsets, self.y)
+        values = self.at(places(self.starts, self.lengths))
+        return Sequences(values, offsets, self.y)
 
 
 @dataclass(frozen=True)
@@ -103,9 +164,10 @@ class Dataset:
     class_names : tuple of str
         Name of each class index.
     vocabulary : tuple of str
-        ``vocabulary[r - 1]`` is the word of rank r, whose id is r + 3.
+        ``vocabulary[r - 1]`` is the word of rank r, whose id is r + 3. Empty for
+        vectors.
     digest : str
-        Hex SHA-256 of the token ids and labels of both parts.
+        Hex SHA-256 of the values and labels of all parts.
     source : str
         Where the data came from; never a path of one machine.
     synthetic : bool
@@ -116,6 +178,25 @@ class Dataset:
         Word for one sequence in messages and reports; its plural ends in s.
     notes : tuple of str
         Remarks for readers of the results.
+    kind : {"tokens", "vectors"}
+    tokenizer : str or None
+        How a text becomes tokens: one of `inference.TOKENIZERS`, or "categories" for
+        steps that are categories. None for vectors.
+    fits_vocabulary : bool
+        Whether each split ranks the words by its own training sequences; otherwise
+        the ids come with the data.
+    channels : tuple of str
+        Names of the channels of vectors.
+    validation : Sequences or None
+        Validation sequences, where the data come with some.
+    groups : int64 ndarray of shape (n_train,), or None
+        A number for each training sequence; sequences of one number are never divided
+        between train and validation.
+    times : float64 ndarray of shape (n_train,), or None
+        Validation has the latest training sequences.
+    rows : dict
+        What was read of a file, as plain JSON types: ``n_read``, ``n_dropped``,
+        ``reasons``.
     """
 
     name: str
@@ -130,16 +211,45 @@ class Dataset:
     best_possible_accuracy: float | None = None
     example: str = "example"
     notes: tuple[str, ...] = field(default=())
+    kind: Kind = "tokens"
+    tokenizer: str | None = None
+    fits_vocabulary: bool = False
+    channels: tuple[str, ...] = ()
+    validation: Sequences | None = None
+    groups: IntArray | None = None
+    times: FloatArray | None = None
+    rows: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def n_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
 
-    def text(self, tokens: npt.NDArray[np.integer], max_words: int = 200) -> str:
-        """Return the words of `tokens`, without the start token."""
-        words = [self._word(int(t)) for t in tokens if int(t) not in (PAD, START)]
-        text = " ".join(words[:max_words])
+    @property
+    def n_channels(self) -> int | None:
+        """Number of channels of vectors; None for tokens."""
+        return len(self.channels) if self.kind == VECTORS else None
+
+    @property
+    def parts(self) -> dict[str, Sequences]:
+        """The parts by name: train, validation if the data come with one, and test."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def text(self, sequences: Sequences, i: int, max_words: int = 200) -> str:
+        """Return the words of a sequence without the start token, or its vectors' size.
+
+        Parameters
+        ----------
+        sequences : Sequences
+            A part of this dataset, or of one of its splits.
+        """
+        start, stop = sequences.bounds(i)
+        values = sequences.values[start:stop]
+        if self.kind == VECTORS:
+            return f"{count(len(values), 'step')} of {len(self.channels)} channels"
+        words = [self._word(int(t)) for t in values if int(t) not in (PAD, START)]
+        text = ("" if self.tokenizer == "characters" else " ").join(words[:max_words])
         return text + (" ..." if len(words) > max_words else "")
 
     def _word(self, token: int) -> str:
@@ -159,13 +269,18 @@ def first_copies(sequences: Sequences) -> IntArray:
     """Return for each sequence the index of the first that is equal to it."""
     first: dict[bytes, int] = {}
     return np.array(
-        [first.setdefault(sequences[i].tobytes(), i) for i in range(len(sequences))],
+        [first.setdefault(_digest(sequences, i), i) for i in range(len(sequences))],
         np.int64,
     )
 
 
+def _digest(sequences: Sequences, i: int) -> bytes:
+    """Return 16 bytes in place of a sequence: a million whole texts fill a laptop."""
+    return hashlib.blake2b(sequences.stored(i), digest_size=16).digest()
+
+
 def places(starts: IntArray, lengths: IntArray) -> IntArray:
-    """Return the indices of all tokens in runs of `lengths` that begin at `starts`."""
+    """Return the indices of all steps in runs of `lengths` that begin at `starts`."""
     firsts = starts - np.cumsum(lengths) + lengths
     every: IntArray = np.repeat(firsts, lengths) + np.arange(lengths.sum())
     return every
@@ -173,14 +288,14 @@ def places(starts: IntArray, lengths: IntArray) -> IntArray:
 
 def copies_in(part: Sequences, train: Sequences) -> npt.NDArray[np.bool_]:
     """Return for each sequence of `part` whether `train` contains an equal one."""
-    seen = {train[i].tobytes() for i in range(len(train))}
-    return np.array([part[i].tobytes() in seen for i in range(len(part))], bool)
+    seen = {_digest(train, i) for i in range(len(train))}
+    return np.array([_digest(part, i) in seen for i in range(len(part))], bool)
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     """Return sizes, balance, lengths and digest as plain JSON types."""
     parts: dict[str, Any] = {}
-    for part, sequences in (("train", dataset.train), ("test", dataset.test)):
+    for part, sequences in dataset.parts.items():
         counts = np.bincount(sequences.y, minlength=dataset.n_classes)
         quantiles = np.quantile(sequences.lengths, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1])
         parts[part] = {
@@ -211,6 +326,10 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "class_names": list(dataset.class_names),
         "best_possible_accuracy": dataset.best_possible_accuracy,
         "notes": list(dataset.notes),
+        "kind": dataset.kind,
+        "tokenizer": dataset.tokenizer,
+        "channels": list(dataset.channels),
+        "rows": dict(dataset.rows),
         "n_test_in_train": int(copies_in(dataset.test, dataset.train).sum()),
         **parts,
     }
@@ -246,15 +365,16 @@ def from_lists(
     return Sequences(tokens, offsets, np.asarray(y, np.int64))
 
 
-def sequences_digest(train: Sequences, test: Sequences) -> str:
-    """Return the hex SHA-256 of ids, boundaries and labels of both parts.
+def sequences_digest(*parts: Sequences) -> str:
+    """Return the hex SHA-256 of values, boundaries and labels of some parts.
 
     Equal on every machine: byte order and integer widths are fixed.
     """
     digest = hashlib.sha256()
-    for part in (train.copied(), test.copied()):
+    for part in (sequences.copied() for sequences in parts):
+        is_ids = part.values.ndim == 1
         for array, dtype in (
-            (part.tokens, "<i4"),
+            (part.values, "<i4" if is_ids else "<f4"),
             (part.offsets, "<i8"),
             (part.y, "<i8"),
         ):

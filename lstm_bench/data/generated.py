@@ -65,6 +65,7 @@ def generated_dataset(
         synthetic=True,
         best_possible_accuracy=ceiling,
         example=example,
+        tokenizer="whitespace",
         notes=(
             f"The {example}s are synthetic: scores are no estimate for real data.",
             f"{label_noise:.1%} of the labels are flipped at random, in test too: "

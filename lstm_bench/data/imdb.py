@@ -21,8 +21,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from lstm_bench.data.dataset import (
-    INDEX_FROM,
-    START,
     Dataset,
     Sequences,
     Sizes,
@@ -39,6 +37,7 @@ from lstm_bench.data.imdb_archive import (
     review_files,
 )
 from lstm_bench.errors import DatasetError
+from lstm_bench.inference import INDEX_FROM, START, tokenize
 from lstm_bench.system.files import file_sha256, files_digest, replacing
 from lstm_bench.system.folders import cache_folder
 
@@ -58,12 +57,11 @@ MAX_DOWNLOAD_BYTES = 1 << 27
 MAX_INDEX_BYTES = 1 << 24
 
 # Part of the cache key: increase it when parsing gives other ids.
-_FORMAT = 1
-_ARRAYS = ("tokens", "offsets", "y")
+_FORMAT = 2
+_ARRAYS = ("values", "offsets", "y")
 _VOCABULARY = "vocabulary.json"
 _CLASSES = ("negative", "positive")
 _FULL_COUNT = 25_000
-_SPACES = {ord(c): " " for c in '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'}
 
 
 class Options(BaseModel):
@@ -103,11 +101,6 @@ def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
     if not (folder / NPZ).exists():
         _download(folder / NPZ)
     return _from_npz(folder / NPZ)
-
-
-def tokenize(text: str) -> list[str]:
-    """Return the words of `text` as Keras's tokenizer counts them."""
-    return text.lower().translate(_SPACES).split(" ")
 
 
 def _from_raw(folder: Path, where: str) -> Dataset:
@@ -181,6 +174,7 @@ def _dataset(
         digest=sequences_digest(train, test),
         source=source,
         example="review",
+        tokenizer="words",
         notes=tuple(notes),
     )
 
@@ -231,7 +225,7 @@ def _parse(
     texts: Texts, index: dict[str, int] | None
 ) -> tuple[Sequences, Sequences, tuple[str, ...]]:
     words = {
-        key: [tokenize(text) for _, _, text in reviews]
+        key: [tokenize(text, "words") for _, _, text in reviews]
         for key, reviews in texts.items()
     }
     if index is None:
@@ -239,13 +233,10 @@ def _parse(
         for y in (0, 1):
             for review in words["train", y]:
                 counts.update(review)
-        counts.pop("", None)
         # Stable: equally frequent words keep the order of their first occurrence.
         ranked = [word for word, _ in counts.most_common()]
         index = {word: rank for rank, word in enumerate(ranked, 1)}
     ids = {word: rank + INDEX_FROM for word, rank in index.items()}
-    # Two spaces in a row leave an empty word, which has no id.
-    ids.pop("", None)
     parts = []
     for part in ("train", "test"):
         lists = [
@@ -285,12 +276,7 @@ def _read_cache(folder: Path) -> tuple[Sequences, Sequences, tuple[str, ...]] | 
     if not (folder / _VOCABULARY).exists():
         return None
     train, test = (
-        Sequences(
-            *(
-                np.asarray(np.load(folder / f"{name}-{array}.npy", mmap_mode="r"))
-                for array in _ARRAYS
-            )
-        )
+        Sequences(*(_mapped(folder / f"{name}-{array}.npy") for array in _ARRAYS))
         for name in ("train", "test")
     )
     vocabulary = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
@@ -298,6 +284,10 @@ def _read_cache(folder: Path) -> tuple[Sequences, Sequences, tuple[str, ...]] | 
 
 
 # Keras's file
+
+
+def _mapped(file: Path) -> Any:
+    return np.asarray(np.load(file, mmap_mode="r"))
 
 
 def _keras_folder() -> Path:

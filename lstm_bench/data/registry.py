@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ from lstm_bench.text import quoted
 # The module of each dataset, imported on demand. A module has ``Options`` (a pydantic
 # model), ``DESCRIPTION``, ``load(options, data_dir, seed)`` and, if sizes are known
 # without the data, ``sizes(options)``.
+OWN_FILES = "file"
 DATASETS = {
     "imdb": "lstm_bench.data.imdb",
     "synthetic": "lstm_bench.data.synthetic",
@@ -49,6 +51,22 @@ def known_sizes(name: str, options: Mapping[str, Any]) -> Sizes | None:
     """Return the dataset's sizes as far as they are known without the data."""
     sizes = getattr(dataset_module(name), "sizes", None)
     return None if sizes is None else sizes(dataset_options(name, options))
+
+
+def folder_of(options: BaseModel, data_dir: Path | None, suite_folder: Path) -> Path:
+    """Return the folder that relative paths of a user's own files start from.
+
+    It is `data_dir` if given, else LSTM_BENCH_DATA if that has the first of the files,
+    else the folder of the suite.
+    """
+    if data_dir is not None:
+        return data_dir
+    files = options.model_dump()
+    first = files.get("file") or files.get("train")
+    named = os.environ.get("LSTM_BENCH_DATA")
+    if named and first and (Path(named) / first).exists():
+        return Path(named)
+    return suite_folder
 
 
 def load_dataset(

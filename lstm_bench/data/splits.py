@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.arrays import IntArray
-from lstm_bench.data.dataset import Dataset, Sequences, copies_in, first_copies
+from lstm_bench.arrays import FloatArray, IntArray
+from lstm_bench.data.dataset import (
+    Dataset,
+    Scaling,
+    Sequences,
+    Vocabulary,
+    copies_in,
+    first_copies,
+)
+from lstm_bench.data.preprocessing import fit_preprocessing
 from lstm_bench.errors import DatasetError
 from lstm_bench.seeding import derive_rng
 
@@ -18,7 +26,8 @@ class Splits:
     """The train, validation and test sequences of one replicate.
 
     ``val_index`` is each validation sequence's index in the part it was taken from
-    (train, or test if the suite validates on the test set).
+    (train, validation if the data come with it, or test if the suite validates on the
+    test set). ``fitted`` is what the sequences of all three parts apply.
     """
 
     train: Sequences
@@ -26,6 +35,7 @@ class Splits:
     test: Sequences
     val_index: IntArray
     validates_on_test: bool
+    fitted: Vocabulary | Scaling | None = None
 
 
 def make_splits(
@@ -40,9 +50,10 @@ def make_splits(
     """Split into train, validation and test, stratified by class.
 
     The seed depends on the replicate and not on the configuration, so that every
-    configuration of a replicate sees the same examples. Copies of one sequence are
-    never divided between train and validation, so that validation has no sequence
-    that was trained on.
+    configuration of a replicate sees the same examples. Copies of one sequence, and
+    members of one group, are never divided between train and validation. Where the
+    data have times, validation is the latest part; where they come with a validation
+    part, that is used. Vocabulary and scaling are fitted on the split's train alone.
 
     Parameters
     ----------
@@ -61,42 +72,105 @@ def make_splits(
         All training sequences are copies of one sequence.
     """
     rng = derive_rng(root_seed, "split", replicate)
-    n = len(dataset.train)
-    groups = _groups_of_copies(dataset.train)
-    order = _stratified_order(dataset.train.y, groups, rng)
+    whole = dataset.train
     n_train, n_val = split_sizes(
-        n, validation_fraction, max_train_samples, validates_on_test
+        len(whole), validation_fraction, max_train_samples, validates_on_test
     )
-    if validates_on_test:
-        chosen = np.concatenate([groups[g] for g in order])[:n_train]
-        return Splits(
-            dataset.train.take(chosen),
-            dataset.test,
-            dataset.test,
-            np.arange(len(dataset.test)),
-            True,
+    given = dataset.test if validates_on_test else dataset.validation
+    if given is not None:
+        chosen, _ = divide(whole, 0, rng, dataset.groups, dataset.times)
+        chosen = _latest(chosen, max_train_samples or len(whole), dataset.times)
+        val, val_index = given, np.arange(len(given))
+    else:
+        rest, val_index = divide(whole, n_val, rng, dataset.groups, dataset.times)
+        if not len(val_index):
+            raise DatasetError(
+                f"dataset {dataset.name}: expected at least two different sequences "
+                f"to divide between train and validation, got {len(whole):,} copies of "
+                "one, or of one group; give other data, or validation: test"
+            )
+        # If copies leave fewer sequences for validation, more are trained on.
+        n_train += max(0, n_val - len(val_index))
+        chosen = _latest(
+            rest, min(n_train, max_train_samples or n_train), dataset.times
         )
-    if len(groups) < 2:
-        raise DatasetError(
-            f"dataset {dataset.name}: expected at least two different sequences to "
-            f"divide between train and validation, got {n:,} copies of one; give "
-            "other data, or validation: test"
+        val = whole.take(val_index)
+    train = whole.take(chosen)
+    fitted = fit_preprocessing(dataset, train)
+    if fitted is not None:
+        train, val, test = (
+            replace(part, fitted=fitted) for part in (train, val, dataset.test)
         )
-    is_held_out = _held_out(np.array([len(groups[g]) for g in order]), n_val)
-    val_index, rest = (
-        np.concatenate([groups[g] for g in order[part]])
-        for part in (is_held_out, ~is_held_out)
+    else:
+        test = dataset.test
+    return Splits(train, val, test, val_index, validates_on_test, fitted)
+
+
+def divide(
+    sequences: Sequences,
+    n_held_out: int,
+    rng: np.random.Generator,
+    groups: IntArray | None = None,
+    times: FloatArray | None = None,
+) -> tuple[IntArray, IntArray]:
+    """Divide sequences in two; copies and members of a group stay together.
+
+    Parameters
+    ----------
+    n_held_out : int
+        About how many to hold out; copies and groups may not allow it exactly.
+    groups : int64 ndarray of shape (n,), or None
+        A number for each sequence.
+    times : float64 ndarray of shape (n,), or None
+        The latest sequences are held out; None: they are drawn at random, stratified
+        by class.
+
+    Returns
+    -------
+    rest, held_out : int64 ndarray
+        Indices in random order, in which every prefix is balanced by class. `held_out`
+        is empty where nothing can be divided.
+    """
+    members = _groups_of_copies(sequences, groups)
+    order = _stratified_order(sequences.y, members, rng)
+    sizes = np.array([len(members[g]) for g in order])
+    if not n_held_out or len(members) < 2:
+        is_held_out = np.zeros(len(members), bool)
+    elif times is None:
+        is_held_out = _held_out(sizes, n_held_out)
+    else:
+        last = np.array([times[members[g]].max() for g in order])
+        is_held_out = _latest_held_out(sizes, last, n_held_out)
+    rest, held_out = (
+        np.concatenate([np.zeros(0, np.int64), *(members[g] for g in order[part])])
+        for part in (~is_held_out, is_held_out)
     )
-    # If copies leave fewer sequences for validation, more are trained on.
-    n_train += max(0, n_val - len(val_index))
-    n_train = min(n_train, max_train_samples or n)
-    return Splits(
-        dataset.train.take(rest[:n_train]),
-        dataset.train.take(val_index),
-        dataset.test,
-        val_index,
-        False,
-    )
+    return rest, held_out
+
+
+def _latest_held_out(
+    sizes: IntArray, last: FloatArray, n_held_out: int
+) -> npt.NDArray[np.bool_]:
+    """Choose whole groups from the latest on, with `n_held_out` members at most.
+
+    Parameters
+    ----------
+    last : float64 ndarray of shape (n_groups,)
+        Time of each group's latest member.
+    """
+    latest = np.argsort(-last, kind="stable")
+    n = int((np.cumsum(sizes[latest]) <= n_held_out).sum())
+    is_held_out = np.zeros(len(sizes), bool)
+    is_held_out[latest[: min(max(n, 1), len(sizes) - 1)]] = True
+    return is_held_out
+
+
+def _latest(index: IntArray, n: int, times: FloatArray | None) -> IntArray:
+    """Return the first `n` of `index`, or with times the latest `n`, in its order."""
+    if times is None:
+        return index[:n]
+    latest = np.argsort(-times[index], kind="stable")[:n]
+    return index[np.sort(latest)]
 
 
 def split_sizes(
@@ -114,12 +188,34 @@ def split_sizes(
     return n_train, min(n_val, n - n_train)
 
 
-def _groups_of_copies(sequences: Sequences) -> list[IntArray]:
-    """Return the indices of each distinct sequence's copies, by first occurrence."""
+def _groups_of_copies(
+    sequences: Sequences, groups: IntArray | None = None
+) -> list[IntArray]:
+    """Return the indices of sequences that stay together, by first occurrence.
+
+    Copies stay together, and so do members of a group, and of all groups that are
+    connected by copies.
+    """
     firsts = first_copies(sequences)
+    if groups is not None:
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        n = len(sequences)
+        # Sequence i is linked to its first copy and to node n + (number of its group).
+        _, numbers = np.unique(groups, return_inverse=True)
+        ends = np.concatenate([firsts, n + numbers])
+        starts = np.tile(np.arange(n), 2)
+        size = n + int(numbers.max()) + 1
+        links = coo_array((np.ones(2 * n, bool), (starts, ends)), (size, size))
+        component = connected_components(links, directed=False)[1][:n]
+        _, first_of, inverse = np.unique(
+            component, return_index=True, return_inverse=True
+        )
+        firsts = first_of[inverse]
     by_group = np.argsort(firsts, kind="stable")
-    _, starts = np.unique(firsts[by_group], return_index=True)
-    return np.split(by_group, starts[1:])
+    _, begins = np.unique(firsts[by_group], return_index=True)
+    return np.split(by_group, begins[1:])
 
 
 def _stratified_order(

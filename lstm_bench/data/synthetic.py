@@ -22,13 +22,14 @@ import numpy as np
 from pydantic import Field
 
 from lstm_bench.arrays import IntArray
-from lstm_bench.data.dataset import INDEX_FROM, START, Dataset, Sequences, Sizes
+from lstm_bench.data.dataset import Dataset, Sequences, Sizes
 from lstm_bench.data.generated import (
     GeneratedOptions,
     filler_words,
     flip_labels,
     generated_dataset,
 )
+from lstm_bench.inference import INDEX_FROM, START
 from lstm_bench.seeding import derive_rng
 
 SYNTHETIC = True

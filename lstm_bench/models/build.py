@@ -9,12 +9,21 @@ from lstm_bench.models.heads import HEADS
 from lstm_bench.suites.config import TrialConfig
 
 
-def build_model(config: TrialConfig, n_classes: int) -> keras.Model:
+def build_model(
+    config: TrialConfig, n_classes: int, n_channels: int | None = None
+) -> keras.Model:
     """Build and compile the model of `config`.
 
-    The input is int token ids of shape (batch, n_timesteps), any n_timesteps; the
-    output has shape (batch, head units). Only stock layers and operations are used,
-    so that a saved model loads without lstm_bench.
+    The output has shape (batch, head units). Only stock layers and operations are
+    used, so that a saved model loads without lstm_bench.
+
+    Parameters
+    ----------
+    n_channels : int or None
+        None: the input is int token ids of shape (batch, n_timesteps), 0 where padded,
+        any n_timesteps. Otherwise it is float vectors of shape (batch, n_timesteps,
+        n_channels + 1), whose last channel is 1 at a step and 0 where padded, and the
+        model has no embedding.
 
     Raises
     ------
@@ -23,15 +32,24 @@ def build_model(config: TrialConfig, n_classes: int) -> keras.Model:
     """
     head = HEADS[config.head]
     n_outputs = head.n_units(n_classes)
-    tokens = keras.Input((None,), dtype="int32", name="tokens")
     is_causal = config.padding == "post" and not config.bidirectional
     mask_layers = config.masking and not is_causal
-    x = keras.layers.Embedding(
-        config.vocabulary_size,
-        config.embedding_dim,
-        mask_zero=mask_layers,
-        name="embedding",
-    )(tokens)
+    mask = None
+    if n_channels is None:
+        inputs = keras.Input((None,), dtype="int32", name="tokens")
+        x = keras.layers.Embedding(
+            config.vocabulary_size,
+            config.embedding_dim,
+            mask_zero=mask_layers,
+            name="embedding",
+        )(inputs)
+        is_step = keras.ops.not_equal(inputs, 0) if config.masking else None
+    else:
+        inputs = keras.Input((None, n_channels + 1), dtype="float32", name="vectors")
+        x = inputs[:, :, :-1]
+        is_step = keras.ops.not_equal(inputs[:, :, -1], 0.0)
+        if mask_layers:
+            mask = is_step
     for layer in range(config.num_layers):
         is_last = layer == config.num_layers - 1
         lstm = keras.layers.LSTM(
@@ -45,9 +63,10 @@ def build_model(config: TrialConfig, n_classes: int) -> keras.Model:
         )
         if config.bidirectional:
             lstm = keras.layers.Bidirectional(lstm, name=f"bidirectional_{layer + 1}")
-        x = lstm(x)
+        # An embedding's mask goes from layer to layer by itself.
+        x = lstm(x) if mask is None else lstm(x, mask=mask)
     if config.masking:
-        x = _pool_tokens(x, tokens, config, is_causal)
+        x = _pool_steps(x, is_step, config, is_causal)
     elif config.pooling == "mean":
         x = keras.ops.mean(x, axis=1)
     elif config.pooling == "max":
@@ -55,7 +74,7 @@ def build_model(config: TrialConfig, n_classes: int) -> keras.Model:
     if config.head_dropout:
         x = keras.layers.Dropout(config.head_dropout, name="head_dropout")(x)
     outputs = keras.layers.Dense(n_outputs, activation=head.activation, name="head")(x)
-    model = keras.Model(tokens, outputs, name="lstm")
+    model = keras.Model(inputs, outputs, name="lstm")
     optimizer = keras.optimizers.get(
         {
             "class_name": config.optimizer,
@@ -66,16 +85,16 @@ def build_model(config: TrialConfig, n_classes: int) -> keras.Model:
     return model
 
 
-def _pool_tokens(
-    outputs: Any, tokens: Any, config: TrialConfig, is_causal: bool
+def _pool_steps(
+    outputs: Any, is_step: Any, config: TrialConfig, is_causal: bool
 ) -> Any:
-    """Pool LSTM outputs over the tokens that are not padding.
+    """Pool LSTM outputs over the steps that are not padding.
 
     Parameters
     ----------
     outputs : tensor of shape (batch, n_timesteps, features), or (batch, features)
         where the layers are masked and only the last output is needed
-    tokens : int tensor of shape (batch, n_timesteps), 0 where padded
+    is_step : bool tensor of shape (batch, n_timesteps)
 
     Returns
     -------
@@ -84,15 +103,15 @@ def _pool_tokens(
     ops = keras.ops
     if config.pooling == "last" and not is_causal:
         return outputs
-    is_token = ops.not_equal(tokens, 0)
     if config.pooling == "max":
         # Below all LSTM outputs, which lie in (-1, 1).
-        return ops.max(ops.where(ops.expand_dims(is_token, -1), outputs, -1.0), axis=1)
-    n_tokens = ops.sum(ops.cast(is_token, "int32"), axis=1, keepdims=True)
+        return ops.max(ops.where(ops.expand_dims(is_step, -1), outputs, -1.0), axis=1)
+    steps = ops.cast(is_step, "int32")
+    n_steps = ops.sum(steps, axis=1, keepdims=True)
     if config.pooling == "last":
-        position = ops.cumsum(ops.ones_like(tokens), axis=1)
-        weights = ops.cast(ops.equal(position, n_tokens), outputs.dtype)
+        position = ops.cumsum(ops.ones_like(steps), axis=1)
+        weights = ops.cast(ops.equal(position, n_steps), outputs.dtype)
     else:
-        share = 1.0 / ops.maximum(ops.cast(n_tokens, outputs.dtype), 1.0)
-        weights = ops.cast(is_token, outputs.dtype) * share
+        share = 1.0 / ops.maximum(ops.cast(n_steps, outputs.dtype), 1.0)
+        weights = ops.cast(is_step, outputs.dtype) * share
     return ops.sum(outputs * ops.expand_dims(weights, -1), axis=1)

@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from lstm_bench.arrays import IntArray
-from lstm_bench.data.dataset import OUT_OF_VOCABULARY, Sequences, places
+from lstm_bench.data.dataset import Sequences, Values, places
+from lstm_bench.inference import OUT_OF_VOCABULARY
 from lstm_bench.suites.config import TrialConfig
 
 
-def encode(
-    sequences: Sequences, config: TrialConfig
-) -> tuple[npt.NDArray[np.int32], IntArray]:
+def encode(sequences: Sequences, config: TrialConfig) -> tuple[Values, IntArray]:
     """Cap the vocabulary, truncate and pad as `config` specifies.
+
+    As `inference.batch_of`, for all sequences at once.
 
     Returns
     -------
-    x : int32 ndarray of shape (n_sequences, sequence_length)
-        0 where padded; ids of ``vocabulary_size`` and above become 2.
+    x : ndarray
+        Token ids: int32 of shape (n_sequences, sequence_length), 0 where padded; ids of
+        ``vocabulary_size`` and above become 2. Vectors: float32 of shape (n_sequences,
+        sequence_length, n_channels + 1), whose last channel is 1 at a step and 0 where
+        padded.
     lengths : int64 ndarray of shape (n_sequences,)
-        Number of remaining tokens of each sequence.
+        Number of remaining steps of each sequence.
     """
     limit = config.sequence_length
     lengths = np.minimum(sequences.lengths, limit)
     column = np.arange(limit)
     if config.padding == "post":
-        is_token = column < lengths[:, None]
+        is_step = column < lengths[:, None]
     else:
-        is_token = column >= limit - lengths[:, None]
+        is_step = column >= limit - lengths[:, None]
     starts = sequences.starts
     if config.truncating == "pre":
         starts = sequences.stops - lengths
-    # Row-major order of the True elements is the order of the remaining tokens.
-    ids = sequences.tokens[places(starts, lengths)]
+    # Row-major order of the True elements is the order of the remaining steps.
+    values = sequences.at(places(starts, lengths))
+    if values.ndim == 2:
+        vectors = np.zeros((len(sequences), limit, values.shape[1] + 1), np.float32)
+        vectors[is_step, :-1] = values
+        vectors[is_step, -1] = 1.0
+        return vectors, lengths
+    ids = np.where(values < config.vocabulary_size, values, OUT_OF_VOCABULARY)
     x = np.zeros((len(sequences), limit), np.int32)
-    x[is_token] = np.where(ids < config.vocabulary_size, ids, OUT_OF_VOCABULARY)
+    x[is_step] = ids
     return x, lengths

@@ -48,11 +48,15 @@ class PackedForward:
         layers = [
             model.get_layer(names.format(n)) for n in range(1, config.num_layers + 1)
         ]
-        self._embedding = model.get_layer("embedding")
+        # None for vectors, which reach the first LSTM as they are.
+        self._embedding = next(
+            (layer for layer in model.layers if layer.name == "embedding"), None
+        )
         self._tail = [
             layer for layer in model.layers if layer.name in ("head_dropout", "head")
         ]
-        for layer in (self._embedding, *layers, *self._tail):
+        embedding = () if self._embedding is None else (self._embedding,)
+        for layer in (*embedding, *layers, *self._tail):
             if layer.compute_dtype != "float32":
                 raise TypeError(
                     f"{layer.name}: the packed LSTM computes in float32 alone, got "
@@ -67,32 +71,43 @@ class PackedForward:
         self._team = Team(n_threads)
         self._recurrence = Recurrence(self._team)
 
-    def __call__(self, tokens: Any, training: bool) -> Any:
+    def __call__(self, batch: Any, training: bool) -> Any:
         """Return the model's outputs, of shape (n_reviews, head units).
 
         Parameters
         ----------
-        tokens : int32 tensor of shape (n_reviews, n_timesteps), 0 where padded
+        batch : tensor
+            The model's input, see `build_model`: token ids, 0 where padded, or vectors
+            whose last channel is 0 where padded.
         """
+        tokens = batch
+        if self._embedding is None:
+            tokens = tf.cast(batch[:, :, -1], tf.int32)
         *fields, ids, index = tf.numpy_function(self._lay_out, [tokens], [tf.int32] * 7)
         for field in (*fields, ids, index):
             field.set_shape((None,))
         rows = Rows(*fields)
         n_reviews = tf.shape(tokens)[0]
-        x: Any = self._embedding.embeddings.value
-        token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
-        occurrences = _occurrences(x, token_of_row) if training else None
         all_rows = tf.range(tf.size(rows.review))
         # Where reading from the beginning and reading from the end differ.
         output_indexes = (all_rows, rows.reverse)
-        inputs: tuple[tuple[Any, Any, Any], ...] = (
-            (token_of_row, (ids, index), occurrences),
-            (
-                tf.gather(token_of_row, rows.reverse),
-                (ids, tf.gather(index, rows.reverse)),
-                _in_order(occurrences, rows.reverse) if training else None,
-            ),
-        )
+        rows_as_inputs = ((None, None, None), (rows.reverse, None, None))
+        inputs: tuple[tuple[Any, Any, Any], ...] = rows_as_inputs
+        if self._embedding is None:
+            steps = tf.reshape(batch[:, :, :-1], (-1, batch.shape[-1] - 1))
+            x: Any = tf.gather(steps, rows.position)
+        else:
+            x = self._embedding.embeddings.value
+            token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
+            occurrences = _occurrences(x, token_of_row) if training else None
+            inputs = (
+                (token_of_row, (ids, index), occurrences),
+                (
+                    tf.gather(token_of_row, rows.reverse),
+                    (ids, tf.gather(index, rows.reverse)),
+                    _in_order(occurrences, rows.reverse) if training else None,
+                ),
+            )
         for number, directions in enumerate(self._directions, start=1):
             is_last = number == len(self._directions)
             outputs = [
@@ -113,7 +128,7 @@ class PackedForward:
                 )
             ]
             x = outputs[0] if len(outputs) == 1 else tf.concat(outputs, axis=-1)
-            inputs = ((None, None, None), (rows.reverse, None, None))
+            inputs = rows_as_inputs
         x = self._pool(x, rows, n_reviews)
         for layer in self._tail:
             x = layer(x, training=training)
@@ -128,7 +143,7 @@ class PackedForward:
             Built on the model's variables.
         """
         update: Update = optimizer.apply
-        if PackedAdam.fits(optimizer):
+        if self._embedding is not None and PackedAdam.fits(optimizer):
             update = PackedAdam(optimizer, self._embedding.embeddings, self._team).apply
         return update
 

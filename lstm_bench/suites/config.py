@@ -29,12 +29,17 @@ SHORT: Mapping[str, str | tuple[str, str]] = {
     "truncating": "{}-truncating",
     "padding": "{}-padding",
     "masking": ("no masking", "masking"),
+    "class_weights": "{} class weights",
     "optimizer": "{}",
     "learning_rate": "learning rate {}",
     "batch_size": "batch {}",
     "max_epochs": "{} epochs",
     "patience": "patience {}",
 }
+
+
+ADDED = ("class_weights",)
+"""Hyperparameters that are newer than the ids of configurations in use."""
 
 
 def canonical(value: float) -> float:
@@ -123,6 +128,11 @@ class TrialConfig(BaseModel):
         description="Ignore the padding, and trim each batch to its longest sequence.",
     )
     # Training
+    class_weights: Literal["none", "balanced"] = Field(
+        "none",
+        description="Weight of each class in the loss: the same for every example "
+        "(none), or such that every class has the same share (balanced).",
+    )
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = Field(
         "adam", description="Keras optimizer."
     )
@@ -152,8 +162,21 @@ class TrialConfig(BaseModel):
 
 def config_id_of(values: Mapping[str, Any]) -> str:
     """Return the first 12 hex digits of the SHA-256 of canonical JSON of `values`."""
-    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(hashed(values), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def hashed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that the names of configurations and studies are hashes of.
+
+    Fields of `ADDED` are left out at their default, so that names stay what they were
+    before there was such a field.
+    """
+    return {
+        field: value
+        for field, value in values.items()
+        if field not in ADDED or value != TrialConfig.model_fields[field].default
+    }
 
 
 CONFIG_FIELDS: tuple[str, ...] = tuple(TrialConfig.model_fields)

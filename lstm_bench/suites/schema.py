@@ -6,9 +6,16 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from lstm_bench.data.registry import dataset_names
+from lstm_bench.data.registry import OWN_FILES, dataset_names
 from lstm_bench.errors import SuiteError
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import EngineName
@@ -31,8 +38,15 @@ class _Part(BaseModel):
 class DatasetSpec(_Part):
     """The dataset, how much of it is used, and what validates."""
 
-    name: str = Field(description=f"Name of the dataset: {', '.join(dataset_names())}.")
-    options: dict[str, Any] = Field({}, description="The dataset's own options.")
+    name: str = Field(
+        description=f"Name of the dataset: {', '.join(dataset_names())}. Not needed "
+        "with `file:` or `train:`, which name your own files."
+    )
+    options: dict[str, Any] = Field(
+        {},
+        description="The dataset's own options. Those of `file` may stand directly "
+        "under `dataset:`.",
+    )
     validation: Literal["holdout", "test"] = Field(
         "holdout",
         description="What a training is validated on: a part of the training examples "
@@ -52,6 +66,24 @@ class DatasetSpec(_Part):
         description="Number of examples to train on at most; validation shrinks in "
         "proportion. null: all.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_own_files(cls, values: Any) -> Any:
+        """Read ``{file: reviews.csv, label: stars}`` as options of dataset `file`."""
+        if not isinstance(values, dict) or not {"file", "train"} & set(values):
+            return values
+        # `validation` may name a file, too.
+        own = {
+            key
+            for key in values
+            if key in cls.model_fields
+            and (key != "validation" or values[key] in ("holdout", "test"))
+        }
+        if {"name", "options"} & own:
+            return values
+        options = {key: value for key, value in values.items() if key not in own}
+        return {"name": OWN_FILES, "options": options} | {k: values[k] for k in own}
 
 
 class StudySpec(_Part):

@@ -13,7 +13,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lstm_bench.data.dataset import Sizes
-from lstm_bench.data.registry import dataset_names, dataset_options, known_sizes
+from lstm_bench.data.registry import (
+    OWN_FILES,
+    dataset_names,
+    dataset_options,
+    known_sizes,
+)
 from lstm_bench.data.splits import split_sizes
 from lstm_bench.errors import SuiteError
 from lstm_bench.metrics import METRICS, Metric
@@ -23,6 +28,7 @@ from lstm_bench.suites.config import (
     TrialConfig,
     Value,
     check_head,
+    hashed,
     short_text,
 )
 from lstm_bench.suites.files import SHIPPED, suite_file, suite_names
@@ -231,9 +237,12 @@ class Suite:
         """
         what = {
             "dataset": self.dataset.model_dump(),
-            "defaults": self.defaults.model_dump(),
+            "defaults": hashed(self.defaults.model_dump()),
             "space": {name: repr(axis) for name, axis in self.space},
-            "references": {k: v.model_dump() for k, v in self.references.items()},
+            "references": {
+                label: hashed(config.model_dump())
+                for label, config in self.references.items()
+            },
             "study": self.study.model_dump(exclude=MACHINE_FIELDS),
         }
         canonical = json.dumps(what, sort_keys=True, separators=(",", ":"))
@@ -447,7 +456,8 @@ def _check_dataset(spec: DatasetSpec, where: str) -> DatasetSpec:
         from lstm_bench.data.registry import dataset_module
 
         model: type[BaseModel] = dataset_module(spec.name).Options
-        raise SuiteError(explain(error, model, f"{where}: dataset.options")) from error
+        place = "dataset" if spec.name == OWN_FILES else "dataset.options"
+        raise SuiteError(explain(error, model, f"{where}: {place}")) from error
     try:
         # The options are part of the study's name.
         json.dumps(spec.options, allow_nan=False)

@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lstm_bench.arrays import FloatArray, IntArray
-from lstm_bench.data.dataset import START, Dataset, Sequences, sequences_digest
+from lstm_bench.data.dataset import Dataset, Sequences, Values, sequences_digest
 from lstm_bench.data.splits import Splits
+from lstm_bench.inference import START
 from lstm_bench.system.files import replacing
 from lstm_bench.system.folders import cache_folder
 from lstm_bench.training.result import Prediction
@@ -377,7 +378,7 @@ def _count(train: Sequences, *, binary: bool) -> tuple[Any, Any]:
     return vectorizer, vectorizer.fit_transform(_as_list(train))
 
 
-def _as_list(sequences: Sequences) -> list[npt.NDArray[np.int32]]:
+def _as_list(sequences: Sequences) -> list[Values]:
     return [sequences[i] for i in range(len(sequences))]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from lstm_bench.arrays import IntArray
+from lstm_bench.data.dataset import Values
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import PACKED
 
@@ -60,20 +60,21 @@ def evaluation_batches(
 
 
 def take_batch(
-    x: npt.NDArray[np.int32], lengths: IntArray, index: IntArray, config: TrialConfig
-) -> npt.NDArray[np.int32]:
+    x: Values, lengths: IntArray, index: IntArray, config: TrialConfig
+) -> Values:
     """Return the rows at `index`, with masking trimmed to the longest of them.
 
     Parameters
     ----------
-    x : int32 ndarray of shape (n, sequence_length)
+    x : ndarray
+        Token ids or vectors, as `encode` returns them.
     lengths : int64 ndarray of shape (n,)
     index : int64 ndarray of shape (batch,)
 
     Returns
     -------
-    int32 ndarray of shape (batch, longest) with masking, else
-    (batch, sequence_length)
+    ndarray
+        Of as many steps as the longest row has, without masking of all.
     """
     if not config.masking:
         return x[index]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.arrays import FloatArray, IntArray
-from lstm_bench.data.dataset import Sequences
+from lstm_bench.arrays import Float32Array, FloatArray, IntArray
+from lstm_bench.data.dataset import Sequences, Values
 from lstm_bench.errors import TrialFailed
 from lstm_bench.metrics import Metric, evaluate_proba
 from lstm_bench.models.backend import keras, tf
@@ -45,13 +45,14 @@ class Encoded:
 
     Attributes
     ----------
-    x : int32 ndarray of shape (n, sequence_length)
+    x : ndarray
+        Token ids or vectors, as `encode` returns them.
     lengths : int64 ndarray of shape (n,)
     y : int64 ndarray of shape (n,)
     targets : float32 ndarray of shape (n, head units)
     """
 
-    x: npt.NDArray[np.int32]
+    x: Values
     lengths: IntArray
     y: IntArray
     targets: npt.NDArray[np.float32]
@@ -72,13 +73,14 @@ class Steps:
     engine : {"stock", "packed"}
         Engine of the LSTMs. Results agree to about 1e-6; the model consists of stock
         layers in either case.
+    class_weights : float32 ndarray of shape (n_classes,), or None
+        Weight of each class's examples in the loss that is trained on; None: 1.
 
     Attributes
     ----------
     train_step : callable
-        Takes a batch (int32 tokens of shape (n, n_timesteps), float32 targets of shape
-        (n, head units)), updates the weights, and returns the loss and the outputs
-        before the update.
+        Takes a batch (of the model's input, float32 targets of shape (n, head units)),
+        updates the weights, and returns the loss and the outputs before the update.
 
     Notes
     -----
@@ -87,7 +89,11 @@ class Steps:
     """
 
     def __init__(
-        self, model: keras.Model, config: TrialConfig, engine: str = STOCK
+        self,
+        model: keras.Model,
+        config: TrialConfig,
+        engine: str = STOCK,
+        class_weights: Float32Array | None = None,
     ) -> None:
         self.model = model
         self.config = config
@@ -103,13 +109,13 @@ class Steps:
             update = forward.update_of(model.optimizer)
         loss_fn = keras.losses.get(HEADS[config.head].loss)
         n_outputs = model.output_shape[-1]
-        tokens = tf.TensorSpec((None, None), tf.int32)
+        batch = tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype)
         targets = tf.TensorSpec((None, n_outputs), tf.float32)
 
         def train_step(x: Any, y: Any) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 raw = forward(x, training=True)
-                loss = tf.reduce_mean(loss_fn(y, raw))
+                loss = tf.reduce_mean(_weighted(loss_fn(y, raw), y, class_weights))
             gradients = tape.gradient(loss, model.trainable_variables)
             update(gradients, model.trainable_variables)
             return loss, raw
@@ -120,7 +126,7 @@ class Steps:
 
         # No AutoGraph: no step branches in Python on a tensor's values.
         self.train_step, self._predict_step = (
-            tf.function(step, input_signature=[tokens, targets], autograph=False)
+            tf.function(step, input_signature=[batch, targets], autograph=False)
             for step in (train_step, predict_step)
         )
 
@@ -209,6 +215,38 @@ def _expected_failures() -> Iterator[None]:
         yield
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         raise TrialFailed(f"out of memory: {first_line(error)}") from error
+
+
+def balanced_weights(y: IntArray, n_classes: int) -> Float32Array:
+    """Return weights that give every class the same share of the loss.
+
+    Parameters
+    ----------
+    y : int64 ndarray of shape (n,)
+        Classes of the training examples; every class occurs.
+
+    Returns
+    -------
+    float32 ndarray of shape (n_classes,)
+        n / (n_classes * count of the class), as scikit-learn's
+        ``class_weight="balanced"``; their mean over the examples is 1.
+    """
+    counts = np.bincount(y, minlength=n_classes)
+    return (len(y) / (n_classes * counts)).astype(np.float32)
+
+
+def _weighted(losses: Any, targets: Any, class_weights: Float32Array | None) -> Any:
+    """Return the losses of a batch, of shape (n,), times their classes' weights.
+
+    Parameters
+    ----------
+    targets : float32 tensor of shape (n, head units)
+    """
+    if class_weights is None:
+        return losses
+    if targets.shape[-1] == 1:
+        targets = tf.concat([1.0 - targets, targets], axis=1)
+    return losses * tf.reduce_sum(targets * class_weights, axis=1)
 
 
 def fit(

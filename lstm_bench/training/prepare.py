@@ -9,8 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from lstm_bench.data.dataset import Dataset, Sizes, describe_dataset
-from lstm_bench.data.registry import dataset_module, load_dataset
+from lstm_bench.data.dataset import VECTORS, Dataset, Sizes, describe_dataset
+from lstm_bench.data.registry import (
+    OWN_FILES,
+    dataset_module,
+    dataset_options,
+    folder_of,
+    load_dataset,
+)
 from lstm_bench.data.splits import Splits, describe_splits, make_splits
 from lstm_bench.errors import SuiteError
 from lstm_bench.seeding import derive_seed
@@ -83,7 +89,12 @@ def prepare(
         The suite's configurations or splits do not fit the data.
     """
     spec = suite.dataset
+    if spec.name == OWN_FILES:
+        folder = suite_file(suite.path).parent
+        data_dir = folder_of(dataset_options(spec.name, spec.options), data_dir, folder)
     dataset = load_dataset(spec.name, spec.options, data_dir, suite.study.seed)
+    if dataset.kind == VECTORS:
+        _check_no_tokens(suite)
     suite.check_sizes(Sizes(dataset.n_classes, len(dataset.train)), suite.path, config)
     splits = _split(suite, dataset, SEARCH_REPLICATE)
     for replicate in range(1, n_replicates + 1):
@@ -99,6 +110,17 @@ def prepare(
         "suite_committed": is_committed(suite_file(suite.path), suite.text),
     }
     return Prepared(suite, dataset, splits, about, machine)
+
+
+def _check_no_tokens(suite: Suite) -> None:
+    """Reject axes and pairs of hyperparameters that only tokens have."""
+    for field in ("vocabulary_size", "embedding_dim"):
+        for place in ("space", "confirm.pairs"):
+            if field in (suite.space.axes if place == "space" else suite.pairs):
+                raise SuiteError(
+                    f"{suite.path}: {place}.{field}: the data are vectors, which have "
+                    "no vocabulary and no embedding; remove it"
+                )
 
 
 def _code_digest(name: str) -> str:

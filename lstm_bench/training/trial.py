@@ -17,7 +17,14 @@ from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import STOCK
 from lstm_bench.training.checkpoint import Checkpoint
-from lstm_bench.training.loop import Encoded, OnEpoch, OnStep, Steps, fit
+from lstm_bench.training.loop import (
+    Encoded,
+    OnEpoch,
+    OnStep,
+    Steps,
+    balanced_weights,
+    fit,
+)
 from lstm_bench.training.result import (
     EPOCH_TIME,
     EVAL_TIME,
@@ -78,8 +85,11 @@ def run_trial(
     """
     start = time.perf_counter()
     keras.utils.set_random_seed(derive_seed(root_seed, "init", replicate))
-    model = build_model(config, dataset.n_classes)
-    steps = Steps(model, config, engine)
+    model = build_model(config, dataset.n_classes, dataset.n_channels)
+    class_weights = None
+    if config.class_weights == "balanced":
+        class_weights = balanced_weights(splits.train.y, dataset.n_classes)
+    steps = Steps(model, config, engine, class_weights)
     train = Encoded.of(splits.train, config, dataset.n_classes)
     val = Encoded.of(splits.val, config, dataset.n_classes)
     history, val_proba = fit(
@@ -191,7 +201,7 @@ def _shown(
 ) -> dict[str, Any]:
     return {
         "index": int(prediction.index[row]),
-        "text": dataset.text(sequences[row], max_words=SHOWN_WORDS),
+        "text": dataset.text(sequences, row, max_words=SHOWN_WORDS),
         "y_true": int(prediction.y_true[row]),
         "y_proba": [float(p) for p in prediction.y_proba[row]],
     }

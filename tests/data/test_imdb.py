@@ -19,7 +19,6 @@ from pydantic import ValidationError
 
 from lstm_bench.data import imdb, imdb_archive, synthetic, word_order
 from lstm_bench.data.dataset import (
-    INDEX_FROM,
     Dataset,
     Sequences,
     copies_in,
@@ -33,6 +32,7 @@ from lstm_bench.data.registry import (
     load_dataset,
 )
 from lstm_bench.errors import DatasetError
+from lstm_bench.inference import INDEX_FROM
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def words(dataset: Dataset, part: str, i: int) -> str:
-    return dataset.text(getattr(dataset, part)[i])
+    return dataset.text(getattr(dataset, part), i)
 
 
 # Contract
@@ -62,15 +62,15 @@ def test_every_dataset_keeps_the_contract(name: str, tmp_path: Path) -> None:
     assert str(tmp_path) not in " ".join([dataset.source, *dataset.notes])
     assert len(set(dataset.vocabulary)) == len(dataset.vocabulary)
     for part in (dataset.train, dataset.test):
-        assert part.tokens.dtype == np.int32
+        assert part.values.dtype == np.int32
         assert part.offsets.dtype == np.int64
         assert part.y.dtype == np.int64
         assert part.offsets[0] == 0
-        assert part.offsets[-1] == len(part.tokens)
-        assert (part.tokens[part.offsets[:-1]] == 1).all()
-        assert (part.tokens == 1).sum() == len(part)
-        assert not np.isin(part.tokens, (0, 2, 3)).any()
-        assert part.tokens.max() <= len(dataset.vocabulary) + 3
+        assert part.offsets[-1] == len(part.values)
+        assert (part.values[part.offsets[:-1]] == 1).all()
+        assert (part.values == 1).sum() == len(part)
+        assert not np.isin(part.values, (0, 2, 3)).any()
+        assert part.values.max() <= len(dataset.vocabulary) + 3
         assert set(part.y) == set(range(dataset.n_classes))
 
 
@@ -383,8 +383,8 @@ def test_load_reads_the_cache_the_second_time(
         second.notes,
     )
     # Not a copy for each process: the file itself, which they share.
-    assert isinstance(_root(second.train.tokens), mmap.mmap)
-    assert not isinstance(second.train.tokens, np.memmap)
+    assert isinstance(_root(second.train.values), mmap.mmap)
+    assert not isinstance(second.train.values, np.memmap)
     assert len(list((tmp_path / "cache" / "lstm-bench" / "imdb").iterdir())) == 1
 
 
@@ -471,7 +471,7 @@ def test_real_reviews_have_kerass_ids() -> None:
     assert (round(lengths.mean()), np.median(lengths)) == (234, 175)
     assert lengths.max() == 2493
     assert copies_in(dataset.test, dataset.train).sum() == 123
-    counts = np.bincount(dataset.train.tokens, minlength=88_588)[4:]
+    counts = np.bincount(dataset.train.values, minlength=88_588)[4:]
     assert counts[0] == 336_148
     assert (np.diff(counts[:10_000]) <= 0).all()
     assert (np.diff(counts) > 0).sum() == 23
@@ -492,7 +492,7 @@ def test_real_reviews_without_index_are_ranked_alike_up_to_ties(
     dataset = load_imdb(tmp_path)
     assert len(dataset.vocabulary) == 88_582
     assert dataset.vocabulary[:10] == FIRST_TEN
-    counts = np.bincount(dataset.train.tokens)[4:]
+    counts = np.bincount(dataset.train.values)[4:]
     assert (np.diff(counts) <= 0).all()
     index = json.loads((REAL / imdb.INDEX).read_text())
     rank_of_kerass = [index[word] for word in dataset.vocabulary[:10_000]]

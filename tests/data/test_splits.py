@@ -80,11 +80,11 @@ def test_taking_rows_keeps_their_order_and_labels():
 def test_what_is_taken_shares_the_tokens_and_is_what_a_copy_of_it_is():
     whole = sequences([[1, 2], [3], [4, 5, 6], [], [7]], [0, 1, 0, 1, 1])
     taken = whole.take(np.array([4, 2, 3, 0])).take(np.array([1, 0, 2]))
-    assert np.shares_memory(taken.tokens, whole.tokens)
+    assert np.shares_memory(taken.values, whole.values)
     assert taken.lengths.tolist() == [3, 1, 0]
     own = sequences([[4, 5, 6], [7], []], [0, 1, 1])
     copied = taken.copied()
-    for name in ("tokens", "offsets", "y"):
+    for name in ("values", "offsets", "y"):
         assert getattr(copied, name).tolist() == getattr(own, name).tolist()
     assert sequences_digest(taken, whole) == sequences_digest(own, whole)
     config = TrialConfig(sequence_length=2, truncating="pre", vocabulary_size=100)

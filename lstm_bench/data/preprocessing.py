@@ -1,0 +1,77 @@
+"""What is fitted on a split's training sequences: the vocabulary, or the scaling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lstm_bench.data.dataset import (
+    VECTORS,
+    Dataset,
+    Scaling,
+    Sequences,
+    Values,
+    Vocabulary,
+)
+from lstm_bench.inference import INDEX_FROM, OUT_OF_VOCABULARY
+
+_BLOCK = 4096
+"""Sequences read at a time: the steps of a million texts fill a laptop's memory."""
+
+
+def fit_preprocessing(
+    dataset: Dataset, train: Sequences
+) -> Vocabulary | Scaling | None:
+    """Fit the vocabulary or the scaling of `train`.
+
+    Parameters
+    ----------
+    train : Sequences
+        The training sequences of a split of `dataset`, as stored.
+
+    Returns
+    -------
+    Vocabulary, Scaling or None
+        None for datasets whose ids come with the data.
+    """
+    if dataset.kind == VECTORS:
+        return _fit_scaling(train)
+    return _fit_vocabulary(dataset, train) if dataset.fits_vocabulary else None
+
+
+def _fit_vocabulary(dataset: Dataset, train: Sequences) -> Vocabulary:
+    n_ids = INDEX_FROM + 1 + len(dataset.vocabulary)
+    counts = np.zeros(n_ids, np.int64)
+    for values in _blocks(train):
+        counts += np.bincount(values, minlength=n_ids)
+    counts[: INDEX_FROM + 1] = 0
+    # Stable: equally frequent words keep the dataset's order.
+    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    ids = np.full(n_ids, OUT_OF_VOCABULARY, np.int32)
+    ids[:INDEX_FROM] = np.arange(INDEX_FROM)
+    ids[order] = INDEX_FROM + 1 + np.arange(len(order))
+    words = tuple(dataset.vocabulary[i - INDEX_FROM - 1] for i in order)
+    return Vocabulary(words, ids)
+
+
+def _fit_scaling(train: Sequences) -> Scaling:
+    n_channels = train.values.shape[1]
+    total, squares = np.zeros(n_channels), np.zeros(n_channels)
+    n_steps = int(train.lengths.sum())
+    for values in _blocks(train):
+        total += values.sum(axis=0, dtype=np.float64)
+    mean = total / n_steps
+    for values in _blocks(train):
+        squares += ((values - mean) ** 2).sum(axis=0)
+    std = np.sqrt(squares / n_steps)
+    # A constant channel stays zero; its rounding is not blown up.
+    std[std <= 1e-6 * np.abs(mean)] = 1.0
+    std[std == 0.0] = 1.0
+    return Scaling(mean.astype(np.float32), std.astype(np.float32))
+
+
+def _blocks(train: Sequences) -> Iterator[Values]:
+    for start in range(0, len(train), _BLOCK):
+        index = np.arange(start, min(start + _BLOCK, len(train)))
+        yield train.take(index).copied().values

@@ -1,0 +1,72 @@
+"""A served model reads as training does."""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from lstm_bench import inference
+from lstm_bench.data.dataset import Sequences, from_lists
+from lstm_bench.inference import batch_of, ids_of, index_of, proba_of
+from lstm_bench.models.encoding import encode
+from lstm_bench.suites.config import TrialConfig
+
+
+def test_it_needs_numpy_and_the_standard_library_alone():
+    file = ROOT / "lstm_bench" / "inference.py"
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(str(node.module).split(".")[0])
+    assert names - set(sys.stdlib_module_names) == {"numpy"}
+
+
+def test_ids_begin_with_start_and_unknown_words_are_marked():
+    index = index_of(["the", "film"])
+    assert ids_of(["a", "film", "the"], index).tolist() == [1, 2, 5, 4]
+    assert ids_of([], index).tolist() == [1]
+
+
+def test_an_unknown_tokenizer_is_named():
+    with pytest.raises(ValueError, match="words, whitespace, characters, got 'keras'"):
+        inference.tokenize("a", "keras")
+
+
+@pytest.mark.parametrize("padding", ["pre", "post"])
+@pytest.mark.parametrize("truncating", ["pre", "post"])
+@pytest.mark.parametrize("kind", ["tokens", "vectors"])
+def test_a_batch_is_what_training_encodes(kind: str, truncating: str, padding: str):
+    rng = np.random.default_rng(0)
+    lengths = [3, 9, 1, 6]
+    if kind == "tokens":
+        lists = [rng.integers(1, 40, n).astype(np.int32) for n in lengths]
+        sequences = from_lists(lists, [0, 1, 0, 1])
+    else:
+        lists = [rng.normal(size=(n, 2)).astype(np.float32) for n in lengths]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        sequences = Sequences(np.concatenate(lists), offsets, np.array([0, 1, 0, 1]))
+    config = TrialConfig(
+        sequence_length=7,
+        truncating=truncating,
+        padding=padding,
+        vocabulary_size=30,
+        masking=False,
+    )
+    x, _ = encode(sequences, config)
+    np.testing.assert_array_equal(batch_of(lists, config.model_dump(), kind), x)
+    trimmed = batch_of(
+        [lists[0], lists[2]], {**config.model_dump(), "masking": True}, kind
+    )
+    assert trimmed.shape[1] == 3
+
+
+def test_probabilities_of_both_heads():
+    assert proba_of(np.array([[0.25]]), "sigmoid").tolist() == [[0.75, 0.25]]
+    softmax = proba_of(np.array([[0.2, 0.2, 0.4]]), "softmax")
+    np.testing.assert_allclose(softmax, [[0.25, 0.25, 0.5]])
