@@ -20,6 +20,7 @@ from lstm_bench.text import quoted
 # without the data, ``sizes(options)``.
 OWN_FILES = "file"
 DATASETS = {
+    OWN_FILES: "lstm_bench.data.file",
     "imdb": "lstm_bench.data.imdb",
     "synthetic": "lstm_bench.data.synthetic",
     "word_order": "lstm_bench.data.word_order",

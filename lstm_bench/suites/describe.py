@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lstm_bench.data.registry import dataset_module, dataset_names
+from lstm_bench.data.registry import OWN_FILES, dataset_module, dataset_names
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.schema import (
     ConfirmSpec,
@@ -17,11 +17,18 @@ from lstm_bench.suites.schema import (
     SuiteFile,
 )
 
+
+def _options_title(name: str) -> str:
+    if name == OWN_FILES:
+        return "`dataset`, for files of one's own"
+    return f"`dataset.options` of {name}"
+
+
 PARTS: dict[str, type[BaseModel]] = {
     "The file": SuiteFile,
     "`dataset`": DatasetSpec,
     **{
-        f"`dataset.options` of {name}": dataset_module(name).Options
+        _options_title(name): dataset_module(name).Options
         for name in dataset_names()
         if dataset_module(name).Options.model_fields
     },
@@ -77,7 +84,8 @@ def values_text(schema: dict[str, Any]) -> str:
     if "$ref" in schema or schema["type"] == "object":
         return "mapping"
     if schema["type"] == "array":
-        return f"list of {values_text(schema['items'])}"
+        items = schema.get("items") or schema["prefixItems"][0]
+        return f"list of {values_text(items)}"
     names = {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}
     kind: str = schema["type"]
     return names.get(kind, kind) + _bounds_text(schema)

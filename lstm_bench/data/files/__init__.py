@@ -1,0 +1,1 @@
+"""Users' own files: one module per family of formats, all of which yield examples."""

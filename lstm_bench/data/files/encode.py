@@ -1,0 +1,412 @@
+"""Encode examples into arrays on disk, block by block, and keep them in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from lstm_bench.arrays import FloatArray, IntArray
+from lstm_bench.data.files.bad_rows import BadRows
+from lstm_bench.data.files.columns import MAX_NUMERIC_CLASSES, are_integers, number
+from lstm_bench.data.files.examples import TRAIN, UNKNOWN, Examples, Source
+from lstm_bench.data.files.formats import PartFile, open_sources
+from lstm_bench.data.files.options import FileOptions
+from lstm_bench.data.files.text_folders import text_files
+from lstm_bench.errors import DatasetError
+from lstm_bench.inference import INDEX_FROM, START, tokenize
+from lstm_bench.system.files import file_sha256, files_digest, replacing
+from lstm_bench.system.folders import cache_folder
+from lstm_bench.text import count, listed, quoted
+
+MAX_CLASSES = 1000
+# Part of the cache key: increase it when the same files give other arrays.
+_FORMAT = 1
+_CHUNK = 1 << 22
+_ABOUT = "about.json"
+# They act after the examples have been encoded.
+_LATER = {"test_fraction", "file", "train", "validation", "test"}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """All examples of a dataset, as arrays; `values` is mapped from a file.
+
+    Attributes
+    ----------
+    values : ndarray
+        int32 ids of shape (n_steps,), each example beginning with `START`, or float32
+        of shape (n_steps, n_channels).
+    offsets : int64 ndarray of shape (n_examples + 1,)
+    y : int64 ndarray of shape (n_examples,)
+    parts : int8 ndarray of shape (n_examples,)
+        `TRAIN`, `VALIDATION`, `TEST` or `UNKNOWN`.
+    groups : int64 ndarray of shape (n_examples,), or None
+    times : float64 ndarray of shape (n_examples,), or None
+    vocabulary : tuple of str
+        By frequency in train (without parts: in all), ties by first occurrence.
+    """
+
+    values: npt.NDArray[np.int32] | npt.NDArray[np.float32]
+    offsets: IntArray
+    y: IntArray
+    parts: npt.NDArray[np.int8]
+    groups: IntArray | None
+    times: FloatArray | None
+    vocabulary: tuple[str, ...]
+    about: About
+
+
+@dataclass(frozen=True)
+class About:
+    """What stands beside the arrays, as plain JSON types.
+
+    Attributes
+    ----------
+    kind : {"texts", "vectors", "categories"}
+    columns : dict
+        The purpose of each column that was used; empty for formats without columns.
+    rows : dict
+        ``n_read``, ``n_dropped``, and ``reasons``: for each its count and an example.
+    files : list of str
+        Name and SHA-256 of each file.
+    notes : list of str
+    """
+
+    kind: str
+    class_names: list[str]
+    channels: list[str]
+    columns: dict[str, Any]
+    rows: dict[str, Any]
+    files: list[str]
+    notes: list[str] = field(default_factory=list)
+
+
+def encode(files: Sequence[PartFile], options: FileOptions) -> Encoded:
+    """Return the examples of some files, from the cache if they have been read before.
+
+    Raises
+    ------
+    DatasetError
+        A file cannot be read or has bad rows; there are fewer than two examples or
+        classes, or more than 1,000 classes; or labels are numbers that may be a
+        quantity.
+    """
+    digests = [_digest(file) for file in files]
+    folder = cache_folder("files", _key(files, digests, options))
+    if (folder / _ABOUT).exists():
+        return _read(folder)
+    sources = open_sources(files, options)
+    writer = _Writer(sources, files, options, digests)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writer.write(folder)
+    except OSError as error:
+        note = f"The examples could not be cached: {error.strerror or error}."
+        # The arrays remain mapped after their folder has been removed.
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+            writer.write(Path(temporary), note)
+            return _read(Path(temporary))
+    return _read(folder)
+
+
+def _digest(file: PartFile) -> str:
+    try:
+        if file.path.is_dir():
+            return files_digest(file.path, text_files(file.path))
+        return file_sha256(file.path)
+    except OSError as error:
+        raise DatasetError(
+            f"{file.path}: expected a readable file or folder, got "
+            f"{error.strerror or error}; correct the path (relative paths are looked "
+            "up in --data-dir, in LSTM_BENCH_DATA and beside the suite)"
+        ) from error
+
+
+def _key(
+    files: Sequence[PartFile], digests: Sequence[str], options: FileOptions
+) -> str:
+    content = {
+        "format": _FORMAT,
+        # Names are part of messages about bad rows.
+        "files": [
+            [file.path.name, file.part, digest]
+            for file, digest in zip(files, digests, strict=True)
+        ],
+        "options": options.model_dump(mode="json", exclude=_LATER),
+    }
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _read(folder: Path) -> Encoded:
+    """Return what `_Writer` wrote, mapped from the files and so shared by processes."""
+
+    def mapped(name: str) -> Any:
+        file = folder / f"{name}.npy"
+        if not file.exists():
+            return None
+        # An empty file cannot be mapped.
+        return np.asarray(np.load(file, mmap_mode="r"))
+
+    about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+    words = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+    arrays = {n: mapped(n) for n in ("values", "offsets", "y", "parts")}
+    others = {n: mapped(n) for n in ("groups", "times")}
+    return Encoded(**arrays, **others, vocabulary=tuple(words), about=About(**about))
+
+
+class _Writer:
+    """Reads the sources once, writes values as they come, and the rest at the end."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        files: Sequence[PartFile],
+        options: FileOptions,
+        digests: Sequence[str],
+    ) -> None:
+        self.sources, self.files, self.options = sources, files, options
+        self.digests = digests
+
+    def write(self, folder: Path, *notes: str) -> None:
+        """Write all arrays to `folder`, and `_ABOUT` last."""
+        first = self.sources[0]
+        labels, groups = _Codes(), _Codes()
+        y, parts, group_codes = array("q"), array("b"), array("q")
+        times, lengths = array("d"), array("q")
+        bad = BadRows(self.options.on_bad_rows)
+        with _Values.of(first, self.options, folder) as values:
+            for examples, part in self._blocks(bad):
+                n = len(examples.labels)
+                in_part = examples.parts or [UNKNOWN if part is None else part] * n
+                y.extend(labels.of(examples.labels))
+                parts.extend(in_part)
+                group_codes.extend(groups.of(examples.groups))
+                times.extend(examples.times)
+                is_train = np.array(in_part) <= TRAIN
+                lengths.extend(values.add(examples.values, is_train))
+                if len(labels.codes) > MAX_CLASSES:
+                    raise self._too_many_classes(labels.codes)
+            bad.check()
+            classes = self._classes(list(labels.codes), len(y), bad)
+            vocabulary = values.finish(folder / "values.npy")
+        place = {name: i for i, name in enumerate(classes)}
+        class_of = np.array([place[name] for name in labels.codes], np.int64)
+        _save(folder, "offsets", np.concatenate([[0], np.cumsum(lengths)]), np.int64)
+        _save(folder, "y", class_of[np.frombuffer(y, np.int64)], np.int64)
+        _save(folder, "parts", np.frombuffer(parts, np.int8), np.int8)
+        if group_codes:
+            _save(folder, "groups", np.frombuffer(group_codes, np.int64), np.int64)
+        if times:
+            _save(folder, "times", np.frombuffer(times, np.float64), np.float64)
+        _write_json(folder / "vocabulary.json", vocabulary)
+        columns = first.columns
+        about = About(
+            kind=first.kind,
+            class_names=classes,
+            channels=list(first.channels),
+            columns={} if columns is None else asdict(columns),
+            rows=_rows(bad),
+            files=[
+                f"{file.path.name} (SHA-256 {digest})"
+                for file, digest in zip(self.files, self.digests, strict=True)
+            ],
+            notes=list(notes),
+        )
+        # Written last: if it exists, the other files do.
+        _write_json(folder / _ABOUT, asdict(about))
+
+    def _blocks(self, bad: BadRows) -> Iterator[tuple[Examples, int | None]]:
+        for source, file in zip(self.sources, self.files, strict=True):
+            for examples in source.blocks(bad):
+                if examples.labels:
+                    yield examples, file.part
+
+    @property
+    def _place(self) -> str:
+        return listed(str(file.path) for file in self.files)
+
+    def _classes(self, labels: list[str], n: int, bad: BadRows) -> list[str]:
+        """Return the class names in their order, after they have been checked."""
+        if n < 2:
+            dropped = f", and {count(bad.n_dropped, 'bad row')}" if bad.counts else ""
+            why = (
+                f" (for example {next(iter(bad.examples.values()))})" if dropped else ""
+            )
+            raise DatasetError(
+                f"{self._place}: expected at least two examples, got {n}{dropped}{why};"
+                " give more"
+            )
+        if len(labels) < 2:
+            raise DatasetError(
+                f"{self._place}: expected at least two classes, got only "
+                f"{quoted(labels[0])} in {count(n, 'example')}; name another column "
+                "with label, or give examples of other classes"
+            )
+        numbers = [number(label) for label in labels]
+        if any(x is None for x in numbers):
+            return sorted(labels)
+        is_few = are_integers(numbers) and len(set(numbers)) <= MAX_NUMERIC_CLASSES
+        are_classes = self.options.numeric_labels_are_classes
+        if are_classes is False or (are_classes is None and not is_few):
+            raise self._quantity(labels)
+        return sorted(labels, key=lambda label: (float(label), label))
+
+    def _too_many_classes(self, labels: dict[str, int]) -> DatasetError:
+        numeric = all(number(label) is not None for label in labels)
+        if numeric and self.options.numeric_labels_are_classes is not True:
+            return self._quantity(list(labels))
+        return DatasetError(
+            f"{self._place}: expected at most {MAX_CLASSES:,} classes, got more, as "
+            f"{listed(map(quoted, list(labels)[:5]))}; name another column with label"
+        )
+
+    def _quantity(self, labels: list[str]) -> DatasetError:
+        return DatasetError(
+            f"{self._place}: expected labels that are classes, got numbers that may be "
+            f"a quantity ({len(labels):,} different, as "
+            f"{listed(map(quoted, labels[:5]))}); set numeric_labels_are_classes: true "
+            "if each number is a class, else name another column with label (a "
+            "quantity cannot be predicted here)"
+        )
+
+
+def _rows(bad: BadRows) -> dict[str, Any]:
+    return {
+        "n_read": bad.n_read,
+        "n_dropped": bad.n_dropped,
+        "reasons": {
+            reason: {"n": n, "example": str(bad.examples[reason])}
+            for reason, n in sorted(bad.counts.items(), key=lambda item: -item[1])
+        },
+    }
+
+
+class _Codes:
+    """Numbers for strings, in the order in which they occur first."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, int] = defaultdict()
+        self.codes.default_factory = self.codes.__len__
+
+    def of(self, names: Sequence[str]) -> Iterator[int]:
+        return map(self.codes.__getitem__, names)
+
+
+class _Values:
+    """Writes the values of examples to a temporary file, then in their final form."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+
+    @staticmethod
+    @contextmanager
+    def of(source: Source, options: FileOptions, folder: Path) -> Iterator[_Values]:
+        with tempfile.TemporaryFile(dir=folder) as temporary:
+            stream = cast(BinaryIO, temporary)
+            if source.kind == "vectors":
+                yield _Vectors(stream, len(source.channels))
+            else:
+                is_text = source.kind == "texts"
+                yield _Tokens(stream, options.tokens if is_text else None)
+
+    def add(self, values: list[Any], is_train: npt.NDArray[np.bool_]) -> list[int]:
+        """Write the values of a block; return the number of steps of each example."""
+        raise NotImplementedError
+
+    def finish(self, file: Path) -> list[str]:
+        """Write the final array to `file`; return the vocabulary."""
+        raise NotImplementedError
+
+    def _copy(
+        self, file: Path, dtype: str, shape: tuple[int, ...], new: Any = None
+    ) -> None:
+        """Write an array with the file's content, or with ``new[content]``."""
+        self.stream.flush()
+        self.stream.seek(0)
+        header = {"descr": dtype, "fortran_order": False, "shape": shape}
+        with replacing(file) as partial, partial.open("wb") as out:
+            np.lib.format.write_array_header_1_0(out, header)
+            while content := self.stream.read(_CHUNK):
+                if new is None:
+                    out.write(content)
+                else:
+                    out.write(new[np.frombuffer(content, np.int32)].data)
+
+
+class _Vectors(_Values):
+    def __init__(self, stream: BinaryIO, n_channels: int) -> None:
+        super().__init__(stream)
+        self.n_channels, self.n_steps = n_channels, 0
+
+    def add(self, values: list[Any], is_train: npt.NDArray[np.bool_]) -> list[int]:
+        lengths = [len(series) for series in values]
+        steps = np.ascontiguousarray(np.concatenate(values), dtype="<f4")
+        self.stream.write(steps.data)
+        self.n_steps += len(steps)
+        return lengths
+
+    def finish(self, file: Path) -> list[str]:
+        self._copy(file, "<f4", (self.n_steps, self.n_channels))
+        return []
+
+
+class _Tokens(_Values):
+    """Provisional ids are numbers of words by first occurrence; 0 is the start."""
+
+    def __init__(self, stream: BinaryIO, tokenizer: str | None) -> None:
+        super().__init__(stream)
+        self.tokenizer, self.n_tokens = tokenizer, 0
+        self.index = _Codes().codes
+        # No tokenizer gives an empty word, so that its number is free for the start.
+        self.start = self.index[""]
+        self.counts = np.zeros(1, np.int64)
+
+    def add(self, values: list[Any], is_train: npt.NDArray[np.bool_]) -> list[int]:
+        ids, lengths = array("i"), []
+        number_of = self.index.__getitem__
+        for value in values:
+            words = tokenize(value, self.tokenizer) if self.tokenizer else value
+            ids.append(self.start)
+            ids.extend(map(number_of, words))
+            lengths.append(len(words) + 1)
+        every = np.frombuffer(ids, np.int32)
+        every.tofile(self.stream)
+        self.n_tokens += len(every)
+        in_train = every[np.repeat(is_train, lengths)]
+        counts = np.bincount(in_train, minlength=len(self.index))
+        counts[: len(self.counts)] += self.counts
+        self.counts = counts
+        return lengths
+
+    def finish(self, file: Path) -> list[str]:
+        counts = np.zeros(len(self.index), np.int64)
+        counts[: len(self.counts)] = self.counts
+        # Words that train lacks come last, as their count is 0.
+        by_rank = 1 + np.argsort(-counts[1:], kind="stable")
+        new = np.empty(len(counts), "<i4")
+        new[self.start] = START
+        new[by_rank] = np.arange(1, len(counts)) + INDEX_FROM
+        self._copy(file, "<i4", (self.n_tokens,), new)
+        words = list(self.index)
+        return [words[i] for i in by_rank]
+
+
+def _save(folder: Path, name: str, values: npt.NDArray[Any], dtype: Any) -> None:
+    with replacing(folder / f"{name}.npy") as partial, partial.open("wb") as stream:
+        np.save(stream, values.astype(dtype, copy=False))
+
+
+def _write_json(file: Path, content: Any) -> None:
+    with replacing(file) as partial:
+        partial.write_text(json.dumps(content), encoding="utf-8")
