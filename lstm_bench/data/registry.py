@@ -20,6 +20,7 @@ from lstm_bench.text import quoted
 # without the data, ``sizes(options)``.
 OWN_FILES = "file"
 DATASETS = {
+    "digits": "lstm_bench.data.digits",
     OWN_FILES: "lstm_bench.data.file",
     "imdb": "lstm_bench.data.imdb",
     "synthetic": "lstm_bench.data.synthetic",
