@@ -1,0 +1,107 @@
+"""Write the folder of a trained model, from which `lstm_bench.inference` loads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstm_bench.data.dataset import Dataset, Scaling, Vocabulary
+from lstm_bench.inference import ABOUT, ARRAYS, FORMAT, INDEX_FROM, LSTM, NETWORK
+from lstm_bench.suites.config import TrialConfig
+
+if TYPE_CHECKING:
+    from lstm_bench.models.backend import keras
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which of a study's models it is.
+
+    Attributes
+    ----------
+    name : str
+        The configuration's or the baseline's name in the report.
+    run_id : str or None
+        The MLflow run with which the model is logged; set when it is logged.
+    replicate : int
+        Whose split and seeds it was trained with.
+    why : str
+        A sentence that names the model and why it is this one.
+    """
+
+    suite: str
+    study: str
+    name: str
+    replicate: int
+    why: str
+    run_id: str | None = None
+
+
+def write_network(
+    folder: Path,
+    model: keras.Model,
+    config: TrialConfig,
+    dataset: Dataset,
+    fitted: Vocabulary | Scaling | None,
+    origin: Origin,
+) -> None:
+    """Write a Keras model and how it reads its input.
+
+    Parameters
+    ----------
+    fitted : Vocabulary, Scaling or None
+        What the split it was trained on has fitted.
+    """
+    about = _about(dataset, fitted, origin)
+    # Words of lower rank than these are unknown to the model.
+    vocabulary = about["vocabulary"][: max(0, config.vocabulary_size - INDEX_FROM - 1)]
+    about |= {"model": LSTM, "config": config.model_dump(), "vocabulary": vocabulary}
+    _write_about(folder, about)
+    model.save(folder / NETWORK)
+
+
+def write_baseline(
+    folder: Path,
+    name: str,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    dataset: Dataset,
+    fitted: Vocabulary | Scaling | None,
+    origin: Origin,
+) -> None:
+    """Write the arrays of a fitted baseline and how it reads its input."""
+    about = _about(dataset, fitted, origin) | {"model": name, "config": None}
+    _write_about(folder, about)
+    with (folder / ARRAYS).open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def _about(
+    dataset: Dataset, fitted: Vocabulary | Scaling | None, origin: Origin
+) -> dict[str, Any]:
+    words = fitted.words if isinstance(fitted, Vocabulary) else dataset.vocabulary
+    scaling = None
+    if isinstance(fitted, Scaling):
+        scaling = {"mean": fitted.mean.tolist(), "std": fitted.std.tolist()}
+    return {
+        "format": FORMAT,
+        "kind": dataset.kind,
+        "tokenizer": dataset.tokenizer,
+        "class_names": list(dataset.class_names),
+        "vocabulary": list(words),
+        "scaling": scaling,
+        "channels": list(dataset.channels),
+        "example": dataset.example,
+        **asdict(origin),
+    }
+
+
+def _write_about(folder: Path, about: Mapping[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(about, ensure_ascii=False, indent=1)
+    (folder / ABOUT).write_text(text, encoding="utf-8")
