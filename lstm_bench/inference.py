@@ -28,6 +28,11 @@ removed), at white space only, or into single characters."""
 _FILTERED = {ord(c): " " for c in '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'}
 
 
+def spaced(text: str) -> str:
+    """Return `text` in lower case, with spaces for what is no part of a word."""
+    return text.lower().translate(_FILTERED)
+
+
 def tokenize(text: str, tokenizer: str) -> list[str]:
     """Return the tokens of `text`.
 
@@ -50,8 +55,7 @@ def tokenize(text: str, tokenizer: str) -> list[str]:
     ['N', 'o', 't']
     """
     if tokenizer == "words":
-        words = text.lower().translate(_FILTERED).split(" ")
-        return [word for word in words if word]
+        return [word for word in spaced(text).split(" ") if word]
     if tokenizer == "whitespace":
         return text.split()
     if tokenizer == "characters":

@@ -13,7 +13,7 @@ A dataset is one module of this package, named in `registry.DATASETS`, with
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -24,6 +24,7 @@ from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.inference import INDEX_FROM, PAD, START
 from lstm_bench.text import count
 
+_BLOCK = 4096
 VECTORS: Final = "vectors"
 Kind = Literal["tokens", "vectors"]
 """What a step of a sequence is: a token's id, or a vector of numbers."""
@@ -365,20 +366,30 @@ def from_lists(
     return Sequences(tokens, offsets, np.asarray(y, np.int64))
 
 
+def value_blocks(sequences: Sequences) -> Iterator[Values]:
+    """Yield the values of some thousand sequences at a time.
+
+    The steps of a million texts at once would fill a laptop's memory.
+    """
+    for start in range(0, len(sequences), _BLOCK):
+        index = np.arange(start, min(start + _BLOCK, len(sequences)))
+        yield sequences.take(index).copied().values
+
+
 def sequences_digest(*parts: Sequences) -> str:
     """Return the hex SHA-256 of values, boundaries and labels of some parts.
 
     Equal on every machine: byte order and integer widths are fixed.
     """
     digest = hashlib.sha256()
-    for part in (sequences.copied() for sequences in parts):
-        is_ids = part.values.ndim == 1
-        for array, dtype in (
-            (part.values, "<i4" if is_ids else "<f4"),
-            (part.offsets, "<i8"),
-            (part.y, "<i8"),
-        ):
-            # The size first, so that different boundaries give different digests.
+    for part in parts:
+        offsets = np.concatenate([[0], np.cumsum(part.lengths)]).astype(np.int64)
+        # The size first, so that different boundaries give different digests.
+        digest.update(int(offsets[-1]).to_bytes(8, "little"))
+        dtype = "<i4" if part.values.ndim == 1 else "<f4"
+        for values in value_blocks(part):
+            digest.update(np.ascontiguousarray(values, dtype=dtype).data)
+        for array in (offsets, part.y):
             digest.update(len(array).to_bytes(8, "little"))
-            digest.update(np.ascontiguousarray(array, dtype=dtype).data)
+            digest.update(np.ascontiguousarray(array, dtype="<i8").data)
     return digest.hexdigest()

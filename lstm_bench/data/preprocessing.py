@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from lstm_bench.data.dataset import (
@@ -11,13 +9,10 @@ from lstm_bench.data.dataset import (
     Dataset,
     Scaling,
     Sequences,
-    Values,
     Vocabulary,
+    value_blocks,
 )
 from lstm_bench.inference import INDEX_FROM, OUT_OF_VOCABULARY
-
-_BLOCK = 4096
-"""Sequences read at a time: the steps of a million texts fill a laptop's memory."""
 
 
 def fit_preprocessing(
@@ -43,7 +38,7 @@ def fit_preprocessing(
 def _fit_vocabulary(dataset: Dataset, train: Sequences) -> Vocabulary:
     n_ids = INDEX_FROM + 1 + len(dataset.vocabulary)
     counts = np.zeros(n_ids, np.int64)
-    for values in _blocks(train):
+    for values in value_blocks(train):
         counts += np.bincount(values, minlength=n_ids)
     counts[: INDEX_FROM + 1] = 0
     # Stable: equally frequent words keep the dataset's order.
@@ -59,19 +54,13 @@ def _fit_scaling(train: Sequences) -> Scaling:
     n_channels = train.values.shape[1]
     total, squares = np.zeros(n_channels), np.zeros(n_channels)
     n_steps = int(train.lengths.sum())
-    for values in _blocks(train):
+    for values in value_blocks(train):
         total += values.sum(axis=0, dtype=np.float64)
     mean = total / n_steps
-    for values in _blocks(train):
+    for values in value_blocks(train):
         squares += ((values - mean) ** 2).sum(axis=0)
     std = np.sqrt(squares / n_steps)
     # A constant channel stays zero; its rounding is not blown up.
     std[std <= 1e-6 * np.abs(mean)] = 1.0
     std[std == 0.0] = 1.0
     return Scaling(mean.astype(np.float32), std.astype(np.float32))
-
-
-def _blocks(train: Sequences) -> Iterator[Values]:
-    for start in range(0, len(train), _BLOCK):
-        index = np.arange(start, min(start + _BLOCK, len(train)))
-        yield train.take(index).copied().values

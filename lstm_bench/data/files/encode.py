@@ -15,6 +15,8 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.data.files.bad_rows import BadRows
@@ -24,7 +26,7 @@ from lstm_bench.data.files.formats import PartFile, open_sources
 from lstm_bench.data.files.options import FileOptions
 from lstm_bench.data.files.text_folders import text_files
 from lstm_bench.errors import DatasetError
-from lstm_bench.inference import INDEX_FROM, START, tokenize
+from lstm_bench.inference import INDEX_FROM, START, spaced, tokenize
 from lstm_bench.system.files import file_sha256, files_digest, replacing
 from lstm_bench.system.folders import cache_folder
 from lstm_bench.text import count, listed, quoted
@@ -373,21 +375,42 @@ class _Tokens(_Values):
         self.counts = np.zeros(1, np.int64)
 
     def add(self, values: list[Any], is_train: npt.NDArray[np.bool_]) -> list[int]:
-        ids, lengths = array("i"), []
-        number_of = self.index.__getitem__
-        for value in values:
-            words = tokenize(value, self.tokenizer) if self.tokenizer else value
-            ids.append(self.start)
-            ids.extend(map(number_of, words))
-            lengths.append(len(words) + 1)
-        every = np.frombuffer(ids, np.int32)
-        every.tofile(self.stream)
-        self.n_tokens += len(every)
-        in_train = every[np.repeat(is_train, lengths)]
-        counts = np.bincount(in_train, minlength=len(self.index))
+        if self.tokenizer == "words":
+            ids, lengths = self._words(values)
+        else:
+            ids, lengths = self._tokens(values)
+        ids.tofile(self.stream)
+        self.n_tokens += len(ids)
+        counts = np.bincount(
+            ids[np.repeat(is_train, lengths)], minlength=len(self.index)
+        )
         counts[: len(self.counts)] += self.counts
         self.counts = counts
         return lengths
+
+    def _tokens(self, values: list[Any]) -> tuple[npt.NDArray[np.int32], list[int]]:
+        ids, lengths = array("i"), []
+        number_of = self.index.__getitem__
+        for value in values:
+            tokens = tokenize(value, self.tokenizer) if self.tokenizer else value
+            ids.append(self.start)
+            ids.extend(map(number_of, tokens))
+            lengths.append(len(tokens) + 1)
+        return np.frombuffer(ids, np.int32), lengths
+
+    def _words(self, texts: list[str]) -> tuple[npt.NDArray[np.int32], list[int]]:
+        """Return the ids that `_tokens` returns, in half the time."""
+        block = pa.array(map(spaced, texts), pa.large_string(), size=len(texts))
+        lists = pc.split_pattern(block, " ")
+        words = lists.flatten().dictionary_encode()
+        number_of = self.index.__getitem__
+        numbers = np.array([*map(number_of, words.dictionary.to_pylist())], np.int32)
+        # Two spaces in a row leave an empty word, which has the number of the start.
+        ids = numbers[words.indices.to_numpy()]
+        is_word = ids != self.start
+        before = np.concatenate([[0], np.cumsum(is_word)])[lists.offsets.to_numpy()]
+        lengths: list[int] = (np.diff(before) + 1).tolist()
+        return np.insert(ids[is_word], before[:-1], self.start), lengths
 
     def finish(self, file: Path) -> list[str]:
         counts = np.zeros(len(self.index), np.int64)

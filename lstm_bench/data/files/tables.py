@@ -292,9 +292,11 @@ class _JsonLines:
 
 def _json_lines(path: Path) -> _JsonLines:
     names: dict[str, None] = {}
+    first = next(filter(str.strip, lines(path)), "").strip()
+    is_list = first == "[" or first.startswith("[{")
     for _, _, row in islice(_objects(path, BadRows("drop")), _KEYS_ROWS):
         names.update(dict.fromkeys(row))
-    if not names:
+    if is_list or not names:
         raise DatasetError(
             f"{path}: expected a JSON object with the same keys in each line, found "
             "none; write one object per line, without a list around them"
