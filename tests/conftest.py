@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,6 +53,22 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.environ["LSTM_BENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     yield
     del os.environ["LSTM_BENCH_CACHE"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_databases() -> Iterator[None]:
+    """Make MLflow's and Optuna's databases quick, where MLflow is loaded at all."""
+    if "mlflow" not in sys.modules:
+        yield
+        return
+    import sqlalchemy
+    from quick_databases import copy_tables, wait_for_no_disk
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", wait_for_no_disk)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mlflow.store.db.utils._initialize_tables", copy_tables)
+        yield
+    sqlalchemy.event.remove(sqlalchemy.Engine, "connect", wait_for_no_disk)
 
 
 @pytest.fixture

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import run
 from mlflow import MlflowClient
 from results_builder import make_predictions
 
 from lstm_bench import doctor
-from lstm_bench.report.figures.training import training_figures
 from lstm_bench.search.study import StudyStore
 from lstm_bench.search.trials import OWNER, RUN_ID
 from lstm_bench.system.process import this_process
@@ -71,7 +68,7 @@ class Study:
             [],
             ("neg", "pos"),
         )
-        self.tracker.finish_run(run_id, result, training_figures(result, "accuracy"))
+        self.tracker.finish_run(run_id, result, {"accuracy.png": b"a picture"})
         if tell:
             step.owned.tell(step.trial, "complete", 0.5)
 
@@ -202,33 +199,19 @@ def test_examine_system_finds_a_full_disk(monkeypatch, tmp_path):
     assert "make room" in finding.text
 
 
-def test_doctor_lists_problems_and_repairs_them(study, tmp_path):
+def test_doctor_lists_problems_and_repairs_them(study, tmp_path, monkeypatch, capfd):
     study.kill(*study.begin())
     (tmp_path / "tiny.yaml").write_text(study.suite.text)
-
-    # MLflow names its store in the environment of every test that logs a model.
-    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
-
-    def run(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "lstm_bench", "doctor", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-
-    sick = run("tiny.yaml")
-    found = sick.stdout.count("--fix repairs it")
-    assert (sick.returncode, found) == (1, 2), sick.stdout + sick.stderr
-    repaired = run("tiny.yaml", "--fix")
-    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
-    assert "repaired: 2" in repaired.stdout
-    assert "no problem was found" in repaired.stdout
-    lost = run("tiny.yaml", "--storage", "sqlite:///nowhere.db")
-    assert lost.returncode == 2
-    assert "--storage: expected a store, got no file" in lost.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert run("doctor", "tiny.yaml") == 1
+    assert capfd.readouterr().out.count("--fix repairs it") == 2
+    assert run("doctor", "tiny.yaml", "--fix") == 0
+    repaired = capfd.readouterr().out
+    assert "repaired: 2" in repaired
+    assert "no problem was found" in repaired
+    assert run("doctor", "tiny.yaml", "--storage", "sqlite:///nowhere.db") == 2
+    assert "--storage: expected a store, got no file" in capfd.readouterr().err
     assert not (tmp_path / "nowhere.db").exists()
-    alone = run()
-    assert alone.returncode == 0
-    assert "processor: " in alone.stdout
+    assert run("doctor") == 0
+    assert "processor: " in capfd.readouterr().out

@@ -11,6 +11,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from quick_databases import write_tables
+
 START_TIMEOUT_S = 120
 
 
@@ -31,6 +33,8 @@ class MlflowServer:
 
     def __init__(self, folder: Path, database: str | None = None) -> None:
         self.folder = folder
+        if database is None:
+            write_tables(folder / "server.db")
         self.database = database or f"sqlite:///{folder}/server.db"
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
