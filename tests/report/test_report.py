@@ -28,10 +28,11 @@ from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.analysis.tables.search import leaderboard
 from lstm_bench.errors import OutputError
 from lstm_bench.report.blocks import Table, csv_text
+from lstm_bench.report.heading import study_page
 from lstm_bench.report.latex import escape_latex
 from lstm_bench.report.markdown import escape_markdown
-from lstm_bench.report.render import write_report
-from lstm_bench.report.sections.order import SECTIONS
+from lstm_bench.report.render import FORMATS, report_files, write_report
+from lstm_bench.report.sections.order import SECTIONS, build_sections
 from lstm_bench.report.view import make_view
 from lstm_bench.suites.engines import join_engines
 
@@ -63,6 +64,21 @@ def view_of(study):
     return make_view(analysis_of(study))
 
 
+def files_from(results, formats=FORMATS):
+    """Return the report's files by name."""
+    analysis = analyse(results)
+    return report_files(build_sections(analysis), study_page(analysis), formats)
+
+
+@functools.cache
+def files_of(study):
+    return files_from(STUDIES[study])
+
+
+def text_from(results):
+    return files_from(results, ("md",))["report.md"]
+
+
 @pytest.mark.parametrize("name", SECTIONS)
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_section_says_something_about_every_study(name, study):
@@ -73,10 +89,8 @@ def test_every_section_says_something_about_every_study(name, study):
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_every_study_gives_a_page_that_asks_nothing_of_anybody(tmp_path, study):
-    page = write_report(analysis_of(study), tmp_path)
-    assert page == tmp_path / "index.html"
-    text = page.read_text()
+def test_every_study_gives_a_page_that_asks_nothing_of_anybody(study):
+    text = files_of(study)["index.html"]
     assert "default-src 'none'" in text
     assert not re.search(r"<(link|img|iframe|object|embed)\b", text)
     assert not re.search(r"@import|\bsrc=", text)
@@ -89,35 +103,33 @@ def test_every_study_gives_a_page_that_asks_nothing_of_anybody(tmp_path, study):
     assert not re.search(r"fetch\(|XMLHttpRequest|localStorage|cookie|import\(", script)
     ids = re.findall(r'\sid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
-    assert (tmp_path / "report.md").read_text().startswith("# ")
+    assert files_of(study)["report.md"].startswith("# ")
 
 
-def test_a_column_is_declared_once_for_the_page_and_every_format(tmp_path):
-    write_report(analysis_of("confirmed"), tmp_path)
-    page, text = ((tmp_path / name).read_text() for name in ("index.html", "report.md"))
-    latex, table = (tmp_path / f"tables/confirmed.{end}" for end in ("tex", "csv"))
+def test_a_column_is_declared_once_for_the_page_and_every_format():
+    files = files_of("confirmed")
+    page, text = files["index.html"], files["report.md"]
+    latex, table = (files[f"tables/confirmed.{end}"] for end in ("tex", "csv"))
     heads = re.findall(r'<th scope="col"[^>]*data-key="train_time_s"[^>]*>', page)
     assert 'title="mean over the seeds"' in heads[0]
     assert "training (s)" in page and "| training (s) |" in text
-    assert "training (s)" in latex.read_text()
-    assert "train_time_s" in table.read_text().splitlines()[0].split(",")
+    assert "training (s)" in latex
+    assert "train_time_s" in table.splitlines()[0].split(",")
 
 
-def test_equal_results_give_equal_reports(tmp_path):
-    pages = [write_report(analyse(make_results()), tmp_path / f"{i}") for i in range(2)]
-    assert pages[0].read_bytes() == pages[1].read_bytes()
+def test_equal_results_give_equal_reports():
+    assert files_from(make_results()) == files_of("search")
 
 
-def test_a_study_of_two_engines_says_that_its_times_do_not_compare(tmp_path):
-    results = make_results()
-    text = write_report(analyse(results), tmp_path / "one").read_text()
-    assert "engines computed" not in text
+def test_a_study_of_two_engines_says_that_its_times_do_not_compare():
+    results = STUDIES["search"]
+    assert "engines computed" not in files_of("search")["report.md"]
     others = ["stock"] * (len(results.runs) - 1)
     # The second of a training that went on with another engine than it began with.
     for first in ("packed", join_engines(["stock", "packed"])):
         runs = results.runs.assign(engine=[first, *others])
         mixed = dataclasses.replace(results, runs=runs)
-        text = write_report(analyse(mixed), tmp_path / "two").read_text()
+        text = text_from(mixed)
         assert "2 engines computed the LSTMs of this study (packed, stock):" in text
 
 
@@ -150,8 +162,8 @@ def test_times_of_two_engines_are_not_compared(field, withheld, kept):
     assert not columns(mixed, "runs")["engine"].more
 
 
-def test_summary_names_the_best_its_interval_and_the_ceiling(tmp_path):
-    text = write_report(analyse(make_results()), tmp_path).read_text()
+def test_summary_names_the_best_its_interval_and_the_ceiling():
+    text = files_of("search")["index.html"]
     assert "SYNTHETIC" in text
     assert "has an accuracy of 0.9500" in text
     assert f"{TRIAL_2}: validation accuracy 0.9000" in text
@@ -161,17 +173,17 @@ def test_summary_names_the_best_its_interval_and_the_ceiling(tmp_path):
     assert "optimistic" in text
 
 
-def test_summary_of_two_that_tie_up_to_rounding(tmp_path):
+def test_summary_of_two_that_tie_up_to_rounding():
     rows = (SEARCH[0] | {"objective": 0.3}, SEARCH[1] | {"objective": 0.1 + 0.2})
     results = make_results(rows)
-    text = write_report(analyse(results), tmp_path).read_text()
+    text = text_from(results)
     # The first one tried comes first, and both have rank 1.
     assert f"{TRIAL_1} has the same score, 0.3000" in text
     assert leaderboard(results)["rank"].tolist() == [1, 1]
 
 
-def test_validation_on_the_test_set_is_warned_of(tmp_path):
-    text = write_report(analyse(STUDIES["references"]), tmp_path).read_text()
+def test_validation_on_the_test_set_is_warned_of():
+    text = files_of("references")["index.html"]
     assert "The test set was used for validation" in text
     assert 'id="published"' in text
     assert "them reports test accuracy 0.7500 for a; here it has 0.8000" in text
@@ -180,16 +192,15 @@ def test_validation_on_the_test_set_is_warned_of(tmp_path):
     assert 'id="axes"' not in text
 
 
-def test_values_are_shown_and_never_run(tmp_path):
+def test_values_are_shown_and_never_run():
     bad = "<script>alert(1)</script>"
     text = SUITE.replace("old:", f"'x{bad}$':")
     rows = (*SEARCH[:-1], {**SEARCH[-1], "reference": f"x{bad}$"})
-    page = write_report(
-        analyse(make_results(rows, text, text=bad)), tmp_path
-    ).read_text()
+    files = files_from(make_results(rows, text, text=bad), ("html", "md"))
+    page = files["index.html"]
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    before_the_suite, _, _ = (tmp_path / "report.md").read_text().partition(".yaml\n")
+    before_the_suite, _, _ = files["report.md"].partition(".yaml\n")
     assert "<script" not in before_the_suite
 
 
@@ -214,14 +225,13 @@ def test_text_in_csv_is_no_formula_and_numbers_stay_numbers():
     assert rows[0][3] == "-0.5 1.0"
 
 
-def test_no_cell_of_a_reports_tables_is_a_formula(tmp_path):
+def test_no_cell_of_a_reports_tables_is_a_formula():
     results = make_results(text="=HYPERLINK(1)")
     results.runs["failure_reason"] = "@reason"
-    write_report(analyse(results), tmp_path)
     cells = [
         cell
-        for file in (tmp_path / "tables").glob("*.csv")
-        for row in csv.reader(io.StringIO(file.read_text(), newline=""))
+        for text in files_from(results, ("csv",)).values()
+        for row in csv.reader(io.StringIO(text, newline=""))
         for cell in row
     ]
     assert "'=HYPERLINK(1)" in cells
@@ -229,28 +239,30 @@ def test_no_cell_of_a_reports_tables_is_a_formula(tmp_path):
     assert not [c for c in cells if c.startswith(("=", "@"))]
 
 
-def test_csv_keeps_every_digit(tmp_path):
+def test_csv_keeps_every_digit_and_nothing_temporary_is_left(tmp_path):
     rows = ({**SEARCH[0], "objective": 0.1234567890123}, *SEARCH[1:])
     write_report(analyse(make_results(rows)), tmp_path, formats=("csv",))
     text = (tmp_path / "tables" / "leaderboard.csv").read_text()
     assert 0.1234567890123 in pd.read_csv(io.StringIO(text))["objective"].tolist()
     assert not (tmp_path / "index.html").exists()
+    assert not [p for p in tmp_path.rglob("*") if p.name.startswith(".")]
 
 
 def test_markdown_escapes_what_would_break_a_table():
     assert escape_markdown("a|b `c`\n<i>") == "a\\|b \\`c\\` &lt;i&gt;"
 
 
-def test_nothing_temporary_is_left(tmp_path):
-    write_report(analyse(make_results()), tmp_path)
-    assert not [p for p in tmp_path.rglob("*") if p.name.startswith(".")]
+def test_write_report_returns_its_main_file(tmp_path):
+    page = write_report(analysis_of("no_runs"), tmp_path)
+    assert page == tmp_path / "index.html"
+    assert page.read_text() == files_of("no_runs")["index.html"]
 
 
 def test_a_file_in_the_folders_place_is_the_users_error(tmp_path):
     taken = tmp_path / "taken"
     taken.write_text("")
     with pytest.raises(OutputError, match=r"taken.*--out"):
-        write_report(analyse(make_results()), taken)
+        write_report(analysis_of("no_runs"), taken, formats=("md",))
 
 
 def test_reports_need_no_tensorflow():
@@ -261,9 +273,8 @@ def test_reports_need_no_tensorflow():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_answer_stands_at_the_top_with_verdict_interval_and_seeds(tmp_path):
-    page = write_report(analyse(make_confirmed_results()), tmp_path)
-    text = (tmp_path / "report.md").read_text()
+def test_the_answer_stands_at_the_top_with_verdict_interval_and_seeds():
+    page, text = (files_of("confirmed")[name] for name in ("index.html", "report.md"))
     summary, _, rest = text.partition("## Confirmation")
     # (36 + 37 + 36) / 120 right on test.
     assert f"{TRIAL_2}, chosen on validation: test accuracy 0.9083" in summary
@@ -273,12 +284,11 @@ def test_the_answer_stands_at_the_top_with_verdict_interval_and_seeds(tmp_path):
     )
     assert "over 3 paired seeds; differences within the margin of 0.05 are" in summary
     assert "looked at 14 times" in rest
-    assert "a &lt;b&gt;bad&lt;/b&gt; film" in page.read_text()
+    assert "a &lt;b&gt;bad&lt;/b&gt; film" in page
 
 
-def test_captions_say_how_calibration_and_verdicts_are_found(tmp_path):
-    write_report(analyse(make_confirmed_results()), tmp_path)
-    text = (tmp_path / "report.md").read_text()
+def test_captions_say_how_calibration_and_verdicts_are_found():
+    text = files_of("confirmed")["report.md"]
     # 40 test examples are too few for two bins of 50.
     assert "ECE: expected calibration error, 1 bin of equal mass (15 where" in text
     assert "Reliability on test: seeds pooled, 1 bin of equal mass" in text
@@ -290,21 +300,17 @@ def test_captions_say_how_calibration_and_verdicts_are_found(tmp_path):
     assert "0.8800 to 0.9000" not in text
 
 
-def test_no_lstm_beats_a_better_baseline_and_the_report_says_so(tmp_path):
-    results = make_confirmed_results(baseline=(40, 40, 40))
-    page = write_report(analyse(results), tmp_path).read_text()
+def test_no_lstm_beats_a_better_baseline_and_the_report_says_so():
+    page = text_from(make_confirmed_results(baseline=(40, 40, 40)))
     assert "No LSTM beats the baseline Bag of words." in page
     assert f"{TRIAL_2} is worse than Bag of words: test accuracy" in page
 
 
-def test_latex_tables_are_whole_and_escaped(tmp_path):
-    write_report(analyse(make_confirmed_results()), tmp_path, formats=("latex",))
-    files = sorted((tmp_path / "tables").glob("*.tex"))
-    assert {"confirmed.tex", "comparisons.tex", "leaderboard.tex"} <= {
-        f.name for f in files
-    }
-    for file in files:
-        text = file.read_text()
+def test_latex_tables_are_whole_and_escaped():
+    files = {k: v for k, v in files_of("confirmed").items() if k.endswith(".tex")}
+    names = {"confirmed", "comparisons", "leaderboard"}
+    assert {f"tables/{name}.tex" for name in names} <= files.keys()
+    for text in files.values():
         assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
         for part in (r"\toprule", r"\midrule", r"\bottomrule"):
             assert part in text
@@ -333,7 +339,8 @@ def test_latex_tables_compile_with_booktabs(tmp_path, study):
         pytest.skip("no pdflatex here: install Debian's texlive-latex-recommended")
     results = STUDIES[study]
     odd = results.errors.assign(text="50 % of a_b & {c} ~ ^ \\ # $x$ 影 é \x96 “q” <i>")
-    write_report(analyse(dataclasses.replace(results, errors=odd)), tmp_path)
+    analysis = analyse(dataclasses.replace(results, errors=odd))
+    write_report(analysis, tmp_path, formats=("latex",))
     tables = sorted((tmp_path / "tables").glob("*.tex"))
     assert tables
     document = tmp_path / "all.tex"
@@ -353,9 +360,8 @@ def test_latex_tables_compile_with_booktabs(tmp_path, study):
     assert (tmp_path / "all.pdf").stat().st_size > 1000
 
 
-def test_a_baseline_has_no_hyperparameters_and_a_dash_says_so(tmp_path):
-    write_report(analysis_of("confirmed"), tmp_path)
-    lines = (tmp_path / "report.md").read_text().splitlines()
+def test_a_baseline_has_no_hyperparameters_and_a_dash_says_so():
+    lines = files_of("confirmed")["report.md"].splitlines()
     (head,) = [line for line in lines if line.startswith("| # | configuration | test")]
     (row,) = [line for line in lines if line.startswith("| 3 | Bag of words | ")]
     cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
@@ -364,11 +370,9 @@ def test_a_baseline_has_no_hyperparameters_and_a_dash_says_so(tmp_path):
     assert "null" not in row
 
 
-def test_a_round_without_a_search_speaks_of_the_round_alone(tmp_path):
-    results = make_confirmed_results()
-    only = dataclasses.replace(results, runs=results.runs.iloc[:0])
-    write_report(analyse(only), tmp_path)
-    text = (tmp_path / "report.md").read_text()
+def test_a_round_without_a_search_speaks_of_the_round_alone():
+    results = STUDIES["confirmed"]
+    text = text_from(dataclasses.replace(results, runs=results.runs.iloc[:0]))
     assert "of the search" not in text.partition("## Confirmation")[0]
     assert "## Leaderboard" not in text
     assert "4 configurations confirmed on 3 fresh seeds" in text
@@ -376,18 +380,16 @@ def test_a_round_without_a_search_speaks_of_the_round_alone(tmp_path):
 
 
 @pytest.mark.parametrize("study", ["search", "confirmed", "log_loss"])
-def test_examples_are_called_what_the_dataset_calls_them(tmp_path, study):
+def test_examples_are_called_what_the_dataset_calls_them(study):
     results = STUDIES[study]
-    texts = {}
-    for word in ("review", "message"):
-        about = {**results.dataset, "example": word}
-        folder = tmp_path / word
-        write_report(analyse(dataclasses.replace(results, dataset=about)), folder)
-        files = [p for p in folder.rglob("*") if p.suffix in (".md", ".html", ".csv")]
-        texts[word] = "\n".join(p.read_text(encoding="utf-8") for p in sorted(files))
-    assert re.search("review", texts["message"], re.IGNORECASE) is None
-    assert "messages" in texts["message"]
-    assert texts["review"].count("review") > 5
+    formats = ("html", "csv", "md")
+    about = {**results.dataset, "example": "message"}
+    files = files_from(dataclasses.replace(results, dataset=about), formats)
+    messages = "\n".join(files.values())
+    reviews = "\n".join(files_of(study)[name] for name in files)
+    assert re.search("review", messages, re.IGNORECASE) is None
+    assert "messages" in messages
+    assert reviews.count("review") > 5
     # A store of an earlier version does not say.
     about = {k: v for k, v in results.dataset.items() if k != "example"}
     assert dataclasses.replace(results, dataset=about).examples == "examples"

@@ -1,5 +1,4 @@
 import dataclasses
-import math
 import shlex
 from itertools import pairwise
 
@@ -30,14 +29,6 @@ from lstm_bench.report.sections.importance import importance
 from lstm_bench.report.sections.samples import samples
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite, SuiteError
-
-
-def test_wilson_interval_of_half_of_one_hundred():
-    low, high = wilson_interval(0.5, 100)
-    assert low == pytest.approx(0.4038, abs=1e-4)
-    assert high == pytest.approx(0.5962, abs=1e-4)
-    assert wilson_interval(1.0, 10)[1] == pytest.approx(1.0)
-    assert math.isnan(wilson_interval(math.nan, 10)[0])
 
 
 def test_leaderboard_ranks_complete_configurations_best_first():
