@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import itertools
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TEST_PATHS, TINY_SUITE
+from gateway import Gateway
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow_server import MlflowServer, free_port
@@ -386,13 +388,41 @@ def test_what_waits_is_told_without_asking_and_what_is_held_is_not(tmp_path):
 
 
 @pytest.fixture
-def server(tmp_path):
+def own_server(tmp_path):
     folder = tmp_path / "server"
     folder.mkdir()
     one = MlflowServer(folder)
     one.start()
     yield one
     one.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory):
+    one = MlflowServer(tmp_path_factory.mktemp("server"))
+    one.start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def server(shared_server):
+    """An address of its own for each test; the server's runs are everybody's."""
+    gateway = Gateway(shared_server.port)
+    gateway.start()
+    yield gateway
+    gateway.stop()
+
+
+STUDY_NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def suite(tmp_path):
+    """A suite whose study no other test has."""
+    file = tmp_path / f"tiny_{next(STUDY_NUMBERS)}.yaml"
+    file.write_text(TINY_SUITE)
+    return load_suite(file)
 
 
 def check_whole(uri: str, suite, n_trainings: int, n_epochs: int) -> None:
@@ -426,6 +456,10 @@ def check_whole(uri: str, suite, n_trainings: int, n_epochs: int) -> None:
     results = load_results(uri, suite)
     assert len(results.runs) == n_trainings
     assert set(results.runs["state"]) == {"complete"}
+    assert results.missing == ""
+    assert results.dataset == prepare(suite, None).about_data
+    baselines = results.baselines["run_id"]
+    assert [len(results.predictions[run_id]) for run_id in baselines] == [1, 1, 1]
 
 
 def sweep_with(server, suite, folder: Path, at_epoch):
@@ -445,44 +479,67 @@ def sweep_with(server, suite, folder: Path, at_epoch):
     return tracker, store, outcome, recorder.text()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "how", ["killed", pytest.param("hung", marks=pytest.mark.chaos)]
-)
-def test_a_server_away_for_two_trainings_gets_all_of_them_in_order_and_once(
-    server, tiny_suite, tmp_path, how
-):
+def check_outage(server, suite, folder, go, come_back) -> None:
+    """Let `server` go for two trainings; it gets all of them, in order and once."""
+
     def go_and_come_back(n_epochs: int) -> None:
         # Two epochs a training: from within the first into the third.
         if n_epochs == 1:
-            server.stop() if how == "killed" else server.signal(signal.SIGSTOP)
+            go()
         if n_epochs == 5:
-            server.start() if how == "killed" else server.signal(signal.SIGCONT)
-            # Past the time for which no write asks whether it is back.
-            time.sleep(45 if how == "hung" else 10)
+            come_back()
 
-    tracker, store, outcome, text = sweep_with(
-        server, tiny_suite, tmp_path, go_and_come_back
-    )
+    tracker, store, outcome, text = sweep_with(server, suite, folder, go_and_come_back)
     assert "the tracking server does not answer; training goes on" in text
     assert "[3/3]" in text
     assert tracker.catch_up()
     assert outcome.best is not None
-    check_whole(server.uri, tiny_suite, 3, 2)
+    check_whole(server.uri, suite, 3, 2)
     assert journal_folders(address(server.uri)) == []
     # Trials that began meanwhile know their runs; nothing is trained again.
     local = [t.user_attrs[RUN_ID] for t in store.finished()]
     assert sum(run_id.startswith(rec.LOCAL_PREFIX) for run_id in local) >= 2
-    _, store, outcome, _ = sweep_with(server, tiny_suite, tmp_path, None)
+    _, store, outcome, _ = sweep_with(server, suite, folder, None)
     assert outcome.n_finished == 3
-    tracked = {run.info.run_id for run in tracker.runs_of(tiny_suite.study_name)}
+    tracked = {run.info.run_id for run in tracker.runs_of(suite.study_name)}
     assert store.run_ids() <= tracked
     assert outcome.best.run_id in tracked
 
 
 @pytest.mark.slow
-def test_what_is_written_twice_is_there_once(server, tiny_suite):
-    tracker = Tracker(server.uri, tiny_suite.study_name)
+def test_a_server_away_for_two_trainings_gets_all_of_them_in_order_and_once(
+    server, suite, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("lstm_bench.tracking.writer.PROBE_EVERY_S", 0.1)
+
+    def come_back() -> None:
+        server.start()
+        time.sleep(0.2)
+
+    check_outage(server, suite, tmp_path, server.stop, come_back)
+
+
+@pytest.mark.slow
+@pytest.mark.chaos
+def test_a_server_that_hangs_gets_all_trainings_in_order_and_once(
+    own_server, suite, tmp_path
+):
+    def come_back() -> None:
+        own_server.signal(signal.SIGCONT)
+        # Past the time for which no write asks whether it is back.
+        time.sleep(45)
+
+    check_outage(
+        *(own_server, suite, tmp_path),
+        lambda: own_server.signal(signal.SIGSTOP),
+        come_back,
+    )
+
+
+@pytest.mark.slow
+def test_what_is_written_twice_is_there_once(server, suite, monkeypatch):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "written twice")
+    tracker = Tracker(server.uri, suite.study_name)
     server.stop()
     run_id = tracker.writer.create_run(tracker.experiment_id, {}, "one")
     for step in (1, 2):
@@ -528,32 +585,31 @@ def test_a_run_deleted_meanwhile_is_named_and_can_be_left_out(server, capfd):
 
 @pytest.mark.slow
 def test_a_sweep_killed_while_the_server_is_away_is_taken_up_again(
-    server, tiny_suite, tmp_path
+    server, suite, tmp_path
 ):
     script = f"""
 import os, signal, sys
 sys.path[:0] = {[str(Path(__file__).parent), *TEST_PATHS]!r}
 from pathlib import Path
-from test_journal import MlflowServer, load_suite, sweep_with
-class Server:
-    uri = {server.uri!r}
+from test_journal import Gateway, load_suite, sweep_with
+server = Gateway({server.target}, {server.port})
+server.start()
 def die(n):
     if n == 1:
-        os.killpg({server.process.pid}, signal.SIGKILL)
+        server.stop()
     if n == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-sweep_with(Server, load_suite({str(tmp_path / "tiny.yaml")!r}),
-           Path({str(tmp_path)!r}), die)
+sweep_with(server, load_suite({suite.path!r}), Path({str(tmp_path)!r}), die)
 """
+    server.stop()
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", script])
     assert done.returncode == -signal.SIGKILL
-    server.stop()
     server.start()
     # The run that was begun meanwhile, with its one epoch, and the end of the first.
     assert sync(server.uri).n_runs >= 3
-    tracker, store, outcome, _ = sweep_with(server, tiny_suite, tmp_path, None)
+    tracker, store, outcome, _ = sweep_with(server, suite, tmp_path, None)
     assert outcome.n_finished == 3
-    runs = tracker.runs_of(tiny_suite.study_name)
+    runs = tracker.runs_of(suite.study_name)
     trials = [run for run in runs if run.data.tags[rec.TAG_KIND] == "trial"]
     states = [run.data.tags[rec.TAG_STATE] for run in trials]
     assert states == ["complete", "interrupted", "complete", "complete"]
@@ -567,7 +623,7 @@ sweep_with(Server, load_suite({str(tmp_path / "tiny.yaml")!r}),
 
 @pytest.mark.slow
 def test_a_trial_that_ended_in_the_journal_alone_is_not_trained_again(
-    server, tiny_suite, tmp_path
+    server, suite, tmp_path
 ):
     # Killed after a run's end was kept and before Optuna heard of it.
     script = f"""
@@ -575,12 +631,12 @@ import os, signal, sys
 sys.path[:0] = {[str(Path(__file__).parent), *TEST_PATHS]!r}
 from pathlib import Path
 from lstm_bench.search.trials import OwnedStudy
-from test_journal import load_suite, sweep_with
-class Server:
-    uri = {server.uri!r}
+from test_journal import Gateway, load_suite, sweep_with
+server = Gateway({server.target}, {server.port})
+server.start()
 def away(n):
     if n == 1:
-        os.killpg({server.process.pid}, signal.SIGKILL)
+        server.stop()
 tell, told = OwnedStudy.tell, []
 def die(*arguments):
     if told:
@@ -588,16 +644,15 @@ def die(*arguments):
     told.append(arguments)
     return tell(*arguments)
 OwnedStudy.tell = die
-sweep_with(Server, load_suite({str(tmp_path / "tiny.yaml")!r}),
-           Path({str(tmp_path)!r}), away)
+sweep_with(server, load_suite({suite.path!r}), Path({str(tmp_path)!r}), away)
 """
+    server.stop()
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", script])
     assert done.returncode == -signal.SIGKILL
-    server.stop()
     server.start()
-    tracker = Tracker(server.uri, tiny_suite.study_name)
+    tracker = Tracker(server.uri, suite.study_name)
     storage = resolve_storage(f"sqlite:///{tmp_path}/optuna.db")
-    store = StudyStore(tiny_suite, storage)
+    store = StudyStore(suite, storage)
     (orphan,) = store.orphans()
     assert orphan.run_id.startswith(rec.LOCAL_PREFIX)
     (found,) = examine_journals(tracker)
@@ -606,9 +661,9 @@ sweep_with(Server, load_suite({str(tmp_path / "tiny.yaml")!r}),
     assert repair(store, tracker) == 3
     assert examine_journals(tracker) + examine_study(store, tracker) == []
     assert len(store.finished()) == 2
-    tracker, store, outcome, _ = sweep_with(server, tiny_suite, tmp_path, None)
+    tracker, store, outcome, _ = sweep_with(server, suite, tmp_path, None)
     assert outcome.n_finished == 3
-    runs = tracker.runs_of(tiny_suite.study_name)
+    runs = tracker.runs_of(suite.study_name)
     trials = [run for run in runs if run.data.tags[rec.TAG_KIND] == "trial"]
     assert [run.data.tags[rec.TAG_STATE] for run in trials] == ["complete"] * 3
     assert store.run_ids() == {run.info.run_id for run in trials}
@@ -665,7 +720,8 @@ def command(*arguments: str, **more) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 @pytest.mark.chaos
-def test_a_server_gone_for_good_leaves_all_to_sync(server, tmp_path):
+def test_a_server_gone_for_good_leaves_all_to_sync(own_server, tmp_path):
+    server = own_server
     (tmp_path / "tiny.yaml").write_text(TINY_SUITE)
     suite = load_suite(tmp_path / "tiny.yaml")
     uri = server.uri

@@ -5,15 +5,12 @@ import io
 
 import pytest
 from mlflow import MlflowClient
-from mlflow_server import MlflowServer
 from results_builder import make_predictions
-from runs import Recorder
 from sqlalchemy import create_engine, text
 
 from lstm_bench.analysis.tables.search import leaderboard
 from lstm_bench.errors import TrackingError
 from lstm_bench.metrics import METRICS
-from lstm_bench.report.figures.training import training_figures
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.console import LastingConsole
@@ -67,7 +64,7 @@ def store(tiny_suite: Suite, tmp_path) -> str:
             [sample],
             ("neg", "pos"),
         )
-        tracker.finish_run(run_id, result, training_figures(result, "accuracy"))
+        tracker.finish_run(run_id, result, {})
     return uri
 
 
@@ -180,24 +177,3 @@ def test_load_results_gives_runs_of_one_number_one_configuration(store, tiny_sui
     own = rows[rows["run_id"].isin(two)]
     assert own["config_id"].tolist() == [expected, expected]
     assert own["dropout"].tolist() == [0.3, 0.3]
-
-
-@pytest.mark.slow
-def test_load_results_finds_every_file_that_a_server_keeps(tiny_suite, tmp_path):
-    server = MlflowServer(tmp_path)
-    server.start()
-    try:
-        tracker = Tracker(server.uri, tiny_suite.study_name)
-        prepared = prepare(tiny_suite, None)
-        session = tracker.start_session(
-            "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
-        )
-        track_baselines(prepared, tracker, session, Recorder(), [])
-        tracker.end_session(session, "FINISHED")
-        results = load_results(server.uri, tiny_suite)
-    finally:
-        server.stop()
-    assert results.missing == ""
-    assert results.dataset == prepared.about_data
-    baselines = results.baselines["run_id"]
-    assert [len(results.predictions[run_id]) for run_id in baselines] == [1, 1, 1]
