@@ -141,7 +141,7 @@ class _Inference:
         label = options.label
         if label is None:
             given_values = options.values or (() if layout == "wide" else values)
-            label = self.label({*taken, *given_values})
+            label = self.label({*taken, *given_values}, layout)
         if not values:
             rest = [n for n in self.names if n not in {*taken, label}]
             values = tuple(n for n in rest if self.is_numeric(n) and _is_value(n))
@@ -196,16 +196,18 @@ class _Inference:
         numeric = [n for n in rest if self.is_numeric(n) and _is_value(n)]
         strings = [n for n in rest if not self.is_numeric(n)]
         longest = max(strings, key=self.mean_length, default=None)
-        is_wide = len(numeric) > 2 and (
-            longest is None or self.mean_length(longest) < MEAN_TEXT_LENGTH
+        is_wide = (longest is None and len(numeric) > 1) or (
+            longest is not None
+            and len(numeric) > 2
+            and self.mean_length(longest) < MEAN_TEXT_LENGTH
         )
         if is_wide:
             return "wide", None, (), None, None
         if longest is None:
-            raise self.error("a column of texts, or more than two of numbers", "text")
+            raise self.error("a column of texts, or several of numbers", "text")
         return "text", longest, (), None, None
 
-    def label(self, taken: set[str | None]) -> str:
+    def label(self, taken: set[str | None], layout: Layout) -> str:
         named = self.named(LABEL_NAMES, taken)
         if named is not None:
             return named
@@ -222,7 +224,10 @@ class _Inference:
         ]
         if not fitting:
             raise self.error("a column of classes", "label")
-        return min(fitting, key=lambda n: counts[n])
+        # Among columns of values one of strings is none of them.
+        return min(
+            fitting, key=lambda n: (layout == "wide" and self.is_numeric(n), counts[n])
+        )
 
     def named(
         self, names: Iterable[str], taken: Iterable[str | None] = ()

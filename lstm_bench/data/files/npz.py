@@ -179,6 +179,7 @@ def _array(path: Path, name: str) -> Array:
         KeyError,
         ValueError,
         EOFError,
+        OSError,
         zlib.error,
     ) as error:
         raise _damaged(path, error) from error
