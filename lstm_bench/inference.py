@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -163,6 +163,363 @@ def proba_of(outputs: npt.NDArray[np.floating], head: str) -> npt.NDArray[np.flo
     return normalised
 
 
+# Baselines: fitted by `lstm_bench.training.baselines`, computed here.
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+class Ragged(Protocol):
+    """A list of sequences, or what looks like one."""
+
+    def __len__(self) -> int:
+        """Return the number of sequences."""
+
+    def __getitem__(self, i: int, /) -> npt.NDArray[Any]:
+        """Return the token ids or vectors of sequence `i`."""
+
+
+N_TOGETHER = 1024
+"""Sequences that are computed together: more take memory and save no time."""
+
+
+def blocks_of(sequences: Ragged) -> Iterator[list[npt.NDArray[Any]]]:
+    """Yield all sequences in their order, at most `N_TOGETHER` at a time."""
+    for start in range(0, len(sequences), N_TOGETHER):
+        stop = min(start + N_TOGETHER, len(sequences))
+        yield [sequences[i] for i in range(start, stop)]
+
+
+def baseline_proba(
+    name: str, arrays: Arrays, sequences: Ragged, n_classes: int
+) -> Floats:
+    """Return the probabilities that a fitted baseline gives.
+
+    Parameters
+    ----------
+    name : str
+        One of `BASELINES`.
+    arrays : mapping of str to ndarray
+        What fitting it resulted in.
+    sequences : sequence of ndarray
+        Token ids of shape (length,), or scaled vectors of shape (length, n_channels)
+        and length 1 at least.
+
+    Returns
+    -------
+    float64 ndarray of shape (n, n_classes), rows sum to 1
+
+    Raises
+    ------
+    ValueError
+        No such baseline.
+    """
+    if name not in BASELINES:
+        raise ValueError(
+            f"baseline: expected one of {', '.join(BASELINES)}, got {name!r}"
+        )
+    proba = [BASELINES[name](arrays, s, n_classes) for s in blocks_of(sequences)]
+    return np.concatenate([np.zeros((0, n_classes)), *proba])
+
+
+def _majority_proba(
+    arrays: Arrays, sequences: list[npt.NDArray[Any]], n_classes: int
+) -> Floats:
+    return np.tile(arrays["shares"], (len(sequences), 1))
+
+
+def ngrams_of(sequences: list[npt.NDArray[Any]]) -> tuple[Integers, Integers]:
+    """Return one number for each 1- and each 2-gram of some sequences.
+
+    Parameters
+    ----------
+    sequences : list of int ndarray of shape (length,)
+        Token ids below 2**31; the start token is left out.
+
+    Returns
+    -------
+    ngrams : int64 ndarray of shape (n_ngrams,)
+        ``a`` for word a, ``a * 2**31 + b`` for word a followed by word b; all words
+        first.
+    rows : int64 ndarray of shape (n_ngrams,)
+        The sequence of each.
+    """
+    words = np.concatenate([np.zeros(0, np.int64), *sequences]).astype(np.int64)
+    rows = np.repeat(np.arange(len(sequences)), [len(s) for s in sequences])
+    is_word = words != START
+    words, rows = words[is_word], rows[is_word]
+    # No id is 0 (padding), so a pair's number exceeds every word's.
+    pairs = (words[:-1] << 31) | words[1:]
+    is_pair = rows[:-1] == rows[1:]
+    return (
+        np.concatenate([words, pairs[is_pair]]),
+        np.concatenate([rows, rows[1:][is_pair]]),
+    )
+
+
+def count_ngrams(
+    sequences: list[npt.NDArray[Any]], known: Integers
+) -> tuple[Integers, Integers, Integers]:
+    """Return how often each known n-gram is in each sequence.
+
+    Parameters
+    ----------
+    known : int64 ndarray of shape (n_features,)
+        n-grams as in `ngrams_of`, ascending; others are left out.
+
+    Returns
+    -------
+    rows, columns, counts : int64 ndarray of shape (n_counts,)
+        Sequence, index in `known`, and how often, at least 1; by row, then column.
+    """
+    ngrams, rows = ngrams_of(sequences)
+    distinct, inverse = np.unique(ngrams, return_inverse=True)
+    columns = np.searchsorted(known, distinct)
+    is_known = np.append(known, -1)[columns] == distinct
+    kept = is_known[inverse]
+    n_features = max(1, len(known))
+    pairs, counts = np.unique(
+        rows[kept] * n_features + columns[inverse[kept]], return_counts=True
+    )
+    rows, columns = np.divmod(pairs, n_features)
+    return rows, columns, counts
+
+
+def _tfidf_lr_proba(
+    arrays: Arrays, sequences: list[npt.NDArray[Any]], n_classes: int
+) -> Floats:
+    rows, columns, counts = count_ngrams(sequences, arrays["ngrams"])
+    weights = (1.0 + np.log(counts)) * arrays["idf"][columns]
+    squares = np.bincount(rows, weights**2, len(sequences))
+    weights /= np.sqrt(squares[rows])
+    return _one_against_rest(arrays, rows, columns, weights, len(sequences), n_classes)
+
+
+def _nb_lr_proba(
+    arrays: Arrays, sequences: list[npt.NDArray[Any]], n_classes: int
+) -> Floats:
+    rows, columns, _ = count_ngrams(sequences, arrays["ngrams"])
+    return _one_against_rest(
+        arrays, rows, columns, np.ones(len(rows)), len(sequences), n_classes
+    )
+
+
+def _one_against_rest(
+    arrays: Arrays,
+    rows: Integers,
+    columns: Integers,
+    weights: Floats,
+    n: int,
+    n_classes: int,
+) -> Floats:
+    """Return probabilities from one logistic regression per class.
+
+    Parameters
+    ----------
+    arrays : mapping
+        ``classes`` of shape (n_seen,), those in train; the others get 0.
+        ``coefficients`` of shape (n_models, n_features) and ``intercepts``: of two
+        classes the last alone has a model, of one none.
+    rows, columns, weights : ndarray of shape (n_weights,)
+        The entries of the feature matrix that are not 0.
+    n : int
+        Number of its rows.
+    """
+    classes = arrays["classes"]
+    scores = np.ones((n, len(classes)))
+    n_models = len(arrays["coefficients"])
+    for i, coefficients in enumerate(arrays["coefficients"]):
+        products = np.bincount(rows, weights * coefficients[columns], n)
+        margin = products + arrays["intercepts"][i]
+        scores[:, i - n_models] = np.exp(-np.logaddexp(0.0, -margin))
+    if len(classes) == 2:
+        scores[:, 0] -= scores[:, 1]
+    # Avoid division by zero where all of them underflow.
+    scores = np.maximum(scores, np.finfo(np.float64).tiny)
+    return _of_all_classes(scores, classes, n_classes)
+
+
+def _of_all_classes(scores: Floats, classes: Integers, n: int) -> Floats:
+    """Return scores of some classes as probabilities of all `n`."""
+    y_proba = np.zeros((len(scores), n))
+    y_proba[:, classes] = scores / scores.sum(axis=1, keepdims=True)
+    return y_proba
+
+
+SUMMARIES = (
+    "mean",
+    "standard deviation",
+    "minimum",
+    "maximum",
+    "first value",
+    "last value",
+    "mean absolute difference of neighbours",
+)
+"""Statistics of each channel in `summarise`."""
+
+
+def summarise(sequences: list[npt.NDArray[Any]]) -> Floats:
+    """Return the `SUMMARIES` of each channel, and the length, of some series.
+
+    Parameters
+    ----------
+    sequences : list of ndarray of shape (length, n_channels), length 1 at least
+
+    Returns
+    -------
+    float64 ndarray of shape (n, 7 * n_channels + 1)
+        By statistic, then by channel; the length is last. Of a series of one step, the
+        difference of neighbours is 0.
+    """
+    rows = []
+    for series in sequences:
+        x = series.astype(np.float64)
+        steps = np.abs(np.diff(x, axis=0)).sum(axis=0) / max(1, len(x) - 1)
+        rows.append(
+            np.concatenate(
+                [
+                    *(x.mean(axis=0), x.std(axis=0), x.min(axis=0), x.max(axis=0)),
+                    *(x[0], x[-1], steps, [len(x)]),
+                ]
+            )
+        )
+    return np.stack(rows)
+
+
+def _summary_lr_proba(
+    arrays: Arrays, sequences: list[npt.NDArray[Any]], n_classes: int
+) -> Floats:
+    """Return the softmax of a linear function of standardised summaries."""
+    x = (summarise(sequences) - arrays["mean"]) / arrays["std"]
+    margins = x @ arrays["coefficients"].T + arrays["intercepts"]
+    scores = np.exp(margins - margins.max(axis=1, keepdims=True))
+    return _of_all_classes(scores, arrays["classes"], n_classes)
+
+
+class NearestSeries:
+    """Finds the nearest of some series by dynamic time warping.
+
+    The channels are warped together, the local cost is the squared Euclidean distance
+    of two steps, and the warping has no window.
+
+    Parameters
+    ----------
+    series : list of ndarray of shape (length, n_channels), length 1 at least
+
+    References
+    ----------
+    DTW_D in Shokoohi-Yekta et al., "Generalizing DTW to the multi-dimensional case
+    requires an adaptive approach", Data Mining and Knowledge Discovery 31, 2017; a
+    baseline of Bagnall et al., "The UEA multivariate time series classification
+    archive, 2018", arXiv:1811.00075.
+    """
+
+    # Steps that are compared together with a step of the query.
+    N_STEPS = 2**13
+
+    def __init__(self, series: list[npt.NDArray[Any]]) -> None:
+        self.n_series = len(series)
+        lengths = np.array([len(s) for s in series])
+        # Series of similar lengths together: the end of each is padded.
+        order = np.argsort(-lengths, kind="stable")
+        self.blocks = []
+        while len(order):
+            n = max(1, self.N_STEPS // int(lengths[order[0]]))
+            chosen, order = order[:n], order[n:]
+            # `_warped` needs two at least.
+            n_columns = max(2, int(lengths[chosen[0]]))
+            padded = np.zeros((series[0].shape[1], n_columns, len(chosen)))
+            for k, i in enumerate(chosen):
+                padded[:, : lengths[i], k] = series[i].T
+            self.blocks.append((chosen, lengths[chosen], padded))
+
+    def distances(self, query: npt.NDArray[Any]) -> Floats:
+        """Return the distance of `query` to each of the series.
+
+        Parameters
+        ----------
+        query : ndarray of shape (length, n_channels), length 1 at least
+
+        Returns
+        -------
+        float64 ndarray of shape (n_series,)
+            Sums of squares along the best path, with no root taken.
+        """
+        distances = np.empty(self.n_series)
+        for chosen, lengths, padded in self.blocks:
+            ends = _warped(query.astype(np.float64), padded)
+            distances[chosen] = ends[lengths - 1, np.arange(len(chosen))]
+        return distances
+
+
+def _warped(query: Floats, series: Floats) -> Floats:
+    """Return the DTW distance of `query` to the beginnings of some series.
+
+    Parameters
+    ----------
+    query : float64 ndarray of shape (n, n_channels)
+    series : float64 ndarray of shape (n_channels, n_columns, n_series), n_columns > 1
+
+    Returns
+    -------
+    float64 ndarray of shape (n_columns, n_series)
+        To the first step, the first two, ...
+    """
+    n, (n_channels, n_columns, n_series) = len(query), series.shape
+    steps = series.reshape(n_channels, -1)
+    # (a - b)^2 = a^2 - 2 a b + b^2; rounding can make it negative. The matrices are
+    # so narrow that the threads of a matrix product cost more than they save.
+    costs = np.einsum("ic,ck->ik", -2.0 * query, steps)
+    costs += (query**2).sum(axis=1)[:, None]
+    costs += (steps**2).sum(axis=0)
+    np.maximum(costs, 0.0, out=costs)
+    # Step i of the query against step j is row i * n_columns + j, so that an
+    # anti-diagonal, whose cells depend on earlier ones alone, is every
+    # (n_columns - 1)-th row.
+    costs = costs.reshape(n * n_columns, n_series)
+    # Row i + 1: cell (i, d - i) of the anti-diagonals d, d - 1, d - 2. Row 0 and cells
+    # outside of the table remain infinite.
+    now, last, before = (np.full((n + 1, n_series), np.inf) for _ in range(3))
+    ends = np.empty((n_columns, n_series))
+    for d in range(n + n_columns - 1):
+        low, high = max(0, d - n_columns + 1), min(n - 1, d)
+        first, stop = (d + i * (n_columns - 1) for i in (low, high))
+        cells = now[low + 1 : high + 2]
+        if d > 0:
+            np.minimum(last[low : high + 1], last[low + 1 : high + 2], out=cells)
+            np.minimum(cells, before[low : high + 1], out=cells)
+            cells += costs[first : stop + 1 : n_columns - 1]
+        else:
+            cells[:] = costs[0]
+        if d >= n - 1:
+            ends[d - n + 1] = now[n]
+        now, last, before = before, now, last
+    return ends
+
+
+def _dtw_1nn_proba(
+    arrays: Arrays, sequences: list[npt.NDArray[Any]], n_classes: int
+) -> Floats:
+    """Return ``p_nearest`` for the nearest series' class; the others share the rest."""
+    train = NearestSeries(np.split(arrays["values"], arrays["offsets"][1:-1]))
+    nearest = [int(train.distances(query).argmin()) for query in sequences]
+    p = float(arrays["p_nearest"])
+    y_proba = np.full((len(sequences), n_classes), (1.0 - p) / (n_classes - 1))
+    y_proba[np.arange(len(sequences)), arrays["y"][nearest]] = p
+    return y_proba
+
+
+BASELINES: Mapping[str, Callable[[Arrays, list[npt.NDArray[Any]], int], Floats]] = {
+    "majority": _majority_proba,
+    "tfidf_lr": _tfidf_lr_proba,
+    "nb_lr": _nb_lr_proba,
+    "summary_lr": _summary_lr_proba,
+    "dtw_1nn": _dtw_1nn_proba,
+}
+"""Probabilities of each baseline, given its arrays and some sequences."""
+
+
 # A model folder
 
 ABOUT, NETWORK, ARRAYS = "about.json", "model.keras", "arrays.npz"
@@ -174,7 +531,6 @@ FORMAT = 1
 LSTM = "lstm"
 BATCH = 256
 
-Floats = npt.NDArray[np.float64]
 Forward = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 """Maps an input of a network, from `batch_of`, to its outputs."""
 
@@ -309,7 +665,13 @@ def load(
     index = index_of(about["vocabulary"])
     n_classes = len(about["class_names"])
     if about["model"] != LSTM:
-        raise ValueError(f"{path}: expected a network, got {about['model']}")
+        with np.load(path / ARRAYS, allow_pickle=False) as stored:
+            arrays = dict(stored)
+
+        def proba_of_baseline(sequences: list[npt.NDArray[Any]]) -> Floats:
+            return baseline_proba(about["model"], arrays, sequences, n_classes)
+
+        return Model(about, proba_of_baseline, index)
     model = _load_network(path / NETWORK)
     config, kind = about["config"], about["kind"]
     forward = (make_forward or _forward_of_keras)(model, config)

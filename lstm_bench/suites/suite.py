@@ -58,7 +58,7 @@ from lstm_bench.text import listed, quoted, shortened
 FILE_NAME = re.compile(r"\w[\w. -]*", re.ASCII)
 # From `lstm_bench.training.baselines`, which this module may not import; a test
 # compares the two.
-BASELINE_NAMES = ("majority", "tfidf_lr", "nb_lr")
+BASELINE_NAMES = ("majority", "tfidf_lr", "nb_lr", "summary_lr", "dtw_1nn")
 # Names of trials, references, pairs and baselines in reports and in `compare`.
 _OWN_NAMES = re.compile(
     rf"(trial|run) *\d.*|(reference|baseline)\b.*|{'|'.join(BASELINE_NAMES)}|published"

@@ -22,7 +22,7 @@ from lstm_bench.tracking.stored_runs import (
     parse_runs,
 )
 from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.baselines import BASELINES, run_baseline
+from lstm_bench.training.baselines import baselines_of, run_baseline, why_not_run
 from lstm_bench.training.checkpoint import Checkpoint
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import TrialResult
@@ -163,7 +163,7 @@ def track_baselines(
     *,
     score_test: bool = False,
 ) -> None:
-    """Fit every baseline on `prepared`'s training examples, a run each.
+    """Fit every baseline of the data's kind on the training examples, a run each.
 
     Parameters
     ----------
@@ -184,8 +184,12 @@ def track_baselines(
         }
 
     done = logged(known)
-    for name, baseline in BASELINES.items():
+    for name, baseline in baselines_of(prepared.dataset.kind).items():
         if name in done:
+            continue
+        reason = why_not_run(name, prepared.splits, score_test=score_test)
+        if reason is not None:
+            progress.say(f"baseline {baseline.label} is not fitted: {reason}")
             continue
         progress.doing(f"fitting the baseline {baseline.label}")
         result = run_baseline(

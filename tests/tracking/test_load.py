@@ -18,7 +18,7 @@ from lstm_bench.tracking import load, queries
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.queries import find_runs
 from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.baselines import BASELINES
+from lstm_bench.training.baselines import baselines_of
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import History, TrialResult
 from lstm_bench.workers.progress import PlainProgress
@@ -138,7 +138,7 @@ def test_two_commands_that_begin_at_once_log_each_baseline_once(store, tiny_suit
     # Neither knows of the other's runs when it begins.
     log_baselines(store, tiny_suite)
     log_baselines(store, tiny_suite)
-    assert len(baseline_runs(store)) == len(BASELINES)
+    assert len(baseline_runs(store)) == len(baselines_of("tokens"))
 
 
 def test_a_baseline_that_was_logged_twice_is_read_once(store, tiny_suite, monkeypatch):
@@ -147,9 +147,9 @@ def test_a_baseline_that_was_logged_twice_is_read_once(store, tiny_suite, monkey
     # Both asked before either wrote.
     monkeypatch.setattr(Tracker, "if_there", lambda *_: None)
     log_baselines(store, tiny_suite)
-    assert len(baseline_runs(store)) == 2 * len(BASELINES)
+    assert len(baseline_runs(store)) == 2 * len(baselines_of("tokens"))
     again = load_results(store, tiny_suite).baselines
-    assert again["baseline"].tolist() == list(BASELINES)
+    assert again["baseline"].tolist() == list(baselines_of("tokens"))
     assert again["run_id"].tolist() == first["run_id"].tolist()
 
 

@@ -7,22 +7,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
+from lstm_bench import inference
 from lstm_bench.data.dataset import Dataset, Sequences, from_lists, sequences_digest
+from lstm_bench.data.preprocessing import fit_preprocessing
 from lstm_bench.data.registry import load_dataset
 from lstm_bench.data.splits import Splits, make_splits
+from lstm_bench.inference import baseline_proba
 from lstm_bench.metrics import accuracy
 from lstm_bench.training import baselines
 from lstm_bench.training.baselines import (
     BASELINES,
     Baseline,
+    baselines_of,
     fit_majority,
-    fit_nb_lr,
-    fit_tfidf_lr,
-    log_count_ratio,
-    ngrams,
     run_baseline,
+    why_not_run,
 )
 
 GOOD, BAD, FILM, ODD = 4, 5, 6, 7
@@ -61,6 +61,36 @@ def tiny() -> tuple[Dataset, Splits]:
     return make_dataset(train, test), splits
 
 
+@pytest.fixture
+def tiny_series() -> tuple[Dataset, Splits]:
+    rng = np.random.default_rng(3)
+    y = [1, 1, 0, 0, 1]
+    lengths = [4, 3, 5, 2, 4]
+    values = rng.normal(np.repeat(y, lengths)[:, None], size=(18, 2))
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    train = Sequences(values.astype(np.float32), offsets, np.array(y))
+    test = dataclasses.replace(train.take(np.array([0, 2, 3])), y=np.array([1, 0, 0]))
+    dataset = dataclasses.replace(
+        make_dataset(train, test), vocabulary=(), kind="vectors", channels=("a", "b")
+    )
+    scaling = fit_preprocessing(dataset, train)
+    train, val, test = (
+        dataclasses.replace(part, fitted=scaling)
+        for part in (train, train.take(np.array([3, 0])), test)
+    )
+    return dataset, Splits(train, val, test, np.array([3, 0]), False, scaling)
+
+
+EVERY = [(name, kind) for name, b in BASELINES.items() for kind in b.kinds]
+
+
+@pytest.fixture
+def data(
+    kind: str, tiny: tuple[Dataset, Splits], tiny_series: tuple[Dataset, Splits]
+) -> tuple[Dataset, Splits]:
+    return tiny if kind == "tokens" else tiny_series
+
+
 class Untouchable:
     def __getattribute__(self, name: str) -> Any:
         raise AssertionError(f"the test set was asked for its {name}")
@@ -85,17 +115,19 @@ def count_fits(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
 # Contract
 
 
-@pytest.mark.parametrize("baseline", BASELINES.values(), ids=list(BASELINES))
+@pytest.mark.parametrize(("name", "kind"), EVERY)
 def test_every_baseline_keeps_the_contract(
-    baseline: Baseline, tiny: tuple[Dataset, Splits]
+    name: str, kind: str, data: tuple[Dataset, Splits]
 ) -> None:
-    assert BASELINES[baseline.name] is baseline
+    baseline: Baseline = BASELINES[name]
+    assert baseline.name == name
     assert baseline.label
     assert baseline.description.endswith(".")
     assert baseline.source
-    dataset, splits = tiny
-    result = run_baseline(baseline.name, dataset, splits, score_test=True)
-    assert result.name == baseline.name
+    dataset, splits = data
+    assert why_not_run(name, splits, score_test=True) is None
+    result = run_baseline(name, dataset, splits, score_test=True)
+    assert result.name == name
     assert result.train_time_s >= 0
     assert not result.cached
     assert result.notes == ()
@@ -113,13 +145,39 @@ def test_every_baseline_keeps_the_contract(
     np.testing.assert_array_equal(again, test.y_proba)
 
 
-@pytest.mark.parametrize("name", BASELINES)
-def test_test_set_is_not_touched_unless_it_is_scored(
-    name: str, tiny: tuple[Dataset, Splits]
+@pytest.mark.parametrize(("name", "kind"), EVERY)
+def test_a_fitted_baseline_is_stored_without_pickle(
+    name: str, kind: str, data: tuple[Dataset, Splits], tmp_path: Path
 ) -> None:
-    dataset, splits = tiny
+    _, splits = data
+    predictor = BASELINES[name].fit(splits.train, 2)
+    np.savez(tmp_path / "arrays.npz", **predictor.arrays())
+    with np.load(tmp_path / "arrays.npz", allow_pickle=False) as stored:
+        arrays = dict(stored)
+    sequences = [splits.test[i] for i in range(len(splits.test))]
+    np.testing.assert_array_equal(
+        baseline_proba(name, arrays, sequences, 2),
+        predictor.predict_proba(splits.test),
+    )
+
+
+def test_baselines_of_a_kind_read_it() -> None:
+    assert list(baselines_of("tokens")) == ["majority", "tfidf_lr", "nb_lr"]
+    assert list(baselines_of("vectors")) == ["majority", "summary_lr", "dtw_1nn"]
+
+
+def test_every_baseline_is_computed_by_inference() -> None:
+    assert list(BASELINES) == list(inference.BASELINES)
+
+
+@pytest.mark.parametrize(("name", "kind"), EVERY)
+def test_test_set_is_not_touched_unless_it_is_scored(
+    name: str, kind: str, data: tuple[Dataset, Splits]
+) -> None:
+    dataset, splits = data
     dataset = dataclasses.replace(dataset, test=Untouchable())
     splits = dataclasses.replace(splits, test=Untouchable())
+    assert why_not_run(name, splits, score_test=False) is None
     for _ in range(2):
         (prediction,) = run_baseline(
             name, dataset, splits, score_test=False
@@ -130,44 +188,8 @@ def test_test_set_is_not_touched_unless_it_is_scored(
 
 
 def test_unknown_baseline_is_named(tiny: tuple[Dataset, Splits]) -> None:
-    with pytest.raises(ValueError, match="majority, tfidf_lr, nb_lr, got 'svm'"):
+    with pytest.raises(ValueError, match=r"majority, tfidf_lr, nb_lr, .*got 'svm'"):
         run_baseline("svm", *tiny, score_test=False)
-
-
-# n-grams
-
-
-def test_ngrams_are_words_and_pairs_without_the_start() -> None:
-    pair = GOOD * 2**31 + FILM
-    assert ngrams(np.array([1, GOOD, FILM], np.int32)) == [GOOD, FILM, pair]
-    assert ngrams(np.array([1, GOOD])) == [GOOD]
-    assert ngrams(np.array([1])) == []
-    most = 2**31 - 1
-    assert ngrams(np.array([most, most], np.int32))[2] == most * 2**31 + most
-
-
-@pytest.mark.parametrize("binary", [False, True])
-def test_ngrams_are_counted_as_scikit_learn_counts_them_in_text(binary: bool) -> None:
-    reviews = from_texts(TEXTS, [1, 1, 0, 0])
-    _, counts = baselines._count(reviews, binary=binary)
-    on_text = CountVectorizer(ngram_range=(1, 2), binary=binary).fit_transform(TEXTS)
-    # bad, film, good, bad film, good film, good good: in another order.
-    columns = sorted(map(tuple, counts.toarray().T.tolist()))
-    assert columns == sorted(map(tuple, on_text.toarray().T.tolist()))
-    assert counts.shape == (4, 6)
-
-
-def test_tfidf_weights_are_scikit_learns_on_text() -> None:
-    y = np.array([1, 1, 0, 0])
-    reviews = from_texts(TEXTS, y)
-    on_text = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    weights = on_text.fit_transform(TEXTS)
-    expected = baselines._OneAgainstRest.fit(weights, y, 2, baselines.TFIDF_C)
-    np.testing.assert_allclose(
-        fit_tfidf_lr(reviews, 2).predict_proba(reviews),
-        expected.predict_proba(weights),
-        atol=1e-3,
-    )
 
 
 # Majority
@@ -179,67 +201,6 @@ def test_majority_gives_the_shares_of_the_training_reviews() -> None:
     assert predictor.n_features == 0
     y_proba = predictor.predict_proba(train.take(np.array([0, 2])))
     np.testing.assert_array_equal(y_proba, [[0.25, 0.75, 0.0]] * 2)
-
-
-# Naive Bayes
-
-
-def test_log_count_ratios_are_those_computed_by_hand() -> None:
-    reviews = from_texts(TEXTS, [1, 1, 0, 0])
-    vectorizer, x = baselines._count(reviews, binary=True)
-    ratio = log_count_ratio(x, reviews.y == 1)
-    # Reviews with each n-gram plus 1. In the class: good 3, film 3, bad 1,
-    # good film 3, good good 2, bad film 1, of 13; outside: 1, 2, 3, 1, 1, 2, of 10.
-    expected = {
-        GOOD: np.log((3 / 13) / (1 / 10)),
-        FILM: np.log((3 / 13) / (2 / 10)),
-        BAD: np.log((1 / 13) / (3 / 10)),
-        GOOD << 31 | FILM: np.log((3 / 13) / (1 / 10)),
-        GOOD << 31 | GOOD: np.log((2 / 13) / (1 / 10)),
-        BAD << 31 | FILM: np.log((1 / 13) / (2 / 10)),
-    }
-    assert set(vectorizer.vocabulary_) == set(expected)
-    for ngram, value in expected.items():
-        assert ratio[vectorizer.vocabulary_[ngram]] == pytest.approx(value)
-
-
-def test_nb_reads_presence_and_leaves_out_ngrams_that_training_lacks() -> None:
-    predictor = fit_nb_lr(from_texts(TEXTS, [1, 1, 0, 0]), 2)
-    assert predictor.n_features == 6
-    reviews = from_lists(
-        [[1, GOOD, GOOD, FILM], [1, GOOD, GOOD, GOOD, FILM], [1, BAD], [1, ODD, BAD]],
-        [1, 1, 0, 0],
-    )
-    y_proba = predictor.predict_proba(reviews)
-    np.testing.assert_array_equal(y_proba[0], y_proba[1])
-    np.testing.assert_array_equal(y_proba[2], y_proba[3])
-    assert y_proba.argmax(axis=1).tolist() == [1, 1, 0, 0]
-
-
-# Classes
-
-
-@pytest.mark.parametrize("fit", [fit_tfidf_lr, fit_nb_lr])
-def test_three_classes_are_told_apart_and_a_fourth_gets_nothing(fit: Any) -> None:
-    rng = np.random.default_rng(3)
-    y = np.arange(90) % 3
-    # The class's own word among two that say nothing.
-    reviews = from_lists(
-        [[1, *rng.integers(8, 10, 5).tolist(), 4 + label] for label in y], y
-    )
-    y_proba = fit(reviews, 4).predict_proba(reviews)
-    assert accuracy(y, y_proba) == 1.0
-    np.testing.assert_allclose(y_proba.sum(axis=1), 1.0)
-    assert (y_proba[:, 3] == 0).all()
-    assert (y_proba[:, :3] > 0).all()
-
-
-@pytest.mark.parametrize("fit", [fit_tfidf_lr, fit_nb_lr])
-def test_one_class_in_training_is_certain(fit: Any) -> None:
-    reviews = from_texts(TEXTS, [1, 1, 1, 1])
-    np.testing.assert_array_equal(
-        fit(reviews, 2).predict_proba(reviews), [[0.0, 1.0]] * 4
-    )
 
 
 # Synthetic reviews
@@ -255,7 +216,7 @@ def test_baselines_learn_the_synthetic_grammar_but_not_its_negation() -> None:
         max_train_samples=None,
     )
     scores = {}
-    for name in BASELINES:
+    for name in baselines_of("tokens"):
         result = run_baseline(name, dataset, splits, score_test=True)
         scores[name] = [accuracy(p.y_true, p.y_proba) for p in result.predictions]
     assert scores["majority"] == pytest.approx([0.5, 0.5], abs=0.02)
@@ -297,6 +258,18 @@ def test_test_predictions_missing_from_the_cache_are_added(
     ]
     assert cached == [False, True, False, True, True]
     assert len(fits) == 2
+
+
+def test_keys_of_series_differ_by_what_the_split_has_fitted(
+    tiny_series: tuple[Dataset, Splits],
+) -> None:
+    dataset, splits = tiny_series
+    key = baselines._cache_key("summary_lr", dataset, splits)
+    scaling = dataclasses.replace(splits.fitted, mean=splits.fitted.mean + 1)
+    other = dataclasses.replace(
+        splits, train=dataclasses.replace(splits.train, fitted=scaling)
+    )
+    assert baselines._cache_key("summary_lr", dataset, other) != key
 
 
 def test_key_tells_baselines_datasets_and_parts_apart(

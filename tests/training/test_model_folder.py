@@ -13,7 +13,8 @@ from lstm_bench.data.registry import load_dataset
 from lstm_bench.data.splits import make_splits
 from lstm_bench.inference import ABOUT, load
 from lstm_bench.suites.config import TrialConfig
-from lstm_bench.training.model_folder import Origin, write_network
+from lstm_bench.training.baselines import baselines_of
+from lstm_bench.training.model_folder import Origin, write_baseline, write_network
 
 ORIGIN = Origin("tiny", "tiny-1", "2 units (trial 0)", 1, "The one of 2 seeds.")
 
@@ -93,6 +94,30 @@ def test_written_model_gives_the_probabilities_of_training(
     assert np.abs(loaded.predict_proba(inputs[7:8]) - expected[7]).max() < 1e-6
     assert loaded.predict_proba([]).shape == (0, 2)
     assert loaded.class_names == list(dataset.class_names)
+
+
+@pytest.mark.parametrize("data", ["words", "series"])
+def test_written_baselines_give_the_probabilities_of_the_fitted(
+    data, request, tmp_path
+):
+    dataset = request.getfixturevalue(data)
+    splits = split(dataset)
+    inputs = [
+        splits.test.values[slice(*splits.test.bounds(i))]
+        if data == "series"
+        else dataset.text(splits.test, i)
+        for i in range(len(splits.test))
+    ]
+    for name, baseline in baselines_of(dataset.kind).items():
+        fitted = baseline.fit(splits.train, dataset.n_classes)
+        write_baseline(
+            tmp_path / name, name, fitted.arrays(), dataset, splits.fitted, ORIGIN
+        )
+        loaded = load(tmp_path / name)
+        assert loaded.about["model"] == name
+        np.testing.assert_allclose(
+            loaded.predict_proba(inputs), fitted.predict_proba(splits.test), atol=1e-9
+        )
 
 
 @pytest.fixture(scope="module")

@@ -263,7 +263,7 @@ def test_collections_between_trainings_leave_out_what_imports_made():
 
 
 def test_quicks_data_needs_the_order_of_words_and_forty_of_them():
-    from lstm_bench.training.baselines import BASELINES
+    from lstm_bench.training.baselines import baselines_of
 
     suite = load_suite(ROOT / "benchmarks" / "quick.yaml")
     dataset = load_dataset(suite.dataset.name, suite.dataset.options, seed=1)
@@ -280,7 +280,7 @@ def test_quicks_data_needs_the_order_of_words_and_forty_of_them():
         config = suite.defaults.model_copy(update=changes)
         result, _ = run(dataset, splits, config, score_test=True)
         scores[length] = result.metrics["test_accuracy"]
-    for baseline in BASELINES.values():
+    for baseline in baselines_of("tokens").values():
         y_proba = baseline.fit(splits.train, 2).predict_proba(splits.test)
         scores[baseline.name] = METRICS["accuracy"].fn(splits.test.y, y_proba)
     # The ceiling is 0.95; ten words hold the one that decides in a quarter.
