@@ -315,6 +315,6 @@ def label_text(cell: Cell) -> Any:
         if math.isnan(cell):
             return None
         return str(int(cell)) if are_integers([cell]) else repr(cell)
-    if cell is None or isinstance(cell, (list, dict)):
+    if cell is None or isinstance(cell, (list, dict, bytes)):
         return None
     return str(cell)

@@ -106,20 +106,24 @@ def encode(files: Sequence[PartFile], options: FileOptions) -> Encoded:
     """
     digests = [_digest(file) for file in files]
     folder = cache_folder("files", _key(files, digests, options))
-    if (folder / _ABOUT).exists():
-        return _read(folder)
-    sources = open_sources(files, options)
-    writer = _Writer(sources, files, options, digests)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        writer.write(folder)
+        if not (folder / _ABOUT).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _Writer(files, options, digests).write(folder)
+        return _read(folder)
     except OSError as error:
         note = f"The examples could not be cached: {error.strerror or error}."
+    try:
         # The arrays remain mapped after their folder has been removed.
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
-            writer.write(Path(temporary), note)
+            _Writer(files, options, digests).write(Path(temporary), note)
             return _read(Path(temporary))
-    return _read(folder)
+    except OSError as error:
+        raise DatasetError(
+            f"{listed(str(file.path) for file in files)}: expected room for the "
+            f"examples' arrays in {folder} or {tempfile.gettempdir()}, got "
+            f"{error.strerror or error}; name another folder in LSTM_BENCH_CACHE"
+        ) from error
 
 
 def _digest(file: PartFile) -> str:
@@ -172,13 +176,12 @@ class _Writer:
 
     def __init__(
         self,
-        sources: Sequence[Source],
         files: Sequence[PartFile],
         options: FileOptions,
         digests: Sequence[str],
     ) -> None:
-        self.sources, self.files, self.options = sources, files, options
-        self.digests = digests
+        self.sources = open_sources(files, options)
+        self.files, self.options, self.digests = files, options, digests
 
     def write(self, folder: Path, *notes: str) -> None:
         """Write all arrays to `folder`, and `_ABOUT` last."""

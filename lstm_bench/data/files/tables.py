@@ -357,10 +357,10 @@ class _Parquet:
             i: cell
             for column in cells
             for i, cell in enumerate(column)
-            if isinstance(cell, _NotText)
+            if isinstance(cell, _Unreadable)
         }
         for i, cell in wrong.items():
-            bad.add(self.path, f"row {numbers[i]}", NOT_UTF8, cell.found)
+            bad.add(self.path, f"row {numbers[i]}", cell.reason, cell.found)
         good = [i for i in range(len(numbers)) if i not in wrong]
         return Rows(
             {
@@ -372,14 +372,15 @@ class _Parquet:
 
 
 @dataclass(frozen=True)
-class _NotText:
+class _Unreadable:
+    reason: str
     found: str
 
 
 def _cells(column: pa.Array) -> list[Cell]:
     try:
         return cast(list[Cell], column.to_pylist())
-    except UnicodeDecodeError:
+    except (ValueError, OverflowError):
         return [_cell(value) for value in column]
 
 
@@ -387,7 +388,10 @@ def _cell(value: pa.Scalar) -> Cell:
     try:
         return value.as_py()
     except UnicodeDecodeError as error:
-        return _NotText(str(error))
+        return _Unreadable(NOT_UTF8, str(error))
+    # A date beyond those that Python has.
+    except (ValueError, OverflowError) as error:
+        return _Unreadable("a value that cannot be read", str(error))
 
 
 def _parquet(path: Path) -> _Parquet:
@@ -405,7 +409,8 @@ def _parquet_file(path: Path) -> Iterator[pq.ParquetFile]:
         try:
             with _seekable(path, stream) as source, pq.ParquetFile(source) as file:
                 yield file
-        except (pa.ArrowException, OSError) as error:
+        # UnicodeDecodeError: for names of columns.
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DatasetError(
                 f"{path}: expected a Parquet file, got {str(error).splitlines()[0]}; "
                 "write it again"

@@ -88,9 +88,16 @@ def _read(file: Path) -> tuple[str, tuple[str, str] | None]:
 
 
 def _folders(folder: Path) -> list[str]:
+    try:
+        paths = list(folder.iterdir())
+    except OSError as error:
+        raise DatasetError(
+            f"{folder}: expected a folder that can be read, got {error.strerror}; "
+            "correct its permissions, or the path"
+        ) from error
     return sorted(
         path.name
-        for path in folder.iterdir()
+        for path in paths
         if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
     )
 

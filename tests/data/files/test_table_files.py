@@ -260,6 +260,14 @@ def test_parquet_text_that_is_not_utf_8_is_a_bad_row(tmp_path):
     assert messages(bad)[0].startswith("a.parquet: row 2: expected UTF-8")
 
 
+def test_parquet_date_that_python_lacks_is_a_bad_row(tmp_path):
+    when = pa.array([0, 10**15], pa.timestamp("ms"))
+    path = parquet(tmp_path / "a.parquet", text=["a", "b"], when=when)
+    rows, bad = read_with_bad(path, "parquet")
+    assert rows.columns["text"] == ["a"]
+    assert messages(bad)[0].startswith("a.parquet: row 2: a value that cannot be read")
+
+
 def test_damaged_and_empty_parquet(tmp_path):
     path = parquet(tmp_path / "a.parquet", text=["a"] * 100)
     damaged = write(tmp_path / "b.parquet", path.read_bytes()[:-20])
