@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lstm_bench.analysis.comparisons import Analysis, analyse
@@ -16,8 +16,10 @@ from lstm_bench.report.write import end_if_poorer, keep_whole_report
 from lstm_bench.stores import store_errors
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
+from lstm_bench.system.command_line import command_line
 from lstm_bench.system.environment import bytecode_advice
 from lstm_bench.system.folders import make_folder
+from lstm_bench.text import count, listed
 from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.artifacts import find_moves, record_moves
 from lstm_bench.tracking.load import load_results
@@ -26,6 +28,7 @@ from lstm_bench.tracking.stored_runs import describe_left_out
 from lstm_bench.tracking.sync import sync
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.tracking.writer import operations_text
+from lstm_bench.training.check import check_data
 from lstm_bench.training.prepare import Prepared, prepare
 from lstm_bench.workers.dask_pool import find_cluster
 from lstm_bench.workers.options import Workers
@@ -170,9 +173,19 @@ def load_data(
     n_replicates: int = 0,
     config: TrialConfig | None = None,
 ) -> Prepared:
-    """Load the data, and check that the suite's engine runs on this machine."""
+    """Load and check the data, and check that the suite's engine runs here."""
     progress.doing("loading the data")
     prepared = prepare(suite, data_dir, config, n_replicates)
+    progress.doing("checking the data")
+    findings = check_data(suite, prepared.dataset, prepared.splits)
+    if errors := [finding for finding in findings if finding.level == "error"]:
+        progress.say(
+            f"warning: {count(len(errors), 'error')} in the data "
+            f"({listed(finding.text for finding in errors)}): "
+            + command_line("data check", suite.path)
+        )
+    about = {**prepared.about_data, "check": [asdict(finding) for finding in findings]}
+    prepared = replace(prepared, about_data=about)
     progress.doing("checking that the LSTM's engine runs here")
     require_running(suite.engine, progress.say)
     return prepared

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
+from textwrap import fill
+from typing import Any
 
 import click
 
 from lstm_bench.cli.options import data_dir_option
 from lstm_bench.cli.output import announce_reading, echo
+from lstm_bench.text import count, listed
 
 
 @click.group()
 def data() -> None:
-    """Describe the datasets."""
+    """Describe a dataset, or check the data of a suite."""
 
 
 @data.command()
@@ -27,19 +32,92 @@ def info(name: str, data_dir: Path | None) -> None:
     about = describe_dataset(load_dataset(name, data_dir=data_dir))
     echo(f"{about['name']}: {about['description']}")
     echo(f"source: {about['source']}")
-    echo(f"digest (SHA-256 of ids and labels): {about['digest']}")
-    echo(f"vocabulary: {about['vocabulary_words']:,} words")
-    for part in ("train", "test"):
-        facts = about[part]
-        classes = ", ".join(f"{n:,} {name}" for name, n in facts["classes"].items())
-        echo(f"{part}: {facts['n']:,} {about['example']}s ({classes})")
-        quantiles = ", ".join(
-            f"{q} {v:g}" for q, v in facts["length_quantiles"].items()
-        )
-        echo(f"  length in tokens: mean {facts['length_mean']:.1f}, {quantiles}")
-        echo(f"  duplicates within it: {facts['n_copies']:,}")
-    echo(f"test {about['example']}s that are also in train: {about['n_test_in_train']}")
+    echo(f"digest (SHA-256 of values and labels): {about['digest']}")
+    _echo_parts(about)
     if about["best_possible_accuracy"] is not None:
         echo(f"best possible accuracy: {about['best_possible_accuracy']:.4f}")
     for note in about["notes"]:
         echo(f"note: {note}")
+
+
+@data.command()
+@click.argument("suite")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+)
+@data_dir_option
+@click.pass_context
+def check(
+    context: click.Context, suite: str, as_json: bool, data_dir: Path | None
+) -> None:
+    """Check whether the data of SUITE are fit for an answer.
+
+    The exit code is 1 if there are errors. Warnings need not be faults; each has a
+    count, an example and what to do.
+    """
+    from lstm_bench.data.check import truncation
+    from lstm_bench.data.dataset import describe_dataset
+    from lstm_bench.suites.suite import load_suite
+    from lstm_bench.training.check import check_suite, values_of
+
+    loaded = load_suite(suite)
+    announce_reading(loaded.dataset.name)
+    dataset, findings = check_suite(loaded, data_dir)
+    about = describe_dataset(dataset)
+    noun = dataset.example
+    n_errors = sum(finding.level == "error" for finding in findings)
+    n_warnings = len(findings) - n_errors
+    if as_json:
+        found = {
+            "suite": loaded.name,
+            "data": about,
+            "n_errors": n_errors,
+            "n_warnings": n_warnings,
+            "findings": [asdict(finding) for finding in findings],
+        }
+        click.echo(json.dumps(found, indent=2, allow_nan=False))
+    else:
+        echo(_filled(f"{loaded.name}: {about['description']}"))
+        _echo_parts(about)
+        for limit in values_of(loaded, "sequence_length"):
+            cut, lost = truncation(dataset.train, limit)
+            echo(
+                f"at sequence_length {limit:,}: {cut:.1%} of train {noun}s are cut, "
+                f"{lost:.1%} of their steps lost"
+            )
+        for note in about["notes"]:
+            echo(_filled(f"note: {note}"))
+        for finding in findings:
+            echo(_filled(f"{finding.level}: {finding.text}"))
+            for line in (finding.example, finding.advice):
+                if line:
+                    prefix = "e.g. " if line is finding.example else "-> "
+                    echo(_filled(f"{prefix}{line}", "  "))
+        echo(f"{count(n_errors, 'error')}, {count(n_warnings, 'warning')}")
+    context.exit(1 if n_errors else 0)
+
+
+def _echo_parts(about: dict[str, Any]) -> None:
+    """Print the sizes, classes, lengths and copies of every part."""
+    if about["kind"] == "tokens":
+        echo(f"vocabulary: {about['vocabulary_words']:,} words")
+    else:
+        echo(_filled(f"vectors of {count(len(about['channels']), 'channel')}"))
+    for part in ("train", "validation", "test"):
+        if part not in about:
+            continue
+        facts = about[part]
+        classes = listed(f"{n:,} {name}" for name, n in facts["classes"].items())
+        echo(_filled(f"{part}: {facts['n']:,} {about['example']}s ({classes})"))
+        quantiles = ", ".join(
+            f"{q} {v:g}" for q, v in facts["length_quantiles"].items()
+        )
+        steps = "tokens" if about["kind"] == "tokens" else "steps"
+        line = f"length in {steps}: mean {facts['length_mean']:.1f}, {quantiles}"
+        echo(_filled(line, "  "))
+        echo(f"  duplicates within it: {facts['n_copies']:,}")
+    echo(f"test {about['example']}s that are also in train: {about['n_test_in_train']}")
+
+
+def _filled(text: str, indent: str = "") -> str:
+    return fill(text, 80, initial_indent=indent, subsequent_indent=f"{indent}  ")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -116,9 +117,20 @@ class Sequences:
         values = self.values[steps]
         return values if self.fitted is None else self.fitted(values)
 
-    def stored(self, i: int) -> bytes:
-        """Return sequence `i` as it is stored, to find copies."""
-        return self.values[slice(*self.bounds(i))].tobytes()
+    @cached_property
+    def fingerprints(self) -> npt.NDArray[np.uint64]:
+        """A number for each sequence as it is stored, of shape (n_sequences,).
+
+        Copies have the same: 8 bytes each, where a million whole texts fill a laptop.
+        That two of a million different sequences have the same has probability 3e-8.
+        """
+        digests = b"".join(
+            hashlib.blake2b(self.values[start:stop].tobytes(), digest_size=8).digest()
+            for start, stop in zip(
+                self.starts.tolist(), self.stops.tolist(), strict=True
+            )
+        )
+        return np.frombuffer(digests, np.uint64)
 
     @property
     def starts(self) -> IntArray:
@@ -193,6 +205,8 @@ class Dataset:
     groups : int64 ndarray of shape (n_train,), or None
         A number for each training sequence; sequences of one number are never divided
         between train and validation.
+    other_groups : dict of str to int64 ndarray
+        The numbers, as in `groups`, of validation's and test's sequences.
     times : float64 ndarray of shape (n_train,), or None
         Validation has the latest training sequences.
     rows : dict
@@ -218,6 +232,7 @@ class Dataset:
     channels: tuple[str, ...] = ()
     validation: Sequences | None = None
     groups: IntArray | None = None
+    other_groups: Mapping[str, IntArray] = field(default_factory=dict)
     times: FloatArray | None = None
     rows: Mapping[str, Any] = field(default_factory=dict)
 
@@ -268,16 +283,11 @@ class Sizes:
 
 def first_copies(sequences: Sequences) -> IntArray:
     """Return for each sequence the index of the first that is equal to it."""
-    first: dict[bytes, int] = {}
-    return np.array(
-        [first.setdefault(_digest(sequences, i), i) for i in range(len(sequences))],
-        np.int64,
+    _, first, inverse = np.unique(
+        sequences.fingerprints, return_index=True, return_inverse=True
     )
-
-
-def _digest(sequences: Sequences, i: int) -> bytes:
-    """Return 16 bytes in place of a sequence: a million whole texts fill a laptop."""
-    return hashlib.blake2b(sequences.stored(i), digest_size=16).digest()
+    copies: IntArray = first[inverse]
+    return copies
 
 
 def places(starts: IntArray, lengths: IntArray) -> IntArray:
@@ -289,8 +299,7 @@ def places(starts: IntArray, lengths: IntArray) -> IntArray:
 
 def copies_in(part: Sequences, train: Sequences) -> npt.NDArray[np.bool_]:
     """Return for each sequence of `part` whether `train` contains an equal one."""
-    seen = {_digest(train, i) for i in range(len(train))}
-    return np.array([_digest(part, i) in seen for i in range(len(part))], bool)
+    return np.isin(part.fingerprints, train.fingerprints)
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:

@@ -65,6 +65,12 @@ def load(options: FileOptions, data_dir: Path | None, seed: int) -> Dataset:
         fits_vocabulary=is_tokens,
         channels=tuple(about.channels),
         groups=None if encoded.groups is None else encoded.groups[train],
+        other_groups={}
+        if encoded.groups is None
+        else {
+            "validation": encoded.groups[validation],
+            "test": encoded.groups[test],
+        },
         times=None if encoded.times is None else encoded.times[train],
         rows=about.rows,
     )

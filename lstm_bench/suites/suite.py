@@ -184,7 +184,7 @@ class Suite:
         config : TrialConfig or None
             A configuration to train; None for all configurations of the suite.
         """
-        heads = self._values_of("head") if config is None else [("head", config.head)]
+        heads = self.values_of("head") if config is None else [("head", config.head)]
         for place, head in heads:
             try:
                 check_head(head, sizes.n_classes)
@@ -206,7 +206,7 @@ class Suite:
                 "training examples"
             )
 
-    def _values_of(self, field: str) -> list[tuple[str, Any]]:
+    def values_of(self, field: str) -> list[tuple[str, Any]]:
         """Return each value of `field` that a training may have, and its place."""
         values: list[tuple[str, Any]] = []
         if field in self.space.axes:

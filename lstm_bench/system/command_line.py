@@ -18,21 +18,25 @@ def command_line(name: str, *arguments: str, tracking_uri: str | None = None) ->
 
     Parameters
     ----------
+    name : str
+        Such as ``sweep`` or ``data check``.
     tracking_uri : str or None
         Included without its password, whether it was given as an option or not.
     """
     options = {} if tracking_uri is None else {"--tracking-uri": tracking_uri}
     context = click.get_current_context(silent=True)
     if context is not None:
-        group = context.find_root().command
-        known = group.commands[name].params if isinstance(group, click.Group) else []
-        for option in known:
+        command = context.find_root().command
+        for word in name.split():
+            if isinstance(command, click.Group):
+                command = command.commands[word]
+        for option in command.params:
             key = option.name or ""
             given = context.get_parameter_source(key) is ParameterSource.COMMANDLINE
             value = context.params.get(key)
             if isinstance(option, click.Option) and given and value is not None:
                 options.setdefault(option.opts[0], str(value))
-    words = ["lstm-bench", name, *arguments]
+    words = ["lstm-bench", *name.split(), *arguments]
     for name_of_option, value in options.items():
         words += [name_of_option, without_password(value)]
     return shlex.join(words)

@@ -516,6 +516,26 @@ class _Part(_Stored):
     length_quantiles: dict[str, Finite] = {}
 
 
+class _Finding(_Stored):
+    level: Literal["error", "warning"]
+    name: Line
+    n: Whole
+    example: Text
+    advice: Text
+    text: Text
+
+
+class _Reason(_Stored):
+    n: Whole
+    example: Text = ""
+
+
+class _Rows(_Stored):
+    n_read: Whole = 0
+    n_dropped: Whole = 0
+    reasons: dict[Text, _Reason] = {}
+
+
 class _Dataset(_Stored):
     model_config = ConfigDict(extra="allow")
 
@@ -538,6 +558,11 @@ class _Dataset(_Stored):
     validation: Literal["holdout", "test"] = "holdout"
     code_digest: Line = ""
     example: Line = "example"
+    kind: Literal["tokens", "vectors"] = "tokens"
+    tokenizer: Line | None = None
+    channels: list[Text] = []
+    rows: _Rows = _Rows()
+    check: list[_Finding] = []
 
     @model_validator(mode="after")
     def _has_distinct_classes(self) -> Self:

@@ -88,28 +88,58 @@ def prepare(
     SuiteError
         The suite's configurations or splits do not fit the data.
     """
-    spec = suite.dataset
-    if spec.name == OWN_FILES:
-        folder = suite_file(suite.path).parent
-        data_dir = folder_of(dataset_options(spec.name, spec.options), data_dir, folder)
-    dataset = load_dataset(spec.name, spec.options, data_dir, suite.study.seed)
-    if dataset.kind == VECTORS:
-        _check_no_tokens(suite)
-    suite.check_sizes(Sizes(dataset.n_classes, len(dataset.train)), suite.path, config)
-    splits = _split(suite, dataset, SEARCH_REPLICATE)
+    dataset = load_dataset_of(suite, data_dir)
+    splits = search_splits(suite, dataset, config)
     for replicate in range(1, n_replicates + 1):
         _split(suite, dataset, replicate)
     about = {
         **describe_dataset(dataset),
         **describe_splits(splits),
-        "validation": spec.validation,
-        "code_digest": _code_digest(spec.name),
+        "validation": suite.dataset.validation,
+        "code_digest": _code_digest(suite.dataset.name),
     }
     machine = {
         **describe_environment(),
         "suite_committed": is_committed(suite_file(suite.path), suite.text),
     }
     return Prepared(suite, dataset, splits, about, machine)
+
+
+def load_dataset_of(suite: Suite, data_dir: Path | None, **options: Any) -> Dataset:
+    """Load the dataset of `suite`.
+
+    Parameters
+    ----------
+    options
+        Options of the dataset that replace the suite's.
+
+    Raises
+    ------
+    DatasetError
+        Data is missing or damaged.
+    """
+    spec = suite.dataset
+    given = {**spec.options, **options}
+    if spec.name == OWN_FILES:
+        folder = suite_file(suite.path).parent
+        data_dir = folder_of(dataset_options(spec.name, given), data_dir, folder)
+    return load_dataset(spec.name, given, data_dir, suite.study.seed)
+
+
+def search_splits(
+    suite: Suite, dataset: Dataset, config: TrialConfig | None = None
+) -> Splits:
+    """Return the search's splits.
+
+    Raises
+    ------
+    SuiteError
+        The suite's configurations or splits do not fit the data.
+    """
+    if dataset.kind == VECTORS:
+        _check_no_tokens(suite)
+    suite.check_sizes(Sizes(dataset.n_classes, len(dataset.train)), suite.path, config)
+    return _split(suite, dataset, SEARCH_REPLICATE)
 
 
 def _check_no_tokens(suite: Suite) -> None:

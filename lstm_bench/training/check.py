@@ -1,0 +1,65 @@
+"""Check a suite's data, as the suite uses them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lstm_bench.data.check import Finding, Use, check
+from lstm_bench.data.dataset import Dataset
+from lstm_bench.data.registry import OWN_FILES
+from lstm_bench.data.splits import Splits
+from lstm_bench.errors import DatasetError, SuiteError
+from lstm_bench.suites.suite import Suite
+from lstm_bench.training.prepare import load_dataset_of, search_splits
+
+
+def check_suite(suite: Suite, data_dir: Path | None) -> tuple[Dataset, list[Finding]]:
+    """Load a suite's data and return them with their faults, errors first.
+
+    Bad rows are counted and left out, also where the suite makes them an error.
+
+    Raises
+    ------
+    DatasetError
+        The data cannot be read at all.
+    """
+    try:
+        dataset = load_dataset_of(suite, data_dir)
+    except DatasetError:
+        if suite.dataset.name != OWN_FILES:
+            raise
+        dataset = load_dataset_of(suite, data_dir, on_bad_rows="drop")
+    try:
+        splits, fault = search_splits(suite, dataset), None
+    except (SuiteError, DatasetError) as error:
+        splits, fault = None, error
+    findings = check_data(suite, dataset, splits)
+    if fault is not None and not any(f.level == "error" for f in findings):
+        findings.insert(0, Finding("error", "splits", 1, "", "", str(fault)))
+    return dataset, findings
+
+
+def check_data(suite: Suite, dataset: Dataset, splits: Splits | None) -> list[Finding]:
+    """Return the faults of a suite's data, errors first.
+
+    Parameters
+    ----------
+    splits : Splits or None
+        Those of the search; None where the data cannot be split.
+    """
+    options = suite.dataset.options
+    use = Use(
+        sequence_lengths=values_of(suite, "sequence_length"),
+        vocabulary_sizes=values_of(suite, "vocabulary_size"),
+        metric=suite.study.metric,
+        margin=None if suite.confirm is None else suite.confirm.margin,
+        drops_bad_rows=options.get("on_bad_rows") == "drop",
+        numbers_are_classes=options.get("numeric_labels_are_classes") is True,
+        is_own=suite.dataset.name == OWN_FILES,
+    )
+    return check(dataset, splits, use)
+
+
+def values_of(suite: Suite, field: str) -> tuple[int, ...]:
+    """Return the whole numbers that a training may have for `field`, ascending."""
+    return tuple(sorted({int(value) for _, value in suite.values_of(field)}))
