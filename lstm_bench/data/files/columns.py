@@ -146,7 +146,7 @@ class _Inference:
             rest = [n for n in self.names if n not in {*taken, label}]
             values = tuple(n for n in rest if self.is_numeric(n) and _is_value(n))
         if layout in ("wide", "long") and not values:
-            raise self.error("columns of numbers as values", "values")
+            raise self.error("a column of numbers as values", "values")
         has_categories = (
             layout == "long" and len(values) == 1 and not self.is_numeric(values[0])
         ) or (layout == "lists" and self.has_strings(values[0]))
@@ -204,7 +204,7 @@ class _Inference:
         if is_wide:
             return "wide", None, (), None, None
         if longest is None:
-            raise self.error("a column of texts, or several of numbers", "text")
+            raise self.error("a column of texts or several of numbers", "text")
         return "text", longest, (), None, None
 
     def label(self, taken: set[str | None], layout: Layout) -> str:
@@ -260,8 +260,9 @@ class _Inference:
 
     def error(self, what: str, option: str) -> DatasetError:
         return DatasetError(
-            f"{self.table.path}: expected {what}, found none for sure among the "
-            f"columns {listed(map(quoted, self.table.columns))}; name it with {option}"
+            f"{self.table.path}: expected {what}, but none of the columns "
+            f"{listed(map(quoted, self.table.columns))} clearly is; name it with "
+            f"{option}"
         )
 
 
