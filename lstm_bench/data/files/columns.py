@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lstm_bench.data.files.options import FileOptions
@@ -61,12 +61,14 @@ class Columns:
         A text in each row; a list of numbers or of lists of numbers in each row (JSON
         Lines, Parquet); a series in each row, one column per value; or a step of a
         series in each row.
+    label : str or None
+        None if the examples are read without their classes.
     has_categories : bool
         Whether the values of `long` or `lists` are categories and not numbers.
     """
 
     layout: Layout
-    label: str
+    label: str | None
     text: str | None = None
     values: tuple[str, ...] = ()
     series: str | None = None
@@ -86,7 +88,11 @@ class Columns:
 
 
 def infer_columns(
-    table: Table, options: FileOptions, needs_split: bool = True
+    table: Table,
+    options: FileOptions,
+    *,
+    needs_split: bool = True,
+    needs_label: bool = True,
 ) -> Columns:
     """Return the purposes of columns: those that the suite names, else by inference.
 
@@ -97,13 +103,18 @@ def infer_columns(
     ----------
     needs_split : bool
         Whether a column called split is used; not if the parts are separate files.
+    needs_label : bool
+        Without it, only what a model reads is taken: neither a label nor a part, a
+        group or a time.
 
     Raises
     ------
     DatasetError
         A column is not there, stands twice or is nested, or none fits.
     """
-    return _Inference(table, options, needs_split).columns()
+    if needs_label:
+        return _Inference(table, options).columns(needs_split)
+    return _Inference(table, options).inputs()
 
 
 def check_columns(table: Table, columns: Columns) -> None:
@@ -113,64 +124,99 @@ def check_columns(table: Table, columns: Columns) -> None:
 
 
 class _Inference:
-    def __init__(self, table: Table, options: FileOptions, needs_split: bool) -> None:
-        self.table, self.options, self.needs_split = table, options, needs_split
+    def __init__(self, table: Table, options: FileOptions) -> None:
+        self.table, self.options = table, options
         nested = set(getattr(table, "nested", ()))
         duplicates = {n for n in table.columns if table.columns.count(n) > 1}
         self.names = [n for n in table.columns if n not in duplicates]
         self.cells = head(table, self.names, N_ROWS)
         self.names = [n for n in self.names if n not in nested or self.is_list(n)]
 
-    def columns(self) -> Columns:
+    def columns(self, needs_split: bool) -> Columns:
+        """Return all columns."""
         options = self.options
-        given = (options.text, options.label, options.series, options.step)
-        more = (options.split, options.group, options.time, *(options.values or ()))
-        for name in filter(None, (*given, *more)):
+        self.check(options.label, options.split, options.group, options.time)
+        split = options.split
+        if split is None and needs_split:
+            split = self.named(SPLIT_NAMES)
+        purposes = {n for n in (split, options.group, options.time) if n is not None}
+        found = self.inputs_beside({*purposes, options.label})
+        label = options.label
+        if label is None:
+            given = (found.text, found.series, found.step, *(options.values or ()))
+            taken = {*purposes, *given}
+            label = self.label(taken, found.layout)
+        found = replace(
+            found,
+            label=label,
+            values=tuple(name for name in found.values if name != label),
+            split=split,
+            group=options.group,
+            time=options.time,
+        )
+        return self.with_values(found)
+
+    def inputs(self) -> Columns:
+        """Return the columns that a model reads, whether there are others or not."""
+        options = self.options
+        others = {options.label, options.split, options.group, options.time}
+        if options.label is None:
+            others.add(self.named(LABEL_NAMES, {options.text, *(options.values or ())}))
+        return self.with_values(self.inputs_beside(others))
+
+    def inputs_beside(self, others: set[str | None]) -> Columns:
+        options = self.options
+        self.check(options.text, options.series, options.step, *(options.values or ()))
+        layout, text, values, series, step = self.layout(others)
+        if not values and layout != "text":
+            rest = [n for n in self.names if n not in {*others, series, step}]
+            values = tuple(n for n in rest if self.is_numeric(n) and _is_value(n))
+        has_categories = (
+            layout == "long"
+            and len(options.values or ()) == 1
+            and not self.is_numeric(values[0])
+        ) or (layout == "lists" and self.has_strings(values[0]))
+        return Columns(
+            layout,
+            label=None,
+            text=text,
+            values=values,
+            series=series,
+            step=step,
+            has_categories=has_categories,
+        )
+
+    def with_values(self, columns: Columns) -> Columns:
+        if columns.layout != "text" and not columns.values:
+            raise self.error("a column of numbers as values", "values")
+        return columns
+
+    def check(self, *names: str | None) -> None:
+        """Raise a `DatasetError` unless the columns are there, once, and not nested."""
+        for name in names:
+            if name is None:
+                continue
             _check_name(self.table, name)
             if name not in self.names:
                 raise DatasetError(
                     f"{self.table.path}: column {quoted(name)}: expected strings or "
                     "numbers, got a nested column; name another, or write it out flat"
                 )
-        split = options.split
-        if split is None and self.needs_split:
-            split = self.named(SPLIT_NAMES)
-        purposes = {n for n in (split, options.group, options.time) if n is not None}
-        layout, text, values, series, step = self.layout(purposes)
-        taken = {*purposes, text, series, step}
-        label = options.label
-        if label is None:
-            given_values = options.values or (() if layout == "wide" else values)
-            label = self.label({*taken, *given_values}, layout)
-        if not values:
-            rest = [n for n in self.names if n not in {*taken, label}]
-            values = tuple(n for n in rest if self.is_numeric(n) and _is_value(n))
-        if layout in ("wide", "long") and not values:
-            raise self.error("a column of numbers as values", "values")
-        has_categories = (
-            layout == "long" and len(values) == 1 and not self.is_numeric(values[0])
-        ) or (layout == "lists" and self.has_strings(values[0]))
-        return Columns(
-            layout=layout,
-            label=label,
-            text=text,
-            values=() if layout == "text" else values,
-            series=series,
-            step=step,
-            split=split,
-            group=options.group,
-            time=options.time,
-            has_categories=has_categories,
-        )
 
     def layout(
-        self, purposes: set[str]
+        self, others: set[str | None]
     ) -> tuple[Layout, str | None, tuple[str, ...], str | None, str | None]:
-        """Return layout, text, values, series and step, as far as they are known."""
+        """Return layout, text, values, series and step, as far as they are known.
+
+        Parameters
+        ----------
+        others : set
+            Columns with other purposes.
+        """
         options = self.options
         values = options.values or ()
         if options.series is not None:
-            step = options.step or self.named(STEP_NAMES, {*purposes, *values})
+            step = options.step or self.named(STEP_NAMES, {*others, *values})
             return "long", None, values, options.series, step
         if options.text is not None:
             if self.is_list(options.text):
@@ -180,15 +226,14 @@ class _Inference:
             return "lists", None, values, None, None
         if options.shape is not None or values:
             return "wide", None, values, None, None
-        taken = {*purposes, options.label}
-        text = self.named(TEXT_NAMES, taken)
+        text = self.named(TEXT_NAMES, others)
         if text is not None and not self.is_numeric(text):
             return "text", text, (), None, None
-        series = self.named(SERIES_NAMES, taken)
+        series = self.named(SERIES_NAMES, others)
         if series is not None:
-            return "long", None, (), series, self.named(STEP_NAMES, taken)
+            return "long", None, (), series, self.named(STEP_NAMES, others)
         rest = [
-            n for n in self.names if n not in taken and n.casefold() not in LABEL_NAMES
+            n for n in self.names if n not in others and n.casefold() not in LABEL_NAMES
         ]
         lists = [n for n in rest if self.is_list(n)]
         if len(lists) == 1:

@@ -53,8 +53,12 @@ class Examples:
     values : list
         Texts (str), series (float32 ndarrays of shape (n_steps, n_channels)), or lists
         of categories (str).
+    labels
+        Empty strings if the examples are read without their classes.
     parts, groups, times
         Given only if columns have them.
+    columns : dict
+        Columns of a table that are kept beside the examples, by name.
     """
 
     values: list[Any] = field(default_factory=list)
@@ -62,6 +66,7 @@ class Examples:
     parts: list[int] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    columns: dict[str, list[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Source:
     blocks : function of (bad) -> iterator of Examples
     columns : Columns or None
         For a table, the purpose of its columns.
+    kept : tuple of str
+        Columns that its examples keep.
     """
 
     path: Path
@@ -80,6 +87,7 @@ class Source:
     blocks: Callable[[BadRows], Iterator[Examples]]
     channels: tuple[str, ...] = ()
     columns: Columns | None = None
+    kept: tuple[str, ...] = ()
 
 
 def channel_names(n: int) -> tuple[str, ...]:

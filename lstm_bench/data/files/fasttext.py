@@ -19,8 +19,8 @@ from lstm_bench.errors import DatasetError
 PREFIX = "__label__"
 
 
-def fasttext_source(path: Path) -> Source:
-    """Open a file of fastText's lines.
+def fasttext_source(path: Path, needs_label: bool = True) -> Source:
+    """Open a file of fastText's lines; without `needs_label`, they may lack labels.
 
     Raises
     ------
@@ -33,10 +33,10 @@ def fasttext_source(path: Path) -> Source:
             f"{path}: line 1: expected {PREFIX}CLASS and a text, got an empty "
             "line; give another file"
         )
-    return Source(path, "texts", lambda bad: _blocks(path, bad))
+    return Source(path, "texts", lambda bad: _blocks(path, needs_label, bad))
 
 
-def _blocks(path: Path, bad: BadRows) -> Iterator[Examples]:
+def _blocks(path: Path, needs_label: bool, bad: BadRows) -> Iterator[Examples]:
     found, n_characters = Examples(), 0
     for number, line in enumerate(lines(path), 1):
         content = line.strip()
@@ -45,16 +45,16 @@ def _blocks(path: Path, bad: BadRows) -> Iterator[Examples]:
         bad.n_read += 1
         place = f"line {number}"
         label, text = _divided(content)
-        if label is None:
+        if needs_label and label is None:
             bad.add(path, place, f"{NO_LABEL}: expected {PREFIX}CLASS first", content)
             continue
-        fault = label_fault(label) or text_fault(text)
+        fault = (label_fault(label) if needs_label else None) or text_fault(text)
         if fault is None and text.startswith(PREFIX):
             fault = "more than one label", text
         if fault is not None:
             bad.add(path, place, *fault)
             continue
-        found.labels.append(label)
+        found.labels.append(label or "")
         found.values.append(text)
         n_characters += len(line)
         if len(found.labels) == BLOCK_ROWS or n_characters >= BLOCK_CHARACTERS:

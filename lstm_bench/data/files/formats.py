@@ -39,6 +39,13 @@ SUFFIXES: dict[str, FormatName] = {
     ".npz": "npz",
 }
 TABLES = ("csv", "tsv", "jsonl", "parquet")
+_SOURCES = {
+    "folder": folder_source,
+    "fasttext": fasttext_source,
+    "ts": ts_source,
+    "ucr": ucr_source,
+    "npz": npz_source,
+}
 FORMATS: tuple[str, ...] = get_args(FormatName)
 
 
@@ -159,8 +166,26 @@ def open_sources(files: Sequence[PartFile], options: FileOptions) -> list[Source
     return sources
 
 
+def open_inputs(path: Path, options: FileOptions) -> Source:
+    """Open a file of examples whose classes are to be predicted.
+
+    Labels need not be there, and are not read. The examples of a table keep all its
+    columns, those of a folder the names of its files, those of a table of steps the
+    names of the series.
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be opened.
+    """
+    return open_source(PartFile(path, None), options, needs_label=False)
+
+
 def open_source(
-    file: PartFile, options: FileOptions, like: Columns | None = None
+    file: PartFile,
+    options: FileOptions,
+    like: Columns | None = None,
+    needs_label: bool = True,
 ) -> Source:
     """Open one file or folder.
 
@@ -176,14 +201,11 @@ def open_source(
         raise DatasetError(f"{path}: expected {what} for format {name}; correct either")
     if name in TABLES:
         table = open_table(path, name, options.header)
-        return table_source(table, options, like, file.part is not None)
-    if name == "folder":
-        return folder_source(path)
-    if name == "fasttext":
-        return fasttext_source(path)
-    if name == "ts":
-        return ts_source(path)
-    return ucr_source(path) if name == "ucr" else npz_source(path)
+        is_part = file.part is not None
+        return table_source(
+            table, options, like, is_part=is_part, needs_label=needs_label
+        )
+    return _SOURCES[name](path, needs_label)
 
 
 def _kind_text(source: Source) -> str:

@@ -36,8 +36,8 @@ _SUFFIXES = ("", "_train", "_validation", "_val", "_test")
 Array = npt.NDArray[Any]
 
 
-def npz_source(path: Path) -> Source:
-    """Open an ``.npz`` file.
+def npz_source(path: Path, needs_label: bool = True) -> Source:
+    """Open an ``.npz`` file; without `needs_label`, it may lack ``y``.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def npz_source(path: Path) -> Source:
         )
     if suffixes[0] == "":
         suffixes = [""]
-    sizes = [_shapes(path, suffix)[1] for suffix in suffixes]
+    sizes = [_shapes(path, suffix, needs_label)[1] for suffix in suffixes]
     if len(set(sizes)) > 1:
         raise DatasetError(
             f"{path}: expected equally many channels in all parts, got "
@@ -62,7 +62,7 @@ def npz_source(path: Path) -> Source:
 
     def blocks(bad: BadRows) -> Iterator[Examples]:
         for suffix in suffixes:
-            yield from _blocks(path, suffix, bad)
+            yield from _blocks(path, suffix, needs_label, bad)
 
     return Source(path, "vectors", blocks, channel_names(sizes[0]))
 
@@ -82,9 +82,10 @@ def _names(path: Path) -> dict[str, str]:
     return {"X" + name[1:] if name.startswith("x") else name: name for name in members}
 
 
-def _shapes(path: Path, suffix: str) -> tuple[int, int]:
+def _shapes(path: Path, suffix: str, needs_label: bool) -> tuple[int, int]:
     """Return numbers of cases and channels, after all shapes have been checked."""
-    x, y = _array(path, f"X{suffix}"), _array(path, f"y{suffix}")
+    x = _array(path, f"X{suffix}")
+    y = _array(path, f"y{suffix}") if needs_label else None
     expected = (
         f"{path}: expected X{suffix} of shape (cases, time, channels) or (cases, "
         f"time), or (time, channels) with lengths{suffix}, and y{suffix} of shape "
@@ -112,16 +113,20 @@ def _shapes(path: Path, suffix: str) -> tuple[int, int]:
         n_cases, n_channels = len(x), x.shape[2] if x.ndim == 3 else 1
     else:
         raise DatasetError(f"{expected}; got X of shape {x.shape}; reshape it")
-    if y.shape != (n_cases,) or n_channels == 0:
+    if n_channels == 0:
+        raise DatasetError(f"{expected}; got X of shape {x.shape}; give channels")
+    if y is not None and y.shape != (n_cases,):
         raise DatasetError(
             f"{expected}; got X of shape {x.shape} and y of shape {y.shape}; give one "
-            "label per case and at least one channel"
+            "label per case"
         )
     return n_cases, n_channels
 
 
-def _blocks(path: Path, suffix: str, bad: BadRows) -> Iterator[Examples]:
-    x, y = _array(path, f"X{suffix}"), _array(path, f"y{suffix}").tolist()
+def _blocks(
+    path: Path, suffix: str, needs_label: bool, bad: BadRows
+) -> Iterator[Examples]:
+    x = _array(path, f"X{suffix}")
     has_lengths = f"lengths{suffix}" in _names(path)
     if has_lengths:
         lengths = _array(path, f"lengths{suffix}").astype(np.int64)
@@ -129,6 +134,8 @@ def _blocks(path: Path, suffix: str, bad: BadRows) -> Iterator[Examples]:
         x = x.reshape(len(x), -1)
     elif x.ndim == 2:
         x = x[:, :, None]
+    n_cases, _ = _shapes(path, suffix, needs_label)
+    y = _array(path, f"y{suffix}").tolist() if needs_label else [""] * n_cases
     part = PART_NAMES.get(suffix.removeprefix("_"))
     found = Examples()
     for i, cell in enumerate(y):
@@ -139,7 +146,7 @@ def _blocks(path: Path, suffix: str, bad: BadRows) -> Iterator[Examples]:
                 np.float32
             )
         label = label_text(cell)
-        fault = label_fault(label)
+        fault = label_fault(label) if needs_label else None
         if fault is None and not len(series):
             fault = EMPTY_SERIES, ""
         if fault is None and not np.isfinite(series).all():

@@ -46,7 +46,12 @@ Fault = tuple[str, str]
 
 
 def table_source(
-    table: Table, options: FileOptions, like: Columns | None, is_part: bool
+    table: Table,
+    options: FileOptions,
+    like: Columns | None = None,
+    *,
+    is_part: bool,
+    needs_label: bool = True,
 ) -> Source:
     """Open the examples of a table.
 
@@ -57,9 +62,13 @@ def table_source(
         them.
     is_part : bool
         Whether the file is one part, so that no column needs to name the part.
+    needs_label : bool
+        Without it, only inputs are read, and the examples keep all columns.
     """
     if like is None:
-        columns = infer_columns(table, options, needs_split=not is_part)
+        columns = infer_columns(
+            table, options, needs_split=not is_part, needs_label=needs_label
+        )
     else:
         columns = like
         check_columns(table, columns)
@@ -83,14 +92,21 @@ def table_source(
     elif columns.layout == "lists" and kind == "vectors":
         channels = channel_names(_n_channels(table, columns.values[0]))
 
+    kept: tuple[str, ...] = ()
+    if not needs_label:
+        # A column that stands twice has no name of its own.
+        once = tuple(n for n in table.columns if table.columns.count(n) == 1)
+        kept = once if columns.series is None else (columns.series,)
+    read = tuple(dict.fromkeys((*columns.used, *kept)))
+
     def blocks(bad: BadRows) -> Iterator[Examples]:
         if columns.layout == "long":
-            yield from _long(table, columns, bad)
+            yield from _long(table, columns, bad, kept)
             return
-        for rows in table.blocks(columns.used, bad):
-            yield _examples(table, columns, rows, bad, shape, len(channels))
+        for rows in table.blocks(read, bad):
+            yield _examples(table, columns, rows, bad, shape, len(channels), kept)
 
-    return Source(table.path, kind, blocks, channels, columns)
+    return Source(table.path, kind, blocks, channels, columns, kept)
 
 
 def _n_channels(table: Table, column: str) -> int:
@@ -111,10 +127,10 @@ def _examples(
     bad: BadRows,
     shape: tuple[int, int],
     n_channels: int,
+    kept: tuple[str, ...],
 ) -> Examples:
     """Return the good examples of a block in which each row is one."""
-    found = Examples()
-    labels = rows.columns[columns.label]
+    found = Examples(columns={name: [] for name in kept})
     wide = _wide(columns, rows) if columns.layout == "wide" else None
     for i, line in enumerate(rows.lines):
         value: Any = None
@@ -128,8 +144,8 @@ def _examples(
             value, fault = _categories(rows.columns[columns.values[0]][i])
         else:
             value, fault = _series(rows.columns[columns.values[0]][i], n_channels)
-        label = label_text(labels[i])
-        fault = fault or label_fault(label)
+        label, label_is_wrong = _label(columns, rows, i)
+        fault = fault or label_is_wrong
         if fault is None:
             fault = _add_others(found, columns, rows, i)
         if fault is not None:
@@ -137,7 +153,16 @@ def _examples(
             continue
         found.values.append(value)
         found.labels.append(label)
+        for name, cells in found.columns.items():
+            cells.append(rows.columns[name][i])
     return found
+
+
+def _label(columns: Columns, rows: Rows, i: int) -> tuple[str, Fault | None]:
+    if columns.label is None:
+        return "", None
+    label = label_text(rows.columns[columns.label][i])
+    return label or "", label_fault(label)
 
 
 def _add_others(found: Examples, columns: Columns, rows: Rows, i: int) -> Fault | None:
@@ -273,7 +298,9 @@ class _LongSeries:
     fault: Fault | None = None
 
 
-def _long(table: Table, columns: Columns, bad: BadRows) -> Iterator[Examples]:
+def _long(
+    table: Table, columns: Columns, bad: BadRows, kept: tuple[str, ...]
+) -> Iterator[Examples]:
     """Yield series whose steps are rows, in the order of their first rows.
 
     A series with a bad row is bad as a whole: without the step it would be another.
@@ -300,9 +327,9 @@ def _long(table: Table, columns: Columns, bad: BadRows) -> Iterator[Examples]:
                 values.append(None)
                 continue
             value, fault = _step_value(columns, rows, wide, i)
-            label = label_text(rows.columns[columns.label][i])
+            label, label_is_wrong = _label(columns, rows, i)
             others = _others(columns, rows, i)
-            fault = fault or label_fault(label)
+            fault = fault or label_is_wrong
             if isinstance(others, str):
                 fault = fault or (others, "")
                 others = (None, None, None)
@@ -318,7 +345,7 @@ def _long(table: Table, columns: Columns, bad: BadRows) -> Iterator[Examples]:
                     steps[i] = step
             code = codes.setdefault(name, len(codes))
             if code == len(every):
-                every.append(_LongSeries(label or "", others, place, fault))
+                every.append(_LongSeries(label, others, place, fault))
             one = every[code]
             if one.fault is None:
                 if (label, others) != (one.label, one.others):
@@ -352,8 +379,9 @@ def _long(table: Table, columns: Columns, bad: BadRows) -> Iterator[Examples]:
             bad.add(table.path, one.place, *one.fault)
     all_values = np.concatenate(values_of)
     bounds = np.searchsorted(codes_of_rows[order], np.arange(len(every) + 1))
+    names = list(codes)
     for first in range(0, len(every), BLOCK_ROWS):
-        examples = Examples()
+        examples = Examples(columns={name: [] for name in kept})
         for code in range(first, min(first + BLOCK_ROWS, len(every))):
             one = every[code]
             if one.fault is not None:
@@ -361,6 +389,8 @@ def _long(table: Table, columns: Columns, bad: BadRows) -> Iterator[Examples]:
             series = all_values[order[bounds[code] : bounds[code + 1]]]
             examples.values.append(list(series) if columns.has_categories else series)
             examples.labels.append(one.label)
+            for cells in examples.columns.values():
+                cells.append(names[code])
             part, group, time = one.others
             examples.parts += [] if part is None else [part]
             examples.groups += [] if group is None else [group]

@@ -40,38 +40,55 @@ def text_files(folder: Path) -> list[Path]:
     return [file for name in _folders(folder) for file in _text_files(folder / name)]
 
 
-def folder_source(folder: Path) -> Source:
+def folder_source(folder: Path, needs_label: bool = True) -> Source:
     """Open a folder whose folders are classes: ``pos/1.txt``, ``neg/1.txt``.
+
+    Without `needs_label` the files may be in the folder itself; the examples keep
+    their names as column ``file``.
 
     Raises
     ------
     DatasetError
         There is no such file.
     """
-    if not has_class_folders(folder):
+    files = text_files(folder)
+    if not (needs_label or files):
+        files = _text_files(folder)
+    if not files:
         raise DatasetError(
             f"{folder}: expected a folder for each class with .txt files in it, found "
             f"the folders {listed(_folders(folder)) or '(none)'}; move the files, "
             "or name a table"
         )
-    return Source(folder, "texts", lambda bad: _blocks(folder, bad))
+    kept = () if needs_label else ("file",)
+
+    def blocks(bad: BadRows) -> Iterator[Examples]:
+        return _blocks(folder, files, kept, bad)
+
+    return Source(folder, "texts", blocks, kept=kept)
 
 
-def _blocks(folder: Path, bad: BadRows) -> Iterator[Examples]:
-    found, n_characters = Examples(), 0
-    for file in text_files(folder):
+def _blocks(
+    folder: Path, files: list[Path], kept: tuple[str, ...], bad: BadRows
+) -> Iterator[Examples]:
+    found, n_characters = Examples(columns={name: [] for name in kept}), 0
+    for file in files:
         bad.n_read += 1
+        name = file.relative_to(folder).as_posix()
         text, fault = _read(file)
-        fault = fault or label_fault(file.parent.name)
+        if not kept:
+            fault = fault or label_fault(file.parent.name)
         if fault is not None:
-            bad.add(folder, file.relative_to(folder).as_posix(), *fault)
+            bad.add(folder, name, *fault)
             continue
-        found.labels.append(file.parent.name)
+        found.labels.append("" if kept else file.parent.name)
         found.values.append(text)
+        for cells in found.columns.values():
+            cells.append(name)
         n_characters += len(text)
         if len(found.labels) == BLOCK_ROWS or n_characters >= BLOCK_CHARACTERS:
             yield found
-            found, n_characters = Examples(), 0
+            found, n_characters = Examples(columns={name: [] for name in kept}), 0
     yield found
 
 

@@ -41,19 +41,22 @@ Fault = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Header:
-    classes: tuple[str, ...]
+    """`classes` may be empty; None if a case ends with its last channel."""
+
+    classes: tuple[str, ...] | None
     n_channels: int
+    needs_label: bool
 
 
-def ts_source(path: Path) -> Source:
-    """Open a ``.ts`` file.
+def ts_source(path: Path, needs_label: bool = True) -> Source:
+    """Open a ``.ts`` file; without `needs_label`, its cases may have no class.
 
     Raises
     ------
     DatasetError
         It cannot be read, has no header or no case, or its cases have no classes.
     """
-    header = _header(path)
+    header = _header(path, needs_label)
 
     def blocks(bad: BadRows) -> Iterator[Examples]:
         return _blocks(path, header, bad)
@@ -61,7 +64,7 @@ def ts_source(path: Path) -> Source:
     return Source(path, "vectors", blocks, channel_names(header.n_channels))
 
 
-def _header(path: Path) -> _Header:
+def _header(path: Path, needs_label: bool) -> _Header:
     keys: dict[str, str] = {}
     in_data = False
     for number, line in enumerate(lines(path), 1):
@@ -70,8 +73,9 @@ def _header(path: Path) -> _Header:
             continue
         if in_data:
             # The first case, for headers without @dimensions.
-            n = _size(keys) or content.count(":") or 1
-            return _Header(_classes(path, keys), n)
+            classes = _classes(path, keys, needs_label)
+            n = _size(keys) or content.count(":") + (classes is None) or 1
+            return _Header(classes, n, needs_label)
         if not content.startswith("@"):
             raise DatasetError(
                 f"{path}: line {number}: expected a header (@problemName, @classLabel "
@@ -94,7 +98,9 @@ def _size(keys: dict[str, str]) -> int:
     return int(size) if size.isdecimal() and len(size) < 7 else 0
 
 
-def _classes(path: Path, keys: dict[str, str]) -> tuple[str, ...]:
+def _classes(
+    path: Path, keys: dict[str, str], needs_label: bool
+) -> tuple[str, ...] | None:
     if keys.get("timestamps", "").casefold() == "true":
         raise DatasetError(
             f"{path}: @timeStamps true: expected values without time stamps; write "
@@ -102,6 +108,8 @@ def _classes(path: Path, keys: dict[str, str]) -> tuple[str, ...]:
         )
     has_classes, *classes = keys.get("classlabel", "").split() or ["false"]
     if has_classes.casefold() != "true":
+        if not needs_label and "targetlabel" not in keys:
+            return None
         got = "@targetLabel" if "targetlabel" in keys else "no @classLabel true"
         raise DatasetError(
             f"{path}: expected cases with classes (@classLabel true A B), got {got}; "
@@ -139,17 +147,18 @@ def _blocks(path: Path, header: _Header, bad: BadRows) -> Iterator[Examples]:
 def _case(
     content: str, header: _Header
 ) -> tuple[Float32Array | None, str, Fault | None]:
-    *channels, label = (field.strip() for field in content.split(":"))
+    channels, label = [field.strip() for field in content.split(":")], ""
+    if header.classes is not None:
+        label = channels.pop()
     if len(channels) != header.n_channels:
         found = f"expected {header.n_channels} and a class, got {len(channels)}"
         return None, label, (OTHER_CHANNELS, found)
-    fault = label_fault(label)
-    if fault is None and header.classes and label not in header.classes:
-        fault = OTHER_CLASS, f"{quoted(label)}, not {listed(header.classes)}"
-    if fault is not None:
-        return None, label, fault
     series, fault = series_of([channel.split(",") for channel in channels])
-    return series, label, fault
+    if not header.needs_label:
+        return series, "", fault
+    if header.classes and label and label not in header.classes:
+        fault = OTHER_CLASS, f"{quoted(label)}, not {listed(header.classes)}"
+    return series, label, label_fault(label) or fault
 
 
 def series_of(

@@ -33,8 +33,8 @@ def looks_like_ucr(path: Path) -> bool:
         return False
 
 
-def ucr_source(path: Path) -> Source:
-    """Open a file of the UCR archive.
+def ucr_source(path: Path, needs_label: bool = True) -> Source:
+    """Open a file of the UCR archive; without `needs_label`, its classes may be empty.
 
     Raises
     ------
@@ -46,10 +46,12 @@ def ucr_source(path: Path) -> Source:
             f"{path}: line 1: expected a class and values separated by tabs, got an "
             "empty line; give another file"
         )
-    return Source(path, "vectors", lambda bad: _blocks(path, bad), channel_names(1))
+    return Source(
+        path, "vectors", lambda bad: _blocks(path, needs_label, bad), channel_names(1)
+    )
 
 
-def _blocks(path: Path, bad: BadRows) -> Iterator[Examples]:
+def _blocks(path: Path, needs_label: bool, bad: BadRows) -> Iterator[Examples]:
     found, n_characters = Examples(), 0
     for number, line in enumerate(lines(path), 1):
         if line.isspace():
@@ -63,12 +65,13 @@ def _blocks(path: Path, bad: BadRows) -> Iterator[Examples]:
         while cells and cells[-1].strip().casefold() in ("nan", ""):
             cells.pop()
         series, fault = series_of([cells]) if cells else (None, (EMPTY_SERIES, ""))
-        fault = label_fault(label.strip()) or fault
+        if needs_label:
+            fault = label_fault(label.strip()) or fault
         if fault is not None:
             bad.add(path, f"line {number}", *fault)
             continue
         found.values.append(series)
-        found.labels.append(label.strip())
+        found.labels.append(label.strip() if needs_label else "")
         n_characters += len(line)
         if len(found.labels) == BLOCK_ROWS or n_characters >= BLOCK_CHARACTERS:
             yield found

@@ -77,11 +77,44 @@ def test_series_columns_are_found_by_their_names(tmp_path):
     )
 
 
+def test_numeric_label_beside_series_is_no_value(tmp_path):
+    found = infer(tmp_path, ["series,t,x,class", "a,1,2,1", "b,1,2,0"])
+    assert (found.label, found.values) == ("class", ("x",))
+    with pytest.raises(DatasetError, match="a column of numbers as values"):
+        infer(tmp_path, ["series,t,class", "a,1,1", "b,1,0"])
+
+
 def test_one_column_of_categories_is_tokens(tmp_path):
     rows = ["user,page,label", "a,home,buy", "a,cart,buy"]
     found = infer(tmp_path, rows, series="user", values=["page"])
     assert found.has_categories
     assert (found.layout, found.values) == ("long", ("page",))
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "options"),
+    [
+        ("text", "a b", {}),
+        ("id,text,label,split", "1,a b,,", {}),
+        ("text,topic", "a b,x", {"label": "topic", "split": "part", "group": "who"}),
+    ],
+)
+def test_inputs_need_neither_label_nor_parts(tmp_path, header, cells, options):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{header}\n{cells}\n", encoding="utf-8")
+    table = open_table(path, "csv", None)
+    found = infer_columns(table, FileOptions(file="a", **options), needs_label=False)
+    assert found == Columns("text", None, text="text")
+
+
+def test_inputs_in_numbers_leave_out_a_label(tmp_path):
+    path = tmp_path / "a.csv"
+    for rows in ("1,2,5\n3,4,6\n", "1,2\n3,4\n"):
+        path.write_text(rows, encoding="utf-8")
+        table = open_table(path, "csv", False)
+        options = FileOptions(file="a", label=3, shape=[1, 2])
+        found = infer_columns(table, options, needs_label=False)
+        assert found == Columns("wide", None, values=("1", "2"))
 
 
 def test_missing_column_names_the_nearest_and_all(tmp_path):

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from own_files import messages, open_file, read_file
 
-from lstm_bench.data.files.bad_rows import BadRows
-from lstm_bench.data.files.examples import Examples, Source
-from lstm_bench.data.files.formats import PartFile, open_source
-from lstm_bench.data.files.options import FileOptions
+from lstm_bench.data.files.examples import Examples
 from lstm_bench.errors import DatasetError
 
 
@@ -21,22 +19,6 @@ def write(tmp_path: Path, rows: list[str], name: str = "a.csv") -> Path:
     return path
 
 
-def open_file(path: Path, **options) -> Source:
-    return open_source(PartFile(path, None), FileOptions(file="a", **options))
-
-
-def read(path: Path, **options) -> tuple[Examples, BadRows]:
-    source, bad, found = open_file(path, **options), BadRows("drop"), Examples()
-    for block in source.blocks(bad):
-        for name, cells in vars(block).items():
-            getattr(found, name).extend(cells)
-    return found, bad
-
-
-def messages(bad: BadRows) -> list[str]:
-    return [str(row) for row in bad.examples.values()]
-
-
 def test_texts_have_labels_parts_groups_and_times(tmp_path):
     rows = [
         "text,label,split,who,when",
@@ -44,7 +26,7 @@ def test_texts_have_labels_parts_groups_and_times(tmp_path):
         "c,neg,dev,bob,2020-01-01T12:00:00",
         "d,neg,2,bob,5.5",
     ]
-    found, bad = read(write(tmp_path, rows), group="who", time="when")
+    found, bad = read_file(write(tmp_path, rows), group="who", time="when")
     assert found == Examples(
         values=["a b", "c", "d"],
         labels=["pos", "neg", "neg"],
@@ -66,7 +48,7 @@ def test_rows_lacking_something_are_bad_each_with_its_reason(tmp_path):
         "a,b,train,x,inf",
         "fine,b,train,x,1",
     ]
-    found, bad = read(write(tmp_path, rows), group="who", time="when")
+    found, bad = read_file(write(tmp_path, rows), group="who", time="when")
     assert found.values == ["fine"]
     assert bad.counts == {
         "no label": 1,
@@ -83,7 +65,7 @@ def test_rows_lacking_something_are_bad_each_with_its_reason(tmp_path):
 def test_json_text_of_another_type_or_with_half_a_character_is_bad(tmp_path):
     rows = [{"text": t, "label": "x"} for t in ("a", 5, None, "\ud800")]
     path = write(tmp_path, [json.dumps(r) for r in rows], "a.jsonl")
-    found, bad = read(path, text="text")
+    found, bad = read_file(path, text="text")
     assert found.values == ["a"]
     assert bad.counts == {"no text": 2, "expected UTF-8, got other bytes": 1}
 
@@ -91,16 +73,16 @@ def test_json_text_of_another_type_or_with_half_a_character_is_bad(tmp_path):
 def test_labels_are_the_same_from_every_format(tmp_path):
     labels = [1, 1.0, True, "1", " yes "]
     rows = [json.dumps({"text": "a", "label": label}) for label in labels]
-    found, _ = read(write(tmp_path, rows, "a.jsonl"))
+    found, _ = read_file(write(tmp_path, rows, "a.jsonl"))
     assert found.labels == ["1", "1", "true", "1", "yes"]
 
 
 def test_wide_rows_are_laid_out_step_by_step(tmp_path):
     rows = ["a,b,c,d,label", "1,2,3,4,x", "5,6,7,8,y"]
-    found, _ = read(write(tmp_path, rows), shape=[2, 2])
+    found, _ = read_file(write(tmp_path, rows), shape=[2, 2])
     assert found.values[0].tolist() == [[1, 2], [3, 4]]
     assert found.values[1].dtype == np.float32
-    found, _ = read(write(tmp_path, rows))
+    found, _ = read_file(write(tmp_path, rows))
     assert found.values[0].tolist() == [[1], [2], [3], [4]]
     assert found.labels == ["x", "y"]
 
@@ -123,7 +105,7 @@ def test_wide_shape_that_does_not_fit_is_explained(tmp_path):
 )
 def test_wide_row_with_no_number_names_column_and_cell(tmp_path, cell, reason):
     rows = ["a,b,c,label", "1,2,3,x", f"1,{cell},3,y", "1,2,3,z"]
-    found, bad = read(write(tmp_path, rows), values=["a", "b", "c"])
+    found, bad = read_file(write(tmp_path, rows), values=["a", "b", "c"])
     assert found.labels == ["x", "z"]
     assert messages(bad) == [f"a.csv: line 3: {reason} ('b': {cell!r})"]
 
@@ -140,7 +122,7 @@ def test_json_lists_are_series_of_vectors(tmp_path):
     rows = [json.dumps({"x": v, "label": "a"}) for v in values]
     path = write(tmp_path, rows, "a.jsonl")
     assert open_file(path).channels == ("1", "2")
-    found, bad = read(path)
+    found, bad = read_file(path)
     assert [v.tolist() for v in found.values] == [[[1, 2], [3, 4]], [[5, 6]]]
     assert bad.counts == {
         "a series without steps": 1,
@@ -154,7 +136,7 @@ def test_json_lists_of_strings_are_categories(tmp_path):
     rows = [json.dumps({"x": v, "label": "a"}) for v in (["u", "v"], [], ["u", None])]
     path = write(tmp_path, rows, "a.jsonl")
     assert open_file(path).kind == "categories"
-    found, bad = read(path)
+    found, bad = read_file(path)
     assert found.values == [["u", "v"]]
     assert bad.n_dropped == 2
 
@@ -172,7 +154,7 @@ LONG = [
 def test_long_rows_are_ordered_by_step_as_numbers_and_dates(tmp_path):
     path = write(tmp_path, LONG)
     assert open_file(path).channels == ("x", "y")
-    found, bad = read(path)
+    found, bad = read_file(path)
     assert [v.tolist() for v in found.values] == [
         [[10, 0], [20, 0], [30, 0]],
         [[2, 2], [1, 1]],
@@ -183,7 +165,7 @@ def test_long_rows_are_ordered_by_step_as_numbers_and_dates(tmp_path):
 
 def test_long_series_without_step_keep_the_order_of_rows(tmp_path):
     rows = ["series_id,x,label", "a,2,on", "a,1,on"]
-    found, _ = read(write(tmp_path, rows))
+    found, _ = read_file(write(tmp_path, rows))
     assert found.values[0].tolist() == [[2], [1]]
 
 
@@ -197,20 +179,20 @@ def test_long_series_without_step_keep_the_order_of_rows(tmp_path):
     ],
 )
 def test_long_series_with_a_bad_row_is_bad_as_a_whole(tmp_path, row, reason):
-    found, bad = read(write(tmp_path, [*LONG, row]))
+    found, bad = read_file(write(tmp_path, [*LONG, row]))
     assert found.labels == ["off"]
     assert messages(bad) == [f"a.csv: line 7: {reason}"]
     assert (bad.n_read, bad.n_dropped) == (2, 1)
 
 
 def test_long_series_with_two_rows_for_a_step_is_bad(tmp_path):
-    found, bad = read(write(tmp_path, [*LONG, "a,10,5,0,on"]))
+    found, bad = read_file(write(tmp_path, [*LONG, "a,10,5,0,on"]))
     assert found.labels == ["off"]
     assert list(bad.counts) == ["two rows for one step of a series"]
 
 
 def test_long_row_without_series_is_bad_alone(tmp_path):
-    found, bad = read(write(tmp_path, [*LONG, ",10,5,0,on", "a,b"]))
+    found, bad = read_file(write(tmp_path, [*LONG, ",10,5,0,on", "a,b"]))
     assert found.labels == ["on", "off"]
     assert (bad.n_read, bad.n_dropped) == (4, 2)
 
@@ -219,5 +201,5 @@ def test_long_categories_are_tokens(tmp_path):
     rows = ["user,time,page,label", "a,2,cart,buy", "b,1,home,go", "a,1,home,buy"]
     path = write(tmp_path, rows)
     assert open_file(path, series="user", values=["page"]).kind == "categories"
-    found, _ = read(path, series="user", values=["page"])
+    found, _ = read_file(path, series="user", values=["page"])
     assert found.values == [["home", "cart"], ["home"]]

@@ -9,28 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from own_files import messages, open_file, read_file
 
-from lstm_bench.data.files.bad_rows import BadRows
-from lstm_bench.data.files.examples import Examples, Source
+from lstm_bench.data.files.examples import Examples
 from lstm_bench.data.files.formats import PartFile, open_source
 from lstm_bench.data.files.options import FileOptions
 from lstm_bench.errors import DatasetError
-
-
-def open_file(path: Path) -> Source:
-    return open_source(PartFile(path, None), FileOptions(file="a"))
-
-
-def read(path: Path) -> tuple[Examples, BadRows]:
-    source, bad, found = open_file(path), BadRows("drop"), Examples()
-    for block in source.blocks(bad):
-        for name, cells in vars(block).items():
-            getattr(found, name).extend(cells)
-    return found, bad
-
-
-def messages(bad: BadRows) -> list[str]:
-    return [str(row) for row in bad.examples.values()]
 
 
 def lists(found: Examples) -> list[list[list[float]]]:
@@ -57,7 +41,7 @@ def write_ts(tmp_path: Path, cases: str, header: str = HEADER) -> Path:
 
 def test_ts_has_channels_lengths_and_classes(tmp_path):
     path = write_ts(tmp_path, "1,2,3:4,5,6:a\n\n-1e2:0.5:b\n")
-    found, bad = read(path)
+    found, bad = read_file(path)
     assert open_file(path).channels == ("1", "2")
     assert lists(found) == [[[1, 4], [2, 5], [3, 6]], [[-100, 0.5]]]
     assert found.values[0].dtype == np.float32
@@ -77,12 +61,12 @@ def test_ts_has_channels_lengths_and_classes(tmp_path):
 )
 def test_ts_headers_differ_in_the_wild(tmp_path, old, new):
     path = write_ts(tmp_path, "1,2:3,4:a\n", HEADER.replace(old, new))
-    assert lists(read(path)[0]) == [[[1, 3], [2, 4]]]
+    assert lists(read_file(path)[0]) == [[[1, 3], [2, 4]]]
 
 
 def test_univariate_ts_has_one_channel(tmp_path):
     header = HEADER.replace("@univariate false\n@dimensions 2", "@univariate true")
-    found, _ = read(write_ts(tmp_path, "1,2:b\n", header))
+    found, _ = read_file(write_ts(tmp_path, "1,2:b\n", header))
     assert lists(found) == [[[1], [2]]]
 
 
@@ -105,7 +89,7 @@ def test_univariate_ts_has_one_channel(tmp_path):
     ],
 )
 def test_bad_case_of_ts_names_line_and_reason(tmp_path, case, message):
-    found, bad = read(write_ts(tmp_path, f"1:2:a\n{case}\n3:4:b\n"))
+    found, bad = read_file(write_ts(tmp_path, f"1:2:a\n{case}\n3:4:b\n"))
     assert found.labels == ["a", "b"]
     assert messages(bad)[0].startswith(f"a.ts: line 9: {message}")
 
@@ -140,10 +124,10 @@ def test_gzipped_ts_is_read_and_a_truncated_one_refused(tmp_path):
     content = gzip.compress(write_ts(tmp_path, "1:2:a\n" * 5000).read_bytes())
     path = tmp_path / "b.ts.gz"
     path.write_bytes(content)
-    assert len(read(path)[0].labels) == 5000
+    assert len(read_file(path)[0].labels) == 5000
     path.write_bytes(content[:-10])
     with pytest.raises(DatasetError, match=r"b\.ts\.gz.*truncated"):
-        read(path)
+        read_file(path)
 
 
 # UCR
@@ -152,7 +136,7 @@ def test_gzipped_ts_is_read_and_a_truncated_one_refused(tmp_path):
 def test_ucr_has_the_class_first_and_nan_at_the_ends(tmp_path):
     path = tmp_path / "A_TRAIN.tsv"
     path.write_text("1\t0.5\t2\t3\n-1\t4\tNaN\tNaN\n1\t1\tNaN\t2\n2\tNaN\tNaN\tNaN\n")
-    found, bad = read(path)
+    found, bad = read_file(path)
     assert open_file(path).channels == ("1",)
     assert lists(found) == [[[0.5], [2], [3]], [[4]]]
     assert found.labels == ["1", "-1"]
@@ -183,7 +167,7 @@ def write_npz(tmp_path: Path, **arrays) -> Path:
 
 def test_npz_has_cases_time_and_channels(tmp_path):
     path = write_npz(tmp_path, X=X, y=["b", "a"])
-    found, bad = read(path)
+    found, bad = read_file(path)
     assert lists(found) == X.tolist()
     assert found.values[0].dtype == np.float32
     assert found.labels == ["b", "a"]
@@ -192,20 +176,20 @@ def test_npz_has_cases_time_and_channels(tmp_path):
 
 
 def test_npz_of_two_axes_has_one_channel(tmp_path):
-    found, _ = read(write_npz(tmp_path, x=X[:, :, 0], y=[1, 0]))
+    found, _ = read_file(write_npz(tmp_path, x=X[:, :, 0], y=[1, 0]))
     assert lists(found) == [[[0], [2], [4]], [[6], [8], [10]]]
     assert found.labels == ["1", "0"]
 
 
 def test_flat_npz_has_lengths(tmp_path):
     flat = X.reshape(6, 2)
-    found, bad = read(write_npz(tmp_path, X=flat, y=[1, 0, 1], lengths=[2, 0, 4]))
+    found, bad = read_file(write_npz(tmp_path, X=flat, y=[1, 0, 1], lengths=[2, 0, 4]))
     assert lists(found) == [flat[:2].tolist(), flat[2:].tolist()]
     assert messages(bad) == ["a.npz: case 2 of X: a series without steps"]
 
 
 def test_npz_may_have_its_parts_by_name(tmp_path):
-    found, _ = read(
+    found, _ = read_file(
         write_npz(tmp_path, x_train=X, y_train=[1, 0], x_test=X[:1], y_test=[1])
     )
     assert found.labels == ["1", "0", "1"]
@@ -215,7 +199,7 @@ def test_npz_may_have_its_parts_by_name(tmp_path):
 def test_npz_value_that_is_not_finite_is_a_bad_row(tmp_path):
     x = X.astype(float)
     x[1, 2, 0] = np.nan
-    found, bad = read(write_npz(tmp_path, X=x, y=[1, 0]))
+    found, bad = read_file(write_npz(tmp_path, X=x, y=[1, 0]))
     assert found.labels == ["1"]
     assert messages(bad) == [
         "a.npz: case 2 of X: a value that is missing or not finite (step 3 of "
@@ -262,7 +246,7 @@ def test_damaged_npz_is_refused(tmp_path):
     for content in (b"", b"PK", whole[:-30], whole[:200] + whole[230:]):
         path.write_bytes(content)
         with pytest.raises(DatasetError, match=r"a\.npz: expected a complete \.npz"):
-            read(path)
+            read_file(path)
 
 
 def test_npz_whose_header_announces_more_than_it_has_is_refused(tmp_path):

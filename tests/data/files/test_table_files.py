@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from own_files import messages
 
 from lstm_bench.data.files import tables
 from lstm_bench.data.files.bad_rows import BadRows
@@ -37,10 +38,6 @@ def read_with_bad(path, name="csv", header=None, on_bad_rows="drop"):
         for column, cells in block.columns.items():
             rows.columns[column] += cells
     return rows, bad
-
-
-def messages(bad: BadRows) -> list[str]:
-    return [str(row) for row in bad.examples.values()]
 
 
 # CSV and TSV

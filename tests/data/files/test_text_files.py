@@ -5,26 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from own_files import messages, read_file
 
 from lstm_bench.data.files import text_folders
-from lstm_bench.data.files.bad_rows import BadRows
-from lstm_bench.data.files.examples import Examples
-from lstm_bench.data.files.formats import PartFile, open_source, part_files
+from lstm_bench.data.files.formats import PartFile, part_files
 from lstm_bench.data.files.options import FileOptions
 from lstm_bench.errors import DatasetError
-
-
-def read(path: Path, **options) -> tuple[Examples, BadRows]:
-    source = open_source(PartFile(path, None), FileOptions(file="a", **options))
-    bad, found = BadRows("drop"), Examples()
-    for block in source.blocks(bad):
-        for name, cells in vars(block).items():
-            getattr(found, name).extend(cells)
-    return found, bad
-
-
-def messages(bad: BadRows) -> list[str]:
-    return [str(row) for row in bad.examples.values()]
 
 
 def write_files(folder: Path, files: dict[str, str | bytes]) -> Path:
@@ -51,7 +37,7 @@ def test_folders_are_classes(tmp_path):
         },
     )
     (folder / "pos" / "2.txt").symlink_to(folder / "README.txt")
-    found, bad = read(folder)
+    found, bad = read_file(folder)
     assert found.labels == ["neg", "neg", "pos"]
     assert found.values == ["", "bad", "good\nfilm"]
     assert (bad.n_read, bad.n_dropped) == (3, 0)
@@ -60,7 +46,7 @@ def test_folders_are_classes(tmp_path):
 def test_bad_text_file_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(text_folders, "MAX_TEXT", 25)
     files = {"a/1.txt": b"\xe9t\xe9", "a/2.txt": "fine", "b/1.txt": "x" * 101}
-    found, bad = read(write_files(tmp_path / "d", files))
+    found, bad = read_file(write_files(tmp_path / "d", files))
     assert found.values == ["fine"]
     assert messages(bad)[0].startswith("d: a/1.txt: expected UTF-8, got other bytes")
     assert messages(bad)[1].startswith("d: b/1.txt: a text of more than")
@@ -69,7 +55,7 @@ def test_bad_text_file_is_named(tmp_path, monkeypatch):
 def test_folder_without_texts_is_explained(tmp_path):
     folder = write_files(tmp_path / "d", {"a/1.md": "no text"})
     with pytest.raises(DatasetError, match=r"a folder for each class.*folders a;"):
-        read(folder)
+        read_file(folder)
 
 
 @pytest.mark.parametrize("validation", ["validation", "valid", "dev"])
@@ -104,7 +90,7 @@ def test_folder_without_parts_or_classes_is_explained(tmp_path):
 def test_fasttext_lines(tmp_path):
     lines = "__label__pos good film\n\n__label__neg\tbad, film\r\n__label__neg\n"
     write_files(tmp_path, {"a.txt": lines})
-    found, bad = read(tmp_path / "a.txt")
+    found, bad = read_file(tmp_path / "a.txt")
     assert found.labels == ["pos", "neg", "neg"]
     assert found.values == ["good film", "bad, film", ""]
     assert (bad.n_read, bad.n_dropped) == (3, 0)
@@ -113,7 +99,7 @@ def test_fasttext_lines(tmp_path):
 def test_bad_fasttext_lines_are_named(tmp_path):
     lines = b"__label__a x\nno label\n__label__a __label__b two\n__label__a \xe9\n"
     write_files(tmp_path, {"a.ft": lines})
-    found, bad = read(tmp_path / "a.ft")
+    found, bad = read_file(tmp_path / "a.ft")
     assert found.values == ["x"]
     assert messages(bad) == [
         "a.ft: line 2: no label: expected __label__CLASS first (no label)",
@@ -129,12 +115,12 @@ def test_bad_fasttext_lines_are_named(tmp_path):
 def test_other_file_names_are_explained(tmp_path, name):
     write_files(tmp_path, {name: "some text"})
     with pytest.raises(DatasetError, match=rf"{name}'; rename the file, or set format"):
-        read(tmp_path / name)
+        read_file(tmp_path / name)
 
 
 def test_given_format_comes_before_the_name(tmp_path):
     write_files(tmp_path, {"a.data": "text,label\nx,y\n"})
-    found, _ = read(tmp_path / "a.data", format="csv")
+    found, _ = read_file(tmp_path / "a.data", format="csv")
     assert found.labels == ["y"]
     with pytest.raises(DatasetError, match="expected a folder for format folder"):
-        read(tmp_path / "a.data", format="folder")
+        read_file(tmp_path / "a.data", format="folder")
