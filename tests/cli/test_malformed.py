@@ -17,7 +17,7 @@ from lstm_bench.tracking.server import own_timeout_s
 from lstm_bench.training.baselines import BASELINES
 from lstm_bench.ui import _check_free
 
-LONG = "x" * 100_000
+LONG = "x" * 20_000
 SPACE = "  units: [2, 3, 4]\n  head: [sigmoid, softmax]"
 DATASET = "{name: synthetic, options: {n_train: 240, n_test: 60}}"
 STUDY = "{metric: accuracy, n_trials: 3, n_startup_trials: 2, seed: 7}"
@@ -57,11 +57,11 @@ AXES = [
     "units: {low: 1, high: 999999999999999999999999999999999999999}",
     f"units: {{low: 1, high: '{LONG}'}}",
     f"units: ['{LONG}']",
-    f"units: [{', '.join(map(str, range(100_000)))}]",
+    f"units: [{', '.join(map(str, range(10_000)))}]",
     f"units: '{LONG}'",
     f"{LONG}: [1]",
     'head: [sigmoid, "\\ud800"]',
-    "\n  ".join(f"axis_{i}: [1]" for i in range(20_000)),
+    "\n  ".join(f"axis_{i}: [1]" for i in range(2_000)),
 ]
 NAMES = [
     "",
@@ -111,7 +111,7 @@ STUDIES = [
     "sampler: [tpe]",
     f"sampler: {LONG}",
     f"{LONG}: 1",
-    ", ".join(f"key_{i}: 1" for i in range(80_000)),
+    ", ".join(f"key_{i}: 1" for i in range(8_000)),
 ]
 DATASETS = [
     "{name: synthetic, options: {n_train: 200}, validation_fraction: 0.002}",
@@ -145,10 +145,10 @@ OTHERS = {
     "description C1": {DESCRIPTION: '"\\x9b31m"'},
     "description surrogate": {DESCRIPTION: '"\\ud800"'},
     "description long": {DESCRIPTION: LONG},
-    "description list": {DESCRIPTION: f"[{'a, ' * 20_000}]"},
+    "description list": {DESCRIPTION: f"[{'a, ' * 10_000}]"},
     "key escape": {"study:": '"\\e]0;x\\a": 1\nstudy:'},
     "key long": {"study:": f"? {LONG}\n: 1\nstudy:"},
-    "keys": {"study:": "\n".join(f"key_{i}: 1" for i in range(50_000)) + "\nstudy:"},
+    "keys": {"study:": "\n".join(f"key_{i}: 1" for i in range(5_000)) + "\nstudy:"},
     "tag long": {DESCRIPTION: f"!!{LONG} a"},
     "alias long": {DESCRIPTION: f"*{LONG}"},
     "published": {

@@ -97,19 +97,20 @@ def comparable(result):
     ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("patience", [3, None])
-@pytest.mark.parametrize("stop_after", [1, 2, 4])
-def test_a_resumed_training_is_the_one_that_never_stopped(
-    dataset,
-    splits,
-    tmp_path,
-    patience,
-    stop_after,
-):
-    config = CONFIG.model_copy(update={"patience": patience})
+@pytest.fixture(scope="module", params=[3, None], ids=["patient", "to the end"])
+def undisturbed(request, dataset, splits):
+    """A training that is not stopped, and its weights."""
+    config = CONFIG.model_copy(update={"patience": request.param})
     whole, model = run(dataset, splits, config)
-    weights = model.get_weights()
+    return config, whole, model.get_weights()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop_after", [1, 4])
+def test_a_resumed_training_is_the_one_that_never_stopped(
+    dataset, splits, tmp_path, undisturbed, stop_after
+):
+    config, whole, weights = undisturbed
     checkpoint = Checkpoint(tmp_path / "x.npz")
 
     def stop(entry):
