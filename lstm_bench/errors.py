@@ -35,6 +35,10 @@ class OutputError(LstmBenchError):
     """A file or folder that the command writes cannot be written."""
 
 
+class ExportError(LstmBenchError):
+    """A model cannot be exported to a format, or would compute something else."""
+
+
 class PublishError(LstmBenchError):
     """A study, or one of its files, cannot be published."""
 

@@ -34,6 +34,7 @@ ORDER = (
     "train",
     "confirm",
     "sweep",
+    "export",
     "compare_by_name",
     "api",
     "cli",

@@ -1,0 +1,182 @@
+"""Formats of an exported model: how each is written, and what it computes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstm_bench.arrays import FloatArray
+from lstm_bench.data.dataset import VECTORS, Values
+from lstm_bench.errors import ExportError
+from lstm_bench.inference import NETWORK, batch_of, proba_of
+from lstm_bench.suites.config import TrialConfig
+
+if TYPE_CHECKING:
+    from lstm_bench.models.backend import keras
+
+ONNX_FILE = "model.onnx"
+# TensorFlow Serving looks for a number below a model's folder.
+SAVED_MODEL_FOLDER = "1"
+MAX_ONNX_PARAMETERS = 500_000_000
+BATCH = 32
+"""Sequences computed at a time; without masking each is as long as the longest."""
+
+About = Mapping[str, Any]
+"""The content of a model folder's ``about.json``."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that networks are exported to.
+
+    Attributes
+    ----------
+    write : callable
+        Given a model folder, a new folder and `About`, writes the model into the new
+        folder.
+    proba : callable
+        Given what was written, `About` and sequences, returns the probabilities that
+        it computes, of shape (n_sequences, n_classes).
+    check : callable
+        Raises ExportError if a package is missing here.
+    """
+
+    write: Callable[[Path, Path, About], None]
+    proba: Callable[[Path, About, Sequence[Values]], FloatArray]
+    check: Callable[[], None] = lambda: None
+
+
+def network_proba(
+    folder: Path, about: About, sequences: Sequence[Values]
+) -> FloatArray:
+    """Return the probabilities of the Keras model in `folder`."""
+    network = _load(folder)
+    return _in_batches(
+        sequences,
+        lambda part: proba_of(
+            network.predict_on_batch(batch_of(part, about["config"], about["kind"])),
+            about["config"]["head"],
+        ),
+    )
+
+
+def _load(folder: Path) -> keras.Model:
+    from lstm_bench.models.backend import keras
+
+    return keras.models.load_model(folder / NETWORK, compile=False)
+
+
+def _in_batches(
+    sequences: Sequence[Values],
+    compute: Callable[[Sequence[Values]], npt.NDArray[np.floating]],
+) -> FloatArray:
+    starts = range(0, len(sequences), BATCH)
+    parts = [compute(sequences[start : start + BATCH]) for start in starts]
+    return np.concatenate(parts, dtype=np.float64)
+
+
+def _write_keras(source: Path, folder: Path, about: About) -> None:
+    shutil.copyfile(source / NETWORK, folder / NETWORK)
+
+
+def _write_saved_model(source: Path, folder: Path, about: About) -> None:
+    from lstm_bench.models.backend import keras
+
+    network = _load(source)
+    for layer in network.layers:
+        for name in ("forward_layer", "backward_layer"):
+            lstm = getattr(layer, name, layer)
+            if isinstance(lstm, keras.layers.LSTM):
+                # With cuDNN's operations, exported on a GPU, it would run on GPUs only.
+                lstm.use_cudnn = False
+    outputs = network.output
+    if about["config"]["head"] == "sigmoid":
+        outputs = keras.layers.Concatenate()([1.0 - outputs, outputs])
+    keras.Model(network.input, outputs).export(
+        folder / SAVED_MODEL_FOLDER, format="tf_saved_model", verbose=False
+    )
+
+
+def _saved_model_proba(
+    folder: Path, about: About, sequences: Sequence[Values]
+) -> FloatArray:
+    from lstm_bench.models.backend import tf
+
+    loaded = tf.saved_model.load(folder / SAVED_MODEL_FOLDER)
+    serve = loaded.signatures["serving_default"]
+    (name,) = serve.structured_input_signature[1]
+    (output,) = serve.structured_outputs
+
+    def compute(part: Sequence[Values]) -> npt.NDArray[np.floating]:
+        x = tf.constant(batch_of(part, about["config"], about["kind"]))
+        proba: npt.NDArray[np.floating] = serve(**{name: x})[output].numpy()
+        return proba
+
+    return _in_batches(sequences, compute)
+
+
+def _check_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise ExportError(
+            f"--format onnx: {error.name} is not installed here; pip install "
+            "'lstm-bench[onnx]'"
+        ) from error
+
+
+def _write_onnx(source: Path, folder: Path, about: About) -> None:
+    import onnx
+
+    from lstm_bench.export.onnx_graph import onnx_model
+
+    config = TrialConfig.model_validate(about["config"])
+    network = _load(source)
+    n_parameters = network.count_params()
+    if n_parameters >= MAX_ONNX_PARAMETERS:
+        raise ExportError(
+            f"--format onnx: an ONNX file has at most 2 GiB, and the model's "
+            f"{n_parameters:,} parameters have 4 bytes each; use another format"
+        )
+    metadata = {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in about.items()
+    }
+    model = onnx_model(network, config, metadata)
+    onnx.save_model(model, folder / ONNX_FILE)
+
+
+def _onnx_proba(folder: Path, about: About, sequences: Sequence[Values]) -> FloatArray:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        folder / ONNX_FILE, providers=["CPUExecutionProvider"]
+    )
+    name = session.get_inputs()[0].name
+    config = about["config"] | {"padding": "post", "masking": True}
+
+    def compute(part: Sequence[Values]) -> npt.NDArray[np.floating]:
+        x = batch_of(part, config, about["kind"])
+        if about["kind"] == VECTORS:
+            x = x[:, :, :-1]
+        lengths = [min(len(s), config["sequence_length"]) for s in part]
+        inputs = {name: x, "lengths": np.array(lengths, np.int32)}
+        proba: npt.NDArray[np.floating] = session.run(["probabilities"], inputs)[0]
+        return proba
+
+    return _in_batches(sequences, compute)
+
+
+FORMATS = {
+    "keras": Format(_write_keras, network_proba),
+    "onnx": Format(_write_onnx, _onnx_proba, _check_onnx),
+    "saved_model": Format(_write_saved_model, _saved_model_proba),
+}

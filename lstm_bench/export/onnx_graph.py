@@ -1,0 +1,254 @@
+"""A trained network as an ONNX graph, with one LSTM node per layer.
+
+Converters turn a masked Keras LSTM into a loop over its steps, and not every
+bidirectional one (https://github.com/onnx/tensorflow-onnx/issues/1871). The networks of
+`build_model` are few in kind, so their graph is written here; its LSTM nodes read each
+sequence as far as its length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from lstm_bench.arrays import Float32Array
+from lstm_bench.inference import OUT_OF_VOCABULARY
+from lstm_bench.models.backend import keras
+from lstm_bench.suites.config import TrialConfig
+
+# Old enough for the runtimes in use: these are of 2022.
+OPSET, IR_VERSION = 18, 8
+
+
+def onnx_model(
+    network: keras.Model, config: TrialConfig, metadata: Mapping[str, str]
+) -> onnx.ModelProto:
+    """Return a network as an ONNX model.
+
+    Its inputs are padded at the end, whatever the padding in training:
+
+    - ``ids``: int32 token ids of shape (batch, time); or ``vectors``: float32 of shape
+      (batch, time, channels), scaled;
+    - ``lengths``: int32 of shape (batch,), the number of steps of each sequence, from
+      1 to time.
+
+    Its output ``probabilities`` is float32 of shape (batch, n_classes).
+
+    Parameters
+    ----------
+    network : keras.Model
+        Built by `build_model` from `config`.
+    metadata : mapping of str to str
+        The model's ``metadata_props``.
+    """
+    graph = _Graph()
+    reads_vectors = len(network.input_shape) == 3
+    if reads_vectors:
+        n_channels = network.input_shape[-1] - 1
+        inputs = _value("vectors", TensorProto.FLOAT, "batch", "time", n_channels)
+    else:
+        inputs = _value("ids", TensorProto.INT32, "batch", "time")
+    steps, lengths = inputs.name, "lengths"
+    if not config.masking:
+        steps, lengths = _pad(graph, steps, config, reads_vectors)
+    if not reads_vectors:
+        steps = _embed(graph, steps, network, config)
+    features = _lstm_layers(graph, steps, lengths, network, config)
+    made = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "lstm",
+            [inputs, _value("lengths", TensorProto.INT32, "batch")],
+            [_head(graph, features, network, config)],
+            graph.constants,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="lstm-bench",
+    )
+    helper.set_model_props(made, dict(metadata))
+    onnx.checker.check_model(made, full_check=True)
+    return made
+
+
+class _Graph:
+    """Nodes and constants; each has a name, by which nodes refer to it."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def constant(self, value: Any, dtype: npt.DTypeLike) -> str:
+        """Add a constant; return its name."""
+        name = f"constant_{len(self.constants)}"
+        array = np.asarray(value, dtype, order="C")
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def floats(self, value: Any) -> str:
+        """Add float32 numbers; return their name."""
+        return self.constant(value, np.float32)
+
+    def ints(self, value: Any) -> str:
+        """Add int32 numbers, as ids and lengths are; return their name."""
+        return self.constant(value, np.int32)
+
+    def sizes(self, *sizes: int) -> str:
+        """Add int64 numbers, as shapes and axes are; return their name."""
+        return self.constant(sizes, np.int64)
+
+    def add(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """Add a node of one output; return the output's name."""
+        output = name or f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+
+def _value(name: str, kind: int, *shape: str | int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def _pad(
+    graph: _Graph, steps: str, config: TrialConfig, reads_vectors: bool
+) -> tuple[str, str]:
+    """Pad sequences as for training without masking, where padding counts as steps.
+
+    Returns
+    -------
+    steps : str
+        Of shape (batch, sequence_length), or (batch, sequence_length, channels).
+    lengths : str
+        ``sequence_length`` for each sequence.
+    """
+    limit = config.sequence_length
+    own_lengths = graph.add("Unsqueeze", "lengths", graph.sizes(1))
+    source = graph.ints(np.arange(limit)[None])
+    if config.padding == "pre":
+        n_padded = graph.add("Sub", graph.ints(limit), own_lengths)
+        source = graph.add("Sub", source, n_padded)
+        is_step = graph.add("GreaterOrEqual", source, graph.ints(0))
+    else:
+        is_step = graph.add("Less", source, own_lengths)
+    source = graph.add("Where", is_step, source, graph.ints(0))
+    source = graph.add("Cast", source, to=TensorProto.INT64)
+    source = graph.add("Unsqueeze", source, graph.sizes(2))
+    moved = graph.add("GatherND", steps, source, batch_dims=1)
+    if reads_vectors:
+        is_step = graph.add("Unsqueeze", is_step, graph.sizes(2))
+    zero = graph.floats(0.0) if reads_vectors else graph.ints(0)
+    padded = graph.add("Where", is_step, moved, zero)
+    n_sequences = graph.add("Shape", "lengths")
+    return padded, graph.add("Expand", graph.ints(limit), n_sequences)
+
+
+def _embed(graph: _Graph, ids: str, network: keras.Model, config: TrialConfig) -> str:
+    """Look up token ids; ids of ``vocabulary_size`` and above are out of vocabulary."""
+    (table,) = network.get_layer("embedding").get_weights()
+    is_known = graph.add("Less", ids, graph.ints(config.vocabulary_size))
+    known = graph.add("Where", is_known, ids, graph.ints(OUT_OF_VOCABULARY))
+    return graph.add("Gather", graph.floats(table), known)
+
+
+def _lstm_layers(
+    graph: _Graph, steps: str, lengths: str, network: keras.Model, config: TrialConfig
+) -> str:
+    """Add the LSTM layers and the pooling.
+
+    Parameters
+    ----------
+    steps : str
+        Of shape (batch, time, features).
+
+    Returns
+    -------
+    str
+        Of shape (batch, features).
+    """
+    form, direction = "lstm_{}", "forward"
+    if config.bidirectional:
+        form, direction = "bidirectional_{}", "bidirectional"
+    last = ""
+    steps = graph.add("Transpose", steps, perm=[1, 0, 2])
+    for number in range(1, config.num_layers + 1):
+        weights = network.get_layer(form.format(number)).get_weights()
+        outputs, last = f"outputs_{number}", f"last_{number}"
+        node = helper.make_node(
+            "LSTM",
+            [steps, *_lstm_weights(graph, weights), lengths],
+            [outputs, last],
+            hidden_size=config.units,
+            direction=direction,
+        )
+        graph.nodes.append(node)
+        # From (time, directions, batch, units) to (time, batch, features).
+        steps = graph.add("Transpose", outputs, perm=[0, 2, 1, 3])
+        steps = graph.add("Reshape", steps, graph.sizes(0, 0, -1))
+    if config.pooling == "last":
+        # From (directions, batch, units).
+        last = graph.add("Transpose", last, perm=[1, 0, 2])
+        return graph.add("Reshape", last, graph.sizes(0, -1))
+    return _pool_steps(graph, steps, lengths, config.pooling)
+
+
+def _lstm_weights(graph: _Graph, weights: Sequence[Float32Array]) -> list[str]:
+    """Add a layer's kernels, recurrent kernels and biases, one of each per direction.
+
+    Keras has the gates in the order i, f, c, o along the last axis; ONNX has i, o, f,
+    c along the first, and a second bias.
+    """
+
+    def as_onnx(array: Float32Array) -> Float32Array:
+        i, f, c, o = np.split(array.T, 4)
+        return np.concatenate([i, o, f, c])
+
+    return [
+        graph.floats([as_onnx(kernel) for kernel in weights[0::3]]),
+        graph.floats([as_onnx(kernel) for kernel in weights[1::3]]),
+        graph.floats(
+            [[*as_onnx(bias), *np.zeros_like(bias)] for bias in weights[2::3]]
+        ),
+    ]
+
+
+def _pool_steps(graph: _Graph, steps: str, lengths: str, pooling: str) -> str:
+    """Pool (time, batch, features) over each sequence's steps."""
+    time, last_axis = graph.sizes(0), graph.sizes(-1)
+    n_steps = graph.add("Squeeze", graph.add("Shape", steps, end=1))
+    first, stride = (graph.constant(n, np.int64) for n in (0, 1))
+    numbers = graph.add("Range", first, n_steps, stride)
+    numbers = graph.add("Unsqueeze", numbers, last_axis)
+    is_step = graph.add(
+        "Less", numbers, graph.add("Cast", lengths, to=TensorProto.INT64)
+    )
+    is_step = graph.add("Unsqueeze", is_step, last_axis)
+    if pooling == "max":
+        # Below all outputs of an LSTM, which lie in (-1, 1).
+        steps = graph.add("Where", is_step, steps, graph.floats(-1.0))
+        return graph.add("ReduceMax", steps, time, keepdims=0)
+    steps = graph.add("Where", is_step, steps, graph.floats(0.0))
+    total = graph.add("ReduceSum", steps, time, keepdims=0)
+    n_each = graph.add("Cast", lengths, to=TensorProto.FLOAT)
+    return graph.add("Div", total, graph.add("Unsqueeze", n_each, last_axis))
+
+
+def _head(
+    graph: _Graph, features: str, network: keras.Model, config: TrialConfig
+) -> onnx.ValueInfoProto:
+    """Add the last layer; return the description of the probabilities."""
+    kernel, bias = network.get_layer("head").get_weights()
+    raw = graph.add("Gemm", features, graph.floats(kernel), graph.floats(bias))
+    name = "probabilities"
+    if config.head == "sigmoid":
+        p = graph.add("Sigmoid", raw)
+        graph.add(
+            "Concat", graph.add("Sub", graph.floats(1.0), p), p, axis=1, name=name
+        )
+    else:
+        graph.add("Softmax", raw, axis=1, name=name)
+    n_classes = max(2, len(bias))
+    return _value(name, TensorProto.FLOAT, "batch", n_classes)

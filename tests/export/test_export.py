@@ -1,0 +1,229 @@
+"""Exported models give the model's probabilities, and wrong ones are not kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstm_bench.errors import ExportError, OutputError
+from lstm_bench.export.examples import random_sequences
+from lstm_bench.export.formats import FORMATS
+from lstm_bench.export.write import export_model
+from lstm_bench.inference import ABOUT, NETWORK, batch_of, load, proba_of
+from lstm_bench.suites.config import TrialConfig
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+pytestmark = pytest.mark.slow
+NAMES = ("früh, spät", 'a "b"', "c")
+WORDS = ["on", "off", "früh", "a", "text", "another"]
+
+
+def random_model(kind: str, **settings):
+    """Return a configuration and its network, with random weights that matter."""
+    from lstm_bench.models.build import build_model
+
+    config = TrialConfig(
+        units=3, embedding_dim=4, vocabulary_size=40, sequence_length=7, **settings
+    )
+    n_classes = 2 if config.head == "sigmoid" else 3
+    model = build_model(config, n_classes, 2 if kind == "vectors" else None)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    return config, model
+
+
+def model_folder(folder: Path, kind: str = "tokens", **settings) -> Path:
+    config, model = random_model(kind, **settings)
+    is_tokens = kind == "tokens"
+    about = {
+        "format": 1,
+        "kind": kind,
+        "tokenizer": "words" if is_tokens else None,
+        "model": "lstm",
+        "class_names": NAMES[: max(2, model.output_shape[-1])],
+        "config": config.model_dump(),
+        "vocabulary": WORDS if is_tokens else [],
+        "scaling": None if is_tokens else {"mean": [1.0, 2.0], "std": [2.0, 4.0]},
+        "channels": [] if is_tokens else ["x", "y"],
+        "suite": "tiny",
+        "study": "tiny-1",
+        "name": "3 units (trial 0)",
+        "run_id": "12ab",
+        "replicate": 1,
+        "why": "The one of 2 seeds.",
+    }
+    folder.mkdir()
+    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    model.save(folder / NETWORK)
+    return folder
+
+
+def sequences_for(source: Path, n: int = 21):
+    return random_sequences(json.loads((source / ABOUT).read_text()), n)
+
+
+def check_graph(kind: str, **settings) -> None:
+    """Compare onnxruntime with Keras; the graph has LSTM nodes and no loop."""
+    from lstm_bench.export.onnx_graph import onnx_model
+
+    config, model = random_model(kind, **settings)
+    rng = np.random.default_rng(1)
+    lengths = [1, 7, 3, 5, 2, 7]
+    if kind == "tokens":
+        # Ids from 40 on are out of vocabulary.
+        sequences = [rng.integers(1, 45, n).astype(np.int32) for n in lengths]
+    else:
+        sequences = [rng.normal(size=(n, 2)).astype(np.float32) for n in lengths]
+    values = config.model_dump()
+    outputs = np.asarray(model(batch_of(sequences, values, kind)))
+    made = onnx_model(model, config, {})
+    kinds = [node.op_type for node in made.graph.node]
+    assert kinds.count("LSTM") == config.num_layers
+    assert not {"Loop", "Scan", "If"} & set(kinds)
+    session = onnxruntime.InferenceSession(
+        made.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    x = batch_of(sequences, values | {"padding": "post", "masking": True}, kind)
+    name, x = ("ids", x) if kind == "tokens" else ("vectors", x[:, :, :-1])
+    inputs = {name: x, "lengths": np.array(lengths, np.int32)}
+    (proba,) = session.run(["probabilities"], inputs)
+    expected = proba_of(outputs, config.head)
+    assert expected.std() > 0.02
+    np.testing.assert_allclose(proba, expected, atol=1e-6)
+    # Alone: another batch, another number of steps.
+    inputs = {name: x[2:3, :3], "lengths": np.array([3], np.int32)}
+    (alone,) = session.run(["probabilities"], inputs)
+    np.testing.assert_allclose(alone[0], expected[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("head", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("kind", ["tokens", "vectors"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("n_layers", [1, 2])
+@pytest.mark.parametrize("is_bidirectional", [False, True])
+def test_onnx_gives_the_probabilities_of_keras(
+    is_bidirectional, n_layers, pooling, kind, head
+):
+    for padding in ("pre", "post"):
+        check_graph(
+            kind,
+            bidirectional=is_bidirectional,
+            num_layers=n_layers,
+            pooling=pooling,
+            head=head,
+            padding=padding,
+        )
+
+
+@pytest.mark.parametrize("kind", ["tokens", "vectors"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("padding", ["pre", "post"])
+def test_onnx_pads_as_in_training_where_padding_counts(padding, pooling, kind):
+    check_graph(
+        kind, masking=False, padding=padding, pooling=pooling, bidirectional=True
+    )
+
+
+SETTINGS = {"padding": "pre", "bidirectional": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"), [("tokens", "sigmoid"), ("vectors", "softmax")]
+)
+@pytest.mark.parametrize("form", ["keras", "onnx", "saved_model"])
+def test_exported_folder_is_used_as_its_readme_describes(
+    form, kind, head, tmp_path, monkeypatch
+):
+    source = model_folder(tmp_path / "model", kind, head=head, **SETTINGS)
+    out = tmp_path / "new" / "out"
+    difference = export_model(source, form, out, sequences_for(source), "21 examples")
+    assert difference < 1e-6
+    assert (out / ABOUT).read_text() == (source / ABOUT).read_text()
+    text = (out / "README.md").read_text(encoding="utf-8")
+    assert "on 21 examples: the largest difference" in text
+    assert f" is {difference:.1e}" in text
+    assert '"früh, spät"' in text
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(out)
+    monkeypatch.syspath_prepend(out)
+    names: dict[str, object] = {}
+    exec(code, names)
+    del sys.modules["inference"]
+    inputs = names["texts" if kind == "tokens" else "series"]
+    expected = load(source).predict_proba(inputs)
+    np.testing.assert_allclose(names["proba"], expected, atol=1e-6)
+
+
+def test_onnx_file_has_class_names_and_vocabulary(tmp_path):
+    source = model_folder(tmp_path / "model")
+    export_model(source, "onnx", tmp_path / "out", sequences_for(source), "")
+    made = onnx.load(tmp_path / "out" / "model.onnx")
+    metadata = {entry.key: entry.value for entry in made.metadata_props}
+    assert json.loads(metadata["class_names"]) == ["früh, spät", 'a "b"']
+    assert json.loads(metadata["vocabulary"]) == WORDS
+    assert metadata["tokenizer"] == "words"
+    shapes = {
+        each.name: [size.dim_param for size in each.type.tensor_type.shape.dim]
+        for each in made.graph.input
+    }
+    assert shapes == {"ids": ["batch", "time"], "lengths": ["batch"]}
+
+
+@pytest.mark.parametrize(
+    ("form", "change"),
+    [("keras", 1e-3), ("onnx", 1e-3), ("saved_model", 1e-3), ("onnx", float("nan"))],
+)
+def test_wrong_export_is_refused_and_nothing_is_written(
+    form, change, tmp_path, tmp_path_factory, monkeypatch
+):
+    from lstm_bench.models.backend import keras
+
+    source = model_folder(tmp_path / "model")
+    wrong = tmp_path_factory.mktemp("wrong")
+    network = keras.models.load_model(source / NETWORK, compile=False)
+    *others, bias = network.get_weights()
+    network.set_weights([*others, bias + change])
+    network.save(wrong / NETWORK)
+    good = FORMATS[form]
+    monkeypatch.setitem(
+        FORMATS,
+        form,
+        dataclasses.replace(
+            good, write=lambda _, folder, about: good.write(wrong, folder, about)
+        ),
+    )
+    with pytest.raises(ExportError, match="on 21 examples the largest difference"):
+        export_model(
+            source, form, tmp_path / "out", sequences_for(source), "21 examples"
+        )
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_export_never_overwrites(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OutputError, match=r"exists already.*--out"):
+        export_model(tmp_path, "keras", tmp_path / "out", [], "")
+
+
+@pytest.mark.parametrize("form", ["keras", "onnx", "saved_model"])
+def test_baseline_is_no_network(form, tmp_path):
+    about = {"model": "majority", "name": "majority", "config": None}
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / ABOUT).write_text(json.dumps(about))
+    with pytest.raises(ExportError, match=r"majority is no network.*mlflow"):
+        export_model(tmp_path / "model", form, tmp_path / "out", [], "")
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_onnx_without_its_packages_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ExportError, match=r"pip install 'lstm-bench\[onnx\]'"):
+        export_model(tmp_path, "onnx", tmp_path / "out", [], "")
