@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from lstm_bench.data.dataset import Dataset, Sizes
 from lstm_bench.errors import DatasetError
@@ -86,18 +86,33 @@ def load_dataset(
     data_dir : Path, optional
         Folder with the raw data, for datasets that need one.
     seed : int
-        Used only by generated datasets.
+        Used by generated datasets, and by files of one's own to draw the test part.
 
     Raises
     ------
     DatasetError
-        Data is missing or damaged.
+        Data is missing or damaged, or `options` are not valid.
     """
     if name not in dataset_names():
         raise DatasetError(
             f"dataset: expected one of {', '.join(dataset_names())}, got {quoted(name)}"
         )
-    dataset: Dataset = dataset_module(name).load(
-        dataset_options(name, options or {}), data_dir, seed
-    )
+    try:
+        valid = dataset_options(name, options or {})
+    except ValidationError as error:
+        remedy = "correct the options"
+        if name == OWN_FILES and not options:
+            remedy = "name the files in a suite, and use `lstm-bench data check SUITE`"
+        raise DatasetError(
+            f"dataset {name}: {first_problem(error)}; {remedy}"
+        ) from error
+    dataset: Dataset = dataset_module(name).load(valid, data_dir, seed)
     return dataset
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the place and the message of the first problem that pydantic found."""
+    problem = error.errors()[0]
+    place = ".".join(map(str, problem["loc"]))
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message

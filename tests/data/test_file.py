@@ -333,6 +333,13 @@ def test_options_that_contradict_each_other_are_refused(options):
         dataset_options("file", options)
 
 
+def test_options_that_are_not_valid_are_a_message(tmp_path):
+    with pytest.raises(DatasetError, match=r"file: expected exactly one of file and"):
+        load_dataset("file")
+    with pytest.raises(DatasetError, match="dataset file: shape: expected positive"):
+        load(tmp_path, shape=[0, 1])
+
+
 def test_missing_file_names_where_it_is_looked_for(tmp_path):
     with pytest.raises(DatasetError, match=r"a\.csv: expected .*--data-dir"):
         load(tmp_path)

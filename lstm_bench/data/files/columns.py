@@ -126,11 +126,10 @@ def check_columns(table: Table, columns: Columns) -> None:
 class _Inference:
     def __init__(self, table: Table, options: FileOptions) -> None:
         self.table, self.options = table, options
-        nested = set(getattr(table, "nested", ()))
         duplicates = {n for n in table.columns if table.columns.count(n) > 1}
         self.names = [n for n in table.columns if n not in duplicates]
         self.cells = head(table, self.names, N_ROWS)
-        self.names = [n for n in self.names if n not in nested or self.is_list(n)]
+        self.names = [n for n in self.names if n not in table.nested or self.is_list(n)]
 
     def columns(self, needs_split: bool) -> Columns:
         """Return all columns."""

@@ -14,6 +14,7 @@ from lstm_bench.data.files.encode import Encoded, encode
 from lstm_bench.data.files.examples import TEST, TRAIN, UNKNOWN, VALIDATION
 from lstm_bench.data.files.formats import format_of, part_files
 from lstm_bench.data.files.options import FileOptions
+from lstm_bench.data.registry import first_problem
 from lstm_bench.errors import DatasetError
 from lstm_bench.inference import INDEX_FROM
 
@@ -88,10 +89,8 @@ def inspect(path: Path, options: Mapping[str, Any] | None = None) -> Inference:
     try:
         valid = FileOptions.model_validate({**others, name: str(path)})
     except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"])) or "options"
         raise DatasetError(
-            f"{path}: {place}: {problem['msg']}; correct the options"
+            f"{path}: {first_problem(error)}; correct the options"
         ) from error
     files = part_files(valid, Path())
     encoded = encode(files, valid)

@@ -56,6 +56,8 @@ class Table(Protocol):
     unit: str
     """What a row's number counts: ``line`` or ``row``."""
     columns: tuple[str, ...]
+    nested: tuple[str, ...]
+    """Columns that contain others, as Parquet has them."""
 
     def blocks(self, columns: Sequence[str], bad: BadRows) -> Iterator[Rows]:
         """Yield the given columns in blocks; bad rows are added to `bad`."""
@@ -119,6 +121,7 @@ class _Separated:
     has_header: bool
     columns: tuple[str, ...]
     unit: str = "line"
+    nested: tuple[str, ...] = ()
 
     def blocks(self, columns: Sequence[str], bad: BadRows) -> Iterator[Rows]:
         indices = [self.columns.index(name) for name in columns]
@@ -274,6 +277,7 @@ class _JsonLines:
     path: Path
     columns: tuple[str, ...]
     unit: str = "line"
+    nested: tuple[str, ...] = ()
 
     def blocks(self, columns: Sequence[str], bad: BadRows) -> Iterator[Rows]:
         numbers: list[int] = []
