@@ -110,6 +110,7 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
     reader.n_classes = len(dataset.get("class_names", ())) or None
     environment = reader.context(context, rec.ENVIRONMENT, parse_environment)
     runs, confirmed, baselines = [], [], []
+    skipped: dict[tuple[str, bool], str] = {}
     curves, predictions = _Curves(), {}
     samples, errors = _Samples(reader, rec.SAMPLES), _Samples(reader, rec.ERRORS)
     searched: dict[str, StoredTraining] = {}
@@ -117,6 +118,8 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
         if isinstance(run, StoredBaseline) and run.state == "complete":
             baselines.append(_baseline_row(run))
             predictions[run.run_id] = reader.predictions(run)
+        if isinstance(run, StoredBaseline) and run.state == rec.SKIPPED:
+            skipped[run.baseline, run.replicate > 0] = _why_skipped(run)
         if not isinstance(run, StoredTraining) or not _is_shown(run):
             continue
         epochs = reader.epochs(run)
@@ -158,6 +161,7 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
         if tracking_uri.startswith("http")
         else None,
         missing=reader.whole.missing(),
+        skipped_baselines=tuple(skipped.values()),
     )
 
 
@@ -590,6 +594,11 @@ def _baseline_row(run: StoredBaseline) -> dict[str, Any]:
         "replicate": run.replicate,
         **{key: run.metrics.get(key, float("nan")) for key in BASELINE_NUMBERS},
     }
+
+
+def _why_skipped(run: StoredBaseline) -> str:
+    where = "fresh splits" if run.replicate else "the search's split"
+    return f"{run.label} was not fitted on {where}: {run.failure or 'no reason given'}."
 
 
 def _baselines_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ TAG_SUITE = "lstm_bench.suite"
 TAG_KIND = "lstm_bench.kind"  # one of KINDS
 TAG_TRIAL = "lstm_bench.trial"
 TAG_REFERENCE = "lstm_bench.reference"
-TAG_STATE = "lstm_bench.state"  # one of STATES
+TAG_STATE = "lstm_bench.state"  # one of STATES, or SKIPPED
 TAG_CONFIG_ID = "lstm_bench.config_id"
 TAG_FAILURE = "failure_reason"
 TAG_REPLICATE = "lstm_bench.replicate"  # of a confirmation; 0 is the search
@@ -47,7 +47,9 @@ TEST_LOOKS = ("true", "validation")
 KINDS = ("sweep", "confirm", "trial", "reference", "replicate", "train", "baseline")
 ORIGINS = ("search", "reference", "pair")
 STATES = ("running", "complete", "pruned", "failed", "interrupted")
+SKIPPED = "skipped"  # a baseline that would have taken too long
 MLFLOW_STATUS = {
+    SKIPPED: "KILLED",
     "complete": "FINISHED",
     "pruned": "KILLED",
     "interrupted": "KILLED",

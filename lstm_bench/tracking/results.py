@@ -88,6 +88,8 @@ class Results:
     baselines : DataFrame, one row per fitted baseline
         ``run_id, experiment_id, baseline, replicate`` (0: the search's split),
         ``train_time_s, n_features``, ``val_<metric>, test_<metric>``.
+    skipped_baselines : tuple of str
+        A sentence for each baseline that was not fitted, with the reason.
     predictions : dict of str to dict of str to Prediction
         By run id, then split ("val", "test"): of `confirmed`, `baselines`, the
         references and the search's best.
@@ -137,6 +139,7 @@ class Results:
     left_out: pd.DataFrame
     tracking_url: str | None = None
     missing: str = ""
+    skipped_baselines: tuple[str, ...] = ()
 
     @property
     def example(self) -> str:

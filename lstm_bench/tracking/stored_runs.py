@@ -193,13 +193,12 @@ class StoredFit(StoredRun):
         Metrics that a table may show, by MLflow's key; finite and within their bounds.
     """
 
-    state: Literal["running", "complete", "pruned", "failed", "interrupted"] = Field(
-        alias=rec.TAG_STATE
-    )
+    state: str = Field(alias=rec.TAG_STATE)
     replicate: Whole = Field(alias="seed.replicate")
     tagged_replicate: Whole | None = Field(None, alias=rec.TAG_REPLICATE)
     test_scored: str = Field("false", alias=rec.TAG_TEST_SCORED)
     dataset_digest: str | None = None
+    failure: str | None = Field(None, alias=rec.TAG_FAILURE)
     metrics: dict[str, float]
 
     @model_validator(mode="after")
@@ -213,8 +212,11 @@ class StoredFit(StoredRun):
 
 
 class StoredBaseline(StoredFit):
-    """The run of a fitted baseline."""
+    """The run of a baseline; with state "skipped" it was not fitted."""
 
+    state: Literal["running", "complete", "failed", "interrupted", "skipped"] = Field(
+        alias=rec.TAG_STATE
+    )
     baseline: Line = Field(alias=rec.TAG_BASELINE)
     label: Line = Field(alias=rec.TAG_LABEL)
 
@@ -222,6 +224,9 @@ class StoredBaseline(StoredFit):
 class StoredTraining(StoredFit):
     """The run of a training; its kind determines which tags are required."""
 
+    state: Literal["running", "complete", "pruned", "failed", "interrupted"] = Field(
+        alias=rec.TAG_STATE
+    )
     config: TrialConfig
     config_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")] = Field(
         alias=rec.TAG_CONFIG_ID
@@ -234,7 +239,6 @@ class StoredTraining(StoredFit):
         None, alias=rec.TAG_ORIGIN
     )
     engine: Line = Field(STOCK, alias=rec.TAG_ENGINE)
-    failure: str | None = Field(None, alias=rec.TAG_FAILURE)
     curve_keys: tuple[str, ...]
 
     @model_validator(mode="after")

@@ -388,18 +388,9 @@ class Tracker:
         class_names: tuple[str, ...],
     ) -> str:
         """Write a fitted baseline as a run of its own; return its id."""
-        baseline = BASELINES[result.name]
-        tags = self._tags(suite, "baseline", parent_run_id, seeds, environment) | {
-            rec.TAG_BASELINE: result.name,
-            rec.TAG_LABEL: baseline.label,
-            rec.TAG_STATE: "running",
-            rec.TAG_NOTE: baseline.description,
-        }
-        seed = f", seed {seeds['replicate']}" if seeds["replicate"] else ""
-        run_id = self.writer.create_run(
-            self.experiment_id, tags, f"{baseline.label} (baseline{seed})"
+        run_id = self._start_baseline(
+            result.name, suite, parent_run_id, dataset, environment, seeds
         )
-        self._log_inputs(run_id, {"baseline": result.name}, seeds, dataset)
         with tempfile.TemporaryDirectory() as folder:
             _write_predictions(Path(folder), result.predictions, class_names)
             self.writer.log_artifacts(run_id, Path(folder))
@@ -416,6 +407,47 @@ class Tracker:
         }
         self._log_summary(run_id, values, result.predictions, step=0)
         self.close_run(run_id, "complete")
+        return run_id
+
+    def log_skipped_baseline(
+        self,
+        name: str,
+        reason: str,
+        *,
+        suite: Suite,
+        parent_run_id: str,
+        dataset: Mapping[str, Any],
+        environment: Mapping[str, Any],
+        seeds: Mapping[str, int],
+    ) -> str:
+        """Write that baseline `name` was not fitted, and why; return the run's id."""
+        run_id = self._start_baseline(
+            name, suite, parent_run_id, dataset, environment, seeds
+        )
+        self.close_run(run_id, rec.SKIPPED, reason)
+        return run_id
+
+    def _start_baseline(
+        self,
+        name: str,
+        suite: Suite,
+        parent_run_id: str,
+        dataset: Mapping[str, Any],
+        environment: Mapping[str, Any],
+        seeds: Mapping[str, int],
+    ) -> str:
+        baseline = BASELINES[name]
+        tags = self._tags(suite, "baseline", parent_run_id, seeds, environment) | {
+            rec.TAG_BASELINE: name,
+            rec.TAG_LABEL: baseline.label,
+            rec.TAG_STATE: "running",
+            rec.TAG_NOTE: baseline.description,
+        }
+        seed = f", seed {seeds['replicate']}" if seeds["replicate"] else ""
+        run_id = self.writer.create_run(
+            self.experiment_id, tags, f"{baseline.label} (baseline{seed})"
+        )
+        self._log_inputs(run_id, {"baseline": name}, seeds, dataset)
         return run_id
 
     def _log_summary(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lstm_bench.errors import TrialFailed, TrialPruned, TrialTaken
 from lstm_bench.metrics import METRICS
@@ -13,6 +13,7 @@ from lstm_bench.stores import is_store_error
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import join_engines
 from lstm_bench.system.signals import stopping_after_the_epoch
+from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.stored_runs import (
     LeftOut,
     StoredBaseline,
@@ -172,6 +173,13 @@ def track_baselines(
         for the same replicate is not fitted again.
     """
     suite, metric = prepared.suite, METRICS["accuracy"]
+    described: dict[str, Any] = {
+        "suite": suite,
+        "parent_run_id": parent_run_id,
+        "dataset": prepared.about_data,
+        "environment": prepared.about_machine,
+        "seeds": prepared.seeds,
+    }
 
     def logged(runs: Sequence[StoredRun]) -> set[str]:
         return {
@@ -183,13 +191,23 @@ def track_baselines(
             and (not score_test or run.test_scored == "true")
         }
 
+    skipped = {
+        (run.baseline, run.failure)
+        for run in known
+        if isinstance(run, StoredBaseline)
+        and run.state == rec.SKIPPED
+        and run.replicate == prepared.replicate
+    }
+    seed = f", seed {prepared.replicate}" if prepared.replicate else ""
     done = logged(known)
     for name, baseline in baselines_of(prepared.dataset.kind).items():
         if name in done:
             continue
         reason = why_not_run(name, prepared.splits, score_test=score_test)
         if reason is not None:
-            progress.say(f"baseline {baseline.label} is not fitted: {reason}")
+            progress.say(f"baseline {baseline.label}{seed} is not fitted: {reason}")
+            if (name, reason) not in skipped:
+                tracker.log_skipped_baseline(name, reason, **described)
             continue
         progress.doing(f"fitting the baseline {baseline.label}")
         result = run_baseline(
@@ -200,18 +218,11 @@ def track_baselines(
         if name in logged(parse_runs(now or ())[0]):
             continue
         tracker.log_baseline(
-            result,
-            suite=suite,
-            parent_run_id=parent_run_id,
-            dataset=prepared.about_data,
-            environment=prepared.about_machine,
-            seeds=prepared.seeds,
-            class_names=prepared.dataset.class_names,
+            result, class_names=prepared.dataset.class_names, **described
         )
         for note in result.notes:
             progress.say(note)
         val = result.predictions[0]
-        seed = f", seed {prepared.replicate}" if prepared.replicate else ""
         progress.say(
             f"baseline {baseline.label}{seed}: validation {metric.label} "
             f"{metric.fn(val.y_true, val.y_proba):.4f}, fitted in "

@@ -26,12 +26,13 @@ from lstm_bench.analysis.tables.cost import confirmed_cost, pareto_front
 from lstm_bench.analysis.tables.search import leaderboard
 from lstm_bench.analysis.tables.select import trial_runs, validation_curves
 from lstm_bench.metrics import METRICS
-from lstm_bench.report.blocks import DASH, Drawing, Facts, Table
+from lstm_bench.report.blocks import DASH, Drawing, Facts, Note, Table
 from lstm_bench.report.figures.confusion import plot_confusion
 from lstm_bench.report.figures.curves import plot_curves
 from lstm_bench.report.figures.parallel import plot_parallel
 from lstm_bench.report.figures.style import figure_svg
 from lstm_bench.report.sections.axes import explored_unevenly
+from lstm_bench.report.sections.baselines import baselines_section
 from lstm_bench.report.sections.confusion import (
     confirmed_predictions,
     confusion,
@@ -189,6 +190,27 @@ def test_baselines_are_listed_by_what_they_were_fitted_on():
     # 30, 32 and 29 of 40 right.
     assert table["test_mean"].iloc[1] == pytest.approx(91 / 120)
     assert math.isnan(table["test_mean"].iloc[0])
+
+
+def test_baselines_section_states_which_were_not_fitted_and_why(analysis):
+    why = "1-nearest neighbour, DTW was not fitted on fresh splits: 9e+09 pairs."
+    results = dataclasses.replace(analysis.results, skipped_baselines=(why,))
+    section = baselines_section(
+        make_view(dataclasses.replace(analysis, results=results))
+    )
+    assert section.blocks[-1] == Note(why)
+    assert "What a bag of words reaches" in section.intro
+    series = dataclasses.replace(
+        results, dataset={**results.dataset, "kind": "vectors"}
+    )
+    section = baselines_section(
+        make_view(dataclasses.replace(analysis, results=series))
+    )
+    assert "with every channel" in section.intro
+    assert "words" not in section.intro
+    none = dataclasses.replace(results, baselines=results.baselines.head(0))
+    section = baselines_section(make_view(dataclasses.replace(analysis, results=none)))
+    assert section.blocks == (Note(why),)
 
 
 def test_explored_unevenly_names_the_values():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import io
+from collections.abc import Sequence
 
 import pytest
 from mlflow import MlflowClient
@@ -17,10 +18,12 @@ from lstm_bench.system.console import LastingConsole
 from lstm_bench.tracking import load, queries
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.queries import find_runs
+from lstm_bench.tracking.stored_runs import parse_runs
 from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.baselines import baselines_of
+from lstm_bench.training.baselines import BASELINES, baselines_of
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import History, TrialResult
+from lstm_bench.workers import tracked_run
 from lstm_bench.workers.progress import PlainProgress
 from lstm_bench.workers.tracked_run import track_baselines
 
@@ -120,13 +123,15 @@ def test_the_collector_runs_again_after_reading_and_after_an_error(store, tiny_s
     assert gc.isenabled()
 
 
-def log_baselines(store: str, suite: Suite, known: tuple = ()) -> None:
+def log_baselines(store: str, suite: Suite, known: Sequence = ()) -> str:
     prepared, tracker = prepare(suite, None), Tracker(store)
     session = tracker.start_session(
         "sweep", suite, prepared.about_data, prepared.about_machine, {}
     )
-    progress = PlainProgress(LastingConsole(file=io.StringIO()))
+    output = io.StringIO()
+    progress = PlainProgress(LastingConsole(file=output))
     track_baselines(prepared, tracker, session, progress, known)
+    return output.getvalue()
 
 
 def baseline_runs(store: str) -> list[str]:
@@ -151,6 +156,33 @@ def test_a_baseline_that_was_logged_twice_is_read_once(store, tiny_suite, monkey
     again = load_results(store, tiny_suite).baselines
     assert again["baseline"].tolist() == list(baselines_of("tokens"))
     assert again["run_id"].tolist() == first["run_id"].tolist()
+
+
+def test_a_baseline_that_would_take_too_long_is_logged_once_with_the_reason(
+    store, tiny_suite, monkeypatch
+):
+    reason = "9e+09 pairs of steps are more than the limit"
+    monkeypatch.setattr(
+        tracked_run,
+        "why_not_run",
+        lambda name, splits, *, score_test: reason if name == "nb_lr" else None,
+    )
+    output = log_baselines(store, tiny_suite)
+    label = BASELINES["nb_lr"].label
+    assert f"baseline {label} is not fitted: {reason}" in " ".join(output.split())
+    known, left_out = parse_runs(Tracker(store).runs_of(tiny_suite.study_name))
+    assert left_out == []
+    log_baselines(store, tiny_suite, known)
+    assert len(baseline_runs(store)) == 3
+    results = load_results(store, tiny_suite)
+    assert results.left_out.empty
+    assert results.baselines["baseline"].tolist() == ["majority", "tfidf_lr"]
+    assert results.skipped_baselines == (
+        f"{label} was not fitted on the search's split: {reason}.",
+    )
+    # The run is closed, and no failure.
+    (run,) = [run for run in known if getattr(run, "state", "") == "skipped"]
+    assert run.status == "KILLED"
 
 
 def test_load_results_gives_runs_of_one_number_one_configuration(store, tiny_suite):

@@ -1,9 +1,9 @@
-"""The baselines section: scores of bag-of-words models on the same examples."""
+"""The baselines section: scores of models without a network on the same examples."""
 
 from __future__ import annotations
 
 from lstm_bench.analysis.tables.confirmed import baselines
-from lstm_bench.report.blocks import Column, Section
+from lstm_bench.report.blocks import Column, Note, Section
 from lstm_bench.report.view import View
 from lstm_bench.training.result import TRAIN_TIME
 
@@ -23,19 +23,21 @@ def baselines_section(view: View) -> Section:
     """Show the baselines' scores on validation and test."""
     title, anchor = "Baselines", "baselines"
     frame = baselines(view.results)
+    skipped = tuple(Note(text) for text in view.results.skipped_baselines)
     if frame.empty:
-        return Section(title, anchor, "No baseline was fitted.")
+        return Section(title, anchor, "No baseline was fitted.", skipped)
     frame = frame.assign(key=[f"baseline:{name}" for name in frame["baseline"]])
     caption = (
         f"Fitted on exactly the training {view.results.examples} that the LSTMs saw; "
         "means over splits."
     )
+    what, how = "a bag of words", "with every word"
+    if view.results.dataset.get("kind") == "vectors":
+        what, how = "a model without a network", "with every channel, scaled alike"
     return Section(
         title,
         anchor,
-        "What a bag of words reaches, which an LSTM has to beat. The "
-        f"baselines read whole {view.results.examples} with every word; their "
-        "settings were fixed "
-        "beforehand.",
-        (view.table("baselines", caption, frame, BASELINES),),
+        f"What {what} reaches, which an LSTM has to beat. The baselines read whole "
+        f"{view.results.examples} {how}; their settings were fixed beforehand.",
+        (view.table("baselines", caption, frame, BASELINES), *skipped),
     )
