@@ -12,7 +12,7 @@ SUMMARY_C = 1.0
 """Inverse strength of the L2 penalty, scikit-learn's default."""
 MAX_DTW_CELLS = 2_000_000_000
 """Most pairs of steps that a fit and its predictions may compare; see
-`too_large_for_dtw`. About a minute on one core."""
+`too_large_for_dtw`. A minute or two on one core."""
 N_LEFT_OUT = 500
 """Most training series that are left out in turn to find how often 1-NN is right."""
 
@@ -24,6 +24,7 @@ def fit_summary_lr(train: Sequences, n_classes: int) -> Predictor:
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     x = np.concatenate([summarise(block) for block in blocks_of(train)])
     scaler = StandardScaler().fit(x)
@@ -32,7 +33,9 @@ def fit_summary_lr(train: Sequences, n_classes: int) -> Predictor:
     intercepts = np.zeros(len(classes))
     if len(classes) > 1:
         model = LogisticRegression(C=SUMMARY_C, max_iter=10_000)
-        model.fit(scaler.transform(x), train.y)
+        # Beside the workers' threads, BLAS's wait for each other: 60 s in place of 2.
+        with threadpool_limits(1, "blas"):
+            model.fit(scaler.transform(x), train.y)
         # Of two classes scikit-learn has the last one's alone; the first's are 0.
         coefficients[-len(model.coef_) :] = model.coef_
         intercepts[-len(model.coef_) :] = model.intercept_
