@@ -53,7 +53,9 @@ class FileOptions(BaseModel):
         "`test_fraction` of the examples.",
     )
     format: FormatName | None = Field(
-        None, description="Format of the files. null: according to their names."
+        None,
+        description="Format of the files. null: according to their names. csv may "
+        "have semicolons in place of commas.",
     )
     header: bool | None = Field(
         None,

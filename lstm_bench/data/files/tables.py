@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -81,7 +82,7 @@ def open_table(path: Path, format_name: str, header: bool | None) -> Table:
         return _parquet(path)
     if format_name == "jsonl":
         return _json_lines(path)
-    return _separated(path, "\t" if format_name == "tsv" else ",", header)
+    return _separated(path, "\t" if format_name == "tsv" else _comma(path), header)
 
 
 def head(table: Table, columns: Sequence[str], n: int) -> dict[str, list[Cell]]:
@@ -156,6 +157,15 @@ class _Separated:
                 numbers, kept, n_characters = [], [], 0
         if kept:
             yield _transposed(columns, kept, numbers)
+
+
+def _comma(path: Path) -> str:
+    """Return what separates columns: a semicolon if the first line has no comma.
+
+    Excel writes semicolons where numbers have decimal commas.
+    """
+    unquoted = re.sub('"[^"]*"', "", next(lines(path, newline=""), ""))
+    return ";" if ";" in unquoted and "," not in unquoted else ","
 
 
 def _transposed(

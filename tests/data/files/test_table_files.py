@@ -60,6 +60,17 @@ def test_gzipped_csv_and_tsv_are_read_alike(tmp_path):
     assert read(csv) == read(tsv, "tsv")
 
 
+@pytest.mark.parametrize("header", ["text;label", '"text";"label, or class"'])
+def test_csv_may_have_semicolons_as_excel_writes_them(tmp_path, header):
+    path = write(tmp_path / "a.csv", f'{header}\r\n"a, b; c";x\r\nd, e;y\r\n')
+    assert list(read(path).columns.values()) == [["a, b; c", "d, e"], ["x", "y"]]
+
+
+def test_csv_with_commas_may_have_semicolons_in_texts(tmp_path):
+    path = write(tmp_path / "a.csv", "a;b;c,x\nd;e,y\n")
+    assert read(path, header=False).columns == {"1": ["a;b;c", "d;e"], "2": ["x", "y"]}
+
+
 def test_csv_row_70_000_with_another_number_of_columns_is_found(tmp_path):
     lines = ["text,label", *(f'"text\n{i}",a' for i in range(2, 70_000))]
     lines += ["one,two,three", "fine,b"]
