@@ -11,26 +11,35 @@ import time
 import psutil
 from conftest import TINY_SUITE
 from mlflow import MlflowClient
+from quick_databases import write_tables
 
 from lstm_bench.search.study import StudyStore
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.tracking.load import load_results
 
 TEXT = (
-    TINY_SUITE.replace("n_trials: 3", "n_trials: 4")
-    + "references: {wide: {units: 6}, wider: {units: 7}}\n"
+    TINY_SUITE
+    + "references: {wide: {units: 6}}\n"
     + "confirm: {n_best: 1, n_replicates: 2}\n"
 )
 
 
 class Place:
-    """A folder in which commands are run."""
+    """A folder in which commands are run.
 
-    def __init__(self, folder, text=TEXT):
+    Parameters
+    ----------
+    is_empty : bool
+        Whether the commands make MLflow's tables themselves.
+    """
+
+    def __init__(self, folder, text=TEXT, is_empty=False):
         self.folder = folder
         self.prefix: list[str] = []
         (folder / "tiny.yaml").write_text(text)
         self.suite = load_suite(folder / "tiny.yaml")
+        if not is_empty:
+            write_tables(folder / "mlflow.db")
         self.environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(
                 (os.getcwd(), os.environ.get("PYTHONPATH", ""))
@@ -90,6 +99,17 @@ def workers_of(process):
         children = psutil.Process(process.pid).children()
         return [child for child in children if "worker" in child.cmdline()]
     return []
+
+
+def listening(pid, port):
+    """Return the addresses at which a process or its children listen on `port`."""
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return {
+        connection.laddr.ip
+        for process in processes
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+    }
 
 
 def wait_for(condition, seconds=120):

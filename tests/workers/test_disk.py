@@ -79,7 +79,7 @@ def goes_on(place, *arguments):
 
 @pytest.mark.chaos
 def test_a_full_disk_stops_the_sweep_and_it_goes_on_with_room(disk):
-    place = Place(disk, TEXT)
+    place = Place(disk, TEXT, is_empty=True)
     command = ("sweep", "tiny.yaml", "--trials")
     filler = disk / "filler"
     # Before there are stores, and when there is a trial in them.
@@ -95,7 +95,7 @@ def test_a_full_disk_stops_the_sweep_and_it_goes_on_with_room(disk):
 
 @pytest.mark.chaos
 def test_a_disk_that_fills_up_while_workers_train(disk):
-    place = Place(disk, TEXT)
+    place = Place(disk, TEXT, is_empty=True)
     place.inject(SLOW)
     command = ("sweep", "tiny.yaml", "--workers", "2")
     process = place.start(*command)
@@ -184,7 +184,7 @@ def test_a_short_lock_is_waited_for(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_anything_is_done(tmp_path):
-    place = Place(tmp_path, TEXT)
+    place = Place(tmp_path, TEXT, is_empty=True)
     obey_permissions(place)
     tmp_path.chmod(0o500)
     try:
