@@ -37,11 +37,20 @@ study: {metric: accuracy, n_trials: 3, n_startup_trials: 2, seed: 7}
 """
 
 
+# Folders of the longest files, and of other long ones, whether marked slow or not.
+LONGEST = ROOT / "tests" / "workers"
+LONG = {ROOT / "tests" / name for name in ("packed", "report", "tracking")}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that no worker is left with one."""
     slow = {item.path for item in items if "slow" in item.keywords}
-    longest = ROOT / "tests" / "workers"
-    items.sort(key=lambda i: (longest not in i.path.parents, i.path not in slow))
+
+    def rank(item: pytest.Item) -> tuple[bool, bool]:
+        folder = item.path.parent
+        return folder != LONGEST, folder not in LONG and item.path not in slow
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session", autouse=True)
