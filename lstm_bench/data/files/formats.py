@@ -12,8 +12,8 @@ from lstm_bench.data.files.examples import PART_NAMES, TEST, TRAIN, VALIDATION, 
 from lstm_bench.data.files.fasttext import PREFIX, fasttext_source
 from lstm_bench.data.files.npz import npz_source
 from lstm_bench.data.files.options import FileOptions, FormatName
-from lstm_bench.data.files.rows import table_source
 from lstm_bench.data.files.streams import is_gzipped, lines
+from lstm_bench.data.files.table_source import table_source
 from lstm_bench.data.files.tables import open_table
 from lstm_bench.data.files.text_folders import (
     folder_source,
