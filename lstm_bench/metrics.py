@@ -144,12 +144,19 @@ def brier_score_loss(y_true: IntArray, y_proba: FloatArray) -> float:
 
 
 def roc_auc(y_true: IntArray, y_proba: FloatArray) -> float:
-    """Area under the ROC curve (one-vs-rest mean for more classes), in [0, 1]."""
+    """Area under the ROC curve (one-vs-rest mean for more classes), in [0, 1].
+
+    The mean is over the classes of `y_true`; NaN where that is a single one.
+    """
     from sklearn.metrics import roc_auc_score
 
+    classes = np.unique(y_true)
+    if len(classes) < 2:
+        return math.nan
     if y_proba.shape[1] == 2:
         return float(roc_auc_score(y_true, y_proba[:, 1]))
-    return float(roc_auc_score(y_true, y_proba, multi_class="ovr"))
+    areas = [roc_auc_score(y_true == c, y_proba[:, c]) for c in classes.tolist()]
+    return float(np.mean(areas))
 
 
 def f1(y_true: IntArray, y_proba: FloatArray) -> float:
@@ -162,21 +169,24 @@ def f1(y_true: IntArray, y_proba: FloatArray) -> float:
 def pr_auc(y_true: IntArray, y_proba: FloatArray) -> float:
     """Area under the precision-recall curve (average precision), in [0, 1].
 
-    Of class 1; for more than two classes the one-vs-rest mean over classes.
+    Of class 1; for more than two classes the one-vs-rest mean over the classes of
+    `y_true`.
     """
     from sklearn.metrics import average_precision_score
 
     if y_proba.shape[1] == 2:
         return float(average_precision_score(y_true, y_proba[:, 1]))
-    one_hot = np.eye(y_proba.shape[1])[y_true]
-    return float(average_precision_score(one_hot, y_proba))
+    classes = np.unique(y_true).tolist()
+    areas = [average_precision_score(y_true == c, y_proba[:, c]) for c in classes]
+    return float(np.mean(areas))
 
 
 def balanced_accuracy(y_true: IntArray, y_proba: FloatArray) -> float:
-    """Mean recall of the classes, in [0, 1]."""
+    """Mean recall of the classes of `y_true`, in [0, 1]."""
     from sklearn.metrics import recall_score
 
-    return float(recall_score(y_true, y_proba.argmax(axis=1), average="macro"))
+    y_pred, classes = y_proba.argmax(axis=1), np.unique(y_true)
+    return float(recall_score(y_true, y_pred, labels=classes, average="macro"))
 
 
 METRICS: dict[str, Metric] = {

@@ -21,7 +21,12 @@ _repr.maxlevel = 2
 
 def count(n: int, what: str) -> str:
     """Return ``1 run`` or ``3 runs``."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
+    return f"{n:,} {what if n == 1 else plural(what)}"
+
+
+def plural(noun: str) -> str:
+    """Return the plural of `noun`; ``series`` has no other form."""
+    return noun if noun.endswith("series") else f"{noun}s"
 
 
 def interval_text(low: float | None, high: float | None, form: str = ".4f") -> str:

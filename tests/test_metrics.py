@@ -92,3 +92,23 @@ def test_every_metric_prefers_the_better_prediction(metric):
 
 def test_evaluate_gives_every_metric():
     assert set(evaluate_proba(Y, PROBA)) == set(METRICS)
+
+
+def test_macro_averages_are_over_the_classes_that_occur():
+    # Class 2 has no example; one of class 0 is taken for it.
+    y_true = np.array([0, 0, 1, 1])
+    y_proba = np.array(
+        [[0.8, 0.1, 0.1], [0.3, 0.2, 0.5], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]]
+    )
+    scores = evaluate_proba(y_true, y_proba)
+    assert scores["balanced_accuracy"] == 0.5
+    # Class 0: 0.8, 0.3 against 0.2, 0.6: 3 of 4 pairs; class 1: 0.7, 0.3 against 0.1,
+    # 0.2: 4 of 4.
+    assert scores["roc_auc"] == pytest.approx((0.75 + 1) / 2)
+    # Precision at each found example of class 0: 1 and 2/3; of class 1: 1 and 1.
+    assert scores["pr_auc"] == pytest.approx(((1 + 2 / 3) / 2 + 1) / 2)
+
+
+def test_roc_auc_of_examples_of_one_class_is_not_a_number():
+    assert np.isnan(METRICS["roc_auc"].fn(Y * 0, PROBA))
+    assert np.isnan(METRICS["roc_auc"].fn(Y * 0, np.full((4, 3), 1 / 3)))

@@ -12,7 +12,10 @@ from lstm_bench.analysis.intervals import LEVEL, Interval, standard_error
 from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.metrics import EPSILON, squared_errors
 
-MEAN_METRICS: tuple[str, ...] = ("accuracy", "log_loss", "brier_score_loss")
+MEAN_METRICS: tuple[str, ...] = (
+    *("accuracy", "balanced_accuracy", "log_loss", "brier_score_loss"),
+)
+"""Metrics that are a mean over examples, each with the weight of its class."""
 
 # Resampled examples held at once: 2**21 indices and values take 32 MiB.
 _CHUNK = 2**21
@@ -30,9 +33,10 @@ def example_scores(name: str, y_true: IntArray, y_proba: FloatArray) -> FloatArr
     Returns
     -------
     ndarray of shape (n_examples,)
-        accuracy: 0 or 1; log_loss: nats; brier_score_loss: in [0, 1] for two
-        classes, else in [0, 2]. The mean is the metric of that name in
-        `lstm_bench.metrics`.
+        accuracy: 0 or 1; balanced_accuracy: 0, or the mean size of a class divided by
+        that of the example's class; log_loss: nats; brier_score_loss: in [0, 1] for
+        two classes, else in [0, 2]. The mean is the metric of that name in
+        `lstm_bench.metrics`, also of examples resampled within their class.
 
     Raises
     ------
@@ -40,8 +44,13 @@ def example_scores(name: str, y_true: IntArray, y_proba: FloatArray) -> FloatArr
         The metric is not a mean over examples.
     """
     rows = np.arange(len(y_true))
-    if name == "accuracy":
-        return np.asarray(y_proba.argmax(axis=1) == y_true, dtype=np.float64)
+    if name in ("accuracy", "balanced_accuracy"):
+        correct = np.asarray(y_proba.argmax(axis=1) == y_true, dtype=np.float64)
+        if name == "accuracy":
+            return correct
+        _, class_of, sizes = np.unique(y_true, return_inverse=True, return_counts=True)
+        weights: FloatArray = sizes.mean() / sizes
+        return correct * weights[class_of]
     if name == "log_loss":
         clipped = np.clip(y_proba[rows, y_true], EPSILON, 1.0 - EPSILON)
         return np.asarray(-np.log(clipped), dtype=np.float64)

@@ -117,7 +117,7 @@ def compare_all(
     DataFrame with columns `COLUMNS`
         Differences are a - b on test, in the metric's unit. ``ci_*``: 95 % t interval
         over seeds; ``both_*``: 95 % interval over seeds and examples (NaN for metrics
-        that are not means over examples); both are cut at the metric's largest
+        not in `bootstrap.MEAN_METRICS`); both are cut at the metric's largest
         possible difference. ``verdict``, ``p_beyond_holm``, ``p_equivalence_holm``,
         ``n_seeds_needed``: from `hypothesis_tests.judge`. McNemar's p-values are
         medians over the seeds; each seed's test compares the two models' errors on

@@ -188,7 +188,7 @@ class Dataset:
     best_possible_accuracy : float or None
         Accuracy of a classifier that knows the generating rule.
     example : str
-        Word for one sequence in messages and reports; its plural ends in s.
+        Word for one sequence in messages and reports; see `lstm_bench.text.plural`.
     notes : tuple of str
         Remarks for readers of the results.
     kind : {"tokens", "vectors"}
@@ -212,6 +212,8 @@ class Dataset:
     rows : dict
         What was read of a file, as plain JSON types: ``n_read``, ``n_dropped``,
         ``reasons``.
+    division : str
+        Where the test part comes from; empty if it belongs to the dataset.
     """
 
     name: str
@@ -235,6 +237,7 @@ class Dataset:
     other_groups: Mapping[str, IntArray] = field(default_factory=dict)
     times: FloatArray | None = None
     rows: Mapping[str, Any] = field(default_factory=dict)
+    division: str = ""
 
     @property
     def n_classes(self) -> int:
@@ -267,6 +270,26 @@ class Dataset:
         words = [self._word(int(t)) for t in values if int(t) not in (PAD, START)]
         text = ("" if self.tokenizer == "characters" else " ").join(words[:max_words])
         return text + (" ..." if len(words) > max_words else "")
+
+    def thinned(
+        self,
+        sequences: Sequences,
+        i: int,
+        max_steps: int = 64,
+        max_channels: int = 32,
+    ) -> list[list[float]]:
+        """Return a few values of a series, unscaled, by step and channel, to draw it.
+
+        Steps and channels are evenly spaced; values have four significant digits.
+        """
+        start, stop = sequences.bounds(i)
+        series = sequences.values[start:stop]
+        steps, channels = (
+            np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
+            for n, most in zip(series.shape, (max_steps, max_channels), strict=True)
+        )
+        few = series[np.ix_(steps, channels)].tolist()
+        return [[float(f"{value:.4g}") for value in step] for step in few]
 
     def _word(self, token: int) -> str:
         rank = token - INDEX_FROM
@@ -340,6 +363,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "tokenizer": dataset.tokenizer,
         "channels": list(dataset.channels),
         "rows": dict(dataset.rows),
+        "division": dataset.division,
         "n_test_in_train": int(copies_in(dataset.test, dataset.train).sum()),
         **parts,
     }

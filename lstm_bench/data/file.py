@@ -73,6 +73,7 @@ def load(options: FileOptions, data_dir: Path | None, seed: int) -> Dataset:
         },
         times=None if encoded.times is None else encoded.times[train],
         rows=about.rows,
+        division=_division(options, drawn),
     )
 
 
@@ -109,6 +110,20 @@ def _parts(
             "split"
         )
     return train, validation, test, is_drawn
+
+
+def _division(options: FileOptions, is_drawn: bool) -> str:
+    if options.test:
+        return "a file of its own"
+    if not is_drawn:
+        return f"as column {options.split or 'split'} or the files' names say"
+    share = f"{options.test_fraction:.0%} of the examples"
+    if options.time:
+        return f"{share}, the latest by column {options.time}"
+    kept = f"; those of one value in column {options.group} stay together"
+    return f"{share}, drawn at random, stratified by class" + (
+        kept if options.group else ""
+    )
 
 
 def _notes(encoded: Encoded, options: FileOptions, is_drawn: bool) -> list[str]:

@@ -10,6 +10,7 @@ import pandas as pd
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.formatting import data_option
+from lstm_bench.analysis.imbalance import SIDE_BY_SIDE, balance_of
 from lstm_bench.analysis.tables.search import leaderboard
 from lstm_bench.analysis.tables.select import names_of, shown_fields
 from lstm_bench.metrics import Metric
@@ -58,6 +59,14 @@ class View:
     def metric(self) -> Metric:
         """The study's metric."""
         return self.suite.metric
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Metrics to show beside the study's, where classes are uneven."""
+        balance = balance_of(self.results)
+        if balance is None or not balance.is_uneven:
+            return ()
+        return tuple(name for name in SIDE_BY_SIDE if name != self.metric.name)
 
     @property
     def lstms(self) -> list[Contender]:

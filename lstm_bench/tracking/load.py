@@ -75,7 +75,7 @@ T = TypeVar("T")
 SHOWN_STATES = ("running", "complete", "pruned", "failed")
 # The best configurations of the search, whose samples are read.
 N_SAMPLED = 20
-SAMPLE_COLUMNS = ["run_id", "index", "text", "y_true", "y_pred", "y_proba"]
+SAMPLE_COLUMNS = ["run_id", "index", "text", "y_true", "y_pred", "y_proba", "values"]
 
 
 def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> Results:
@@ -705,6 +705,7 @@ def _sample_rows(run_id: str, shown: Shown) -> list[dict[str, Any]]:
             "y_true": names[sample.y_true],
             "y_pred": names[max(range(len(names)), key=sample.y_proba.__getitem__)],
             "y_proba": sample.y_proba,
+            "values": sample.values,
         }
         for sample in shown.samples
     ]

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from lstm_bench.data.dataset import VECTORS
 from lstm_bench.metrics import METRICS
 from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig
 from lstm_bench.suites.suite import Suite
+from lstm_bench.text import plural
 from lstm_bench.training.result import (
     EPOCH_TIME,
     EVAL_TIME,
@@ -80,8 +82,9 @@ class Results:
         ``loss``; split is "train" or "val".
     samples : DataFrame
         ``run_id, index, text, y_true, y_pred`` (class names) and ``y_proba``
-        (list of float in the order of the dataset's class names); of `confirmed`,
-        the references and the search's best.
+        (list of float in the order of the dataset's class names), ``values`` (a few
+        steps and channels of vectors, a tuple per step; None for tokens); of
+        `confirmed`, the references and the search's best.
     confirmed : DataFrame, one row per training of the confirmation
         The columns of `runs`, and ``origin`` (why it was confirmed: one of
         `ORIGINS`) : str
@@ -96,15 +99,18 @@ class Results:
     errors : DataFrame
         As `samples`, of the confirmed runs' most confident errors on test.
     test_reviews : DataFrame
-        ``length`` (tokens, start included) and ``in_train`` (whether train contains
-        the same example) by index of the test set; empty before a confirmation.
+        ``length`` (steps, a start token included) and ``in_train`` (whether train
+        contains the same example) by index of the test set; empty before a
+        confirmation.
     test_looks : DataFrame
         ``kind, study, how, n``: how often runs of this experiment used this
         dataset's test set.
     dataset : dict
         From `lstm_bench.data.dataset.describe_dataset` and, for the search's split,
-        `lstm_bench.data.splits.describe_splits`, and ``validation`` ("holdout" or
-        "test").
+        `lstm_bench.data.splits.describe_splits`; ``validation`` ("holdout" or
+        "test"), ``given_validation`` (the description of validation sequences that
+        come with the data) and ``check`` (findings of the data check: dicts with
+        ``level, name, n, example, advice, text``).
     environment : dict
         From `lstm_bench.system.environment.describe_environment`.
     sessions : DataFrame
@@ -149,7 +155,12 @@ class Results:
     @property
     def examples(self) -> str:
         """The plural of `example`."""
-        return f"{self.example}s"
+        return plural(self.example)
+
+    @property
+    def step(self) -> str:
+        """The word for one step of an example: token, or step of vectors."""
+        return "step" if self.dataset.get("kind") == VECTORS else "token"
 
     @cached_property
     def names(self) -> Mapping[str, str]:

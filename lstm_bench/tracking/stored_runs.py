@@ -56,7 +56,7 @@ MIB = 1 << 20
 LIMITS = {
     rec.SUITE_FILE: MIB,
     rec.ENVIRONMENT: MIB,
-    rec.DATASET: 4 * MIB,
+    rec.DATASET: 16 * MIB,
     rec.CURVES: 32 * MIB,
     rec.SAMPLES: 32 * MIB,
     rec.ERRORS: 32 * MIB,
@@ -66,6 +66,8 @@ LIMITS = {
 }
 MAX_PARQUET_VALUES = 50_000_000
 MAX_EPOCHS = 10_000
+# Steps of a series in a sample, and channels of a step; a real one has fewer.
+MAX_SHOWN = 256
 # The latest Timestamp in nanoseconds: the year 2262.
 MAX_TIME_MS = pd.Timestamp.max.value // 1_000_000
 MAX_INT = 2**63 - 1
@@ -85,6 +87,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, StringConstraints(max_length=100_000)]
 Index = Annotated[int, Field(ge=0, le=MAX_INT)]
+_Step = Annotated[tuple[Finite, ...], Field(min_length=1, max_length=MAX_SHOWN)]
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -325,7 +328,8 @@ def _metrics(metrics: dict[str, float]) -> dict[str, float]:
     found = {}
     for key in (*RUN_NUMBER_COLUMNS, *METRIC_COLUMNS, N_FEATURES):
         value = metrics.get(summary_key(key))
-        if value is None:
+        # NaN: a metric that these examples have no value of.
+        if value is None or math.isnan(value):
             continue
         low, high = _bounds(key)
         if not low - ROUNDING <= value <= high + ROUNDING:
@@ -490,6 +494,13 @@ class _Sample(_Stored):
     text: Text
     y_true: Index
     y_proba: list[Share]
+    values: Annotated[tuple[_Step, ...], Field(max_length=MAX_SHOWN)] | None = None
+
+    @model_validator(mode="after")
+    def _has_equal_steps(self) -> Self:
+        if self.values is not None and len({len(step) for step in self.values}) != 1:
+            raise ValueError("values: expected the same channels at each step")
+        return self
 
 
 class Shown(_Stored):
@@ -560,6 +571,7 @@ class _Dataset(_Stored):
     n_used_train: Whole = 0
     n_used_val: Whole = 0
     validation: Literal["holdout", "test"] = "holdout"
+    given_validation: _Part | None = None
     code_digest: Line = ""
     example: Line = "example"
     kind: Literal["tokens", "vectors"] = "tokens"
@@ -567,6 +579,7 @@ class _Dataset(_Stored):
     channels: list[Text] = []
     rows: _Rows = _Rows()
     check: list[_Finding] = []
+    division: Text = ""
 
     @model_validator(mode="after")
     def _has_distinct_classes(self) -> Self:
@@ -700,7 +713,7 @@ def parse_test_reviews(content: bytes, n_at_least: int) -> pd.DataFrame:
     length = _column(columns, "length", "whole numbers")
     in_train = _column(columns, "in_train", "true or false")
     if len(length) and length.min() < 0:
-        raise StoredError("length: expected numbers of tokens")
+        raise StoredError("length: expected numbers of tokens or steps")
     if len(length) < n_at_least:
         raise StoredError(
             f"expected a row for each of {n_at_least:,} examples, got {len(length):,}"

@@ -92,8 +92,10 @@ def prepare(
     splits = search_splits(suite, dataset, config)
     for replicate in range(1, n_replicates + 1):
         _split(suite, dataset, replicate)
+    described = describe_dataset(dataset)
     about = {
-        **describe_dataset(dataset),
+        **described,
+        "given_validation": described.get("validation"),
         **describe_splits(splits),
         "validation": suite.dataset.validation,
         "code_digest": _code_digest(suite.dataset.name),

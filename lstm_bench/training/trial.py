@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lstm_bench.data.dataset import Dataset, Sequences
+from lstm_bench.data.dataset import VECTORS, Dataset, Sequences
 from lstm_bench.data.splits import Splits
 from lstm_bench.metrics import Metric, evaluate_proba
 from lstm_bench.models.backend import keras
@@ -199,9 +199,12 @@ def _most_confident_errors(
 def _shown(
     dataset: Dataset, sequences: Sequences, prediction: Prediction, row: int
 ) -> dict[str, Any]:
-    return {
+    shown: dict[str, Any] = {
         "index": int(prediction.index[row]),
         "text": dataset.text(sequences, row, max_words=SHOWN_WORDS),
         "y_true": int(prediction.y_true[row]),
         "y_proba": [float(p) for p in prediction.y_proba[row]],
     }
+    if dataset.kind == VECTORS:
+        shown["values"] = dataset.thinned(sequences, row)
+    return shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -239,6 +240,52 @@ def make_confirmed_results(
         ),
     }
     return dataclasses.replace(results, **{**known, **changes})
+
+
+def make_class_results(
+    class_names: Sequence[str],
+    sizes: Sequence[int],
+    metric: str = "accuracy",
+    values: Any = None,
+    **dataset: Any,
+) -> Results:
+    """Return a confirmation on `sizes` test examples of each class.
+
+    Of every three examples of a class the models are wrong on the last, and name the
+    next class with probability 0.6; `values` are those of every sample.
+    """
+    text = CONFIRM_SUITE.replace("metric: accuracy", f"metric: {metric}")
+    results = make_confirmed_results(suite_text=text)
+    n, y_true = len(class_names), np.repeat(np.arange(len(sizes)), sizes)
+    rank = np.concatenate([np.arange(size) for size in sizes])
+    y_pred = np.where(rank % 3 == 2, (y_true + 1) % n, y_true)
+    y_proba = np.full((len(y_true), n), 0.4 / (n - 1))
+    y_proba[np.arange(len(y_true)), y_pred] = 0.6
+    parts = {
+        split: Prediction(split, np.arange(len(y_true)), y_true, y_proba)
+        for split in ("val", "test")
+    }
+    scores = _scores(parts)
+    names = list(class_names)
+    sample = (0, "a text", names[-1], names[0], y_proba[0].tolist(), values)
+    runs = [*results.confirmed["run_id"], "r2"]
+    columns = ["run_id", "index", "text", "y_true", "y_pred", "y_proba", "values"]
+    shown = pd.DataFrame([(run, *sample) for run in runs], columns=columns)
+    classes = dict(zip(names, map(int, sizes), strict=True))
+    part = {"n": int(sum(sizes)), "classes": classes}
+    about = {"class_names": names, "train": part, "test": part, "synthetic": False}
+    return dataclasses.replace(
+        results,
+        confirmed=results.confirmed.assign(**scores),
+        baselines=results.baselines.assign(**scores),
+        predictions=dict.fromkeys(results.predictions, parts),
+        samples=shown,
+        errors=shown,
+        dataset={**results.dataset, **about, **dataset},
+        test_reviews=pd.DataFrame(
+            {"length": np.arange(len(y_true)), "in_train": np.arange(len(y_true)) < 4}
+        ),
+    )
 
 
 def is_of(results: Results, runs: pd.DataFrame, name: str) -> pd.Series:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.hypothesis_tests import Verdict
+from lstm_bench.analysis.imbalance import BY_SHARES, balance_of, shares_of
 from lstm_bench.analysis.tables.cost import confirmed_cost
 from lstm_bench.analysis.tables.published import published_comparison
 from lstm_bench.analysis.tables.search import study_summary
@@ -57,6 +58,7 @@ def answer_section(view: View) -> Section:
     if view.analysis.winner is None and len(board):
         rows += _searched_answers(view)
     rows += [(a.question, a.text) for a in answers(view.analysis)]
+    rows += _imbalance(view)
     rows += _published_answers(view)
     rows.append(("what it cost", _cost(view, facts)))
     if limits := list(_limits(view)):
@@ -206,6 +208,37 @@ def _question(view: View, facts: dict[str, Any]) -> str:
     )
 
 
+def _imbalance(view: View) -> Iterator[tuple[str, str]]:
+    """Yield what uneven classes do to the scores, where they are uneven."""
+    balance, metric = balance_of(view.results), view.metric
+    if balance is None or not balance.is_uneven:
+        return
+    best = view.board.iloc[0]["run_id"] if len(view.board) else None
+    shares = shares_of(view.analysis, best)
+    if shares is None:
+        return
+    uneven = (
+        f"The classes are uneven ({balance.largest} has "
+        f"{balance.sizes[balance.largest]:,} training {view.results.examples}, "
+        f"{balance.smallest} {balance.sizes[balance.smallest]:,})"
+    )
+    yield (
+        "do uneven classes matter",
+        (
+            f"{uneven}: always naming {balance.largest} scores {shares.split} accuracy "
+            f"{shares.majority:.4f}, and balanced accuracy "
+            f"{shares.majority_balanced:.4f}; the best LSTM has accuracy "
+            f"{shares.winner:.4f} and balanced accuracy {shares.winner_balanced:.4f}."
+            if metric.name in BY_SHARES
+            else f"{uneven}, so this report leads with {metric.label}, in which every "
+            f"class counts the same; by accuracy, always naming {balance.largest} "
+            f"would score {shares.majority:.4f} on {shares.split}, and the best LSTM "
+            f"{shares.winner:.4f}, with balanced accuracy "
+            f"{shares.winner_balanced:.4f}."
+        ),
+    )
+
+
 def _listed(words: list[str]) -> str:
     if len(words) < 2:
         return "".join(words)
@@ -239,7 +272,8 @@ def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
             else f"{second['label']} has the same score, {second[OBJECTIVE]:.4f}"
         )
         inside = (
-            not math.isnan(best[CI_LOW])
+            metric.name == "accuracy"
+            and not math.isnan(best[CI_LOW])
             and best[CI_LOW] <= second["val_accuracy"] <= best[CI_HIGH]
         )
         text += (

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from lstm_bench.analysis.tables.confirmed import baselines
+from lstm_bench.data.dataset import VECTORS
 from lstm_bench.report.blocks import Column, Note, Section
 from lstm_bench.report.view import View
+from lstm_bench.text import plural
 from lstm_bench.training.result import TRAIN_TIME
 
+TOKENS = {
+    "words": "word",
+    "whitespace": "word",
+    "characters": "character",
+    "categories": "step",
+}
 BASELINES = (
     Column("label", "baseline", colour_by="key"),
     Column("fitted_on", "fitted on", meaning="the search's split or fresh splits"),
@@ -31,8 +39,9 @@ def baselines_section(view: View) -> Section:
         f"Fitted on exactly the training {view.results.examples} that the LSTMs saw; "
         "means over splits."
     )
-    what, how = "a bag of words", "with every word"
-    if view.results.dataset.get("kind") == "vectors":
+    every = TOKENS.get(view.results.dataset.get("tokenizer") or "words", "token")
+    what, how = f"a bag of {plural(every)}", f"with every {every}"
+    if view.results.dataset.get("kind") == VECTORS:
         what, how = "a model without a network", "with every channel, scaled alike"
     return Section(
         title,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from lstm_bench.analysis.bootstrap import MEAN_METRICS
 from lstm_bench.analysis.contenders import confirm_spec
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, smallest_rank_p
 from lstm_bench.analysis.tables.cost import MAJORITY
@@ -57,8 +58,20 @@ COMPARISONS = (
         meaning="share of pairs of their runs in which a is better; ties: half",
         more=True,
     ),
-    Column("p_mcnemar_exact", "McNemar exact p, median", "p", more=True),
-    Column("p_mcnemar_mid", "McNemar mid-p, median", "p", more=True),
+    Column(
+        "p_mcnemar_exact",
+        "McNemar exact p, median",
+        "p",
+        meaning="of the numbers of errors, so of accuracy",
+        more=True,
+    ),
+    Column(
+        "p_mcnemar_mid",
+        "McNemar mid-p, median",
+        "p",
+        meaning="of the numbers of errors, so of accuracy",
+        more=True,
+    ),
     Column("n_mcnemar_below_5_percent", "seeds with mid-p < 5 %", "count", more=True),
     Column(
         "n_seeds_needed",
@@ -89,9 +102,14 @@ def comparisons_section(view: View) -> Section:
             Drawing(
                 "forest",
                 f"Difference in test {metric.label}, a − b: thick bars are 95 % t "
-                "intervals over seeds, thin ones over seeds and "
-                f"{view.results.examples}; "
-                f"the grey band is the margin of ±{margin:g}. The majority class is "
+                "intervals over seeds, "
+                + (
+                    f"thin ones over seeds and {view.results.examples}; "
+                    if metric.name in MEAN_METRICS
+                    else f"without thin ones, since {metric.label} is no mean over "
+                    f"{view.results.examples}; "
+                )
+                + f"the grey band is the margin of ±{margin:g}. The majority class is "
                 "left out.",
                 plot_forest(drawn, metric),
                 drawn,

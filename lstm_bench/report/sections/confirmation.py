@@ -14,9 +14,10 @@ from lstm_bench.analysis import bootstrap
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.formatting import data_option, train_command
+from lstm_bench.analysis.imbalance import SIDE_BY_SIDE
 from lstm_bench.analysis.tables.confirmed import contender_runs
 from lstm_bench.analysis.tables.cost import MAJORITY
-from lstm_bench.metrics import Metric
+from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.report.blocks import (
     COMMAND,
     Block,
@@ -45,7 +46,7 @@ from lstm_bench.report.sections.comparisons import (
 from lstm_bench.report.view import View
 from lstm_bench.seeding import derive_rng
 from lstm_bench.tracking.results import Results
-from lstm_bench.training.result import TRAIN_TIME
+from lstm_bench.training.result import TRAIN_TIME, metric_key
 
 OPTIMISM = (
     Column("label", "configuration", colour_by="config_id"),
@@ -71,8 +72,16 @@ TEST_LOOKS = (
 )
 
 
-def board_columns(fields: Sequence[str]) -> tuple[Column, ...]:
-    """Return the columns of `confirmed_board`."""
+def board_columns(
+    fields: Sequence[str], beside: Sequence[str] = ()
+) -> tuple[Column, ...]:
+    """Return the columns of `confirmed_board`.
+
+    Parameters
+    ----------
+    beside : sequence of str
+        Metrics that the page shows at first, beside the study's.
+    """
     return (
         Column("rank", "#", "count", meaning="by mean validation score"),
         Column("label", "configuration", colour_by="key"),
@@ -87,6 +96,16 @@ def board_columns(fields: Sequence[str]) -> tuple[Column, ...]:
         ),
         Column("n_seeds", "seeds (n)", "count"),
         Column("val_mean", "validation {metric}", "score", meaning="mean over seeds"),
+        *(
+            Column(
+                metric_key("test", name),
+                f"test {METRICS[name].label}",
+                "score",
+                meaning="mean over the seeds",
+                more=name not in beside,
+            )
+            for name in SIDE_BY_SIDE
+        ),
         Column("kind", "kind", meaning="LSTM or baseline", more=True),
         *field_columns(fields),
         Column(
@@ -126,23 +145,37 @@ def confirmation_section(view: View) -> Section:
     metric, board = suite.metric, confirmed_board(analysis)
     drawn = board[board["key"] != MAJORITY]
     examples = view.results.examples
+    over_examples = (
+        f"Over {examples}: what these models would give on others."
+        if metric.name in bootstrap.MEAN_METRICS
+        else f"{metric.label} is no mean over {examples}, so there is no interval over "
+        "them."
+    )
     caption = (
         f"Mean {metric.label} over n fresh seeds; ranked by validation, not by "
         f"test. Over seeds: what another seed would give on these {examples}. "
-        f"Over {examples}: what these models would give on others. Intervals end at "
+        f"{over_examples} Intervals end at "
         "the lowest and highest value that the metric can have."
     )
+    columns = [
+        column
+        for column in board_columns(confirmed_fields(analysis), view.beside)
+        if column.name != metric_key("test", metric.name)
+    ]
     blocks: list[Block] = []
     if board["n_seeds"].nunique() > 1:
         blocks.append(Note(UNEQUAL, True))
     blocks += [
-        view.table(
-            "confirmed", caption, board, board_columns(confirmed_fields(analysis))
-        ),
+        view.table("confirmed", caption, board, columns),
         Drawing(
             "confirmed",
-            f"Test {metric.label}: thick bars are 95 % t intervals over seeds, thin "
-            f"ones 95 % intervals over seeds and {examples}, ticks the single seeds. "
+            f"Test {metric.label}: thick bars are 95 % t intervals over seeds, "
+            + (
+                f"thin ones 95 % intervals over seeds and {examples}, "
+                if metric.name in bootstrap.MEAN_METRICS
+                else ""
+            )
+            + "ticks the single seeds. "
             "Squares are baselines; the majority class is left out.",
             plot_confirmed(
                 drawn,
@@ -211,6 +244,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
         # NA for a baseline, which lacks the field; None is a possible value.
         test = contender.test_interval
         examples, both = _example_intervals(contender, results)
+        own = contender_runs(results, contender)
         rows.append(
             {
                 "label": contender.label,
@@ -220,6 +254,10 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
                 "n_seeds": test.n,
                 "n_failed": _n_failed(results, contender.key),
                 "val_mean": contender.mean_val,
+                **{
+                    key: float(own[key].mean())
+                    for key in (metric_key("test", name) for name in SIDE_BY_SIDE)
+                },
                 "test_mean": test.estimate,
                 "seeds_low": test.low,
                 "seeds_high": test.high,
@@ -227,7 +265,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
                 "examples_high": examples[1],
                 "both_low": both[0],
                 "both_high": both[1],
-                TRAIN_TIME: _mean_time(results, contender),
+                TRAIN_TIME: float(own[TRAIN_TIME].mean()),
                 "command": train_command(results, contender.config)
                 if contender.config
                 else None,
@@ -267,10 +305,6 @@ def _example_intervals(
 def _n_failed(results: Results, config_id: str) -> int:
     runs = results.confirmed
     return int(((runs["config_id"] == config_id) & (runs["state"] == "failed")).sum())
-
-
-def _mean_time(results: Results, contender: Contender) -> float:
-    return float(contender_runs(results, contender)[TRAIN_TIME].mean())
 
 
 @house_style()

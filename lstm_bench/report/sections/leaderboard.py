@@ -49,8 +49,16 @@ from lstm_bench.training.result import N_PARAMETERS as N_PARAMS
 N_BOARD = 250
 
 
-def board_columns(metric: Metric, fields: Sequence[str]) -> tuple[Column, ...]:
-    """Return the columns of the leaderboard, with learning curves."""
+def board_columns(
+    metric: Metric, fields: Sequence[str], beside: Sequence[str] = ()
+) -> tuple[Column, ...]:
+    """Return the columns of the leaderboard, with learning curves.
+
+    Parameters
+    ----------
+    beside : sequence of str
+        Metrics that the page shows at first, beside `metric`.
+    """
     interval = Column(
         CI_LOW,
         "accuracy, 95 % Wilson",
@@ -64,7 +72,8 @@ def board_columns(metric: Metric, fields: Sequence[str]) -> tuple[Column, ...]:
     scores.append(Column("curve", "{metric} by epoch", "curve"))
     for name, other in METRICS.items():
         if name != metric.name:
-            scores.append(Column(f"val_{name}", other.label, "score", more=True))
+            more = name not in beside
+            scores.append(Column(f"val_{name}", other.label, "score", more=more))
             if name == "accuracy":
                 scores.append(interval)
     return (
@@ -112,7 +121,11 @@ def leaderboard_section(view: View) -> Section:
     )
     blocks: list[Block] = [
         view.table(
-            "leaderboard", caption, board, board_columns(metric, view.fields), N_BOARD
+            "leaderboard",
+            caption,
+            board,
+            board_columns(metric, view.fields, view.beside),
+            N_BOARD,
         )
     ]
     trials = trial_runs(results)

@@ -17,6 +17,7 @@ from lstm_bench.report.sections.confirmation import confirmation_section
 from lstm_bench.report.sections.confusion import confusion_section
 from lstm_bench.report.sections.cost import cost_section
 from lstm_bench.report.sections.curves import curves_section
+from lstm_bench.report.sections.data import data_section
 from lstm_bench.report.sections.failures import failures_section
 from lstm_bench.report.sections.heads import HEAD_PAIRS, heads_section
 from lstm_bench.report.sections.importance import importance_section
@@ -83,6 +84,7 @@ SECTIONS: dict[str, tuple[Callable[[View], Section], Callable[[View], bool]]] = 
     "confusion": (confusion_section, always),
     "slices": (slices_section, has_confirmation),
     "literature": (literature_section, has_literature),
+    "data": (data_section, always),
     "failures": (failures_section, always),
     "samples": (samples_section, always),
     "runs": (runs_section, always),

@@ -14,6 +14,7 @@ from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.intervals import wilson_interval
 from lstm_bench.report.blocks import Column, Section, column_names
 from lstm_bench.report.view import View
+from lstm_bench.text import plural
 
 N_LENGTH_SLICES = 4
 
@@ -50,7 +51,8 @@ def slices(analysis: Analysis) -> pd.DataFrame:
     if analysis.winner is None or examples.empty:
         return pd.DataFrame(columns=columns)
     rows = []
-    for name, value, members in _slices(analysis.winner, examples):
+    steps = plural(analysis.results.step)
+    for name, value, members in _slices(analysis.winner, examples, steps):
         for contender in chosen:
             tests = [parts["test"] for parts in contender.predictions.values()]
             scores = [
@@ -68,7 +70,7 @@ def slices(analysis: Analysis) -> pd.DataFrame:
 
 
 def _slices(
-    winner: Contender, examples: pd.DataFrame
+    winner: Contender, examples: pd.DataFrame, steps: str
 ) -> list[tuple[str, str, npt.NDArray[np.bool_]]]:
     """Return (slice, value, membership by test index)."""
     lengths = examples["length"].to_numpy(dtype=float)
@@ -78,13 +80,13 @@ def _slices(
         above = lengths >= low if i == 0 else lengths > low
         begin = low if i == 0 else np.floor(low) + 1
         value = f"{begin:.0f} to {high:.0f}"
-        found.append(("length in tokens", value, above & (lengths <= high)))
+        found.append((f"length in {steps}", value, above & (lengths <= high)))
     if winner.config is not None:
         limit = winner.config.sequence_length
         cut = lengths > limit
         found += [
-            (f"truncated to {limit} tokens", "no", ~cut),
-            (f"truncated to {limit} tokens", "yes", cut),
+            (f"truncated to {limit} {steps}", "no", ~cut),
+            (f"truncated to {limit} {steps}", "yes", cut),
         ]
     in_train = examples["in_train"].to_numpy(dtype=bool)
     found += [("copy in train", "no", ~in_train)]
