@@ -80,8 +80,11 @@ def why_not_packed(say: Callable[[str], None]) -> str | None:
     return None
 
 
+@functools.cache
 def largest_difference() -> float:
     """Return the difference between the packed engine and Keras on two small models.
+
+    It is computed once in a process.
 
     Returns
     -------
