@@ -112,6 +112,16 @@ def listening(pid, port):
     }
 
 
+def holding(folder, password):
+    """Return the files below `folder` that hold the password, or name it."""
+    return [
+        path
+        for path in folder.rglob("*")
+        if password in path.name
+        or (path.is_file() and password.encode() in path.read_bytes())
+    ]
+
+
 def wait_for(condition, seconds=120):
     """Return what `condition` comes to, once that is true."""
     end = time.monotonic() + seconds

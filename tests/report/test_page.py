@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from browser import accessibility_violations, chromium, requests, set_screen
 from mlflow import MlflowClient
+from mlflow_server import free_port
 from results_builder import (
     SEARCH,
     TRIAL_0,
@@ -456,7 +456,7 @@ def test_mlflows_own_ui_shows_the_report(browser, page, tmp_path):
     experiment = client.create_experiment("x", (tmp_path / "artifacts").as_uri())
     run_id = client.create_run(experiment).info.run_id
     client.log_artifact(run_id, str(page), "report")
-    port = unused_port()
+    port = free_port()
     command = [sys.executable, "-m", "lstm_bench", "ui", "--tracking-uri", uri]
     server = subprocess.Popen(
         [*command, "--port", str(port)], stdout=subprocess.PIPE, text=True
@@ -482,9 +482,3 @@ def test_mlflows_own_ui_shows_the_report(browser, page, tmp_path):
         browser.switch_to.default_content()
         server.terminate()
         server.communicate(timeout=30)
-
-
-def unused_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

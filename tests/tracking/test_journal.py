@@ -21,6 +21,7 @@ from gateway import Gateway
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow_server import MlflowServer, free_port
+from processes import holding
 from runs import Recorder
 
 from lstm_bench.confirm import choose_candidates, confirm_candidates
@@ -283,16 +284,6 @@ def test_no_password_reaches_the_journal_or_a_message(
     assert {path.name for path in written} >= {OPERATIONS, "store.json", "study"}
     assert holding(tmp_path, password) == []
     assert "***" in next(p for p in written if p.name == OPERATIONS).read_text()
-
-
-def holding(folder: Path, password: str) -> list[Path]:
-    """Return the files below `folder` that hold the password, or name it."""
-    return [
-        path
-        for path in folder.rglob("*")
-        if password in path.name
-        or (path.is_file() and password.encode() in path.read_bytes())
-    ]
 
 
 def test_letters_of_a_password_in_a_name_stay_as_they_are():

@@ -9,8 +9,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from commands import run as run_command
 from mlflow import MlflowClient
 from mlflow_server import free_port
+from processes import listening
 
 from lstm_bench import ui
 from lstm_bench.errors import TrackingError
@@ -225,7 +227,9 @@ def test_the_environment_names_versions_and_machine_but_no_host():
 
 
 @pytest.mark.slow
-def test_ui_serves_on_this_machine_and_names_the_chart_view(tiny_suite, tmp_path):
+def test_ui_serves_on_this_machine_and_names_the_chart_view(
+    tiny_suite, tmp_path, capfd
+):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     tracker = Tracker(uri)
     prepared = prepare(tiny_suite, None)
@@ -259,40 +263,24 @@ def test_ui_serves_on_this_machine_and_names_the_chart_view(tiny_suite, tmp_path
         assert f"{tiny_suite.study_name}: {address}/#/experiments/" in said
         with urllib.request.urlopen(f"{address}/health", timeout=30) as answer:
             assert answer.read() == b"OK"
+        assert listening(process.pid, port) == {"127.0.0.1"}
+        assert "no authentication by default" not in said
         # The study has no report, so none is named.
         assert ", report: " not in said
         assert (tmp_path / "mlflow.db").read_bytes() == before
-        served = subprocess.run(
-            [sys.executable, "-m", "lstm_bench", "ui", "--tracking-uri", address],
-            capture_output=True,
-            text=True,
-        )
-        assert served.returncode == 0
-        assert f"{tiny_suite.study_name}: {address}/#/experiments/" in served.stdout
-        assert "serves its own UI" in served.stdout
-        assert "starting" not in served.stdout
-        listed = [
-            subprocess.run(
-                [sys.executable, "-m", "lstm_bench", "studies"],
-                env=os.environ | {"MLFLOW_TRACKING_URI": store},
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-            for store in (uri, address)
-        ]
+        assert run_command("ui", "--tracking-uri", address) == 0
+        served = capfd.readouterr().out
+        assert f"{tiny_suite.study_name}: {address}/#/experiments/" in served
+        assert "serves its own UI" in served
+        assert "starting" not in served
+        listed = []
+        for store in (uri, address):
+            assert run_command("studies", "--tracking-uri", store) == 0
+            listed.append(capfd.readouterr().out)
         assert tiny_suite.study_name in listed[0]
         assert listed[0] == listed[1]
-        taken = subprocess.run(
-            [
-                *(sys.executable, "-m", "lstm_bench", "ui"),
-                *("--tracking-uri", uri, "--port", str(port)),
-            ],
-            capture_output=True,
-            text=True,
-        )
-        assert taken.returncode == 2
-        assert "listens on" in taken.stderr
+        assert run_command("ui", "--tracking-uri", uri, "--port", str(port)) == 2
+        assert "listens on" in capfd.readouterr().err
     finally:
         process.terminate()
         process.wait(timeout=30)
