@@ -167,6 +167,7 @@ def proba_of(outputs: npt.NDArray[np.floating], head: str) -> npt.NDArray[np.flo
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 
@@ -429,12 +430,13 @@ class NearestSeries:
             chosen, order = order[:n], order[n:]
             # `_warped` needs two at least.
             n_columns = max(2, int(lengths[chosen[0]]))
-            padded = np.zeros((series[0].shape[1], n_columns, len(chosen)))
+            shape = (series[0].shape[1], n_columns, len(chosen))
+            padded = np.zeros(shape, np.float32)
             for k, i in enumerate(chosen):
                 padded[:, : lengths[i], k] = series[i].T
             self.blocks.append((chosen, lengths[chosen], padded))
 
-    def distances(self, query: npt.NDArray[Any]) -> Floats:
+    def distances(self, query: npt.NDArray[Any]) -> Floats32:
         """Return the distance of `query` to each of the series.
 
         Parameters
@@ -443,34 +445,36 @@ class NearestSeries:
 
         Returns
         -------
-        float64 ndarray of shape (n_series,)
+        float32 ndarray of shape (n_series,)
             Sums of squares along the best path, with no root taken.
         """
-        distances = np.empty(self.n_series)
+        distances = np.empty(self.n_series, np.float32)
+        # Scaled values are far smaller; the squares of larger ones would overflow.
+        query = np.clip(query, -1e12, 1e12).astype(np.float32)
         for chosen, lengths, padded in self.blocks:
-            ends = _warped(query.astype(np.float64), padded)
+            ends = _warped(query, padded)
             distances[chosen] = ends[lengths - 1, np.arange(len(chosen))]
         return distances
 
 
-def _warped(query: Floats, series: Floats) -> Floats:
+def _warped(query: Floats32, series: Floats32) -> Floats32:
     """Return the DTW distance of `query` to the beginnings of some series.
 
     Parameters
     ----------
-    query : float64 ndarray of shape (n, n_channels)
-    series : float64 ndarray of shape (n_channels, n_columns, n_series), n_columns > 1
+    query : float32 ndarray of shape (n, n_channels)
+    series : float32 ndarray of shape (n_channels, n_columns, n_series), n_columns > 1
 
     Returns
     -------
-    float64 ndarray of shape (n_columns, n_series)
+    float32 ndarray of shape (n_columns, n_series)
         To the first step, the first two, ...
     """
     n, (n_channels, n_columns, n_series) = len(query), series.shape
     steps = series.reshape(n_channels, -1)
     # (a - b)^2 = a^2 - 2 a b + b^2; rounding can make it negative. The matrices are
     # so narrow that the threads of a matrix product cost more than they save.
-    costs = np.einsum("ic,ck->ik", -2.0 * query, steps)
+    costs: Floats32 = np.einsum("ic,ck->ik", -2.0 * query, steps)
     costs += (query**2).sum(axis=1)[:, None]
     costs += (steps**2).sum(axis=0)
     np.maximum(costs, 0.0, out=costs)
@@ -480,8 +484,8 @@ def _warped(query: Floats, series: Floats) -> Floats:
     costs = costs.reshape(n * n_columns, n_series)
     # Row i + 1: cell (i, d - i) of the anti-diagonals d, d - 1, d - 2. Row 0 and cells
     # outside of the table remain infinite.
-    now, last, before = (np.full((n + 1, n_series), np.inf) for _ in range(3))
-    ends = np.empty((n_columns, n_series))
+    now, last, before = np.full((3, n + 1, n_series), np.inf, np.float32)
+    ends = np.empty((n_columns, n_series), np.float32)
     for d in range(n + n_columns - 1):
         low, high = max(0, d - n_columns + 1), min(n - 1, d)
         first, stop = (d + i * (n_columns - 1) for i in (low, high))

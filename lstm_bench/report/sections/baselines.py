@@ -42,7 +42,7 @@ def baselines_section(view: View) -> Section:
     every = TOKENS.get(view.results.dataset.get("tokenizer") or "words", "token")
     what, how = f"a bag of {plural(every)}", f"with every {every}"
     if view.results.dataset.get("kind") == VECTORS:
-        what, how = "a model without a network", "with every channel, scaled alike"
+        what, how = "a model without a network", "as scaled for the LSTMs"
     return Section(
         title,
         anchor,

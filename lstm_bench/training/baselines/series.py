@@ -10,7 +10,7 @@ from lstm_bench.training.baselines.predictor import Predictor
 
 SUMMARY_C = 1.0
 """Inverse strength of the L2 penalty, scikit-learn's default."""
-MAX_DTW_CELLS = 2_000_000_000
+MAX_DTW_CELLS = 10_000_000_000
 """Most pairs of steps that a fit and its predictions may compare; see
 `too_large_for_dtw`. A minute or two on one core."""
 N_LEFT_OUT = 500
