@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from commands import run
 from conftest import ROOT, TINY_SUITE
 
 from lstm_bench.cli import main as cli
@@ -77,7 +78,7 @@ def mlflow_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.mark.slow
-def test_one_study_lies_in_one_experiment_and_local_works_too(tmp_path):
+def test_one_study_lies_in_one_experiment_and_local_works_too(tmp_path, monkeypatch):
     shutil.copy(ROOT / "mlproject", tmp_path)
     for name in ("optuna", "keras", "numpy", "click", "random", "mlflow"):
         (tmp_path / f"{name}.py").touch()
@@ -111,17 +112,9 @@ def test_one_study_lies_in_one_experiment_and_local_works_too(tmp_path):
         assert session == sweep
 
     # The command line goes on with the same study, in the same experiment.
-    done = subprocess.run(
-        [
-            *(str(Path(sys.executable).with_name("lstm-bench")), "sweep", "tiny.yaml"),
-            *("--trials", "2", "--workers", "1"),
-        ],
-        cwd=tmp_path,
-        env={k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert run("sweep", "tiny.yaml", "--trials", "2", "--workers", "1") == 0
     with sqlite3.connect(tmp_path / "mlflow.db") as store:
         experiments = store.execute(
             "select e.name, count(*) from runs r"

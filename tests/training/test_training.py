@@ -241,7 +241,7 @@ def test_memory_is_freed_between_trials(dataset, splits):
     from lstm_bench.training.trial import free_memory
 
     process, sizes = psutil.Process(), []
-    for number in range(20):
+    for number in range(12):
         config = TrialConfig(
             **{**TINY, "max_epochs": 1, "units": 4 + number % 5},
             head=("sigmoid", "softmax")[number % 2],
@@ -250,7 +250,7 @@ def test_memory_is_freed_between_trials(dataset, splits):
         free_memory()
         gc.collect()
         sizes.append(process.memory_info().rss / 2**20)
-    assert sizes[-1] - sizes[2] < 100, [round(size) for size in sizes]
+    assert sizes[-1] - sizes[2] < 60, [round(size) for size in sizes]
 
 
 def test_collections_between_trainings_leave_out_what_imports_made():
