@@ -561,8 +561,9 @@ def _telling_words(dataset: Dataset) -> Iterator[Finding]:
     sample = train.take(np.arange(0, len(train), step)).copied()
     n_ids = _n_ids(dataset)
     of_row = np.repeat(np.arange(len(sample)), sample.lengths)
-    # Each word once for each text that has it.
-    texts, words = np.divmod(np.unique(of_row * n_ids + _ids(dataset, sample)), n_ids)
+    # Each word once for each text that has it; faster than np.unique.
+    pairs = np.sort(of_row * n_ids + _ids(dataset, sample))
+    texts, words = np.divmod(pairs[np.diff(pairs, prepend=-1) > 0], n_ids)
     n_with = np.bincount(words, minlength=n_ids)
     n_of_class = np.bincount(sample.y, minlength=dataset.n_classes)
     for label in np.flatnonzero(n_of_class >= MIN_TOLD):
