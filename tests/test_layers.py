@@ -31,6 +31,7 @@ ORDER = (
     "workers",
     "doctor",
     "open_study",
+    "init",
     "train",
     "confirm",
     "sweep",

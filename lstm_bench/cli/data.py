@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from textwrap import fill
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lstm_bench.cli.options import data_dir_option
-from lstm_bench.cli.output import announce_reading, echo
+from lstm_bench.cli.output import announce_reading, echo, filled
 from lstm_bench.text import count, listed
+
+if TYPE_CHECKING:
+    from lstm_bench.data.check import Finding
 
 
 @click.group()
@@ -77,7 +80,7 @@ def check(
         }
         click.echo(json.dumps(found, indent=2, allow_nan=False))
     else:
-        echo(_filled(f"{loaded.name}: {about['description']}"))
+        echo(filled(f"{loaded.name}: {about['description']}"))
         _echo_parts(about)
         for limit in values_of(loaded, "sequence_length"):
             cut, lost = truncation(dataset.train, limit)
@@ -86,14 +89,8 @@ def check(
                 f"{lost:.1%} of their steps lost"
             )
         for note in about["notes"]:
-            echo(_filled(f"note: {note}"))
-        for finding in findings:
-            echo(_filled(f"{finding.level}: {finding.text}"))
-            for line in (finding.example, finding.advice):
-                if line:
-                    prefix = "e.g. " if line is finding.example else "-> "
-                    echo(_filled(f"{prefix}{line}", "  "))
-        echo(f"{count(n_errors, 'error')}, {count(n_warnings, 'warning')}")
+            echo(filled(f"note: {note}"))
+        echo_findings(findings)
     context.exit(1 if n_errors else 0)
 
 
@@ -102,22 +99,31 @@ def _echo_parts(about: dict[str, Any]) -> None:
     if about["kind"] == "tokens":
         echo(f"vocabulary: {about['vocabulary_words']:,} words")
     else:
-        echo(_filled(f"vectors of {count(len(about['channels']), 'channel')}"))
+        echo(filled(f"vectors of {count(len(about['channels']), 'channel')}"))
     for part in ("train", "validation", "test"):
         if part not in about:
             continue
         facts = about[part]
         classes = listed(f"{n:,} {name}" for name, n in facts["classes"].items())
-        echo(_filled(f"{part}: {facts['n']:,} {about['example']}s ({classes})"))
+        echo(filled(f"{part}: {facts['n']:,} {about['example']}s ({classes})"))
         quantiles = ", ".join(
             f"{q} {v:g}" for q, v in facts["length_quantiles"].items()
         )
         steps = "tokens" if about["kind"] == "tokens" else "steps"
         line = f"length in {steps}: mean {facts['length_mean']:.1f}, {quantiles}"
-        echo(_filled(line, "  "))
+        echo(filled(line, "  "))
         echo(f"  duplicates within it: {facts['n_copies']:,}")
     echo(f"test {about['example']}s that are also in train: {about['n_test_in_train']}")
 
 
-def _filled(text: str, indent: str = "") -> str:
-    return fill(text, 80, initial_indent=indent, subsequent_indent=f"{indent}  ")
+def echo_findings(findings: Sequence[Finding]) -> None:
+    """Print the faults of data with an example and advice, and how many there are."""
+    for finding in findings:
+        echo(filled(f"{finding.level}: {finding.text}"))
+        if finding.example:
+            echo(filled(f"e.g. {finding.example}", "  "))
+        if finding.advice:
+            echo(filled(f"-> {finding.advice}", "  "))
+    n_errors = sum(finding.level == "error" for finding in findings)
+    n_warnings = len(findings) - n_errors
+    echo(f"{count(n_errors, 'error')}, {count(n_warnings, 'warning')}")

@@ -21,6 +21,7 @@ from lstm_bench.cli.compare import compare
 from lstm_bench.cli.confirm import confirm
 from lstm_bench.cli.data import data
 from lstm_bench.cli.doctor import doctor
+from lstm_bench.cli.init import init
 from lstm_bench.cli.output import INTERRUPTED, echo
 from lstm_bench.cli.publish import publish
 from lstm_bench.cli.report import report
@@ -44,6 +45,7 @@ def cli() -> None:
 
 
 for command in (
+    init,
     sweep,
     confirm,
     worker,

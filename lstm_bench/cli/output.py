@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import click
@@ -35,6 +36,11 @@ def open_console() -> LastingConsole:
 def echo(text: str, err: bool = False) -> None:
     """Print a line, control characters escaped."""
     click.echo(printable(text), err=err)
+
+
+def filled(text: str, indent: str = "") -> str:
+    """Return `text` in lines of 80 characters, all but the first indented by two."""
+    return fill(text, 80, initial_indent=indent, subsequent_indent=f"{indent}  ")
 
 
 def say(console: LastingConsole, message: str) -> None:
