@@ -45,7 +45,7 @@ from lstm_bench.tracking.stored_runs import (
     parse_runs,
 )
 from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.prepare import Prepared
+from lstm_bench.training.prepare import Prepared, data_folder
 from lstm_bench.training.result import OBJECTIVE, TrialResult, metric_key
 from lstm_bench.workers.options import (
     ONE_HERE,
@@ -132,7 +132,7 @@ def run_confirmation(
             f"{suite.path}: the suite has no `confirm:` section; add one, for example "
             "confirm: {n_best: 3, n_replicates: 5, pairs: {head: [sigmoid, softmax]}}"
         )
-    workers = choose_workers(n_workers, scheduler, data_dir)
+    workers = choose_workers(n_workers, scheduler, data_folder(suite, data_dir))
     # One worker trains in this process, and needs no storage.
     storage_url = None if is_in_process(workers, suite) else resolve_storage(storage)
     with (

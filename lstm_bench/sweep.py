@@ -20,7 +20,7 @@ from lstm_bench.suites.suite import Suite
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.stored_runs import StoredRun, parse_runs
 from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.prepare import Prepared
+from lstm_bench.training.prepare import Prepared, data_folder
 from lstm_bench.workers.options import (
     ONE_HERE,
     Workers,
@@ -96,7 +96,7 @@ def run_sweep(
         open_study(
             suite,
             progress,
-            choose_workers(n_workers, scheduler, data_dir),
+            choose_workers(n_workers, scheduler, data_folder(suite, data_dir)),
             tracking_uri=tracking_uri,
             storage_url=storage_url,
             out=out,

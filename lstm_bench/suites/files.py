@@ -13,12 +13,17 @@ SHIPPED = _IN_WHEEL if _IN_WHEEL.is_dir() else Path(__file__).parents[2] / SUITE
 
 
 def suite_file(path: str | Path) -> Path:
-    """Return the file of a suite, given its path or bare name."""
+    """Return the file of a suite, given its path or bare name.
+
+    A bare name is looked up in the working directory, in its ``benchmarks/``, and
+    among the shipped suites.
+    """
     file = Path(path)
     if file.is_file() or file.name != str(path) or file.suffix:
         return file
-    own, shipped = (folder / f"{path}.yaml" for folder in (SUITE_FOLDER, SHIPPED))
-    return shipped if shipped.is_file() and not own.is_file() else own
+    own = SUITE_FOLDER / f"{path}.yaml"
+    places = (Path(own.name), own, SHIPPED / own.name)
+    return next((place for place in places if place.is_file()), own)
 
 
 def own_suites() -> list[Path]:
@@ -29,7 +34,7 @@ def own_suites() -> list[Path]:
 def shipped_suites() -> list[Path]:
     """Return the shipped suites that their bare names refer to here.
 
-    A file in ``benchmarks/`` takes precedence over a shipped suite of the same name.
+    A file of one's own takes precedence over a shipped suite of the same name.
     """
     return [file for file in sorted(SHIPPED.glob("*.yaml")) if _is_shipped(file)]
 

@@ -355,9 +355,8 @@ def _in_words(settings: Iterable[tuple[str, Value]]) -> str:
 def load_suite(path: str | Path) -> Suite:
     """Read and validate the suite at `path`.
 
-    A bare name such as ``imdb`` means ``benchmarks/imdb.yaml`` below the working
-    directory or, if there is none, the suite of that name that is shipped with this
-    package.
+    A bare name such as ``imdb`` means ``imdb.yaml`` in the working directory, else in
+    its ``benchmarks/``, else the suite of that name that is shipped with this package.
 
     Raises
     ------

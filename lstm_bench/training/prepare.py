@@ -122,10 +122,21 @@ def load_dataset_of(suite: Suite, data_dir: Path | None, **options: Any) -> Data
     """
     spec = suite.dataset
     given = {**spec.options, **options}
-    if spec.name == OWN_FILES:
-        folder = suite_file(suite.path).parent
-        data_dir = folder_of(dataset_options(spec.name, given), data_dir, folder)
-    return load_dataset(spec.name, given, data_dir, suite.study.seed)
+    folder = data_folder(suite, data_dir)
+    return load_dataset(spec.name, given, folder, suite.study.seed)
+
+
+def data_folder(suite: Suite, data_dir: Path | None) -> Path | None:
+    """Return the folder with the data of `suite`, given the option ``--data-dir``.
+
+    Worker processes have the suite's text alone: where the data are the user's own
+    files, the folder that relative paths start from is passed to them.
+    """
+    spec = suite.dataset
+    if spec.name != OWN_FILES:
+        return data_dir
+    options = dataset_options(spec.name, spec.options)
+    return folder_of(options, data_dir, suite_file(suite.path).parent)
 
 
 def search_splits(

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from conftest import ROOT
 
@@ -37,6 +39,16 @@ def test_suite_file_takes_a_path_as_a_path(tmp_path, monkeypatch):
             load_suite(path)
     with pytest.raises(SuiteError, match=r"did you mean 'quick'\?"):
         load_suite("quik")
+
+
+def test_a_name_means_the_file_in_the_working_directory_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert suite_file("quick") == SHIPPED / "quick.yaml"
+    (tmp_path / "benchmarks").mkdir()
+    for place in (Path("benchmarks/quick.yaml"), Path("quick.yaml")):
+        place.write_bytes((SHIPPED / "quick.yaml").read_bytes())
+        assert suite_file("quick") == place
+    assert load_suite("quick").path == "quick.yaml"
 
 
 def test_suite_path_of_one_logged_is_a_name_that_commands_take(tmp_path, monkeypatch):
