@@ -23,6 +23,10 @@ class DatasetError(LstmBenchError):
     """A dataset is missing, damaged or not the expected one."""
 
 
+class UnfitDataError(DatasetError):
+    """The data can be read, but nothing can be learned from them as they are."""
+
+
 class TrackingError(LstmBenchError):
     """The MLflow or Optuna store cannot be reached, read or written."""
 

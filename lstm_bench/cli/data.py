@@ -16,6 +16,8 @@ from lstm_bench.text import count, listed
 
 if TYPE_CHECKING:
     from lstm_bench.data.check import Finding
+    from lstm_bench.data.dataset import Dataset
+    from lstm_bench.suites.suite import Suite
 
 
 @click.group()
@@ -58,16 +60,14 @@ def check(
     The exit code is 1 if there are errors. Warnings need not be faults; each has a
     count, an example and what to do.
     """
-    from lstm_bench.data.check import truncation
     from lstm_bench.data.dataset import describe_dataset
     from lstm_bench.suites.suite import load_suite
-    from lstm_bench.training.check import check_suite, values_of
+    from lstm_bench.training.check import check_suite
 
     loaded = load_suite(suite)
     announce_reading(loaded.dataset.name)
     dataset, findings = check_suite(loaded, data_dir)
-    about = describe_dataset(dataset)
-    noun = dataset.example
+    about = None if dataset is None else describe_dataset(dataset)
     n_errors = sum(finding.level == "error" for finding in findings)
     n_warnings = len(findings) - n_errors
     if as_json:
@@ -80,18 +80,27 @@ def check(
         }
         click.echo(json.dumps(found, indent=2, allow_nan=False))
     else:
-        echo(filled(f"{loaded.name}: {about['description']}"))
-        _echo_parts(about)
-        for limit in values_of(loaded, "sequence_length"):
-            cut, lost = truncation(dataset.train, limit)
-            echo(
-                f"at sequence_length {limit:,}: {cut:.1%} of train {noun}s are cut, "
-                f"{lost:.1%} of their steps lost"
-            )
-        for note in about["notes"]:
-            echo(filled(f"note: {note}"))
+        if dataset is not None and about is not None:
+            _echo_data(loaded, dataset, about)
         echo_findings(findings)
     context.exit(1 if n_errors else 0)
+
+
+def _echo_data(suite: Suite, dataset: Dataset, about: dict[str, Any]) -> None:
+    """Print what the data are, and what is left of them at the suite's lengths."""
+    from lstm_bench.data.check import truncation
+    from lstm_bench.training.check import values_of
+
+    echo(filled(f"{suite.name}: {about['description']}"))
+    _echo_parts(about)
+    for limit in values_of(suite, "sequence_length"):
+        cut, lost = truncation(dataset.train, limit)
+        echo(
+            f"at sequence_length {limit:,}: {cut:.1%} of train {dataset.example}s are "
+            f"cut, {lost:.1%} of their steps lost"
+        )
+    for note in about["notes"]:
+        echo(filled(f"note: {note}"))
 
 
 def _echo_parts(about: dict[str, Any]) -> None:

@@ -120,9 +120,8 @@ def init(
         if choice.section != section:
             section = choice.section
             echo(f"{section}:")
-        change = f"; {choice.option}" if choice.option else ""
-        why = f"  ({choice.why}{change})" if choice.why or change else ""
-        echo(filled(f"{choice}{why}", "  "))
+        about = "; ".join(filter(None, (choice.why, choice.option)))
+        echo(filled(f"{choice}  ({about})" if about else str(choice), "  "))
     plan = done.plan
     echo(
         filled(

@@ -13,7 +13,7 @@ from lstm_bench.data.files.examples import TEST, TRAIN, VALIDATION
 from lstm_bench.data.files.formats import part_files
 from lstm_bench.data.files.options import FileOptions
 from lstm_bench.data.splits import divide
-from lstm_bench.errors import DatasetError
+from lstm_bench.errors import UnfitDataError
 from lstm_bench.seeding import derive_rng
 from lstm_bench.text import count, listed
 
@@ -104,7 +104,7 @@ def _parts(
                 ("test", test),
             )
         )
-        raise DatasetError(
+        raise UnfitDataError(
             f"{where}: expected examples to train on and to test on, got {sizes}; give "
             "more examples that differ (copies and groups are not divided), or correct "
             "split"

@@ -217,13 +217,17 @@ def _estimated(plan: Plan, sizes: Sizes, cost: Cost) -> Plan:
     reference_s = training_s(longest, 1.0, True)
     # The best are rarely the smallest.
     best_s = training_s(longest, (mean + high) / 2, True)
+    search_s = plan.n_trials * mean_s + reference_s
+    confirm_s = plan.n_replicates * (plan.n_best * best_s + reference_s)
+    baselines_s = (1 + plan.n_replicates) * share_used * cost.baselines_s
     share = CONTENTION / cost.n_workers if cost.n_workers > 1 else 1.0
-    splits = 1 + plan.n_replicates
+    # The baselines are fitted in a process of their own, beside the workers.
+    beside_s = max(share * baselines_s, baselines_s - share * (search_s + confirm_s))
     return replace(
         plan,
-        search_s=share * (plan.n_trials * mean_s + reference_s),
-        confirm_s=share * plan.n_replicates * (plan.n_best * best_s + reference_s),
-        others_s=FIXED_S + best_s + splits * share_used * cost.baselines_s,
+        search_s=share * search_s,
+        confirm_s=share * confirm_s,
+        others_s=FIXED_S + best_s + beside_s,
     )
 
 
@@ -251,7 +255,8 @@ def length_options(sizes: Sizes) -> list[tuple[int, ...]]:
     much shorter. Series: all of the longest.
     """
     if sizes.n_inputs is not None:
-        whole = min(int(sizes.train.max()), 10 * MAX_LENGTH)
+        parts = (sizes.train, sizes.val, sizes.test)
+        whole = min(max(int(part.max()) for part in parts), 10 * MAX_LENGTH)
         shorter = [_rounded(sizes.train, q) for q in (0.95, 0.5)]
         return [(whole,), *((n,) for n in shorter if n < whole)]
     long, short, half = (_rounded(sizes.train, q) for q in (0.95, 0.75, 0.5))

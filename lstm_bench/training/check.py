@@ -8,15 +8,18 @@ from lstm_bench.data.check import Finding, Use, check
 from lstm_bench.data.dataset import Dataset
 from lstm_bench.data.registry import OWN_FILES
 from lstm_bench.data.splits import Splits
-from lstm_bench.errors import DatasetError, SuiteError
+from lstm_bench.errors import DatasetError, LstmBenchError, SuiteError, UnfitDataError
 from lstm_bench.suites.suite import Suite
 from lstm_bench.training.prepare import load_dataset_of, search_splits
 
 
-def check_suite(suite: Suite, data_dir: Path | None) -> tuple[Dataset, list[Finding]]:
+def check_suite(
+    suite: Suite, data_dir: Path | None
+) -> tuple[Dataset | None, list[Finding]]:
     """Load a suite's data and return them with their faults, errors first.
 
-    Bad rows are counted and left out, also where the suite makes them an error.
+    Bad rows are counted and left out, also where the suite makes them an error. The
+    data are None where they can be read, but are not fit to be used at all.
 
     Raises
     ------
@@ -28,15 +31,23 @@ def check_suite(suite: Suite, data_dir: Path | None) -> tuple[Dataset, list[Find
     except DatasetError:
         if suite.dataset.name != OWN_FILES:
             raise
-        dataset = load_dataset_of(suite, data_dir, on_bad_rows="drop")
+        try:
+            dataset = load_dataset_of(suite, data_dir, on_bad_rows="drop")
+        except UnfitDataError as error:
+            return None, [_of_error("unfit", error)]
     try:
         splits, fault = search_splits(suite, dataset), None
     except (SuiteError, DatasetError) as error:
         splits, fault = None, error
     findings = check_data(suite, dataset, splits)
     if fault is not None and not any(f.level == "error" for f in findings):
-        findings.insert(0, Finding("error", "splits", 1, "", "", str(fault)))
+        findings.insert(0, _of_error("splits", fault))
     return dataset, findings
+
+
+def _of_error(name: str, error: LstmBenchError) -> Finding:
+    """Return an error whose message has what was found and what to do."""
+    return Finding("error", name, 1, "", "", str(error))
 
 
 def check_data(suite: Suite, dataset: Dataset, splits: Splits | None) -> list[Finding]:

@@ -419,6 +419,18 @@ def test_data_check_that_cannot_run_ends_with_2(tmp_path, capsys):
     assert "own.csv" in capsys.readouterr().err
 
 
+def test_data_check_of_one_class_ends_with_1(tmp_path, capsys):
+    suite = write_own(tmp_path, texts_of(300))
+    text = (tmp_path / "own.csv").read_text("utf-8")
+    (tmp_path / "own.csv").write_text(text.replace(",neg", ",pos"), "utf-8")
+    assert run("data", "check", str(suite)) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "expected at least two classes, got only 'pos' in 300 examples" in out
+    assert out.endswith("1 error, 0 warnings")
+    assert run("data", "check", str(suite), "--json") == 1
+    assert json.loads(capsys.readouterr().out)["data"] is None
+
+
 def test_data_check_reports_a_suite_that_does_not_fit(tmp_path, capsys):
     suite = write_own(tmp_path, texts_of(300))
     text = (tmp_path / "own.csv").read_text("utf-8")

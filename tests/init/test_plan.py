@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,8 +69,19 @@ def test_make_plan_adds_up_what_each_training_costs():
     best_s = fixed_s + best * (alone_s + test_s)
     confirm_s = plan.n_replicates * (plan.n_best * best_s + reference_s)
     assert plan.confirm_s == pytest.approx(confirm_s * CONTENTION / 2)
+    # The baselines' 10 s on each split are shared out like trainings.
+    beside_s = (1 + plan.n_replicates) * 10.0 * CONTENTION / 2
+    assert plan.others_s == pytest.approx(FIXED_S + best_s + beside_s)
+
+
+def test_make_plan_waits_for_baselines_that_last_longer_than_the_trainings():
+    lengths = np.full(300, 10)
+    sizes = Sizes(lengths, lengths, lengths, 3, n_classes=2)
+    cost = replace(COST, baselines_s=500.0, n_workers=8)
+    plan = make_plan(sizes, cost, 3600 * 10)
     n_splits = 1 + plan.n_replicates
-    assert plan.others_s == pytest.approx(FIXED_S + best_s + n_splits * 10.0)
+    assert plan.total_s > FIXED_S + n_splits * 500.0
+    assert plan.total_s < FIXED_S + n_splits * 500.0 + 100
 
 
 def test_make_plan_says_which_budget_is_needed():

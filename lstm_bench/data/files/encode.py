@@ -25,7 +25,7 @@ from lstm_bench.data.files.examples import TRAIN, UNKNOWN, Examples, Source
 from lstm_bench.data.files.formats import PartFile, open_sources
 from lstm_bench.data.files.options import FileOptions
 from lstm_bench.data.files.text_folders import text_files
-from lstm_bench.errors import DatasetError
+from lstm_bench.errors import DatasetError, UnfitDataError
 from lstm_bench.inference import INDEX_FROM, START, spaced, tokenize
 from lstm_bench.system.files import file_sha256, files_digest, replacing
 from lstm_bench.system.folders import cache_folder
@@ -248,12 +248,12 @@ class _Writer:
             why = (
                 f" (for example {next(iter(bad.examples.values()))})" if dropped else ""
             )
-            raise DatasetError(
+            raise UnfitDataError(
                 f"{self._place}: expected at least two examples, got {n}{dropped}{why};"
                 " give more"
             )
         if len(labels) < 2:
-            raise DatasetError(
+            raise UnfitDataError(
                 f"{self._place}: expected at least two classes, got only "
                 f"{quoted(labels[0])} in {count(n, 'example')}; name another column "
                 "with label, or give examples of other classes"
@@ -267,17 +267,17 @@ class _Writer:
             raise self._quantity(labels)
         return sorted(labels, key=lambda label: (float(label), label))
 
-    def _too_many_classes(self, labels: dict[str, int]) -> DatasetError:
+    def _too_many_classes(self, labels: dict[str, int]) -> UnfitDataError:
         numeric = all(number(label) is not None for label in labels)
         if numeric and self.options.numeric_labels_are_classes is not True:
             return self._quantity(list(labels))
-        return DatasetError(
+        return UnfitDataError(
             f"{self._place}: expected at most {MAX_CLASSES:,} classes, got more, as "
             f"{listed(map(quoted, list(labels)[:5]))}; name another column with label"
         )
 
-    def _quantity(self, labels: list[str]) -> DatasetError:
-        return DatasetError(
+    def _quantity(self, labels: list[str]) -> UnfitDataError:
+        return UnfitDataError(
             f"{self._place}: expected labels that are classes, got numbers that may be "
             f"a quantity ({len(labels):,} different, as "
             f"{listed(map(quoted, labels[:5]))}); set numeric_labels_are_classes: true "
