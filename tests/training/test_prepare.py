@@ -1,0 +1,21 @@
+"""The folder that a suite's data are read from."""
+
+from lstm_bench.suites.suite import load_suite
+from lstm_bench.training.prepare import data_folder
+
+
+def test_workers_are_given_the_folder_of_a_suites_own_files(tmp_path, monkeypatch):
+    monkeypatch.delenv("LSTM_BENCH_DATA", raising=False)
+    text = "description: d\ndataset: {file: a.csv}\nspace: {units: [2, 3]}\n"
+    file = tmp_path / "study" / "mine.yaml"
+    file.parent.mkdir()
+    file.write_text(text, encoding="utf-8")
+    own = load_suite(file)
+    assert data_folder(own, None) == file.parent
+    assert data_folder(own, tmp_path) == tmp_path
+    # LSTM_BENCH_DATA counts where it has the file.
+    monkeypatch.setenv("LSTM_BENCH_DATA", str(tmp_path))
+    assert data_folder(own, None) == file.parent
+    (tmp_path / "a.csv").write_text("text,label\n", encoding="utf-8")
+    assert data_folder(own, None) == tmp_path
+    assert data_folder(load_suite("quick"), None) is None
