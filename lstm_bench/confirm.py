@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from lstm_bench.analysis.comparisons import Analysis
@@ -23,7 +21,6 @@ from lstm_bench.analysis.tables.select import trial_runs
 from lstm_bench.data.dataset import copies_in
 from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
 from lstm_bench.open_study import OpenStudy, open_study, stopped
-from lstm_bench.report.figures.training import training_figures
 from lstm_bench.search.queue import Tickets
 from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import StudyStore
@@ -31,10 +28,8 @@ from lstm_bench.stores import store_errors
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.command_line import command_line
-from lstm_bench.system.limits import Limits
 from lstm_bench.system.process import is_gone, is_here
 from lstm_bench.text import count
-from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.results import Results
 from lstm_bench.tracking.stored_runs import (
@@ -46,7 +41,8 @@ from lstm_bench.tracking.stored_runs import (
 )
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import Prepared, data_folder
-from lstm_bench.training.result import OBJECTIVE, TrialResult, metric_key
+from lstm_bench.training.result import OBJECTIVE
+from lstm_bench.winner import log_winners_model
 from lstm_bench.workers.options import (
     ONE_HERE,
     Workers,
@@ -54,20 +50,12 @@ from lstm_bench.workers.options import (
     choose_workers,
     is_in_process,
 )
-from lstm_bench.workers.progress import Progress, Training
+from lstm_bench.workers.progress import Progress
 from lstm_bench.workers.recovery import close_orphaned_runs, recover
 from lstm_bench.workers.session import Session, open_sessions
 from lstm_bench.workers.supervise import oversee
 from lstm_bench.workers.tracked_run import say_left_out, track_baselines
-from lstm_bench.workers.worker import STARTING, Worker
-
-if TYPE_CHECKING:
-    from lstm_bench.models.backend import keras
-
-
-# Tolerance for probabilities of two trainings with the same seeds, which are equal on
-# one machine.
-SAME_PROBABILITIES = 1e-4
+from lstm_bench.workers.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -319,113 +307,6 @@ def confirm_candidates(
             workers,
             store,
         ).run()
-
-
-def log_winners_model(
-    prepared: Prepared,
-    tracker: Tracker,
-    progress: Progress,
-    analysis: Analysis,
-    run_id: str,
-) -> None:
-    """Log the model of the winner's median seed on validation, unless it is logged.
-
-    The winner is known only at the end, and any worker may have trained it. So no
-    training of a confirmation saves its model; the winner is trained once more with
-    the same seeds. Where its probabilities then differ from those of its run (another
-    machine, a GPU), the model and its scores are logged as a run of their own.
-
-    Parameters
-    ----------
-    run_id : str
-        MLflow run of the confirmation.
-
-    Raises
-    ------
-    TrialFailed
-        The repeated training failed.
-    """
-    suite, winner = prepared.suite, analysis.winner
-    if winner is None or winner.config is None:
-        return
-    by_score = sorted((score, replicate) for replicate, score in winner.val.items())
-    _, replicate = by_score[(len(by_score) - 1) // 2]
-    runs = analysis.results.confirmed
-    chosen = runs[(runs["config_id"] == winner.key) & (runs["replicate"] == replicate)]
-    trained = str(chosen[chosen["state"] == "complete"]["run_id"].iloc[0])
-    what = f"{winner.label}, seed {replicate}"
-    why = (
-        f"the one of {count(len(by_score), 'seed')} with the median validation "
-        f"{suite.metric.label}"
-    )
-    tags = tracker.client.get_run(trained).data.tags
-    if rec.TAG_MODEL in tags:
-        progress.say(f"the winner's model: {tags[rec.TAG_MODEL]} ({what}, {why})")
-        return
-    progress.say(f"training {what}, once more for its model ({why})")
-    progress.doing(STARTING)
-    prepared = prepared.at(replicate)
-    result, model, engine = _train_again(prepared, winner.config, progress, what)
-    packages = prepared.about_machine["packages"]
-    here = result.predictions[0].y_proba
-    there = winner.predictions[replicate]["val"].y_proba
-    if float(np.abs(here - there).max()) <= SAME_PROBABILITIES:
-        model_run = trained
-    else:
-        progress.say(
-            f"it ended with validation {suite.metric.label} {result.objective:.4f} and "
-            f"not {winner.val[replicate]:.4f}, as on another machine or on a GPU: the "
-            "model is logged with a run of its own"
-        )
-        model_run = tracker.start_run(
-            winner.config,
-            suite=suite,
-            kind="train",
-            parent_run_id=run_id,
-            dataset=prepared.about_data,
-            environment=prepared.about_machine,
-            seeds=prepared.seeds,
-        )
-        tracker.log_engine(model_run, engine)
-        tracker.finish_run(
-            model_run, result, training_figures(result, suite.metric.name)
-        )
-    progress.doing("logging the model")
-    tracker.log_model(model_run, model, packages)
-    note = f"{suite.name}: {what}; the winner's model, {why}"
-    tracker.log_winners_model(run_id, trained, model_run, note)
-    progress.say(f"the winner's model: runs:/{model_run}/{rec.MODEL} ({what}, {why})")
-
-
-def _train_again(
-    prepared: Prepared, config: TrialConfig, progress: Progress, label: str
-) -> tuple[TrialResult, keras.Model, str]:
-    """Train a confirmed configuration again, without test; return the engine, too."""
-    from lstm_bench.packed.choice import choose_engine
-    from lstm_bench.training.trial import run_trial
-
-    suite = prepared.suite
-    objective = metric_key("val", suite.metric.name)
-    training = Training(label, 1, 1, config.max_epochs)
-    engine = choose_engine(suite.engine, progress.say)
-    limits = Limits(suite.study.trial_timeout_s, suite.study.trial_memory_gib)
-    progress.begin(1, 0)
-    progress.training(training)
-    try:
-        result, model = run_trial(
-            config,
-            prepared.dataset,
-            prepared.splits,
-            metric=suite.metric,
-            root_seed=suite.study.seed,
-            replicate=prepared.replicate,
-            on_epoch=lambda entry: progress.epoch(training, entry, objective),
-            on_step=limits.check,
-            engine=engine,
-        )
-    finally:
-        progress.close()
-    return result, model, engine
 
 
 @dataclass

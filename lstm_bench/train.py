@@ -13,6 +13,7 @@ from lstm_bench.suites.suite import Suite
 from lstm_bench.system.limits import Limits
 from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.tracker import Tracker
+from lstm_bench.training.model_folder import Origin, write_network
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import TrialResult, metric_key
 from lstm_bench.workers.progress import Progress, Training
@@ -115,6 +116,20 @@ def _train(
     if ended.result is None:
         raise TrialFailed(ended.reason or ended.state)
     if log_model:
-        packages = prepared.about_machine["packages"]
-        tracker.log_model(run_id, ended.model, packages)
+        name = suite.name_of(config)
+        why = f"{name}: one training, with the split and seeds of replicate "
+        why += f"{prepared.replicate}{'' if prepared.replicate else ' (the search)'}."
+        origin = Origin(suite.name, suite.study_name, name, prepared.replicate, why)
+        tracker.log_model(
+            run_id,
+            lambda folder: write_network(
+                folder,
+                ended.model,
+                config,
+                prepared.dataset,
+                prepared.splits.train,
+                origin,
+            ),
+            prepared.about_machine["packages"],
+        )
     return run_id, ended.result

@@ -25,7 +25,6 @@ from lstm_bench.confirm import (
     Candidate,
     choose_candidates,
     confirm_candidates,
-    log_winners_model,
 )
 from lstm_bench.errors import SuiteError, TrackingError
 from lstm_bench.metrics import METRICS
@@ -35,6 +34,7 @@ from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.models import has_model
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
+from lstm_bench.winner import log_winners_model
 
 TEXT = TINY_SUITE.partition("space:")[0] + (
     "references: {small: {units: 2}}\n"
@@ -337,14 +337,11 @@ def logged_model(suite, folder, recorder=None):
 def test_the_winners_model_is_that_of_its_median_seed(confirmed, monkeypatch):
     import mlflow
 
-    from lstm_bench.models.encoding import encode
-    from lstm_bench.models.heads import HEADS
-
     suite, folder, _, _ = confirmed
     recorder = Recorder()
     # Another test goes on with the study.
     results = load_results(f"sqlite:///{folder}/mlflow.db", suite)
-    run, model_run, tracker, analysis = logged_model(suite, folder, recorder)
+    run, model_run, tracker, _ = logged_model(suite, folder, recorder)
     assert model_run == run.info.run_id
     assert recorder.n_epochs == 2
     assert "median validation accuracy" in run.data.tags["mlflow.note.content"]
@@ -361,19 +358,13 @@ def test_the_winners_model_is_that_of_its_median_seed(confirmed, monkeypatch):
     # MLflow sets it, too.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    address = f"runs:/{model_run}/{rec.MODEL}"
-    model = mlflow.keras.load_model(address)
+    loaded = mlflow.pyfunc.load_model(f"runs:/{model_run}/{rec.MODEL}")
     prepared = prepare(suite, None).at(int(run.data.params["seed.replicate"]))
-    config = analysis.winner.config
-    tokens, _ = encode(prepared.splits.val, config)
-    proba = HEADS[config.head].to_proba(np.asarray(model(tokens)))
+    dataset, val = prepared.dataset, prepared.splits.val
+    table = loaded.predict([dataset.raw(val, i) for i in range(len(val))])
     logged = results.predictions[model_run]["val"].y_proba
-    np.testing.assert_allclose(proba, logged, atol=1e-4)
-    loaded = mlflow.pyfunc.load_model(address)
-    assert loaded.metadata.signature is not None
-    np.testing.assert_allclose(
-        np.asarray(loaded.predict(tokens)), np.asarray(model(tokens)), atol=1e-6
-    )
+    assert list(table) == ["label", *(f"p_{name}" for name in dataset.class_names)]
+    np.testing.assert_allclose(table.iloc[:, 1:], logged, atol=1e-4)
 
     recorder = Recorder()
     assert logged_model(suite, folder, recorder)[1] == model_run
@@ -389,7 +380,7 @@ def test_a_training_that_cannot_be_repeated_has_its_model_in_a_run_of_its_own(
     for run in load_results(f"sqlite:///{folder}/mlflow.db", suite).confirmed["run_id"]:
         if rec.TAG_MODEL in client.get_run(run).data.tags:
             client.delete_tag(run, rec.TAG_MODEL)
-    monkeypatch.setattr("lstm_bench.confirm.SAME_PROBABILITIES", -1.0)
+    monkeypatch.setattr("lstm_bench.winner.SAME_PROBABILITIES", -1.0)
     recorder = Recorder()
     run, model_run, _, _ = logged_model(suite, folder, recorder)
     assert "a run of its own" in recorder.text()

@@ -167,6 +167,16 @@ class Sequences:
         return Sequences(values, offsets, self.y)
 
 
+def joined(a: Sequences, b: Sequences) -> Sequences:
+    """Return the sequences of both as they are stored, nothing fitted."""
+    y = np.concatenate([a.y, b.y])
+    if a.values is b.values and a.index is not None and b.index is not None:
+        return replace(a, y=y, index=np.concatenate([a.index, b.index]), fitted=None)
+    a, b = (replace(part, fitted=None).copied() for part in (a, b))
+    offsets = np.concatenate([a.offsets, a.offsets[-1] + b.offsets[1:]])
+    return Sequences(np.concatenate([a.values, b.values]), offsets, y)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A loaded dataset.
@@ -254,6 +264,29 @@ class Dataset:
         """The parts by name: train, validation if the data come with one, and test."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: part for name, part in parts.items() if part is not None}
+
+    def raw(self, sequences: Sequences, i: int) -> str | list[str] | list[list[float]]:
+        """Return sequence `i` as a user of a model of these data would give it.
+
+        Returns
+        -------
+        str, list of str or list of list of float
+            A text, its tokens joined; categories; or vectors, not scaled.
+
+        Parameters
+        ----------
+        sequences : Sequences
+            A part of this dataset, or of one of its splits.
+        """
+        start, stop = sequences.bounds(i)
+        values = sequences.values[start:stop]
+        if self.kind == VECTORS:
+            vectors: list[list[float]] = values.tolist()
+            return vectors
+        words = [self._word(int(t)) for t in values if int(t) not in (PAD, START)]
+        if self.tokenizer == "categories":
+            return words
+        return ("" if self.tokenizer == "characters" else " ").join(words)
 
     def text(self, sequences: Sequences, i: int, max_words: int = 200) -> str:
         """Return the words of a sequence without the start token, or its vectors' size.

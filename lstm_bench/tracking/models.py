@@ -1,51 +1,68 @@
-"""Keras models as MLflow's logged models of a run."""
+"""Trained models as MLflow's logged models of a run.
+
+A logged model is an MLflow pyfunc from code: `pyfunc_script` and the files of a model
+folder (`lstm_bench.training.model_folder`). It reads texts or series, has the class
+names, and loads where this package is not installed.
+"""
 
 from __future__ import annotations
 
+import json
+import shutil
+import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import mlflow
-import numpy as np
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelStatus
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import LoggedModel, LoggedModelStatus
 from mlflow.exceptions import MlflowException
 
+from lstm_bench import inference
+from lstm_bench.errors import TrackingError
+from lstm_bench.inference import ABOUT, ARRAYS, FORMAT, NETWORK
+from lstm_bench.system.folders import cache_folder
 from lstm_bench.system.variables import variables_set
 from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.artifacts import run_folder
 
-if TYPE_CHECKING:
-    from mlflow.models import ModelSignature
-
-    from lstm_bench.models.backend import keras
-
-MODEL_FILE = "model.keras"
+SCRIPT = Path(__file__).with_name("pyfunc_script.py")
+FOLDER = "model"
+"""Name of the model folder among a logged model's artifacts."""
+TAG_FORMAT = "lstm_bench.format"
+REQUIRED = ("mlflow", "numpy")
+NETWORK_REQUIRES = ("keras", "tensorflow")
 
 
 def has_model(client: MlflowClient, run_id: str) -> bool:
-    """Whether the run has a completely logged model.
+    """Whether the run has a completely logged model in the format of this version.
 
     MLflow registers the model with the run before it has uploaded the files.
     """
-    statuses = _models(client, run_id).values()
-    return any(status == LoggedModelStatus.READY for status in statuses)
+    return any(map(_is_whole, _models(client, run_id)))
 
 
-def remove_unready(client: MlflowClient, run_id: str) -> None:
-    """Remove models whose logging was interrupted."""
-    for model_id, status in _models(client, run_id).items():
-        if status != LoggedModelStatus.READY:
-            client.delete_logged_model(model_id)
+def remove_others(client: MlflowClient, run_id: str) -> None:
+    """Remove models whose logging was interrupted, or that have an older format."""
+    for model in _models(client, run_id):
+        if not _is_whole(model):
+            client.delete_logged_model(model.model_id)
 
 
-def _models(client: MlflowClient, run_id: str) -> dict[str, LoggedModelStatus]:
+def _is_whole(model: LoggedModel) -> bool:
+    is_ready = model.status == LoggedModelStatus.READY
+    return is_ready and model.tags.get(TAG_FORMAT) == str(FORMAT)
+
+
+def _models(client: MlflowClient, run_id: str) -> list[LoggedModel]:
     outputs = client.get_run(run_id).outputs
-    models = {}
+    models = []
     for output in outputs.model_outputs if outputs else []:
         try:
-            models[output.model_id] = client.get_logged_model(output.model_id).status
+            models.append(client.get_logged_model(output.model_id))
         except MlflowException as error:
             # Removed, but the run still lists it.
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
@@ -53,46 +70,116 @@ def _models(client: MlflowClient, run_id: str) -> dict[str, LoggedModelStatus]:
     return models
 
 
+def model_address(run_id: str) -> str:
+    """Return the address under which MLflow loads the model of a run."""
+    return f"runs:/{run_id}/{rec.MODEL}"
+
+
+def model_folder(client: MlflowClient, run_id: str) -> Path | None:
+    """Return a local folder with a run's MLflow model; None if it has no whole one.
+
+    A server's model is downloaded to the cache, once.
+
+    Raises
+    ------
+    TrackingError
+        Files of the model are lost.
+    """
+    model = next(filter(_is_whole, _models(client, run_id)), None)
+    if model is None:
+        return None
+    folder = run_folder(client.tracking_uri, model.artifact_location)
+    if folder is None:
+        folder = cache_folder("models", model.model_id)
+        if not folder.exists():
+            _download(client, model, folder)
+    for file in (folder / "MLmodel", files_of(folder) / ABOUT):
+        if not file.is_file():
+            raise TrackingError(
+                f"run {run_id}: its model has lost the file {file}; bring it back, or "
+                f"delete the run's logged model {model.model_id} in MLflow's UI so "
+                "that it is trained again"
+            )
+    return folder
+
+
+def files_of(folder: Path) -> Path:
+    """Return the model folder within the folder of an MLflow model."""
+    return folder / "artifacts" / FOLDER
+
+
+def _download(client: MlflowClient, model: LoggedModel, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
+        found = download_artifacts(
+            artifact_uri=f"models:/{model.model_id}",
+            dst_path=partial,
+            tracking_uri=client.tracking_uri,
+        )
+        Path(found).rename(folder)
+
+
 def log_model(
     tracking_uri: str, run_id: str, folder: Path, packages: Mapping[str, str]
 ) -> str:
-    """Log `MODEL_FILE` in `folder` with signature and requirements; return its URI.
+    """Log the model folder `folder` as the run's model; return its address.
 
-    Explicit requirements save the subprocess in which MLflow infers them, 6-8 s per
-    model.
+    Parameters
+    ----------
+    packages : mapping of str to str
+        Installed versions. Explicit requirements save the subprocess in which MLflow
+        infers them, 6-8 s per model.
     """
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    about["run_id"] = run_id
+    required = [*REQUIRED]
+    if (folder / NETWORK).exists():
+        # MLflow loads the model to try it; import Keras as the package does.
+        import lstm_bench.models.backend  # noqa: F401
 
-    from lstm_bench.models.backend import keras
-
-    model = keras.models.load_model(folder / MODEL_FILE)
-    # Without names: a named input reaches the model as a dict, with a warning.
-    signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype("int32"), (-1, -1))]),
-        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, model.output_shape[-1]))]),
-    )
-    # MLflow sets the variable, too; restore it for calls that use another store.
-    with variables_set({"MLFLOW_TRACKING_URI": tracking_uri}):
+        required += NETWORK_REQUIRES
+    with (
+        tempfile.TemporaryDirectory() as name,
+        # MLflow sets the variable, too; restore it for calls that use another store.
+        variables_set({"MLFLOW_TRACKING_URI": tracking_uri}),
+    ):
+        files = Path(name) / FOLDER
+        files.mkdir()
+        for file in (NETWORK, ARRAYS):
+            if (folder / file).exists():
+                shutil.copy2(folder / file, files)
+        shutil.copy2(str(inference.__file__), files / "inference.py")
+        text = json.dumps(about, ensure_ascii=False, indent=1)
+        (files / ABOUT).write_text(text, encoding="utf-8")
         mlflow.set_tracking_uri(tracking_uri)
-        return _log(model, run_id, signature, packages)
+        requirements = [f"{package}=={packages[package]}" for package in required]
+        return _log(files, about, run_id, requirements)
 
 
 def _log(
-    model: keras.Model,
-    run_id: str,
-    signature: ModelSignature,
-    packages: Mapping[str, str],
+    files: Path, about: Mapping[str, Any], run_id: str, requirements: list[str]
 ) -> str:
     with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
-        # MLflow warns of a type hint in its own code.
-        warnings.filterwarnings("ignore", ".*Any type hint")
-        info = mlflow.keras.log_model(
-            model,
+        # MLflow warns of a type hint in its own code, and of tables as outputs.
+        warnings.filterwarnings("ignore", ".*[tT]ype hint")
+        info = mlflow.pyfunc.log_model(
             name=rec.MODEL,
-            signature=signature,
-            pip_requirements=[
-                f"{name}=={packages[name]}" for name in ("keras", "tensorflow")
-            ],
+            python_model=str(SCRIPT),
+            artifacts={FOLDER: str(files)},
+            model_config={"reads": reads(about)},
+            input_example=about["input_example"] or None,
+            metadata={
+                key: about[key]
+                for key in ("class_names", "suite", "study", "name", "why")
+            },
+            pip_requirements=requirements,
+            tags={TAG_FORMAT: str(FORMAT)},
         )
     return str(info.model_uri)
+
+
+def reads(about: Mapping[str, Any]) -> str:
+    """Return what a model reads: "texts", "categories" or "series"."""
+    if about["kind"] != "tokens":
+        return "series"
+    return "categories" if about["tokenizer"] == "categories" else "texts"

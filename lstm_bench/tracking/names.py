@@ -22,6 +22,7 @@ TAG_LABEL = "lstm_bench.label"  # the configuration's display name
 TAG_ORIGIN = "lstm_bench.origin"  # why it is confirmed: one of ORIGINS
 TAG_BASELINE = "lstm_bench.baseline"
 TAG_MODEL = "lstm_bench.model"  # of the winner: the address of its model
+TAG_REFIT_OF = "lstm_bench.refit_of"  # the configuration's id, or baseline:NAME
 TAG_ENGINE = "lstm_bench.engine"  # of the LSTMs; absent: stock Keras
 # Tags that begin with "mlflow." are not shown in MLflow's UI.
 TAG_OWNER = "mlflow.lstm_bench.owner"  # the process that works on the run, as JSON
@@ -43,8 +44,11 @@ TAG_TEST_SCORED = "lstm_bench.test_scored"
 TEST_LOOKS = ("true", "validation")
 
 # Of a command ("sweep", "confirm"), of a training (in the search, in the confirmation,
-# standalone), and of a baseline.
-KINDS = ("sweep", "confirm", "trial", "reference", "replicate", "train", "baseline")
+# standalone, on train and validation together), and of a baseline.
+KINDS = (
+    *("sweep", "confirm", "trial", "reference", "replicate", "train", "refit"),
+    "baseline",
+)
 ORIGINS = ("search", "reference", "pair")
 STATES = ("running", "complete", "pruned", "failed", "interrupted")
 SKIPPED = "skipped"  # a baseline that would have taken too long

@@ -17,7 +17,7 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from lstm_bench.errors import TrackingError
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.journal import Operation
-from lstm_bench.tracking.models import has_model, log_model, remove_unready
+from lstm_bench.tracking.models import has_model, log_model, remove_others
 
 
 class Operations:
@@ -72,7 +72,7 @@ class Operations:
             info = client.get_run(run_id).info
             ended = info.end_time
             if files is not None and not has_model(client, run_id):
-                remove_unready(client, run_id)
+                remove_others(client, run_id)
                 log_model(self.tracking_uri, run_id, files, operation["packages"])
                 if ended is not None:
                     # Logging the model has restarted and ended the run.

@@ -273,6 +273,8 @@ _MODELS: dict[str, type[StoredRun]] = {
     **dict.fromkeys(("sweep", "confirm"), StoredSession),
     **dict.fromkeys(("trial", "reference", "replicate", "train"), StoredTraining),
     "baseline": StoredBaseline,
+    # Not a result: nothing is scored.
+    "refit": StoredRun,
 }
 
 

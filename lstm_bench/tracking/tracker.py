@@ -35,7 +35,7 @@ from lstm_bench.system.process import this_process
 from lstm_bench.text import first_line
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.chart_view import TAG_PREFIX, chart_view_state
-from lstm_bench.tracking.models import MODEL_FILE
+from lstm_bench.tracking.models import model_address
 from lstm_bench.tracking.queries import find_runs
 from lstm_bench.tracking.server import is_away, is_server, own_timeout_s, patience
 from lstm_bench.tracking.writer import PATIENT_S, Writer
@@ -51,7 +51,7 @@ from lstm_bench.training.result import (
 )
 
 if TYPE_CHECKING:
-    from lstm_bench.models.backend import keras
+    pass
 
 EXPERIMENT = "lstm-bench"
 # The default experiment of every MLflow store.
@@ -65,6 +65,7 @@ COMMANDS = {
     "confirm": "confirm",
     "replicate": "confirm",
     "train": "train",
+    "refit": "predict --refit",
 }
 
 # MLflow logs which tables it creates, and shows a progress bar for each file.
@@ -328,6 +329,36 @@ class Tracker:
         self._log_context(run_id, suite, dataset, environment)
         return run_id
 
+    def start_refit(
+        self,
+        key: str,
+        label: str,
+        params: Mapping[str, Any],
+        *,
+        suite: Suite,
+        dataset: Mapping[str, Any],
+        environment: Mapping[str, Any],
+        seeds: Mapping[str, int],
+    ) -> str:
+        """Open the run of a training on train and validation together; return its id.
+
+        Parameters
+        ----------
+        key, label : str
+            Of the contender.
+        params : mapping
+            Its hyperparameters.
+        """
+        tags = self._tags(suite, "refit", None, seeds, environment) | {
+            rec.TAG_REFIT_OF: key,
+            rec.TAG_LABEL: label,
+            rec.TAG_STATE: "running",
+        }
+        run_id = self.writer.create_run(self.experiment_id, tags, f"{label} (refit)")
+        self._log_inputs(run_id, params, seeds, dataset)
+        self._log_context(run_id, suite, dataset, environment)
+        return run_id
+
     def _tags(
         self,
         suite: Suite,
@@ -582,29 +613,39 @@ class Tracker:
             self.writer.log_artifacts(run_id, attached, rec.REPORT)
 
     def log_model(
-        self, run_id: str, model: keras.Model, packages: Mapping[str, str]
+        self, run_id: str, write: Callable[[Path], None], packages: Mapping[str, str]
     ) -> None:
-        """Log a Keras model with its run."""
-        with tempfile.TemporaryDirectory() as folder:
-            model.save(Path(folder) / MODEL_FILE)
-            self.writer.log_model(run_id, Path(folder), packages)
-
-    def log_winners_model(
-        self, session: str, replicate: str, trained: str, note: str
-    ) -> None:
-        """Tag a confirmation and the winner's run with the address of the model.
+        """Log a model with its run.
 
         Parameters
         ----------
-        session, replicate, trained : str
-            Ids of the runs of the command, of the winner's seed, and of the training
-            whose model was logged.
-        note : str
-            One-line description of the winner's run.
+        write : callable
+            Writes the model folder, see `lstm_bench.training.model_folder`.
+        packages : mapping of str to str
+            Installed versions.
         """
-        tags = {rec.TAG_MODEL: f"runs:/{trained}/{rec.MODEL}"}
-        self.writer.log_batch(session, tags=tags)
-        self.writer.log_batch(replicate, tags={**tags, rec.TAG_NOTE: note})
+        with tempfile.TemporaryDirectory() as folder:
+            write(Path(folder))
+            self.writer.log_model(run_id, Path(folder), packages)
+
+    def tag_model(
+        self, run_id: str, model_run: str, note: str, session: str | None = None
+    ) -> None:
+        """Tag a run with the address of its model, which another run may have.
+
+        Parameters
+        ----------
+        model_run : str
+            Id of the run with which the model was logged.
+        note : str
+            One-line description of the run `run_id`.
+        session : str or None
+            A confirmation's run, whose winner the model is.
+        """
+        tags = {rec.TAG_MODEL: model_address(model_run)}
+        if session is not None:
+            self.writer.log_batch(session, tags=tags)
+        self.writer.log_batch(run_id, tags={**tags, rec.TAG_NOTE: note})
 
     def if_there(self, ask: Callable[[], T]) -> T | None:
         """Return the result of `ask`; None while the server is unreachable.

@@ -153,7 +153,7 @@ class Writer:
         self.write({"op": "log_artifacts", "run": run_id, "path": path}, folder)
 
     def log_model(self, run_id: str, folder: Path, packages: Mapping[str, str]) -> None:
-        """Log the Keras model in `folder`, unless the run has one."""
+        """Log the model in `folder`, unless the run has one."""
         self.write({"op": "log_model", "run": run_id, "packages": {**packages}}, folder)
 
     def name_run(self, run_id: str, name: str) -> None:

@@ -334,6 +334,50 @@ def fit(
     return history, val_proba if best_proba is None else best_proba
 
 
+def fit_epochs(
+    steps: Steps,
+    train: Encoded,
+    n_epochs: int,
+    *,
+    rng: np.random.Generator,
+    on_epoch: OnEpoch = lambda entry: None,
+    on_step: OnStep = lambda: None,
+) -> History:
+    """Train for a number of epochs, without validation.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Orders the examples.
+
+    Returns
+    -------
+    History
+        Without values of validation.
+
+    Raises
+    ------
+    TrialFailed
+        The loss is not finite, or memory is exhausted.
+    """
+    steps.trace()
+    history = History()
+    for epoch in range(1, n_epochs + 1):
+        start = time.perf_counter()
+        loss, y_proba, y = steps.train_epoch(train, rng, on_step)
+        epoch_time = time.perf_counter() - start
+        scores = {"loss": loss, **evaluate_proba(y, y_proba)}
+        entry = {metric_key("train", name): value for name, value in scores.items()}
+        entry |= {
+            "epoch": epoch,
+            EPOCH_TIME: epoch_time,
+            SAMPLES_PER_SECOND: len(y) / epoch_time,
+        }
+        history.epochs.append(entry)
+        on_epoch(entry)
+    return history
+
+
 def _is_over(history: History, config: TrialConfig) -> bool:
     n = len(history.epochs)
     return n >= config.max_epochs or (

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.data.dataset import Dataset, Scaling, Vocabulary
+from lstm_bench.data.dataset import VECTORS, Dataset, Scaling, Sequences, Vocabulary
 from lstm_bench.inference import ABOUT, ARRAYS, FORMAT, INDEX_FROM, LSTM, NETWORK
 from lstm_bench.suites.config import TrialConfig
 
 if TYPE_CHECKING:
     from lstm_bench.models.backend import keras
+
+
+EXAMPLE_LETTERS, EXAMPLE_STEPS = 80, 20
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,17 @@ def write_network(
     model: keras.Model,
     config: TrialConfig,
     dataset: Dataset,
-    fitted: Vocabulary | Scaling | None,
+    train: Sequences,
     origin: Origin,
 ) -> None:
     """Write a Keras model and how it reads its input.
 
     Parameters
     ----------
-    fitted : Vocabulary, Scaling or None
-        What the split it was trained on has fitted.
+    train : Sequences
+        What it was trained on, with what the split has fitted.
     """
-    about = _about(dataset, fitted, origin)
+    about = _about(dataset, train, origin)
     # Words of lower rank than these are unknown to the model.
     vocabulary = about["vocabulary"][: max(0, config.vocabulary_size - INDEX_FROM - 1)]
     about |= {"model": LSTM, "config": config.model_dump(), "vocabulary": vocabulary}
@@ -71,19 +74,18 @@ def write_baseline(
     name: str,
     arrays: Mapping[str, npt.NDArray[Any]],
     dataset: Dataset,
-    fitted: Vocabulary | Scaling | None,
+    train: Sequences,
     origin: Origin,
 ) -> None:
     """Write the arrays of a fitted baseline and how it reads its input."""
-    about = _about(dataset, fitted, origin) | {"model": name, "config": None}
+    about = _about(dataset, train, origin) | {"model": name, "config": None}
     _write_about(folder, about)
     with (folder / ARRAYS).open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
-def _about(
-    dataset: Dataset, fitted: Vocabulary | Scaling | None, origin: Origin
-) -> dict[str, Any]:
+def _about(dataset: Dataset, train: Sequences, origin: Origin) -> dict[str, Any]:
+    fitted = train.fitted
     words = fitted.words if isinstance(fitted, Vocabulary) else dataset.vocabulary
     scaling = None
     if isinstance(fitted, Scaling):
@@ -97,8 +99,21 @@ def _about(
         "scaling": scaling,
         "channels": list(dataset.channels),
         "example": dataset.example,
+        "input_example": _examples(dataset, train),
         **asdict(origin),
     }
+
+
+def _examples(dataset: Dataset, train: Sequences) -> list[Any]:
+    """Return two short inputs, as a model's user would give them; [] of ids alone."""
+    if dataset.kind != VECTORS and not dataset.vocabulary:
+        return []
+    inputs = []
+    for i in range(min(2, len(train))):
+        raw = dataset.raw(train, i)
+        is_text = isinstance(raw, str)
+        inputs.append(raw[:EXAMPLE_LETTERS] if is_text else raw[:EXAMPLE_STEPS])
+    return inputs
 
 
 def _write_about(folder: Path, about: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from lstm_bench.training.loop import (
     Steps,
     balanced_weights,
     fit,
+    fit_epochs,
 )
 from lstm_bench.training.result import (
     EPOCH_TIME,
@@ -84,12 +85,8 @@ def run_trial(
         The head does not fit the dataset's classes.
     """
     start = time.perf_counter()
-    keras.utils.set_random_seed(derive_seed(root_seed, "init", replicate))
-    model = build_model(config, dataset.n_classes, dataset.n_channels)
-    class_weights = None
-    if config.class_weights == "balanced":
-        class_weights = balanced_weights(splits.train.y, dataset.n_classes)
-    steps = Steps(model, config, engine, class_weights)
+    steps = _new_steps(config, dataset, splits.train, root_seed, replicate, engine)
+    model = steps.model
     train = Encoded.of(splits.train, config, dataset.n_classes)
     val = Encoded.of(splits.val, config, dataset.n_classes)
     history, val_proba = fit(
@@ -152,6 +149,60 @@ def run_trial(
         errors,
     )
     return result, model
+
+
+def _new_steps(
+    config: TrialConfig,
+    dataset: Dataset,
+    train: Sequences,
+    root_seed: int,
+    replicate: int,
+    engine: str,
+) -> Steps:
+    """Return the steps of a new model with a replicate's initial weights."""
+    keras.utils.set_random_seed(derive_seed(root_seed, "init", replicate))
+    model = build_model(config, dataset.n_classes, dataset.n_channels)
+    class_weights = None
+    if config.class_weights == "balanced":
+        class_weights = balanced_weights(train.y, dataset.n_classes)
+    return Steps(model, config, engine, class_weights)
+
+
+def refit(
+    config: TrialConfig,
+    dataset: Dataset,
+    train: Sequences,
+    *,
+    root_seed: int,
+    replicate: int,
+    on_epoch: OnEpoch = lambda entry: None,
+    on_step: OnStep = lambda: None,
+    engine: str = STOCK,
+) -> keras.Model:
+    """Train one configuration for all of its `max_epochs`, and score nothing.
+
+    Parameters
+    ----------
+    train : Sequences
+        Everything to train on, with what is fitted on it.
+    replicate : int
+        Whose initial weights and order of examples to use.
+
+    Raises
+    ------
+    TrialFailed
+        The loss is not finite, or memory is exhausted.
+    """
+    steps = _new_steps(config, dataset, train, root_seed, replicate, engine)
+    fit_epochs(
+        steps,
+        Encoded.of(train, config, dataset.n_classes),
+        config.max_epochs,
+        rng=derive_rng(root_seed, "order", replicate),
+        on_epoch=on_epoch,
+        on_step=on_step,
+    )
+    return steps.model
 
 
 def _train_scores(

@@ -78,15 +78,10 @@ def test_written_model_gives_the_probabilities_of_training(
     model = build_model(config, 2, dataset.n_channels)
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
-    write_network(tmp_path, model, config, dataset, splits.fitted, ORIGIN)
+    write_network(tmp_path, model, config, dataset, splits.train, ORIGIN)
     _, expected = Steps(model, config).predict(Encoded.of(splits.test, config, 2))
     loaded = load(tmp_path, fast_forward(print) if is_packed else None)
-    inputs = [
-        splits.test.values[slice(*splits.test.bounds(i))]
-        if data == "series"
-        else dataset.text(splits.test, i)
-        for i in range(len(splits.test))
-    ]
+    inputs = [dataset.raw(splits.test, i) for i in range(len(splits.test))]
     got = loaded.predict_proba(inputs)
     assert got.dtype == np.float64
     assert np.abs(got - expected).max() < 1e-6
@@ -136,7 +131,8 @@ def networks(words, series, tmp_path_factory):
         ("series", series, scaling),
     ):
         model = build_model(config, 2, dataset.n_channels)
-        write_network(folder / name, model, config, dataset, fitted, ORIGIN)
+        train = dataclasses.replace(dataset.train, fitted=fitted)
+        write_network(folder / name, model, config, dataset, train, ORIGIN)
     return folder
 
 
