@@ -579,7 +579,35 @@ class Model:
         ValueError
             An input is not of the kind that this model reads.
         """
-        sequences = [self._read(each, i) for i, each in enumerate(inputs)]
+        return self.proba_of(self.read(inputs))
+
+    def columns(self, y_proba: Floats) -> dict[str, Any]:
+        """Return ``label``, the most probable classes, and one ``p_<class>`` each."""
+        names = self.class_names
+        labels = [names[i] for i in y_proba.argmax(axis=1)]
+        return {
+            "label": labels,
+            **{f"p_{name}": y_proba[:, i] for i, name in enumerate(names)},
+        }
+
+    def read(self, inputs: Sequence[Any]) -> list[npt.NDArray[Any]]:
+        """Return inputs as token ids, or as scaled vectors.
+
+        Raises
+        ------
+        ValueError
+            An input is not of the kind that this model reads.
+        """
+        is_tokens = self.about["kind"] == "tokens"
+        return [
+            ids_of(self._words(value, i), self._index)
+            if is_tokens
+            else self._vectors(value, i)
+            for i, value in enumerate(inputs)
+        ]
+
+    def proba_of(self, sequences: list[npt.NDArray[Any]]) -> Floats:
+        """Return the probabilities of what `read` has returned."""
         if not sequences:
             return np.zeros((0, len(self.class_names)))
         return self._proba(sequences)
@@ -589,16 +617,16 @@ class Model:
 
         NaN for an empty text, 0 for a series of numbers.
         """
+        return self.unknown_of(self.read([value])[0])
+
+    def unknown_of(self, sequence: npt.NDArray[Any]) -> float:
+        """Return the same of what `read` has returned for one input."""
         if self.about["kind"] != "tokens":
             return 0.0
-        words = self._words(value, 0)
-        unknown = sum(word not in self._index for word in words)
-        return unknown / len(words) if words else float("nan")
-
-    def _read(self, value: Any, i: int) -> npt.NDArray[Any]:
-        if self.about["kind"] == "tokens":
-            return ids_of(self._words(value, i), self._index)
-        return self._vectors(value, i)
+        words = sequence[1:]
+        if not len(words):
+            return float("nan")
+        return float(np.mean(words == OUT_OF_VOCABULARY))
 
     def _words(self, value: Any, i: int) -> Sequence[str]:
         tokenizer = self.about["tokenizer"]

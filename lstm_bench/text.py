@@ -13,6 +13,8 @@ MAX_QUOTED = 100
 MAX_LISTED = 20
 MAX_LINE = 300
 MAX_MESSAGE = 1800
+# Spreadsheets run a cell that starts so as a formula; some accept full-width forms.
+FORMULA_STARTS = tuple("=+-@\t\n＝＋－＠")
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = MAX_QUOTED
 _repr.maxlist = _repr.maxtuple = _repr.maxdict = 6
@@ -77,3 +79,14 @@ def listed(names: Iterable[str], separator: str = ", ") -> str:
     shown = [shortened(name) for name in every[:MAX_LISTED]]
     n_more = len(every) - len(shown)
     return separator.join(shown) + (f" and {n_more:,} more" if n_more else "")
+
+
+def csv_cell(text: str) -> str:
+    """Return a text for a cell of a CSV file.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe in front
+    (https://owasp.org/www-community/attacks/CSV_Injection).
+    """
+    # A lone carriage return, which pandas does not quote, would start a new row.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

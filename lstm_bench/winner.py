@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.contenders import Contender
 from lstm_bench.compare_by_name import Side, find_side
-from lstm_bench.data.dataset import joined
+from lstm_bench.data.dataset import Sequences, joined
 from lstm_bench.data.preprocessing import fit_preprocessing
 from lstm_bench.errors import TrackingError
 from lstm_bench.open_study import load_data, open_tracker, say_start
@@ -31,7 +31,8 @@ from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.models import files_of, has_model, model_address, model_folder
 from lstm_bench.tracking.queries import find_runs
 from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.model_folder import Origin, write_network
+from lstm_bench.training.baselines import BASELINES
+from lstm_bench.training.model_folder import Origin, write_baseline, write_network
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import KEPT_EPOCH, TrialResult, metric_key
 from lstm_bench.workers.progress import Progress, Training
@@ -89,11 +90,15 @@ def _runs_of(analysis: Analysis, contender: Contender) -> pd.DataFrame:
     """Return the contender's complete runs of the confirmation."""
     results = analysis.results
     if contender.is_baseline:
-        name = contender.key.removeprefix("baseline:")
-        return results.baselines[results.baselines["baseline"] == name]
+        runs = results.baselines
+        return runs[runs["baseline"] == _baseline(contender)]
     runs = results.confirmed
     is_complete = runs["state"] == "complete"
     return runs[(runs["config_id"] == contender.key) & is_complete]
+
+
+def _baseline(contender: Contender) -> str:
+    return contender.key.removeprefix("baseline:")
 
 
 def find_model(
@@ -132,17 +137,40 @@ def find_model(
     TrialFailed
         The training failed.
     """
-    return files_of(find_logged_model(tracking_uri, name, progress, refit, data_dir)[1])
+    found = find_logged_model(
+        tracking_uri, name, progress, refit=refit, data_dir=data_dir
+    )
+    return files_of(found.folder)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A logged model.
+
+    Attributes
+    ----------
+    side : Side
+        The configuration or baseline, with its study.
+    run_id : str
+        The run that has the model.
+    folder : Path
+        Local folder of the MLflow model.
+    """
+
+    side: Side
+    run_id: str
+    folder: Path
 
 
 def find_logged_model(
     tracking_uri: str,
     name: str,
     progress: Progress,
+    *,
     refit: bool = False,
     data_dir: Path | None = None,
-) -> tuple[str, Path]:
-    """Return the run and the local MLflow model of `find_model`."""
+) -> Found:
+    """Return the logged model called `name`, see `find_model`."""
     side = find_side(tracking_uri, name)
     choice = choose(side.analysis, side.contender)
     client = MlflowClient(tracking_uri)
@@ -160,7 +188,7 @@ def find_logged_model(
             f"{name}: the model of run {run_id} is not in the tracking store yet; "
             "`lstm-bench sync` writes what waits"
         )
-    return run_id, folder
+    return Found(side, run_id, folder)
 
 
 def _run_with_model(client: MlflowClient, choice: Choice) -> str | None:
@@ -287,7 +315,15 @@ def log_model(
     suite, contender, what = prepared.suite, choice.contender, choice.what
     config = contender.config
     if config is None:
-        raise NotImplementedError
+        progress.say(f"fitting {what}, once more for its model ({choice.why})")
+        origin = _origin(prepared, choice, f"{what}: {choice.why}.")
+        train = prepared.splits.train
+        _log_baseline(
+            prepared, tracker, progress, contender, train, choice.trained, origin
+        )
+        note = f"{suite.name}: {what}; its model, {choice.why}"
+        tracker.tag_model(choice.trained, choice.trained, note)
+        return choice.trained
     progress.say(f"training {what}, once more for its model ({choice.why})")
     progress.doing(STARTING)
     result, model, engine = _train_again(prepared, config, progress, what)
@@ -325,6 +361,29 @@ def log_model(
     note = f"{suite.name}: {what}{whose}{choice.why}"
     tracker.tag_model(choice.trained, run_id, note, session)
     return run_id
+
+
+def _log_baseline(
+    prepared: Prepared,
+    tracker: Tracker,
+    progress: Progress,
+    contender: Contender,
+    train: Sequences,
+    run_id: str,
+    origin: Origin,
+) -> None:
+    """Fit a baseline on `train` and log it with the run `run_id`."""
+    dataset, name = prepared.dataset, _baseline(contender)
+    progress.doing(f"fitting {contender.label}")
+    predictor = BASELINES[name].fit(train, dataset.n_classes)
+    progress.doing("logging the model")
+    tracker.log_model(
+        run_id,
+        lambda folder: write_baseline(
+            folder, name, predictor.arrays(), dataset, train, origin
+        ),
+        prepared.about_machine["packages"],
+    )
 
 
 def _origin(prepared: Prepared, choice: Choice, why: str) -> Origin:
@@ -388,58 +447,53 @@ def _log_refit(
         )
     train = joined(splits.train, splits.val)
     train = replace(train, fitted=fit_preprocessing(dataset, train))
-    n_seeds = count(len(contender.val), "seed")
     why = (
         f"{contender.label}: trained once more on the {len(train):,} {dataset.example}s"
         " of train and validation together"
     )
     config = contender.config
-    if config is None or n_epochs is None:
-        raise NotImplementedError
-    # The epochs are fixed: there is nothing left to stop early on.
-    config = config.model_copy(update={"max_epochs": n_epochs, "patience": None})
-    why += (
-        f" for {count(n_epochs, 'epoch')}, the median of what {n_seeds} kept in the "
-        f"confirmation; {OF_THE_PROCEDURE}."
-    )
+    if config is not None and n_epochs is not None:
+        why += (
+            f" for {count(n_epochs, 'epoch')}, the median of what "
+            f"{count(len(contender.val), 'seed')} kept in the confirmation"
+        )
+        # The epochs are fixed: there is nothing left to stop early on.
+        config = config.model_copy(update={"max_epochs": n_epochs, "patience": None})
+    why += f"; {OF_THE_PROCEDURE}."
     progress.say(why)
+    origin = _origin(prepared, choice, why)
     run_id = tracker.start_refit(
         contender.key,
         contender.label,
-        config.model_dump(),
+        {"baseline": _baseline(contender)} if config is None else config.model_dump(),
         suite=suite,
         dataset=prepared.about_data,
         environment=prepared.about_machine,
         seeds=prepared.seeds,
     )
-    epochs: list[dict[str, float]] = []
     try:
-        model = _refit(prepared, config, train, tracker, run_id, progress, epochs)
+        if config is None:
+            _log_baseline(prepared, tracker, progress, contender, train, run_id, origin)
+        else:
+            _log_refitted(prepared, config, train, tracker, run_id, progress, origin)
     except BaseException as error:
         state = "failed" if isinstance(error, Exception) else "interrupted"
-        tracker.abandon_run(run_id, config, epochs, state, str(error) or state)
+        tracker.close_run(run_id, state, str(error) or state)
         raise
-    progress.doing("logging the model")
-    tracker.log_model(
-        run_id,
-        lambda folder: write_network(
-            folder, model, config, dataset, train, _origin(prepared, choice, why)
-        ),
-        prepared.about_machine["packages"],
-    )
     tracker.close_run(run_id, "complete")
     return run_id
 
 
-def _refit(
+def _log_refitted(
     prepared: Prepared,
     config: TrialConfig,
-    train: Any,
+    train: Sequences,
     tracker: Tracker,
     run_id: str,
     progress: Progress,
-    epochs: list[dict[str, float]],
-) -> keras.Model:
+    origin: Origin,
+) -> None:
+    """Train on `train` and log the model with the run `run_id`."""
     from lstm_bench.packed.choice import choose_engine
     from lstm_bench.training.trial import refit
 
@@ -450,14 +504,13 @@ def _refit(
     objective = metric_key("train", suite.metric.name)
 
     def log(entry: dict[str, float]) -> None:
-        epochs.append(entry)
         tracker.log_epoch(run_id, entry)
         progress.epoch(training, entry, objective)
 
     progress.begin(1, 0)
     progress.training(training)
     try:
-        return refit(
+        model = refit(
             config,
             prepared.dataset,
             train,
@@ -469,3 +522,11 @@ def _refit(
         )
     finally:
         progress.close()
+    progress.doing("logging the model")
+    tracker.log_model(
+        run_id,
+        lambda folder: write_network(
+            folder, model, config, prepared.dataset, train, origin
+        ),
+        prepared.about_machine["packages"],
+    )

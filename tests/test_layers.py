@@ -35,6 +35,7 @@ ORDER = (
     "train",
     "compare_by_name",
     "winner",
+    "predict",
     "confirm",
     "sweep",
     "export",

@@ -23,6 +23,7 @@ from lstm_bench.cli.data import data
 from lstm_bench.cli.doctor import doctor
 from lstm_bench.cli.init import init
 from lstm_bench.cli.output import INTERRUPTED, echo
+from lstm_bench.cli.predict import predict
 from lstm_bench.cli.publish import publish
 from lstm_bench.cli.report import report
 from lstm_bench.cli.studies import studies
@@ -53,6 +54,7 @@ for command in (
     report,
     publish,
     compare,
+    predict,
     studies,
     ui,
     doctor,

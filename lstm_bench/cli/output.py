@@ -24,11 +24,17 @@ def announce_reading(name: str) -> None:
         echo(f"reading {name} (up to a minute the first time) ...", err=True)
 
 
-def open_console() -> LastingConsole:
-    """Return the console of this command, closed when it ends."""
+def open_console(err: bool = False) -> LastingConsole:
+    """Return the console of this command, closed when it ends.
+
+    Parameters
+    ----------
+    err : bool
+        Whether it prints on standard error, for a command whose output is data.
+    """
     from lstm_bench.system.console import LastingConsole
 
-    console = LastingConsole()
+    console = LastingConsole(stderr=err)
     click.get_current_context().call_on_close(console.close)
     return console
 

@@ -12,11 +12,9 @@ from matplotlib.figure import Figure
 
 from lstm_bench.analysis.formatting import value_label
 from lstm_bench.text import count as count
-from lstm_bench.text import interval_text
+from lstm_bench.text import csv_cell, interval_text
 
 DASH = "–"
-# Spreadsheets run a cell that starts so as a formula; some accept full-width forms.
-FORMULA_STARTS = tuple("=+-@\t\n＝＋－＠")
 
 
 @dataclass(frozen=True)
@@ -230,8 +228,8 @@ def shown_rows(table: Table) -> list[dict[str, Any]]:
 def csv_text(frame: pd.DataFrame) -> str:
     """Return `frame` as CSV, numbers unrounded; a curve is its values and spaces.
 
-    Text that a spreadsheet would run as a formula gets an apostrophe in front
-    (https://owasp.org/www-community/attacks/CSV_Injection); numbers do not.
+    Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers
+    do not.
     """
     texts = {
         name: pd.Series(map(_csv_cell, frame[name]), frame.index, dtype=object)
@@ -245,11 +243,7 @@ def csv_text(frame: pd.DataFrame) -> str:
 def _csv_cell(value: Any) -> Any:
     if isinstance(value, tuple):
         return " ".join(map(str, value))
-    if not isinstance(value, str):
-        return value
-    # pandas does not quote a lone carriage return, which would start a new row.
-    text = value.replace("\r\n", "\n").replace("\r", "\n")
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return csv_cell(value) if isinstance(value, str) else value
 
 
 def whole_caption(table: Table) -> str:

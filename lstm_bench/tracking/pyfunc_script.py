@@ -41,10 +41,7 @@ class Classifier(PythonModel):
             y_proba = self.model.predict_proba(inputs)
         except ValueError as error:
             raise MlflowException(str(error), error_code=BAD_REQUEST) from error
-        names = self.model.class_names
-        table = pd.DataFrame(y_proba, columns=[f"p_{name}" for name in names])
-        table.insert(0, "label", [names[i] for i in y_proba.argmax(axis=1)])
-        return table
+        return pd.DataFrame(self.model.columns(y_proba))
 
 
 # MLflow reads a model's signature from the type hint of its input.

@@ -106,7 +106,7 @@ def test_written_baselines_give_the_probabilities_of_the_fitted(
     for name, baseline in baselines_of(dataset.kind).items():
         fitted = baseline.fit(splits.train, dataset.n_classes)
         write_baseline(
-            tmp_path / name, name, fitted.arrays(), dataset, splits.fitted, ORIGIN
+            tmp_path / name, name, fitted.arrays(), dataset, splits.train, ORIGIN
         )
         loaded = load(tmp_path / name)
         assert loaded.about["model"] == name

@@ -45,10 +45,14 @@ class BadRows:
     Parameters
     ----------
     on_bad_rows : {"error", "drop"}
+    can_drop : bool
+        Whether an error advises to drop bad rows.
     """
 
-    def __init__(self, on_bad_rows: Literal["error", "drop"]) -> None:
-        self.on_bad_rows = on_bad_rows
+    def __init__(
+        self, on_bad_rows: Literal["error", "drop"], can_drop: bool = True
+    ) -> None:
+        self.on_bad_rows, self.can_drop = on_bad_rows, can_drop
         self.n_read = 0
         self.counts: dict[str, int] = {}
         self.examples: dict[str, BadRow] = {}
@@ -83,10 +87,10 @@ class BadRows:
     def _message(self, number: str) -> str:
         rows = "bad row" if number == "1" else "bad rows"
         remedies = " and ".join(_remedies(self.counts))
+        drop = ", or leave bad rows out and count them with on_bad_rows: drop"
         return (
             f"{'; '.join(map(str, self._first))}: {number} {rows}; "
-            f"{remedies or 'repair them'}, or leave bad rows out and count them with "
-            "on_bad_rows: drop"
+            f"{remedies or 'repair them'}{drop if self.can_drop else ''}"
         )
 
 

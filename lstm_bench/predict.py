@@ -1,0 +1,301 @@
+"""Classify texts or series with a study's model: some inputs, or a file in blocks."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+
+from lstm_bench import inference
+from lstm_bench.data.files.bad_rows import BadRows
+from lstm_bench.data.files.examples import Source
+from lstm_bench.data.files.formats import open_inputs
+from lstm_bench.data.files.options import FileOptions
+from lstm_bench.data.registry import OWN_FILES, dataset_options
+from lstm_bench.errors import DatasetError, OutputError
+from lstm_bench.inference import NETWORK, Model
+from lstm_bench.suites.suite import Suite
+from lstm_bench.system.files import replacing
+from lstm_bench.text import count, csv_cell, listed, quoted
+from lstm_bench.tracking.models import files_of, reads
+from lstm_bench.winner import find_logged_model
+from lstm_bench.workers.progress import Progress
+
+SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+PREDICTED = "predicted_label"
+"""Column of the classes where the file has a column ``label``."""
+READS = {"texts": "texts", "categories": "categories", "series": "vectors"}
+BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A loaded model, and the suite of its study."""
+
+    model: Model
+    suite: Suite
+
+    @property
+    def reads(self) -> str:
+        """What the model reads: "texts", "categories" or "series"."""
+        return reads(self.model.about)
+
+    @property
+    def why(self) -> str:
+        """A sentence on which of the study's models it is."""
+        return str(self.model.about["why"])
+
+
+def open_model(
+    tracking_uri: str,
+    name: str,
+    progress: Progress,
+    *,
+    refit: bool = False,
+    data_dir: Path | None = None,
+) -> NamedModel:
+    """Find the model called `name` and load it, with the packed engine if it can run.
+
+    Parameters and errors as of `lstm_bench.winner.find_model`.
+    """
+    found = find_logged_model(
+        tracking_uri, name, progress, refit=refit, data_dir=data_dir
+    )
+    folder = files_of(found.folder)
+    progress.doing("loading the model")
+    make_forward = None
+    if (folder / NETWORK).exists():
+        from lstm_bench.packed.serving import fast_forward
+
+        make_forward = fast_forward(progress.say)
+    return NamedModel(inference.load(folder, make_forward), found.side.suite)
+
+
+def parse_input(named: NamedModel, text: str) -> Any:
+    """Return an input that is given as text: itself, or a JSON list.
+
+    Raises
+    ------
+    DatasetError
+        The model reads lists, and the text is no JSON list.
+    """
+    if named.reads == "texts":
+        return text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, list):
+        example = json.dumps(named.model.about["input_example"][0][:3])
+        raise DatasetError(
+            f"{quoted(text)}: this model reads {named.reads}; expected a JSON list "
+            f"such as {example}"
+        )
+    return value
+
+
+def predict_table(model: Model, inputs: Sequence[Any]) -> pd.DataFrame:
+    """Return ``label`` and one ``p_<class>`` for each input.
+
+    Raises
+    ------
+    DatasetError
+        An input is not of the kind that this model reads.
+    """
+    return pd.DataFrame(model.columns(_proba(model, inputs)[0]))
+
+
+def _proba(model: Model, inputs: Sequence[Any]) -> tuple[inference.Floats, int]:
+    """Return the probabilities, and of how many inputs most words are unknown."""
+    try:
+        sequences = model.read(inputs)
+    except ValueError as error:
+        raise DatasetError(str(error)) from error
+    n_unknown = sum(model.unknown_of(sequence) > 0.5 for sequence in sequences)
+    return model.proba_of(sequences), n_unknown
+
+
+def predict_file(
+    named: NamedModel,
+    file: Path,
+    out: Path | None,
+    stdout: IO[str],
+    say: Callable[[str], None],
+    text: str | None = None,
+) -> None:
+    """Classify the rows of a file, which are read and written in blocks.
+
+    All columns of the file are kept; ``label`` and one ``p_<class>`` for each class
+    are added.
+
+    Parameters
+    ----------
+    out : Path or None
+        CSV or JSON Lines, by its name; None writes CSV to `stdout`.
+    text : str or None
+        Column of the texts; None: the suite's, or inferred.
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be read; nothing is then written to `out`.
+    OutputError
+        `out` cannot be written.
+    """
+    source = open_inputs(file, _options(named.suite, text))
+    if source.kind != READS[named.reads]:
+        raise DatasetError(
+            f"{file}: the model of {named.suite.name} reads {named.reads}, got "
+            f"{'series' if source.kind == 'vectors' else source.kind}; give a file "
+            "like the one that it was trained on"
+        )
+    bad = BadRows("error", can_drop=False)
+    blocks = (
+        (block.columns if source.kept else _columns(source, block.values), block.values)
+        for block in source.blocks(bad)
+    )
+    _write(named.model, blocks, out, stdout, say, bad.check)
+
+
+def predict_lines(
+    named: NamedModel,
+    lines: Iterable[str],
+    out: Path | None,
+    stdout: IO[str],
+    say: Callable[[str], None],
+) -> None:
+    """Classify lines, each a text or a JSON list; as `predict_file`."""
+
+    def blocks() -> Iterator[tuple[Mapping[str, Sequence[Any]], list[Any]]]:
+        texts: list[str] = []
+        for line in lines:
+            texts.append(line.rstrip("\r\n"))
+            if len(texts) == BLOCK:
+                yield {"input": texts}, [parse_input(named, t) for t in texts]
+                texts = []
+        if texts:
+            yield {"input": texts}, [parse_input(named, t) for t in texts]
+
+    _write(named.model, blocks(), out, stdout, say, lambda: None)
+
+
+def _options(suite: Suite, text: str | None) -> FileOptions:
+    """Return how a new file is read: laid out as the suite's, if it has one."""
+    given: dict[str, Any] = {}
+    if suite.dataset.name == OWN_FILES:
+        options = dataset_options(OWN_FILES, suite.dataset.options)
+        given = options.model_dump(exclude_unset=True)
+        for name in ("file", "train", "validation", "test", "format"):
+            given.pop(name, None)
+    if text is not None:
+        given["text"] = text
+    return FileOptions(file="-", **given)
+
+
+def _columns(source: Source, values: list[Any]) -> dict[str, list[Any]]:
+    """Return what is written beside the classes where the file has no columns."""
+    return {"text": values} if source.kind == "texts" else {}
+
+
+def _write(
+    model: Model,
+    blocks: Iterator[tuple[Mapping[str, Sequence[Any]], list[Any]]],
+    out: Path | None,
+    stdout: IO[str],
+    say: Callable[[str], None],
+    check: Callable[[], None],
+) -> None:
+    n = n_unknown = 0
+    with _writer(out, stdout) as write:
+        for columns, values in blocks:
+            y_proba, n_unknown_here = _proba(model, values)
+            added = model.columns(y_proba)
+            if "label" in columns:
+                added = {PREDICTED: added.pop("label"), **added}
+            if twice := [name for name in added if name in columns]:
+                raise DatasetError(
+                    f"column {listed(map(quoted, twice))}: the file has a column that "
+                    "would be added; rename or remove it"
+                )
+            write({**columns, **added}, len(values))
+            n += len(values)
+            n_unknown += n_unknown_here
+        check()
+    if n_unknown:
+        say(
+            f"warning: of {n_unknown:,} of {count(n, 'input')} the model knows less "
+            "than half of the words"
+        )
+    if out is not None:
+        say(f"{count(n, 'row')}: {out}")
+
+
+Write = Callable[[Mapping[str, Sequence[Any]], int], None]
+
+
+@contextmanager
+def _writer(out: Path | None, stdout: IO[str]) -> Iterator[Write]:
+    """Yield the function that writes a block: columns, and the number of rows."""
+    if out is None:
+        yield _csv_writer(stdout)
+        return
+    format_name = SUFFIXES.get(out.suffix.lower())
+    if format_name is None:
+        raise OutputError(
+            f"--out: expected a name that ends in {listed(SUFFIXES)}, got {out.name!r}"
+        )
+    try:
+        with (
+            replacing(out) as partial,
+            partial.open("w", encoding="utf-8", newline="") as stream,
+        ):
+            yield _csv_writer(stream) if format_name == "csv" else _json_writer(stream)
+    except OSError as error:
+        raise OutputError(
+            f"{out}: cannot be written ({error.strerror}); name another with --out"
+        ) from error
+
+
+def _csv_writer(stream: IO[str]) -> Write:
+    writer = csv.writer(stream, lineterminator="\n")
+    has_header = False
+
+    def write(columns: Mapping[str, Sequence[Any]], n_rows: int) -> None:
+        nonlocal has_header
+        if not has_header:
+            writer.writerow(map(csv_cell, columns))
+            has_header = True
+        writer.writerows(
+            zip(*([*map(_cell, cells)] for cells in columns.values()), strict=True)
+        )
+
+    return write
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return csv_cell(value)
+    if isinstance(value, (list, dict)):
+        return csv_cell(json.dumps(value, ensure_ascii=False, default=str))
+    return value
+
+
+def _json_writer(stream: IO[str]) -> Write:
+    def write(columns: Mapping[str, Sequence[Any]], n_rows: int) -> None:
+        lists = [
+            cells.tolist() if isinstance(cells, np.ndarray) else cells
+            for cells in columns.values()
+        ]
+        for row in zip(*lists, strict=True):
+            fields = dict(zip(columns, row, strict=True))
+            line = json.dumps(fields, ensure_ascii=False, default=str)
+            stream.write(f"{line}\n")
+
+    return write

@@ -1,0 +1,368 @@
+"""A study's model by its name: found, trained once more, used, served, registered."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from commands import run
+from runs import Recorder
+
+from lstm_bench.analysis.comparisons import analyse
+from lstm_bench.confirm import choose_candidates, confirm_candidates
+from lstm_bench.errors import LstmBenchError
+from lstm_bench.inference import ABOUT, load
+from lstm_bench.suites.suite import load_suite
+from lstm_bench.tracking import names as rec
+from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.models import has_model, model_folder
+from lstm_bench.tracking.tracker import Tracker
+from lstm_bench.training.prepare import prepare
+from lstm_bench.winner import choose, find_model, log_winners_model
+
+pytestmark = pytest.mark.slow
+
+SUITE = """\
+description: a tiny study for tests
+dataset: {name: word_order, options: {n_train: 120, n_test: 40}}
+defaults:
+  embedding_dim: 4
+  vocabulary_size: 300
+  sequence_length: 20
+  max_epochs: 2
+  patience: null
+  batch_size: 32
+references: {small: {units: 2}, large: {units: 4}}
+study: {metric: accuracy, seed: 7}
+confirm: {n_replicates: 3, margin: 0.1}
+"""
+TEXTS = ["on the wall stop on", "off"]
+
+
+class Study:
+    """A confirmed study, whose winner's model is logged."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "tiny.yaml").write_text(SUITE)
+        self.suite = load_suite(folder / "tiny.yaml")
+        self.uri = f"sqlite:///{folder}/mlflow.db"
+        self.tracker = Tracker(self.uri)
+        self.client = self.tracker.client
+        self.prepared = prepare(self.suite, None)
+        outcome = confirm_candidates(
+            self.prepared,
+            self.tracker,
+            Recorder(),
+            choose_candidates(self.suite, None, 2),
+            n_replicates=3,
+        )
+        self.analysis = analyse(load_results(self.uri, self.suite))
+        log_winners_model(
+            self.prepared, self.tracker, Recorder(), self.analysis, outcome.run_id
+        )
+        winner = self.analysis.winner
+        assert winner is not None
+        self.choice = choose(self.analysis, winner)
+
+    def find(self, name: str, **options) -> tuple[Path, int]:
+        """Return a model's folder, and how many epochs were trained to have it."""
+        recorder = Recorder()
+        name = f"{self.folder}/tiny.yaml{name}"
+        return find_model(self.uri, name, recorder, **options), recorder.n_epochs
+
+    def val(self, replicate: int):
+        """Return a replicate's validation texts and labels."""
+        splits = self.prepared.at(replicate).splits
+        dataset = self.prepared.dataset
+        texts = [dataset.raw(splits.val, i) for i in range(len(splits.val))]
+        return texts, splits.val.y
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return Study(tmp_path_factory.mktemp("winner"))
+
+
+def about(folder: Path) -> dict:
+    return json.loads((folder / ABOUT).read_text())
+
+
+def test_choose_takes_the_median_seed_on_validation(study):
+    contender = study.analysis.winner
+    scores = sorted(contender.val.values())
+    assert contender.val[study.choice.replicate] == scores[1]
+    assert "the one of 3 seeds with the median validation" in study.choice.why
+
+
+def test_find_model_of_a_suite_is_the_logged_winner(study):
+    folder, n_epochs = study.find("")
+    assert n_epochs == 0
+    found = about(folder)
+    assert found["name"] == study.analysis.winner.label
+    assert found["replicate"] == study.choice.replicate
+    assert found["run_id"] == study.choice.trained
+    assert found["why"] == f"{study.choice.what}: {study.choice.why}."
+    texts, _ = study.val(study.choice.replicate)
+    logged = study.analysis.winner.predictions[study.choice.replicate]["val"].y_proba
+    assert np.abs(load(folder).predict_proba(texts) - logged).max() < 1e-6
+
+
+def test_find_model_trains_another_configuration_once(study):
+    loser = next(
+        c
+        for c in study.analysis.contenders
+        if not c.is_baseline and c.key != study.analysis.winner.key
+    )
+    name = f":{loser.label.removeprefix('reference ')}"
+    folder, n_epochs = study.find(name)
+    assert n_epochs == 2
+    assert study.find(name) == (folder, 0)
+    choice = choose(study.analysis, loser)
+    texts, _ = study.val(choice.replicate)
+    logged = loser.predictions[choice.replicate]["val"].y_proba
+    assert np.abs(load(folder).predict_proba(texts) - logged).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["majority", "nb_lr"])
+def test_find_model_fits_a_baseline_once(study, name):
+    folder, _ = study.find(f":{name}")
+    baseline = next(c for c in study.analysis.contenders if c.key == f"baseline:{name}")
+    choice = choose(study.analysis, baseline)
+    texts, _ = study.val(choice.replicate)
+    logged = baseline.predictions[choice.replicate]["val"].y_proba
+    assert np.abs(load(folder).predict_proba(texts) - logged).max() < 1e-9
+    assert study.find(f":{name}") == (folder, 0)
+    run_of = study.client.get_run(choice.trained)
+    assert run_of.info.status == "FINISHED"
+    requirements = (folder.parents[1] / "requirements.txt").read_text()
+    assert "keras" not in requirements
+    assert requirements.startswith("mlflow==")
+
+
+def test_find_model_refits_on_train_and_validation_once(study):
+    before = load_results(study.uri, study.suite)
+    folder, n_epochs = study.find("", refit=True)
+    assert n_epochs == 2
+    assert study.find("", refit=True) == (folder, 0)
+    found = about(folder)
+    assert "on the 120 sequences of train and validation together" in found["why"]
+    assert "for 2 epochs, the median of what 3 seeds kept" in found["why"]
+    assert "those of the procedure, not of this model" in found["why"]
+    assert (found["config"]["max_epochs"], found["config"]["patience"]) == (2, None)
+    run_of = study.client.get_run(found["run_id"])
+    assert run_of.data.tags[rec.TAG_KIND] == "refit"
+    assert run_of.data.tags[rec.TAG_STATE] == "complete"
+    after = load_results(study.uri, study.suite)
+    assert after.left_out.empty
+    for table in ("runs", "confirmed", "baselines", "test_looks"):
+        pd.testing.assert_frame_equal(getattr(after, table), getattr(before, table))
+    # The winner is the one it was.
+    assert about(study.find("")[0])["run_id"] == study.choice.trained
+
+
+def test_find_model_refits_a_baseline_on_all_training_sequences(study):
+    folder, _ = study.find(":majority", refit=True)
+    y = study.prepared.dataset.train.y
+    shares = np.bincount(y) / len(y)
+    np.testing.assert_allclose(load(folder).predict_proba(["on"]), [shares])
+    assert study.find(":majority", refit=True)[0] == folder
+
+
+def test_find_model_without_a_confirmation_names_the_command(study, tmp_path):
+    other = study.folder / "other.yaml"
+    other.write_text(SUITE.replace("seed: 7", "seed: 8"))
+    with pytest.raises(LstmBenchError, match="no study"):
+        find_model(study.uri, str(other), Recorder())
+
+
+def test_find_model_of_lost_files_says_so(study):
+    folder = study.find(":majority")[0]
+    lost = folder / ABOUT
+    content = lost.read_bytes()
+    lost.unlink()
+    try:
+        with pytest.raises(LstmBenchError, match="has lost the file"):
+            study.find(":majority")
+    finally:
+        lost.write_bytes(content)
+
+
+def test_has_model_is_false_for_a_model_of_an_older_format(study):
+    run_id = study.choice.trained
+    (output,) = study.client.get_run(run_id).outputs.model_outputs
+    tags = study.client.get_logged_model(output.model_id).tags
+    study.client.set_logged_model_tags(output.model_id, {"lstm_bench.format": "0"})
+    try:
+        assert not has_model(study.client, run_id)
+        assert model_folder(study.client, run_id) is None
+    finally:
+        study.client.set_logged_model_tags(output.model_id, tags)
+    assert has_model(study.client, run_id)
+
+
+ELSEWHERE = """\
+import sys
+
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "lstm_bench":
+            raise ImportError(name)
+
+
+sys.meta_path.insert(0, Blocker())
+import json
+import mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(sys.argv[2])
+assert model.metadata.signature is not None
+print(json.dumps(model.predict(json.loads(sys.argv[3])).to_dict("list")))
+print(json.dumps(model.predict(json.loads(sys.argv[3])[:1]).to_dict("list")))
+print(json.dumps([name for name in sys.modules if name.startswith("lstm_bench")]))
+"""
+
+
+def test_logged_model_loads_without_this_package_and_without_pickle(study, tmp_path):
+    program = [sys.executable, "-P", "-I", "-c", ELSEWHERE, study.uri]
+    address = f"runs:/{study.choice.trained}/{rec.MODEL}"
+    done = subprocess.run(
+        [*program, address, json.dumps(TEXTS)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+    )
+    assert done.returncode == 0, done.stderr
+    several, one, modules = map(json.loads, done.stdout.splitlines()[-3:])
+    assert modules == []
+    folder, _ = study.find("")
+    y_proba = load(folder).predict_proba(TEXTS)
+    names = study.prepared.dataset.class_names
+    assert list(several) == ["label", *(f"p_{name}" for name in names)]
+    got = np.column_stack([several[f"p_{name}"] for name in names])
+    assert np.abs(got - y_proba).max() < 1e-6
+    assert several["label"] == [names[i] for i in y_proba.argmax(axis=1)]
+    assert np.abs(one[f"p_{names[0]}"][0] - y_proba[0, 0]) < 1e-6
+    assert not list(folder.parents[1].rglob("*.pkl"))
+    assert (folder / "model.keras").is_file()
+
+
+# predict
+
+
+@pytest.fixture
+def predict(study, monkeypatch, capfd):
+    monkeypatch.chdir(study.folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def call(name, *arguments, code=0):
+        assert run("predict", name, *arguments) == code
+        return capfd.readouterr()
+
+    return call
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_predict_shows_the_classes_of_one_text(study, predict):
+    folder, _ = study.find("")
+    model = load(folder)
+    said = predict("tiny.yaml", "on the wall")
+    (row,) = model.predict_proba(["on the wall"])
+    names = model.class_names
+    shown = [line.split() for line in said.out.splitlines()]
+    best = int(row.argmax())
+    assert shown[0] == [names[best], f"{row[best]:.4f}"]
+    assert shown[1] == [names[1 - best], f"{row[1 - best]:.4f}"]
+    assert about(folder)["why"] in said.err
+
+
+def test_predict_marks_a_text_of_unknown_words(predict):
+    assert "does not know 75% of the words" in predict("tiny.yaml", "on x y z").out
+    assert "the text has no words" in predict("tiny.yaml", " ").out
+    assert "does not know" not in predict("tiny.yaml", "on off").out
+
+
+@pytest.mark.parametrize("name", ["tiny.yaml", "tiny.yaml:nb_lr"])
+def test_predict_keeps_a_files_columns_and_adds_classes(study, predict, tmp_path, name):
+    file, out = tmp_path / "new.csv", tmp_path / "out.csv"
+    file.write_text("id,text\n=1+1,on the wall\n8,off off\n")
+    said = predict(name, "--file", file, "--out", out)
+    assert said.out == ""
+    assert f"2 rows: {out}" in said.err
+    rows = read_csv(out)
+    folder, _ = study.find(name.removeprefix("tiny.yaml"))
+    model = load(folder)
+    y_proba = model.predict_proba(["on the wall", "off off"])
+    assert list(rows[0])[:3] == ["id", "text", "label"]
+    # A formula would be run by a spreadsheet.
+    assert [row["id"] for row in rows] == ["'=1+1", "8"]
+    assert [row["text"] for row in rows] == ["on the wall", "off off"]
+    for i, class_name in enumerate(model.class_names):
+        got = [float(row[f"p_{class_name}"]) for row in rows]
+        np.testing.assert_allclose(got, y_proba[:, i], atol=1e-6)
+
+
+def test_predict_writes_json_lines(predict, tmp_path):
+    file, out = tmp_path / "new.jsonl", tmp_path / "out.jsonl"
+    file.write_text('{"text": "on", "label": "a", "n": 1}\n{"text": "off", "n": null}')
+    predict("tiny.yaml:majority", "--file", file, "--out", out)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["n"] for row in rows] == [1, None]
+    # The file's own labels stay.
+    assert [row["label"] for row in rows] == ["a", None]
+    assert {row["predicted_label"] for row in rows} <= {"off", "on"}
+
+
+def test_predict_reads_lines_of_standard_input(predict, monkeypatch, tmp_path):
+    lines = tmp_path / "lines"
+    lines.write_text("on the wall\n\noff\n")
+    with lines.open() as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        rows = list(csv.DictReader(predict("tiny.yaml:majority", "-").out.splitlines()))
+    assert [row["input"] for row in rows] == ["on the wall", "", "off"]
+    rows = list(
+        csv.DictReader(predict("tiny.yaml:majority", "a", "b").out.splitlines())
+    )
+    assert [row["input"] for row in rows] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "id,text\n1,on\n2,off,x\n", "a.csv: line 3: another number"),
+        ("a.csv", "id,text,p_off\n1,on,\n", "'p_off': the file has a column"),
+        ("a.ts", "@classLabel false\n@data\n1,2\n", "reads texts, got series"),
+        ("a.jsonl", '{"text": "on"}\n{"text": 5}\n', "a.jsonl: line 2"),
+    ],
+)
+def test_predict_of_a_bad_file_writes_nothing(
+    predict, tmp_path, name, content, message
+):
+    (tmp_path / name).write_text(content)
+    out = tmp_path / "out.csv"
+    said = predict(
+        "tiny.yaml:majority", "--file", tmp_path / name, "--out", out, code=2
+    )
+    assert message in said.err
+    assert "on_bad_rows" not in said.err
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_predict_refuses_what_it_cannot_write_or_read(predict, tmp_path):
+    said = predict("tiny.yaml:majority", "a", "--out", tmp_path / "a.xls", code=2)
+    assert "expected a name that ends in .csv, .jsonl" in said.err
+    assert "got both" in predict("tiny.yaml", "a", "--file", "b.csv", code=2).err
+    assert "names a column of --file" in predict("tiny.yaml", "--text", "b", code=2).err
+    assert "lstm-bench sweep" in predict("quick", "a", code=2).err
