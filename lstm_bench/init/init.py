@@ -37,7 +37,7 @@ from lstm_bench.init.timing import measure
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import FILE_NAME, Suite, check_name
 from lstm_bench.system.folders import make_folder
-from lstm_bench.text import count, listed
+from lstm_bench.text import count, listed, quoted
 from lstm_bench.training.check import check_data
 from lstm_bench.training.prepare import search_splits
 
@@ -113,6 +113,8 @@ def init(
     _check_target(target)
     say(f"reading {path} ...")
     inference, given = _inspected(path, given)
+    # Said before anything can fail because a column was taken for another.
+    say(f"taken for: {_taken_for(inference)}")
     explicit = _dataset_options(path, given, inference, target.parent)
     dataset = load_dataset(OWN_FILES, explicit, target.parent, SEED)
     validation_fraction = 0.2 if len(dataset.train) < 5000 else 0.1
@@ -225,6 +227,19 @@ def _inspected(
             raise
         dropping = {**given, "on_bad_rows": "drop"}
         return inspect(path, dropping), dropping
+
+
+def _taken_for(inference: Inference) -> str:
+    """Return format, columns and classes: ``csv, text: review, label: stars, ...``."""
+    columns = [
+        f"{name}: {listed([column] if isinstance(column, str) else column)}"
+        for name, column in inference.columns.items()
+        if name in PURPOSES
+    ]
+    classes = (
+        f"{len(inference.classes):,} classes ({listed(map(quoted, inference.classes))})"
+    )
+    return ", ".join([inference.format, *columns, classes])
 
 
 def _dataset_options(

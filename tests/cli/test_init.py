@@ -31,6 +31,7 @@ def test_init_writes_a_suite_that_loads(tmp_path, capsys, monkeypatch):
     write_texts(Path("reviews.csv"), dirty=True)
     assert run("init", "reviews.csv", "--budget", "20m") == 0
     out, err = capsys.readouterr()
+    assert "label: stars, text: review, 2 classes ('bad', 'good')" in err
     assert "timing one short training" in err
     suite = load_suite("reviews.yaml")
     assert suite.dataset.options == {
