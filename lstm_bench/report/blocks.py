@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 
 from lstm_bench.analysis.formatting import value_label
 from lstm_bench.text import count as count
-from lstm_bench.text import csv_cell, interval_text
+from lstm_bench.text import csv_cell, interval_text, shortened
 
 DASH = "–"
+# Characters of a class's name in a sentence.
+MAX_CLASS = 40
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,12 @@ def _ends(curve: Sequence[float]) -> str:
     return f"{first:.4f} after epoch 1, {last:.4f} after epoch {len(curve)}"
 
 
+def _range(series: Sequence[Sequence[float]]) -> str:
+    """Return the lowest and the highest value of a series."""
+    values = [value for step in series for value in step]
+    return f"{min(values):.4g} to {max(values):.4g}".replace("-", "−")
+
+
 FORMATS: dict[str, Callable[[Any], str]] = {
     "text": str,
     "prose": str,
@@ -205,6 +213,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "p": lambda v: f"{float(v):.3f}" if float(v) >= 0.001 else "< 0.001",
     "yes": lambda v: "yes" if v else "no",
     "curve": lambda v: _ends(v) if v else DASH,
+    "series": _range,
     "bar": lambda v: f"{float(v):.1%}",
     "time": lambda v: f"{pd.Timestamp(v):%Y-%m-%d %H:%M:%S}",
 }
@@ -228,8 +237,8 @@ def shown_rows(table: Table) -> list[dict[str, Any]]:
 def csv_text(frame: pd.DataFrame) -> str:
     """Return `frame` as CSV, numbers unrounded; a curve is its values and spaces.
 
-    Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers
-    do not.
+    A series has a semicolon between steps. Text that a spreadsheet would run as a
+    formula gets an apostrophe in front; numbers do not.
     """
     texts = {
         name: pd.Series(map(_csv_cell, frame[name]), frame.index, dtype=object)
@@ -242,7 +251,8 @@ def csv_text(frame: pd.DataFrame) -> str:
 
 def _csv_cell(value: Any) -> Any:
     if isinstance(value, tuple):
-        return " ".join(map(str, value))
+        is_series = bool(value) and isinstance(value[0], tuple)
+        return ("; " if is_series else " ").join(str(_csv_cell(v)) for v in value)
     return csv_cell(value) if isinstance(value, str) else value
 
 
@@ -272,6 +282,11 @@ def cell_text(column: Column, row: Mapping[Any, Any]) -> str:
     else:
         text = FORMATS[column.format](value)
     return text.replace("-", "−") if column.format in NUMERIC_FORMATS else text
+
+
+def class_text(name: str) -> str:
+    """Return a class's name for a sentence: in quotes, and shortened."""
+    return f'"{shortened(name, MAX_CLASS)}"'
 
 
 def number_of(n: int | None) -> str:

@@ -7,15 +7,18 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import count
+from itertools import count, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from lstm_bench.arrays import FloatArray
 from lstm_bench.report.blocks import (
     DASH,
     NUMERIC_FORMATS,
@@ -33,11 +36,16 @@ from lstm_bench.report.blocks import (
     shown_rows,
     whole_caption,
 )
-from lstm_bench.report.figures.style import INK, NARROW, figure_svg
+from lstm_bench.report.figures.style import INK, NARROW, PALETTE, figure_svg
 
 # Above this number of rows, the page's CSV has only the rows drawn or shown.
 MAX_CSV_ROWS = 1_000
 SPARK_WIDTH, SPARK_HEIGHT = 72, 18
+# A series of vectors: channels that are drawn as lines; pixels; shades of grey.
+MAX_LINES = 4
+SERIES_WIDTH, SERIES_HEIGHT = 160, 48
+FIELD_SIZE, MAX_CELL = 96, 8
+N_SHADES = 8
 # Safe in a data URL; all other characters are percent-encoded.
 CSV_SAFE = ",:;=/()+*!@$-_.|"
 _HERE = Path(__file__).parent
@@ -158,6 +166,11 @@ def _rows(table: Table) -> Iterator[Markup]:
         for c in table.shown
         if c.format == "curve"
     }
+    scales = {
+        c.name: _scales([row[c.name] for row in rows])
+        for c in table.shown
+        if c.format == "series"
+    }
     for row in rows:
         yield Markup(
             "".join(
@@ -167,7 +180,7 @@ def _rows(table: Table) -> Iterator[Markup]:
                     row,
                     i == header,
                     i == pinned,
-                    ranges.get(column.name),
+                    ranges.get(column.name) or scales.get(column.name),
                 )
                 for i, column in enumerate(table.shown)
             )
@@ -203,9 +216,15 @@ def _cell(
     row: dict[str, Any],
     is_header: bool,
     is_pinned: bool,
-    limits: tuple[float, float] | None,
+    limits: Any,
 ) -> str:
-    """Return one cell as HTML, escaped."""
+    """Return one cell as HTML, escaped.
+
+    Parameters
+    ----------
+    limits : tuple
+        From `_range` for a column of curves, from `_scales` for one of series.
+    """
     text, value = escape(cell_text(column, row)), row[column.name]
     url = row[column.url] if column.url else None
     inner, more = text, ""
@@ -218,6 +237,8 @@ def _cell(
     elif column.format == "curve" and limits is not None:
         inner = _sparkline(value, limits, text)
         more = f' data-text="{text}"'
+    elif column.format == "series":
+        inner = _series(value, limits, text)
     elif column.format == "bar":
         share = 100 * float(value)
         inner = f'<span class="bar"><i style="width:{share:.1f}%"></i></span>{text}'
@@ -250,6 +271,70 @@ def _sparkline(values: Sequence[float], limits: tuple[float, float], text: str) 
         f'<svg class="spark" viewBox="0 0 {SPARK_WIDTH} {SPARK_HEIGHT}" role="img" '
         f'aria-label="{text}"><path d="{path}"/></svg>'
     )
+
+
+def _scales(column: Sequence[Any]) -> tuple[FloatArray, FloatArray]:
+    """Return each channel's lowest value and span over all series of a column."""
+    steps = [step for series in column if series for step in series]
+    values = np.array(steps or [[0.0]], dtype=np.float64)
+    low, span = values.min(axis=0), np.ptp(values, axis=0)
+    return low, np.where(span > 0, span, 1.0)
+
+
+def _series(series: Any, scales: tuple[FloatArray, FloatArray], text: str) -> str:
+    """Return a series of vectors as a small inline figure: lines, or shades of grey.
+
+    Parameters
+    ----------
+    series : tuple of tuples of float
+        A tuple per step.
+    """
+    low, span = scales
+    values = (np.array(series, dtype=np.float64) - low) / span
+    n_steps, n_channels = values.shape
+    if n_channels > MAX_LINES:
+        cell = min(MAX_CELL, FIELD_SIZE / max(n_steps, n_channels))
+        width, height = cell * n_channels, cell * n_steps
+        shape = f"0 0 {n_channels} {n_steps}"
+        paths = _shades(values)
+    else:
+        width, height = SERIES_WIDTH, SERIES_HEIGHT
+        shape = f"0 0 {width} {height}"
+        step = (width - 4) / max(n_steps - 1, 1)
+        paths = "".join(
+            f'<path style="stroke:{PALETTE[i]}" d="M'
+            + "L".join(
+                f"{2 + at * step:.1f} {2 + (height - 4) * (1 - value):.1f}"
+                # A single step is a point.
+                for at, value in enumerate(channel if n_steps > 1 else [*channel] * 2)
+            )
+            + '"/>'
+            for i, channel in enumerate(values.T.tolist())
+        )
+    kind = "field" if n_channels > MAX_LINES else "lines"
+    return (
+        f'<svg class="series {kind}" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="{shape}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{text}">{paths}</svg>'
+    )
+
+
+def _shades(values: FloatArray) -> str:
+    """Return the cells of a matrix of values from 0 to 1, one path per shade."""
+    levels = np.rint(values * N_SHADES).astype(int)
+    paths = []
+    for shade in range(1, N_SHADES + 1):
+        runs = [
+            f"M{row[0][0]} {y}.5h{len(row)}"
+            for y, line in enumerate((levels == shade).tolist())
+            for is_in, group in groupby(enumerate(line), key=itemgetter(1))
+            if is_in
+            for row in [list(group)]
+        ]
+        if runs:
+            opacity = shade / N_SHADES
+            paths.append(f'<path stroke-opacity="{opacity:g}" d="{"".join(runs)}"/>')
+    return "".join(paths)
 
 
 def _cell_class(column: Column, is_pinned: bool) -> str:

@@ -31,6 +31,8 @@ LATEX_SPECIAL = {
 # pdflatex stops at other characters than Latin ones; their code point is shown.
 LAST_LATIN = "\u017f"
 TYPOGRAPHIC = "‘’“”—€"
+# Formats of columns that are left out.
+UNWRITTEN = ("command", "series")
 # Longer tables do not fit on a page.
 MAX_ROWS = 40
 
@@ -45,7 +47,7 @@ def render_latex(table: Table) -> str:
     At most 40 rows, so that it fits on a page, without commands and the columns that
     the page hides at first. The CSV has everything.
     """
-    columns = [c for c in table.shown if c.format != "command" and not c.more]
+    columns = [c for c in table.shown if c.format not in UNWRITTEN and not c.more]
     table = replace(table, n_shown=min(table.n_shown, MAX_ROWS))
     rows = [
         [escape_latex(cell_text(column, row)) for column in columns]

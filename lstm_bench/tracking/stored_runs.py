@@ -520,6 +520,8 @@ class Shown(_Stored):
                     f"samples.{i}: expected a class and probabilities of {n} classes, "
                     f"got class {sample.y_true} and {len(sample.y_proba)} probabilities"
                 )
+        if len({len(s.values[0]) for s in self.samples if s.values}) > 1:
+            raise ValueError("samples: expected values of the same channels")
         return self
 
 

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
+import numpy as np
 import pytest
-from results_builder import make_class_results, make_results
+from results_builder import TRIAL_2, make_class_results, make_results
 
 from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.analysis.imbalance import balance_of, shares_of
-from lstm_bench.report.blocks import Facts, Table
+from lstm_bench.report.blocks import Drawing, Facts, Table, csv_text
+from lstm_bench.report.figures.training import training_figures
+from lstm_bench.report.heading import study_page
+from lstm_bench.report.html import render_html
+from lstm_bench.report.latex import render_latex
+from lstm_bench.report.markdown import render_markdown
 from lstm_bench.report.sections.answer import answer_section
 from lstm_bench.report.sections.baselines import baselines_section
 from lstm_bench.report.sections.confirmation import confirmation_section
+from lstm_bench.report.sections.confusion import (
+    Predicted,
+    confidences,
+    confusion_section,
+    pairs,
+    per_class,
+)
 from lstm_bench.report.sections.data import data_section
 from lstm_bench.report.sections.leaderboard import leaderboard_section
+from lstm_bench.report.sections.literature import literature_section
+from lstm_bench.report.sections.samples import samples, samples_section
 from lstm_bench.report.sections.slices import slices_section
 from lstm_bench.report.view import make_view
+from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import Suite
+from lstm_bench.training.result import History, Prediction, TrialResult
 
 CHECK = [
     {"level": "error", "name": "one_class", "n": 2, "example": "a text | b",
@@ -69,11 +88,11 @@ def uneven_answer(metric, sizes=(1, 9)):
 
 def test_answer_has_what_the_most_frequent_class_scores():
     assert uneven_answer("accuracy") == (
-        "The classes are uneven (b has 9 training reviews, Käse 1): always naming b "
-        "scores test accuracy 0.9000, and balanced accuracy 0.5000; the best LSTM has "
-        "accuracy 0.7000 and balanced accuracy 0.8333."
+        'The classes are uneven ("b" has 9 training reviews, "Käse" 1): always naming '
+        '"b" scores test accuracy 0.9000, and balanced accuracy 0.5000; the best LSTM '
+        "has accuracy 0.7000 and balanced accuracy 0.8333."
     )
-    assert "always naming b" in uneven_answer("log_loss")
+    assert 'always naming "b"' in uneven_answer("log_loss")
 
 
 def test_answer_leads_with_balanced_accuracy_and_says_why():
@@ -135,7 +154,7 @@ def test_data_section_has_source_rows_parts_and_classes():
     assert found["always the largest class of train"] == (
         "accuracy 0.8000 on test, balanced accuracy 0.5000"
     )
-    assert found["largest and smallest class"].endswith("4 to 1, more than 3 to 1")
+    assert found["largest and smallest class"].endswith("4 to 1 (above 3 to 1)")
     rows = tables(section)["classes"].frame.set_index("name")
     assert rows.loc["b"].tolist() == [40, 0.8, 5, 40]
     check = tables(section)["data_check"]
@@ -172,3 +191,181 @@ def test_series_are_not_called_words_or_tokens():
     assert view.results.examples == "series"
     text = baselines_section(view_of(["a", "b"], (12, 30), tokenizer="characters"))
     assert "a bag of characters" in text.intro
+
+
+def predicted(*rows):
+    """Return a model with one training per row of predicted classes, of 0, 0, 0, 1."""
+    trainings = []
+    for y_pred in rows:
+        y_proba = np.full((4, 3), 0.2)
+        y_proba[np.arange(4), y_pred] = 0.6
+        trainings.append(
+            Prediction("test", np.arange(4), np.array([0, 0, 0, 1]), y_proba)
+        )
+    return [Predicted("a model", "k", "test", tuple(trainings))]
+
+
+def test_per_class_has_recall_by_seed_and_pooled_precision():
+    frame = per_class(predicted([0, 0, 1, 1], [0, 0, 0, 0]), ["x", "y", "z"])
+    frame = frame.set_index("name")
+    assert frame["n"].tolist() == [3, 1, 0]
+    assert frame["recall"].tolist() == pytest.approx([5 / 6, 1 / 2, 0])
+    # x: named 6 times, 5 of them rightly; y: 2 and 1; z: never.
+    assert frame["precision"].tolist() == pytest.approx(
+        [5 / 6, 1 / 2, np.nan], nan_ok=True
+    )
+    assert frame["f1"].tolist() == pytest.approx([10 / 12, 2 / 4, 0])
+    assert set(frame["n_runs"]) == {2}
+
+
+def test_pairs_are_the_errors_the_most_frequent_first():
+    models = predicted([0, 1, 1, 1], [0, 2, 0, 0])
+    frame = pairs(models, ["x", "y", "z"])
+    assert frame[["y_true", "y_pred", "n"]].values.tolist() == [
+        ["x", "y", 1.0],
+        ["x", "z", 0.5],
+        ["y", "x", 0.5],
+    ]
+    assert frame["share"].tolist() == pytest.approx([1 / 3, 1 / 6, 1 / 2])
+    assert len(pairs(models, ["x", "y", "z"], n_pairs=1)) == 1
+    assert pairs(predicted([0, 0, 0, 1]), ["x", "y", "z"]).empty
+
+
+def test_confidences_divide_right_from_wrong():
+    frame = confidences(predicted([0, 1, 1, 1]), n_bins=2)
+    shares = frame.groupby("outcome")["share"].sum()
+    assert shares.to_dict() == {"right": 0.5, "wrong": 0.5}
+    assert frame.loc[frame["share"] > 0, "p_low"].tolist() == pytest.approx([0.5] * 2)
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "expected"),
+    [
+        (2, ["confusion", "probabilities", "confusion"]),
+        (3, ["confusion", "confusion", "confidences", "per_class"]),
+        (20, ["confusion", "confidences", "confused_pairs", "per_class"]),
+        (21, ["recall", "confidences", "confused_pairs", "per_class"]),
+    ],
+)
+def test_confusion_shows_what_can_be_read_of_so_many_classes(n_classes, expected):
+    names = [f"class {i}" for i in range(n_classes)]
+    section = confusion_section(view_of(names, [6] * n_classes))
+    assert [block.name for block in section.blocks] == expected
+    (first, *_) = (b for b in section.blocks if isinstance(b, Drawing))
+    n_texts = sum(len(ax.texts) for ax in first.figure.axes)
+    # Two models; of each class two cells are not empty.
+    assert n_texts == {2: 8, 3: 18, 20: 80, 21: 0}[n_classes]
+
+
+@pytest.mark.parametrize(
+    ("n", "name"), [(20, "confusion_matrix_test"), (21, "recall_test")]
+)
+def test_a_trainings_figure_shows_what_can_be_read_of_its_classes(n, name):
+    y_true = np.arange(n)
+    scored = Prediction("test", y_true, y_true, np.eye(n))
+    names = tuple(f"class {i}" for i in range(n))
+    epochs = [{"epoch": 1, "train_loss": 0.7, "val_loss": 0.6}]
+    result = TrialResult(TrialConfig(), History(epochs), 1.0, {}, (scored,), [], names)
+    figures = training_figures(result, "accuracy")
+    assert set(figures) == {"accuracy", "loss", name}
+
+
+NASTY = ["Käse", "a,b", "=1+1", "x" * 200, "<b>$x$</b> | y"]
+
+
+def test_class_names_of_any_kind_are_text_in_every_format():
+    view = view_of(NASTY, [5, 10, 20, 40, 80])
+    sections = [confusion_section(view), data_section(view), samples_section(view)]
+    page = render_html(sections, study_page(view.analysis))
+    assert "<b>$x$" not in page
+    assert "&lt;b&gt;$x$&lt;/b&gt; | y" in page
+    assert "x" * 200 in page
+    drawn = re.findall(r"<text[^>]*>([^<]*)</text>", page)
+    assert "Käse" in drawn and max(map(len, drawn)) < 60
+    text = render_markdown(sections, "t")
+    assert r"&lt;b&gt;$x$&lt;/b&gt; \| y" in text
+    table = tables(sections[0])["per_class"]
+    lines = csv_text(table.frame).splitlines()
+    assert lines[2].split(",k")[0].endswith('"a,b"') or '"a,b"' in lines[2]
+    assert "'=1+1" in lines[3]
+    latex = render_latex(table)
+    assert r"\textless{}b\textgreater{}\$x\$" in latex and "Käse" in latex
+
+
+def test_samples_of_many_classes_have_the_probability_of_two():
+    results = make_class_results(list("abcdef"), [3] * 6)
+    (row,) = samples(results, ["r2"]).to_dict("records")
+    assert (row["y_true"], row["y_pred"]) == ("f", "a")
+    assert row["p_of_predicted"] == pytest.approx(0.6)
+    assert row["p_of_true"] == pytest.approx(0.08)
+    assert "p_a" not in row
+
+
+def series_page(values, **data):
+    view = view_of(
+        *(["a", "b"], (12, 30)), values=values, kind="vectors", example="series", **data
+    )
+    section = samples_section(view)
+    return section, render_html([section], study_page(view.analysis))
+
+
+def test_series_of_few_channels_are_lines_on_each_channels_scale():
+    values = ((0.0, 100.0), (1.0, 300.0), (0.5, 200.0))
+    section, page = series_page(values, channels=["x", "y"])
+    svg = re.search(r'<svg class="series lines".*?</svg>', page)[0]
+    paths = re.findall(r' d="([^"]*)"', svg)
+    # The values of both channels have the same shape.
+    assert paths == ["M2.0 46.0L80.0 2.0L158.0 24.0"] * 2
+    assert 'aria-label="0 to 300"' in svg
+    assert not re.search(r"word|token", section.intro)
+    table = tables(section)["samples_1"]
+    assert "0.0 100.0; 1.0 300.0; 0.5 200.0" in csv_text(table.frame)
+    assert "values" not in render_latex(table)
+
+
+def test_series_of_many_channels_are_a_field_of_grey():
+    values = ((0.0, 8.0, 8.0, 8.0, 0.0), (4.0, 0.0, 4.0, 0.0, 4.0))
+    _, page = series_page(values, channels=list("abcde"))
+    svg = re.search(r'<svg class="series field".*?</svg>', page)[0]
+    assert 'viewBox="0 0 5 2"' in svg
+    # A row per step; each channel from its lowest value to its highest.
+    assert re.findall(r'opacity="([^"]*)" d="([^"]*)"', svg) == [
+        ("1", "M1 0.5h3M0 1.5h1M4 1.5h1")
+    ]
+
+
+def test_a_series_of_one_step_and_a_study_without_values_are_shown():
+    _, page = series_page(((1.0,),), channels=["x"])
+    assert "M2.0 46.0L158.0 46.0" in page
+    section, page = series_page(None, channels=["x"])
+    assert '<svg class="series' not in page
+    assert len(tables(section)) == 2
+
+
+PUBLISHED = """
+published:
+  - {label: DTW, source: a paper, reference: old, test_accuracy: 0.66,
+     note: The same series to train on.}
+  - {label: pretrained, source: another, reference: old, test_accuracy: 0.99,
+     note: Other data too.}
+"""
+
+
+def test_published_accuracies_of_the_suite_stand_beside_the_studys():
+    results = make_class_results(["a", "b"], (12, 30))
+    suite = Suite("small", results.suite.text + PUBLISHED, "small.yaml")
+    section = literature_section(
+        make_view(analyse(dataclasses.replace(results, suite=suite)))
+    )
+    table = tables(section)["literature"]
+    assert table.frame["label"].tolist() == [
+        "pretrained",
+        f"here: {TRIAL_2}",
+        "here: Bag of words",
+        "DTW",
+    ]
+    assert table.frame["note"].tolist() == [
+        *("Other data too.", "", ""),
+        "The same series to train on.",
+    ]
+    assert not re.search("reviews|IMDB|25,000", section.intro + table.caption)

@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from lstm_bench.metrics import METRICS
+from lstm_bench.text import shortened
 from lstm_bench.training.result import OBJECTIVE
 
 # Okabe and Ito's colour-blind safe palette without its black and yellow (which
@@ -169,6 +170,8 @@ NARROW = 5.6
 NAME_LENGTH = 72
 # Characters at 9 points that fit above one of several panels.
 PANEL_LENGTH = 38
+# Characters of a class's name.
+CLASS_LENGTH = 24
 
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
@@ -179,10 +182,20 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     return fig, ax
 
 
-def new_panels(n: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """Return `n` empty axes beside each other, each of that size in inches."""
-    fig = Figure(figsize=(0.5 + n * width, height), layout="constrained")
-    axes = [fig.add_subplot(1, n, i + 1) for i in range(n)]
+def new_panels(
+    n: int, width: float, height: float, stacked: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Return `n` empty axes beside each other, each of that size in inches.
+
+    Parameters
+    ----------
+    stacked : bool
+        Put them below each other instead.
+    """
+    n_rows, n_columns = (n, 1) if stacked else (1, n)
+    size = 0.5 + n_columns * width, n_rows * height
+    fig = Figure(figsize=size, layout="constrained")
+    axes = [fig.add_subplot(n_rows, n_columns, i + 1) for i in range(n)]
     for ax in axes:
         dress(ax)
     return fig, axes
@@ -320,6 +333,11 @@ def metric_label(name: str) -> str:
     if name == "loss":
         return "loss (the head's own)"
     return METRICS[name].label if name in METRICS else name
+
+
+def class_label(name: str) -> str:
+    """Return a class's name for a figure, short and on one line."""
+    return plain_text(" ".join(shortened(name, CLASS_LENGTH).split()))
 
 
 def plain_text(value: Any) -> str:

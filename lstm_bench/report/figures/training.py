@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from lstm_bench.report.figures.confusion import confusion_matrix, plot_confusion
+from lstm_bench.report.figures.confusion import (
+    MAX_MATRIX,
+    class_recall,
+    confusion_matrix,
+    plot_confusion,
+    plot_recall,
+)
 from lstm_bench.report.figures.curves import Curve, plot_curves
 from lstm_bench.report.figures.style import OTHERS, PALETTE, figure_png, metric_label
 from lstm_bench.training.result import TrialResult
@@ -45,16 +51,21 @@ def training_figures(result: TrialResult, metric_name: str) -> dict[str, bytes]:
     -------
     dict of str to bytes
         PNG files ``accuracy``, ``loss``, the study's metric, and
-        ``confusion_matrix_<split>`` of the last scored split.
+        ``confusion_matrix_<split>`` of the last scored split, or ``recall_<split>``
+        of more classes than a matrix can show.
     """
     figures = {
         name: plot_run_curves(result.history.epochs, name)
         for name in dict.fromkeys(("accuracy", "loss", metric_name))
     }
     scored, names = result.predictions[-1], result.class_names
-    counts = confusion_matrix(scored.y_true, scored.y_proba.argmax(axis=1), len(names))
-    title = f"n = {len(scored.y_true):,}"
-    figures[f"confusion_matrix_{scored.split}"] = plot_confusion(
-        [(title, counts)], names
-    )
+    y_pred, title = scored.y_proba.argmax(axis=1), f"n = {len(scored.y_true):,}"
+    if len(names) > MAX_MATRIX:
+        n, recall = class_recall(scored.y_true, y_pred, len(names))
+        figures[f"recall_{scored.split}"] = plot_recall([(title, n, recall)], names)
+    else:
+        counts = confusion_matrix(scored.y_true, y_pred, len(names))
+        figures[f"confusion_matrix_{scored.split}"] = plot_confusion(
+            [(title, counts)], names
+        )
     return {name: figure_png(figure) for name, figure in figures.items()}

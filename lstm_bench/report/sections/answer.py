@@ -25,6 +25,7 @@ from lstm_bench.report.blocks import (
     Note,
     Section,
     as_sentence,
+    class_text,
     count,
     duration,
     number_of,
@@ -217,21 +218,22 @@ def _imbalance(view: View) -> Iterator[tuple[str, str]]:
     shares = shares_of(view.analysis, best)
     if shares is None:
         return
+    largest = class_text(balance.largest)
     uneven = (
-        f"The classes are uneven ({balance.largest} has "
+        f"The classes are uneven ({largest} has "
         f"{balance.sizes[balance.largest]:,} training {view.results.examples}, "
-        f"{balance.smallest} {balance.sizes[balance.smallest]:,})"
+        f"{class_text(balance.smallest)} {balance.sizes[balance.smallest]:,})"
     )
     yield (
         "do uneven classes matter",
         (
-            f"{uneven}: always naming {balance.largest} scores {shares.split} accuracy "
+            f"{uneven}: always naming {largest} scores {shares.split} accuracy "
             f"{shares.majority:.4f}, and balanced accuracy "
             f"{shares.majority_balanced:.4f}; the best LSTM has accuracy "
             f"{shares.winner:.4f} and balanced accuracy {shares.winner_balanced:.4f}."
             if metric.name in BY_SHARES
             else f"{uneven}, so this report leads with {metric.label}, in which every "
-            f"class counts the same; by accuracy, always naming {balance.largest} "
+            f"class counts the same; by accuracy, always naming {largest} "
             f"would score {shares.majority:.4f} on {shares.split}, and the best LSTM "
             f"{shares.winner:.4f}, with balanced accuracy "
             f"{shares.winner_balanced:.4f}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,20 @@ from matplotlib.ticker import PercentFormatter
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.arrays import FloatArray
-from lstm_bench.report.blocks import Column, Drawing, Section, column_names
-from lstm_bench.report.figures.confusion import confusion_matrix, plot_confusion
+from lstm_bench.report.blocks import Block, Column, Drawing, Section, column_names
+from lstm_bench.report.figures.confusion import (
+    MAX_MATRIX,
+    MAX_WHOLE,
+    class_recall,
+    confusion_matrix,
+    plot_confusion,
+    plot_recall,
+)
 from lstm_bench.report.figures.style import (
     OTHERS,
     PALETTE,
     add_legend,
+    class_label,
     house_style,
     name_panel,
     new_panels,
@@ -40,14 +48,44 @@ CONFUSION = (
     Column("label", "model", colour_by="key"),
     Column("key"),
     Column("split"),
-    Column("y_true", "true class"),
-    Column("y_pred", "predicted"),
+    Column("y_true", "true class", "name"),
+    Column("y_pred", "predicted", "name"),
     Column("n", "{examples}, mean", "whole", meaning="mean over the trainings"),
     Column("share", "share of the class", "share", meaning="mean over the trainings"),
     Column("ci_low", "95 % over seeds (t)", "interval_share", high="ci_high"),
     Column("n_runs", "trainings (n)", "count"),
 )
 ON = {"test": "test", "val": "validation"}
+PAIRS = (
+    Column("label", "model", colour_by="key"),
+    Column("key"),
+    Column("split"),
+    Column("y_true", "true class", "name"),
+    Column("y_pred", "taken for", "name"),
+    Column("n", "{examples}, mean", "count", meaning="mean over the trainings"),
+    Column("share", "share of the class", "share", meaning="mean over the trainings"),
+    Column("ci_low", "95 % over seeds (t)", "interval_share", high="ci_high"),
+    Column("n_runs", "trainings (n)", "count"),
+)
+PER_CLASS = (
+    Column("label", "model", colour_by="key"),
+    Column("key"),
+    Column("split"),
+    Column("name", "class", "name"),
+    Column("n", "{examples} (n)", "count"),
+    Column("recall", "recall", "share", meaning="share of the class that is found"),
+    Column("ci_low", "95 % over seeds (t)", "interval_share", high="ci_high"),
+    Column(
+        "precision",
+        "precision",
+        "share",
+        meaning="share that is right of what is taken for the class, trainings pooled",
+    ),
+    Column("f1", "F1", "score", meaning="trainings pooled"),
+    Column("n_runs", "trainings (n)", "count"),
+)
+# Pairs of classes of each model in the table, the most frequent errors.
+N_PAIRS = 50
 
 
 def confusion_section(view: View) -> Section:
@@ -62,38 +100,114 @@ def confusion_section(view: View) -> Section:
     if not models or not class_names:
         return Section(title, anchor, "No completed training has left predictions.")
     split = ON[models[0].split]
-    counts = confusion(models, class_names)
-    matrices = [(m.label, _matrices(m, len(class_names)).mean(axis=0)) for m in models]
-    histogram = probabilities(models, class_names)
+    blocks = [*_whole(view, models, class_names, of, split)]
+    if len(class_names) > 2:
+        blocks += _by_class(view, models, class_names, of, split)
     return Section(
         title,
         anchor,
         f"Which class is mistaken for which on {split}, and how surely.",
-        (
-            Drawing(
-                "confusion",
-                f"Confusion on {split} of {of}: shares of each true class (rows), and "
-                f"{view.results.examples}. Blue is right, orange wrong.",
-                plot_confusion(matrices, class_names),
-                counts,
-            ),
-            Drawing(
-                "probabilities",
-                f"How the probability of {class_names[-1]} spreads on {split} over "
-                f"{view.results.examples} of each true class, trainings pooled, 20 "
-                "bins; a good model "
-                "keeps the colours apart. Left of the dashed line the model predicts "
-                f"{class_names[0]}.",
-                plot_probabilities(histogram, class_names, view.results.examples),
-                histogram,
-            ),
-            view.table(
-                "confusion",
-                f"The same shares on {split}, with intervals over trainings.",
-                counts,
-                CONFUSION,
-            ),
-        ),
+        tuple(blocks),
+    )
+
+
+def _whole(
+    view: View,
+    models: Sequence[Predicted],
+    class_names: Sequence[str],
+    of: str,
+    split: str,
+) -> Iterator[Block]:
+    """Yield the matrices with all their cells; nothing for too many classes."""
+    examples = view.results.examples
+    if len(class_names) > MAX_MATRIX:
+        return
+    counts = confusion(models, class_names)
+    matrices = [(m.label, _matrices(m, len(class_names)).mean(axis=0)) for m in models]
+    is_whole = len(class_names) <= MAX_WHOLE
+    yield Drawing(
+        "confusion",
+        f"Confusion on {split} of {of}: shares of each true class (rows)"
+        + (f", and {examples}" if is_whole else ", in percent")
+        + ". Blue is right, orange wrong.",
+        plot_confusion(matrices, class_names),
+        counts,
+    )
+    if len(class_names) == 2:
+        histogram = probabilities(models, class_names)
+        yield Drawing(
+            "probabilities",
+            f"How the probability of {class_names[-1]} spreads on {split} over "
+            f"{examples} of each true class, trainings pooled, 20 "
+            "bins; a good model "
+            "keeps the colours apart. Left of the dashed line the model predicts "
+            f"{class_names[0]}.",
+            plot_probabilities(histogram, class_names, examples),
+            histogram,
+        )
+    if is_whole:
+        yield view.table(
+            "confusion",
+            f"The same shares on {split}, with intervals over trainings.",
+            counts,
+            CONFUSION,
+        )
+
+
+def _by_class(
+    view: View,
+    models: Sequence[Predicted],
+    class_names: Sequence[str],
+    of: str,
+    split: str,
+) -> Iterator[Block]:
+    """Yield recall by class, how sure the models are, and the most frequent errors."""
+    examples = view.results.examples
+    n_classes = len(class_names)
+    scores = per_class(models, class_names)
+    if n_classes > MAX_MATRIX:
+        points = [
+            (
+                str(own["label"].iloc[0]),
+                own["n"].to_numpy(dtype=float),
+                own["recall"].to_numpy(dtype=float),
+            )
+            for _, own in scores.groupby("key", sort=False)
+        ]
+        yield Drawing(
+            "recall",
+            f"Recall of each of the {n_classes:,} classes on {split} by its number of "
+            f"{examples}, of {of}: a point is a class.",
+            plot_recall(points, class_names, examples),
+            scores,
+        )
+    histogram = confidences(models)
+    yield Drawing(
+        "confidences",
+        f"How sure the models are on {split} where they are right and where they are "
+        f"wrong: the probability of the class that is predicted, trainings pooled, "
+        f"{N_BINS} bins; a good model is sure where it is right alone.",
+        plot_confidences(histogram, examples),
+        histogram,
+    )
+    if n_classes > MAX_WHOLE:
+        found = pairs(models, class_names)
+        yield view.table(
+            "confused_pairs",
+            f"The pairs of classes that are confused most on {split}, at most "
+            f"{N_PAIRS} of each model.",
+            found,
+            PAIRS,
+        )
+    by_recall = n_classes > MAX_MATRIX
+    if by_recall:
+        scores = scores.sort_values("recall", kind="stable", ignore_index=True)
+    yield view.table(
+        "per_class",
+        f"Scores of each class on {split}, means over trainings"
+        + (", the worst recall first." if by_recall else "."),
+        scores,
+        PER_CLASS,
     )
 
 
@@ -167,6 +281,92 @@ def confusion(models: Sequence[Predicted], class_names: Sequence[str]) -> pd.Dat
     return pd.DataFrame(rows, columns=column_names(CONFUSION))
 
 
+def per_class(models: Sequence[Predicted], class_names: Sequence[str]) -> pd.DataFrame:
+    """Return recall, precision and F1 of each class, for each model.
+
+    Returns
+    -------
+    DataFrame with the columns of `PER_CLASS`
+        `n` is the number of examples in one training. Precision is NaN for a class
+        that is never predicted.
+    """
+    n_classes = len(class_names)
+    frames = []
+    for model in models:
+        found = [(p.y_true, p.y_proba.argmax(axis=1)) for p in model.predictions]
+        n = np.bincount(found[0][0], minlength=n_classes)
+        recall = np.array([class_recall(*one, n_classes)[1] for one in found])
+        right, named, true = (
+            sum(np.bincount(y, minlength=n_classes) for y in each)
+            for each in (
+                [t[t == y] for t, y in found],
+                [y for _, y in found],
+                [t for t, _ in found],
+            )
+        )
+        intervals = [mean_interval(r).within(0.0, 1.0) for r in recall.T]
+        frames.append(
+            pd.DataFrame(
+                {
+                    "label": model.label,
+                    "key": model.key,
+                    "split": model.split,
+                    "name": list(class_names),
+                    "n": n,
+                    "recall": [i.estimate for i in intervals],
+                    "ci_low": [i.low for i in intervals],
+                    "ci_high": [i.high for i in intervals],
+                    "precision": np.where(
+                        named > 0, right / np.maximum(named, 1), np.nan
+                    ),
+                    "f1": 2 * right / np.maximum(named + true, 1),
+                    "n_runs": len(found),
+                },
+                columns=column_names(PER_CLASS),
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def pairs(
+    models: Sequence[Predicted], class_names: Sequence[str], n_pairs: int = N_PAIRS
+) -> pd.DataFrame:
+    """Return the most frequent errors: pairs of a true and a predicted class.
+
+    Returns
+    -------
+    DataFrame with the columns of `PAIRS`
+        For each model at most `n_pairs` rows, the most frequent first.
+    """
+    n_classes, rows = len(class_names), []
+    for model in models:
+        codes = []
+        for p in model.predictions:
+            y_pred = p.y_proba.argmax(axis=1)
+            wrong = y_pred != p.y_true
+            codes.append(p.y_true[wrong] * n_classes + y_pred[wrong])
+        distinct, counts = np.unique(np.concatenate(codes), return_counts=True)
+        n = np.bincount(model.predictions[0].y_true, minlength=n_classes)
+        for at in np.argsort(-counts, kind="stable")[:n_pairs].tolist():
+            i, j = divmod(int(distinct[at]), n_classes)
+            shares = np.array([np.sum(code == distinct[at]) / n[i] for code in codes])
+            share = mean_interval(shares).within(0.0, 1.0)
+            row: dict[str, Any] = {
+                "label": model.label,
+                "key": model.key,
+                "split": model.split,
+                "y_true": class_names[i],
+                "y_pred": class_names[j],
+                "n": counts[at] / len(codes),
+                "share": share.estimate,
+                "ci_low": share.low,
+                "ci_high": share.high,
+                "n_runs": share.n,
+            }
+            rows.append(row)
+    return pd.DataFrame(rows, columns=column_names(PAIRS))
+
+
 def _matrices(model: Predicted, n_classes: int) -> FloatArray:
     """Return one matrix per training, of shape (n_trainings, n_classes, n_classes)."""
     return np.array(
@@ -215,6 +415,90 @@ def probabilities(
     return pd.DataFrame(rows, columns=columns)
 
 
+def confidences(models: Sequence[Predicted], n_bins: int = N_BINS) -> pd.DataFrame:
+    """Return histograms of the predicted class's probability, right and wrong apart.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``label, key, split, outcome`` ("right" or "wrong"), ``p_low, p_high`` (bounds
+        of the bin), ``share`` (of all examples, trainings pooled), ``n`` (examples
+        times trainings with the outcome), ``n_runs``
+    """
+    edges = np.linspace(0, 1, n_bins + 1)
+    frames = []
+    for model in models:
+        confidence, right = (
+            np.concatenate(each)
+            for each in zip(
+                *(
+                    (p.y_proba.max(axis=1), p.y_proba.argmax(axis=1) == p.y_true)
+                    for p in model.predictions
+                ),
+                strict=True,
+            )
+        )
+        for outcome, members in (("right", right), ("wrong", ~right)):
+            counts, _ = np.histogram(confidence[members], edges)
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "label": model.label,
+                        "key": model.key,
+                        "split": model.split,
+                        "outcome": outcome,
+                        "p_low": edges[:-1],
+                        "p_high": edges[1:],
+                        "share": counts / len(right),
+                        "n": int(members.sum()),
+                        "n_runs": len(model.predictions),
+                    }
+                )
+            )
+    return pd.concat(frames, ignore_index=True)
+
+
+@house_style()
+def plot_confidences(table: pd.DataFrame, examples: str) -> Figure:
+    """Draw histograms of the predicted class's probability, right and wrong apart.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `confidences`.
+    examples : str
+        The word for the data's examples.
+    """
+    models = list(dict.fromkeys(table["key"].tolist()))
+    fig, axes = new_panels(len(models), 3.6, 3.1)
+    handles: list[BarContainer] = []
+    for ax, key in zip(axes, models, strict=True):
+        own = table[table["key"] == key]
+        handles = []
+        for outcome, colour in (("right", PALETTE[0]), ("wrong", PALETTE[1])):
+            rows = own[own["outcome"] == outcome]
+            bars = ax.bar(
+                rows["p_low"],
+                rows["share"],
+                rows["p_high"] - rows["p_low"],
+                align="edge",
+                color=colour,
+                alpha=0.6,
+                label=outcome,
+            )
+            for bar, row in zip(bars, rows.to_dict("records"), strict=True):
+                where = f"p {row['p_low']:.2f} to {row['p_high']:.2f}"
+                bar.set_url(point_name(f"{outcome}, {where}", f"{row['share']:.1%}"))
+            handles.append(bars)
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        ax.set_xlim(0, 1)
+        ax.set_xlabel("probability of the predicted class")
+        name_panel(ax, own["label"].iloc[0])
+    axes[0].set_ylabel(f"share of the {plain_text(examples)}")
+    add_legend(fig, handles)
+    return fig
+
+
 @house_style()
 def plot_probabilities(
     table: pd.DataFrame, class_names: Sequence[str], examples: str
@@ -244,7 +528,7 @@ def plot_probabilities(
                 align="edge",
                 color=colour,
                 alpha=0.6,
-                label=f"true class {plain_text(name)}",
+                label=f"true class {class_label(name)}",
             )
             for bar, row in zip(bars, rows.to_dict("records"), strict=True):
                 where = f"p {row['p_low']:.2f} to {row['p_high']:.2f}"
@@ -253,7 +537,7 @@ def plot_probabilities(
         ax.axvline(0.5, color=OTHERS, lw=0.9, ls="--")
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         ax.set_xlim(0, 1)
-        ax.set_xlabel(f"predicted p({plain_text(class_names[-1])})")
+        ax.set_xlabel(f"predicted p({class_label(class_names[-1])})")
         name_panel(ax, own["label"].iloc[0])
     axes[0].set_ylabel(f"share of the class's {plain_text(examples)}")
     add_legend(fig, handles)

@@ -17,6 +17,7 @@ from lstm_bench.report.blocks import (
     Note,
     Section,
     as_sentence,
+    class_text,
     column_names,
     count,
 )
@@ -134,10 +135,11 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
     if balance is not None:
         yield (
             "largest and smallest class",
-            f"{balance.largest} with {balance.sizes[balance.largest]:,}, "
-            f"{balance.smallest} with {balance.sizes[balance.smallest]:,} of train"
+            f"{class_text(balance.largest)} with "
+            f"{balance.sizes[balance.largest]:,}, {class_text(balance.smallest)} with "
+            f"{balance.sizes[balance.smallest]:,} of train"
             + (
-                f": {balance.ratio:.3g} to 1, more than {IMBALANCED} to 1"
+                f": uneven, {balance.ratio:.3g} to 1 (above {IMBALANCED} to 1)"
                 if balance.is_uneven
                 else ""
             ),

@@ -39,6 +39,17 @@ def literature(analysis: Analysis) -> pd.DataFrame:
         {**published.model_dump(exclude={"dataset"}), "own": False}
         for published in load_published_results(str(results.dataset.get("name", "")))
     ]
+    rows = rows or [
+        {
+            "label": entry.label,
+            "accuracy": entry.test_accuracy,
+            "source": " ".join(entry.source.split()),
+            "note": " ".join(entry.note.split()),
+            "own": False,
+        }
+        for entry in results.suite.published
+        if entry.test_accuracy is not None
+    ]
     for contender in (analysis.winner, analysis.baseline) if rows else ():
         if contender is None:
             continue
@@ -49,7 +60,7 @@ def literature(analysis: Analysis) -> pd.DataFrame:
             {
                 "label": f"here: {contender.label}",
                 "accuracy": float(np.mean(scores)),
-                "regime": "labelled",
+                "regime": rows[0].get("regime") and "labelled",
                 "n_train": results.dataset.get("n_used_train"),
                 "source": f"this study, mean over {len(scores)} seeds",
                 "url": None,
@@ -67,15 +78,28 @@ def literature_section(view: View) -> Section:
     """Show published accuracies and this study's own."""
     title, anchor = "Literature", "literature"
     frame = literature(view.analysis)
-    caption = (
-        "Published accuracies on the same 25,000 test reviews. Data: labelled, only "
-        "the labelled training reviews; unlabelled, the set's 50,000 unlabelled "
-        "reviews too; external, models pretrained on other text."
-    )
+    columns: tuple[Column, ...] = LITERATURE
+    if frame["regime"].notna().any():
+        intro = (
+            "What others reached, and with what data. Only rows of the same regime and "
+            "number of reviews compare with like."
+        )
+        caption = (
+            "Published accuracies on the same 25,000 test reviews. Data: labelled, "
+            "only the labelled training reviews; unlabelled, the set's 50,000 "
+            "unlabelled reviews too; external, models pretrained on other text."
+        )
+    else:
+        intro = (
+            "What others reached, as the suite's file has it. The notes have the data "
+            "that they used; results with other data do not compare with like."
+        )
+        caption = (
+            "Published test accuracies, and those of the best LSTM and the best "
+            "baseline of this study."
+        )
+        columns = tuple(c for c in LITERATURE if c.name not in ("regime", "url"))
+        frame = frame[column_names(columns)]
     return Section(
-        title,
-        anchor,
-        "What others reached, and with what data. Only rows of the same regime and "
-        "number of reviews compare with like.",
-        (view.table("literature", caption, frame, LITERATURE),),
+        title, anchor, intro, (view.table("literature", caption, frame, columns),)
     )

@@ -62,8 +62,10 @@ def has_published(view: View) -> bool:
 
 
 def has_literature(view: View) -> bool:
-    """Whether there are published results on the dataset."""
-    return bool(load_published_results(view.suite.dataset.name))
+    """Whether there are published results on the dataset, or in the suite's file."""
+    return bool(load_published_results(view.suite.dataset.name)) or any(
+        entry.test_accuracy is not None for entry in view.suite.published
+    )
 
 
 # By the section's anchor (the fragment of its URL).

@@ -9,27 +9,55 @@ import pandas as pd
 
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.formatting import plain
+from lstm_bench.data.dataset import VECTORS
 from lstm_bench.report.blocks import Block, Column, Section, as_sentence, column_names
+from lstm_bench.report.html import MAX_LINES
+from lstm_bench.report.sections.baselines import TOKENS
 from lstm_bench.report.view import View
+from lstm_bench.text import plural, shortened
 from lstm_bench.tracking.results import Results
 
 N_ERRORS = 20
 SAMPLES_PER_RUN = 5
 
 
+# Of more classes, the true and the predicted one have a probability.
+MAX_PROBABILITIES = 4
+GIVEN = "predicted probability"
+OF_TWO = (
+    Column("p_of_true", "p(true class)", "bar", meaning=GIVEN),
+    Column("p_of_predicted", "p(predicted)", "bar", meaning=GIVEN),
+)
+
+
 def sample_columns(results: Results) -> tuple[Column, ...]:
     """Return the columns of `samples`."""
+    names = results.dataset.get("class_names", ())
     return (
         Column("run_id"),
         Column("index"),
-        Column("text", results.example, "prose"),
-        Column("y_true", "true class"),
-        Column("y_pred", "predicted"),
+        *_shown_columns(results),
+        Column("y_true", "true class", "name"),
+        Column("y_pred", "predicted", "name"),
         Column("correct"),
         *(
-            Column(f"p_{name}", f"p({name})", "bar", meaning="predicted probability")
-            for name in results.dataset.get("class_names", ())
+            OF_TWO
+            if len(names) > MAX_PROBABILITIES
+            else (
+                Column(f"p_{name}", f"p({shortened(name, 40)})", "bar", meaning=GIVEN)
+                for name in names
+            )
         ),
+    )
+
+
+def _shown_columns(results: Results) -> tuple[Column, ...]:
+    """Return the columns with the example itself: its text, and a series drawn."""
+    if results.dataset.get("kind") != VECTORS:
+        return (Column("text", results.example, "prose"),)
+    return (
+        Column("text", results.example, "name"),
+        Column("values", "values", "series", meaning="from the lowest to the highest"),
     )
 
 
@@ -37,9 +65,9 @@ def error_columns(results: Results) -> tuple[Column, ...]:
     """Return the columns of `confident_errors`."""
     return (
         Column("index"),
-        Column("text", results.example, "prose"),
-        Column("y_true", "true class"),
-        Column("y_pred", "predicted"),
+        *_shown_columns(results),
+        Column("y_true", "true class", "name"),
+        Column("y_pred", "predicted", "name"),
         Column("confidence", "confidence in it, mean", "bar", meaning="over the seeds"),
         Column(
             "n_seeds",
@@ -54,6 +82,7 @@ def samples_section(view: View) -> Section:
     """Show a few fixed examples and the most confident errors."""
     title, anchor = "Samples", "samples"
     columns = sample_columns(view.results)
+    has_all = OF_TWO[0] not in columns
     blocks: list[Block] = []
     for number, (label, run_id) in enumerate(_shown(view), start=1):
         frame = samples(view.results, [run_id]).head(SAMPLES_PER_RUN)
@@ -61,7 +90,8 @@ def samples_section(view: View) -> Section:
             right = int(frame["correct"].sum())
             caption = (
                 f"{label}: {len(frame)} fixed validation {view.results.examples}, "
-                f"{right} of them right; bars are the probability given to each class."
+                f"{right} of them right; bars are the probability given to "
+                + ("each class." if has_all else "the two classes.")
             )
             blocks.append(view.table(f"samples_{number}", caption, frame, columns))
     blocks += _errors(view)
@@ -70,11 +100,23 @@ def samples_section(view: View) -> Section:
     return Section(
         title,
         anchor,
-        f"{as_sentence(view.results.examples).rstrip('.')} as the model reads them: "
-        "their first words, as the tokens give them. "
+        f"{as_sentence(view.results.examples).rstrip('.')} "
+        f"{_how_shown(view.results)} "
         "The fixed ones were not chosen by the outcome: enough to see what the numbers "
         "are about, too few to judge by.",
         tuple(blocks),
+    )
+
+
+def _how_shown(results: Results) -> str:
+    if results.dataset.get("kind") != VECTORS:
+        words = plural(TOKENS.get(results.dataset.get("tokenizer") or "words", "token"))
+        return f"as the model reads them: their first {words}, as the tokens give them."
+    return (
+        "as they are stored, each channel on a scale of its own: up to "
+        f"{MAX_LINES} channels as lines from the first step to the last, more as a "
+        "field of grey with a row per step, from the top, and a column per channel. "
+        "Of long series and of many channels a part is drawn."
     )
 
 
@@ -117,16 +159,15 @@ def samples(results: Results, run_ids: Sequence[str]) -> pd.DataFrame:
     rows = []
     for run_id in run_ids:
         for _, row in results.samples[results.samples["run_id"] == run_id].iterrows():
-            y_proba = [float(p) for p in row["y_proba"]]
+            # Class names are missing where the data's description is lost.
+            p_of = dict(zip(class_names, map(float, row["y_proba"]), strict=False))
             rows.append(
                 {
-                    **{name: row[name] for name in columns[:5]},
+                    **{name: row[name] for name in columns if name in row.index},
                     "correct": bool(row["y_true"] == row["y_pred"]),
-                    **{
-                        f"p_{name}": p
-                        # Class names are missing where the data's description is lost.
-                        for name, p in zip(class_names, y_proba, strict=False)
-                    },
+                    "p_of_true": p_of.get(row["y_true"]),
+                    "p_of_predicted": p_of.get(row["y_pred"]),
+                    **{f"p_{name}": p for name, p in p_of.items()},
                 }
             )
     return pd.DataFrame(rows, columns=columns)
@@ -148,7 +189,7 @@ def confident_errors(analysis: Analysis) -> pd.DataFrame:
     errors = results.errors[results.errors["run_id"].isin(own.tolist())]
     rows = [
         {
-            **{name: plain(group.iloc[0][name]) for name in columns[:4]},
+            **{name: plain(group.iloc[0][name]) for name in columns if name in errors},
             "n_seeds": len(group),
             "confidence": float(np.mean([max(p) for p in group["y_proba"]])),
         }
