@@ -255,6 +255,38 @@ def test_logged_model_loads_without_this_package_and_without_pickle(study, tmp_p
     assert (folder / "model.keras").is_file()
 
 
+# export
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "file"),
+    [
+        ("tiny.yaml", "keras", "model.keras"),
+        ("tiny.yaml:nb_lr", "mlflow", "MLmodel"),
+    ],
+)
+def test_export_writes_the_model_of_a_name(name, form, file, study, monkeypatch, capfd):
+    monkeypatch.chdir(study.folder)
+    arguments = ("export", name, "--format", form, "--tracking-uri", study.uri)
+    assert run(*arguments) == 0
+    said = capfd.readouterr().out
+    folder = name.replace(".yaml:", "-").removesuffix(".yaml")
+    assert f"exported: exports/{folder}-{form}" in said
+    assert "compared on 24 validation examples" in said
+    assert about(study.find(name.removeprefix("tiny.yaml"))[0])["why"] in said
+    assert (study.folder / "exports" / f"{folder}-{form}" / file).is_file()
+    assert run(*arguments) == 2
+    assert "exists already" in capfd.readouterr().err
+
+
+def test_export_of_a_baseline_names_the_format_that_has_it(study, tmp_path, capfd):
+    name, out = f"{study.folder}/tiny.yaml:majority", tmp_path / "out"
+    options = ("--format", "onnx", "--out", out, "--tracking-uri", study.uri)
+    assert run("export", name, *options) == 2
+    assert "majority class is a baseline" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 # predict
 
 

@@ -15,8 +15,10 @@ import numpy.typing as npt
 from lstm_bench.arrays import FloatArray
 from lstm_bench.data.dataset import VECTORS, Values
 from lstm_bench.errors import ExportError
-from lstm_bench.inference import NETWORK, batch_of, proba_of
+from lstm_bench.export.examples import inputs_of
+from lstm_bench.inference import LSTM, NETWORK, batch_of, load, proba_of
 from lstm_bench.suites.config import TrialConfig
+from lstm_bench.tracking.models import files_of
 
 if TYPE_CHECKING:
     from lstm_bench.models.backend import keras
@@ -32,25 +34,9 @@ About = Mapping[str, Any]
 """The content of a model folder's ``about.json``."""
 
 
-@dataclass(frozen=True)
-class Format:
-    """A format that networks are exported to.
-
-    Attributes
-    ----------
-    write : callable
-        Given a model folder, a new folder and `About`, writes the model into the new
-        folder.
-    proba : callable
-        Given what was written, `About` and sequences, returns the probabilities that
-        it computes, of shape (n_sequences, n_classes).
-    check : callable
-        Raises ExportError if a package is missing here.
-    """
-
-    write: Callable[[Path, Path, About], None]
-    proba: Callable[[Path, About, Sequence[Values]], FloatArray]
-    check: Callable[[], None] = lambda: None
+Proba = Callable[[Path, About, Sequence[Values]], FloatArray]
+"""Maps a folder, `About` and sequences to probabilities of shape (n_sequences,
+n_classes)."""
 
 
 def network_proba(
@@ -65,6 +51,11 @@ def network_proba(
             about["config"]["head"],
         ),
     )
+
+
+def model_proba(folder: Path, about: About, sequences: Sequence[Values]) -> FloatArray:
+    """Return the probabilities of any model in `folder`, from raw inputs."""
+    return load(folder).predict_proba(inputs_of(about, sequences))
 
 
 def _load(folder: Path) -> keras.Model:
@@ -82,14 +73,14 @@ def _in_batches(
     return np.concatenate(parts, dtype=np.float64)
 
 
-def _write_keras(source: Path, folder: Path, about: About) -> None:
-    shutil.copyfile(source / NETWORK, folder / NETWORK)
+def _write_keras(logged: Path, folder: Path, about: About) -> None:
+    shutil.copyfile(files_of(logged) / NETWORK, folder / NETWORK)
 
 
-def _write_saved_model(source: Path, folder: Path, about: About) -> None:
+def _write_saved_model(logged: Path, folder: Path, about: About) -> None:
     from lstm_bench.models.backend import keras
 
-    network = _load(source)
+    network = _load(files_of(logged))
     for layer in network.layers:
         for name in ("forward_layer", "backward_layer"):
             lstm = getattr(layer, name, layer)
@@ -133,13 +124,13 @@ def _check_onnx() -> None:
         ) from error
 
 
-def _write_onnx(source: Path, folder: Path, about: About) -> None:
+def _write_onnx(logged: Path, folder: Path, about: About) -> None:
     import onnx
 
     from lstm_bench.export.onnx_graph import onnx_model
 
     config = TrialConfig.model_validate(about["config"])
-    network = _load(source)
+    network = _load(files_of(logged))
     n_parameters = network.count_params()
     if n_parameters >= MAX_ONNX_PARAMETERS:
         raise ExportError(
@@ -149,6 +140,7 @@ def _write_onnx(source: Path, folder: Path, about: About) -> None:
     metadata = {
         key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for key, value in about.items()
+        if key != "input_example"
     }
     model = onnx_model(network, config, metadata)
     onnx.save_model(model, folder / ONNX_FILE)
@@ -175,8 +167,58 @@ def _onnx_proba(folder: Path, about: About, sequences: Sequence[Values]) -> Floa
     return _in_batches(sequences, compute)
 
 
+def _write_mlflow(logged: Path, folder: Path, about: About) -> None:
+    if about["kind"] != VECTORS and not about["vocabulary"]:
+        raise ExportError(
+            "--format mlflow: the model reads ids of words, and its data came without "
+            "the words that they stand for, so the MLflow model could read no text; "
+            "choose another format"
+        )
+    shutil.copytree(logged, folder, dirs_exist_ok=True)
+
+
+def _mlflow_proba(
+    folder: Path, about: About, sequences: Sequence[Values]
+) -> FloatArray:
+    import mlflow
+
+    if about["model"] == LSTM:
+        # The model imports Keras; as the package does, it is quiet.
+        import lstm_bench.models.backend  # noqa: F401
+    model = mlflow.pyfunc.load_model(str(folder))
+    table = model.predict(inputs_of(about, sequences))
+    columns = [f"p_{name}" for name in about["class_names"]]
+    proba: FloatArray = table[columns].to_numpy(np.float64)
+    return proba
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that models are exported to.
+
+    Attributes
+    ----------
+    write : callable
+        Given the folder of a logged MLflow model, a new folder and `About`, writes
+        the model into the new folder.
+    proba : callable
+        What the model in the new folder computes.
+    expected : callable
+        What the model in a model folder computes.
+    check : callable
+        Raises ExportError if a package is missing here.
+    """
+
+    write: Callable[[Path, Path, About], None]
+    proba: Proba
+    expected: Proba = network_proba
+    check: Callable[[], None] = lambda: None
+
+
+MLFLOW = "mlflow"
 FORMATS = {
     "keras": Format(_write_keras, network_proba),
-    "onnx": Format(_write_onnx, _onnx_proba, _check_onnx),
+    "onnx": Format(_write_onnx, _onnx_proba, check=_check_onnx),
     "saved_model": Format(_write_saved_model, _saved_model_proba),
+    MLFLOW: Format(_write_mlflow, _mlflow_proba, model_proba),
 }

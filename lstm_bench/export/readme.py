@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from lstm_bench.data.dataset import VECTORS
-from lstm_bench.export.formats import ONNX_FILE, SAVED_MODEL_FOLDER, About
+from lstm_bench.export.formats import MLFLOW, ONNX_FILE, SAVED_MODEL_FOLDER, About
 from lstm_bench.inference import NETWORK
 from lstm_bench.text import listed
 
-_TEXT = """\
+_HEAD = """\
 # {title}
 
 {why}
@@ -17,7 +18,9 @@ _TEXT = """\
 - Classes, in the order of their probabilities: {classes}
 - Study `{study}`, MLflow run `{run_id}`
 - {checked}
+"""
 
+_NETWORK = """
 `about.json` has the class names, the vocabulary or the scaling, and the configuration.
 `inference.py` turns texts or series into the model's input; it needs NumPy alone.
 {inputs}
@@ -38,24 +41,43 @@ print(about["class_names"], proba)
 ```
 """
 
+_MLFLOW = """
+In Python, in this folder, with the packages of `requirements.txt` installed:
+
+```python
+import mlflow
+
+model = mlflow.pyfunc.load_model(".")
+table = model.predict({example})
+print(table)
+```
+
+As a server, in this folder:
+
+```sh
+mlflow models serve -m . --env-manager local --port 5001
+curl http://127.0.0.1:5001/invocations -H "Content-Type: application/json" \\
+    -d {request}
+```
+"""
+
 _WORDS = """\
 index = inference.index_of(about["vocabulary"])
 sequences = [inference.ids_of(each, index) for each in words]"""
 
 _READ = {
     "text": f"""\
-texts = ["one text", "another"]
+texts = about["input_example"]
 words = [inference.tokenize(text, about["tokenizer"]) for text in texts]
 {_WORDS}""",
     "categories": f"""\
-words = [["one category", "another"], ["another"]]
+words = about["input_example"]
 {_WORDS}""",
     "ids": """\
 # Ids of words; the first is 1.
 sequences = [np.array([1, 4, 5], np.int32), np.array([1, 6], np.int32)]""",
     "vectors": """\
-n_channels = len(about["channels"])
-series = [np.zeros((5, n_channels)), np.ones((3, n_channels))]
+series = about["input_example"]
 mean, std = np.array(about["scaling"]["mean"]), np.array(about["scaling"]["std"])
 sequences = [((each - mean) / std).astype(np.float32) for each in series]""",
 }
@@ -93,8 +115,9 @@ proba = model.serve(x).numpy()""",
 _ONNX_INPUTS = """
 Inputs of `{file}`, from any language:
 
-- {sequences}; sequences are padded with 0 at the end, and a sequence of more than
-  {limit} steps is cut at its {cut};
+- {sequences};
+- a sequence of more than {limit} steps is cut at its {cut}, and a shorter one than the
+  longest of its batch is padded with 0 at the end;
 - `lengths`: int32 of shape (batch,), the number of steps of each, from 1 to time.
 
 Its output `probabilities` is float32 of shape (batch, classes). Class names, vocabulary
@@ -116,33 +139,36 @@ def readme(form: str, about: About, checked: str) -> str:
 
     Parameters
     ----------
-    form : {"keras", "onnx", "saved_model"}
+    form : str
+        One of `FORMATS`.
     checked : str
         A sentence on what the export was compared with.
     """
-    is_vectors = about["kind"] == VECTORS
-    run, inputs = _RUN[form], ""
-    if form == "onnx":
-        config = about["config"]
-        if is_vectors:
-            run = run.replace('"ids": x', '"vectors": x[:, :, :-1]')
-        inputs = _ONNX_INPUTS.format(
-            file=ONNX_FILE,
-            sequences=_VECTORS if is_vectors else _TOKENS,
-            limit=config["sequence_length"],
-            cut="start" if config["truncating"] == "pre" else "end",
-        )
-    return _TEXT.format(
+    head = _HEAD.format(
         title=f"{about['suite']}: {about['name']}",
         why=about["why"],
         classes=listed(json.dumps(c, ensure_ascii=False) for c in about["class_names"]),
         study=about["study"],
         run_id=about["run_id"],
         checked=checked,
-        inputs=inputs,
-        packages=_PACKAGES[form],
-        read=_READ[_reads(about)],
-        run=run,
+    )
+    if form == MLFLOW:
+        example = about["input_example"]
+        request = shlex.quote(json.dumps({"inputs": example}))
+        return head + _MLFLOW.format(example=example, request=request)
+    run, inputs = _RUN[form], ""
+    if form == "onnx":
+        is_vectors = about["kind"] == VECTORS
+        if is_vectors:
+            run = run.replace('"ids": x', '"vectors": x[:, :, :-1]')
+        inputs = _ONNX_INPUTS.format(
+            file=ONNX_FILE,
+            sequences=_VECTORS if is_vectors else _TOKENS,
+            limit=about["config"]["sequence_length"],
+            cut="start" if about["config"]["truncating"] == "pre" else "end",
+        )
+    return head + _NETWORK.format(
+        inputs=inputs, packages=_PACKAGES[form], read=_READ[_reads(about)], run=run
     )
 
 

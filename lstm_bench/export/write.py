@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from lstm_bench import inference
-from lstm_bench.data.dataset import Values
 from lstm_bench.errors import ExportError, OutputError
-from lstm_bench.export.formats import FORMATS, network_proba
+from lstm_bench.export.examples import Examples
+from lstm_bench.export.formats import FORMATS, MLFLOW
 from lstm_bench.export.readme import readme
 from lstm_bench.inference import ABOUT, LSTM
 from lstm_bench.system.files import new_folder
+from lstm_bench.tracking.models import files_of
 
 TOLERANCE = 1e-5
 """Largest difference of a probability between a model and its export."""
@@ -39,24 +39,24 @@ def check_export(form: str, out: Path) -> None:
         )
 
 
-def export_model(
-    source: Path, form: str, out: Path, sequences: Sequence[Values], examples: str
-) -> float:
+def read_about(logged: Path) -> dict[str, Any]:
+    """Return the content of ``about.json`` of a logged model."""
+    text = (files_of(logged) / ABOUT).read_text(encoding="utf-8")
+    about: dict[str, Any] = json.loads(text)
+    return about
+
+
+def export_model(logged: Path, form: str, out: Path, examples: Examples) -> float:
     """Export a model, and compare its probabilities with the model's.
 
     Parameters
     ----------
-    source : Path
-        A model folder.
+    logged : Path
+        Local folder of a logged MLflow model, as `find_logged_model` returns it.
     form : str
         One of `FORMATS`.
     out : Path
         The new folder.
-    sequences : sequence of ndarray
-        Token ids, int32 of shape (length,), or scaled vectors, float32 of shape
-        (length, n_channels), to compare on.
-    examples : str
-        What these are, such as ``256 random sequences``.
 
     Returns
     -------
@@ -72,36 +72,46 @@ def export_model(
         `out` exists or cannot be written.
     """
     check_export(form, out)
-    about = json.loads((source / ABOUT).read_text(encoding="utf-8"))
-    if about["model"] != LSTM:
+    about = read_about(logged)
+    if about["model"] != LSTM and form != MLFLOW:
         raise ExportError(
-            f"--format {form}: {about['name']} is no network, and {form} has only "
-            "networks; --format mlflow exports it"
+            f"--format {form}: {about['name']} is a baseline, and {form} has only "
+            f"networks; --format {MLFLOW} exports it"
         )
     try:
         with new_folder(out) as folder:
-            FORMATS[form].write(source, folder, about)
-            expected = network_proba(source, about, sequences)
-            got = FORMATS[form].proba(folder, about, sequences)
-            difference = float(np.abs(got - expected).max())
-            # NaN is not within.
-            if not difference <= TOLERANCE:
-                raise ExportError(
-                    f"--format {form}: on {examples} the largest difference between "
-                    f"the exported model's probabilities and the model's is "
-                    f"{difference:.1e}, more than {TOLERANCE:.0e}; nothing is written"
-                )
-            checked = (
-                f"Compared on {examples}: the largest difference of a probability is "
-                f"{difference:.1e}"
-            )
-            shutil.copyfile(source / ABOUT, folder / ABOUT)
-            shutil.copyfile(inference.__file__, folder / "inference.py")
-            text = readme(form, about, checked)
-            (folder / "README.md").write_text(text, encoding="utf-8")
+            difference = _write(logged, form, folder, about, examples)
     except OSError as error:
         raise OutputError(
             f"{out}: cannot be written ({error.strerror or error}); choose another "
             "folder with --out"
         ) from error
+    return difference
+
+
+def _write(
+    logged: Path, form: str, folder: Path, about: dict[str, Any], examples: Examples
+) -> float:
+    chosen = FORMATS[form]
+    chosen.write(logged, folder, about)
+    expected = chosen.expected(files_of(logged), about, examples.sequences)
+    got = chosen.proba(folder, about, examples.sequences)
+    difference = float(np.abs(got - expected).max())
+    # NaN is not within.
+    if not difference <= TOLERANCE:
+        raise ExportError(
+            f"--format {form}: on {examples.what} the largest difference between the "
+            f"exported model's probabilities and the model's is {difference:.1e}, "
+            f"more than {TOLERANCE:.0e}; nothing is written"
+        )
+    if form != MLFLOW:
+        for file in (ABOUT, "inference.py"):
+            shutil.copyfile(files_of(logged) / file, folder / file)
+    text = readme(
+        form,
+        about,
+        f"Compared on {examples.what}: the largest difference of a probability is "
+        f"{difference:.1e}",
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
     return difference

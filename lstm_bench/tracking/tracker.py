@@ -72,6 +72,8 @@ COMMANDS = {
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 # It warns that pip is missing in uv's environments; requirements are explicit here.
 logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
+# It warns of the type hint of models of series whenever it loads a model.
+logging.getLogger("mlflow.types.type_hints").setLevel(logging.ERROR)
 # It prints the traceback of every database error that it also raises.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -5,24 +5,30 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lstm_bench import inference
 from lstm_bench.errors import ExportError, OutputError
-from lstm_bench.export.examples import random_sequences
+from lstm_bench.export.examples import Examples, random_sequences
 from lstm_bench.export.formats import FORMATS
-from lstm_bench.export.write import export_model
-from lstm_bench.inference import ABOUT, NETWORK, batch_of, load, proba_of
+from lstm_bench.export.write import export_model, read_about
+from lstm_bench.inference import ABOUT, ARRAYS, NETWORK, batch_of, load, proba_of
 from lstm_bench.suites.config import TrialConfig
+from lstm_bench.tracking.models import SCRIPT, files_of
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 pytestmark = pytest.mark.slow
 NAMES = ("früh, spät", 'a "b"', "c")
+TEXTS = ["früh ON, off", "it's another text"]
+SERIES = [[[1.0, -2.0], [3.5, 0.25]], [[0.0, 7.0]]]
+INPUTS = {"tokens": TEXTS, "vectors": SERIES}
 WORDS = ["on", "off", "früh", "a", "text", "another"]
 
 
@@ -40,7 +46,8 @@ def random_model(kind: str, **settings):
     return config, model
 
 
-def model_folder(folder: Path, kind: str = "tokens", **settings) -> Path:
+def logged_model(folder: Path, kind: str = "tokens", **settings) -> Path:
+    """Write the folder of a logged model, as far as exports of networks read it."""
     config, model = random_model(kind, **settings)
     is_tokens = kind == "tokens"
     about = {
@@ -53,6 +60,8 @@ def model_folder(folder: Path, kind: str = "tokens", **settings) -> Path:
         "vocabulary": WORDS if is_tokens else [],
         "scaling": None if is_tokens else {"mean": [1.0, 2.0], "std": [2.0, 4.0]},
         "channels": [] if is_tokens else ["x", "y"],
+        "example": "text",
+        "input_example": INPUTS[kind],
         "suite": "tiny",
         "study": "tiny-1",
         "name": "3 units (trial 0)",
@@ -60,14 +69,16 @@ def model_folder(folder: Path, kind: str = "tokens", **settings) -> Path:
         "replicate": 1,
         "why": "The one of 2 seeds.",
     }
-    folder.mkdir()
-    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
-    model.save(folder / NETWORK)
+    files = files_of(folder)
+    files.mkdir(parents=True)
+    (files / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    shutil.copy(inference.__file__, files)
+    model.save(files / NETWORK)
     return folder
 
 
-def sequences_for(source: Path, n: int = 21):
-    return random_sequences(json.loads((source / ABOUT).read_text()), n)
+def examples_for(logged: Path, n: int = 21) -> Examples:
+    return Examples(random_sequences(read_about(logged), n), f"{n} examples")
 
 
 def check_graph(kind: str, **settings) -> None:
@@ -142,34 +153,44 @@ SETTINGS = {"padding": "pre", "bidirectional": True}
 def test_exported_folder_is_used_as_its_readme_describes(
     form, kind, head, tmp_path, monkeypatch
 ):
-    source = model_folder(tmp_path / "model", kind, head=head, **SETTINGS)
+    logged = logged_model(tmp_path / "logged", kind, head=head, **SETTINGS)
     out = tmp_path / "new" / "out"
-    difference = export_model(source, form, out, sequences_for(source), "21 examples")
+    difference = export_model(logged, form, out, examples_for(logged))
     assert difference < 1e-6
-    assert (out / ABOUT).read_text() == (source / ABOUT).read_text()
+    assert (out / ABOUT).read_bytes() == (files_of(logged) / ABOUT).read_bytes()
     text = (out / "README.md").read_text(encoding="utf-8")
     assert "on 21 examples: the largest difference" in text
     assert f" is {difference:.1e}" in text
     assert '"früh, spät"' in text
+    names = run_readme(out, monkeypatch)
+    expected = load(files_of(logged)).predict_proba(
+        TEXTS if kind == "tokens" else SERIES
+    )
+    np.testing.assert_allclose(names["proba"], expected, atol=1e-6)
+
+
+def run_readme(out: Path, monkeypatch) -> dict[str, object]:
+    """Run the Python code of an export's README.md; return its names."""
+    text = (out / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     monkeypatch.chdir(out)
     monkeypatch.syspath_prepend(out)
     names: dict[str, object] = {}
     exec(code, names)
-    del sys.modules["inference"]
-    inputs = names["texts" if kind == "tokens" else "series"]
-    expected = load(source).predict_proba(inputs)
-    np.testing.assert_allclose(names["proba"], expected, atol=1e-6)
+    sys.modules.pop("inference", None)
+    return names
 
 
 def test_onnx_file_has_class_names_and_vocabulary(tmp_path):
-    source = model_folder(tmp_path / "model")
-    export_model(source, "onnx", tmp_path / "out", sequences_for(source), "")
+    logged = logged_model(tmp_path / "logged")
+    export_model(logged, "onnx", tmp_path / "out", examples_for(logged))
     made = onnx.load(tmp_path / "out" / "model.onnx")
     metadata = {entry.key: entry.value for entry in made.metadata_props}
     assert json.loads(metadata["class_names"]) == ["früh, spät", 'a "b"']
     assert json.loads(metadata["vocabulary"]) == WORDS
     assert metadata["tokenizer"] == "words"
+    # Texts of the training data stay out.
+    assert "input_example" not in metadata
     shapes = {
         each.name: [size.dim_param for size in each.type.tensor_type.shape.dim]
         for each in made.graph.input
@@ -186,12 +207,13 @@ def test_wrong_export_is_refused_and_nothing_is_written(
 ):
     from lstm_bench.models.backend import keras
 
-    source = model_folder(tmp_path / "model")
+    logged = logged_model(tmp_path / "logged")
     wrong = tmp_path_factory.mktemp("wrong")
-    network = keras.models.load_model(source / NETWORK, compile=False)
+    network = keras.models.load_model(files_of(logged) / NETWORK, compile=False)
     *others, bias = network.get_weights()
     network.set_weights([*others, bias + change])
-    network.save(wrong / NETWORK)
+    files_of(wrong).mkdir(parents=True)
+    network.save(files_of(wrong) / NETWORK)
     good = FORMATS[form]
     monkeypatch.setitem(
         FORMATS,
@@ -201,29 +223,77 @@ def test_wrong_export_is_refused_and_nothing_is_written(
         ),
     )
     with pytest.raises(ExportError, match="on 21 examples the largest difference"):
-        export_model(
-            source, form, tmp_path / "out", sequences_for(source), "21 examples"
-        )
-    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+        export_model(logged, form, tmp_path / "out", examples_for(logged))
+    assert [p.name for p in tmp_path.iterdir()] == ["logged"]
+
+
+NONE = Examples([], "")
 
 
 def test_export_never_overwrites(tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(OutputError, match=r"exists already.*--out"):
-        export_model(tmp_path, "keras", tmp_path / "out", [], "")
+        export_model(tmp_path, "keras", tmp_path / "out", NONE)
 
 
 @pytest.mark.parametrize("form", ["keras", "onnx", "saved_model"])
-def test_baseline_is_no_network(form, tmp_path):
+def test_baseline_is_refused(form, tmp_path):
     about = {"model": "majority", "name": "majority", "config": None}
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / ABOUT).write_text(json.dumps(about))
-    with pytest.raises(ExportError, match=r"majority is no network.*mlflow"):
-        export_model(tmp_path / "model", form, tmp_path / "out", [], "")
-    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+    files_of(tmp_path).mkdir(parents=True)
+    (files_of(tmp_path) / ABOUT).write_text(json.dumps(about))
+    with pytest.raises(ExportError, match=r"majority is a baseline.*mlflow"):
+        export_model(tmp_path, form, tmp_path / "out", NONE)
+    assert not (tmp_path / "out").exists()
 
 
 def test_onnx_without_its_packages_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ExportError, match=r"pip install 'lstm-bench\[onnx\]'"):
-        export_model(tmp_path, "onnx", tmp_path / "out", [], "")
+        export_model(tmp_path, "onnx", tmp_path / "out", NONE)
+
+
+def save_for_mlflow(logged: Path, kind: str) -> None:
+    import mlflow
+
+    files = logged.rename(logged.with_name("files"))
+    mlflow.pyfunc.save_model(
+        logged,
+        python_model=str(SCRIPT),
+        artifacts={"model": str(files_of(files))},
+        model_config={"reads": "texts" if kind == "tokens" else "series"},
+        pip_requirements=["mlflow"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "reads"), [("tokens", "texts"), ("vectors", "series")]
+)
+def test_mlflow_folder_is_the_logged_model(kind, reads, tmp_path, monkeypatch):
+    logged = logged_model(tmp_path / "logged", kind, **SETTINGS)
+    save_for_mlflow(logged, kind)
+    out = tmp_path / "out"
+    assert export_model(logged, "mlflow", out, examples_for(logged)) < 1e-6
+    assert (out / "MLmodel").read_bytes() == (logged / "MLmodel").read_bytes()
+    table = run_readme(out, monkeypatch)["table"]
+    expected = load(files_of(logged)).predict_proba(
+        TEXTS if kind == "tokens" else SERIES
+    )
+    np.testing.assert_allclose(table.iloc[:, 1:], expected, atol=1e-6)
+
+
+def test_mlflow_has_baselines(tmp_path):
+    logged = logged_model(tmp_path / "logged")
+    (files_of(logged) / NETWORK).unlink()
+    about = read_about(logged) | {"model": "majority", "config": None}
+    (files_of(logged) / ABOUT).write_text(json.dumps(about))
+    np.savez(files_of(logged) / ARRAYS, shares=np.array([0.25, 0.75]))
+    save_for_mlflow(logged, "tokens")
+    assert export_model(logged, "mlflow", tmp_path / "out", examples_for(logged)) == 0.0
+
+
+def test_mlflow_is_refused_where_words_are_not_known(tmp_path):
+    logged = logged_model(tmp_path / "logged")
+    about = read_about(logged) | {"vocabulary": []}
+    (files_of(logged) / ABOUT).write_text(json.dumps(about))
+    with pytest.raises(ExportError, match=r"ids of words.*could read no text"):
+        export_model(logged, "mlflow", tmp_path / "out", examples_for(logged))
