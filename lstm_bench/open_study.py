@@ -19,7 +19,7 @@ from lstm_bench.suites.suite import Suite
 from lstm_bench.system.command_line import command_line
 from lstm_bench.system.environment import bytecode_advice
 from lstm_bench.system.folders import make_folder
-from lstm_bench.text import count, listed, plural
+from lstm_bench.text import count, listed
 from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.artifacts import find_moves, record_moves
 from lstm_bench.tracking.load import load_results
@@ -154,7 +154,7 @@ def open_study(
         dataset, splits = prepared.dataset, prepared.splits
         progress.say(
             f"{dataset.name}: {len(splits.train):,} training and "
-            f"{len(splits.val):,} validation {plural(dataset.example)} "
+            f"{len(splits.val):,} validation {dataset.examples} "
             f"({dataset.source})"
         )
         say_start(progress)

@@ -448,7 +448,7 @@ def _log_refit(
     train = joined(splits.train, splits.val)
     train = replace(train, fitted=fit_preprocessing(dataset, train))
     why = (
-        f"{contender.label}: trained once more on the {len(train):,} {dataset.example}s"
+        f"{contender.label}: trained once more on the {len(train):,} {dataset.examples}"
         " of train and validation together"
     )
     config = contender.config

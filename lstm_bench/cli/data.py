@@ -12,7 +12,7 @@ import click
 
 from lstm_bench.cli.options import data_dir_option
 from lstm_bench.cli.output import announce_reading, echo, filled
-from lstm_bench.text import count, listed
+from lstm_bench.text import count, listed, plural
 
 if TYPE_CHECKING:
     from lstm_bench.data.check import Finding
@@ -96,7 +96,7 @@ def _echo_data(suite: Suite, dataset: Dataset, about: dict[str, Any]) -> None:
     for limit in values_of(suite, "sequence_length"):
         cut, lost = truncation(dataset.train, limit)
         echo(
-            f"at sequence_length {limit:,}: {cut:.1%} of train {dataset.example}s are "
+            f"at sequence_length {limit:,}: {cut:.1%} of train {dataset.examples} are "
             f"cut, {lost:.1%} of their steps lost"
         )
     for note in about["notes"]:
@@ -114,7 +114,7 @@ def _echo_parts(about: dict[str, Any]) -> None:
             continue
         facts = about[part]
         classes = listed(f"{n:,} {name}" for name, n in facts["classes"].items())
-        echo(filled(f"{part}: {facts['n']:,} {about['example']}s ({classes})"))
+        echo(filled(f"{part}: {facts['n']:,} {plural(about['example'])} ({classes})"))
         quantiles = ", ".join(
             f"{q} {v:g}" for q, v in facts["length_quantiles"].items()
         )
@@ -122,7 +122,8 @@ def _echo_parts(about: dict[str, Any]) -> None:
         line = f"length in {steps}: mean {facts['length_mean']:.1f}, {quantiles}"
         echo(filled(line, "  "))
         echo(f"  duplicates within it: {facts['n_copies']:,}")
-    echo(f"test {about['example']}s that are also in train: {about['n_test_in_train']}")
+    examples = plural(about["example"])
+    echo(f"test {examples} that are also in train: {about['n_test_in_train']}")
 
 
 def echo_findings(findings: Sequence[Finding]) -> None:

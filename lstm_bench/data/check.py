@@ -270,7 +270,7 @@ def _imbalance(
         "Set study: {metric: balanced_accuracy} and defaults: {class_weights: "
         "balanced}.",
         f"The largest class has {present.max() / present.min():.1f} times as many "
-        f"training {dataset.example}s as the smallest. Always answering "
+        f"training {dataset.examples} as the smallest. Always answering "
         f"{quoted(names[largest])} has a test accuracy of {share:.4f}, and a balanced "
         f"accuracy of {1 / np.count_nonzero(in_test):.4f}.",
     )
@@ -295,7 +295,7 @@ def _test_size(dataset: Dataset, use: Use) -> Iterator[Finding]:
         "test_size",
         n,
         "",
-        f"Give {needed} test {dataset.example}s, or a larger confirm.margin; "
+        f"Give {needed} test {dataset.examples}, or a larger confirm.margin; "
         "differences of two models on the same examples are known better than this.",
         f"A 95 % interval of {use.metric.replace('_', ' ')} {SUPPOSED_ACCURACY:g} over "
         f"{count(n, f'test {dataset.example}')} reaches ±{half:.4f}, farther than the "
@@ -433,7 +433,7 @@ def _truncated(dataset: Dataset, use: Use) -> Iterator[Finding]:
         f"train {longest}: {count(int(dataset.train.lengths[longest]), 'step')}",
         f"Try a sequence_length of {enough:,}, or where to cut: truncating: pre or "
         "post.",
-        f"Training {dataset.example}s are longer than the suite's lengths ({each}).",
+        f"Training {dataset.examples} are longer than the suite's lengths ({each}).",
     )
 
 
@@ -590,7 +590,7 @@ def _telling_word(dataset: Dataset, word: int, label: int) -> Finding:
         "If a new text would not have it, remove it: the task is then not the one "
         "that is measured.",
         f"The word {quoted(dataset.vocabulary[word - INDEX_FROM - 1])} is in {n:,} of "
-        f"{int(is_class.sum()):,} training {dataset.example}s of class {name}, and in "
+        f"{int(is_class.sum()):,} training {dataset.examples} of class {name}, and in "
         f"{int((has & ~is_class).sum()):,} of all others.",
     )
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.inference import INDEX_FROM, PAD, START
-from lstm_bench.text import count
+from lstm_bench.text import count, plural
 
 _BLOCK = 4096
 VECTORS: Final = "vectors"
@@ -248,6 +248,11 @@ class Dataset:
     times: FloatArray | None = None
     rows: Mapping[str, Any] = field(default_factory=dict)
     division: str = ""
+
+    @property
+    def examples(self) -> str:
+        """The plural of `example`."""
+        return plural(self.example)
 
     @property
     def n_classes(self) -> int:

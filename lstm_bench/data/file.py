@@ -58,7 +58,7 @@ def load(options: FileOptions, data_dir: Path | None, seed: int) -> Dataset:
         vocabulary=encoded.vocabulary,
         digest=sequences_digest(*(part for part in parts if len(part))),
         source=listed(about.files),
-        example="text" if about.kind == "texts" else "example",
+        example={"texts": "text", "vectors": "series"}.get(about.kind, "example"),
         notes=(*_notes(encoded, options, drawn), *about.notes),
         kind="tokens" if is_tokens else VECTORS,
         tokenizer={"texts": options.tokens, "categories": "categories"}.get(about.kind),
@@ -116,7 +116,7 @@ def _division(options: FileOptions, is_drawn: bool) -> str:
     if options.test:
         return "a file of its own"
     if not is_drawn:
-        return f"as column {options.split or 'split'} or the files' names say"
+        return f"as column {options.split} has it" if options.split else "with the data"
     share = f"{options.test_fraction:.0%} of the examples"
     if options.time:
         return f"{share}, the latest by column {options.time}"

@@ -58,6 +58,8 @@ def test_texts_are_tokens_ranked_by_their_count_in_train(tmp_path):
     assert list(dataset.train.y) == [1, 0]
     assert (dataset.kind, dataset.tokenizer) == ("tokens", "words")
     assert dataset.fits_vocabulary
+    assert (dataset.examples, dataset.division) == ("texts", "with the data")
+    assert load(tmp_path, split="split").division == "as column split has it"
     assert dataset.train.values.dtype == np.int32
     parts = (dataset.train, dataset.validation, dataset.test)
     assert dataset.digest == sequences_digest(*parts)
@@ -97,6 +99,7 @@ def test_wide_rows_are_vectors(tmp_path):
     assert (dataset.kind, dataset.tokenizer) == ("vectors", None)
     assert dataset.channels == ("1", "2")
     assert dataset.vocabulary == ()
+    assert (dataset.example, dataset.examples) == ("series", "series")
     assert dataset.train.values.shape == (40, 2)
     assert dataset.train.values.dtype == np.float32
     assert (len(dataset.train), len(dataset.test)) == (16, 4)
@@ -122,6 +125,7 @@ def test_files_by_part(tmp_path):
     write(tmp_path, ["label,text", "x,c"], "b.csv")
     options = {"train": "a.csv", "validation": "b.csv", "test": "b.csv"}
     dataset = load_dataset("file", options, tmp_path)
+    assert dataset.division == "a file of its own"
     # A column called split does not count where files are the parts.
     assert (len(dataset.train), len(dataset.test)) == (2, 1)
     assert dataset.validation is not None
@@ -141,6 +145,9 @@ def test_test_part_is_drawn_stratified_and_by_the_seed(tmp_path):
     assert dataset.digest == load(tmp_path, seed=1, test_fraction=0.25).digest
     assert dataset.digest != load(tmp_path, seed=2, test_fraction=0.25).digest
     assert "25% of the examples, drawn at random" in dataset.notes[0]
+    assert dataset.division == (
+        "25% of the examples, drawn at random, stratified by class"
+    )
 
 
 def test_copies_and_groups_never_stand_in_two_parts(tmp_path):
@@ -155,6 +162,7 @@ def test_copies_and_groups_never_stand_in_two_parts(tmp_path):
     ]
     assert groups[0] | groups[1] == set(range(40))
     assert not groups[0] & groups[1]
+    assert dataset.division.endswith("of one value in column who stay together")
     assert dataset.groups is not None
     assert len(dataset.groups) == len(dataset.train)
 
@@ -167,6 +175,7 @@ def test_with_a_time_the_newest_are_the_test_part(tmp_path):
     assert [dataset.text(dataset.test, i) for i in range(4)] == [
         f"text {i}" for i in range(4)
     ]
+    assert dataset.division == "20% of the examples, the latest by column day"
     assert dataset.times is not None
     assert np.diff(dataset.times).tolist() == [-86400.0] * 15
 

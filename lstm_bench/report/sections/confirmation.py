@@ -189,11 +189,19 @@ def confirmation_section(view: View) -> Section:
         *_looks(view),
     ]
     intro = (
-        "Each configuration was trained again on fresh seeds. A seed has one split, "
+        f"Each configuration was trained again on fresh seeds. {_one_split(view)}"
         f"one stream of initial weights and one order of {examples} for all of them, "
         "so they are compared pair by pair. Test was scored once for each training."
     )
     return Section(title, anchor, intro, tuple(blocks))
+
+
+def _one_split(view: View) -> str:
+    """Return the beginning of a sentence on what the trainings of a seed share."""
+    data, spec = view.results.dataset, view.suite.dataset
+    if data.get("given_validation") or spec.options.get("time"):
+        return "All seeds have the same split. A seed has "
+    return "A seed has one split, "
 
 
 def _optimism(view: View) -> Table:
