@@ -28,6 +28,8 @@ IMBALANCE = 3.0
 """Classes are imbalanced if the largest has more than this times the smallest."""
 MAX_TRUNCATED = 0.05
 """Share of the training sequences that may be cut at the suite's longest length."""
+MAX_LOST = 0.01
+"""Share of the training steps that may be lost by it."""
 MAX_UNKNOWN = 0.1
 """Share of validation's words that may be unknown at the largest vocabulary."""
 TELLING = 0.95
@@ -418,7 +420,7 @@ def _groups(dataset: Dataset) -> Iterator[Finding]:
 
 def _truncated(dataset: Dataset, use: Use) -> Iterator[Finding]:
     cut = [(limit, *truncation(dataset.train, limit)) for limit in use.sequence_lengths]
-    if not cut or cut[-1][1] <= MAX_TRUNCATED:
+    if not cut or cut[-1][1] <= MAX_TRUNCATED or cut[-1][2] <= MAX_LOST:
         return
     longest = int(dataset.train.lengths.argmax())
     each = "; ".join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,11 @@ def test_init_writes_a_suite_that_loads(tmp_path, capsys, monkeypatch):
     assert suite.confirm is not None
     assert suite.confirm.n_replicates >= 3
     assert suite.references["LSTM"].units == 100
+    # 60 words and "the", all of them often, and the reserved ids.
+    assert suite.defaults.vocabulary_size == 65
+    minutes = re.search(r"about (\d+) of 20 minutes on this machine", out)
+    assert minutes is not None
+    assert int(minutes[1]) <= 15
     # What was taken for what, and how to change it.
     flat = " ".join(out.split())
     assert "text: review (the column of the texts; --text)" in flat

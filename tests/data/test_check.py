@@ -184,6 +184,9 @@ def test_truncation_has_shares_of_texts_and_of_steps():
     assert "length 40: 10.0% cut" in cut.text
     assert cut.advice.startswith("Try a sequence_length of 50,")
     assert found(data, replace(USE, sequence_lengths=(50,))) == {}
+    # All are cut, but of little.
+    same = data_of(texts_of(200, n_words=199), [0, 1] * 100)
+    assert found(same, replace(USE, sequence_lengths=(200,))) == {}
 
 
 def test_unknown_words_are_those_of_validation():
