@@ -45,6 +45,8 @@ SEED = 1
 LEARNING_RATE = 0.003
 MARGINS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 MAX_VOCABULARY = 20_000
+FEW_TRIALS = 16
+"""Below this, the search leaves out what the reference has and what rarely helps."""
 PURPOSES = ("text", "label", "series", "step", "values", "split", "group", "time")
 """Columns that a suite may name."""
 OPTIONS = ("text", "label", "split", "group", "time", "format", "tokens", "test")
@@ -337,6 +339,11 @@ def _study_choices(
     is_uneven = ratio > IMBALANCE
     metric = "balanced_accuracy" if is_uneven else "accuracy"
     space: dict[str, Any] = dict(TOKEN_SPACE if is_tokens else VECTOR_SPACE)
+    why_of: dict[str, str] = {}
+    if plan.n_trials < FEW_TRIALS:
+        del space["learning_rate"]
+        space["pooling"] = ("mean", "max")
+        why_of["pooling"] = "last, and a learning rate, with more trials (--budget)"
     if is_uneven:
         space["class_weights"] = ("none", "balanced")
     lengths, lengths_why = plan.sequence_lengths, _lengths_why(plan, splits)
@@ -388,7 +395,10 @@ def _study_choices(
     ]
     return [
         *(Choice("defaults", *entry, _option(entry[0])) for entry in defaults),
-        *(Choice("space", field, list(values)) for field, values in space.items()),
+        *(
+            Choice("space", field, list(values), why_of.get(field, ""))
+            for field, values in space.items()
+        ),
         Choice("references", "LSTM", reference, "a plain LSTM to compare with"),
         *(Choice("study", *entry, _option(entry[0])) for entry in study),
         *(Choice("confirm", *entry, _option(entry[0])) for entry in confirm),

@@ -47,6 +47,7 @@ def test_init_writes_a_suite_that_loads(tmp_path, capsys, monkeypatch):
     assert suite.confirm is not None
     assert suite.confirm.n_replicates >= 3
     assert suite.references["LSTM"].units == 100
+    assert ("learning_rate" in suite.space.axes) == (suite.study.n_trials >= 16)
     # 60 words and "the", all of them often, and the reserved ids.
     assert suite.defaults.vocabulary_size == 65
     minutes = re.search(r"about (\d+) of 20 minutes on this machine", out)
