@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lstm_bench.data.registry import WITHOUT_FOLDER
 from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig
 from lstm_bench.suites.suite import Suite
 from lstm_bench.tracking.results import Results
@@ -38,8 +39,11 @@ def settings(suite: Suite, config: TrialConfig) -> list[str]:
 
 
 def data_option(results: Results) -> list[str]:
-    """Return ``--data-dir DIR`` where the data is in the user's own folder."""
-    return [] if results.dataset.get("synthetic") else ["--data-dir", "DIR"]
+    """Return ``--data-dir DIR`` where the data is in a folder that was named."""
+    needs_none = results.suite.dataset.name in WITHOUT_FOLDER
+    if needs_none or results.dataset.get("synthetic"):
+        return []
+    return ["--data-dir", "DIR"]
 
 
 def train_commands(results: Results, runs: pd.DataFrame) -> list[str]:

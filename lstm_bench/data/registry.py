@@ -26,6 +26,8 @@ DATASETS = {
     "synthetic": "lstm_bench.data.synthetic",
     "word_order": "lstm_bench.data.word_order",
 }
+# Digits come with scikit-learn; one's own files are looked for beside the suite, too.
+WITHOUT_FOLDER = ("digits", OWN_FILES)
 
 
 def dataset_names() -> list[str]:

@@ -170,7 +170,7 @@ def summarise(analysis: Analysis) -> Summary | None:
         suite=suite.name,
         question=" ".join(suite.description.split()),
         study=results.study,
-        dataset=str(data.get("name", suite.dataset.name)),
+        dataset=results.own_file or str(data.get("name", suite.dataset.name)),
         synthetic=bool(data.get("synthetic")),
         validation=data.get("validation", suite.dataset.validation),
         n_train=data.get("n_used_train", 0),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm_bench.data.dataset import VECTORS
+from lstm_bench.data.registry import OWN_FILES
 from lstm_bench.metrics import METRICS
 from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig
 from lstm_bench.suites.suite import Suite
@@ -146,6 +148,14 @@ class Results:
     tracking_url: str | None = None
     missing: str = ""
     skipped_baselines: tuple[str, ...] = ()
+
+    @property
+    def own_file(self) -> str | None:
+        """Name of the first of the user's own files; None for another dataset."""
+        spec = self.suite.dataset
+        if spec.name != OWN_FILES:
+            return None
+        return Path(spec.options.get("file") or spec.options["train"]).name
 
     @property
     def example(self) -> str:

@@ -10,8 +10,9 @@ import pytest
 from results_builder import TRIAL_2, make_class_results, make_results
 
 from lstm_bench.analysis.comparisons import analyse
+from lstm_bench.analysis.formatting import data_option
 from lstm_bench.analysis.imbalance import balance_of, shares_of
-from lstm_bench.report.blocks import Drawing, Facts, Table, csv_text
+from lstm_bench.report.blocks import Answers, Drawing, Facts, Table, csv_text
 from lstm_bench.report.figures.training import training_figures
 from lstm_bench.report.heading import study_page
 from lstm_bench.report.html import render_html
@@ -369,3 +370,38 @@ def test_published_accuracies_of_the_suite_stand_beside_the_studys():
         "The same series to train on.",
     ]
     assert not re.search("reviews|IMDB|25,000", section.intro + table.caption)
+
+
+def test_own_files_are_called_by_their_name_and_need_no_folder():
+    results = make_class_results(["a", "b"], (12, 30))
+    own = "dataset: {train: texts/reviews.csv, test: texts/other.csv}"
+    text = results.suite.text.replace("dataset: synthetic", own)
+    results = dataclasses.replace(results, suite=Suite("small", text, "small.yaml"))
+    section = answer_section(make_view(analyse(results)))
+    (answers,) = (b for b in section.blocks if isinstance(b, Answers))
+    assert answers.items[0][1].startswith(
+        "Which LSTM has the best accuracy on reviews.csv: "
+    )
+    assert data_option(results) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "validation", "text"),
+    [
+        ("time: day", {}, "20% of train, the latest by column day; copies"),
+        ("group: who", {}, "those of one value in column who and copies stay"),
+        ("split: part", {}, "20% of train, drawn at random by each seed"),
+        ("split: part", {"given_validation": {"n": 3}}, "given with the data"),
+        ("split: part", {"validation": "test"}, "the test part"),
+    ],
+)
+def test_data_section_has_how_validation_was_made(options, validation, text):
+    results = make_class_results(["a", "b"], (12, 30), **validation)
+    own = f"dataset: {{file: reviews.csv, {options}}}"
+    suite = results.suite.text.replace("dataset: synthetic", own)
+    results = dataclasses.replace(results, suite=Suite("small", suite, "small.yaml"))
+    view = make_view(analyse(results))
+    assert text in facts(data_section(view))["validation part"]
+    is_one = "given_validation" in validation or "time" in options
+    intro = confirmation_section(view).intro
+    assert ("All seeds have the same split" in intro) == is_one

@@ -25,6 +25,8 @@ from lstm_bench.report.figures.style import (
 
 # Classes up to which a matrix's cells have shares and numbers.
 MAX_WHOLE = 4
+# Characters of a name that fits below a small cell.
+SHORT_NAME = 4
 # Classes up to which a matrix can be read.
 MAX_MATRIX = 20
 
@@ -115,7 +117,8 @@ def plot_confusion(
                 ax.text(j, i, text, ha="center", va="center", fontsize=9, color=INK)
         ax.set_xlim(-0.5, n - 0.5)
         ax.set_ylim(n - 0.5, -0.5)
-        ax.set_xticks(range(n), names, rotation=0 if is_whole else 90)
+        is_short = is_whole or max(map(len, names)) <= SHORT_NAME
+        ax.set_xticks(range(n), names, rotation=0 if is_short else 90)
         ax.set_yticks(range(n), names)
         ax.tick_params(length=0)
         ax.grid(False)

@@ -198,9 +198,10 @@ def _question(view: View, facts: dict[str, Any]) -> str:
         )
     what = f": {'; '.join(parts)}." if parts else "."
     n_test = (data.get("test") or {}).get("n")
+    name = data.get("name", DASH)
     return (
-        f"Which LSTM has the best {view.metric.label} on the dataset "
-        f"{data.get('name', DASH)}"
+        f"Which LSTM has the best {view.metric.label} on "
+        f"{view.results.own_file or f'the dataset {name}'}"
         f"{what} {as_sentence(data.get('description', ''))} Trained on "
         f"{number_of(data.get('n_used_train'))} {view.results.examples}, "
         "validated on "

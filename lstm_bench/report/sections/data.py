@@ -73,8 +73,8 @@ def data_section(view: View) -> Section:
     if findings := data.get("check"):
         frame = pd.DataFrame(findings, columns=column_names(FINDINGS), dtype=object)
         caption = (
-            f"The {count(len(findings), 'finding')} of the data check; "
-            "`lstm-bench data check` prints them again."
+            f"{count(len(findings), 'finding')} of the data check, which "
+            "`lstm-bench data check` prints again."
         )
         blocks.append(view.table("data_check", caption, frame, FINDINGS))
     return Section(
@@ -183,6 +183,8 @@ def _lengths(part: Mapping[str, Any]) -> str:
     if None in known:
         return ""
     low, middle, high = (f"{value:,.0f}" for value in known)
+    if low == high:
+        return f", of {low} steps"
     return f", of {low} to {high} steps (median {middle})"
 
 

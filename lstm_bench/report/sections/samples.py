@@ -10,7 +10,7 @@ import pandas as pd
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.formatting import plain
 from lstm_bench.data.dataset import VECTORS
-from lstm_bench.report.blocks import Block, Column, Section, as_sentence, column_names
+from lstm_bench.report.blocks import Block, Column, Section, column_names
 from lstm_bench.report.html import MAX_LINES
 from lstm_bench.report.sections.baselines import TOKENS
 from lstm_bench.report.view import View
@@ -100,8 +100,7 @@ def samples_section(view: View) -> Section:
     return Section(
         title,
         anchor,
-        f"{as_sentence(view.results.examples).rstrip('.')} "
-        f"{_how_shown(view.results)} "
+        f"{view.results.examples.capitalize()} {_how_shown(view.results)} "
         "The fixed ones were not chosen by the outcome: enough to see what the numbers "
         "are about, too few to judge by.",
         tuple(blocks),
