@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,14 +44,37 @@ def network_proba(
     folder: Path, about: About, sequences: Sequence[Values]
 ) -> FloatArray:
     """Return the probabilities of the Keras model in `folder`."""
+    from lstm_bench.models.backend import tf
+
     network = _load(folder)
-    return _in_batches(
-        sequences,
-        lambda part: proba_of(
-            network.predict_on_batch(batch_of(part, about["config"], about["kind"])),
-            about["config"]["head"],
-        ),
+    # Traced once for all lengths.
+    forward = tf.function(
+        lambda x: network(x, training=False),
+        input_signature=[tf.TensorSpec(network.input_shape, network.inputs[0].dtype)],
+        autograph=False,
     )
+    config, kind = about["config"], about["kind"]
+    with _whole_float32():
+        return _in_batches(
+            sequences,
+            lambda part: proba_of(
+                forward(batch_of(part, config, kind)).numpy(), config["head"]
+            ),
+        )
+
+
+@contextmanager
+def _whole_float32() -> Iterator[None]:
+    """Compute on a GPU with all digits of float32, of which TF32 drops half."""
+    from lstm_bench.models.backend import tf
+
+    settings = tf.config.experimental
+    before = settings.tensor_float_32_execution_enabled()
+    settings.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        settings.enable_tensor_float_32_execution(before)
 
 
 def model_proba(folder: Path, about: About, sequences: Sequence[Values]) -> FloatArray:
@@ -59,9 +83,20 @@ def model_proba(folder: Path, about: About, sequences: Sequence[Values]) -> Floa
 
 
 def _load(folder: Path) -> keras.Model:
+    """Load a Keras model that computes without cuDNN.
+
+    cuDNN's operations run on GPUs only, also in a SavedModel, and read no sequence
+    that is padded at its start.
+    """
     from lstm_bench.models.backend import keras
 
-    return keras.models.load_model(folder / NETWORK, compile=False)
+    network = keras.models.load_model(folder / NETWORK, compile=False)
+    for layer in network.layers:
+        for name in ("forward_layer", "backward_layer"):
+            lstm = getattr(layer, name, layer)
+            if isinstance(lstm, keras.layers.LSTM):
+                lstm.use_cudnn = False
+    return network
 
 
 def _in_batches(
@@ -81,12 +116,6 @@ def _write_saved_model(logged: Path, folder: Path, about: About) -> None:
     from lstm_bench.models.backend import keras
 
     network = _load(files_of(logged))
-    for layer in network.layers:
-        for name in ("forward_layer", "backward_layer"):
-            lstm = getattr(layer, name, layer)
-            if isinstance(lstm, keras.layers.LSTM):
-                # With cuDNN's operations, exported on a GPU, it would run on GPUs only.
-                lstm.use_cudnn = False
     outputs = network.output
     if about["config"]["head"] == "sigmoid":
         outputs = keras.layers.Concatenate()([1.0 - outputs, outputs])
@@ -110,7 +139,8 @@ def _saved_model_proba(
         proba: npt.NDArray[np.floating] = serve(**{name: x})[output].numpy()
         return proba
 
-    return _in_batches(sequences, compute)
+    with _whole_float32():
+        return _in_batches(sequences, compute)
 
 
 def _check_onnx() -> None:
