@@ -179,9 +179,7 @@ def _bad_rows(dataset: Dataset, use: Use) -> Iterator[Finding]:
             advice = "Correct them, if they are not to be left out (on_bad_rows: drop)."
         else:
             advice = "Correct them, or leave them out with on_bad_rows: drop."
-        level: Literal["error", "warning"] = (
-            "warning" if use.drops_bad_rows else "error"
-        )
+        level: Level = "warning" if use.drops_bad_rows else "error"
         yield Finding(level, "bad_rows", rows["n"], rows["example"], advice, text)
 
 

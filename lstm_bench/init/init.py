@@ -49,6 +49,7 @@ FEW_TRIALS = 16
 """Below this, the search leaves out what the reference has and what rarely helps."""
 PURPOSES = ("text", "label", "series", "step", "values", "split", "group", "time")
 """Columns that a suite may name."""
+_PART_NAMES = {"validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 OPTIONS = ("text", "label", "split", "group", "time", "format", "tokens", "test")
 """Fields that have an option of the command; --set sets the others."""
 
@@ -110,13 +111,14 @@ def init(
         No study of these data fits the budget.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    given |= _test_file(path, given)
+    given |= other_parts(path, given)
     target = out or path.parent / f"{suite_name(path)}.yaml"
     _check_target(target)
     say(f"reading {path} ...")
     inference, given = _inspected(path, given)
     # Said before anything can fail because a column was taken for another.
     say(f"taken for: {_taken_for(inference)}")
+    make_folder(target.parent, "--out")
     explicit = _dataset_options(path, given, inference, target.parent)
     dataset = load_dataset(OWN_FILES, explicit, target.parent, SEED)
     validation_fraction = 0.2 if len(dataset.train) < 5000 else 0.1
@@ -192,7 +194,6 @@ def _check_target(target: Path) -> None:
             "that ends in .yaml (it becomes the study's name); give another"
         )
     check_name(target.stem, "--out")
-    make_folder(target.parent, "--out")
 
 
 def _write(target: Path, text: str) -> None:
@@ -209,13 +210,20 @@ def _write(target: Path, text: str) -> None:
 # What the file is
 
 
-def _test_file(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the file of the test part, where the names of both say so."""
-    stem, found = re.subn(r"(?i)([_-])train(?=\.)", r"\1test", path.name)
-    if not found or "test" in given:
+def other_parts(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the files of the other parts, where their names say so."""
+    train = re.match(r"(.*[_-])?train(\..*)", path.name, re.IGNORECASE)
+    if train is None or not path.is_file():
         return {}
-    pairs = [p for p in path.parent.glob("*") if p.name.lower() == stem.lower()]
-    return {"test": str(pairs[0])} if pairs else {}
+    by_name = {file.name.casefold(): file for file in path.parent.iterdir()}
+    start, end = train[1] or "", train[2]
+    parts = {}
+    for part, names in _PART_NAMES.items():
+        files = [by_name.get(f"{start}{name}{end}".casefold()) for name in names]
+        found = next((file for file in files if file is not None), None)
+        if found is not None and part not in given:
+            parts[part] = str(found)
+    return parts
 
 
 def _inspected(
@@ -283,6 +291,7 @@ def _dataset_choices(
     why = {
         "file": f"{inference.format}, {count(inference.n_examples, 'example')}",
         "train": f"{inference.format}, {count(n_train, 'example')}",
+        "validation": count(len(dataset.parts.get("validation", ())), "example"),
         "test": count(n_test, "example"),
         "text": "the column of the texts",
         "label": "the column of the classes",

@@ -106,6 +106,12 @@ def test_init_of_imbalanced_series(tmp_path, capsys, monkeypatch):
     assert "predict waves --file NEW.csv" in capsys.readouterr().out
 
 
+def test_init_makes_no_folder_for_a_file_that_is_not_there(tmp_path, capsys):
+    assert run("init", str(tmp_path / "no" / "reviews.csv")) == 2
+    assert "expected a" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("30m", 1800), ("2h", 7200), ("90s", 90), ("1.5", 90)]
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lstm_bench.init.init import suite_name
+from lstm_bench.init.init import other_parts, suite_name
 from lstm_bench.init.suite_text import WIDTH, Choice, suite_text
 
 
@@ -51,3 +51,16 @@ def test_suite_text_is_yaml_with_the_same_values():
 )
 def test_suite_name_is_one_that_suites_accept(file, name):
     assert suite_name(Path(file)) == name
+
+
+def test_other_parts_are_found_by_name(tmp_path):
+    for name in ("news_TRAIN.csv", "news_TEST.csv", "news_dev.csv", "train.csv"):
+        (tmp_path / name).touch()
+    assert other_parts(tmp_path / "news_TRAIN.csv", {}) == {
+        "validation": str(tmp_path / "news_dev.csv"),
+        "test": str(tmp_path / "news_TEST.csv"),
+    }
+    given = {"test": "another.csv"}
+    assert set(other_parts(tmp_path / "news_TRAIN.csv", given)) == {"validation"}
+    assert other_parts(tmp_path / "train.csv", {}) == {}
+    assert other_parts(tmp_path / "news_TEST.csv", {}) == {}
