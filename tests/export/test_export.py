@@ -181,6 +181,27 @@ def run_readme(out: Path, monkeypatch) -> dict[str, object]:
     return names
 
 
+@pytest.mark.parametrize(
+    ("changes", "sequences"),
+    [
+        (
+            {"tokenizer": "categories", "input_example": [["on", "x"], ["off"]]},
+            [[1, 4, 2], [1, 5]],
+        ),
+        ({"tokenizer": None, "vocabulary": []}, [[1, 4, 5], [1, 6]]),
+    ],
+    ids=["categories", "ids"],
+)
+def test_readme_reads_categories_and_ids(changes, sequences, tmp_path, monkeypatch):
+    logged = logged_model(tmp_path / "logged", head="softmax")
+    about = read_about(logged) | changes
+    (files_of(logged) / ABOUT).write_text(json.dumps(about))
+    export_model(logged, "onnx", tmp_path / "out", examples_for(logged))
+    names = run_readme(tmp_path / "out", monkeypatch)
+    assert [each.tolist() for each in names["sequences"]] == sequences
+    assert names["proba"].shape == (2, 3)
+
+
 def test_onnx_file_has_class_names_and_vocabulary(tmp_path):
     logged = logged_model(tmp_path / "logged")
     export_model(logged, "onnx", tmp_path / "out", examples_for(logged))
