@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pydantic import BaseModel
 
 from lstm_bench import confirm, sweep
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.formatting import config_of_row
 from lstm_bench.analysis.verdicts import Answer, answers
+from lstm_bench.classify import open_model, predict_table
 from lstm_bench.compare_by_name import Comparison, compare_by_name
 from lstm_bench.errors import TrackingError
 from lstm_bench.open_study import report_folder
@@ -38,6 +40,7 @@ __all__ = [
     "compare",
     "load_results",
     "load_suite",
+    "predict",
     "run_confirmation",
     "run_sweep",
     "write_report",
@@ -275,6 +278,60 @@ def compare(a: str, b: str, *, tracking_uri: str | None = None) -> Comparison:
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri, create=False)
         return compare_by_name(uri, a, b)
+
+
+def predict(
+    name: str,
+    inputs: Sequence[Any],
+    *,
+    refit: bool = False,
+    data_dir: str | Path | None = None,
+    tracking_uri: str | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Classify texts or series with a study's model, as ``lstm-bench predict`` does.
+
+    A model that is not logged yet is trained once more, and logged.
+
+    Parameters
+    ----------
+    name : str
+        A suite, which means the winner of its confirmation, or
+        ``SUITE:CONFIGURATION``, as in `compare`.
+    inputs : sequence
+        Texts; lists of categories; or series of shape (length, n_channels).
+    refit : bool
+        Whether the model is trained on train and validation together; otherwise it is
+        that of the seed with the median validation score.
+    data_dir, tracking_uri, progress
+        As in `run_sweep`; data are needed only to train.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per input: ``label``, and the probability ``p_<class>`` of each class.
+
+    Raises
+    ------
+    LstmBenchError
+        The suite or configuration does not exist or was not confirmed, or an input is
+        not of the kind that the model reads.
+
+    Examples
+    --------
+    >>> import lstm_bench
+    >>> table = lstm_bench.predict("quick", ["stop it and start", "off"])
+    >>> list(table)
+    ['label', 'p_off', 'p_on']
+    >>> len(table)
+    2
+    """
+    with store_errors():
+        uri = resolve_tracking_uri(tracking_uri, create=False)
+        named = open_model(
+            uri, name, _progress(progress), refit=refit, data_dir=_path(data_dir)
+        )
+    return predict_table(named.model, inputs)
 
 
 def write_report(

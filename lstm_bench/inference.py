@@ -659,7 +659,7 @@ class Model:
         if series.ndim != 2 or series.shape[1] != n_channels or not len(series):
             raise ValueError(
                 f"input {i + 1}: expected a series of steps with {n_channels} "
-                f"number(s) each, got {_shown(value)}"
+                f"number{'' if n_channels == 1 else 's'} each, got {_shown(value)}"
             )
         if not np.isfinite(series).all():
             raise ValueError(f"input {i + 1}: expected finite numbers, got NaN or inf")

@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -85,7 +85,7 @@ def is_this_machine_alone(host: str) -> bool:
         return False
 
 
-def _check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int) -> None:
     """Raise TrackingError unless a server can listen on `port` of `host`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -138,7 +138,7 @@ def serve(tracking_uri: str, host: str, port: int, say: Callable[[str], None]) -
             _say_view(view, say)
         say(f"the server at {server} serves its own UI; nothing to start")
         return
-    _check_free(host, port)
+    check_free(host, port)
     say("starting MLflow's server (about 10 s) ...")
     reached = _reached_at(host)
     server = f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
@@ -154,15 +154,46 @@ def serve(tracking_uri: str, host: str, port: int, say: Callable[[str], None]) -
         # Where uvicorn searches for modules first; its default is the working folder.
         "UVICORN_APP_DIR": sysconfig.get_path("stdlib"),
     }
+
+    def announce() -> None:
+        say(f"MLflow's UI: {server}/?workflowType=machine_learning")
+        for view in study_views(tracking_uri, server):
+            _say_view(view, say)
+
+    run_server(command, environment, reached, port, say, announce)
+
+
+def run_server(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    host: str,
+    port: int,
+    say: Callable[[str], None],
+    announce: Callable[[], None],
+) -> None:
+    """Run a server of MLflow's until it is stopped.
+
+    Parameters
+    ----------
+    command, environment
+        Of its process.
+    host, port
+        Where it is reached.
+    announce : callable
+        Called once it answers.
+
+    Raises
+    ------
+    TrackingError
+        The server does not start, or ends.
+    """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=log
         )
         try:
-            _wait_until_it_answers(process, reached, port, log, say)
-            say(f"MLflow's UI: {server}/?workflowType=machine_learning")
-            for view in study_views(tracking_uri, server):
-                _say_view(view, say)
+            _wait_until_it_answers(process, host, port, log, say)
+            announce()
             say("Ctrl-C stops it")
             process.wait()
             raise _ended("MLflow's server has ended", log)

@@ -259,14 +259,14 @@ def test_sweep_leaves_the_password_nowhere(tmp_path, monkeypatch, capfd):
 
 
 def test_ui_knows_which_hosts_are_open_to_others(tmp_path, capfd):
-    from lstm_bench.ui import _check_free, is_this_machine_alone
+    from lstm_bench.ui import check_free, is_this_machine_alone
 
     for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"):
         assert is_this_machine_alone(host)
     for host in ("0.0.0.0", "::", "192.0.2.1", "example.org"):
         assert not is_this_machine_alone(host)
     with pytest.raises(TrackingError, match="--host: expected an address of this"):
-        _check_free("192.0.2.1", free_port())
+        check_free("192.0.2.1", free_port())
 
 
 @pytest.mark.slow

@@ -5,14 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from commands import run
+from conftest import ROOT
+from mlflow_server import free_port
 from runs import Recorder
 
 from lstm_bench.analysis.comparisons import analyse
@@ -398,3 +406,123 @@ def test_predict_refuses_what_it_cannot_write_or_read(predict, tmp_path):
     assert "got both" in predict("tiny.yaml", "a", "--file", "b.csv", code=2).err
     assert "names a column of --file" in predict("tiny.yaml", "--text", "b", code=2).err
     assert "lstm-bench sweep" in predict("quick", "a", code=2).err
+
+
+# serve
+
+
+@pytest.fixture(scope="module")
+def server(study):
+    """Serve the winner with the command; return what it printed, and its address."""
+    port = free_port()
+    said_file = study.folder / "said"
+    arguments = ("tiny.yaml", "--port", str(port), "--tracking-uri", study.uri)
+    with said_file.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lstm_bench", "serve", *arguments],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=study.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        )
+    try:
+        for _ in range(1200):
+            if "Ctrl-C" in said_file.read_text() or process.poll() is not None:
+                break
+            time.sleep(0.2)
+        said = said_file.read_text()
+        assert "Ctrl-C stops it" in said
+        yield said, f"http://127.0.0.1:{port}/invocations"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+        assert said_file.read_text().endswith("stopped\n")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def post(address: str, body: bytes) -> tuple[int, dict]:
+    request = urllib.request.Request(
+        address, body, {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_serve_answers_one_text_and_several_as_predict_does(study, server):
+    _, address = server
+    model = load(study.find("")[0])
+    for texts in (TEXTS[:1], TEXTS):
+        status, answer = post(address, json.dumps({"inputs": texts}).encode())
+        assert status == 200
+        y_proba = model.predict_proba(texts)
+        for row, expected in zip(answer["predictions"], y_proba, strict=True):
+            got = [row[f"p_{name}"] for name in model.class_names]
+            assert np.abs(got - expected).max() < 1e-6
+            assert row["label"] == model.class_names[expected.argmax()]
+
+
+def test_serve_refuses_bad_requests_and_lives(server):
+    _, address = server
+    for body in (
+        b'{"texts": ["on"]}',
+        b'{"inputs": [5]}',
+        b'{"inputs": "on"}',
+        b'{"inputs": [null]}',
+        b'{"inputs": ["on"',
+        b"5",
+        b"\xff",
+    ):
+        status, _ = post(address, body)
+        assert 400 <= status < 500, body
+    assert post(address, b'{"inputs": ["on"]}')[0] == 200
+
+
+def test_serve_prints_a_command_that_works(study, server):
+    said, address = server
+    (line,) = [line for line in said.splitlines() if line.startswith("curl ")]
+    words = shlex.split(line)
+    assert words[1] == address
+    status, answer = post(address, words[words.index("-d") + 1].encode())
+    assert (status, len(answer["predictions"])) == (200, 2)
+    assert about(study.find("")[0])["why"] in said
+
+
+def test_serve_of_a_port_in_use_is_a_message(study, server, predict, capfd):
+    port = server[1].split(":")[2].split("/")[0]
+    assert run("serve", "tiny.yaml", "--port", port) == 2
+    assert "something listens on" in capfd.readouterr().err
+
+
+# register
+
+
+def test_register_makes_versions_with_an_alias_and_scores(study, predict, capfd):
+    arguments = ("register", "tiny.yaml", "films", "--alias", "champion")
+    assert run(*arguments) == 0
+    assert "version 1 of films: models:/films@champion" in capfd.readouterr().out
+    version = study.client.get_model_version_by_alias("films", "champion")
+    assert version.run_id == study.choice.trained
+    winner = study.analysis.winner
+    interval = winner.test_interval
+    shown = version.tags["lstm_bench.test_accuracy"]
+    assert shown.startswith(f"{interval.estimate:.4f} (95 % {interval.low:.4f}")
+    assert shown.endswith(", 3 seeds")
+    assert version.tags["lstm_bench.suite"] == "tiny"
+    assert version.tags["lstm_bench.study"] == study.suite.study_name
+    assert version.tags["lstm_bench.name"] == winner.label
+    assert run("register", "tiny.yaml:majority", "films", "--alias", "champion") == 0
+    capfd.readouterr()
+    newest = study.client.get_model_version_by_alias("films", "champion")
+    assert newest.version == "2" or newest.version == 2
+    mlflow.set_tracking_uri(study.uri)
+    table = mlflow.pyfunc.load_model("models:/films@champion").predict(TEXTS)
+    assert len(table) == 2
+
+
+def test_register_of_a_name_that_mlflow_refuses_is_a_message(predict, capfd):
+    assert run("register", "tiny.yaml", "a/b") == 2
+    assert "MLflow's model registry refuses" in capfd.readouterr().err

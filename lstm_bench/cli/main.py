@@ -26,7 +26,9 @@ from lstm_bench.cli.init import init
 from lstm_bench.cli.output import INTERRUPTED, echo
 from lstm_bench.cli.predict import predict
 from lstm_bench.cli.publish import publish
+from lstm_bench.cli.register import register
 from lstm_bench.cli.report import report
+from lstm_bench.cli.serve import serve
 from lstm_bench.cli.studies import studies
 from lstm_bench.cli.suites import suites
 from lstm_bench.cli.sweep import sweep
@@ -57,6 +59,8 @@ for command in (
     compare,
     export,
     predict,
+    serve,
+    register,
     studies,
     ui,
     doctor,

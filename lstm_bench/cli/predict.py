@@ -14,7 +14,7 @@ from lstm_bench.cli.output import echo, open_console, say
 from lstm_bench.errors import LstmBenchError
 
 if TYPE_CHECKING:
-    from lstm_bench.predict import NamedModel
+    from lstm_bench.classify import NamedModel
 
 N_SHOWN = 10
 
@@ -74,7 +74,7 @@ def predict(
     lstm-bench predict reviews "what a film"
     lstm-bench predict reviews:nb_lr --file new.csv --out labelled.csv
     """
-    from lstm_bench.predict import open_model, parse_input, predict_file, predict_lines
+    from lstm_bench.classify import open_model, parse_input, predict_file, predict_lines
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking.address import resolve_tracking_uri
     from lstm_bench.workers.progress import make_progress
@@ -112,7 +112,7 @@ def predict(
 
 def _show(named: NamedModel, value: Any) -> None:
     """Print the classes of one input, the most probable first."""
-    from lstm_bench.predict import predict_table
+    from lstm_bench.classify import predict_table
 
     model = named.model
     (row,) = predict_table(model, [value]).to_dict("records")

@@ -42,7 +42,12 @@ def has_model(client: MlflowClient, run_id: str) -> bool:
 
     MLflow registers the model with the run before it has uploaded the files.
     """
-    return any(map(_is_whole, _models(client, run_id)))
+    return whole_model(client, run_id) is not None
+
+
+def whole_model(client: MlflowClient, run_id: str) -> LoggedModel | None:
+    """Return the model that `has_model` means, or None."""
+    return next(filter(_is_whole, _models(client, run_id)), None)
 
 
 def remove_others(client: MlflowClient, run_id: str) -> None:
@@ -85,7 +90,7 @@ def model_folder(client: MlflowClient, run_id: str) -> Path | None:
     TrackingError
         Files of the model are lost.
     """
-    model = next(filter(_is_whole, _models(client, run_id)), None)
+    model = whole_model(client, run_id)
     if model is None:
         return None
     folder = run_folder(client.tracking_uri, model.artifact_location)
@@ -106,6 +111,13 @@ def model_folder(client: MlflowClient, run_id: str) -> Path | None:
 def files_of(folder: Path) -> Path:
     """Return the model folder within the folder of an MLflow model."""
     return folder / "artifacts" / FOLDER
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Return the content of ``about.json`` of an MLflow model."""
+    text = (files_of(folder) / ABOUT).read_text(encoding="utf-8")
+    about: dict[str, Any] = json.loads(text)
+    return about
 
 
 def _download(client: MlflowClient, model: LoggedModel, folder: Path) -> None:
@@ -160,8 +172,8 @@ def _log(
     files: Path, about: Mapping[str, Any], run_id: str, requirements: list[str]
 ) -> str:
     with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
-        # MLflow warns of a type hint in its own code, and of tables as outputs.
-        warnings.filterwarnings("ignore", ".*[tT]ype hint")
+        # MLflow warns of a type hint in its own code.
+        warnings.filterwarnings("ignore", ".*Any type hint")
         info = mlflow.pyfunc.log_model(
             name=rec.MODEL,
             python_model=str(SCRIPT),

@@ -5,6 +5,7 @@ It is logged as it is and reads the model folder among the model's artifacts, wh
 """
 
 import importlib.util
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,19 +74,27 @@ class Categories(Classifier):
         return self.table(model_input)
 
 
+# MLflow logs a warning of a union.
+_hints = logging.getLogger("mlflow.types.type_hints")
+_level = _hints.level
+_hints.setLevel(logging.ERROR)
+
+
 class Series(Classifier):
     """Reads series: for each step a list with one number per channel."""
 
-    # A client may write 1.0 as 1, which MLflow would refuse as a float.
     def predict(
         self,
         context: PythonModelContext,
+        # Not float alone: MLflow would refuse a 1 for 1.0.
         model_input: list[list[list[float | int]]],
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
         """Return the table of `Classifier`."""
         return self.table(model_input)
 
+
+_hints.setLevel(_level)
 
 READS: dict[str, type[PythonModel]] = {
     "texts": Texts,

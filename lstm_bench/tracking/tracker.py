@@ -74,6 +74,8 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
 # It warns of the type hint of models of series whenever it loads a model.
 logging.getLogger("mlflow.types.type_hints").setLevel(logging.ERROR)
+# It warns of the type hint of a series' numbers.
+logging.getLogger("mlflow.types.type_hints").setLevel(logging.ERROR)
 # It prints the traceback of every database error that it also raises.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
