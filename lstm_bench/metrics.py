@@ -8,7 +8,7 @@ and choices of the best.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -155,7 +155,11 @@ def roc_auc(y_true: IntArray, y_proba: FloatArray) -> float:
         return math.nan
     if y_proba.shape[1] == 2:
         return float(roc_auc_score(y_true, y_proba[:, 1]))
-    areas = [roc_auc_score(y_true == c, y_proba[:, c]) for c in classes.tolist()]
+    areas = []
+    for n, n_below, n_true, n_true_below, n_ties in _counts(y_true, y_proba):
+        n_others = n - n_true
+        below = n_below - n_true_below + n_ties / 2
+        areas.append(below.sum() / (n_true * n_others))
     return float(np.mean(areas))
 
 
@@ -176,9 +180,46 @@ def pr_auc(y_true: IntArray, y_proba: FloatArray) -> float:
 
     if y_proba.shape[1] == 2:
         return float(average_precision_score(y_true, y_proba[:, 1]))
-    classes = np.unique(y_true).tolist()
-    areas = [average_precision_score(y_true == c, y_proba[:, c]) for c in classes]
-    return float(np.mean(areas))
+    return float(
+        np.mean(
+            [
+                np.mean((n_true - n_true_below) / (n - n_below))
+                for n, n_below, n_true, n_true_below, _ in _counts(y_true, y_proba)
+            ]
+        )
+    )
+
+
+def _counts(
+    y_true: IntArray, y_proba: FloatArray
+) -> Iterator[tuple[int, IntArray, int, IntArray, IntArray]]:
+    """Count for each class of `y_true` what its examples' probabilities exceed.
+
+    Both areas follow from these counts; a thousand classes take scikit-learn a
+    thousand validations of its arguments, several seconds after every epoch.
+
+    Yields
+    ------
+    n : int
+        Number of examples.
+    n_below : int ndarray of shape (n_true,)
+        For each example of the class, how many examples have a lower probability.
+    n_true : int
+        Number of examples of the class.
+    n_true_below : int ndarray of shape (n_true,)
+        As `n_below`, of the class alone.
+    n_ties : int ndarray of shape (n_true,)
+        How many examples of other classes have the same probability.
+    """
+    for label in np.unique(y_true).tolist():
+        every = np.sort(y_proba[:, label])
+        own = np.sort(y_proba[y_true == label, label])
+        (below, upto), (own_below, own_upto) = (
+            [np.searchsorted(among, own, side) for side in ("left", "right")]
+            for among in (every, own)
+        )
+        ties = (upto - below) - (own_upto - own_below)
+        yield len(every), below, len(own), own_below, ties
 
 
 def balanced_accuracy(y_true: IntArray, y_proba: FloatArray) -> float:

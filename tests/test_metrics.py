@@ -112,3 +112,18 @@ def test_macro_averages_are_over_the_classes_that_occur():
 def test_roc_auc_of_examples_of_one_class_is_not_a_number():
     assert np.isnan(METRICS["roc_auc"].fn(Y * 0, PROBA))
     assert np.isnan(METRICS["roc_auc"].fn(Y * 0, np.full((4, 3), 1 / 3)))
+
+
+def test_areas_of_many_classes_are_scikit_learns():
+    rng = np.random.default_rng(0)
+    y_true = np.arange(200) % 5
+    # Rounded, so that many are equal.
+    y_proba = rng.dirichlet(np.ones(5), size=200).round(1)
+    y_proba[:, 0] += 1 - y_proba.sum(axis=1)
+    scores = evaluate_proba(y_true, y_proba)
+    assert scores["roc_auc"] == pytest.approx(
+        sklearn_metrics.roc_auc_score(y_true, y_proba, multi_class="ovr")
+    )
+    assert scores["pr_auc"] == pytest.approx(
+        sklearn_metrics.average_precision_score(np.eye(5)[y_true], y_proba)
+    )

@@ -246,7 +246,7 @@ class _Reader:
                 self.whole.check(run, name, content is not None)
             return None if content is None else parse(content)
         except StoredError as error:
-            self._leave_out(run, name, str(error))
+            self.leave_out(run, name, str(error))
             return None
 
     def first(
@@ -281,7 +281,7 @@ class _Reader:
         try:
             return check_epochs(rebuilt)
         except StoredError as error:
-            self._leave_out(run, "metrics by epoch", str(error))
+            self.leave_out(run, "metrics by epoch", str(error))
             return []
 
     def shown(self, run: StoredRun, name: str) -> Shown | None:
@@ -319,9 +319,10 @@ class _Reader:
                 del predictions[run.run_id]["test"]
                 name = f"{rec.PREDICTIONS}/test.parquet"
                 reason = "expected the examples that the other runs were tested on"
-                self._leave_out(run, name, reason)
+                self.leave_out(run, name, reason)
 
-    def _leave_out(self, run: StoredRun, part: str, reason: str) -> None:
+    def leave_out(self, run: StoredRun, part: str, reason: str) -> None:
+        """Record that `part` of a run is left out."""
         self.left_out.append(LeftOut(run.run_id, run.run_name, part, reason))
 
 
@@ -683,12 +684,20 @@ class _Samples:
         self._reader = reader
         self._name = name
         self._rows: list[dict[str, Any]] = []
+        self._widths: set[int] = set()
 
     def add(self, run: StoredRun) -> None:
         """Read the file of a run, if it has one."""
         shown = self._reader.shown(run, self._name)
-        if shown is not None:
-            self._rows += _sample_rows(run.run_id, shown)
+        if shown is None:
+            return
+        widths = {len(sample.values[0]) for sample in shown.samples if sample.values}
+        self._widths = self._widths or widths
+        if widths - self._widths:
+            reason = "values: expected as many channels as in other runs"
+            self._reader.leave_out(run, self._name, reason)
+            return
+        self._rows += _sample_rows(run.run_id, shown)
 
     def frame(self) -> pd.DataFrame:
         """Return a row per run and example."""

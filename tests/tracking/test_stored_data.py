@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
 from lstm_bench.errors import StoredError
+from lstm_bench.tracking.load import _Samples
 from lstm_bench.tracking.stored_runs import parse_dataset, parse_shown
 
 
@@ -77,3 +80,28 @@ def test_values_of_a_series_are_read_by_step():
 def test_values_of_a_series_are_checked(values):
     with pytest.raises(StoredError):
         parse_shown(shown_values(values), 2)
+
+
+def test_values_of_other_channels_than_in_other_runs_are_left_out():
+    files = {
+        "a": shown_values([[1, 2]]),
+        "b": shown_values([[1, 2, 3]]),
+        "c": shown_values(None),
+    }
+
+    class Reader:
+        left_out: ClassVar = []
+
+        def shown(self, run, name):
+            return parse_shown(files[run.run_id], 2)
+
+        def leave_out(self, run, part, reason):
+            self.left_out.append((run.run_id, part, reason))
+
+    samples = _Samples(Reader(), "samples.json")
+    for run_id in files:
+        samples.add(SimpleNamespace(run_id=run_id))
+    assert samples.frame()["run_id"].tolist() == ["a", "c"]
+    assert Reader.left_out == [
+        ("b", "samples.json", "values: expected as many channels as in other runs")
+    ]
