@@ -93,7 +93,7 @@ def parse_input(named: NamedModel, text: str) -> Any:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, list):
-        example = json.dumps(named.model.about["input_example"][0][:3])
+        example = json.dumps(named.model.about["input_example"][0][:2])
         raise DatasetError(
             f"{quoted(text)}: this model reads {named.reads}; expected a JSON list "
             f"such as {example}"

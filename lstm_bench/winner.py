@@ -460,7 +460,8 @@ def _log_refit(
         # The epochs are fixed: there is nothing left to stop early on.
         config = config.model_copy(update={"max_epochs": n_epochs, "patience": None})
     why += f"; {OF_THE_PROCEDURE}."
-    progress.say(why)
+    verb = "fitting" if config is None else "training"
+    progress.say(f"{verb} {contender.label}, on train and validation together")
     origin = _origin(prepared, choice, why)
     run_id = tracker.start_refit(
         contender.key,

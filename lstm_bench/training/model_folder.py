@@ -108,12 +108,18 @@ def _examples(dataset: Dataset, train: Sequences) -> list[Any]:
     """Return two short inputs, as a model's user would give them; [] of ids alone."""
     if dataset.kind != VECTORS and not dataset.vocabulary:
         return []
-    inputs = []
-    for i in range(min(2, len(train))):
-        raw = dataset.raw(train, i)
-        is_text = isinstance(raw, str)
-        inputs.append(raw[:EXAMPLE_LETTERS] if is_text else raw[:EXAMPLE_STEPS])
-    return inputs
+    chosen = range(min(2, len(train)))
+    if dataset.kind == VECTORS:
+        n_channels = len(dataset.channels)
+        return [
+            dataset.thinned(train, i, max_steps=EXAMPLE_STEPS, max_channels=n_channels)
+            for i in chosen
+        ]
+    raw = [dataset.raw(train, i) for i in chosen]
+    return [
+        each[: EXAMPLE_LETTERS if isinstance(each, str) else EXAMPLE_STEPS]
+        for each in raw
+    ]
 
 
 def _write_about(folder: Path, about: Mapping[str, Any]) -> None:
