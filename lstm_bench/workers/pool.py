@@ -113,6 +113,8 @@ class ReplacingCrew(ABC, Generic[P]):
         self._n_deaths_in_a_row = 0
         self._n_finished = 0
         self._retry_at: float | None = None
+        # Workers started until the first of a row could not go on.
+        self._n_trusted: int | None = None
 
     def _start(self) -> None:
         self._n_started += 1
@@ -182,7 +184,7 @@ class ReplacingCrew(ABC, Generic[P]):
         if code == 0 or (code == INTERRUPTED and self._is_stopping):
             for line in place.errors:
                 self.progress.say(f"worker {place.number}: {line}")
-        elif code == 2 and self.places:
+        elif code == 2 and self._others_may_work():
             self.progress.say(f"worker {place.number} could not go on: {said}")
             self._retry_at = time.monotonic() + RETRY_S
         elif code == 2:
@@ -192,11 +194,26 @@ class ReplacingCrew(ABC, Generic[P]):
         else:
             self._bury(place, self._what(place, code))
 
-    def _bury(self, place: P, what: str) -> None:
-        self._died(place, f"its worker died: {what}")
+    def _forgive_if_finished(self) -> None:
+        """Forget earlier failures if a training has finished since."""
         n = len(self.store.finished()) + len(self.store.confirm.finished())
         if n > self._n_finished:
             self._n_finished, self._n_deaths_in_a_row = n, 0
+            self._n_trusted = None
+
+    def _others_may_work(self) -> bool:
+        """Whether a worker is left that is no replacement of one that gave up.
+
+        Otherwise workers that all fail would replace each other without end.
+        """
+        self._forgive_if_finished()
+        if self._n_trusted is None:
+            self._n_trusted = self._n_started
+        return any(place.number <= self._n_trusted for place in self.places)
+
+    def _bury(self, place: P, what: str) -> None:
+        self._died(place, f"its worker died: {what}")
+        self._forgive_if_finished()
         self._n_deaths_in_a_row += 1
         if self._n_deaths_in_a_row > MAX_DEATHS_IN_A_ROW:
             raise TrackingError(
