@@ -364,6 +364,7 @@ def _study_choices(
         ("head", _head(dataset), f"{dataset.n_classes} classes"),
         *([("vocabulary_size", *vocabulary)] if is_tokens else []),
         ("sequence_length", lengths[-1], lengths_why),
+        *([("truncating", "post", "longer texts lose their end")] if is_tokens else []),
         ("batch_size", plan.batch_size, f"{count(n_train, 'example')} to train on"),
         ("max_epochs", plan.max_epochs, "small data need more passes than large"),
         ("patience", plan.patience, "epochs without a better score, then it stops"),

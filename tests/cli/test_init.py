@@ -43,6 +43,7 @@ def test_init_writes_a_suite_that_loads(tmp_path, capsys, monkeypatch):
         "test_fraction": 0.2,
     }
     assert suite.defaults.head == "sigmoid"
+    assert suite.defaults.truncating == "post"
     assert suite.study.metric == "accuracy"
     assert suite.confirm is not None
     assert suite.confirm.n_replicates >= 3
