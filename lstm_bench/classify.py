@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from lstm_bench.workers.progress import Progress
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 PREDICTED = "predicted_label"
 """Column of the classes where the file has a column ``label``."""
+UNKNOWN = "unknown_words"
 READS = {"texts": "texts", "categories": "categories", "series": "vectors"}
 BLOCK = 4096
 
@@ -112,14 +114,13 @@ def predict_table(model: Model, inputs: Sequence[Any]) -> pd.DataFrame:
     return pd.DataFrame(model.columns(_proba(model, inputs)[0]))
 
 
-def _proba(model: Model, inputs: Sequence[Any]) -> tuple[inference.Floats, int]:
-    """Return the probabilities, and of how many inputs most words are unknown."""
+def _proba(model: Model, inputs: Sequence[Any]) -> tuple[inference.Floats, list[float]]:
+    """Return the probabilities, and each input's share of words that are unknown."""
     try:
         sequences = model.read(inputs)
     except ValueError as error:
         raise DatasetError(str(error)) from error
-    n_unknown = sum(model.unknown_of(sequence) > 0.5 for sequence in sequences)
-    return model.proba_of(sequences), n_unknown
+    return model.proba_of(sequences), [model.unknown_of(each) for each in sequences]
 
 
 def predict_file(
@@ -133,7 +134,8 @@ def predict_file(
     """Classify the rows of a file, which are read and written in blocks.
 
     All columns of the file are kept; ``label`` and one ``p_<class>`` for each class
-    are added.
+    are added and, for texts, ``unknown_words``: the share of words that the model does
+    not know, in [0, 1]; empty where a text has no words.
 
     Parameters
     ----------
@@ -215,8 +217,12 @@ def _write(
     n = n_unknown = 0
     with _writer(out, stdout) as write:
         for columns, values in blocks:
-            y_proba, n_unknown_here = _proba(model, values)
-            added = model.columns(y_proba)
+            y_proba, unknown = _proba(model, values)
+            added: dict[str, Any] = model.columns(y_proba)
+            if reads(model.about) == "texts":
+                added[UNKNOWN] = [
+                    None if math.isnan(share) else round(share, 3) for share in unknown
+                ]
             if "label" in columns:
                 added = {PREDICTED: added.pop("label"), **added}
             if twice := [name for name in added if name in columns]:
@@ -226,7 +232,7 @@ def _write(
                 )
             write({**columns, **added}, len(values))
             n += len(values)
-            n_unknown += n_unknown_here
+            n_unknown += sum(share > 0.5 for share in unknown)
         check()
     if n_unknown:
         say(
