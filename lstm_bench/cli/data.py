@@ -78,7 +78,9 @@ def check(
             "n_warnings": n_warnings,
             "findings": [asdict(finding) for finding in findings],
         }
-        click.echo(json.dumps(found, indent=2, allow_nan=False))
+        # Line by line: a line break within a line would be escaped.
+        for line in json.dumps(found, indent=2, allow_nan=False).splitlines():
+            echo(line)
     else:
         if dataset is not None and about is not None:
             _echo_data(loaded, dataset, about)

@@ -15,7 +15,7 @@ from lstm_bench.errors import LstmBenchError, SuiteError, TrackingError
 from lstm_bench.suites.suite import Suite
 from lstm_bench.tracking.server import own_timeout_s
 from lstm_bench.training.baselines import BASELINES
-from lstm_bench.ui import _check_free
+from lstm_bench.ui import check_free
 
 LONG = "x" * 20_000
 SPACE = "  units: [2, 3, 4]\n  head: [sigmoid, softmax]"
@@ -327,7 +327,7 @@ def test_a_malformed_option_is_answered_in_one_short_message(
 @pytest.mark.parametrize("host", ["x" * 300, "a..b", "not an address"])
 def test_a_host_that_is_none_is_answered_in_one_short_message(host):
     with pytest.raises(TrackingError, match="--host: expected an address") as error:
-        _check_free(host, 5000)
+        check_free(host, 5000)
     assert len(str(error.value)) < 400
 
 

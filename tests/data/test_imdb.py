@@ -63,16 +63,21 @@ def test_every_dataset_keeps_the_contract(name: str, tmp_path: Path) -> None:
     assert str(tmp_path) not in " ".join([dataset.source, *dataset.notes])
     assert len(set(dataset.vocabulary)) == len(dataset.vocabulary)
     for part in (dataset.train, dataset.test):
-        assert part.values.dtype == np.int32
         assert part.offsets.dtype == np.int64
         assert part.y.dtype == np.int64
         assert part.offsets[0] == 0
         assert part.offsets[-1] == len(part.values)
+        assert set(part.y) == set(range(dataset.n_classes))
+        if dataset.kind == "vectors":
+            assert part.values.dtype == np.float32
+            assert part.values.shape[1] == len(dataset.channels)
+            assert np.isfinite(part.values).all()
+            continue
+        assert part.values.dtype == np.int32
         assert (part.values[part.offsets[:-1]] == 1).all()
         assert (part.values == 1).sum() == len(part)
         assert not np.isin(part.values, (0, 2, 3)).any()
         assert part.values.max() <= len(dataset.vocabulary) + 3
-        assert set(part.y) == set(range(dataset.n_classes))
 
 
 def test_digest_sees_ids_boundaries_labels_and_parts() -> None:

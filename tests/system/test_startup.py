@@ -117,7 +117,8 @@ def lacks_encoding(call: ast.Call) -> bool:
         modes = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "mode")]
         texts = [m.value for m in modes if isinstance(m, ast.Constant)]
         return not any("b" in text for text in texts)
-    return "text" in keywords or "universal_newlines" in keywords
+    is_process = attribute in ("run", "Popen", "check_call", "check_output")
+    return is_process and bool({"text", "universal_newlines"} & keywords)
 
 
 # The environment

@@ -219,6 +219,7 @@ def test_ctrl_c_lets_workers_finish_their_epoch_and_the_next_start_goes_on(tmp_p
     assert len(place.results().runs) == 3
 
 
+@pytest.mark.chaos
 def test_workers_leave_with_a_killed_command_and_give_their_trainings_back(tmp_path):
     place = Place(tmp_path, limited())
     place.inject(SLOW)
