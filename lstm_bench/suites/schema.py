@@ -180,7 +180,11 @@ class Published(_Part):
 
     label: str = Field(description="Name of the figures in the report.")
     source: Text = Field(description="Where they were published, and how measured.")
-    reference: str = Field(description="Name of the reference they are about.")
+    reference: str | None = Field(
+        None,
+        description="Name of the reference they are about. null: another model's test "
+        "accuracy, for the report's literature alone.",
+    )
     note: Text = Field("", description="What a reader has to know about them.")
     val_accuracy: tuple[_Accuracy, ...] = Field(
         (), description="Validation accuracy after each epoch."

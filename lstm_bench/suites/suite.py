@@ -161,10 +161,13 @@ class Suite:
             )
         for entry in self.published:
             check_name(entry.label, f"{where}: published.label")
-            if entry.reference not in self.references:
+            is_of_another = entry.reference is None and not (
+                entry.val_accuracy or entry.epoch_time_s
+            )
+            if not is_of_another and entry.reference not in self.references:
                 raise SuiteError(
                     f"{where}: published.reference: "
-                    + expected_one_of(self.references, entry.reference)
+                    + expected_one_of(self.references, str(entry.reference))
                 )
 
         self.sizes = known_sizes(self.dataset.name, self.dataset.options)

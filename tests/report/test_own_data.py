@@ -12,6 +12,7 @@ from results_builder import TRIAL_2, make_class_results, make_results
 from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.analysis.formatting import data_option
 from lstm_bench.analysis.imbalance import balance_of, shares_of
+from lstm_bench.analysis.tables.published import published_comparison
 from lstm_bench.report.blocks import Answers, Drawing, Facts, Table, csv_text
 from lstm_bench.report.figures.training import training_figures
 from lstm_bench.report.heading import study_page
@@ -345,7 +346,7 @@ def test_a_series_of_one_step_and_a_study_without_values_are_shown():
 
 PUBLISHED = """
 published:
-  - {label: DTW, source: a paper, reference: old, test_accuracy: 0.66,
+  - {label: DTW, source: a paper, test_accuracy: 0.66,
      note: The same series to train on.}
   - {label: pretrained, source: another, reference: old, test_accuracy: 0.99,
      note: Other data too.}
@@ -355,9 +356,15 @@ published:
 def test_published_accuracies_of_the_suite_stand_beside_the_studys():
     results = make_class_results(["a", "b"], (12, 30))
     suite = Suite("small", results.suite.text + PUBLISHED, "small.yaml")
-    section = literature_section(
-        make_view(analyse(dataclasses.replace(results, suite=suite)))
-    )
+    results = dataclasses.replace(results, suite=suite)
+    section = literature_section(make_view(analyse(results)))
+    # Another model's figure is not compared with a configuration.
+    (compared,) = published_comparison(results).to_dict("records")
+    assert (compared["label"], compared["reference"]) == ("pretrained", "old")
+    old = suite.references["old"].config_id
+    tested = results.confirmed[results.confirmed["config_id"] == old]
+    assert compared["n_runs"] == len(tested) == 3
+    assert compared["measured"] == pytest.approx(tested["test_accuracy"].mean())
     table = tables(section)["literature"]
     assert table.frame["label"].tolist() == [
         "pretrained",

@@ -122,6 +122,15 @@ def test_write_up_is_the_write_ups_set_up():
     assert suite.published[0].val_accuracy == (0.8418, 0.8372, 0.8346)
 
 
+def test_figures_by_epoch_are_of_a_reference(write_suite):
+    text = write_suite().read_text(encoding="utf-8")
+    other = "\npublished: [{label: a, source: b, test_accuracy: 0.5}]\n"
+    assert Suite("x", text + other, "x.yaml").published[0].reference is None
+    curve = other.replace("test_accuracy: 0.5", "val_accuracy: [0.5]")
+    with pytest.raises(SuiteError, match=r"published\.reference: expected one of"):
+        Suite("x", text + curve, "x.yaml")
+
+
 @pytest.mark.parametrize("name", ["heads", "imdb_small", "write_up"])
 def test_study_name_of_a_shipped_suite_is_the_published_one(name):
     summary = ROOT / "reports" / "published" / name / "summary.json"

@@ -58,7 +58,7 @@ def has_heads(view: View) -> bool:
 
 def has_published(view: View) -> bool:
     """Whether the suite has published values of its references."""
-    return bool(view.suite.published)
+    return any(entry.reference is not None for entry in view.suite.published)
 
 
 def has_literature(view: View) -> bool:

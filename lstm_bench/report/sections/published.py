@@ -27,6 +27,7 @@ def published_section(view: View) -> Section:
     notes: list[Block] = [
         Note(f"{entry.label}: {entry.source}. {entry.note}".strip())
         for entry in view.suite.published
+        if entry.reference is not None
     ]
     frame = frame.assign(
         what=[
