@@ -356,7 +356,7 @@ def test_predict_keeps_a_files_columns_and_adds_classes(study, predict, tmp_path
 
 def test_predict_marks_each_row_with_its_share_of_unknown_words(predict, tmp_path):
     file, out = tmp_path / "new.csv", tmp_path / "out.csv"
-    file.write_text("text\non x y z\non off\n.\n")
+    file.write_text('text\non x y z\non off\n" "\n')
     said = predict("tiny.yaml:majority", "--file", file, "--out", out)
     assert [row["unknown_words"] for row in read_csv(out)] == ["0.75", "0.0", ""]
     assert "of 1 of 3 inputs the model knows less than half" in said.err
