@@ -20,6 +20,10 @@ from lstm_bench.arrays import FloatArray, IntArray
 # Keras clips outputs in its cross-entropies, so that both agree.
 EPSILON = 1e-7
 
+IMBALANCED = 3
+"""Classes are imbalanced if the largest has more than this many times the examples of
+the smallest."""
+
 # Scores closer than this, relative to the largest, differ only by rounding.
 ROUNDING = 1e-12
 

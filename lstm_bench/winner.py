@@ -7,7 +7,6 @@ the seeds of its replicate, and logged with that replicate's run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,12 +173,11 @@ def find_logged_model(
     side = find_side(tracking_uri, name)
     choice = choose(side.analysis, side.contender)
     client = MlflowClient(tracking_uri)
-    find: Callable[[], str | None] = lambda: _run_with_model(client, choice)  # noqa: E731
-    n_epochs = None
+    n_epochs = _n_epochs(side) if refit else None
     if refit:
-        n_epochs = _n_epochs(side)
-        find = lambda: _refitted(client, side, choice, n_epochs)  # noqa: E731
-    run_id = find()
+        run_id = _refitted(client, side, choice, n_epochs)
+    else:
+        run_id = _run_with_model(client, choice)
     if run_id is None:
         run_id = _train(tracking_uri, side, choice, progress, data_dir, refit, n_epochs)
     folder = model_folder(client, run_id)

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lstm_bench.analysis.comparisons import Analysis
-from lstm_bench.metrics import accuracy, balanced_accuracy
+from lstm_bench.metrics import IMBALANCED, accuracy, balanced_accuracy
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import Prediction
 
-# The largest class has more than this many times the examples of the smallest.
-IMBALANCED = 3
 # Metrics that classes with few examples hardly change.
 BY_SHARES = ("accuracy", "log_loss", "brier_score_loss", "pr_auc")
 # Metrics to read beside each other where classes are uneven.

@@ -14,6 +14,7 @@ from lstm_bench.cli.options import (
     tracking_uri_option,
 )
 from lstm_bench.cli.output import open_console, say
+from lstm_bench.cli.predict import refit_option
 
 
 def _format() -> click.ParamType[str]:
@@ -39,11 +40,7 @@ def _format() -> click.ParamType[str]:
     callback=or_empty(click.Path(path_type=Path)),
     help="New folder for the model. [default: exports/NAME-FORMAT]",
 )
-@click.option(
-    "--refit",
-    is_flag=True,
-    help="Export a model trained on train and validation together.",
-)
+@refit_option
 @data_dir_option
 @tracking_uri_option
 def export(

@@ -20,12 +20,11 @@ from lstm_bench.arrays import IntArray
 from lstm_bench.data.dataset import VECTORS, Dataset, Sequences, Vocabulary
 from lstm_bench.data.splits import Splits
 from lstm_bench.inference import INDEX_FROM, START, index_of
+from lstm_bench.metrics import IMBALANCED
 from lstm_bench.text import count, listed, quoted, shortened
 
 MIN_EXAMPLES = 100
 MIN_OF_CLASS = 50
-IMBALANCE = 3.0
-"""Classes are imbalanced if the largest has more than this times the smallest."""
 MAX_TRUNCATED = 0.05
 """Share of the training sequences that may be cut at the suite's longest length."""
 MAX_LOST = 0.01
@@ -254,7 +253,7 @@ def _imbalance(
     dataset: Dataset, use: Use, in_train: IntArray, in_test: IntArray
 ) -> Iterator[Finding]:
     present = in_train[in_train > 0]
-    is_uneven = present.max() > IMBALANCE * present.min()
+    is_uneven = present.max() > IMBALANCED * present.min()
     if not is_uneven or use.metric in IMBALANCE_AWARE:
         return
     largest = int(in_train.argmax())

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lstm_bench.export.examples import examples_of
-from lstm_bench.export.write import check_export, export_model, read_about
+from lstm_bench.export.write import check_export, export_model
+from lstm_bench.tracking.models import read_about
 from lstm_bench.winner import find_logged_model
 from lstm_bench.workers.progress import Progress
 

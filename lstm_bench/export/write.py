@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from lstm_bench.export.formats import FORMATS, MLFLOW
 from lstm_bench.export.readme import readme
 from lstm_bench.inference import ABOUT, LSTM
 from lstm_bench.system.files import new_folder
-from lstm_bench.tracking.models import files_of
+from lstm_bench.tracking.models import files_of, read_about
 
 TOLERANCE = 1e-5
 """Largest difference of a probability between a model and its export."""
@@ -37,13 +36,6 @@ def check_export(form: str, out: Path) -> None:
             f"{out}: exists already, and an export never overwrites; choose another "
             "folder with --out"
         )
-
-
-def read_about(logged: Path) -> dict[str, Any]:
-    """Return the content of ``about.json`` of a logged model."""
-    text = (files_of(logged) / ABOUT).read_text(encoding="utf-8")
-    about: dict[str, Any] = json.loads(text)
-    return about
 
 
 def export_model(logged: Path, form: str, out: Path, examples: Examples) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lstm_bench.data.check import IMBALANCE, Finding, half_width
+from lstm_bench.data.check import Finding, half_width
 from lstm_bench.data.dataset import VECTORS, Dataset
 from lstm_bench.data.files.inspect import Inference, inspect
 from lstm_bench.data.files.options import FileOptions
@@ -34,6 +34,7 @@ from lstm_bench.init.plan import (
 )
 from lstm_bench.init.suite_text import Choice, suite_text
 from lstm_bench.init.timing import measure
+from lstm_bench.metrics import IMBALANCED
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import FILE_NAME, Suite, check_name
 from lstm_bench.system.folders import make_folder
@@ -345,7 +346,7 @@ def _study_choices(
     is_tokens = dataset.kind != VECTORS
     counts = np.bincount(dataset.train.y, minlength=dataset.n_classes)
     ratio = counts.max() / max(1, counts.min())
-    is_uneven = ratio > IMBALANCE
+    is_uneven = ratio > IMBALANCED
     metric = "balanced_accuracy" if is_uneven else "accuracy"
     space: dict[str, Any] = dict(TOKEN_SPACE if is_tokens else VECTOR_SPACE)
     why_of: dict[str, str] = {}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from lstm_bench.arrays import Float32Array, FloatArray
+from lstm_bench.inference import proba_of
 from lstm_bench.suites.config import check_head
 
 
@@ -48,20 +50,9 @@ def _sigmoid_targets(y: npt.NDArray[np.integer], n_classes: int) -> Float32Array
     return y.astype(np.float32).reshape(-1, 1)
 
 
-def _sigmoid_proba(raw: npt.NDArray[np.floating]) -> FloatArray:
-    p = raw.reshape(-1).astype(np.float64)
-    return np.column_stack([1.0 - p, p])
-
-
 def _softmax_targets(y: npt.NDArray[np.integer], n_classes: int) -> Float32Array:
     one_hot: Float32Array = np.eye(n_classes, dtype=np.float32)[y]
     return one_hot
-
-
-def _softmax_proba(raw: npt.NDArray[np.floating]) -> FloatArray:
-    proba = raw.astype(np.float64)
-    normalised: FloatArray = proba / proba.sum(axis=1, keepdims=True)
-    return normalised
 
 
 HEADS: dict[str, Head] = {
@@ -71,7 +62,7 @@ HEADS: dict[str, Head] = {
         "binary_crossentropy",
         _sigmoid_units,
         _sigmoid_targets,
-        _sigmoid_proba,
+        partial(proba_of, head="sigmoid"),
     ),
     "softmax": Head(
         "softmax",
@@ -79,6 +70,6 @@ HEADS: dict[str, Head] = {
         "categorical_crossentropy",
         lambda n_classes: n_classes,
         _softmax_targets,
-        _softmax_proba,
+        partial(proba_of, head="softmax"),
     ),
 }

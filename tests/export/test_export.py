@@ -16,10 +16,10 @@ from lstm_bench import inference
 from lstm_bench.errors import ExportError, OutputError
 from lstm_bench.export.examples import Examples, random_sequences
 from lstm_bench.export.formats import FORMATS
-from lstm_bench.export.write import export_model, read_about
+from lstm_bench.export.write import export_model
 from lstm_bench.inference import ABOUT, ARRAYS, NETWORK, batch_of, load, proba_of
 from lstm_bench.suites.config import TrialConfig
-from lstm_bench.tracking.models import SCRIPT, files_of
+from lstm_bench.tracking.models import SCRIPT, files_of, read_about
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

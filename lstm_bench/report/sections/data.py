@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_bench.analysis.imbalance import IMBALANCED, balance_of
+from lstm_bench.analysis.imbalance import balance_of
 from lstm_bench.data.dataset import VECTORS
+from lstm_bench.metrics import IMBALANCED
 from lstm_bench.report.blocks import (
     DASH,
     Block,
