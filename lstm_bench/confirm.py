@@ -2,13 +2,12 @@
 
 In a replicate, every configuration has the same split, initial seeds and order of
 examples, so configurations are compared in pairs. Finished trainings are read from
-MLflow alone, so a confirmation resumes without Optuna's storage.
+MLflow alone; Optuna's storage only keeps two commands off the same study.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,16 +19,11 @@ from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS
 from lstm_bench.analysis.tables.select import trial_runs
 from lstm_bench.data.dataset import copies_in
 from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
-from lstm_bench.open_study import OpenStudy, open_study, stopped
-from lstm_bench.search.queue import Tickets
-from lstm_bench.search.storage import resolve_storage
-from lstm_bench.search.study import StudyStore
-from lstm_bench.stores import store_errors
+from lstm_bench.open_study import OpenStudy, open_study
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
-from lstm_bench.system.command_line import command_line
-from lstm_bench.system.process import is_gone, is_here
 from lstm_bench.text import count
+from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.results import Results
 from lstm_bench.tracking.stored_runs import (
@@ -37,25 +31,14 @@ from lstm_bench.tracking.stored_runs import (
     StoredRun,
     StoredTraining,
     describe_left_out,
-    parse_runs,
 )
-from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.prepare import Prepared, data_folder
+from lstm_bench.tracking.tracker import OpenRun
 from lstm_bench.training.result import OBJECTIVE
 from lstm_bench.winner import log_winners_model
-from lstm_bench.workers.options import (
-    ONE_HERE,
-    Workers,
-    as_many_as_needed,
-    choose_workers,
-    is_in_process,
-)
+from lstm_bench.workers.driver import Done, Task
+from lstm_bench.workers.options import choose_workers
 from lstm_bench.workers.progress import Progress
-from lstm_bench.workers.recovery import close_orphaned_runs, recover
-from lstm_bench.workers.session import Session, open_sessions
-from lstm_bench.workers.supervise import oversee
-from lstm_bench.workers.tracked_run import say_left_out, track_baselines
-from lstm_bench.workers.worker import Worker
+from lstm_bench.workers.recovery import recover
 
 
 @dataclass(frozen=True)
@@ -67,16 +50,6 @@ class Candidate:
     origin: str
     reference: str | None = None
     trial: int | None = None
-
-
-@dataclass(frozen=True)
-class ConfirmOutcome:
-    """How the trainings of a confirmation ended."""
-
-    run_id: str
-    n_finished: int
-    n_total: int
-    interrupted: bool
 
 
 def run_confirmation(
@@ -120,30 +93,23 @@ def run_confirmation(
             f"{suite.path}: the suite has no `confirm:` section; add one, for example "
             "confirm: {n_best: 3, n_replicates: 5, pairs: {head: [sigmoid, softmax]}}"
         )
-    workers = choose_workers(n_workers, scheduler, data_folder(suite, data_dir))
-    # One worker trains in this process, and needs no storage.
-    storage_url = None if is_in_process(workers, suite) else resolve_storage(storage)
-    with (
-        store_errors(),
-        open_study(
-            suite,
-            progress,
-            workers,
-            tracking_uri=tracking_uri,
-            storage_url=storage_url,
-            out=out,
-            n_replicates=n_replicates or suite.confirm.n_replicates,
-        ) as study,
-        nullcontext()
-        if storage_url is None
-        else closing(StudyStore(suite, storage_url)) as store,
-    ):
-        return confirm_study(study, store, n_best=n_best, n_replicates=n_replicates)
+    with open_study(
+        suite,
+        progress,
+        "confirm",
+        choose_workers(n_workers, scheduler),
+        data_dir=data_dir,
+        tracking_uri=tracking_uri,
+        storage=storage,
+        out=out,
+        n_replicates=n_replicates or suite.confirm.n_replicates,
+    ) as study:
+        recover(study.tracker, study.store)
+        return confirm_study(study, n_best=n_best, n_replicates=n_replicates)
 
 
 def confirm_study(
     study: OpenStudy,
-    store: StudyStore | None,
     *,
     n_best: int | None = None,
     n_replicates: int | None = None,
@@ -153,8 +119,6 @@ def confirm_study(
 
     Parameters
     ----------
-    store : StudyStore or None
-        The trials' database, needed for several workers.
     sweep_run_id : str or None
         Run of the sweep that started the confirmation; the report is logged with it,
         too.
@@ -179,24 +143,12 @@ def confirm_study(
         + ": "
         + "; ".join(candidate.label for candidate in candidates)
     )
-    outcome = confirm_candidates(
-        study.prepared,
-        tracker,
-        progress,
-        candidates,
-        n_replicates=n_replicates,
-        parent_run_id=sweep_run_id,
-        workers=study.workers,
-        store=store,
-    )
-    if outcome.interrupted:
-        raise stopped(outcome.n_finished, outcome.n_total)
-    run_id = outcome.run_id
+    run_id = confirm_candidates(study, candidates, n_replicates, sweep_run_id)
     analysis = study.report(*[run_id, sweep_run_id] if sweep_run_id else [run_id])
     if analysis is not None:
         # Otherwise the next start logs the model.
         try:
-            log_winners_model(study.prepared, tracker, progress, analysis, run_id)
+            log_winners_model(study.driver, tracker, analysis, run_id)
         except TrialFailed as error:
             progress.say(f"the winner's model is not logged: {error}")
     return analysis
@@ -269,209 +221,144 @@ def _best_of_search(results: Results, n_best: int) -> list[Candidate]:
 
 
 def confirm_candidates(
-    prepared: Prepared,
-    tracker: Tracker,
-    progress: Progress,
+    study: OpenStudy,
     candidates: Sequence[Candidate],
-    *,
     n_replicates: int,
     parent_run_id: str | None = None,
-    workers: Workers = ONE_HERE,
-    store: StudyStore | None = None,
-) -> ConfirmOutcome:
+) -> str:
     """Train every candidate on replicates 1 to `n_replicates` and score test.
 
     Trainings of earlier commands count, and a later command may add replicates.
     Replicates are the outer loop, so that a stopped confirmation has complete pairs.
-    The confirmation's MLflow run is closed; the caller makes verdicts and report.
 
-    Parameters
-    ----------
-    store : StudyStore or None
-        Queue of trainings for several workers; one worker needs none.
+    Returns
+    -------
+    str
+        The confirmation's MLflow run, closed; the caller makes verdicts and report.
 
     Raises
     ------
     TrackingError
-        A store failed, or has this study's runs on other data, or another command on
-        this machine is confirming the same study.
+        A store failed, or has this study's runs on other data.
+    KeyboardInterrupt
+        The confirmation was stopped.
     """
-    with store_errors():
-        return _Confirmation(
-            prepared,
-            tracker,
-            progress,
-            candidates,
-            n_replicates,
-            parent_run_id,
-            workers,
-            store,
-        ).run()
+    known = study.known_runs()
+    _check_digest(study, known)
+    dataset = study.prepared.dataset
+
+    def write_test_reviews(folder: Path) -> None:
+        reviews = pd.DataFrame(
+            {
+                "length": dataset.test.lengths,
+                "in_train": copies_in(dataset.test, dataset.train),
+            }
+        )
+        reviews.to_parquet(folder / rec.TEST_REVIEWS)
+
+    session = study.tracker.start_session(
+        "confirm",
+        study.prepared,
+        {
+            "n_replicates": n_replicates,
+            "n_candidates": len(candidates),
+            "n_workers": study.driver.workers.n,
+        },
+        parent_run_id,
+        write_test_reviews,
+    )
+    plan = Confirmation(study, session, known, candidates, n_replicates)
+    study.run(plan, session)
+    return str(session.run_id)
 
 
-@dataclass
-class _Confirmation:
-    prepared: Prepared
-    tracker: Tracker
-    progress: Progress
-    candidates: Sequence[Candidate]
-    n_replicates: int
-    parent_run_id: str | None
-    workers: Workers
-    store: StudyStore | None
+class Confirmation:
+    """The plan of a confirmation: every baseline and candidate on every replicate."""
 
-    def run(self) -> ConfirmOutcome:
-        self.suite = self.prepared.suite
-        if self.store is not None:
-            self.store.check_whole()
-            self._check_alone(self.store)
-        close_orphaned_runs(self.tracker, self.suite.study_name)
-        # Read once: the server may be unreachable later.
-        self.known, left_out = parse_runs(self.tracker.runs_of(self.suite.study_name))
-        say_left_out(left_out, self.progress)
-        self._check_digest(self.known)
-        requested = {
-            (candidate.config.config_id, replicate)
-            for candidate in self.candidates
-            for replicate in range(1, self.n_replicates + 1)
-        }
-        self.done = requested & {
-            (run.config.config_id, run.replicate)
-            for run in self.known
+    def __init__(
+        self,
+        study: OpenStudy,
+        session: OpenRun,
+        known: Sequence[StoredRun],
+        candidates: Sequence[Candidate],
+        n_replicates: int,
+    ) -> None:
+        self.study, self.session = study, session
+        requested = [
+            (candidate, replicate)
+            for replicate in range(1, n_replicates + 1)
+            for candidate in candidates
+        ]
+        done = {
+            (run.config_id, run.replicate)
+            for run in known
             if isinstance(run, StoredTraining)
             and run.kind == "replicate"
             and run.state in ("complete", "failed")
         }
+        left = [
+            (candidate, replicate)
+            for candidate, replicate in requested
+            if (candidate.config.config_id, replicate) not in done
+        ]
         self.total = len(requested)
-        n_left = self.total - len(self.done)
-        self.workers = as_many_as_needed(self.workers, n_left)
-        self.run_id = self.tracker.start_session(
-            "confirm",
-            self.suite,
-            self.prepared.about_data,
-            self.prepared.about_machine,
-            {
-                "n_replicates": self.n_replicates,
-                "n_candidates": len(self.candidates),
-                "n_workers": self.workers.n,
-            },
-            self.parent_run_id,
-        )
-        test = self.prepared.dataset.test
-        reviews = pd.DataFrame(
-            {
-                "length": test.lengths,
-                "in_train": copies_in(test, self.prepared.dataset.train),
-            }
-        )
-        self.tracker.log_test_reviews(self.run_id, reviews)
-        self.progress.begin(self.total, len(self.done), self.workers.n)
-        self.session = Session(
-            kind="confirm",
-            run_id=self.run_id,
-            experiment_id=self.tracker.experiment_id,
-            total=self.total,
-        )
-        try:
-            if self.store is None or is_in_process(self.workers, self.suite):
-                self._train_here()
-            else:
-                self._train_with(self.store)
-        except KeyboardInterrupt:
-            self.tracker.end_session(self.run_id, "KILLED")
-            return self._outcome(interrupted=True)
-        except BaseException:
-            self.tracker.end_session(self.run_id, "FAILED")
-            raise
-        finally:
-            self.progress.close()
-        self.tracker.end_session(self.run_id, "FINISHED")
-        return self._outcome(interrupted=False)
+        self._n_done = self.total - len(left)
+        self._tasks: list[Task] = []
+        for replicate in range(1, n_replicates + 1):
+            self._tasks += study.baselines(session, known, replicate, score_test=True)
+            self._tasks += [self._task(*each) for each in left if each[1] == replicate]
 
-    def _outcome(self, interrupted: bool) -> ConfirmOutcome:
-        return ConfirmOutcome(self.run_id, self._n_done(), self.total, interrupted)
-
-    def _n_done(self) -> int:
-        prefix = f"{self.run_id}/"
-        names = [name for name in self.tickets.done() if name.startswith(prefix)]
-        return len(self.done) + len(names)
-
-    def _check_alone(self, store: StudyStore) -> None:
-        for session in open_sessions(store, "confirm"):
-            if is_here(session.owner) and not is_gone(session.owner):
-                raise TrackingError(
-                    f"another command is confirming {self.suite.study_name} on this "
-                    "machine; wait for it, or join it: "
-                    + command_line("worker", self.suite.study_name)
-                )
-
-    def _check_digest(self, known: Sequence[StoredRun]) -> None:
-        digest = self.prepared.dataset.digest[:12]
-        others = {
-            run.dataset_digest
-            for run in known
-            if isinstance(run, StoredFit) and run.dataset_digest is not None
-        } - {digest}
-        if others:
-            raise TrackingError(
-                f"study {self.suite.study_name} was begun on other data (digest "
-                f"{', '.join(sorted(others))}, now {digest}); give the same data, or "
-                "another --tracking-uri to begin anew"
-            )
-
-    def _train_here(self) -> None:
-        self.tickets = Tickets.in_memory()
-        worker = Worker(self.prepared, self.tracker, self.progress, self.session)
-        for replicate in range(1, self.n_replicates + 1):
-            self._fit_baselines(replicate)
-            self._put(replicate)
-            worker.confirm(self.tickets, self._n_done)
-
-    def _train_with(self, store: StudyStore) -> None:
-        self.tickets = store.confirm
-        recover(store, self.tracker)
-        # Trainings queued by a killed command, which may have had other candidates.
-        store.confirm.clear()
-        for replicate in range(1, self.n_replicates + 1):
-            self._put(replicate)
-
-        def fit_baselines() -> None:
-            for replicate in range(1, self.n_replicates + 1):
-                self._fit_baselines(replicate)
-
-        oversee(
-            self.workers,
-            store,
-            self.tracker,
+    def _task(self, candidate: Candidate, replicate: int) -> Task:
+        return self.study.training(
+            candidate.config,
+            f"{candidate.label}, seed {replicate}",
             self.session,
-            self.progress,
-            fit_baselines,
-            self._n_done,
-        )
-
-    def _fit_baselines(self, replicate: int) -> None:
-        track_baselines(
-            self.prepared.at(replicate),
-            self.tracker,
-            self.run_id,
-            self.progress,
-            self.known,
+            kind="replicate",
+            replicate=replicate,
             score_test=True,
+            reference=candidate.reference,
+            label=candidate.label,
+            origin=candidate.origin,
         )
 
-    def _put(self, replicate: int) -> None:
-        """Queue the trainings of a replicate."""
-        self.tickets.put_all(
-            (
-                f"{self.run_id}/{candidate.config.config_id}/{replicate}",
-                candidate.config,
-                {
-                    "replicate": replicate,
-                    "label": candidate.label,
-                    "origin": candidate.origin,
-                    "reference": candidate.reference,
-                },
-            )
-            for candidate in self.candidates
-            if (candidate.config.config_id, replicate) not in self.done
+    def n_done(self) -> int:
+        """Return the number of finished trainings, of earlier commands, too."""
+        return self._n_done
+
+    def n_left(self) -> int:
+        """Return the number of tasks left to start."""
+        return len(self._tasks)
+
+    def next(self) -> Task | None:
+        """Return the next task."""
+        return self._tasks.pop(0) if self._tasks else None
+
+    def epoch(self, task: Task, epoch: int, value: float) -> bool:
+        """Prune nothing."""
+        return False
+
+    def ended(self, task: Task, done: Done) -> None:
+        """Count a training that has ended."""
+        if task.config is None:
+            self.study.say_baseline(task, done)
+        else:
+            self._n_done += done.state != "interrupted"
+
+    def best(self) -> float | None:
+        """Show no best score: a confirmation must not be steered by its scores."""
+        return None
+
+
+def _check_digest(study: OpenStudy, known: Sequence[StoredRun]) -> None:
+    digest = study.prepared.dataset.digest[:12]
+    others = {
+        run.dataset_digest
+        for run in known
+        if isinstance(run, StoredFit) and run.dataset_digest is not None
+    } - {digest}
+    if others:
+        raise TrackingError(
+            f"study {study.suite.study_name} was begun on other data (digest "
+            f"{', '.join(sorted(others))}, now {digest}); give the same data, or "
+            "another --tracking-uri to begin anew"
         )

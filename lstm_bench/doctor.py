@@ -16,13 +16,13 @@ import psutil
 from mlflow.entities import Run
 
 from lstm_bench.data.registry import load_dataset
-from lstm_bench.errors import StoredError, TrackingError
+from lstm_bench.errors import StoredError
 from lstm_bench.masking import bare_url
-from lstm_bench.search.storage import DIGEST, resolve_storage
-from lstm_bench.search.study import StudyStore
+from lstm_bench.search.lease import LEASE, describe, is_over
+from lstm_bench.search.storage import resolve_storage
+from lstm_bench.search.study import DIGEST, StudyStore
 from lstm_bench.stores import store_errors
 from lstm_bench.suites.suite import Suite
-from lstm_bench.system.command_line import command_line
 from lstm_bench.system.environment import (
     bytecode_advice,
     describe_environment,
@@ -34,6 +34,7 @@ from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.artifacts import find_moves, record_moves, run_folder
 from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.outbox import sync, what_waits
 from lstm_bench.tracking.stored_runs import (
     StoredFit,
     StoredSession,
@@ -41,9 +42,7 @@ from lstm_bench.tracking.stored_runs import (
     left_out_frame,
     parse_runs,
 )
-from lstm_bench.tracking.sync import sync, what_waits
 from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.tracking.writer import operations_text
 from lstm_bench.workers.options import default_workers
 from lstm_bench.workers.recovery import recover
 
@@ -115,14 +114,14 @@ def examine(
         else:
             say(
                 f"study {name}: {count(len(store.finished()), 'finished trial')}, "
-                f"{count(len(store.finished_references()), 'reference')}, {runs}"
+                f"{runs}"
             )
             if fix:
                 say(f"repaired: {repair(store, tracker)}")
             findings += examine_data(store, tracker, dataset.digest)
         return [
             *findings,
-            *examine_journals(tracker),
+            *examine_outbox(tracker),
             *examine_moves(tracker),
             *examine_study(store, tracker),
         ]
@@ -181,7 +180,7 @@ def examine_data(store: StudyStore, tracker: Tracker, digest: str) -> list[Findi
         for run in parse_runs(tracker.runs_of(store.suite.study_name))[0]
         if isinstance(run, StoredFit) and run.dataset_digest is not None
     }
-    recorded = store.search.study.user_attrs.get(DIGEST)
+    recorded = store.study.user_attrs.get(DIGEST)
     if recorded is not None:
         known.add(str(recorded)[:12])
     others = sorted(known - {digest[:12]})
@@ -195,26 +194,15 @@ def examine_data(store: StudyStore, tracker: Tracker, digest: str) -> list[Findi
     ]
 
 
-def examine_journals(tracker: Tracker) -> list[Finding]:
+def examine_outbox(tracker: Tracker) -> list[Finding]:
     """Return what waits on this machine for an MLflow server that was unreachable.
 
-    Journals of running commands are left out: the commands write them themselves.
+    Runs of commands that still run are left out: the commands write them themselves.
     """
-    try:
-        kept = what_waits(tracker.tracking_uri)
-    except TrackingError as error:
-        return [Finding(str(error))]
-    if not kept.n_operations:
+    waiting = what_waits(tracker.tracking_uri)
+    if not waiting.n_runs:
         return []
-    return [
-        Finding(
-            "journal: what waits is "
-            f"{operations_text(kept.n_operations, kept.n_runs)} for "
-            f"{bare_url(tracker.tracking_uri)} in {', '.join(map(str, kept.folders))}; "
-            f"run {command_line('sync', tracking_uri=tracker.tracking_uri)}",
-            True,
-        )
-    ]
+    return [Finding(waiting.describe(tracker.tracking_uri), True)]
 
 
 def examine_moves(tracker: Tracker) -> list[Finding]:
@@ -248,7 +236,7 @@ def examine_study(store: StudyStore, tracker: Tracker) -> list[Finding]:
     found += [*_unreadable(store, tracker, runs), *_orphaned_runs(runs)]
     if not damages:
         found += [
-            *_orphaned_trials(store),
+            *_left_trials(store),
             *_lost_runs(store, runs),
             *_disagreeing(store, runs, trained),
         ]
@@ -258,23 +246,20 @@ def examine_study(store: StudyStore, tracker: Tracker) -> list[Finding]:
 def repair(store: StudyStore, tracker: Tracker) -> int:
     """Close orphaned runs and trials; return how many there were.
 
-    Operations that wait for the tracking store are written first, since they include
-    the ends of runs, and count as one. An experiment whose artifacts were moved counts
-    as one, too.
+    Runs that wait in the outbox are written first, and each counts. An experiment
+    whose artifacts were moved counts as one, too.
 
     Raises
     ------
     TrackingError
-        The tracking server refuses a waiting operation.
+        The tracking server refuses a waiting run, or another command works on the
+        study.
     """
-    is_late = bool(sync(tracker.tracking_uri).n_operations)
-    moves = find_moves(tracker.tracking_uri)
-    record_moves(tracker.tracking_uri, moves)
-    return is_late + len(moves) + recover(store, tracker)
-
-
-def _all_ids(runs: Mapping[str, Run]) -> set[str]:
-    return {i for r in runs.values() for i in rec.ids_of(r.info.run_id, r.data.tags)}
+    with store.leased("doctor --fix"):
+        n_late = sync(tracker.tracking_uri).n_runs
+        moves = find_moves(tracker.tracking_uri)
+        record_moves(tracker.tracking_uri, moves)
+        return n_late + len(moves) + recover(tracker, store)
 
 
 def _name(run: Run) -> str:
@@ -320,34 +305,39 @@ def _orphaned_runs(runs: Mapping[str, Run]) -> Iterator[Finding]:
             yield Finding(f"{_name(run)} is RUNNING, but its process is gone", True)
 
 
-def _orphaned_trials(store: StudyStore) -> Iterator[Finding]:
-    for orphan in store.orphans():
+def _left_trials(store: StudyStore) -> Iterator[Finding]:
+    holder = store.study.user_attrs.get(LEASE)
+    if holder is not None and not is_over(holder):
+        yield Finding(f"a command works on the study now: {describe(holder)}")
+        return
+    for trial in store.running():
         yield Finding(
-            f"trial {orphan.trial.number} is running in Optuna, but its process is "
-            "gone; it would be closed as its run ended, or queued again",
+            f"trial {trial.number} is running in Optuna, but its command is gone; it "
+            "would be closed as its run ended, or queued again",
             True,
         )
 
 
 def _lost_runs(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
-    lost = sorted(store.run_ids() - _all_ids(runs))
+    there = {run.data.tags.get(rec.TAG_TRIAL) for run in runs.values()}
+    numbers = [str(trial.number) for trial in store.finished()]
+    lost = [number for number in numbers if number not in there]
     if lost:
         yield Finding(
             f"{len(lost)} finished trials have no run in this tracking store (the "
-            f"first: {lost[0]}); give the --tracking-uri they were written to, or "
-            "another --storage to start over"
+            f"first: trial {lost[0]}); give the --tracking-uri they were written to, "
+            "or another --storage to start over"
         )
 
 
 def _disagreeing(
     store: StudyStore, runs: Mapping[str, Run], trained: Sequence[StoredTraining]
 ) -> Iterator[Finding]:
-    known = store.run_ids() | {orphan.run_id for orphan in store.orphans()}
+    known = {trial.number for trial in [*store.finished(), *store.running()]}
     unknown = [
         runs[run.run_id]
         for run in trained
-        if run.kind in ("trial", "reference")
-        and known.isdisjoint(rec.ids_of(run.run_id, runs[run.run_id].data.tags))
+        if run.kind == "trial" and run.trial not in known
     ]
     if unknown:
         yield Finding(

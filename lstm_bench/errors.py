@@ -55,9 +55,5 @@ class TrialFailed(LstmBenchError):
     """
 
 
-class TrialTaken(LstmBenchError):
-    """Another process has taken over a training whose heartbeats were missing."""
-
-
 class TrialPruned(LstmBenchError):
     """One training was stopped early because its curve is not promising."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from lstm_bench.analysis.comparisons import Analysis, analyse
 from lstm_bench.analysis.verdicts import answers, confirmation_summary
-from lstm_bench.errors import TrackingError
+from lstm_bench.metrics import METRICS
 from lstm_bench.packed.self_test import require_running
 from lstm_bench.report.render import write_report
 from lstm_bench.report.write import end_if_poorer, keep_whole_report
+from lstm_bench.search.storage import resolve_storage
+from lstm_bench.search.study import StudyStore
 from lstm_bench.stores import store_errors
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
@@ -20,24 +23,31 @@ from lstm_bench.system.command_line import command_line
 from lstm_bench.system.environment import bytecode_advice
 from lstm_bench.system.folders import make_folder
 from lstm_bench.text import count, listed
+from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.artifacts import find_moves, record_moves
 from lstm_bench.tracking.load import load_results
+from lstm_bench.tracking.outbox import sync
 from lstm_bench.tracking.server import is_away
-from lstm_bench.tracking.stored_runs import describe_left_out
-from lstm_bench.tracking.sync import sync
-from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.tracking.writer import operations_text
+from lstm_bench.tracking.stored_runs import (
+    StoredBaseline,
+    StoredRun,
+    describe_left_out,
+    left_out_frame,
+    parse_runs,
+)
+from lstm_bench.tracking.tracker import OpenRun, Tracker
+from lstm_bench.training.baselines import BaselineResult, baselines_of
 from lstm_bench.training.check import check_data
-from lstm_bench.training.prepare import Prepared, prepare
-from lstm_bench.workers.dask_pool import find_cluster
+from lstm_bench.training.prepare import SEARCH_REPLICATE, Prepared, prepare
+from lstm_bench.workers.driver import Done, Driver, Plan, Task, open_driver
 from lstm_bench.workers.options import Workers
 from lstm_bench.workers.progress import Progress
 
 
 @dataclass(frozen=True)
 class OpenStudy:
-    """The data, tracker and workers of a sweep or a confirmation.
+    """The data, stores and driver of a sweep or a confirmation.
 
     Attributes
     ----------
@@ -47,7 +57,8 @@ class OpenStudy:
 
     prepared: Prepared
     tracker: Tracker
-    workers: Workers
+    store: StudyStore
+    driver: Driver
     folder: Path
     progress: Progress
 
@@ -55,6 +66,133 @@ class OpenStudy:
     def suite(self) -> Suite:
         """The study's suite."""
         return self.prepared.suite
+
+    def known_runs(self) -> list[StoredRun]:
+        """Return the study's runs; warn of those that cannot be read."""
+        runs = self.tracker.runs_of(self.suite.study_name)
+        known, left_out = parse_runs(runs)
+        if text := describe_left_out(left_out_frame(left_out)):
+            self.progress.say(f"warning: {text}")
+        return known
+
+    def run(self, plan: Plan, session: OpenRun) -> None:
+        """Run a plan, and close the command's run.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            It was stopped; the message has what is saved.
+        """
+        try:
+            self.driver.run(plan)
+        except KeyboardInterrupt:
+            session.end("KILLED")
+            raise KeyboardInterrupt(
+                f"stopped: {plan.n_done()} of {plan.total} trainings are finished and "
+                "saved; the same command resumes there"
+            ) from None
+        except BaseException:
+            session.end("FAILED")
+            raise
+        session.end("FINISHED")
+
+    def training(
+        self,
+        config: TrialConfig,
+        shown: str,
+        session: OpenRun,
+        *,
+        kind: str,
+        replicate: int = SEARCH_REPLICATE,
+        score_test: bool = False,
+        is_prunable: bool = False,
+        reference: str | None = None,
+        **tags: Any,
+    ) -> Task:
+        """Return the task of a training; `kind` and `tags` as in `Tracker.start_run`.
+
+        Parameters
+        ----------
+        shown : str
+            Its name in messages.
+        session : OpenRun
+            The command's run.
+        """
+        job = self.driver.job(
+            replicate, config=config, score_test=score_test, is_prunable=is_prunable
+        )
+
+        def open_run(prepared: Prepared, engine: str) -> OpenRun:
+            return self.tracker.start_run(
+                config,
+                prepared,
+                kind=kind,
+                parent_run_id=session.run_id,
+                engine=engine,
+                reference=reference,
+                **tags,
+            )
+
+        return Task(job, shown, open_run, config, reference or "")
+
+    def baselines(
+        self,
+        session: OpenRun,
+        known: Sequence[StoredRun],
+        replicate: int,
+        *,
+        score_test: bool,
+    ) -> list[Task]:
+        """Return the tasks of the baselines that are not complete for a replicate.
+
+        Parameters
+        ----------
+        known : sequence of StoredRun
+            The study's runs when the command began.
+        """
+        # One that would take too long is said to be skipped once.
+        done = {
+            run.baseline
+            for run in known
+            if isinstance(run, StoredBaseline)
+            and run.state in ("complete", rec.SKIPPED)
+            and run.replicate == replicate
+            and (
+                run.state == rec.SKIPPED or not score_test or run.test_scored == "true"
+            )
+        }
+        return [
+            self._baseline(name, baseline.label, session, replicate, score_test)
+            for name, baseline in baselines_of(self.prepared.dataset.kind).items()
+            if name not in done
+        ]
+
+    def _baseline(
+        self, name: str, label: str, session: OpenRun, replicate: int, score_test: bool
+    ) -> Task:
+        def open_run(prepared: Prepared, engine: str) -> OpenRun:
+            return self.tracker.start_baseline(name, prepared, str(session.run_id))
+
+        seed = f", seed {replicate}" if replicate else ""
+        job = self.driver.job(replicate, baseline=name, score_test=score_test)
+        return Task(job, f"baseline {label}{seed}", open_run)
+
+    def say_baseline(self, task: Task, done: Done) -> None:
+        """Show how a baseline ended."""
+        result, metric = done.outcome.result, METRICS["accuracy"]
+        if done.state == rec.SKIPPED:
+            self.progress.say(f"{task.label} is not fitted: {done.reason}")
+        if not isinstance(result, BaselineResult):
+            return
+        for note in result.notes:
+            self.progress.say(note)
+        val = result.predictions[0]
+        self.progress.say(
+            f"{task.label}: validation {metric.label} "
+            f"{metric.fn(val.y_true, val.y_proba):.4f}, fitted in "
+            f"{result.train_time_s:.1f} s"
+            + (" (from the cache)" if result.cached else "")
+        )
 
     def report(self, *run_ids: str) -> Analysis | None:
         """Write the report, log it and the verdicts with each run, show the answers.
@@ -73,7 +211,6 @@ class OpenStudy:
         progress.doing("loading the results from MLflow")
         analysis = self._analyse()
         if analysis is None:
-            say_waiting(tracker, progress)
             progress.say(
                 "no report: it is made from what is tracked, and the tracking server "
                 "does not answer"
@@ -97,17 +234,11 @@ class OpenStudy:
         for answer in answers(analysis):
             progress.say(f"{answer.question}: {answer.text}")
         progress.say(f"report: {page}")
-        return None if say_waiting(tracker, progress) else analysis
+        return analysis
 
     def _analyse(self) -> Analysis | None:
         """Return the analysis; None while results are not yet written to the server."""
         if not self.tracker.catch_up():
-            return None
-        try:
-            # Results that this machine's workers could not write.
-            sync(self.tracker.tracking_uri, self.suite.study_name)
-        except TrackingError as error:
-            self.progress.say(str(error))
             return None
         try:
             return analyse(load_results(self.tracker.tracking_uri, self.suite))
@@ -121,19 +252,23 @@ class OpenStudy:
 def open_study(
     suite: Suite,
     progress: Progress,
+    command: str,
     workers: Workers,
     *,
+    data_dir: Path | None,
     tracking_uri: str | None,
-    storage_url: str | None,
+    storage: str | None,
     out: Path | None,
     n_replicates: int,
 ) -> Iterator[OpenStudy]:
-    """Check the stores, load the data and open the tracker of a study.
+    """Check the stores, load the data, and open the study for this command alone.
 
     Parameters
     ----------
-    storage_url : str or None
-        From `resolve_storage`; None where the trials' database is not used.
+    command : str
+        Name of the command, for others that want the same study.
+    storage : str or None
+        As `resolve_storage` takes it.
     out : Path or None
         Folder of the report, created now; None is ``reports/SUITE``.
     n_replicates : int
@@ -143,13 +278,12 @@ def open_study(
     ------
     LstmBenchError
         A store, the cluster, the data, the engine or the report's folder cannot be
-        used.
+        used, or another command works on the study.
     """
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri)
-        if workers.scheduler is not None and storage_url is not None:
-            workers = find_cluster(workers, storage_url, uri)
-        prepared = load_data(suite, workers.data_dir, progress, n_replicates)
+        storage_url = resolve_storage(storage)
+        prepared = load_data(suite, data_dir, progress, n_replicates)
         folder = make_folder(report_folder(suite, out), "--out")
         dataset, splits = prepared.dataset, prepared.splits
         progress.say(
@@ -158,8 +292,13 @@ def open_study(
             f"({dataset.source})"
         )
         say_start(progress)
-        with open_tracker(uri, suite, progress) as tracker:
-            yield OpenStudy(prepared, tracker, workers, folder, progress)
+        with (
+            closing(StudyStore(suite, storage_url)) as store,
+            store.leased(command) as lease,
+            open_tracker(uri, suite, progress) as tracker,
+            open_driver(workers, prepared, tracker, progress, lease.renew) as driver,
+        ):
+            yield OpenStudy(prepared, tracker, store, driver, folder, progress)
 
 
 def report_folder(suite: Suite, out: Path | None) -> Path:
@@ -207,10 +346,10 @@ def open_tracker(uri: str, suite: Suite, progress: Progress) -> Iterator[Tracker
     Results still not written at the end are shown, even after an error.
     """
     earlier = sync(uri, suite.study_name)
-    if earlier.n_operations:
+    if earlier.n_runs:
         progress.say(
-            "written to the tracking server, which was unreachable: "
-            + operations_text(earlier.n_operations, earlier.n_runs)
+            "written to the tracking server, which an earlier command did not reach: "
+            + count(earlier.n_runs, "run")
         )
     tracker = Tracker(uri, suite.study_name, progress.say)
     if moves := find_moves(uri):
@@ -222,22 +361,4 @@ def open_tracker(uri: str, suite: Suite, progress: Progress) -> Iterator[Tracker
     try:
         yield tracker
     finally:
-        say_waiting(tracker, progress)
-
-
-def say_waiting(tracker: Tracker, progress: Progress) -> bool:
-    """Show and release the results not yet written to the server; return if any."""
-    waiting = tracker.writer.waiting
-    if waiting is None:
-        return False
-    progress.say(waiting.describe(tracker.tracking_uri))
-    tracker.writer.close()
-    return True
-
-
-def stopped(n_finished: int, n_total: int) -> KeyboardInterrupt:
-    """Return the exception of a stopped study; its message has what is saved."""
-    return KeyboardInterrupt(
-        f"stopped: {n_finished} of {n_total} trainings are finished and saved; the "
-        "same command resumes there"
-    )
+        tracker.close()

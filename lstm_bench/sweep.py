@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,28 +11,18 @@ from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.confirm import confirm_study, is_confirmed
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url
-from lstm_bench.open_study import open_study, stopped
-from lstm_bench.search.storage import resolve_storage
-from lstm_bench.search.study import Best, StudyStore
-from lstm_bench.stores import store_errors
+from lstm_bench.open_study import OpenStudy, open_study
+from lstm_bench.search.study import Best, Reference
+from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
 from lstm_bench.tracking import names as rec
-from lstm_bench.tracking.stored_runs import StoredRun, parse_runs
-from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.prepare import Prepared, data_folder
-from lstm_bench.workers.options import (
-    ONE_HERE,
-    Workers,
-    as_many_as_needed,
-    choose_workers,
-    is_in_process,
-)
+from lstm_bench.tracking.stored_runs import StoredRun, StoredTraining
+from lstm_bench.tracking.tracker import OpenRun
+from lstm_bench.training.result import BEST_VALUE, OBJECTIVE
+from lstm_bench.workers.driver import Done, Task
+from lstm_bench.workers.options import choose_workers
 from lstm_bench.workers.progress import Progress
 from lstm_bench.workers.recovery import recover
-from lstm_bench.workers.session import Session
-from lstm_bench.workers.supervise import oversee
-from lstm_bench.workers.tracked_run import say_left_out, track_baselines
-from lstm_bench.workers.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -90,35 +79,23 @@ def run_sweep(
         The sweep was stopped; finished trainings are saved.
     """
     declared = suite.confirm
-    storage_url = resolve_storage(storage)
-    with (
-        store_errors(),
-        open_study(
-            suite,
-            progress,
-            choose_workers(n_workers, scheduler, data_folder(suite, data_dir)),
-            tracking_uri=tracking_uri,
-            storage_url=storage_url,
-            out=out,
-            n_replicates=declared.n_replicates if confirm and declared else 0,
-        ) as study,
-        closing(StudyStore(suite, storage_url)) as store,
-    ):
-        outcome = run_search(
-            study.prepared,
-            study.tracker,
-            store,
-            progress,
+    with open_study(
+        suite,
+        progress,
+        "sweep",
+        choose_workers(n_workers, scheduler),
+        data_dir=data_dir,
+        tracking_uri=tracking_uri,
+        storage=storage,
+        out=out,
+        n_replicates=declared.n_replicates if confirm and declared else 0,
+    ) as study:
+        run_id = run_search(
+            study,
             n_trials=n_trials or suite.study.n_trials,
             timeout_s=timeout_s or suite.study.timeout_s,
-            workers=study.workers,
         )
-        best = outcome.best
-        # The run is closed before the report, so that a later report is the same.
-        state = "KILLED" if outcome.interrupted else "FINISHED"
-        study.tracker.end_session(outcome.run_id, state)
-        if outcome.interrupted:
-            raise stopped(outcome.n_finished, outcome.n_total)
+        best = study.store.best()
         if best is None:
             progress.say(
                 "no training was completed; the report has the reason for each"
@@ -128,171 +105,190 @@ def run_sweep(
                 f"best: {best.label} with validation {suite.study.metric} "
                 f"{best.value:.4f} (configuration {best.config_id})"
             )
-        analysis = study.report(outcome.run_id)
+        analysis = study.report(run_id)
         is_due = declared is not None and best is not None
         if confirm and is_due and analysis is not None:
-            analysis = confirm_study(study, store, sweep_run_id=outcome.run_id)
+            analysis = confirm_study(study, sweep_run_id=run_id)
             return SweepResult(best, analysis, is_confirmation_due=False)
         is_due = is_due and not (analysis and is_confirmed(analysis))
         return SweepResult(best, analysis, is_due)
 
 
-@dataclass(frozen=True)
-class SearchOutcome:
-    """How a search ended."""
-
-    run_id: str
-    n_finished: int
-    n_total: int
-    best: Best | None
-    interrupted: bool
-
-
-def run_search(
-    prepared: Prepared,
-    tracker: Tracker,
-    store: StudyStore,
-    progress: Progress,
-    *,
-    n_trials: int,
-    timeout_s: float | None,
-    workers: Workers = ONE_HERE,
-) -> SearchOutcome:
+def run_search(study: OpenStudy, *, n_trials: int, timeout_s: float | None) -> str:
     """Train the references and search until `n_trials` trials are finished.
 
-    Trials of earlier sessions of the same study count. A failed or pruned trial
-    counts as finished, an interrupted one is resumed. The caller closes the sweep's
-    MLflow run.
+    Trials of earlier commands of the same study count. A failed or pruned trial counts
+    as finished, an interrupted one is resumed.
 
     Parameters
     ----------
     timeout_s : float or None
         Seconds after which no training starts.
-    workers : Workers
-        A single local worker trains in this process, unless the suite limits the time
-        or the memory of a training.
+
+    Returns
+    -------
+    str
+        The sweep's MLflow run, closed.
 
     Raises
     ------
     TrackingError
         A store failed, has another dataset's trials, or lost their runs.
+    KeyboardInterrupt
+        The search was stopped.
     """
-    with store_errors():
-        known = _check_stores(prepared, tracker, store, progress)
-        recover(store, tracker)
-        suite = prepared.suite
-        n_trials = n_trials if len(suite.space) else 0
-        total = len(suite.references) + n_trials
-        workers = as_many_as_needed(workers, max(0, total - store.n_finished()))
-        run_id = tracker.start_session(
-            "sweep",
-            suite,
-            prepared.about_data,
-            prepared.about_machine,
-            {
-                "n_trials": n_trials,
-                "n_workers": workers.n,
-                **{f"study.{k}": v for k, v in suite.study.model_dump().items()},
-            },
-        )
-        session = Session(
-            kind="sweep",
-            run_id=run_id,
-            experiment_id=tracker.experiment_id,
-            total=total,
-            n_trials=n_trials,
-            deadline=None if timeout_s is None else time.time() + timeout_s,
-        )
-        store.put_references()
-        progress.begin(session.total, store.n_finished(), workers.n)
-        is_interrupted = False
-        try:
-            _train_all(prepared, tracker, store, progress, session, workers, known)
-        except KeyboardInterrupt:
-            is_interrupted = True
-        except BaseException:
-            progress.close()
-            tracker.end_session(run_id, "FAILED")
-            raise
-        progress.close()
-        # Again: other workers may have released unwritten results meanwhile. While the
-        # server is unreachable, the next start writes them.
-        tracker.if_there(lambda: recover(store, tracker))
-        best = store.best()
-        if not is_interrupted:
-            _say_why_it_ended(store, session, progress)
-        return SearchOutcome(
-            run_id, store.n_finished(), session.total, best, is_interrupted
-        )
-
-
-def _check_stores(
-    prepared: Prepared, tracker: Tracker, store: StudyStore, progress: Progress
-) -> list[StoredRun]:
-    """Check that both stores agree; return the study's MLflow runs."""
+    suite, store = study.suite, study.store
     store.check_whole()
-    store.check_digest(prepared.dataset.digest)
-    known = tracker.runs_of(prepared.suite.study_name)
-    store.name_runs(
+    store.check_digest(study.prepared.dataset.digest)
+    recover(study.tracker, store)
+    known = study.known_runs()
+    _check_no_run_lost(study)
+    session = study.tracker.start_session(
+        "sweep",
+        study.prepared,
         {
-            run.data.tags[rec.TAG_JOURNAL]: run.info.run_id
-            for run in known
-            if rec.TAG_JOURNAL in run.data.tags
-        }
+            "n_trials": n_trials,
+            "n_workers": study.driver.workers.n,
+            **{f"study.{k}": v for k, v in suite.study.model_dump().items()},
+        },
     )
-    lost = store.run_ids() - {run.info.run_id for run in known}
+    search = Search(study, session, known, n_trials, timeout_s)
+    study.run(search, session)
+    search.say_why_it_ended()
+    return str(session.run_id)
+
+
+class Search:
+    """The plan of a search: baselines, references, then what the sampler suggests."""
+
+    def __init__(
+        self,
+        study: OpenStudy,
+        session: OpenRun,
+        known: Sequence[StoredRun],
+        n_trials: int,
+        timeout_s: float | None,
+    ) -> None:
+        self.study, self.session = study, session
+        self.suite, self.store = study.suite, study.store
+        self.n_trials = n_trials if len(self.suite.space) else 0
+        self.deadline = None if timeout_s is None else time.time() + timeout_s
+        self.total = len(self.suite.references) + self.n_trials
+        for run in known:
+            if isinstance(run, StoredTraining) and run.kind == "reference":
+                self._add_reference(run)
+        self._first = [
+            *study.baselines(session, known, 0, score_test=False),
+            *(
+                self._reference_task(name, config)
+                for name, config in self.suite.references.items()
+                if name not in self.store.references
+            ),
+        ]
+
+    def _add_reference(self, run: StoredTraining) -> None:
+        name = run.reference or ""
+        config = self.suite.references.get(name)
+        is_done = run.state in ("complete", "failed")
+        if is_done and config is not None and config.config_id == run.config_id:
+            value = run.metrics[OBJECTIVE] if run.state == "complete" else None
+            label = self.suite.name_of(config)
+            self.store.references[name] = Reference(label, run.config_id, value)
+
+    def _reference_task(self, name: str, config: TrialConfig) -> Task:
+        return self.study.training(
+            config,
+            self.suite.name_of(config),
+            self.session,
+            kind="reference",
+            reference=name,
+        )
+
+    def n_done(self) -> int:
+        """Return the number of finished references and trials."""
+        return self.store.n_finished()
+
+    def n_left(self) -> int:
+        """Return the number of tasks left to start, at most."""
+        is_over = self.store.is_exhausted() or self._is_late()
+        n_trials = 0 if is_over else self.n_trials - len(self.store.finished())
+        return len(self._first) + max(0, n_trials)
+
+    def _is_late(self) -> bool:
+        return self.deadline is not None and time.time() >= self.deadline
+
+    def next(self) -> Task | None:
+        """Return the next baseline, reference or trial."""
+        if self._first:
+            return self._first.pop(0)
+        if self._is_late():
+            return None
+        step = self.store.next_trial(self.n_trials, self.study.progress.skipped)
+        if step is None:
+            return None
+        task = self.study.training(
+            step.config,
+            step.label,
+            self.session,
+            kind="trial",
+            is_prunable=self.suite.study.pruner != "none",
+            trial=step.trial.number,
+        )
+        task.trial = step.trial
+        return task
+
+    def epoch(self, task: Task, epoch: int, value: float) -> bool:
+        """Report an epoch to Optuna; return whether its pruner stops the trial."""
+        if task.trial is None:
+            return False
+        task.trial.report(value, epoch)
+        return bool(task.trial.should_prune())
+
+    def ended(self, task: Task, done: Done) -> None:
+        """Tell Optuna how a trial ended."""
+        if task.trial is not None:
+            if done.state == "interrupted":
+                self.store.requeue(task.trial)
+            else:
+                self.store.tell(task.trial, done.state, done.value, done.reason)
+        elif task.config is None:
+            self.study.say_baseline(task, done)
+        elif done.state != "interrupted":
+            config_id = task.config.config_id
+            reference = Reference(task.label, config_id, done.value)
+            self.store.references[task.reference] = reference
+        if done.value is not None and (best := self.store.best()) is not None:
+            self.session.log({BEST_VALUE: best.value}, self.store.n_finished())
+
+    def best(self) -> float | None:
+        """Return the best objective so far."""
+        best = self.store.best()
+        return None if best is None else best.value
+
+    def say_why_it_ended(self) -> None:
+        """Show why there are fewer trials than asked for."""
+        if len(self.store.finished()) >= self.n_trials:
+            return
+        say = self.study.progress.say
+        if self._is_late():
+            say("the timeout is reached; no further trial is started")
+        elif self.store.is_exhausted():
+            say(
+                f"all {self.suite.space.n_configurations} configurations of the space "
+                "have been tried; nothing is left to search"
+            )
+
+
+def _check_no_run_lost(study: OpenStudy) -> None:
+    """Raise TrackingError if Optuna has trials whose runs MLflow does not have."""
+    runs = study.tracker.runs_of(study.suite.study_name)
+    there = {run.data.tags.get(rec.TAG_TRIAL) for run in runs}
+    lost = {str(trial.number) for trial in study.store.finished()} - there
     if lost:
         raise TrackingError(
             f"the Optuna storage has {len(lost)} finished trainings whose MLflow "
-            f"runs are not at {bare_url(tracker.tracking_uri)}; give the "
+            f"runs are not at {bare_url(study.tracker.tracking_uri)}; give the "
             "--tracking-uri they were written to, or another --storage to begin "
-            "anew"
-            + (
-                "; what was begun while the server was unreachable waits on the "
-                "machine it was begun on, for `lstm-bench sync`"
-                if any(run_id.startswith(rec.LOCAL_PREFIX) for run_id in lost)
-                else ""
-            )
-        )
-    readable, left_out = parse_runs(known)
-    say_left_out(left_out, progress)
-    return readable
-
-
-def _train_all(
-    prepared: Prepared,
-    tracker: Tracker,
-    store: StudyStore,
-    progress: Progress,
-    session: Session,
-    workers: Workers,
-    known: Sequence[StoredRun],
-) -> None:
-    def fit_baselines() -> None:
-        track_baselines(prepared, tracker, session.run_id, progress, known)
-
-    if is_in_process(workers, prepared.suite):
-        fit_baselines()
-        Worker(prepared, tracker, progress, session).search(store)
-    else:
-        oversee(
-            workers,
-            store,
-            tracker,
-            session,
-            progress,
-            fit_baselines,
-            store.n_finished,
-        )
-
-
-def _say_why_it_ended(store: StudyStore, session: Session, progress: Progress) -> None:
-    if len(store.finished()) >= session.n_trials:
-        return
-    if session.deadline is not None and time.time() >= session.deadline:
-        progress.say("the timeout is reached; no further trial is started")
-    elif store.is_exhausted():
-        progress.say(
-            f"all {store.suite.space.n_configurations} configurations of the space "
-            "have been tried; nothing is left to search"
+            "anew. What was trained while the server was away waits on the machine "
+            "of that command, for `lstm-bench sync`"
         )

@@ -6,18 +6,17 @@ from pathlib import Path
 
 from lstm_bench.errors import TrialFailed
 from lstm_bench.open_study import load_data, open_tracker, say_start
-from lstm_bench.packed.choice import choose_engine
 from lstm_bench.stores import store_errors
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
-from lstm_bench.system.limits import Limits
 from lstm_bench.tracking.address import resolve_tracking_uri
-from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.model_folder import Origin, write_network
+from lstm_bench.tracking.tracker import OpenRun, Tracker
+from lstm_bench.training.model_folder import Origin
 from lstm_bench.training.prepare import Prepared
-from lstm_bench.training.result import TrialResult, metric_key
-from lstm_bench.workers.progress import Progress, Training
-from lstm_bench.workers.tracked_run import train_tracked
+from lstm_bench.training.result import TrialResult
+from lstm_bench.workers.driver import Done, Driver, Task, open_driver
+from lstm_bench.workers.options import Workers
+from lstm_bench.workers.progress import Progress
 
 
 def run_training(
@@ -30,7 +29,7 @@ def run_training(
     score_test: bool = False,
     log_model: bool = True,
     tracking_uri: str | None = None,
-) -> tuple[str, TrialResult]:
+) -> tuple[str | None, TrialResult]:
     """Train one configuration of a suite as a run of its own.
 
     Parameters
@@ -44,8 +43,8 @@ def run_training(
 
     Returns
     -------
-    str
-        The MLflow run's id.
+    str or None
+        The MLflow run's id; None while the run waits for the server.
     TrialResult
 
     Raises
@@ -57,79 +56,47 @@ def run_training(
     """
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri)
-        prepared = load_data(suite, data_dir, progress, config=config).at(replicate)
+        prepared = load_data(suite, data_dir, progress, config=config)
+        # Its split is checked before anything starts.
+        prepared.at(replicate)
         say_start(progress)
-        with open_tracker(uri, suite, progress) as tracker:
-            run_id, result = _train(
-                prepared,
+        with (
+            open_tracker(uri, suite, progress) as tracker,
+            open_driver(Workers(1), prepared, tracker, progress) as driver,
+        ):
+            done = _train(
                 config,
+                driver,
                 tracker,
-                progress,
+                replicate=replicate,
                 score_test=score_test,
                 log_model=log_model,
             )
-            if tracker.catch_up():
-                run_id = tracker.writer.operations.real_id(run_id)
-            return run_id, result
+            tracker.catch_up()
+            result = done.outcome.result
+            if not isinstance(result, TrialResult):
+                raise TrialFailed(done.reason or done.state)
+            return None if done.run is None else done.run.run_id, result
 
 
 def _train(
-    prepared: Prepared,
     config: TrialConfig,
+    driver: Driver,
     tracker: Tracker,
-    progress: Progress,
     *,
+    replicate: int,
     score_test: bool,
     log_model: bool,
-) -> tuple[str, TrialResult]:
-    suite = prepared.suite
-    # Compiled before the training's time limit starts.
-    choose_engine(suite.engine, progress.say)
-    objective = metric_key("val", suite.metric.name)
-    run_id = tracker.start_run(
-        config,
-        suite=suite,
-        kind="train",
-        parent_run_id=None,
-        dataset=prepared.about_data,
-        environment=prepared.about_machine,
-        seeds=prepared.seeds,
-    )
-    training = Training("training", 1, 1, config.max_epochs)
-    progress.begin(1, 0)
-    progress.training(training)
-    try:
-        ended = train_tracked(
-            prepared,
-            config,
-            tracker,
-            run_id,
-            score_test=score_test,
-            on_epoch=lambda entry: progress.epoch(training, entry, objective),
-            on_step=Limits(
-                suite.study.trial_timeout_s, suite.study.trial_memory_gib
-            ).check,
-            say=progress.say,
-        )
-    finally:
-        progress.close()
-    if ended.result is None:
-        raise TrialFailed(ended.reason or ended.state)
+) -> Done:
+    suite, origin = driver.suite, None
     if log_model:
         name = suite.name_of(config)
         why = f"{name}: one training, with the split and seeds of replicate "
-        why += f"{prepared.replicate}{'' if prepared.replicate else ' (the search)'}."
-        origin = Origin(suite.name, suite.study_name, name, prepared.replicate, why)
-        tracker.log_model(
-            run_id,
-            lambda folder: write_network(
-                folder,
-                ended.model,
-                config,
-                prepared.dataset,
-                prepared.splits.train,
-                origin,
-            ),
-            prepared.about_machine["packages"],
-        )
-    return run_id, ended.result
+        why += f"{replicate}{'' if replicate else ' (the search)'}."
+        origin = Origin(suite.name, suite.study_name, name, replicate, why)
+
+    def open_run(prepared: Prepared, engine: str) -> OpenRun:
+        return tracker.start_run(config, prepared, kind="train", engine=engine)
+
+    job = driver.job(replicate, config=config, score_test=score_test, origin=origin)
+    return driver.run_one(Task(job, "training", open_run, config))

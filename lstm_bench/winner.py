@@ -7,9 +7,9 @@ the seeds of its replicate, and logged with that replicate's run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,27 +18,22 @@ from mlflow import MlflowClient
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.contenders import Contender
 from lstm_bench.compare_by_name import Side, find_side
-from lstm_bench.data.dataset import Sequences, joined
-from lstm_bench.data.preprocessing import fit_preprocessing
-from lstm_bench.errors import TrackingError
+from lstm_bench.errors import TrackingError, TrialFailed
 from lstm_bench.open_study import load_data, open_tracker, say_start
 from lstm_bench.report.figures.training import training_figures
-from lstm_bench.suites.config import TrialConfig
-from lstm_bench.system.limits import Limits
+from lstm_bench.suites.suite import Suite
 from lstm_bench.text import count
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.models import files_of, has_model, model_address, model_folder
 from lstm_bench.tracking.queries import find_runs
-from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.baselines import BASELINES
-from lstm_bench.training.model_folder import Origin, write_baseline, write_network
+from lstm_bench.tracking.tracker import OpenRun, Tracker
+from lstm_bench.training.model_folder import Origin
 from lstm_bench.training.prepare import Prepared
-from lstm_bench.training.result import KEPT_EPOCH, TrialResult, metric_key
-from lstm_bench.workers.progress import Progress, Training
-from lstm_bench.workers.worker import STARTING
-
-if TYPE_CHECKING:
-    from lstm_bench.models.backend import keras
+from lstm_bench.training.result import KEPT_EPOCH, TrialResult
+from lstm_bench.workers.driver import Done, Driver, Task, open_driver
+from lstm_bench.workers.job import Outcome
+from lstm_bench.workers.options import Workers
+from lstm_bench.workers.progress import Progress
 
 # Tolerance for probabilities of two trainings with the same seeds, which are equal on
 # one machine.
@@ -243,23 +238,17 @@ def _train(
             "again; give the same data"
         )
     say_start(progress)
-    with open_tracker(tracking_uri, suite, progress) as tracker:
-        prepared = prepared.at(choice.replicate)
+    with (
+        open_tracker(tracking_uri, suite, progress) as tracker,
+        open_driver(Workers(1), prepared, tracker, progress) as driver,
+    ):
         if refit:
-            run_id = _log_refit(prepared, tracker, progress, choice, n_epochs)
-        else:
-            run_id = log_model(prepared, tracker, progress, choice)
-        if tracker.catch_up():
-            run_id = tracker.writer.operations.real_id(run_id)
-        return run_id
+            return _log_refit(driver, tracker, choice, n_epochs)
+        return log_model(driver, tracker, choice)
 
 
 def log_winners_model(
-    prepared: Prepared,
-    tracker: Tracker,
-    progress: Progress,
-    analysis: Analysis,
-    session: str,
+    driver: Driver, tracker: Tracker, analysis: Analysis, session: str
 ) -> None:
     """Log the model of a confirmation's winner, unless it is logged.
 
@@ -278,20 +267,14 @@ def log_winners_model(
     choice = choose(analysis, analysis.winner)
     run_id = _run_with_model(tracker.client, choice)
     if run_id is None:
-        run_id = log_model(
-            prepared.at(choice.replicate), tracker, progress, choice, session
-        )
-    progress.say(
+        run_id = log_model(driver, tracker, choice, session)
+    driver.progress.say(
         f"the winner's model: {model_address(run_id)} ({choice.what}, {choice.why})"
     )
 
 
 def log_model(
-    prepared: Prepared,
-    tracker: Tracker,
-    progress: Progress,
-    choice: Choice,
-    session: str | None = None,
+    driver: Driver, tracker: Tracker, choice: Choice, session: str | None = None
 ) -> str:
     """Train a confirmed configuration once more and log its model.
 
@@ -300,8 +283,6 @@ def log_model(
 
     Parameters
     ----------
-    prepared : Prepared
-        The data, split as for the replicate.
     session : str or None
         MLflow run of the confirmation whose winner it is.
 
@@ -310,146 +291,107 @@ def log_model(
     str
         The run that has the model.
     """
-    suite, contender, what = prepared.suite, choice.contender, choice.what
-    config = contender.config
-    if config is None:
-        progress.say(f"fitting {what}, once more for its model ({choice.why})")
-        origin = _origin(prepared, choice, f"{what}: {choice.why}.")
-        train = prepared.splits.train
-        _log_baseline(
-            prepared, tracker, progress, contender, train, choice.trained, origin
-        )
-        note = f"{suite.name}: {what}; its model, {choice.why}"
-        tracker.tag_model(choice.trained, choice.trained, note)
-        return choice.trained
-    progress.say(f"training {what}, once more for its model ({choice.why})")
-    progress.doing(STARTING)
-    result, model, engine = _train_again(prepared, config, progress, what)
-    here = result.predictions[0].y_proba
-    there = contender.predictions[choice.replicate]["val"].y_proba
-    if float(np.abs(here - there).max()) <= SAME_PROBABILITIES:
-        run_id = choice.trained
-    else:
-        progress.say(
-            f"it ended with validation {suite.metric.label} {result.objective:.4f} and "
-            f"not {contender.val[choice.replicate]:.4f}, as on another machine or on "
-            "a GPU: the model is logged with a run of its own"
-        )
-        run_id = tracker.start_run(
-            config,
-            suite=suite,
-            kind="train",
-            parent_run_id=session,
-            dataset=prepared.about_data,
-            environment=prepared.about_machine,
-            seeds=prepared.seeds,
-        )
-        tracker.log_engine(run_id, engine)
-        tracker.finish_run(run_id, result, training_figures(result, suite.metric.name))
-    progress.doing("logging the model")
-    origin = _origin(prepared, choice, f"{what}: {choice.why}.")
-    tracker.log_model(
-        run_id,
-        lambda folder: write_network(
-            folder, model, config, prepared.dataset, prepared.splits.train, origin
-        ),
-        prepared.about_machine["packages"],
+    suite, contender, what = driver.suite, choice.contender, choice.what
+    is_baseline = contender.is_baseline
+    verb = "fitting" if is_baseline else "training"
+    driver.progress.say(f"{verb} {what}, once more for its model ({choice.why})")
+    job = driver.job(
+        choice.replicate,
+        config=contender.config,
+        baseline=_baseline(contender) if is_baseline else "",
+        origin=_origin(suite, choice, f"{what}: {choice.why}."),
     )
+    outcome = _trained(driver, Task(job, what, None, contender.config)).outcome
+    run_id = choice.trained
+    if isinstance(outcome.result, TrialResult):
+        run_id = _run_of(driver, tracker, choice, outcome.result, outcome, session)
+    driver.progress.doing("logging the model")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in outcome.model.items():
+            (Path(folder) / name).write_bytes(content)
+        packages = driver.prepared.about_machine["packages"]
+        tracker.log_model(run_id, Path(folder), packages)
     whose = "; the winner's model, " if session is not None else "; its model, "
     note = f"{suite.name}: {what}{whose}{choice.why}"
     tracker.tag_model(choice.trained, run_id, note, session)
     return run_id
 
 
-def _log_baseline(
-    prepared: Prepared,
+def _run_of(
+    driver: Driver,
     tracker: Tracker,
-    progress: Progress,
-    contender: Contender,
-    train: Sequences,
-    run_id: str,
-    origin: Origin,
-) -> None:
-    """Fit a baseline on `train` and log it with the run `run_id`."""
-    dataset, name = prepared.dataset, _baseline(contender)
-    progress.doing(f"fitting {contender.label}")
-    predictor = BASELINES[name].fit(train, dataset.n_classes)
-    progress.doing("logging the model")
-    tracker.log_model(
-        run_id,
-        lambda folder: write_baseline(
-            folder, name, predictor.arrays(), dataset, train, origin
-        ),
-        prepared.about_machine["packages"],
+    choice: Choice,
+    result: TrialResult,
+    outcome: Outcome,
+    session: str | None,
+) -> str:
+    """Return the run of the repeated training: the first one's if it is the same."""
+    contender, suite = choice.contender, driver.suite
+    here = result.predictions[0].y_proba
+    there = contender.predictions[choice.replicate]["val"].y_proba
+    if float(np.abs(here - there).max()) <= SAME_PROBABILITIES:
+        return choice.trained
+    driver.progress.say(
+        f"it ended with validation {suite.metric.label} {result.objective:.4f} and "
+        f"not {contender.val[choice.replicate]:.4f}, as on another machine or on "
+        "a GPU: the model is logged with a run of its own"
     )
+    run = tracker.start_run(
+        result.config,
+        driver.prepared.at(choice.replicate),
+        kind="train",
+        parent_run_id=session,
+        engine=outcome.engine,
+    )
+    for entry in result.history.epochs:
+        run.log_epoch(entry)
+    run.finish_training(result, training_figures(result, suite.metric.name))
+    return _written(tracker, run)
 
 
-def _origin(prepared: Prepared, choice: Choice, why: str) -> Origin:
-    suite = prepared.suite
+def _trained(driver: Driver, task: Task) -> Done:
+    """Run a task; raise TrialFailed unless it is complete."""
+    done = driver.run_one(task)
+    if done.state != "complete":
+        raise TrialFailed(done.reason or done.state)
+    return done
+
+
+def _written(tracker: Tracker, run: OpenRun | None) -> str:
+    """Return the id of a run that has ended, when MLflow has it."""
+    if not tracker.catch_up() or run is None or run.run_id is None:
+        raise TrackingError(
+            "the tracking server does not answer, and the model waits for it on this "
+            "machine; when it answers, run `lstm-bench sync` and the same command"
+        )
+    return run.run_id
+
+
+def _origin(suite: Suite, choice: Choice, why: str) -> Origin:
     return Origin(
         suite.name, suite.study_name, choice.contender.label, choice.replicate, why
     )
-
-
-def _train_again(
-    prepared: Prepared, config: TrialConfig, progress: Progress, label: str
-) -> tuple[TrialResult, keras.Model, str]:
-    """Train a confirmed configuration again, without test; return the engine, too."""
-    from lstm_bench.packed.choice import choose_engine
-    from lstm_bench.training.trial import run_trial
-
-    suite = prepared.suite
-    objective = metric_key("val", suite.metric.name)
-    training = Training(label, 1, 1, config.max_epochs)
-    engine = choose_engine(suite.engine, progress.say)
-    progress.begin(1, 0)
-    progress.training(training)
-    try:
-        result, model = run_trial(
-            config,
-            prepared.dataset,
-            prepared.splits,
-            metric=suite.metric,
-            root_seed=suite.study.seed,
-            replicate=prepared.replicate,
-            on_epoch=lambda entry: progress.epoch(training, entry, objective),
-            on_step=_limits(prepared).check,
-            engine=engine,
-        )
-    finally:
-        progress.close()
-    return result, model, engine
-
-
-def _limits(prepared: Prepared) -> Limits:
-    study = prepared.suite.study
-    return Limits(study.trial_timeout_s, study.trial_memory_gib)
 
 
 # Train on train and validation together
 
 
 def _log_refit(
-    prepared: Prepared,
-    tracker: Tracker,
-    progress: Progress,
-    choice: Choice,
-    n_epochs: int | None,
+    driver: Driver, tracker: Tracker, choice: Choice, n_epochs: int | None
 ) -> str:
-    suite, splits, dataset = prepared.suite, prepared.splits, prepared.dataset
-    contender = choice.contender
+    suite, prepared, contender = driver.suite, driver.prepared, choice.contender
+    splits = prepared.at(choice.replicate).splits
     if splits.validates_on_test:
         raise TrackingError(
             f"{suite.path}: the suite validates on the test set, which no model may "
             "be trained on; leave out --refit"
         )
-    train = joined(splits.train, splits.val)
-    train = replace(train, fitted=fit_preprocessing(dataset, train))
+    n_examples = len(splits.train) + len(splits.val)
     why = (
-        f"{contender.label}: trained once more on the {len(train):,} {dataset.examples}"
-        " of train and validation together"
+        f"{contender.label}: trained once more on the {n_examples:,} "
+        f"{prepared.dataset.examples} of train and validation together"
     )
-    config = contender.config
+    config, is_baseline = contender.config, contender.is_baseline
     if config is not None and n_epochs is not None:
         why += (
             f" for {count(n_epochs, 'epoch')}, the median of what "
@@ -458,74 +400,22 @@ def _log_refit(
         # The epochs are fixed: there is nothing left to stop early on.
         config = config.model_copy(update={"max_epochs": n_epochs, "patience": None})
     why += f"; {OF_THE_PROCEDURE}."
-    verb = "fitting" if config is None else "training"
-    progress.say(f"{verb} {contender.label}, on train and validation together")
-    origin = _origin(prepared, choice, why)
-    run_id = tracker.start_refit(
-        contender.key,
-        contender.label,
-        {"baseline": _baseline(contender)} if config is None else config.model_dump(),
-        suite=suite,
-        dataset=prepared.about_data,
-        environment=prepared.about_machine,
-        seeds=prepared.seeds,
-    )
-    try:
-        if config is None:
-            _log_baseline(prepared, tracker, progress, contender, train, run_id, origin)
-        else:
-            _log_refitted(prepared, config, train, tracker, run_id, progress, origin)
-    except BaseException as error:
-        state = "failed" if isinstance(error, Exception) else "interrupted"
-        tracker.close_run(run_id, state, str(error) or state)
-        raise
-    tracker.close_run(run_id, "complete")
-    return run_id
+    verb = "fitting" if is_baseline else "training"
+    driver.progress.say(f"{verb} {contender.label}, on train and validation together")
+    baseline = _baseline(contender) if is_baseline else ""
+    params = {"baseline": baseline} if config is None else config.model_dump()
 
-
-def _log_refitted(
-    prepared: Prepared,
-    config: TrialConfig,
-    train: Sequences,
-    tracker: Tracker,
-    run_id: str,
-    progress: Progress,
-    origin: Origin,
-) -> None:
-    """Train on `train` and log the model with the run `run_id`."""
-    from lstm_bench.packed.choice import choose_engine
-    from lstm_bench.training.trial import refit
-
-    suite = prepared.suite
-    engine = choose_engine(suite.engine, progress.say)
-    tracker.log_engine(run_id, engine)
-    training = Training("on train and validation", 1, 1, config.max_epochs)
-    objective = metric_key("train", suite.metric.name)
-
-    def log(entry: dict[str, float]) -> None:
-        tracker.log_epoch(run_id, entry)
-        progress.epoch(training, entry, objective)
-
-    progress.begin(1, 0)
-    progress.training(training)
-    try:
-        model = refit(
-            config,
-            prepared.dataset,
-            train,
-            root_seed=suite.study.seed,
-            replicate=prepared.replicate,
-            on_epoch=log,
-            on_step=_limits(prepared).check,
-            engine=engine,
+    def open_run(prepared: Prepared, engine: str) -> OpenRun:
+        return tracker.start_refit(
+            contender.key, contender.label, params, prepared, engine
         )
-    finally:
-        progress.close()
-    progress.doing("logging the model")
-    tracker.log_model(
-        run_id,
-        lambda folder: write_network(
-            folder, model, config, prepared.dataset, train, origin
-        ),
-        prepared.about_machine["packages"],
+
+    job = driver.job(
+        choice.replicate,
+        config=config,
+        baseline=baseline,
+        is_refit=True,
+        origin=_origin(suite, choice, why),
     )
+    task = Task(job, "on train and validation", open_run, config)
+    return _written(tracker, _trained(driver, task).run)

@@ -35,7 +35,6 @@ from lstm_bench.cli.sweep import sweep
 from lstm_bench.cli.sync import sync
 from lstm_bench.cli.train import train
 from lstm_bench.cli.ui import ui
-from lstm_bench.cli.worker import worker
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.masking import masked_output, passwords_in
 from lstm_bench.system.startup import settle, settle_output
@@ -52,7 +51,6 @@ for command in (
     init,
     sweep,
     confirm,
-    worker,
     train,
     report,
     publish,

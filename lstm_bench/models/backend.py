@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 
 from lstm_bench.errors import LstmBenchError
@@ -15,14 +16,24 @@ from lstm_bench.system.variables import variables_set
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+# Keras imports them if they are installed, for parts of it that are not used here.
+UNUSED = ("pandas", "matplotlib", "sklearn")
+hidden = [name for name in UNUSED if name not in sys.modules]
+
 with (
     quiet_stderr(),
     # No keras.json of the user's is read, and none is written.
     tempfile.TemporaryDirectory() as empty,
     variables_set({"KERAS_HOME": empty}),
 ):
-    import keras
-    import tensorflow as tf
+    # Python takes a module that is None for one that is not installed.
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        import keras
+        import tensorflow as tf
+    finally:
+        for name in hidden:
+            sys.modules.pop(name)
 
 # In case Keras was imported before.
 keras.config.set_floatx("float32")

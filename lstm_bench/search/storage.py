@@ -1,30 +1,20 @@
-"""The trials' database: resolve its address, open it, find a study's suite in it."""
+"""The trials' database: resolve its address and open it."""
 
 from __future__ import annotations
 
 import os
-import warnings
 
 import optuna
 import sqlalchemy
-from optuna.exceptions import ExperimentalWarning
 
-from lstm_bench.errors import StoredError, TrackingError
+from lstm_bench.errors import TrackingError
 from lstm_bench.masking import hide_login
-from lstm_bench.search.trials import heartbeat_and_grace_s
 from lstm_bench.stores import (
     absolute_url,
     check_address,
     check_database,
     create_whole,
-    opening_store,
 )
-from lstm_bench.suites.suite import Suite, suite_from_text
-from lstm_bench.text import first_line, listed
-from lstm_bench.tracking.stored_runs import parse_logged_suite
-
-DIGEST, SUITE = "dataset_digest", "suite"
-
 
 DEFAULT_STORAGE = "optuna.db"
 STORAGE_VARIABLE = "LSTM_BENCH_STORAGE"
@@ -64,63 +54,13 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     """Open the trials' database at `url`; create it if it is new."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     create_whole(url, optuna.storages.RDBStorage)
-    heartbeat_s, grace_s = heartbeat_and_grace_s()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return optuna.storages.RDBStorage(
-            url, heartbeat_interval=heartbeat_s, grace_period=grace_s
-        )
+    return optuna.storages.RDBStorage(url)
 
 
 def close_storage(storage: optuna.storages.RDBStorage) -> None:
     """Close the connections of a storage."""
     storage.remove_session()
     storage.engine.dispose()
-
-
-def find_suite(storage_url: str, name: str) -> Suite:
-    """Return the suite that a study's sweep stored with it.
-
-    Parameters
-    ----------
-    name : str
-        A study's name, such as ``imdb-1a2b3c4d``, or that of a suite with one study.
-
-    Raises
-    ------
-    TrackingError
-        There is no such study, or there are several of that suite.
-    """
-    with opening_store(storage_url, "--storage"):
-        storage = open_storage(storage_url)
-        known, damaged = {}, {}
-        for study in study_names(storage):
-            try:
-                found = optuna.load_study(study_name=study, storage=storage)
-                if SUITE in found.user_attrs:
-                    known[study] = parse_logged_suite(found.user_attrs[SUITE])
-            except (StoredError, ValueError) as error:
-                damaged[study] = first_line(error)
-        close_storage(storage)
-    if name in damaged:
-        raise TrackingError(
-            f"{name}: the attributes of this Optuna study cannot be read "
-            f"({damaged[name]}); restore the --storage from a copy, or sweep again "
-            "with another"
-        )
-    chosen = [study for study, (suite, _) in known.items() if name in (study, suite)]
-    if len(chosen) != 1:
-        several = listed(sorted(chosen or known), " and ") or "none"
-        raise TrackingError(
-            f"{name}: expected one study of that name in the --storage, got "
-            + (
-                f"{several}; name one of them"
-                if chosen
-                else f"none (it has {several}); "
-                "start the sweep first, with the same --storage"
-            )
-        )
-    return suite_from_text(*known[chosen[0]])
 
 
 def study_names(storage: optuna.storages.RDBStorage) -> list[str]:

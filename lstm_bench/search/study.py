@@ -1,11 +1,11 @@
-"""The Optuna side of a sweep: earlier trials, the next one, and how each ended."""
+"""The Optuna study of a search: its trials so far, the next one, and how each ended."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -14,52 +14,33 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lstm_bench.errors import StoredError, TrackingError
-from lstm_bench.masking import mask_url
-from lstm_bench.search.locks import StoreLock
-from lstm_bench.search.queue import CONFIG, Tickets, name_of
-from lstm_bench.search.storage import (
-    DIGEST,
-    SUITE,
-    close_storage,
-    open_storage,
-    study_names,
-)
-from lstm_bench.search.suggest import SeededTPESampler, TrialSummary
-from lstm_bench.search.trials import (
-    CONFIG_ID,
-    DUPLICATE_OF,
-    RUN_ID,
-    Orphan,
-    OwnedStudy,
-    is_running,
-)
+from lstm_bench.masking import mask_text, mask_url
+from lstm_bench.search.lease import Lease
+from lstm_bench.search.storage import close_storage, open_storage, study_names
+from lstm_bench.search.suggest import SeededTPESampler
 from lstm_bench.seeding import derive_rng, derive_seed
-from lstm_bench.stores import (
-    opening_store,
-)
+from lstm_bench.stores import is_store_error, opening_store
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import MAX_GRID, Suite
+from lstm_bench.system.garbage import collector_paused
 from lstm_bench.text import first_line
-from lstm_bench.tracking.names import LOCAL_PREFIX
-from lstm_bench.tracking.stored_runs import (
-    check_study_attributes,
-    check_trial,
-)
+from lstm_bench.tracking.stored_runs import check_study_attributes, check_trial
 
-REFERENCES, CONFIRM = "references", "confirm"
+CONFIG_ID, DUPLICATE_OF, DIGEST = "config_id", "duplicate_of", "dataset_digest"
+# Of the study: why a trial's training failed. A trial that failed without it was
+# interrupted, and is queued again.
+FAILED = "failed:"
 
 MAX_REPEATED_SUGGESTIONS = 5
 
 
 @dataclass(frozen=True)
 class Next:
-    """The next training: its trial, configuration and name; a reference's key."""
+    """The next trial of the search: its configuration and name."""
 
     trial: Trial
     config: TrialConfig
     label: str
-    owned: OwnedStudy
-    reference: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,25 +48,40 @@ class Best:
     """The best finished training."""
 
     value: float
-    run_id: str
     config_id: str
     label: str
 
 
-class StudyStore:
-    """The trials of one suite: a search and its references.
+@dataclass(frozen=True)
+class Reference:
+    """A finished reference; `value` is None unless it is complete."""
 
-    References are in a study of their own because their values may be outside the
-    space, which would narrow what the sampler can learn from. Their results still
-    reach it: a suggestion that equals a reference gets the reference's value.
+    label: str
+    config_id: str
+    value: float | None
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A configuration that was trained, or is being trained."""
+
+    label: str
+    state: TrialState
+    value: float | None
+
+
+class StudyStore:
+    """The trials of one suite's search, in Optuna's database.
+
+    The references are known from MLflow: their values may be outside the space, which
+    would narrow what the sampler can learn from. Their results still reach it: a
+    suggestion that equals a reference gets the reference's value.
 
     Attributes
     ----------
-    search : OwnedStudy
-    references : Tickets
-    confirm : Tickets
-        Trainings of a confirmation with several workers; MLflow records which are
-        done.
+    study : optuna.Study
+    references : dict of str to Reference
+        The finished references, by name; the caller adds them.
 
     Parameters
     ----------
@@ -101,50 +97,41 @@ class StudyStore:
     def __init__(self, suite: Suite, storage_url: str, *, create: bool = True) -> None:
         self.suite = suite
         self.url = storage_url
+        self.references: dict[str, Reference] = {}
         self._known_space = IntersectionSearchSpace(include_pruned=True)
         with opening_store(storage_url, "--storage"):
             storage = self._storage = open_storage(storage_url)
-            if not create:
-                self._check_begun(storage)
-            # One lock for both studies: the next trial depends on the references, too.
-            self.lock = StoreLock(storage.engine, suite.study_name)
-            self.search = OwnedStudy(
-                self._create(storage, suite.study_name, self._pruner()), self.lock
+            if not create and suite.study_name not in study_names(storage):
+                raise TrackingError(
+                    f"--storage: {mask_url(self.url)} has no study "
+                    f"{suite.study_name}; run `lstm-bench sweep` first, or name the "
+                    "storage that it was run with"
+                )
+            self.study = optuna.create_study(
+                storage=storage,
+                study_name=suite.study_name,
+                direction=suite.metric.direction,
+                pruner=self._pruner(),
+                sampler=self._sampler(0),
+                load_if_exists=True,
             )
-            self.references = self._tickets(storage, REFERENCES)
-            self.confirm = self._tickets(storage, CONFIRM)
 
     def close(self) -> None:
         """Close the connections to the database; a later use reopens them."""
         close_storage(self._storage)
 
-    def _check_begun(self, storage: optuna.storages.RDBStorage) -> None:
-        if self.suite.study_name not in study_names(storage):
-            raise TrackingError(
-                f"--storage: {mask_url(self.url)} has no study "
-                f"{self.suite.study_name}; run `lstm-bench sweep` first, or name the "
-                "storage that it was run with"
-            )
-
-    def _tickets(self, storage: optuna.storages.BaseStorage, name: str) -> Tickets:
-        name = f"{self.suite.study_name}/{name}"
-        study = self._create(storage, name, optuna.pruners.NopPruner())
-        return Tickets(study, self.lock)
-
-    def _create(
-        self,
-        storage: optuna.storages.BaseStorage,
-        name: str,
-        pruner: optuna.pruners.BasePruner,
-    ) -> optuna.Study:
-        return optuna.create_study(
-            storage=storage,
-            study_name=name,
-            direction=self.suite.metric.direction,
-            pruner=pruner,
-            sampler=self._sampler(0),
-            load_if_exists=True,
-        )
+    @contextmanager
+    def leased(self, command: str) -> Iterator[Lease]:
+        """Let only this command work on the study; `command` is its name."""
+        lease = Lease(self.study, command)
+        try:
+            yield lease
+        except BaseException as error:
+            # Where the storage is away, the next start sees that the process is gone.
+            if not is_store_error(error):
+                lease.release()
+            raise
+        lease.release()
 
     def _pruner(self) -> optuna.pruners.BasePruner:
         study = self.suite.study
@@ -192,19 +179,38 @@ class StudyStore:
 
     # The stored trials
 
+    def trials(self) -> list[FrozenTrial]:
+        """Return all trials; do not change them.
+
+        Optuna caches finished trials and reads the others again.
+        """
+        with collector_paused():
+            return self.study.get_trials(deepcopy=False)
+
     def damages(self) -> list[str]:
-        """Return what this program did not write in the storage, one line each."""
-        found = []
-        for owned in self.studies:
-            study = owned.study
-            wanted = self.suite.metric.direction
-            if [d.name.lower() for d in study.directions] != [wanted]:
-                got = " and ".join(d.name.lower() for d in study.directions)
-                found.append(
-                    f"Optuna study {study.study_name}: expected the direction {wanted} "
-                    f"for {self.suite.metric.name}, got {got}"
-                )
-            found += _damaged_attributes(owned, is_named=owned is not self.search)
+        """Return what this program did not write in the study, one line each."""
+        study, name = self.study, self.suite.study_name
+        wanted, found = self.suite.metric.direction, []
+        if [d.name.lower() for d in study.directions] != [wanted]:
+            got = " and ".join(d.name.lower() for d in study.directions)
+            found.append(
+                f"Optuna study {name}: expected the direction {wanted} for "
+                f"{self.suite.metric.name}, got {got}"
+            )
+        try:
+            check_study_attributes(study.user_attrs)
+            trials = self.trials()
+        except StoredError as error:
+            return [*found, f"Optuna study {name}: {error}"]
+        except (ValueError, LookupError, TypeError) as error:
+            # Optuna's own message about the value that it could not decode.
+            why = first_line(error)
+            return [*found, f"Optuna study {name}: cannot be read ({why})"]
+        for trial in trials:
+            try:
+                check_trial(trial)
+            except StoredError as error:
+                found.append(f"Optuna study {name}, trial {trial.number}: {error}")
         return found
 
     def check_whole(self) -> None:
@@ -220,9 +226,9 @@ class StudyStore:
 
     def check_digest(self, digest: str) -> None:
         """Store the dataset's digest; raise TrackingError if it has changed."""
-        known = self.search.study.user_attrs.get(DIGEST)
+        known = self.study.user_attrs.get(DIGEST)
         if known is None:
-            self.search.study.set_user_attr(DIGEST, digest)
+            self.study.set_user_attr(DIGEST, digest)
         elif known != digest:
             raise TrackingError(
                 f"study {self.suite.study_name} was begun on other data (digest "
@@ -230,119 +236,87 @@ class StudyStore:
                 "--storage to begin anew"
             )
 
-    def keep_suite(self) -> None:
-        """Store the suite, for workers that have only the study's name."""
-        self.search.study.set_user_attr(
-            SUITE, {"name": self.suite.name, "text": self.suite.text}
-        )
-
     def finished(self) -> list[FrozenTrial]:
-        """Return the trials of the search that count."""
-        return self.search.finished()
+        """Return the trials that ended by themselves and repeat no other."""
+        failed = self._failed()
+        return [trial for trial in self.trials() if _counts(trial, failed)]
 
-    def finished_references(self) -> set[str]:
-        """Return the names of the references that are done."""
-        return self.references.done()
+    def running(self) -> list[FrozenTrial]:
+        """Return the trials that Optuna calls running."""
+        return [t for t in self.trials() if t.state == TrialState.RUNNING]
 
     def n_finished(self) -> int:
         """Return the number of finished trainings, of the search and its references."""
-        names = self.finished_references() & set(self.suite.references)
-        return len(names) + len(self.finished())
+        return len(self.references) + len(self.finished())
 
     def best(self) -> Best | None:
-        """Return the best complete training, references included.
+        """Return the best complete training; of equal ones the first in order.
 
-        Of equal ones, the one that ended first: its worker found no better one and
-        saved its model.
+        References come before trials, and trials in the order of their numbers.
         """
-        trials = [*self.references.finished(), *self.finished()]
-        return self._best(sorted(trials, key=_end))
-
-    def so_far(self, trial: Trial) -> tuple[int, Best | None]:
-        """Return how many trainings had ended by the end of `trial`, and their best."""
-        trials = [*self.references.finished(), *self.finished()]
-        order = sorted(trials, key=_end)
-        ids = [each._trial_id for each in order]
-        # A trial that another process has taken over is missing.
-        n = ids.index(trial._trial_id) + 1 if trial._trial_id in ids else len(order)
-        return n, self._best(order[:n])
-
-    def _best(self, trials: Sequence[FrozenTrial]) -> Best | None:
+        complete = [
+            Best(reference.value, reference.config_id, reference.label)
+            for reference in self.references.values()
+            if reference.value is not None
+        ]
+        complete += [
+            Best(trial.value, trial.user_attrs[CONFIG_ID], self._name(trial))
+            for trial in self.finished()
+            if trial.state == TrialState.COMPLETE and trial.value is not None
+        ]
         best: Best | None = None
-        for trial in trials:
-            if trial.state != TrialState.COMPLETE or trial.value is None:
-                continue
-            if best is None or self.suite.metric.is_better(trial.value, best.value):
-                best = Best(
-                    trial.value,
-                    self._run_id(trial),
-                    trial.user_attrs[CONFIG_ID],
-                    self._name(trial),
-                )
+        for each in complete:
+            if best is None or self.suite.metric.is_better(each.value, best.value):
+                best = each
         return best
 
-    def config_of(self, trial: FrozenTrial) -> TrialConfig:
-        """Return a trial's configuration."""
-        values = trial.user_attrs.get(CONFIG)
-        if values is None:
-            values = {**self.suite.defaults.model_dump(), **trial.params}
-        return TrialConfig.model_validate(values)
-
     def _name(self, trial: FrozenTrial) -> str:
-        return self.suite.name_of(self.config_of(trial), trial.number)
+        values = {**self.suite.defaults.model_dump(), **trial.params}
+        return self.suite.name_of(TrialConfig.model_validate(values), trial.number)
 
-    def run_ids(self) -> set[str]:
-        """Return the MLflow run ids of every training that counts."""
-        trials = [*self.finished(), *self.references.finished()]
-        return {self._run_id(trial) for trial in trials}
+    def _failed(self) -> set[int]:
+        """Return the numbers of the trials whose trainings failed."""
+        return {
+            int(key.removeprefix(FAILED))
+            for key in self.study.user_attrs
+            if key.startswith(FAILED)
+        }
 
-    def name_runs(self, real_ids: Mapping[str, str]) -> None:
-        """Store the MLflow ids of trials whose runs were begun without a server.
+    # The end of a trial
+
+    def tell(
+        self, trial: Trial | int, state: str, value: float | None, reason: str | None
+    ) -> None:
+        """Close a trial as its training ended: complete, pruned or failed.
 
         Parameters
         ----------
-        real_ids : mapping of str to str
-            The runs' ids by the trials' provisional ones. They are attributes of the
-            study, since Optuna rejects new attributes of a trial that has ended.
+        trial : Trial or int
+            A trial, or its number.
         """
-        study = self.search.study
-        named = study.user_attrs
-        for trial in [*self.search.trials(), *self.references.trials()]:
-            local = trial.user_attrs.get(RUN_ID, "")
-            if local in real_ids and f"{RUN_ID}:{local}" not in named:
-                study.set_user_attr(f"{RUN_ID}:{local}", real_ids[local])
+        if state == "failed":
+            number = trial if isinstance(trial, int) else trial.number
+            self.study.set_user_attr(f"{FAILED}{number}", mask_text(reason or ""))
+            self.study.tell(trial, state=TrialState.FAIL)
+        elif state == "complete":
+            self.study.tell(trial, value)
+        elif state == "pruned":
+            self.study.tell(trial, state=TrialState.PRUNED)
+        else:
+            raise ValueError(f"{state}: no state of a trial that has ended")
 
-    def _run_id(self, trial: FrozenTrial) -> str:
-        run_id = str(trial.user_attrs[RUN_ID])
-        if not run_id.startswith(LOCAL_PREFIX):
-            return run_id
-        return str(self.search.study.user_attrs.get(f"{RUN_ID}:{run_id}", run_id))
+    def requeue(self, trial: Trial | FrozenTrial) -> None:
+        """Close a trial that was interrupted, and queue its configuration again."""
+        # Queued first: if this process is killed in between, it is queued once more at
+        # the next start, and the second copy repeats the first.
+        fixed = {}
+        if isinstance(trial, FrozenTrial):
+            fixed = trial.system_attrs.get("fixed_params", {})
+        if params := trial.params or fixed:
+            self.study.enqueue_trial(params)
+        self.study.tell(trial.number, state=TrialState.FAIL)
 
-    @property
-    def studies(self) -> tuple[OwnedStudy, ...]:
-        """The study of the search and the queues."""
-        return (self.references, self.search, self.confirm)
-
-    def orphans(self) -> list[Orphan]:
-        """Return the running trials whose process is gone."""
-        return [orphan for owned in self.studies for orphan in owned.orphans()]
-
-    # The next training
-
-    def put_references(self) -> None:
-        """Queue the references that are not done."""
-        self.references.put_all(
-            (name, config, {}) for name, config in self.suite.references.items()
-        )
-
-    def next_reference(self) -> Next | None:
-        """Return the first waiting reference; None if none waits."""
-        taken = self.references.take()
-        if taken is None:
-            return None
-        trial, config = taken
-        label = self.suite.name_of(config)
-        return Next(trial, config, label, self.references, name_of(trial))
+    # The next trial
 
     def next_trial(
         self,
@@ -361,61 +335,71 @@ class StudyStore:
         on_repeat : callable
             Called with the names of a repeating trial and of the trial that it repeats.
         """
-        # Read the others' finished trials before taking the lock: otherwise a worker
-        # that joins a large study would block all others.
-        self.search.trials()
-        with self.lock.held():
-            return self._next_trial(n_trials, on_repeat)
-
-    def is_exhausted(self) -> bool:
-        """Whether every configuration of the space was tried or is running."""
-        n = self.suite.space.n_configurations
-        return n is not None and self._n_tried_in_space(self._summary().tried) >= n
-
-    def _next_trial(
-        self, n_trials: int | None, on_repeat: Callable[[str, str], None]
-    ) -> Next | None:
-        space, study = self.suite.space, self.search.study
+        space, study = self.suite.space, self.study
         n = space.n_configurations
         repeated = 0
         while True:
-            summary = self._summary()
-            if n_trials is not None and summary.n_at_work >= n_trials:
+            trials, failed = self.trials(), self._failed()
+            tried = self._tried(trials, failed)
+            n_at_work = sum(
+                _counts(t, failed) or t.state == TrialState.RUNNING for t in trials
+            )
+            if n_trials is not None and n_at_work >= n_trials:
                 return None
-            tried = summary.tried
             if n is not None and self._n_tried_in_space(tried) >= n:
                 return None
-            n_asked = summary.n_asked
+            # What an uninterrupted search would have asked for by now.
+            n_asked = sum(not _is_interrupted(trial, failed) for trial in trials)
             if n is not None and (
                 self.suite.study.sampler == "grid"
                 or repeated == MAX_REPEATED_SUGGESTIONS
             ):
-                n_asked += self._enqueue_untried(summary, n)
+                is_waiting = any(t.state == TrialState.WAITING for t in trials)
+                n_asked += self._enqueue_untried(tried, n, n_asked, is_waiting)
             study.sampler = self._sampler(n_asked)
-            trial = self.search.ask()
+            # Optuna reads all waiting trials again.
+            with collector_paused():
+                trial = study.ask()
             config = space.suggest(trial, self.suite.defaults)
             earlier = tried.get(config.config_id)
             if earlier is None:
-                self.search.own(trial, config.config_id)
-                label = self.suite.name_of(config, trial.number)
-                return Next(trial, config, label, self.search)
+                trial.set_user_attr(CONFIG_ID, config.config_id)
+                return Next(trial, config, self.suite.name_of(config, trial.number))
             repeated += 1
-            name = self._name(earlier)
-            trial.set_user_attr(DUPLICATE_OF, name)
-            on_repeat(f"trial {trial.number}", name)
-            if is_running(earlier):
+            trial.set_user_attr(DUPLICATE_OF, earlier.label)
+            on_repeat(f"trial {trial.number}", earlier.label)
+            if earlier.state == TrialState.RUNNING:
                 # There is no result yet for the sampler.
                 study.tell(trial, state=TrialState.FAIL)
                 continue
             # A pruned trial has a value, its last, but Optuna accepts none for it.
             is_complete = earlier.state == TrialState.COMPLETE
-            value = earlier.value if is_complete else None
-            study.tell(trial, value, earlier.state)
+            study.tell(trial, earlier.value if is_complete else None, earlier.state)
 
-    def _summary(self) -> TrialSummary:
-        return TrialSummary.of(self.references.trials(), self.search.trials())
+    def is_exhausted(self) -> bool:
+        """Whether every configuration of the space was tried or is running."""
+        n = self.suite.space.n_configurations
+        tried = self._tried(self.trials(), self._failed())
+        return n is not None and self._n_tried_in_space(tried) >= n
 
-    def _n_tried_in_space(self, tried: dict[str, FrozenTrial]) -> int:
+    def _tried(self, trials: list[FrozenTrial], failed: set[int]) -> dict[str, _Tried]:
+        """Return the trainings that count, and the running ones, by configuration."""
+        tried = {
+            t.user_attrs[CONFIG_ID]: _Tried(self._name(t), t.state, None)
+            for t in trials
+            if t.state == TrialState.RUNNING and CONFIG_ID in t.user_attrs
+        }
+        for reference in self.references.values():
+            state = TrialState.FAIL if reference.value is None else TrialState.COMPLETE
+            tried[reference.config_id] = _Tried(reference.label, state, reference.value)
+        for trial in trials:
+            if _counts(trial, failed):
+                tried[trial.user_attrs[CONFIG_ID]] = _Tried(
+                    self._name(trial), trial.state, trial.value
+                )
+        return tried
+
+    def _n_tried_in_space(self, tried: Mapping[str, _Tried]) -> int:
         n = self.suite.space.n_configurations
         if n is None or n > MAX_GRID or len(tried) < n:
             return 0
@@ -435,36 +419,27 @@ class StudyStore:
             for chosen in combinations
         }
 
-    def _enqueue_untried(self, summary: TrialSummary, n: int) -> int:
+    def _enqueue_untried(
+        self, tried: Mapping[str, _Tried], n: int, n_asked: int, is_waiting: bool
+    ) -> int:
         """Queue a configuration unless one waits; return the number queued."""
-        if summary.n_waiting or n > MAX_GRID:
+        if is_waiting or n > MAX_GRID:
             return 0
-        left = [
-            c for key, c in self._configurations.items() if key not in summary.tried
-        ]
-        rng = derive_rng(self.suite.study.seed, "untried", summary.n_asked)
-        self.search.study.enqueue_trial(left[int(rng.integers(len(left)))])
+        left = [c for key, c in self._configurations.items() if key not in tried]
+        rng = derive_rng(self.suite.study.seed, "untried", n_asked)
+        self.study.enqueue_trial(left[int(rng.integers(len(left)))])
         return 1
 
 
-def _damaged_attributes(owned: OwnedStudy, *, is_named: bool) -> Iterator[str]:
-    name = owned.study.study_name
-    try:
-        check_study_attributes(owned.study.user_attrs)
-        trials = owned.trials()
-    except StoredError as error:
-        yield f"Optuna study {name}: {error}"
-        return
-    except (ValueError, LookupError, TypeError) as error:
-        # Optuna's own message about the value that it could not decode.
-        yield f"Optuna study {name}: cannot be read ({first_line(error)})"
-        return
-    for trial in trials:
-        try:
-            check_trial(trial, is_named=is_named)
-        except StoredError as error:
-            yield f"Optuna study {name}, trial {trial.number}: {error}"
+def _counts(trial: FrozenTrial, failed: set[int]) -> bool:
+    """Whether a trial ended by itself and repeats no other."""
+    if DUPLICATE_OF in trial.user_attrs:
+        return False
+    is_failed = trial.state == TrialState.FAIL and trial.number in failed
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or is_failed
 
 
-def _end(trial: FrozenTrial) -> tuple[datetime, int]:
-    return trial.datetime_complete or datetime.max, trial._trial_id
+def _is_interrupted(trial: FrozenTrial, failed: set[int]) -> bool:
+    if trial.state != TrialState.FAIL or DUPLICATE_OF in trial.user_attrs:
+        return False
+    return trial.number not in failed

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 # Tags of MLflow runs
 TAG_STUDY = "lstm_bench.study"
 TAG_SUITE = "lstm_bench.suite"
@@ -26,9 +20,8 @@ TAG_REFIT_OF = "lstm_bench.refit_of"  # the configuration's id, or baseline:NAME
 TAG_ENGINE = "lstm_bench.engine"  # of the LSTMs; absent: stock Keras
 # Tags that begin with "mlflow." are not shown in MLflow's UI.
 TAG_OWNER = "mlflow.lstm_bench.owner"  # the process that works on the run, as JSON
-# The provisional id of a run on a server, by which the run is found again.
-TAG_JOURNAL = "mlflow.lstm_bench.journal_id"
-LOCAL_PREFIX = "local-"
+# The outbox's name of a run, by which one that was created is found again.
+TAG_RECORD = "mlflow.lstm_bench.record"
 # MLflow's own, for its lists of runs.
 TAG_PARENT = "mlflow.parentRunId"
 # On the run that `mlflow run` creates for its command: the command's own run.
@@ -77,8 +70,3 @@ ENVIRONMENT = "environment.json"
 DATASET = "dataset.json"
 REPORT = "report"
 REPORT_FILES = ("index.html", "report.md", "tables")
-
-
-def ids_of(run_id: str, tags: Mapping[str, str]) -> set[str]:
-    """Return a run's id, and the provisional id by which a trial may refer to it."""
-    return {run_id, tags.get(TAG_JOURNAL, run_id)}

@@ -14,7 +14,6 @@ import math
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
@@ -375,91 +374,37 @@ def _config(params: dict[str, str], config_id: str | None) -> TrialConfig:
 class _Trial(_Stored):
     """The attributes of a trial in Optuna; each of them may be absent."""
 
-    run_id: Line | None = None
     config_id: Line | None = None
-    owner: Annotated[list[Any], BeforeValidator(parse_owner)] | None = None
-    interrupted: bool = False
     duplicate_of: str | None = None
-    n_deaths: Whole = 0
-    reason: str = ""
-    ticket: Line | None = None
-    reference: Line | None = None
-    config: TrialConfig | None = None
-    about: dict[str, Any] = {}
 
 
-class _LoggedSuite(_Stored):
-    name: Line
-    text: str
-
-
-class _Command(_Stored):
-    """A training command, for workers that join it while it runs."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: Literal["sweep", "confirm"]
-    run_id: Line
-    experiment_id: Line
-    total: Whole
-    n_trials: Whole = 0
-    deadline: Finite | None = None
+class _Lease(_Stored):
     owner: Annotated[list[Any], BeforeValidator(parse_owner)]
+    host: Line
+    command: Line
     began: Finite
-    state: Literal["open", "over", "stopped"]
-
-
-class _Ended(_Stored):
-    """A command that has ended, of which only the state is used."""
-
-    state: Literal["open", "over", "stopped"]
+    renewed: Finite
 
 
 class _StudyAttributes(_Stored):
     dataset_digest: Line | None = None
-    suite: _LoggedSuite | None = None
+    lease: _Lease | None = None
 
 
-def check_trial(trial: FrozenTrial, *, is_named: bool) -> None:
-    """Raise StoredError unless this program wrote the trial.
-
-    Parameters
-    ----------
-    is_named : bool
-        Whether it belongs to a queue of known trainings, and not to the search.
-    """
+def check_trial(trial: FrozenTrial) -> None:
+    """Raise StoredError unless this program wrote the trial."""
     has = _validated(lambda: _Trial.model_validate(trial.user_attrs))
-    if has.interrupted or has.duplicate_of is not None:
+    if trial.state.name != "COMPLETE" or has.duplicate_of is not None:
         return
-    is_complete = trial.state.name == "COMPLETE"
-    needed = {
-        "run_id": is_complete and has.run_id is None,
-        "config_id": (is_complete or has.run_id is not None or has.owner is not None)
-        and has.config_id is None,
-        "ticket": is_named and has.ticket is None and has.reference is None,
-        "config": is_named and trial.state.name == "WAITING" and has.config is None,
-    }
-    for attribute, is_missing in needed.items():
-        if is_missing:
-            raise StoredError(f"{attribute}: needed, but it is not there")
-    if is_complete and not all(map(math.isfinite, trial.values or [math.nan])):
+    if has.config_id is None:
+        raise StoredError("config_id: needed, but it is not there")
+    if not all(map(math.isfinite, trial.values or [math.nan])):
         raise StoredError(f"value: expected a finite number, got {trial.values}")
 
 
 def check_study_attributes(attributes: Mapping[str, Any]) -> None:
     """Raise StoredError unless this program wrote the study's attributes."""
     _validated(lambda: _StudyAttributes.model_validate(attributes))
-    for key, value in attributes.items():
-        if key.startswith("session:"):
-            ended = _validated(partial(_Ended.model_validate, value))
-            if ended.state == "open":
-                _validated(partial(_Command.model_validate, value))
-
-
-def parse_logged_suite(value: object) -> tuple[str, str]:
-    """Return name and text of the suite that a sweep stored in Optuna's study."""
-    suite = _validated(lambda: _LoggedSuite.model_validate(value))
-    return suite.name, suite.text
 
 
 # Artifacts

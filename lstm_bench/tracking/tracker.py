@@ -9,39 +9,51 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 import sqlalchemy
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Run
+from mlflow.entities import Experiment, Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
 from lstm_bench.errors import TrackingError
-from lstm_bench.masking import bare_url, mask_text
+from lstm_bench.masking import bare_url, known_secrets, mask_text
 from lstm_bench.metrics import evaluate_proba
-from lstm_bench.stores import (
-    create_whole,
-    opening_store,
-    sqlite_file,
-)
+from lstm_bench.stores import create_whole, opening_store, sqlite_file
 from lstm_bench.suites.config import TrialConfig
-from lstm_bench.suites.suite import Suite
 from lstm_bench.system.process import this_process
 from lstm_bench.text import first_line
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.chart_view import TAG_PREFIX, chart_view_state
-from lstm_bench.tracking.models import model_address
+from lstm_bench.tracking.models import (
+    has_model,
+    log_model,
+    model_address,
+    remove_others,
+)
+from lstm_bench.tracking.outbox import (
+    ARTIFACTS,
+    MODEL,
+    Outbox,
+    Point,
+    Record,
+    Waiting,
+    create_run,
+    new_key,
+    now_ms,
+)
 from lstm_bench.tracking.queries import find_runs
-from lstm_bench.tracking.server import is_away, is_server, own_timeout_s, patience
-from lstm_bench.tracking.writer import PATIENT_S, Writer
+from lstm_bench.tracking.server import is_server
+from lstm_bench.tracking.writer import Parcel, Writer
 from lstm_bench.training.baselines import BASELINES, BaselineResult
+from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import (
-    BEST_VALUE,
     N_FEATURES,
     TRAIN_TIME,
     Prediction,
@@ -50,9 +62,7 @@ from lstm_bench.training.result import (
     summary_key,
 )
 
-if TYPE_CHECKING:
-    pass
-
+NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 EXPERIMENT = "lstm-bench"
 # The default experiment of every MLflow store.
 DEFAULT_EXPERIMENT_ID = "0"
@@ -74,15 +84,181 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
 # It warns of the type hint of models of series whenever it loads a model.
 logging.getLogger("mlflow.types.type_hints").setLevel(logging.ERROR)
-# It warns of the type hint of a series' numbers.
-logging.getLogger("mlflow.types.type_hints").setLevel(logging.ERROR)
 # It prints the traceback of every database error that it also raises.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # It prints two addresses whenever a run on a server is closed.
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
-T = TypeVar("T")
+
+class OpenRun:
+    """A run that is being worked on, and how it is written when it has ended.
+
+    Parameters
+    ----------
+    prepared : Prepared or None
+        What the run's context describes; None for a command's own run, which has it
+        already.
+
+    Attributes
+    ----------
+    run_id : str or None
+        None until MLflow has the run.
+    """
+
+    def __init__(
+        self, tracker: Tracker, record: Record, prepared: Prepared | None
+    ) -> None:
+        self.tracker = tracker
+        self.record = record
+        self.prepared = prepared
+        self.run_id = record.run_id
+        self._is_shown = True
+        if prepared is not None:
+            tracker.writer.show(self._create, self._lose)
+
+    def _create(self) -> None:
+        self.run_id = create_run(self.tracker.client, self.record)
+        self.tracker.describe_command(self.run_id, self.record.name)
+
+    def _lose(self) -> None:
+        self._is_shown = False
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Write the metrics of one step in one request."""
+        now = now_ms()
+        points = [(key, float(value), now, step) for key, value in metrics.items()]
+        self.record.metrics += points
+        self.tracker.writer.show(lambda: self._log(points), self._lose)
+
+    def log_epoch(self, entry: Mapping[str, float]) -> None:
+        """Write the history's entry of one epoch."""
+        metrics = {key: value for key, value in entry.items() if key != "epoch"}
+        self.log(metrics, int(entry["epoch"]))
+
+    def _log(self, points: Sequence[Point]) -> None:
+        if self.run_id is None:
+            self._is_shown = False
+            return
+        items = [Metric(*point) for point in points]
+        self.tracker.client.log_batch(self.run_id, metrics=items)
+
+    def _log_summary(
+        self, values: Mapping[str, float], predictions: Sequence[Prediction], step: int
+    ) -> None:
+        self.log({summary_key(key): value for key, value in values.items()}, step)
+        if any(prediction.split == "test" for prediction in predictions):
+            self.record.tags[rec.TAG_TEST_SCORED] = "true"
+
+    def finish_training(
+        self,
+        result: TrialResult,
+        figures: Mapping[str, bytes],
+        model: Mapping[str, bytes] = NO_FILES,
+    ) -> None:
+        """Close the run of a training as complete, with its result.
+
+        Parameters
+        ----------
+        figures : mapping of str to bytes
+            PNG files by name; `training_figures` draws them.
+        model : mapping of str to bytes
+            Files of the model folder, if the model is logged, too.
+        """
+        n_epochs = len(result.history.epochs)
+        self._log_summary(result.metrics, result.predictions, n_epochs)
+        self.close(
+            "complete",
+            None,
+            lambda folder: _write_training(folder, result, figures),
+            model,
+        )
+
+    def finish_baseline(
+        self, result: BaselineResult, class_names: Sequence[str]
+    ) -> None:
+        """Close the run of a baseline as complete, with its result."""
+        values = {
+            metric_key(prediction.split, name): value
+            for prediction in result.predictions
+            for name, value in evaluate_proba(
+                prediction.y_true, prediction.y_proba
+            ).items()
+        }
+        values |= {
+            TRAIN_TIME: result.train_time_s,
+            N_FEATURES: float(result.n_features),
+        }
+        self._log_summary(values, result.predictions, 0)
+        self.close(
+            "complete",
+            None,
+            lambda folder: _write_predictions(folder, result.predictions, class_names),
+        )
+
+    def abandon(
+        self,
+        state: str,
+        reason: str | None,
+        config: TrialConfig | None,
+        epochs: Sequence[Mapping[str, float]],
+    ) -> None:
+        """Close the run without a result, with a training's epochs so far."""
+
+        def write(folder: Path) -> None:
+            if config is not None:
+                _write_history(folder, config, epochs)
+
+        self.close(state, reason, write)
+
+    def close(
+        self,
+        state: str,
+        reason: str | None = None,
+        write_files: Callable[[Path], None] = lambda folder: None,
+        model: Mapping[str, bytes] = NO_FILES,
+    ) -> None:
+        """Close the run of a training or a baseline in one of `rec.STATES`.
+
+        When this returns, the whole run is kept on this machine's disk.
+
+        Parameters
+        ----------
+        write_files : callable
+            Writes the run's artifacts into a folder.
+        """
+        self.record.tags[rec.TAG_STATE] = state
+        if reason is not None:
+            secrets = known_secrets(self.tracker.tracking_uri)
+            self.record.tags[rec.TAG_FAILURE] = mask_text(reason, secrets)
+        self.end(rec.MLFLOW_STATUS[state], write_files, model)
+
+    def end(
+        self,
+        status: str,
+        write_files: Callable[[Path], None] = lambda folder: None,
+        model: Mapping[str, bytes] = NO_FILES,
+    ) -> None:
+        """Close the run with an MLflow status: FINISHED, KILLED or FAILED."""
+        self.record.status, self.record.end = status, now_ms()
+
+        def write(folder: Path) -> None:
+            artifacts = folder / ARTIFACTS
+            artifacts.mkdir()
+            if self.prepared is not None:
+                _write_context(artifacts, self.prepared)
+            write_files(artifacts)
+            if model and self.prepared is not None:
+                self.record.packages = dict(self.prepared.about_machine["packages"])
+                (folder / MODEL).mkdir()
+                for name, content in model.items():
+                    (folder / MODEL / name).write_bytes(content)
+
+        folder = self.tracker.outbox.put(self.record, write)
+        self.tracker.writer.send(Parcel(folder, lambda: self._is_shown, self._was_sent))
+
+    def _was_sent(self, run_id: str) -> None:
+        self.run_id = run_id
 
 
 class Tracker:
@@ -93,23 +269,15 @@ class Tracker:
     tracking_uri : str
         From `resolve_tracking_uri`.
     study : str
-        Name of the study, whose runs are all in one experiment. Operations that an
-        unreachable server cannot take wait in its journal.
+        Name of the study, whose runs are all in one experiment: the study's existing
+        one, else the one that ``MLFLOW_EXPERIMENT_ID`` or ``MLFLOW_EXPERIMENT_NAME``
+        names, else the suite's.
     say : callable
         Called with a message when the server becomes unreachable or answers again, and
         if the study is in another experiment than the environment names.
-    experiment_id : str or None
-        Experiment to write to; a worker gets its sweep's. None means the study's
-        existing experiment, else the one that ``MLFLOW_EXPERIMENT_ID`` or
-        ``MLFLOW_EXPERIMENT_NAME`` names, else the suite's.
     create : bool
         Whether to create a missing experiment. If not, runs can only be read and
         closed.
-
-    Attributes
-    ----------
-    writer : Writer
-        Used for every write.
     """
 
     def __init__(
@@ -117,7 +285,6 @@ class Tracker:
         tracking_uri: str,
         study: str = "any",
         say: Callable[[str], None] = lambda line: None,
-        experiment_id: str | None = None,
         *,
         create: bool = True,
     ) -> None:
@@ -128,12 +295,12 @@ class Tracker:
             )
             self.client = MlflowClient(tracking_uri)
             # `mlflow run` creates a run for its command and names it here for every
-            # start_run to adopt. It remains the command's; see `_describe_command`.
+            # start_run to adopt. It remains the command's; see `describe_command`.
             self.command_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
-            if experiment_id is None:
-                experiment_id = self._experiment(study, say) if create else ""
-            self.experiment_id = experiment_id
-        self.writer = Writer(self.client, tracking_uri, study, say)
+            self.experiment_id = self._experiment(study, say) if create else ""
+        self.study, self.say = study, say
+        self._writer: Writer | None = None
+        self._outbox: Outbox | None = None
 
     def _experiment(self, study: str, say: Callable[[str], None]) -> str:
         """Return the id of the study's experiment, which is created if it is new."""
@@ -220,7 +387,7 @@ class Tracker:
             )
         return str(known.name)
 
-    def _describe_command(self, run_id: str, name: str) -> None:
+    def describe_command(self, run_id: str, name: str) -> None:
         """Link the run that `mlflow run` created to `run_id`, once.
 
         That run stays in its experiment, with the entry point's parameters, and ends
@@ -230,121 +397,117 @@ class Tracker:
         if command is None:
             return
         address = f"#/experiments/{self.experiment_id}/runs/{run_id}"
-        self.writer.name_run(command, f"mlflow run: {name}")
         note = (
             f"A command. What it trained lies in [{name}]({address}), in the "
             f"experiment {self._named(self.experiment_id)}."
         )
-        self.writer.log_batch(
-            command, tags={rec.TAG_NOTE: note, rec.TAG_SESSION: run_id}
-        )
+        self.client.update_run(command, name=f"mlflow run: {name}")
+        tags = [RunTag(rec.TAG_NOTE, note), RunTag(rec.TAG_SESSION, run_id)]
+        self.client.log_batch(command, tags=tags)
+
+    # Runs
 
     def start_session(
         self,
         kind: str,
-        suite: Suite,
-        dataset: Mapping[str, Any],
-        environment: Mapping[str, Any],
+        prepared: Prepared,
         params: Mapping[str, Any],
         parent_run_id: str | None = None,
-    ) -> str:
-        """Open the run of a command.
+        write_files: Callable[[Path], None] = lambda folder: None,
+    ) -> OpenRun:
+        """Open the run of a command, at once.
 
         Parameters
         ----------
         kind : {"sweep", "confirm"}
         params : mapping
             Options of the command.
-
-        Returns
-        -------
-        str
-            The run's id.
+        write_files : callable
+            Writes further artifacts into a folder.
         """
+        suite = prepared.suite
         tags = {
             rec.TAG_KIND: kind,
             rec.TAG_SUITE: suite.name,
             rec.TAG_STUDY: suite.study_name,
             rec.TAG_OWNER: json.dumps(this_process()),
             rec.TAG_NOTE: " ".join(suite.description.split()),
-            **_source(kind, environment),
+            **_source(kind, prepared.about_machine),
         }
         if parent_run_id is not None:
             tags[rec.TAG_PARENT] = parent_run_id
         name = f"{PARENTS[kind]} of {suite.name}"
-        run_id = self.writer.create_run(self.experiment_id, tags, name)
-        self._describe_command(run_id, name)
         asked = {"suite": suite.name, "study": suite.study_name, **params}
-        self.writer.log_batch(run_id, params=asked)
-        self._log_context(run_id, suite, dataset, environment)
-        self.writer.tag_experiment(
+        record = self._record(name, tags, asked)
+        record.run_id = create_run(self.client, record)
+        self.describe_command(record.run_id, name)
+        with tempfile.TemporaryDirectory() as folder:
+            _write_context(Path(folder), prepared)
+            write_files(Path(folder))
+            self.client.log_artifacts(record.run_id, folder)
+        self.client.set_experiment_tag(
             self.experiment_id,
             f"{TAG_PREFIX}{suite.study_name}",
             json.dumps(chart_view_state(suite)),
         )
-        return run_id
+        return OpenRun(self, record, None)
 
     def start_run(
         self,
         config: TrialConfig,
+        prepared: Prepared,
         *,
-        suite: Suite,
         kind: str,
-        parent_run_id: str | None,
-        dataset: Mapping[str, Any],
-        environment: Mapping[str, Any],
-        seeds: Mapping[str, int],
+        parent_run_id: str | None = None,
+        engine: str,
         trial: int | None = None,
         reference: str | None = None,
         label: str | None = None,
         origin: str | None = None,
-    ) -> str:
-        """Open a training's run with its parameters, tags and dataset; return its id.
+    ) -> OpenRun:
+        """Open the run of a training.
 
         Parameters
         ----------
+        prepared : Prepared
+            With the seeds of the training's replicate.
         kind : {"trial", "reference", "replicate", "train"}
-        seeds : mapping
-            Named seeds and the replicate, logged as ``seed.<name>``.
+        engine : str
+            Of the LSTMs; see `join_engines`.
         label, origin : str or None
             Display name of the configuration in a confirmation, and why it was
             selected.
         """
+        suite = prepared.suite
         name = label or suite.name_of(config, trial)
         if kind == "replicate":
-            name += f", seed {seeds['replicate']}"
+            name += f", seed {prepared.replicate}"
         if kind == "train":
             name = f"{name} (one training)" if name else "one training"
-        tags = self._tags(suite, kind, parent_run_id, seeds, environment) | {
+        tags = self._tags(prepared, kind, parent_run_id) | {
             rec.TAG_CONFIG_ID: config.config_id,
-            rec.TAG_STATE: "running",
             rec.TAG_NOTE: f"{suite.name}: {name}",
         }
         more = {
+            # None where its worker died before it began.
+            rec.TAG_ENGINE: engine or None,
             rec.TAG_LABEL: label,
             rec.TAG_ORIGIN: origin,
             rec.TAG_TRIAL: None if trial is None else str(trial),
             rec.TAG_REFERENCE: reference,
         }
         tags |= {key: value for key, value in more.items() if value is not None}
-        run_id = self.writer.create_run(self.experiment_id, tags, name)
-        self._describe_command(run_id, name)
-        self._log_inputs(run_id, config.model_dump(), seeds, dataset)
-        self._log_context(run_id, suite, dataset, environment)
-        return run_id
+        return self._open(name, tags, config.model_dump(), prepared)
 
     def start_refit(
         self,
         key: str,
         label: str,
         params: Mapping[str, Any],
-        *,
-        suite: Suite,
-        dataset: Mapping[str, Any],
-        environment: Mapping[str, Any],
-        seeds: Mapping[str, int],
-    ) -> str:
-        """Open the run of a training on train and validation together; return its id.
+        prepared: Prepared,
+        engine: str,
+    ) -> OpenRun:
+        """Open the run of a training on train and validation together.
 
         Parameters
         ----------
@@ -353,257 +516,101 @@ class Tracker:
         params : mapping
             Its hyperparameters.
         """
-        tags = self._tags(suite, "refit", None, seeds, environment) | {
+        tags = self._tags(prepared, "refit", None) | {
             rec.TAG_REFIT_OF: key,
             rec.TAG_LABEL: label,
-            rec.TAG_STATE: "running",
+            **({rec.TAG_ENGINE: engine} if engine else {}),
         }
-        run_id = self.writer.create_run(self.experiment_id, tags, f"{label} (refit)")
-        self._log_inputs(run_id, params, seeds, dataset)
-        self._log_context(run_id, suite, dataset, environment)
-        return run_id
+        return self._open(f"{label} (refit)", tags, params, prepared)
+
+    def start_baseline(
+        self, name: str, prepared: Prepared, parent_run_id: str
+    ) -> OpenRun:
+        """Open the run of a baseline."""
+        baseline = BASELINES[name]
+        tags = self._tags(prepared, "baseline", parent_run_id) | {
+            rec.TAG_BASELINE: name,
+            rec.TAG_LABEL: baseline.label,
+            rec.TAG_NOTE: baseline.description,
+        }
+        seed = f", seed {prepared.replicate}" if prepared.replicate else ""
+        title = f"{baseline.label} (baseline{seed})"
+        return self._open(title, tags, {"baseline": name}, prepared)
+
+    def _open(
+        self,
+        name: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+        prepared: Prepared,
+    ) -> OpenRun:
+        everything = {
+            **params,
+            **{f"seed.{name}": seed for name, seed in prepared.seeds.items()},
+            "dataset": prepared.about_data["name"],
+            "dataset_digest": prepared.about_data["digest"][:12],
+        }
+        record = self._record(name, {**tags, rec.TAG_STATE: "running"}, everything)
+        record.dataset = {
+            "name": prepared.about_data["name"],
+            "digest": prepared.about_data["digest"][:36],
+            "source": json.dumps({"source": prepared.about_data["source"]}),
+        }
+        return OpenRun(self, record, prepared)
+
+    def _record(
+        self, name: str, tags: Mapping[str, str], params: Mapping[str, Any]
+    ) -> Record:
+        return Record(
+            run_id=None,
+            experiment=self.experiment_id,
+            name=name,
+            # A note may have an address; a name, a password's letters by chance.
+            tags={key: mask_text(value) for key, value in tags.items()},
+            params={key: str(value) for key, value in params.items()},
+            start=now_ms(),
+            key=new_key(),
+        )
 
     def _tags(
-        self,
-        suite: Suite,
-        kind: str,
-        parent_run_id: str | None,
-        seeds: Mapping[str, int],
-        environment: Mapping[str, Any],
+        self, prepared: Prepared, kind: str, parent_run_id: str | None
     ) -> dict[str, str]:
+        suite, replicate = prepared.suite, prepared.replicate
         on_test = suite.dataset.validation == "test"
+        source = kind
+        if kind == "baseline":
+            source = "confirm" if replicate else "sweep"
         tags = {
             rec.TAG_KIND: kind,
             rec.TAG_SUITE: suite.name,
             rec.TAG_STUDY: suite.study_name,
-            rec.TAG_REPLICATE: str(seeds["replicate"]),
+            rec.TAG_REPLICATE: str(replicate),
             rec.TAG_OWNER: json.dumps(this_process()),
             rec.TAG_TEST_SCORED: "validation" if on_test else "false",
-            **_source(
-                ("confirm" if seeds["replicate"] else "sweep")
-                if kind == "baseline"
-                else kind,
-                environment,
-            ),
+            **_source(source, prepared.about_machine),
         }
         if parent_run_id is not None:
             tags[rec.TAG_PARENT] = parent_run_id
         return tags
 
-    def _log_inputs(
-        self,
-        run_id: str,
-        params: Mapping[str, Any],
-        seeds: Mapping[str, int],
-        dataset: Mapping[str, Any],
-    ) -> None:
-        everything = {
-            **params,
-            **{f"seed.{name}": seed for name, seed in seeds.items()},
-            "dataset": dataset["name"],
-            "dataset_digest": dataset["digest"][:12],
-        }
-        self.writer.log_batch(run_id, params=everything)
-        self.writer.log_input(
-            run_id,
-            dataset["name"],
-            dataset["digest"][:36],
-            json.dumps({"source": dataset["source"]}),
-        )
+    # What belongs to a run that has ended
 
-    def log_baseline(
-        self,
-        result: BaselineResult,
-        *,
-        suite: Suite,
-        parent_run_id: str,
-        dataset: Mapping[str, Any],
-        environment: Mapping[str, Any],
-        seeds: Mapping[str, int],
-        class_names: tuple[str, ...],
-    ) -> str:
-        """Write a fitted baseline as a run of its own; return its id."""
-        run_id = self._start_baseline(
-            result.name, suite, parent_run_id, dataset, environment, seeds
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            _write_predictions(Path(folder), result.predictions, class_names)
-            self.writer.log_artifacts(run_id, Path(folder))
-        values = {
-            metric_key(prediction.split, name): value
-            for prediction in result.predictions
-            for name, value in evaluate_proba(
-                prediction.y_true, prediction.y_proba
-            ).items()
-        }
-        values |= {
-            TRAIN_TIME: result.train_time_s,
-            N_FEATURES: float(result.n_features),
-        }
-        self._log_summary(run_id, values, result.predictions, step=0)
-        self.close_run(run_id, "complete")
-        return run_id
-
-    def log_skipped_baseline(
-        self,
-        name: str,
-        reason: str,
-        *,
-        suite: Suite,
-        parent_run_id: str,
-        dataset: Mapping[str, Any],
-        environment: Mapping[str, Any],
-        seeds: Mapping[str, int],
-    ) -> str:
-        """Write that baseline `name` was not fitted, and why; return the run's id."""
-        run_id = self._start_baseline(
-            name, suite, parent_run_id, dataset, environment, seeds
-        )
-        self.close_run(run_id, rec.SKIPPED, reason)
-        return run_id
-
-    def _start_baseline(
-        self,
-        name: str,
-        suite: Suite,
-        parent_run_id: str,
-        dataset: Mapping[str, Any],
-        environment: Mapping[str, Any],
-        seeds: Mapping[str, int],
-    ) -> str:
-        baseline = BASELINES[name]
-        tags = self._tags(suite, "baseline", parent_run_id, seeds, environment) | {
-            rec.TAG_BASELINE: name,
-            rec.TAG_LABEL: baseline.label,
-            rec.TAG_STATE: "running",
-            rec.TAG_NOTE: baseline.description,
-        }
-        seed = f", seed {seeds['replicate']}" if seeds["replicate"] else ""
-        run_id = self.writer.create_run(
-            self.experiment_id, tags, f"{baseline.label} (baseline{seed})"
-        )
-        self._log_inputs(run_id, {"baseline": name}, seeds, dataset)
-        return run_id
-
-    def _log_summary(
-        self,
-        run_id: str,
-        values: Mapping[str, float],
-        predictions: tuple[Prediction, ...],
-        step: int,
-    ) -> None:
-        scored = any(prediction.split == "test" for prediction in predictions)
-        self.writer.log_batch(
-            run_id,
-            metrics={summary_key(key): value for key, value in values.items()},
-            step=step,
-            tags={rec.TAG_TEST_SCORED: "true"} if scored else None,
-        )
-
-    def _log_context(
-        self,
-        run_id: str,
-        suite: Suite,
-        dataset: Mapping[str, Any],
-        environment: Mapping[str, Any],
-    ) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / rec.SUITE_FILE).write_text(suite.text, encoding="utf-8")
-            _write_json(Path(folder) / rec.DATASET, dataset)
-            _write_json(Path(folder) / rec.ENVIRONMENT, environment)
-            self.writer.log_artifacts(run_id, Path(folder))
-
-    def log_engine(self, run_id: str, engine: str) -> None:
-        """Tag a training's run with the engine of its LSTMs; see `join_engines`."""
-        self.writer.log_batch(run_id, tags={rec.TAG_ENGINE: engine})
-
-    def log_epoch(self, run_id: str, entry: Mapping[str, float]) -> None:
-        """Write the history's entry of one epoch in one request."""
-        metrics = {key: value for key, value in entry.items() if key != "epoch"}
-        self.writer.log_batch(run_id, metrics=metrics, step=int(entry["epoch"]))
-
-    def log_best(self, run_id: str, step: int, value: float) -> None:
-        """Write the study's best value so far, by number of trainings."""
-        self.writer.log_batch(run_id, metrics={BEST_VALUE: value}, step=step)
-
-    def finish_run(
-        self, run_id: str, result: TrialResult, figures: Mapping[str, bytes]
-    ) -> None:
-        """Write a training's result and close it as complete.
-
-        Parameters
-        ----------
-        figures : mapping of str to bytes
-            PNG files by name; `training_figures` draws them.
-        """
-        with tempfile.TemporaryDirectory() as made:
-            folder = Path(made)
-            self._write_history(folder, result.config, result.history.epochs)
-            _write_json(
-                folder / rec.SAMPLES,
-                {"class_names": list(result.class_names), "samples": result.samples},
-            )
-            if result.errors:
-                _write_json(
-                    folder / rec.ERRORS,
-                    {"class_names": list(result.class_names), "samples": result.errors},
-                )
-            _write_predictions(folder, result.predictions, result.class_names)
-            (folder / rec.FIGURES).mkdir()
-            for name, png in figures.items():
-                (folder / rec.FIGURES / f"{name}.png").write_bytes(png)
-            self.writer.log_artifacts(run_id, folder)
-        self._log_summary(
-            run_id, result.metrics, result.predictions, len(result.history.epochs)
-        )
-        self.close_run(run_id, "complete")
-
-    def abandon_run(
-        self,
-        run_id: str,
-        config: TrialConfig,
-        epochs: list[dict[str, float]],
-        state: str,
-        reason: str,
-    ) -> None:
-        """Close an unfinished training's run with its epochs so far and the reason."""
-        with tempfile.TemporaryDirectory() as folder:
-            self._write_history(Path(folder), config, epochs)
-            self.writer.log_artifacts(run_id, Path(folder))
-        self.close_run(run_id, state, reason)
-
-    def _write_history(
-        self, folder: Path, config: TrialConfig, epochs: list[dict[str, float]]
-    ) -> None:
-        _write_json(folder / rec.CURVES, {"epochs": epochs})
-        _write_json(folder / rec.CONFIG, config.model_dump())
-
-    def close_run(self, run_id: str, state: str, reason: str | None = None) -> None:
-        """Set a training's state and the corresponding MLflow status."""
-        tags = {rec.TAG_STATE: state}
-        if reason is not None:
-            tags[rec.TAG_FAILURE] = mask_text(reason)
-        self.writer.log_batch(run_id, tags=tags)
-        self.writer.end_run(run_id, rec.MLFLOW_STATUS[state])
-
-    def end_session(self, run_id: str, status: str) -> None:
-        """Close the run of a command as FINISHED, KILLED or FAILED."""
-        self.writer.end_run(run_id, status)
+    def close_left_run(self, run_id: str, state: str, reason: str) -> None:
+        """Close the run of a training whose command was killed."""
+        tags = {rec.TAG_STATE: state, rec.TAG_FAILURE: mask_text(reason)}
+        items = [RunTag(key, value) for key, value in tags.items()]
+        self.client.log_batch(run_id, tags=items)
+        self.client.set_terminated(run_id, rec.MLFLOW_STATUS[state])
 
     def log_verdicts(
         self, run_id: str, metrics: Mapping[str, float], verdicts: Mapping[str, Any]
     ) -> None:
         """Write the verdicts of a confirmation, as metrics and as JSON."""
-        self.writer.log_batch(run_id, metrics=metrics)
+        points = [Metric(key, value, now_ms(), 0) for key, value in metrics.items()]
+        self.client.log_batch(run_id, metrics=points)
         with tempfile.TemporaryDirectory() as folder:
             _write_json(Path(folder) / rec.VERDICTS, verdicts)
-            self.writer.log_artifacts(run_id, Path(folder))
-
-    def log_test_reviews(self, run_id: str, reviews: pd.DataFrame) -> None:
-        """Write the length of each test example and whether train contains it."""
-        with tempfile.TemporaryDirectory() as folder:
-            reviews.to_parquet(Path(folder) / rec.TEST_REVIEWS)
-            self.writer.log_artifacts(run_id, Path(folder))
+            self.client.log_artifacts(run_id, folder)
 
     def log_report(self, run_id: str, folder: Path) -> None:
         """Attach the report in `folder` to a command's run, without files beside it."""
@@ -614,23 +621,22 @@ class Tracker:
                     shutil.copytree(folder / part, attached / part)
                 else:
                     shutil.copy2(folder / part, attached / part)
-            self.writer.log_artifacts(run_id, attached, rec.REPORT)
+            self.client.log_artifacts(run_id, name, rec.REPORT)
 
-    def log_model(
-        self, run_id: str, write: Callable[[Path], None], packages: Mapping[str, str]
-    ) -> None:
-        """Log a model with its run.
+    def log_model(self, run_id: str, folder: Path, packages: Mapping[str, str]) -> None:
+        """Log the model folder `folder` with a run that has ended, unless it has one.
 
         Parameters
         ----------
-        write : callable
-            Writes the model folder, see `lstm_bench.training.model_folder`.
         packages : mapping of str to str
             Installed versions.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            write(Path(folder))
-            self.writer.log_model(run_id, Path(folder), packages)
+        info = self.client.get_run(run_id).info
+        if not has_model(self.client, run_id):
+            remove_others(self.client, run_id)
+            log_model(self.tracking_uri, run_id, folder, packages)
+            # Logging the model has restarted and ended the run.
+            self.client.set_terminated(run_id, info.status, info.end_time)
 
     def tag_model(
         self, run_id: str, model_run: str, note: str, session: str | None = None
@@ -646,29 +652,46 @@ class Tracker:
         session : str or None
             A confirmation's run, whose winner the model is.
         """
-        tags = {rec.TAG_MODEL: model_address(model_run)}
+        tag = RunTag(rec.TAG_MODEL, model_address(model_run))
         if session is not None:
-            self.writer.log_batch(session, tags=tags)
-        self.writer.log_batch(run_id, tags={**tags, rec.TAG_NOTE: note})
+            self.client.log_batch(session, tags=[tag])
+        self.client.log_batch(run_id, tags=[tag, RunTag(rec.TAG_NOTE, note)])
 
-    def if_there(self, ask: Callable[[], T]) -> T | None:
-        """Return the result of `ask`; None while the server is unreachable.
+    # The writing thread
 
-        None, too, while operations wait: the store is incomplete then.
-        """
-        if self.writer.waiting is not None:
-            return None
-        try:
-            with patience(own_timeout_s(PATIENT_S)):
-                return ask()
-        except Exception as error:
-            if is_away(error):
-                return None
-            raise
+    def check(self) -> None:
+        """Show messages about the server; raise the error that writing met, if any."""
+        if self._writer is not None:
+            self._writer.check(self.say)
 
     def catch_up(self) -> bool:
-        """Write all waiting operations if the server answers; return if none remain."""
-        return self.writer.catch_up()
+        """Wait until all is written that the server takes; return if nothing waits."""
+        return self._writer is None or self._writer.flush(self.say)
+
+    def close(self) -> None:
+        """Write what can be written and release the outbox; show what waits."""
+        if self._writer is None or self._outbox is None:
+            return
+        writer, self._writer = self._writer, None
+        writer.close()
+        waiting = Waiting(len(writer.waiting), (self._outbox.folder,))
+        self._outbox.close()
+        if waiting.n_runs:
+            self.say(waiting.describe(self.tracking_uri, writer.reason))
+
+    @property
+    def writer(self) -> Writer:
+        """The thread that writes; it begins with the first run."""
+        if self._writer is None:
+            self._writer = Writer(self.client, self.outbox.folder)
+        return self._writer
+
+    @property
+    def outbox(self) -> Outbox:
+        """The runs that have ended and are not in MLflow yet."""
+        if self._outbox is None:
+            self._outbox = Outbox.create(self.tracking_uri, self.study)
+        return self._outbox
 
     def version(self) -> str:
         """Return the version of the server, or of the database's tables."""
@@ -686,14 +709,6 @@ class Tracker:
         finally:
             engine.dispose()
 
-    def baselines_of(self, study: str) -> list[Run]:
-        """Return the runs of the study's baselines, oldest first."""
-        return find_runs(
-            self.client,
-            f"tags.`{rec.TAG_STUDY}` = '{study}' and "
-            f"tags.`{rec.TAG_KIND}` = 'baseline'",
-        )
-
     def runs_of(self, study: str) -> list[Run]:
         """Return every run of `study`, of commands and trainings, oldest first."""
         return find_runs(self.client, f"tags.`{rec.TAG_STUDY}` = '{study}'")
@@ -707,23 +722,55 @@ def _check_active(experiment: Experiment) -> None:
         )
 
 
-def _write_predictions(
-    folder: Path, predictions: tuple[Prediction, ...], class_names: tuple[str, ...]
+def _write_context(folder: Path, prepared: Prepared) -> None:
+    (folder / rec.SUITE_FILE).write_text(prepared.suite.text, encoding="utf-8")
+    _write_json(folder / rec.DATASET, prepared.about_data)
+    _write_json(folder / rec.ENVIRONMENT, prepared.about_machine)
+
+
+def _write_training(
+    folder: Path, result: TrialResult, figures: Mapping[str, bytes]
 ) -> None:
+    """Write the artifacts of a finished training.
+
+    Parameters
+    ----------
+    figures : mapping of str to bytes
+        PNG files by name; `training_figures` draws them.
+    """
+    _write_history(folder, result.config, result.history.epochs)
+    names = list(result.class_names)
+    for file, samples in ((rec.SAMPLES, result.samples), (rec.ERRORS, result.errors)):
+        if samples or file == rec.SAMPLES:
+            _write_json(folder / file, {"class_names": names, "samples": samples})
+    _write_predictions(folder, result.predictions, result.class_names)
+    (folder / rec.FIGURES).mkdir()
+    for name, png in figures.items():
+        (folder / rec.FIGURES / f"{name}.png").write_bytes(png)
+
+
+def _write_history(
+    folder: Path, config: TrialConfig, epochs: Sequence[Mapping[str, float]]
+) -> None:
+    """Write the configuration and the epochs so far of a training."""
+    _write_json(folder / rec.CURVES, {"epochs": list(epochs)})
+    _write_json(folder / rec.CONFIG, config.model_dump())
+
+
+def _write_predictions(
+    folder: Path, predictions: Sequence[Prediction], class_names: Sequence[str]
+) -> None:
+    """Write a Parquet file of probabilities for each scored split."""
     (folder / rec.PREDICTIONS).mkdir()
     for prediction in predictions:
-        frame = pd.DataFrame(
-            {
-                "index": prediction.index,
-                "y_true": prediction.y_true,
-                **{
-                    f"p_{name}": prediction.y_proba[:, i]
-                    for i, name in enumerate(class_names)
-                },
-            }
-        )
+        columns: dict[str, Any] = {
+            "index": prediction.index,
+            "y_true": prediction.y_true,
+        }
+        for i, name in enumerate(class_names):
+            columns[f"p_{name}"] = prediction.y_proba[:, i]
         file = folder / rec.PREDICTIONS / f"{prediction.split}.parquet"
-        frame.to_parquet(file, index=False)
+        pd.DataFrame(columns).to_parquet(file, index=False)
 
 
 def _source(kind: str, environment: Mapping[str, Any]) -> dict[str, str]:

@@ -62,7 +62,7 @@ class Prepared:
         SuiteError
             A split has no example of a class.
         """
-        splits = _split(self.suite, self.dataset, replicate)
+        splits = split(self.suite, self.dataset, replicate)
         return replace(self, splits=splits, replicate=replicate)
 
 
@@ -91,7 +91,7 @@ def prepare(
     dataset = load_dataset_of(suite, data_dir)
     splits = search_splits(suite, dataset, config)
     for replicate in range(1, n_replicates + 1):
-        _split(suite, dataset, replicate)
+        split(suite, dataset, replicate)
     described = describe_dataset(dataset)
     about = {
         **described,
@@ -152,7 +152,7 @@ def search_splits(
     if dataset.kind == VECTORS:
         _check_no_tokens(suite)
     suite.check_sizes(Sizes(dataset.n_classes, len(dataset.train)), suite.path, config)
-    return _split(suite, dataset, SEARCH_REPLICATE)
+    return split(suite, dataset, SEARCH_REPLICATE)
 
 
 def _check_no_tokens(suite: Suite) -> None:
@@ -172,7 +172,14 @@ def _code_digest(name: str) -> str:
     return files_digest(file.parent, [file])
 
 
-def _split(suite: Suite, dataset: Dataset, replicate: int) -> Splits:
+def split(suite: Suite, dataset: Dataset, replicate: int) -> Splits:
+    """Return the splits of a replicate; 0 is the search's.
+
+    Raises
+    ------
+    SuiteError
+        A split has no example of a class.
+    """
     spec = suite.dataset
     splits = make_splits(
         dataset,

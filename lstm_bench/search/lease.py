@@ -1,0 +1,94 @@
+"""Only one command at a time works on a study: the lease in the study's attributes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from datetime import datetime
+from typing import Any
+
+import optuna
+
+from lstm_bench.errors import TrackingError
+from lstm_bench.system.process import is_gone, is_here, this_process
+
+LEASE = "lease"
+RENEW_S = 30.0
+# Without a sign of life, after which another host's command counts as gone.
+STALE_S = 90.0
+# Two commands that start at once both write; the later one has it.
+SETTLE_S = 0.3
+
+
+class Lease:
+    """The right of one command to work on a study.
+
+    Raises
+    ------
+    TrackingError
+        Another command has it; from `renew`, another has taken it over.
+    """
+
+    def __init__(self, study: optuna.Study, command: str) -> None:
+        self.study = study
+        self._about = {
+            "owner": this_process(),
+            "host": socket.gethostname(),
+            "command": command,
+            "began": time.time(),
+        }
+        holder = study.user_attrs.get(LEASE)
+        if holder is not None and not is_over(holder):
+            raise TrackingError(_refusal(study.study_name, holder))
+        is_contested = holder is None or not is_here(holder["owner"])
+        self._write()
+        if is_contested:
+            time.sleep(SETTLE_S)
+        self._check()
+
+    def renew(self) -> None:
+        """Show that the command still runs; call it often."""
+        if time.time() - self._renewed > RENEW_S:
+            self._check()
+            self._write()
+
+    def release(self) -> None:
+        """Give the study free."""
+        self.study.set_user_attr(LEASE, None)
+
+    def _write(self) -> None:
+        self._renewed = time.time()
+        self.study.set_user_attr(LEASE, {**self._about, "renewed": self._renewed})
+
+    def _check(self) -> None:
+        holder = self.study.user_attrs.get(LEASE)
+        if holder is None or holder["owner"] != self._about["owner"]:
+            raise TrackingError(
+                _refusal(self.study.study_name, holder or self._about)
+                + "; this one stops, and what it finished is kept"
+            )
+
+
+def is_over(holder: dict[str, Any]) -> bool:
+    """Whether the command that holds a lease has ended."""
+    owner = holder["owner"]
+    if is_here(owner):
+        return is_gone(owner) or owner[1] == os.getpid()
+    return bool(time.time() - holder["renewed"] > STALE_S)
+
+
+def describe(holder: dict[str, Any]) -> str:
+    """Return the command that holds a lease, with its host, process and start."""
+    began = datetime.fromtimestamp(holder["began"]).strftime("%Y-%m-%d %H:%M:%S")
+    return (
+        f"{holder['command']} on {holder['host']}, process {holder['owner'][1]}, "
+        f"since {began}"
+    )
+
+
+def _refusal(study: str, holder: dict[str, Any]) -> str:
+    return (
+        f"study {study}: another command works on it: {describe(holder)}; wait for it "
+        f"or stop it (if that machine is gone, {STALE_S:g} s are enough)"
+    )
