@@ -31,13 +31,14 @@ class Buffers:
     def take(self, *shape: int) -> Float32Array:
         """Return an uninitialised float32 array, aligned to a page."""
         n = math.prod(shape)
-        needed = max(1, n) * 4
+        # Nothing smaller than a page can be had, so that nothing smaller would fit.
+        needed = max(n * 4, mmap.PAGESIZE)
         fitting = [m for m in self._free if needed <= len(m) < 4 * needed]
         if fitting:
             memory = min(fitting, key=len)
             self._free.remove(memory)
         else:
-            step = math.ceil(math.log(max(needed, mmap.PAGESIZE), SIZE_STEP))
+            step = math.ceil(math.log(needed, SIZE_STEP))
             memory = mmap.mmap(-1, math.ceil(SIZE_STEP**step))
             if hasattr(mmap, "MADV_HUGEPAGE"):
                 memory.madvise(mmap.MADV_HUGEPAGE)

@@ -104,6 +104,16 @@ def test_an_input_that_several_rows_have_is_shared(values, first):
     assert list(numbers) == [99] * 5 + wanted + [0] * 20 + [99] * 5
 
 
+def test_buffers_smaller_than_a_page_are_reused():
+    from lstm_bench.packed.buffers import Buffers
+
+    buffers = Buffers()
+    first = buffers.take(5)
+    place = first.ctypes.data
+    del first
+    assert buffers.take(7).ctypes.data == place
+
+
 def test_memory_comes_back_when_no_view_is_left():
     from lstm_bench.packed.buffers import Buffers
 
