@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.system.console import quiet_stderr
@@ -52,4 +56,25 @@ if keras.backend.backend() != "tensorflow":
         "unset the variable"
     )
 
-__all__ = ["keras", "tf"]
+__all__ = ["keras", "keras_seed", "tf"]
+
+
+@contextmanager
+def keras_seed(seed: int) -> Iterator[None]:
+    """Give the layers that this thread creates the seeds that follow from `seed`.
+
+    They are those of ``keras.utils.set_random_seed``. Keras draws them from Python's
+    global generator, from which other threads of a Dask worker draw, too.
+    """
+    keras.utils.set_random_seed(seed)
+    own, shared, thread = random.Random(seed), random.randint, threading.get_ident()
+
+    def randint(a: int, b: int) -> int:
+        is_own = threading.get_ident() == thread
+        return own.randint(a, b) if is_own else shared(a, b)
+
+    random.randint = randint
+    try:
+        yield
+    finally:
+        random.randint = shared

@@ -11,7 +11,7 @@ import numpy as np
 from lstm_bench.data.dataset import VECTORS, Dataset, Sequences
 from lstm_bench.data.splits import Splits
 from lstm_bench.metrics import Metric, evaluate_proba
-from lstm_bench.models.backend import keras
+from lstm_bench.models.backend import keras, keras_seed
 from lstm_bench.models.build import build_model
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.suites.config import TrialConfig
@@ -160,8 +160,8 @@ def _new_steps(
     engine: str,
 ) -> Steps:
     """Return the steps of a new model with a replicate's initial weights."""
-    keras.utils.set_random_seed(derive_seed(root_seed, "init", replicate))
-    model = build_model(config, dataset.n_classes, dataset.n_channels)
+    with keras_seed(derive_seed(root_seed, "init", replicate)):
+        model = build_model(config, dataset.n_classes, dataset.n_channels)
     class_weights = None
     if config.class_weights == "balanced":
         class_weights = balanced_weights(train.y, dataset.n_classes)
