@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -78,6 +79,30 @@ def quick_databases() -> Iterator[None]:
         patch.setattr("mlflow.store.db.utils._initialize_tables", copy_tables)
         yield
     sqlalchemy.event.remove(sqlalchemy.Engine, "connect", wait_for_no_disk)
+
+
+@pytest.fixture(autouse=True)
+def workers_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let local workers be threads of the test's process, which has TensorFlow once.
+
+    Tests of worker processes run commands.
+    """
+    if "lstm_bench.workers.cluster" not in sys.modules:
+        return
+
+    def start_local(n_workers: int, threads: int) -> object:
+        from distributed import LocalCluster
+
+        return LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            processes=False,
+            memory_limit=0,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+
+    monkeypatch.setattr("lstm_bench.workers.cluster.start_local", start_local)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import click
 
-from lstm_bench.errors import LstmBenchError
 from lstm_bench.text import listed, quoted
 
 Callback = Callable[[click.Context, click.Parameter, Any], Any]
@@ -97,20 +95,6 @@ def study_options(command: Callable[..., None]) -> Callable[..., None]:
 
     They have the names of the parameters that `run_sweep` and `run_confirmation` share.
     """
-
-    @functools.wraps(command)
-    def checked(
-        *arguments: Any, backend: str | None, scheduler: str | None, **others: Any
-    ) -> None:
-        if backend == "dask" and scheduler is None:
-            raise LstmBenchError(
-                "--backend dask: expected --scheduler with the cluster's address, such "
-                "as tcp://HOST:8786, got none"
-            )
-        if scheduler is not None and backend != "dask":
-            raise LstmBenchError("--scheduler: only for Dask; give --backend dask, too")
-        command(*arguments, scheduler=scheduler, **others)
-
     for option in reversed(
         (
             data_dir_option,
@@ -120,20 +104,13 @@ def study_options(command: Callable[..., None]) -> Callable[..., None]:
                 metavar="N",
                 callback=or_empty(click.IntRange(min=1, max=1024)),
                 help="Processes that train in parallel. [default: one per core, if "
-                "memory allows; with dask, one per worker of the cluster]",
-            ),
-            click.option(
-                "--backend",
-                metavar="NAME",
-                default="local",
-                callback=or_empty(click.Choice(("local", "dask"))),
-                help="Where workers run: local, or dask with --scheduler.",
+                "memory allows; with --scheduler, one per worker of the cluster]",
             ),
             click.option(
                 "--scheduler",
                 metavar="ADDRESS",
                 callback=or_empty(click.STRING),
-                help="Dask scheduler to train on: tcp://HOST:PORT.",
+                help="Dask cluster: tcp://HOST:PORT. [default: this machine]",
             ),
             tracking_uri_option,
             storage_option,
@@ -145,8 +122,8 @@ def study_options(command: Callable[..., None]) -> Callable[..., None]:
             ),
         )
     ):
-        checked = option(checked)
-    return checked
+        command = option(command)
+    return command
 
 
 def chosen_formats(

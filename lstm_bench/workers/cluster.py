@@ -27,7 +27,7 @@ from lstm_bench.workers.job import (
 from lstm_bench.workers.options import Workers
 
 if TYPE_CHECKING:
-    from distributed import Future
+    from distributed import Future, LocalCluster
 
 # For a scheduler to answer, and to come back after it was unreachable.
 ANSWER_S = 8.0
@@ -36,6 +36,23 @@ COUNT_EVERY_S = 3.0
 # A training whose worker has died this often fails.
 MAX_DEATHS = 3
 PART_BYTES = 32 * 2**20
+
+
+def start_local(n_workers: int, threads: int) -> LocalCluster:
+    """Start worker processes of `threads` threads of TensorFlow each."""
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=n_workers,
+        threads_per_worker=1,
+        processes=True,
+        # Its spilling and pausing get in the way of TensorFlow.
+        memory_limit=0,
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+        env=thread_variables(threads),
+        preload=[f"{__package__}.job"],
+    )
 
 
 class Cluster:
@@ -63,7 +80,7 @@ class Cluster:
         on_event: Callable[[dict[str, Any]], None],
     ) -> None:
         import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client
 
         self.workers = workers
         self.is_local = workers.scheduler is None
@@ -74,17 +91,7 @@ class Cluster:
         if self.is_local:
             self._threads = workers.threads or max(1, n_cores() // workers.n)
             dask.config.set({"distributed.scheduler.allowed-failures": MAX_DEATHS - 1})
-            self._local = LocalCluster(
-                n_workers=workers.n,
-                threads_per_worker=1,
-                processes=True,
-                # Its spilling and pausing get in the way of TensorFlow.
-                memory_limit=0,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-                env=thread_variables(self._threads),
-                preload=[f"{__package__}.job"],
-            )
+            self._local = start_local(workers.n, self._threads)
         try:
             self.client = Client(self._local or workers.scheduler, timeout=ANSWER_S)
         except OSError as error:

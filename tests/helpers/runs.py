@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from lstm_bench.search.storage import resolve_storage
-from lstm_bench.search.study import StudyStore
+from lstm_bench.open_study import OpenStudy, open_study
 from lstm_bench.suites.suite import Suite
 from lstm_bench.sweep import run_search
-from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.load import load_results
-from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.prepare import prepare
+from lstm_bench.workers.options import Workers
 from lstm_bench.workers.progress import PlainProgress
 
 
@@ -35,22 +34,36 @@ class Recorder(PlainProgress):
         return self.console.export_text()
 
 
+@contextmanager
+def opened(
+    suite: Suite, folder: Path, recorder=None, n_workers: int = 1, **stores: str
+) -> Iterator[OpenStudy]:
+    """Open the study of `suite` with its stores in `folder`."""
+    with open_study(
+        suite,
+        recorder or Recorder(),
+        "test",
+        Workers(n_workers),
+        data_dir=None,
+        tracking_uri=stores.get("tracking_uri", f"sqlite:///{folder}/mlflow.db"),
+        storage=stores.get("storage", f"sqlite:///{folder}/optuna.db"),
+        out=folder / "report",
+        n_replicates=0,
+    ) as study:
+        yield study
+
+
 def sweep(
     suite: Suite,
     folder: Path,
     n_trials: int | None = None,
     recorder=None,
-    tracking: str = "mlflow.db",
+    n_workers: int = 1,
 ):
-    uri = resolve_tracking_uri(f"sqlite:///{folder}/{tracking}")
-    tracker = Tracker(uri)
-    outcome = run_search(
-        prepare(suite, None),
-        tracker,
-        StudyStore(suite, resolve_storage(f"sqlite:///{folder}/optuna.db")),
-        recorder or Recorder(),
-        n_trials=n_trials or suite.study.n_trials,
-        timeout_s=None,
-    )
-    tracker.end_session(outcome.run_id, "KILLED" if outcome.interrupted else "FINISHED")
-    return outcome, load_results(uri, suite)
+    """Run the search of `suite`; return the id of its run, and what was tracked."""
+    with opened(suite, folder, recorder, n_workers) as study:
+        run_id = run_search(
+            study, n_trials=n_trials or suite.study.n_trials, timeout_s=None
+        )
+        assert study.tracker.catch_up()
+        return run_id, load_results(study.tracker.tracking_uri, suite)
