@@ -206,6 +206,11 @@ class Cluster:
             n = self._threads * self.workers.n // len(addresses) - self._threads
             self.client.run(lend_threads, n, workers=addresses)
 
+    def lend_nothing(self) -> None:
+        """Let each training on this machine use its own cores again."""
+        if self.is_local:
+            self.client.run(lend_threads, 0)
+
     def close(self) -> None:
         """End local workers; leave those of a cluster to themselves."""
         # A scheduler that is gone cannot be told.

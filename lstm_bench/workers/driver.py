@@ -227,6 +227,7 @@ class Driver:
         if not n_left:
             self.progress.close()
             return
+        self.cluster.lend_nothing()
         try:
             with stopping_after_the_epoch(self.progress.say) as stop:
                 self._run(plan, stop)
@@ -257,10 +258,10 @@ class Driver:
                     self._submit(task)
             if not self._running:
                 return
+            self._end_hanging(plan)
             try:
                 what, about = self._events.get(timeout=LOOK_EVERY_S)
             except queue.Empty:
-                self._end_hanging(plan)
                 continue
             if what == "event":
                 self._hear(plan, about)
@@ -277,6 +278,7 @@ class Driver:
         future.add_done_callback(lambda future: self._events.put(("done", key)))
 
     def _lend(self) -> None:
+        """Share the cores of workers that have nothing left to do."""
         addresses = [r.address for r in self._running.values() if r.address]
         if len(addresses) < self.workers.n:
             self.cluster.lend(addresses)
