@@ -99,6 +99,7 @@ def workers_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
             processes=False,
             memory_limit=0,
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
         )
 

@@ -49,6 +49,8 @@ def start_local(n_workers: int, threads: int) -> LocalCluster:
         # Its spilling and pausing get in the way of TensorFlow.
         memory_limit=0,
         dashboard_address=None,
+        # No fixed port, which another command may have already.
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         silence_logs=logging.CRITICAL,
         env=thread_variables(threads),
         preload=[f"{__package__}.job"],
