@@ -82,6 +82,8 @@ def main() -> None:
 def _run() -> int:
     try:
         signal.signal(signal.SIGTERM, _stop)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, _stop)
         settle()
         _refuse_passwords()
         code = cli.main(standalone_mode=False)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = "stopping after this epoch; the same signal again stops at once"
 
 
@@ -34,15 +34,20 @@ class Stop:
 
 @contextmanager
 def stopping_after_the_epoch(say: Callable[[str], None]) -> Iterator[Stop]:
-    """Defer SIGINT and SIGTERM until `Stop.epoch_has_ended` is called.
+    """Defer SIGINT, SIGTERM and SIGHUP until `Stop.epoch_has_ended` is called.
 
-    Only the main thread receives signals; in other threads this has no effect.
+    Only the main thread receives signals; in other threads this has no effect. SIGHUP
+    stays ignored under `nohup`.
     """
     stop = Stop(say)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop.handle) for number in SIGNALS}
+    before = {
+        number: signal.signal(number, stop.handle)
+        for number in SIGNALS
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield stop
     finally:

@@ -43,3 +43,13 @@ def test_another_thread_is_left_alone():
     thread.start()
     thread.join()
     assert found == [False]
+
+
+def test_a_hangup_stays_ignored_under_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stopping_after_the_epoch(print) as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.is_asked
+    finally:
+        signal.signal(signal.SIGHUP, before)
