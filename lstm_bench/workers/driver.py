@@ -29,7 +29,7 @@ from lstm_bench.tracking.tracker import OpenRun, Tracker
 from lstm_bench.training.baselines import BaselineResult
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import TrialResult, metric_key
-from lstm_bench.workers.cluster import MAX_DEATHS, Cluster
+from lstm_bench.workers.cluster import Cluster
 from lstm_bench.workers.job import DataMissing, Job, Outcome, run_job
 from lstm_bench.workers.options import Workers
 from lstm_bench.workers.progress import Ended, Progress, Training
@@ -387,9 +387,11 @@ class Driver:
             # The worker died with the result: Dask computes it again.
             future.add_done_callback(lambda future: self._events.put(("done", key)))
             return False
-        except KilledWorker:
+        except KilledWorker as error:
             self._n_lost += 1
-            reason = f"its worker died {MAX_DEATHS} times (killed; out of memory?)"
+            # On a cluster, the scheduler's setting.
+            n_deaths = error.allowed_failures + 1
+            reason = f"its worker died {n_deaths} times (killed; out of memory?)"
             self._forget(running)
             self._finish(plan, running, Outcome("failed", reason, running.epochs))
             if self._n_lost >= MAX_LOST_IN_A_ROW:
