@@ -227,9 +227,9 @@ class Driver:
         if not n_left:
             self.progress.close()
             return
-        self.cluster.lend_nothing()
         try:
             with stopping_after_the_epoch(self.progress.say) as stop:
+                self.cluster.lend_nothing()
                 self._run(plan, stop)
                 if stop.is_asked:
                     raise KeyboardInterrupt
