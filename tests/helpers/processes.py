@@ -97,7 +97,7 @@ def workers_of(process):
     """Return the worker processes of a command."""
     with contextlib.suppress(psutil.NoSuchProcess):
         children = psutil.Process(process.pid).children()
-        return [child for child in children if "worker" in child.cmdline()]
+        return [c for c in children if "spawn_main" in " ".join(c.cmdline())]
     return []
 
 
