@@ -18,6 +18,7 @@ from mlflow.entities import Run
 from lstm_bench.data.registry import load_dataset
 from lstm_bench.errors import StoredError
 from lstm_bench.masking import bare_url
+from lstm_bench.report.figures.training import draw_training
 from lstm_bench.search.lease import LEASE, describe, is_over
 from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import DIGEST, StudyStore
@@ -256,7 +257,7 @@ def repair(store: StudyStore, tracker: Tracker) -> int:
         study.
     """
     with store.leased("doctor --fix"):
-        n_late = sync(tracker.tracking_uri).n_runs
+        n_late = sync(tracker.tracking_uri, draw_training).n_runs
         moves = find_moves(tracker.tracking_uri)
         record_moves(tracker.tracking_uri, moves)
         return n_late + len(moves) + recover(tracker, store)

@@ -12,6 +12,7 @@ from lstm_bench.analysis.comparisons import Analysis, analyse
 from lstm_bench.analysis.verdicts import answers, confirmation_summary
 from lstm_bench.metrics import METRICS
 from lstm_bench.packed.self_test import require_running
+from lstm_bench.report.figures.training import draw_training
 from lstm_bench.report.render import write_report
 from lstm_bench.report.write import end_if_poorer, keep_whole_report
 from lstm_bench.search.storage import resolve_storage
@@ -345,13 +346,13 @@ def open_tracker(uri: str, suite: Suite, progress: Progress) -> Iterator[Tracker
 
     Results still not written at the end are shown, even after an error.
     """
-    earlier = sync(uri, suite.study_name)
+    earlier = sync(uri, draw_training, suite.study_name)
     if earlier.n_runs:
         progress.say(
             "written to the tracking server, which an earlier command did not reach: "
             + count(earlier.n_runs, "run")
         )
-    tracker = Tracker(uri, suite.study_name, progress.say)
+    tracker = Tracker(uri, suite.study_name, progress.say, draw_training)
     if moves := find_moves(uri):
         record_moves(uri, moves)
         progress.say(

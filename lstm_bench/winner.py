@@ -20,7 +20,6 @@ from lstm_bench.analysis.contenders import Contender
 from lstm_bench.compare_by_name import Side, find_side
 from lstm_bench.errors import TrackingError, TrialFailed
 from lstm_bench.open_study import load_data, open_tracker, say_start
-from lstm_bench.report.figures.training import training_figures
 from lstm_bench.suites.suite import Suite
 from lstm_bench.text import count
 from lstm_bench.tracking import names as rec
@@ -345,7 +344,7 @@ def _run_of(
     )
     for entry in result.history.epochs:
         run.log_epoch(entry)
-    run.finish_training(result, training_figures(result, suite.metric.name))
+    run.finish_training(result, suite.metric.name)
     return _written(tracker, run)
 
 

@@ -98,7 +98,7 @@ def workers_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
             threads_per_worker=1,
             processes=False,
             memory_limit=0,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
         )

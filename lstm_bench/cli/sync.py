@@ -29,6 +29,7 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
     written when the server answers again, by the same command or the next one on the
     same study. This command does it now.
     """
+    from lstm_bench.report.figures.training import draw_training
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking.address import resolve_tracking_uri
     from lstm_bench.tracking.outbox import known_stores, store_to_sync
@@ -45,7 +46,7 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
 
     with store_errors():
         uri = resolve_tracking_uri(uri, create=False)
-        done = write_waiting(uri, skip=skip if skip_refused else None)
+        done = write_waiting(uri, draw_training, skip=skip if skip_refused else None)
     rest = "running commands have the rest" if done.n_in_use else "nothing is left"
     say(console, f"written: {count(done.n_runs, 'run')}; {rest}")
     others = known_stores()

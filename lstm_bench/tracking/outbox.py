@@ -46,6 +46,9 @@ MAX_POINTS = 1000
 Point = tuple[str, float, int, int]
 """A metric's name, value, time in ms and step."""
 
+Draw = Callable[[Path, str], None]
+"""Draws the figures of a training with a metric into the folder of its artifacts."""
+
 
 @dataclass
 class Record:
@@ -64,6 +67,8 @@ class Record:
         Where the artifacts go in the run.
     packages : dict of str to str
         Installed versions, for the model.
+    metric : str
+        Given: the figures of a training with that metric are drawn before the upload.
     key : str
         The folder's name, by which a run that was created is found again.
     """
@@ -80,6 +85,7 @@ class Record:
     end: int = 0
     artifact_path: str | None = None
     packages: dict[str, str] = field(default_factory=dict)
+    metric: str = ""
     key: str = ""
 
 
@@ -327,6 +333,7 @@ class Synced:
 
 def sync(
     tracking_uri: str,
+    draw: Draw,
     study: str | None = None,
     skip: Callable[[Record, str], None] | None = None,
 ) -> Synced:
@@ -349,7 +356,7 @@ def sync(
         n_ended += 1
         try:
             for folder in outbox.waiting():
-                send(client, folder, skip)
+                send(client, folder, draw, skip)
                 n_runs += 1
         except Exception as error:
             if not (is_away(error) or is_unwell(error)):
@@ -368,6 +375,7 @@ def sync(
 def send(
     client: MlflowClient,
     folder: Path,
+    draw: Draw,
     skip: Callable[[Record, str], None] | None = None,
     has_metrics: bool = False,
 ) -> str | None:
@@ -384,6 +392,9 @@ def send(
         The server refuses the run, and `skip` is None.
     """
     record, run_id = read_record(folder), None
+    artifacts = folder / ARTIFACTS
+    if record.metric and not (artifacts / rec.FIGURES).exists():
+        draw(artifacts, record.metric)
     try:
         run_id = upload(client, record, folder, has_metrics)
     except (MlflowException, RequestException) as error:

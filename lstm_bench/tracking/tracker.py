@@ -40,6 +40,7 @@ from lstm_bench.tracking.models import (
 from lstm_bench.tracking.outbox import (
     ARTIFACTS,
     MODEL,
+    Draw,
     Outbox,
     Point,
     Record,
@@ -89,6 +90,10 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # It prints two addresses whenever a run on a server is closed.
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+
+def draw_nothing(artifacts: Path, metric_name: str) -> None:
+    """Leave a training without figures."""
 
 
 class OpenRun:
@@ -153,25 +158,23 @@ class OpenRun:
     def finish_training(
         self,
         result: TrialResult,
-        figures: Mapping[str, bytes],
+        metric_name: str,
         model: Mapping[str, bytes] = NO_FILES,
     ) -> None:
         """Close the run of a training as complete, with its result.
 
         Parameters
         ----------
-        figures : mapping of str to bytes
-            PNG files by name; `training_figures` draws them.
+        metric_name : str
+            The study's metric, which is drawn.
         model : mapping of str to bytes
             Files of the model folder, if the model is logged, too.
         """
         n_epochs = len(result.history.epochs)
         self._log_summary(result.metrics, result.predictions, n_epochs)
+        self.record.metric = metric_name
         self.close(
-            "complete",
-            None,
-            lambda folder: _write_training(folder, result, figures),
-            model,
+            "complete", None, lambda folder: _write_training(folder, result), model
         )
 
     def finish_baseline(
@@ -275,6 +278,8 @@ class Tracker:
     say : callable
         Called with a message when the server becomes unreachable or answers again, and
         if the study is in another experiment than the environment names.
+    draw : callable
+        Draws the figures of each finished training.
     create : bool
         Whether to create a missing experiment. If not, runs can only be read and
         closed.
@@ -285,10 +290,12 @@ class Tracker:
         tracking_uri: str,
         study: str = "any",
         say: Callable[[str], None] = lambda line: None,
+        draw: Draw = draw_nothing,
         *,
         create: bool = True,
     ) -> None:
         self.tracking_uri = tracking_uri
+        self.draw = draw
         with opening_store(tracking_uri, "--tracking-uri"):
             create_whole(
                 tracking_uri, lambda uri: MlflowClient(uri).search_experiments()
@@ -683,7 +690,7 @@ class Tracker:
     def writer(self) -> Writer:
         """The thread that writes; it begins with the first run."""
         if self._writer is None:
-            self._writer = Writer(self.client, self.outbox.folder)
+            self._writer = Writer(self.client, self.outbox.folder, self.draw)
         return self._writer
 
     @property
@@ -728,25 +735,14 @@ def _write_context(folder: Path, prepared: Prepared) -> None:
     _write_json(folder / rec.ENVIRONMENT, prepared.about_machine)
 
 
-def _write_training(
-    folder: Path, result: TrialResult, figures: Mapping[str, bytes]
-) -> None:
-    """Write the artifacts of a finished training.
-
-    Parameters
-    ----------
-    figures : mapping of str to bytes
-        PNG files by name; `training_figures` draws them.
-    """
+def _write_training(folder: Path, result: TrialResult) -> None:
+    """Write the artifacts of a finished training, but for its figures."""
     _write_history(folder, result.config, result.history.epochs)
     names = list(result.class_names)
     for file, samples in ((rec.SAMPLES, result.samples), (rec.ERRORS, result.errors)):
         if samples or file == rec.SAMPLES:
             _write_json(folder / file, {"class_names": names, "samples": samples})
     _write_predictions(folder, result.predictions, result.class_names)
-    (folder / rec.FIGURES).mkdir()
-    for name, png in figures.items():
-        (folder / rec.FIGURES / f"{name}.png").write_bytes(png)
 
 
 def _write_history(

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 
 from lstm_bench.masking import known_secrets, mask_text
 from lstm_bench.text import count
-from lstm_bench.tracking.outbox import send
+from lstm_bench.tracking.outbox import Draw, send
 from lstm_bench.tracking.server import (
     describe,
     is_away,
@@ -61,8 +61,9 @@ class Writer:
         Why it did not.
     """
 
-    def __init__(self, client: MlflowClient, outbox: Path) -> None:
+    def __init__(self, client: MlflowClient, outbox: Path, draw: Draw) -> None:
         self.client = client
+        self.draw = draw
         self.outbox = outbox
         self.waiting: list[Parcel] = []
         self.reason = ""
@@ -156,7 +157,10 @@ class Writer:
             try:
                 with patience(timeout_s, quiet=True):
                     run_id = send(
-                        self.client, parcel.folder, has_metrics=parcel.has_metrics()
+                        self.client,
+                        parcel.folder,
+                        self.draw,
+                        has_metrics=parcel.has_metrics(),
                     )
             except Exception as error:
                 self._put_off(error)

@@ -48,7 +48,8 @@ def start_local(n_workers: int, threads: int) -> LocalCluster:
         processes=True,
         # Its spilling and pausing get in the way of TensorFlow.
         memory_limit=0,
-        dashboard_address=None,
+        # Any free port; 8787 may be in use.
+        dashboard_address="127.0.0.1:0",
         # No fixed port, which another command may have already.
         scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         silence_logs=logging.CRITICAL,

@@ -20,7 +20,6 @@ from optuna.trial import Trial
 
 from lstm_bench.data.folder import keep
 from lstm_bench.errors import TrackingError
-from lstm_bench.report.figures.training import training_figures
 from lstm_bench.stores import is_store_error
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.system.limits import PATIENCE_S, too_long
@@ -447,8 +446,7 @@ class Driver:
                 self._hear_epoch(plan, running, entry)
             value = result.objective
             if run is not None:
-                figures = training_figures(result, self.suite.metric.name)
-                run.finish_training(result, figures, outcome.model)
+                run.finish_training(result, self._name, outcome.model)
         elif isinstance(result, BaselineResult) and run is not None:
             run.finish_baseline(result, self.prepared.dataset.class_names)
         elif state == "complete" and run is not None:

@@ -1,9 +1,13 @@
-"""Figures of one training for its MLflow run: result in, PNG out."""
+"""Figures of one training for its MLflow run, as PNG files."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from lstm_bench.report.figures.confusion import (
@@ -15,7 +19,11 @@ from lstm_bench.report.figures.confusion import (
 )
 from lstm_bench.report.figures.curves import Curve, plot_curves
 from lstm_bench.report.figures.style import OTHERS, PALETTE, figure_png, metric_label
-from lstm_bench.training.result import TrialResult
+from lstm_bench.tracking import names as rec
+from lstm_bench.training.result import Prediction
+
+# The last one that was scored is drawn.
+SPLITS = ("test", "val")
 
 
 def plot_run_curves(
@@ -44,28 +52,55 @@ def plot_run_curves(
     return plot_curves(curves, metric_label(metric_name))
 
 
-def training_figures(result: TrialResult, metric_name: str) -> dict[str, bytes]:
+def training_figures(
+    epochs: Sequence[Mapping[str, float]],
+    scored: Prediction,
+    class_names: Sequence[str],
+    metric_name: str,
+) -> dict[str, bytes]:
     """Draw the figures of a training's MLflow run: learning curves, confusion matrix.
+
+    Parameters
+    ----------
+    scored : Prediction
+        Of the last scored split.
 
     Returns
     -------
     dict of str to bytes
         PNG files ``accuracy``, ``loss``, the study's metric, and
-        ``confusion_matrix_<split>`` of the last scored split, or ``recall_<split>``
-        of more classes than a matrix can show.
+        ``confusion_matrix_<split>``, or ``recall_<split>`` of more classes than a
+        matrix can show.
     """
     figures = {
-        name: plot_run_curves(result.history.epochs, name)
+        name: plot_run_curves(epochs, name)
         for name in dict.fromkeys(("accuracy", "loss", metric_name))
     }
-    scored, names = result.predictions[-1], result.class_names
+    n_classes = len(class_names)
     y_pred, title = scored.y_proba.argmax(axis=1), f"n = {len(scored.y_true):,}"
-    if len(names) > MAX_MATRIX:
-        n, recall = class_recall(scored.y_true, y_pred, len(names))
-        figures[f"recall_{scored.split}"] = plot_recall([(title, n, recall)], names)
+    if n_classes > MAX_MATRIX:
+        n, recall = class_recall(scored.y_true, y_pred, n_classes)
+        figures[f"recall_{scored.split}"] = plot_recall(
+            [(title, n, recall)], class_names
+        )
     else:
-        counts = confusion_matrix(scored.y_true, y_pred, len(names))
+        counts = confusion_matrix(scored.y_true, y_pred, n_classes)
         figures[f"confusion_matrix_{scored.split}"] = plot_confusion(
-            [(title, counts)], names
+            [(title, counts)], class_names
         )
     return {name: figure_png(figure) for name, figure in figures.items()}
+
+
+def draw_training(artifacts: Path, metric_name: str) -> None:
+    """Draw the figures of a training beside the files that they are drawn from."""
+    epochs = json.loads((artifacts / rec.CURVES).read_bytes())["epochs"]
+    samples = json.loads((artifacts / rec.SAMPLES).read_bytes())
+    files = [artifacts / rec.PREDICTIONS / f"{split}.parquet" for split in SPLITS]
+    file = next(file for file in files if file.exists())
+    table = pd.read_parquet(file)
+    index, y_true, *proba = (table[name].to_numpy() for name in table)
+    scored = Prediction(file.stem, index, y_true, np.column_stack(proba))
+    figures = training_figures(epochs, scored, samples["class_names"], metric_name)
+    (artifacts / rec.FIGURES).mkdir()
+    for name, png in figures.items():
+        (artifacts / rec.FIGURES / f"{name}.png").write_bytes(png)
