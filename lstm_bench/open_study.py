@@ -10,7 +10,6 @@ from typing import Any
 
 from lstm_bench.analysis.comparisons import Analysis, analyse
 from lstm_bench.analysis.verdicts import answers, confirmation_summary
-from lstm_bench.metrics import METRICS
 from lstm_bench.packed.self_test import require_running
 from lstm_bench.report.figures.training import draw_training
 from lstm_bench.report.render import write_report
@@ -180,7 +179,7 @@ class OpenStudy:
 
     def say_baseline(self, task: Task, done: Done) -> None:
         """Show how a baseline ended."""
-        result, metric = done.outcome.result, METRICS["accuracy"]
+        result, metric = done.outcome.result, self.suite.metric
         if done.state == rec.SKIPPED:
             self.progress.say(f"{task.label} is not fitted: {done.reason}")
         if not isinstance(result, BaselineResult):

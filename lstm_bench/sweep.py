@@ -177,6 +177,8 @@ class Search:
         for run in known:
             if isinstance(run, StoredTraining) and run.kind == "reference":
                 self._add_reference(run)
+        # One command works on the study, so that it need not be read again.
+        self._n_done, self._best = self.store.n_finished(), self.store.best()
         self._first = [
             *study.baselines(session, known, 0, score_test=False),
             *(
@@ -206,7 +208,7 @@ class Search:
 
     def n_done(self) -> int:
         """Return the number of finished references and trials."""
-        return self.store.n_finished()
+        return self._n_done
 
     def n_left(self) -> int:
         """Return the number of tasks left to start, at most."""
@@ -246,24 +248,30 @@ class Search:
 
     def ended(self, task: Task, done: Done) -> None:
         """Tell Optuna how a trial ended."""
-        if task.trial is not None:
-            if done.state == "interrupted":
-                self.store.requeue(task.trial)
-            else:
-                self.store.tell(task.trial, done.state, done.value, done.reason)
-        elif task.config is None:
+        if task.config is None:
             self.study.say_baseline(task, done)
-        elif done.state != "interrupted":
-            config_id = task.config.config_id
+            return
+        if done.state == "interrupted":
+            if task.trial is not None:
+                self.store.requeue(task.trial)
+            return
+        config_id = task.config.config_id
+        if task.trial is not None:
+            self.store.tell(task.trial, done.state, done.value, done.reason)
+        else:
             reference = Reference(task.label, config_id, done.value)
             self.store.references[task.reference] = reference
-        if done.value is not None and (best := self.store.best()) is not None:
-            self.session.log({BEST_VALUE: best.value}, self.store.n_finished())
+        self._n_done += 1
+        if done.value is None:
+            return
+        is_better = self.suite.metric.is_better
+        if self._best is None or is_better(done.value, self._best.value):
+            self._best = Best(done.value, config_id, task.label)
+        self.session.log({BEST_VALUE: self._best.value}, self._n_done)
 
     def best(self) -> float | None:
         """Return the best objective so far."""
-        best = self.store.best()
-        return None if best is None else best.value
+        return None if self._best is None else self._best.value
 
     def say_why_it_ended(self) -> None:
         """Show why there are fewer trials than asked for."""

@@ -61,13 +61,8 @@ class Reference:
     value: float | None
 
 
-@dataclass(frozen=True)
-class _Tried:
-    """A configuration that was trained, or is being trained."""
-
-    label: str
-    state: TrialState
-    value: float | None
+Tried = FrozenTrial | Reference
+"""A configuration that was trained, or is being trained."""
 
 
 class StudyStore:
@@ -366,15 +361,10 @@ class StudyStore:
                 trial.set_user_attr(CONFIG_ID, config.config_id)
                 return Next(trial, config, self.suite.name_of(config, trial.number))
             repeated += 1
-            trial.set_user_attr(DUPLICATE_OF, earlier.label)
-            on_repeat(f"trial {trial.number}", earlier.label)
-            if earlier.state == TrialState.RUNNING:
-                # There is no result yet for the sampler.
-                study.tell(trial, state=TrialState.FAIL)
-                continue
-            # A pruned trial has a value, its last, but Optuna accepts none for it.
-            is_complete = earlier.state == TrialState.COMPLETE
-            study.tell(trial, earlier.value if is_complete else None, earlier.state)
+            label = self._label(earlier)
+            trial.set_user_attr(DUPLICATE_OF, label)
+            on_repeat(f"trial {trial.number}", label)
+            study.tell(trial, *_ending(earlier))
 
     def is_exhausted(self) -> bool:
         """Whether every configuration of the space was tried or is running."""
@@ -382,24 +372,26 @@ class StudyStore:
         tried = self._tried(self.trials(), self._failed())
         return n is not None and self._n_tried_in_space(tried) >= n
 
-    def _tried(self, trials: list[FrozenTrial], failed: set[int]) -> dict[str, _Tried]:
+    def _tried(self, trials: list[FrozenTrial], failed: set[int]) -> dict[str, Tried]:
         """Return the trainings that count, and the running ones, by configuration."""
-        tried = {
-            t.user_attrs[CONFIG_ID]: _Tried(self._name(t), t.state, None)
-            for t in trials
-            if t.state == TrialState.RUNNING and CONFIG_ID in t.user_attrs
+        tried: dict[str, Tried] = {
+            trial.user_attrs[CONFIG_ID]: trial
+            for trial in trials
+            if trial.state == TrialState.RUNNING and CONFIG_ID in trial.user_attrs
         }
-        for reference in self.references.values():
-            state = TrialState.FAIL if reference.value is None else TrialState.COMPLETE
-            tried[reference.config_id] = _Tried(reference.label, state, reference.value)
-        for trial in trials:
-            if _counts(trial, failed):
-                tried[trial.user_attrs[CONFIG_ID]] = _Tried(
-                    self._name(trial), trial.state, trial.value
-                )
-        return tried
+        tried |= {
+            reference.config_id: reference for reference in self.references.values()
+        }
+        return tried | {
+            trial.user_attrs[CONFIG_ID]: trial
+            for trial in trials
+            if _counts(trial, failed)
+        }
 
-    def _n_tried_in_space(self, tried: Mapping[str, _Tried]) -> int:
+    def _label(self, tried: Tried) -> str:
+        return tried.label if isinstance(tried, Reference) else self._name(tried)
+
+    def _n_tried_in_space(self, tried: Mapping[str, Tried]) -> int:
         n = self.suite.space.n_configurations
         if n is None or n > MAX_GRID or len(tried) < n:
             return 0
@@ -420,7 +412,7 @@ class StudyStore:
         }
 
     def _enqueue_untried(
-        self, tried: Mapping[str, _Tried], n: int, n_asked: int, is_waiting: bool
+        self, tried: Mapping[str, Tried], n: int, n_asked: int, is_waiting: bool
     ) -> int:
         """Queue a configuration unless one waits; return the number queued."""
         if is_waiting or n > MAX_GRID:
@@ -437,6 +429,19 @@ def _counts(trial: FrozenTrial, failed: set[int]) -> bool:
         return False
     is_failed = trial.state == TrialState.FAIL and trial.number in failed
     return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or is_failed
+
+
+def _ending(tried: Tried) -> tuple[float | None, TrialState]:
+    """Return the value and state with which a repetition of a training is told."""
+    if isinstance(tried, Reference):
+        is_complete = tried.value is not None
+        return tried.value, TrialState.COMPLETE if is_complete else TrialState.FAIL
+    if tried.state == TrialState.COMPLETE:
+        return tried.value, tried.state
+    # A pruned trial has a value, its last, but Optuna accepts none for it; a running
+    # one has no result yet for the sampler.
+    is_pruned = tried.state == TrialState.PRUNED
+    return None, TrialState.PRUNED if is_pruned else TrialState.FAIL
 
 
 def _is_interrupted(trial: FrozenTrial, failed: set[int]) -> bool:
