@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import math
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader, IncrementalNewlineDecoder
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,10 +17,11 @@ import numpy as np
 import pandas as pd
 
 from lstm_bench import inference
-from lstm_bench.data.files.bad_rows import BadRows
+from lstm_bench.data.files.bad_rows import NOT_UTF8, BadRows
 from lstm_bench.data.files.examples import Source
 from lstm_bench.data.files.formats import open_inputs
 from lstm_bench.data.files.options import FileOptions
+from lstm_bench.data.files.streams import has_other_bytes, other_bytes
 from lstm_bench.data.registry import OWN_FILES, dataset_options
 from lstm_bench.errors import DatasetError, OutputError
 from lstm_bench.inference import NETWORK, Model
@@ -34,7 +37,8 @@ PREDICTED = "predicted_label"
 """Column of the classes where the file has a column ``label``."""
 UNKNOWN = "unknown_words"
 READS = {"texts": "texts", "categories": "categories", "series": "vectors"}
-BLOCK = 4096
+READ_BYTES = 1 << 16
+"""Most bytes of standard input that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -168,24 +172,48 @@ def predict_file(
 
 def predict_lines(
     named: NamedModel,
-    lines: Iterable[str],
+    blocks: Iterable[Sequence[str]],
     out: Path | None,
     stdout: IO[str],
     say: Callable[[str], None],
 ) -> None:
-    """Classify lines, each a text or a JSON list; as `predict_file`."""
+    """Classify blocks of lines, each a text or a JSON list; as `predict_file`.
 
-    def blocks() -> Iterator[tuple[Mapping[str, Sequence[Any]], list[Any]]]:
-        texts: list[str] = []
-        for line in lines:
-            texts.append(line.rstrip("\r\n"))
-            if len(texts) == BLOCK:
-                yield {"input": texts}, [parse_input(named, t) for t in texts]
-                texts = []
-        if texts:
-            yield {"input": texts}, [parse_input(named, t) for t in texts]
+    A block is answered before the next one is taken.
+    """
+    inputs = (
+        ({"input": texts}, [parse_input(named, text) for text in texts])
+        for texts in blocks
+    )
+    _write(named.model, inputs, out, stdout, say, lambda: None)
 
-    _write(named.model, blocks(), out, stdout, say, lambda: None)
+
+def lines_as_they_come(stream: BufferedReader) -> Iterator[list[str]]:
+    """Yield lines: all that can be read without waiting, else the next one.
+
+    Raises
+    ------
+    DatasetError
+        A line is not UTF-8.
+    """
+    decoder = IncrementalNewlineDecoder(
+        getincrementaldecoder("utf-8-sig")("surrogateescape"), translate=True
+    )
+    rest, n_read, data = "", 0, b" "
+    while data:
+        data = stream.read1(READ_BYTES)
+        *lines, rest = (rest + decoder.decode(data, final=not data)).split("\n")
+        if rest and not data:
+            lines.append(rest)
+        for number, line in enumerate(lines, n_read + 1):
+            if has_other_bytes(line):
+                raise DatasetError(
+                    f"standard input: line {number}: {NOT_UTF8} ({other_bytes(line)}); "
+                    "convert it, for example with iconv -f latin1 -t utf8"
+                )
+        n_read += len(lines)
+        if lines:
+            yield lines
 
 
 def _options(suite: Suite, text: str | None) -> FileOptions:
@@ -236,8 +264,8 @@ def _write(
         check()
     if n_unknown:
         say(
-            f"warning: of {n_unknown:,} of {count(n, 'input')} the model knows less "
-            "than half of the words"
+            "warning: the model knows less than half of the words of "
+            f"{n_unknown:,} of {count(n, 'input')}"
         )
     if out is not None:
         say(f"{count(n, 'row')}: {out}")
@@ -281,6 +309,7 @@ def _csv_writer(stream: IO[str]) -> Write:
         writer.writerows(
             zip(*([*map(_cell, cells)] for cells in columns.values()), strict=True)
         )
+        stream.flush()
 
     return write
 

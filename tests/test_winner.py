@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -359,7 +360,7 @@ def test_predict_marks_each_row_with_its_share_of_unknown_words(predict, tmp_pat
     file.write_text('text\non x y z\non off\n" "\n')
     said = predict("tiny.yaml:majority", "--file", file, "--out", out)
     assert [row["unknown_words"] for row in read_csv(out)] == ["0.75", "0.0", ""]
-    assert "of 1 of 3 inputs the model knows less than half" in said.err
+    assert "knows less than half of the words of 1 of 3 inputs" in said.err
 
 
 def test_predict_writes_json_lines(predict, tmp_path):
@@ -384,6 +385,30 @@ def test_predict_reads_lines_of_standard_input(predict, monkeypatch, tmp_path):
         csv.DictReader(predict("tiny.yaml:majority", "a", "b").out.splitlines())
     )
     assert [row["input"] for row in rows] == ["a", "b"]
+
+
+def test_predict_answers_a_line_of_standard_input_before_the_next(study):
+    arguments = ("tiny.yaml:majority", "--tracking-uri", study.uri)
+    with subprocess.Popen(
+        [sys.executable, "-m", "lstm_bench", "predict", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=study.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        # An answer that does not come fails the test, and does not hang it.
+        timer = threading.Timer(120, process.kill)
+        timer.start()
+        for text in (b"on the wall", b"off"):
+            process.stdin.write(text + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+            if line.startswith(b"input,"):
+                line = process.stdout.readline()
+            assert line.startswith(text + b",")
+        process.stdin.close()
+        assert process.wait() == 0
+        timer.cancel()
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -62,7 +63,7 @@ def predict(
     data_dir: Path | None,
     tracking_uri: str | None,
 ) -> None:
-    r"""Classify texts or series with the model called NAME.
+    """Classify texts or series with the model called NAME.
 
     NAME is a suite, which means the winner of its confirmation, or
     SUITE:CONFIGURATION: a trial ("trial 6"), a reference or a baseline ("nb_lr").
@@ -70,11 +71,17 @@ def predict(
     their columns; `label` and the probability of each class, `p_CLASS`, are added. For
     a model of series, TEXT or line is a JSON list of steps.
 
-    \b
     lstm-bench predict reviews "what a film"
+
     lstm-bench predict reviews:nb_lr --file new.csv --out labelled.csv
     """
-    from lstm_bench.classify import open_model, parse_input, predict_file, predict_lines
+    from lstm_bench.classify import (
+        lines_as_they_come,
+        open_model,
+        parse_input,
+        predict_file,
+        predict_lines,
+    )
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking.address import resolve_tracking_uri
     from lstm_bench.workers.progress import make_progress
@@ -103,9 +110,11 @@ def predict(
                 "predict: expected TEXT, --file or lines on standard input, got none; "
                 f'for example lstm-bench predict {name} "a text"'
             )
-        predict_lines(named, sys.stdin, out, sys.stdout, note)
+        # Bytes, because text streams wait for more than a line.
+        stdin = cast(BufferedReader, sys.stdin.buffer)
+        predict_lines(named, lines_as_they_come(stdin), out, sys.stdout, note)
     elif out is not None or len(texts) > 1:
-        predict_lines(named, texts, out, sys.stdout, note)
+        predict_lines(named, [texts], out, sys.stdout, note)
     else:
         _show(named, parse_input(named, texts[0]))
 

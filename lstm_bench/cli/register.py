@@ -31,13 +31,12 @@ def register(
     data_dir: Path | None,
     tracking_uri: str | None,
 ) -> None:
-    r"""Put the model called NAME into MLflow's model registry as MODEL_NAME.
+    """Put the model called NAME into MLflow's model registry as MODEL_NAME.
 
     NAME is a suite, which means its confirmed winner, or SUITE:CONFIGURATION, as for
     `lstm-bench predict`. The new version has the suite, the study and each metric on
     test with its interval as tags.
 
-    \b
     lstm-bench register reviews film-reviews --alias champion
     """
     from lstm_bench.register import register_model

@@ -30,14 +30,13 @@ def serve(
     data_dir: Path | None,
     tracking_uri: str | None,
 ) -> None:
-    r"""Serve the model called NAME over HTTP, on this machine alone.
+    """Serve the model called NAME over HTTP, on this machine alone.
 
     NAME is a suite, which means its confirmed winner, or SUITE:CONFIGURATION, as for
     `lstm-bench predict`. It is MLflow's scoring server: POST texts or series to
     /invocations, and a label and each class's probability come back. A line that
     works is printed once it answers; Ctrl-C stops it.
 
-    \b
     lstm-bench serve reviews --port 5001
     """
     from lstm_bench.serve import serve_model
