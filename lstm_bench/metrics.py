@@ -249,6 +249,16 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def follows_shares(metric: str, n_classes: int) -> bool:
+    """Whether classes with few examples hardly change the metric of this name.
+
+    PR AUC follows the classes' shares if there are two, as it is then class 1's alone.
+    """
+    return metric in ("accuracy", "log_loss", "brier_score_loss") or (
+        metric == "pr_auc" and n_classes == 2
+    )
+
+
 def evaluate_proba(y_true: IntArray, y_proba: FloatArray) -> dict[str, float]:
     """Return the value of every metric of `METRICS` by name."""
     return {name: metric.fn(y_true, y_proba) for name, metric in METRICS.items()}

@@ -9,6 +9,7 @@ from lstm_bench.metrics import (
     accuracy,
     brier_score_loss,
     evaluate_proba,
+    follows_shares,
     log_loss,
     merge_ties,
 )
@@ -127,3 +128,21 @@ def test_areas_of_many_classes_are_scikit_learns():
     assert scores["pr_auc"] == pytest.approx(
         sklearn_metrics.average_precision_score(np.eye(5)[y_true], y_proba)
     )
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_follows_shares_if_a_lost_small_class_hardly_changes_it(
+    name, n_classes
+):
+    # The first class has 2 % of the examples, the others equally many.
+    y = (
+        np.array([0] * 6 + [1, 2] * 147)
+        if n_classes == 3
+        else np.repeat([0, 1], [6, 294])
+    )
+    right = np.full((len(y), n_classes), 0.1 / (n_classes - 1))
+    right[np.arange(len(y)), y] = 0.9
+    lost = np.where((y == 0)[:, None], right[6], right)
+    change = abs(METRICS[name].fn(y, right) - METRICS[name].fn(y, lost))
+    assert (change < 0.1) == follows_shares(name, n_classes)

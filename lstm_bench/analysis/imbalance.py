@@ -12,8 +12,6 @@ from lstm_bench.metrics import IMBALANCED, accuracy, balanced_accuracy
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import Prediction
 
-# Metrics that classes with few examples hardly change.
-BY_SHARES = ("accuracy", "log_loss", "brier_score_loss", "pr_auc")
 # Metrics to read beside each other where classes are uneven.
 SIDE_BY_SIDE = ("accuracy", "balanced_accuracy", "f1")
 

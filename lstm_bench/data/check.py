@@ -20,7 +20,7 @@ from lstm_bench.arrays import IntArray
 from lstm_bench.data.dataset import VECTORS, Dataset, Sequences, Vocabulary
 from lstm_bench.data.splits import Splits
 from lstm_bench.inference import INDEX_FROM, START, index_of
-from lstm_bench.metrics import IMBALANCED
+from lstm_bench.metrics import IMBALANCED, follows_shares
 from lstm_bench.text import count, listed, quoted, shortened
 
 MIN_EXAMPLES = 100
@@ -41,7 +41,6 @@ MIN_HTML = 0.005
 gone, a tag may be a word, too."""
 SUPPOSED_ACCURACY = 0.9
 """Accuracy for which the interval is computed that the test examples allow."""
-IMBALANCE_AWARE = ("balanced_accuracy", "f1", "roc_auc", "pr_auc")
 
 Level = Literal["error", "warning"]
 
@@ -254,7 +253,7 @@ def _imbalance(
 ) -> Iterator[Finding]:
     present = in_train[in_train > 0]
     is_uneven = present.max() > IMBALANCED * present.min()
-    if not is_uneven or use.metric in IMBALANCE_AWARE:
+    if not is_uneven or not follows_shares(use.metric, dataset.n_classes):
         return
     largest = int(in_train.argmax())
     smallest = int(np.where(in_train, in_train, np.inf).argmin())

@@ -283,6 +283,7 @@ def test_imbalance_has_what_the_majority_scores():
     assert uneven.example == "neg: 240, pos: 60"
     assert "test accuracy of 0.5000, and a balanced accuracy of 0.5000" in uneven.text
     assert found(data, replace(USE, metric="balanced_accuracy")) == {}
+    assert set(found(data, replace(USE, metric="pr_auc"))) == {"imbalance"}
 
 
 def test_half_width_is_half_a_wilson_interval():

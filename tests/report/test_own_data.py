@@ -95,6 +95,7 @@ def test_answer_has_what_the_most_frequent_class_scores():
         "has accuracy 0.7000 and balanced accuracy 0.8333."
     )
     assert 'always naming "b"' in uneven_answer("log_loss")
+    assert 'always naming "b"' in uneven_answer("pr_auc")
 
 
 def test_answer_leads_with_balanced_accuracy_and_says_why():

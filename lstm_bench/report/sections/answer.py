@@ -10,12 +10,13 @@ import pandas as pd
 
 from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.hypothesis_tests import Verdict
-from lstm_bench.analysis.imbalance import BY_SHARES, balance_of, shares_of
+from lstm_bench.analysis.imbalance import balance_of, shares_of
 from lstm_bench.analysis.tables.cost import confirmed_cost
 from lstm_bench.analysis.tables.published import published_comparison
 from lstm_bench.analysis.tables.search import study_summary
 from lstm_bench.analysis.tables.select import CI_HIGH, CI_LOW, engines
 from lstm_bench.analysis.verdicts import answers, signed
+from lstm_bench.metrics import follows_shares
 from lstm_bench.report.blocks import (
     DASH,
     Answers,
@@ -232,7 +233,7 @@ def _imbalance(view: View) -> Iterator[tuple[str, str]]:
             f"{shares.majority:.4f}, and balanced accuracy "
             f"{shares.majority_balanced:.4f}; the best LSTM has accuracy "
             f"{shares.winner:.4f} and balanced accuracy {shares.winner_balanced:.4f}."
-            if metric.name in BY_SHARES
+            if follows_shares(metric.name, len(balance.sizes))
             else f"{uneven}, so this report leads with {metric.label}, in which every "
             f"class counts the same; by accuracy, always naming {largest} "
             f"would score {shares.majority:.4f} on {shares.split}, and the best LSTM "
