@@ -190,8 +190,8 @@ def short_text(field: str, value: Value) -> str:
     form = SHORT[field]
     if not isinstance(form, str):
         return form[bool(value)]
-    if value is None:
-        return f"no {field}"
+    if value in (None, "none"):
+        return f"no {field.replace('_', ' ')}"
     text = form.format(f"{value:.4g}" if isinstance(value, float) else value)
     return text.removesuffix("s") if value == 1 else text
 

@@ -383,6 +383,11 @@ def load_suite(path: str | Path) -> Suite:
             f"{shortened(str(path))}: no such suite file"
             f"{did_you_mean(file.stem, known)}; suites by name: {listed(known)}"
         )
+    if file.suffix.lower() not in (".yaml", ".yml"):
+        raise SuiteError(
+            f"{shortened(str(file), 200)}: expected a suite, whose name ends in .yaml; "
+            "`lstm-bench init FILE` writes one for a file of texts or series"
+        )
     if not FILE_NAME.fullmatch(file.stem):
         raise SuiteError(
             f"{shortened(str(file))}: expected a file name of letters, digits, spaces "

@@ -7,6 +7,7 @@ from conftest import ROOT, TINY_SUITE
 
 from lstm_bench.compare_by_name import _is_config_id
 from lstm_bench.errors import SuiteError
+from lstm_bench.suites.config import short_text
 from lstm_bench.suites.schema import did_you_mean
 from lstm_bench.suites.suite import BASELINE_NAMES, Suite, load_suite
 from lstm_bench.training.baselines import BASELINES
@@ -84,6 +85,13 @@ def test_a_missing_file_names_the_nearest(monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises(SuiteError, match="did you mean 'quick'"):
         load_suite("quik")
+
+
+def test_data_in_place_of_a_suite_are_recognised(tmp_path):
+    file = tmp_path / "reviews.csv"
+    file.write_bytes(b"text;label\nsch\xf6n;pos\n")
+    with pytest.raises(SuiteError, match=r"reviews\.csv: expected a suite.*init FILE"):
+        load_suite(file)
 
 
 def test_the_study_name_changes_with_what_changes_results(write_suite):
@@ -204,6 +212,12 @@ def test_a_suite_whose_name_could_be_an_id_is_found_by_compare(
     write_suite().rename(tmp_path / "benchmarks" / "face.yaml")
     monkeypatch.chdir(tmp_path)
     assert not _is_config_id("face")
+
+
+def test_values_that_name_nothing_are_named_so():
+    assert short_text("class_weights", "none") == "no class weights"
+    assert short_text("class_weights", "balanced") == "balanced class weights"
+    assert short_text("patience", None) == "no patience"
 
 
 def test_name_of_a_trial_a_reference_and_their_pairs():
