@@ -19,7 +19,7 @@ import pandas as pd
 from lstm_bench import inference
 from lstm_bench.data.files.bad_rows import NOT_UTF8, BadRows
 from lstm_bench.data.files.examples import Source
-from lstm_bench.data.files.formats import open_inputs
+from lstm_bench.data.files.formats import format_of, open_inputs
 from lstm_bench.data.files.options import FileOptions
 from lstm_bench.data.files.streams import has_other_bytes, other_bytes
 from lstm_bench.data.registry import OWN_FILES, dataset_options
@@ -84,6 +84,24 @@ def open_model(
     return NamedModel(inference.load(folder, make_forward), found.side.suite)
 
 
+def check_files(file: Path | None, out: Path | None) -> None:
+    """Raise what prevents a prediction, before a model is loaded or trained.
+
+    Raises
+    ------
+    DatasetError
+        There is no such `file`, or its name is of no format.
+    OutputError
+        The name of `out` is of no format that can be written.
+    """
+    if file is not None:
+        format_of(file, None)
+    if out is not None and out.suffix.lower() not in SUFFIXES:
+        raise OutputError(
+            f"--out: expected a name that ends in {listed(SUFFIXES)}, got {out.name!r}"
+        )
+
+
 def parse_input(named: NamedModel, text: str) -> Any:
     """Return an input that is given as text: itself, or a JSON list.
 
@@ -144,7 +162,7 @@ def predict_file(
     Parameters
     ----------
     out : Path or None
-        CSV or JSON Lines, by its name; None writes CSV to `stdout`.
+        CSV or JSON Lines, by its name, see `check_files`; None writes CSV to `stdout`.
     text : str or None
         Column of the texts; None: the suite's, or inferred.
 
@@ -280,17 +298,13 @@ def _writer(out: Path | None, stdout: IO[str]) -> Iterator[Write]:
     if out is None:
         yield _csv_writer(stdout)
         return
-    format_name = SUFFIXES.get(out.suffix.lower())
-    if format_name is None:
-        raise OutputError(
-            f"--out: expected a name that ends in {listed(SUFFIXES)}, got {out.name!r}"
-        )
+    is_csv = SUFFIXES[out.suffix.lower()] == "csv"
     try:
         with (
             replacing(out) as partial,
             partial.open("w", encoding="utf-8", newline="") as stream,
         ):
-            yield _csv_writer(stream) if format_name == "csv" else _json_writer(stream)
+            yield _csv_writer(stream) if is_csv else _json_writer(stream)
     except OSError as error:
         raise OutputError(
             f"{out}: cannot be written ({error.strerror}); name another with --out"

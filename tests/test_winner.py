@@ -437,6 +437,9 @@ def test_predict_refuses_what_it_cannot_write_or_read(predict, tmp_path):
     said = predict("tiny.yaml:majority", "a", "--out", tmp_path / "a.xls", code=2)
     assert "expected a name that ends in .csv, .jsonl" in said.err
     assert "got both" in predict("tiny.yaml", "a", "--file", "b.csv", code=2).err
+    # Before the model is looked for.
+    said = predict("no-such-suite", "--file", tmp_path / "b.csv", code=2)
+    assert "b.csv: expected a file or folder, found none" in said.err
     assert "names a column of --file" in predict("tiny.yaml", "--text", "b", code=2).err
     assert "lstm-bench sweep" in predict("quick", "a", code=2).err
 

@@ -76,6 +76,7 @@ def predict(
     lstm-bench predict reviews:nb_lr --file new.csv --out labelled.csv
     """
     from lstm_bench.classify import (
+        check_files,
         lines_as_they_come,
         open_model,
         parse_input,
@@ -90,6 +91,7 @@ def predict(
         raise LstmBenchError("expected TEXT or --file, got both; leave out one")
     if text is not None and file is None:
         raise LstmBenchError("--text: names a column of --file; give --file, too")
+    check_files(file, out)
     console = open_console(err=True)
     progress = make_progress(console)
     progress.doing("loading the results from MLflow")
