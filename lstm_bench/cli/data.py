@@ -12,7 +12,7 @@ import click
 
 from lstm_bench.cli.options import data_dir_option
 from lstm_bench.cli.output import announce_reading, echo, filled
-from lstm_bench.text import count, listed, plural
+from lstm_bench.text import count, listed, plural, quoted
 
 if TYPE_CHECKING:
     from lstm_bench.data.check import Finding
@@ -65,7 +65,7 @@ def check(
     from lstm_bench.training.check import check_suite
 
     loaded = load_suite(suite)
-    announce_reading(loaded.dataset.name)
+    announce_reading(loaded.dataset.name, loaded.dataset.options)
     dataset, findings = check_suite(loaded, data_dir)
     about = None if dataset is None else describe_dataset(dataset)
     n_errors = sum(finding.level == "error" for finding in findings)
@@ -115,7 +115,10 @@ def _echo_parts(about: dict[str, Any]) -> None:
         if part not in about:
             continue
         facts = about[part]
-        classes = listed(f"{n:,} {name}" for name, n in facts["classes"].items())
+        classes = listed(
+            f"{n:,} {quoted(name) if ',' in name else name}"
+            for name, n in facts["classes"].items()
+        )
         echo(filled(f"{part}: {facts['n']:,} {plural(about['example'])} ({classes})"))
         quantiles = ", ".join(
             f"{q} {v:g}" for q, v in facts["length_quantiles"].items()

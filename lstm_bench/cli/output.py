@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,12 +17,21 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-def announce_reading(name: str) -> None:
-    """Print a message on stderr that reading a dataset may take a minute."""
-    from lstm_bench.data.registry import dataset_names, is_synthetic
+def announce_reading(name: str, options: Mapping[str, Any] | None = None) -> None:
+    """Print a message on stderr that reading a dataset may take a minute.
+
+    Parameters
+    ----------
+    options : mapping, optional
+        The dataset's options, which name files of one's own.
+    """
+    from lstm_bench.data.registry import OWN_FILES, dataset_names, is_synthetic
 
     if name in dataset_names() and not is_synthetic(name):
-        echo(f"reading {name} (up to a minute the first time) ...", err=True)
+        given = options or {}
+        file = given.get("file") or given.get("train")
+        shown = file if name == OWN_FILES and file else name
+        echo(f"reading {shown} (up to a minute the first time) ...", err=True)
 
 
 def open_console(err: bool = False) -> LastingConsole:

@@ -95,6 +95,8 @@ class Use:
         Whether the suite says so of labels that are numbers.
     is_own : bool
         Whether the data are files of the user's own.
+    max_train_samples : int or None
+        Most examples to train on; None: all.
     """
 
     sequence_lengths: tuple[int, ...]
@@ -104,6 +106,7 @@ class Use:
     drops_bad_rows: bool = False
     numbers_are_classes: bool = False
     is_own: bool = True
+    max_train_samples: int | None = None
 
 
 def check(dataset: Dataset, splits: Splits | None, use: Use) -> list[Finding]:
@@ -116,7 +119,7 @@ def check(dataset: Dataset, splits: Splits | None, use: Use) -> list[Finding]:
     """
     found = [
         *_bad_rows(dataset, use),
-        *_classes(dataset, use),
+        *_classes(dataset, splits, use),
         *_copies(dataset),
         *_short(dataset),
         *_groups(dataset),
@@ -181,7 +184,7 @@ def _bad_rows(dataset: Dataset, use: Use) -> Iterator[Finding]:
         yield Finding(level, "bad_rows", rows["n"], rows["example"], advice, text)
 
 
-def _classes(dataset: Dataset, use: Use) -> Iterator[Finding]:
+def _classes(dataset: Dataset, splits: Splits | None, use: Use) -> Iterator[Finding]:
     parts, names = dataset.parts, dataset.class_names
     counts = {
         part: np.bincount(sequences.y, minlength=len(names))
@@ -218,21 +221,26 @@ def _classes(dataset: Dataset, use: Use) -> Iterator[Finding]:
                 len(lacking),
                 _shown(dataset, part, first),
                 "Give training examples of them, or leave them out.",
-                f"Classes of {part} without training {noun}s: "
+                f"Classes of {part} without training {dataset.examples}: "
                 f"{listed(quoted(names[c]) for c in lacking)}.",
             )
-    small = np.flatnonzero((in_train > 0) & (in_train < MIN_OF_CLASS))
+    used, of_part, or_more = in_train, "", ""
+    if use.max_train_samples is not None and splits is not None:
+        used = np.bincount(splits.train.y, minlength=len(names))
+        of_part = f" among the {len(splits.train):,} that max_train_samples leaves"
+        or_more = ", train on more"
+    small = np.flatnonzero((in_train > 0) & (used < MIN_OF_CLASS))
     if len(small):
-        least = int(small[in_train[small].argmin()])
+        least = int(small[used[small].argmin()])
         yield Finding(
             "warning",
             "few_of_class",
             len(small),
-            f"{names[least]}: {count(int(in_train[least]), noun)}",
-            "Give more of them, or join small classes into one.",
+            f"{names[least]}: {count(int(used[least]), noun)}",
+            f"Give more of them{or_more}, or join small classes into one.",
             f"{len(small)} of {len(names)} classes "
             f"{'has' if len(small) == 1 else 'have'} fewer than {MIN_OF_CLASS} "
-            f"training {noun}s.",
+            f"training {dataset.examples}{of_part}.",
         )
     yield from _imbalance(dataset, use, in_train, counts["test"])
     asks = use.is_own and not use.numbers_are_classes and len(names) > 2

@@ -67,6 +67,7 @@ def check_data(suite: Suite, dataset: Dataset, splits: Splits | None) -> list[Fi
         drops_bad_rows=options.get("on_bad_rows") == "drop",
         numbers_are_classes=options.get("numeric_labels_are_classes") is True,
         is_own=suite.dataset.name == OWN_FILES,
+        max_train_samples=suite.dataset.max_train_samples,
     )
     return check(dataset, splits, use)
 

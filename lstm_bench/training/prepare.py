@@ -199,7 +199,8 @@ def split(suite: Suite, dataset: Dataset, replicate: int) -> Splits:
             missing = dataset.class_names[int(counts.argmin())]
             raise SuiteError(
                 f"{suite.path}: dataset: expected examples of each class {part}, got "
-                f"none of {quoted(missing)} among {len(sequences):,}; give more data, "
-                "or another validation_fraction or max_train_samples"
+                f"none of {quoted(missing)} among {len(sequences):,}; give more of "
+                "them, join small classes into one or leave them out, or set another "
+                "validation_fraction or max_train_samples"
             )
     return splits

@@ -121,6 +121,24 @@ def test_few_examples_are_an_error():
     assert (small.n, small.example) == (2, "neg: 30 texts")
 
 
+def test_a_class_is_small_if_the_suite_trains_on_few_of_it():
+    data = data_of(texts_of(400), [0, 0, 0, 1] * 100)
+    splits = make_splits(
+        data,
+        root_seed=0,
+        replicate=0,
+        validation_fraction=0.2,
+        max_train_samples=100,
+    )
+    use = replace(USE, metric="f1", max_train_samples=100)
+    small = next(f for f in check(data, splits, use) if f.name == "few_of_class")
+    n_pos = np.count_nonzero(splits.train.y == 1)
+    assert n_pos < 50 < np.count_nonzero(data.train.y == 1)
+    assert (small.n, small.example) == (1, f"pos: {n_pos} texts")
+    assert "training texts among the 100 that max_train_samples leaves" in small.text
+    assert "train on more" in small.advice
+
+
 def test_one_class_and_a_class_that_train_lacks_are_errors():
     findings = found(data_of(texts_of(200), [0] * 200))
     assert findings["one_class"].example == "neg"
@@ -397,6 +415,16 @@ def test_data_check_prints_counts_and_ends_with_0(tmp_path, capsys):
     assert "copies_within" not in out
     assert out.endswith("0 errors, 1 warning\n")
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_data_check_names_the_file_and_quotes_names_with_commas(tmp_path, capsys):
+    suite = write_own(tmp_path, texts_of(300))
+    text = (tmp_path / "own.csv").read_text("utf-8")
+    (tmp_path / "own.csv").write_text(text.replace(",neg", ',"neg, very"'), "utf-8")
+    assert run("data", "check", str(suite)) == 0
+    said = capsys.readouterr()
+    assert "train: 240 texts (120 'neg, very', 120 pos)" in said.out
+    assert said.err.startswith("reading own.csv (up to a minute")
 
 
 def test_data_check_counts_bad_rows_and_ends_with_1(tmp_path, capsys):
