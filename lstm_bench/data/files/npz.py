@@ -1,7 +1,8 @@
 """NumPy's ``.npz`` with series: ``X`` of (cases, time, channels), and ``y``.
 
-Or flat ``X`` of (time, channels) with ``lengths``; each name also with ``_train``,
-``_validation`` or ``_test`` behind it. Pickles are never read.
+Steps at the end that are NaN in all channels are no part of a series. Or flat ``X`` of
+(time, channels) with ``lengths``; each name also with ``_train``, ``_validation`` or
+``_test`` behind it. Pickles are never read.
 """
 
 from __future__ import annotations
@@ -145,6 +146,10 @@ def _blocks(
             series = (x[offsets[i] : offsets[i + 1]] if has_lengths else x[i]).astype(
                 np.float32
             )
+        if not has_lengths:
+            # Series of different lengths are filled up with NaN at their ends.
+            there = np.flatnonzero(~np.isnan(series).all(axis=1))
+            series = series[: there[-1] + 1 if len(there) else 0]
         label = label_text(cell)
         fault = label_fault(label) if needs_label else None
         if fault is None and not len(series):

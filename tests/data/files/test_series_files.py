@@ -188,6 +188,14 @@ def test_flat_npz_has_lengths(tmp_path):
     assert messages(bad) == ["a.npz: case 2 of X: a series without steps"]
 
 
+def test_npz_series_end_where_only_nan_follows(tmp_path):
+    x = X.astype(float)
+    x[0, 1:] = x[1] = np.nan
+    found, bad = read_file(write_npz(tmp_path, X=x, y=[1, 0]))
+    assert lists(found) == [[[0, 1]]]
+    assert messages(bad) == ["a.npz: case 2 of X: a series without steps"]
+
+
 def test_npz_may_have_its_parts_by_name(tmp_path):
     found, _ = read_file(
         write_npz(tmp_path, x_train=X, y_train=[1, 0], x_test=X[:1], y_test=[1])
