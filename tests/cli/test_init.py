@@ -113,6 +113,14 @@ def test_init_makes_no_folder_for_a_file_that_is_not_there(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_init_names_a_field_that_is_unknown_and_the_known_ones(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("text,label\na b,x\n")
+    assert run("init", str(tmp_path / "a.csv"), "--set", "on_bad_row=drop") == 2
+    said = capsys.readouterr().err
+    assert "on_bad_row: unknown field" in said
+    assert "test_fraction, on_bad_rows)" in said
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("30m", 1800), ("2h", 7200), ("90s", 90), ("1.5", 90)]
 )

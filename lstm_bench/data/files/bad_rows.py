@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -86,11 +85,11 @@ class BadRows:
 
     def _message(self, number: str) -> str:
         rows = "bad row" if number == "1" else "bad rows"
-        remedies = " and ".join(_remedies(self.counts))
+        remedies = " and ".join(dict.fromkeys(map(_remedy, self.counts)))
         drop = ", or leave bad rows out and count them with on_bad_rows: drop"
         return (
             f"{'; '.join(map(str, self._first))}: {number} {rows}; "
-            f"{remedies or 'repair them'}{drop if self.can_drop else ''}"
+            f"{remedies}{drop if self.can_drop else ''}"
         )
 
 
@@ -102,5 +101,5 @@ _REMEDIES = {
 }
 
 
-def _remedies(reasons: Iterable[str]) -> list[str]:
-    return [_REMEDIES[reason] for reason in reasons if reason in _REMEDIES]
+def _remedy(reason: str) -> str:
+    return _REMEDIES.get(reason, "correct these rows")

@@ -139,6 +139,15 @@ class _Inference:
         if split is None and needs_split:
             split = self.named(SPLIT_NAMES)
         purposes = {n for n in (split, options.group, options.time) if n is not None}
+        if options.label is not None and options.label in (
+            *purposes,
+            *(options.text, options.series, options.step, *(options.values or ())),
+        ):
+            raise DatasetError(
+                f"{self.table.path}: label: expected a column of its own, got "
+                f"{quoted(options.label)}, which has another purpose, too; name "
+                f"another of {listed(map(quoted, self.names))}"
+            )
         found = self.inputs_beside({*purposes, options.label})
         label = options.label
         if label is None:

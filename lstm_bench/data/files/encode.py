@@ -134,8 +134,8 @@ def _digest(file: PartFile) -> str:
     except OSError as error:
         raise DatasetError(
             f"{file.path}: expected a readable file or folder, got "
-            f"{error.strerror or error}; correct the path (relative paths are looked "
-            "up in --data-dir, in LSTM_BENCH_DATA and beside the suite)"
+            f"{error.strerror or error}; correct the path (in a suite, relative "
+            "paths start from --data-dir, LSTM_BENCH_DATA or the suite's folder)"
         ) from error
 
 
@@ -273,7 +273,7 @@ class _Writer:
             return self._quantity(list(labels))
         return UnfitDataError(
             f"{self._place}: expected at most {MAX_CLASSES:,} classes, got more, as "
-            f"{listed(map(quoted, list(labels)[:5]))}; name another column with label"
+            f"{listed(map(quoted, list(labels)[:3]))}; name another column with label"
         )
 
     def _quantity(self, labels: list[str]) -> UnfitDataError:

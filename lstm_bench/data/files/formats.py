@@ -71,8 +71,8 @@ def format_of(path: Path, given: FormatName | None) -> FormatName:
     if not path.exists():
         raise DatasetError(
             f"{path}: expected a file or folder, found none; correct the path "
-            "(relative paths are looked up in --data-dir, in LSTM_BENCH_DATA and "
-            "beside the suite)"
+            "(in a suite, relative paths start from --data-dir, LSTM_BENCH_DATA or "
+            "the suite's folder)"
         )
     if given is not None:
         return given

@@ -17,6 +17,7 @@ from lstm_bench.data.files.options import FileOptions
 from lstm_bench.data.registry import first_problem
 from lstm_bench.errors import DatasetError
 from lstm_bench.inference import INDEX_FROM
+from lstm_bench.text import listed
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 COVERAGES = (0.9, 0.95, 0.98, 0.99)
@@ -89,8 +90,9 @@ def inspect(path: Path, options: Mapping[str, Any] | None = None) -> Inference:
     try:
         valid = FileOptions.model_validate({**others, name: str(path)})
     except ValidationError as error:
+        fields = listed(FileOptions.model_fields)
         raise DatasetError(
-            f"{path}: {first_problem(error)}; correct the options"
+            f"{path}: {first_problem(error)}; correct the options (known: {fields})"
         ) from error
     files = part_files(valid, Path())
     encoded = encode(files, valid)

@@ -44,6 +44,14 @@ def test_named_columns_come_before_inferred_ones(tmp_path):
     assert (found.text, found.label) == ("title", "stars")
 
 
+@pytest.mark.parametrize(
+    "options", [{"text": "c"}, {"values": ["b", "c"]}, {"split": "c"}, {"group": "c"}]
+)
+def test_label_has_no_other_purpose(tmp_path, options):
+    with pytest.raises(DatasetError, match=r"label: .* 'c', which has another purpose"):
+        infer(tmp_path, ["a,b,c", "a b,1,x"], label="c", **options)
+
+
 def test_column_may_be_a_number_where_there_are_no_names(tmp_path):
     found = infer(tmp_path, ["0.5,2,1", "0,3,1"], label=3, header=False)
     assert (found.layout, found.label, found.values) == ("wide", "3", ("1", "2"))

@@ -111,6 +111,7 @@ def test_bad_rows_are_one_error_with_places_and_remedies(tmp_path):
     assert "line 5: a quote" in message
     assert "3 bad rows" in message
     assert "iconv -f latin1 -t utf8" in message
+    assert "correct these rows" in message
     assert "on_bad_rows: drop" in message
 
 
