@@ -97,7 +97,8 @@ def load_dataset(
     """
     if name not in dataset_names():
         raise DatasetError(
-            f"dataset: expected one of {', '.join(dataset_names())}, got {quoted(name)}"
+            f"dataset: expected one of {', '.join(dataset_names())}, got "
+            f"{quoted(name)}; for a suite: `lstm-bench data check SUITE`"
         )
     try:
         valid = dataset_options(name, options or {})

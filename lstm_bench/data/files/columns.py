@@ -146,7 +146,7 @@ class _Inference:
             raise DatasetError(
                 f"{self.table.path}: label: expected a column of its own, got "
                 f"{quoted(options.label)}, which has another purpose, too; name "
-                f"another of {listed(map(quoted, self.names))}"
+                "another with label"
             )
         found = self.inputs_beside({*purposes, options.label})
         label = options.label
