@@ -397,7 +397,7 @@ def test_predict_answers_a_line_of_standard_input_before_the_next(study):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as process:
         # An answer that does not come fails the test, and does not hang it.
-        timer = threading.Timer(120, process.kill)
+        timer = threading.Timer(600, process.kill)
         timer.start()
         for text in (b"on the wall", b"off"):
             process.stdin.write(text + b"\n")
