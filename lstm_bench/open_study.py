@@ -287,7 +287,7 @@ def open_study(
         folder = make_folder(report_folder(suite, out), "--out")
         dataset, splits = prepared.dataset, prepared.splits
         progress.say(
-            f"{dataset.name}: {len(splits.train):,} training and "
+            f"{suite.data_name}: {len(splits.train):,} training and "
             f"{len(splits.val):,} validation {dataset.examples} "
             f"({dataset.source})"
         )

@@ -21,6 +21,7 @@ from lstm_bench.compare_by_name import Side, find_side
 from lstm_bench.errors import TrackingError, TrialFailed
 from lstm_bench.open_study import load_data, open_tracker, say_start
 from lstm_bench.suites.suite import Suite
+from lstm_bench.system.command_line import command_line
 from lstm_bench.text import count
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.models import files_of, has_model, model_address, model_folder
@@ -268,7 +269,9 @@ def log_winners_model(
     if run_id is None:
         run_id = log_model(driver, tracker, choice, session)
     driver.progress.say(
-        f"the winner's model: {model_address(run_id)} ({choice.what}, {choice.why})"
+        f"the winner's model: {model_address(run_id)} ({choice.what}, {choice.why}); "
+        f"to use it: {command_line('predict', driver.suite.name)}, or serve, register "
+        "or export"
     )
 
 

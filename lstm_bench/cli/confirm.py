@@ -42,7 +42,7 @@ def confirm(
     console.doing("starting MLflow and Optuna")
     loaded = load_suite(suite)
     say(console, f"lstm-bench {__version__}, confirmation of suite {loaded.name}")
-    announce_reading(loaded.dataset.name, loaded.dataset.options)
+    announce_reading(loaded.dataset.name, loaded.data_name)
 
     from lstm_bench.confirm import run_confirmation
     from lstm_bench.workers.progress import make_progress

@@ -65,7 +65,7 @@ def check(
     from lstm_bench.training.check import check_suite
 
     loaded = load_suite(suite)
-    announce_reading(loaded.dataset.name, loaded.dataset.options)
+    announce_reading(loaded.dataset.name, loaded.data_name)
     dataset, findings = check_suite(loaded, data_dir)
     about = None if dataset is None else describe_dataset(dataset)
     n_errors = sum(finding.level == "error" for finding in findings)

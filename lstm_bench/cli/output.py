@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,21 +16,18 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-def announce_reading(name: str, options: Mapping[str, Any] | None = None) -> None:
+def announce_reading(name: str, shown: str | None = None) -> None:
     """Print a message on stderr that reading a dataset may take a minute.
 
     Parameters
     ----------
-    options : mapping, optional
-        The dataset's options, which name files of one's own.
+    shown : str or None
+        Its name in the message, if that is not `name`.
     """
-    from lstm_bench.data.registry import OWN_FILES, dataset_names, is_synthetic
+    from lstm_bench.data.registry import dataset_names, is_synthetic
 
     if name in dataset_names() and not is_synthetic(name):
-        given = options or {}
-        file = given.get("file") or given.get("train")
-        shown = file if name == OWN_FILES and file else name
-        echo(f"reading {shown} (up to a minute the first time) ...", err=True)
+        echo(f"reading {shown or name} (up to a minute the first time) ...", err=True)
 
 
 def open_console(err: bool = False) -> LastingConsole:

@@ -133,7 +133,7 @@ def describe_plan(suite: Suite, n_trials: int, *, confirm: bool) -> str:
             f"{count(n_trials, 'trial')} ({suite.search_text(n_trials)}) over {many} "
             f"of {', '.join(suite.space.axes)}"
         )
-    plan = f"{' and '.join(parts)} on {suite.dataset.name}"
+    plan = f"{' and '.join(parts)} on {suite.data_name}"
     if confirm and suite.confirm is not None:
         seeds = count(suite.confirm.n_replicates, "fresh seed")
         plan += f"; confirmed on {seeds}"

@@ -49,7 +49,7 @@ def sweep(
     n_trials = trials or loaded.study.n_trials
     plan = describe_plan(loaded, n_trials, confirm=confirm)
     say(console, f"lstm-bench {__version__}, suite {loaded.name}: {plan}")
-    announce_reading(loaded.dataset.name, loaded.dataset.options)
+    announce_reading(loaded.dataset.name, loaded.data_name)
 
     from lstm_bench.analysis.formatting import config_of_row, settings
     from lstm_bench.sweep import run_sweep

@@ -67,7 +67,7 @@ def train(
     loaded = load_suite(suite)
     config = loaded.with_overrides([*assignment_text.split(), *assignments])
     say(console, f"lstm-bench {__version__}, one training of suite {loaded.name}")
-    announce_reading(loaded.dataset.name, loaded.dataset.options)
+    announce_reading(loaded.dataset.name, loaded.data_name)
 
     from lstm_bench.metrics import METRICS
     from lstm_bench.train import run_training

@@ -228,6 +228,13 @@ class Suite:
         return METRICS[self.study.metric]
 
     @property
+    def data_name(self) -> str:
+        """Name of the data in messages: the dataset's, or that of one's own file."""
+        spec = self.dataset
+        file = spec.options.get("file") or spec.options.get("train")
+        return str(file) if spec.name == OWN_FILES and file else spec.name
+
+    @property
     def study_name(self) -> str:
         """Name of the study: suite name and a hash of what changes its results.
 
