@@ -64,6 +64,8 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # A group of their own, as a shell gives to a command on a terminal.
+            start_new_session=True,
         )
 
     def run(self, *arguments, code=0):
