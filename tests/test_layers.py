@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import ast
 
+import pytest
 from conftest import ROOT
+from distributed import Client
+
+from lstm_bench.data.folder import keep
+from lstm_bench.data.registry import load_dataset
+from lstm_bench.training.model_folder import Origin
+from lstm_bench.workers.cluster import start_local
+from lstm_bench.workers.job import Job, run_job
 
 ORDER = (
     "__init__",
@@ -53,7 +61,7 @@ def _part(path: str) -> str:
 
 
 def _imports() -> list[tuple[str, str]]:
-    """Return (file, imported module) for every import inside the package."""
+    """Return (file, imported module) for every import of the package."""
     found = []
     # The package's own public names are imported when they are asked for.
     for file in sorted({*PACKAGE.rglob("*.py")} - {PACKAGE / "__init__.py"}):
@@ -64,8 +72,13 @@ def _imports() -> list[tuple[str, str]]:
                 names = [f"{node.module}.{a.name}" for a in node.names]
             elif isinstance(node, ast.Import):
                 names = [a.name for a in node.names]
-            found += [(path, n) for n in names if n.startswith("lstm_bench.")]
+            found += [(path, name) for name in names]
     return found
+
+
+def _own_imports() -> list[tuple[str, str]]:
+    """Return (file, imported module) for every import inside the package."""
+    return [(path, name) for path, name in _imports() if name.startswith("lstm_bench.")]
 
 
 def _imported_part(name: str) -> str:
@@ -82,7 +95,7 @@ def test_every_package_has_its_place():
 def test_packages_import_only_what_stands_before_them():
     wrong = [
         f"{path} imports {name}"
-        for path, name in _imports()
+        for path, name in _own_imports()
         if ORDER.index(_imported_part(name)) > ORDER.index(_part(path))
     ]
     assert wrong == []
@@ -91,10 +104,44 @@ def test_packages_import_only_what_stands_before_them():
 def test_analysis_knows_of_training_only_what_it_results_in():
     wrong = [
         f"{path} imports {name}"
-        for path, name in _imports()
+        for path, name in _own_imports()
         if _part(path) in ("analysis", "report")
         and _imported_part(name)
         in ("models", "training", "packed", "search", "workers")
         and not name.startswith("lstm_bench.training.result.")
+    ]
+    assert wrong == []
+
+
+NOT_FOR_WORKERS = {"mlflow", "optuna", "pandas", "matplotlib", "sqlalchemy"}
+
+
+@pytest.mark.slow
+def test_a_worker_process_loads_neither_stores_nor_drawing(tiny_suite):
+    config = tiny_suite.defaults
+    digest = keep(load_dataset("synthetic", {"n_train": 240, "n_test": 60}, None, 7))
+    about = ("topic", tiny_suite.name, tiny_suite.text, digest)
+    origin = Origin("tiny", "tiny-1", "defaults", 0, "for a test")
+    jobs = [
+        Job("training", *about, config=config, origin=origin),
+        Job("baseline", *about, baseline="nb_lr"),
+    ]
+    with start_local(1, 1) as cluster, Client(cluster) as client:
+        trained, fitted = (client.submit(run_job, job).result() for job in jobs)
+        (modules,) = client.run(eval, "list(__import__('sys').modules)").values()
+    assert (trained.state, fitted.state) == ("complete", "complete")
+    assert len(trained.epochs) == config.max_epochs
+    assert "keras" in modules
+    # Scikit-learn loads pandas where it is installed; this package does not.
+    loaded = {name.split(".")[0] for name in modules} - {"pandas"}
+    assert loaded & NOT_FOR_WORKERS == set()
+    own = {
+        f"{name.removeprefix('lstm_bench.').replace('.', '/')}.py" for name in modules
+    }
+    assert "workers/job.py" in own
+    wrong = [
+        f"{path} imports {name}"
+        for path, name in _imports()
+        if path in own and name.split(".")[0] in NOT_FOR_WORKERS
     ]
     assert wrong == []
