@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -38,6 +39,25 @@ MAX_DEATHS = 3
 PART_BYTES = 32 * 2**20
 
 
+class HiddenMain:
+    """Keeps new processes from running the user's script once more.
+
+    Python imports the main module in each process that multiprocessing starts: a script
+    without ``if __name__ == "__main__"`` would begin its sweep again in every worker.
+    """
+
+    def __init__(self) -> None:
+        self._main = sys.modules["__main__"]
+        self._file = vars(self._main).pop("__file__", None)
+        self._spec, self._main.__spec__ = self._main.__spec__, None
+
+    def show(self) -> None:
+        """Give the main module back what tells where it comes from."""
+        self._main.__spec__ = self._spec
+        if self._file is not None:
+            self._main.__file__ = self._file
+
+
 def start_local(n_workers: int, threads: int) -> LocalCluster:
     """Start worker processes of `threads` threads of TensorFlow each."""
     from distributed import LocalCluster
@@ -50,8 +70,6 @@ def start_local(n_workers: int, threads: int) -> LocalCluster:
         memory_limit=0,
         # Any free port; 8787 may be in use.
         dashboard_address="127.0.0.1:0",
-        # No fixed port, which another command may have already.
-        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         silence_logs=logging.CRITICAL,
         env=thread_variables(threads),
         preload=[f"{__package__}.job"],
@@ -94,6 +112,8 @@ class Cluster:
         if self.is_local:
             self._threads = workers.threads or max(1, n_cores() // workers.n)
             dask.config.set({"distributed.scheduler.allowed-failures": MAX_DEATHS - 1})
+            # Until the end: a worker that dies is started again.
+            self._main = HiddenMain()
             self._local = start_local(workers.n, self._threads)
         try:
             self.client = Client(self._local or workers.scheduler, timeout=ANSWER_S)
@@ -222,3 +242,4 @@ class Cluster:
         if self._local is not None:
             with suppress(OSError, TimeoutError):
                 self._local.close(timeout=5)
+            self._main.show()
