@@ -208,6 +208,7 @@ class OpenStudy:
             Files of runs are lost, so the report is incomplete.
         """
         progress, tracker = self.progress, self.tracker
+        self.driver.tick()
         progress.doing("loading the results from MLflow")
         analysis = self._analyse()
         if analysis is None:

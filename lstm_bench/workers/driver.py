@@ -24,6 +24,7 @@ from lstm_bench.stores import is_store_error
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.system.limits import PATIENCE_S, too_long
 from lstm_bench.system.signals import Stop, stopping_after_the_epoch
+from lstm_bench.text import first_line
 from lstm_bench.tracking.tracker import OpenRun, Tracker
 from lstm_bench.training.baselines import BaselineResult
 from lstm_bench.training.prepare import Prepared
@@ -150,7 +151,7 @@ class Driver:
         self.tracker = tracker
         self.progress = progress
         self.tick = tick
-        self.topic = f"lstm-bench-{uuid.uuid4().hex}"
+        self.topic = _new_key()
         self.metric = metric_key("val", self.suite.metric.name)
         self._cluster: Cluster | None = None
         self._data: str | None = None
@@ -166,7 +167,7 @@ class Driver:
         if self._data is None:
             self._data = keep(self.prepared.dataset)
         return Job(
-            key=f"lstm-bench-{uuid.uuid4().hex}",
+            key=_new_key(),
             topic=self.topic,
             suite_name=self.suite.name,
             suite_text=self.suite.text,
@@ -268,12 +269,12 @@ class Driver:
                 # Where a training was given back, there is work again.
                 is_over = False
 
-    def _submit(self, task: Task) -> None:
+    def _submit(self, task: Task, training: Training | None = None) -> None:
         if not self._running:
             self.progress.doing(f"waiting for a worker, {STARTING}")
         key = task.job.key
         future = self.cluster.submit(task.job)
-        self._running[key] = _Running(task, future)
+        self._running[key] = _Running(task, future, training=training)
         future.add_done_callback(lambda future: self._events.put(("done", key)))
 
     def _lend(self) -> None:
@@ -404,22 +405,31 @@ class Driver:
             if self.cluster.client.status != "running":
                 # The scheduler is gone: `check` says so unless it comes back.
                 time.sleep(LOOK_EVERY_S)
-            self._forget(running)
-            self._submit(replace(running.task, job=self._again(running.task.job)))
+            self._start_again(running, "the cluster lost it")
             return False
+        except Exception as error:
+            self._forget(running)
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            self._abandon(running, "failed", reason)
+            # A defect, not the configuration's fault: it is queued again.
+            outcome = Outcome("failed", reason)
+            plan.ended(running.task, Done("interrupted", None, reason, outcome, None))
+            raise
         if isinstance(result, DataMissing):
             self.progress.say(f"sending the data to the worker at {result.address}")
             self.cluster.send_data(running.task.job.data, result.address)
-            self._forget(running)
-            self._submit(replace(running.task, job=self._again(running.task.job)))
+            self._start_again(running, "its worker had no data")
             return False
         self._n_lost = 0
         self._forget(running)
         self._finish(plan, running, result)
         return True
 
-    def _again(self, job: Job) -> Job:
-        return replace(job, key=f"lstm-bench-{uuid.uuid4().hex}")
+    def _start_again(self, running: _Running, reason: str) -> None:
+        self._forget(running)
+        self._abandon(running, "interrupted", reason)
+        job = replace(running.task.job, key=_new_key())
+        self._submit(replace(running.task, job=job), running.training)
 
     def _forget(self, running: _Running) -> None:
         self._running.pop(running.task.job.key, None)
@@ -432,7 +442,7 @@ class Driver:
         task, reason = running.task, outcome.reason
         state: str = outcome.state
         if state == "stopped":
-            state, reason = "interrupted", STOPPED
+            state, reason = "interrupted", reason or STOPPED
             if running.why_pruned is not None:
                 state, reason = "pruned", running.why_pruned
         if running.run is None and state != "interrupted":
@@ -483,13 +493,19 @@ class Driver:
 
     def _give_up(self, plan: Plan, error: BaseException) -> None:
         """Stop what runs at once, and close its runs and trials where that works."""
+        is_stopped = isinstance(error, KeyboardInterrupt)
+        reason = STOPPED if is_stopped else f"the command ended: {first_line(error)}"
         for running in list(self._running.values()):
             with suppress(OSError, CancelledError):
                 self._forget(running)
             # A store that has failed would fail again: the next start closes them.
             if not is_store_error(error):
-                self._finish(plan, running, Outcome("stopped", None, running.epochs))
+                self._finish(plan, running, Outcome("stopped", reason, running.epochs))
         self._running.clear()
+
+
+def _new_key() -> str:
+    return f"lstm-bench-{uuid.uuid4().hex}"
 
 
 @contextmanager
