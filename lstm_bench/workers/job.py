@@ -11,7 +11,6 @@ import functools
 import gc
 import os
 import socket
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import dask
 from distributed import Event, get_worker
 
 from lstm_bench import __version__
@@ -355,6 +353,3 @@ def dask_setup(worker: object) -> None:
     stops its trainings.
     """
     os.setsid()
-    # Workers and nannies notice by themselves that the driver is gone.
-    dask.config.set({"distributed.comm.retry.count": 0})
-    sys.stdin = open(os.devnull)  # noqa: SIM115
