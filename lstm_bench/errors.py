@@ -53,7 +53,3 @@ class TrialFailed(LstmBenchError):
     The loss is not finite, or memory is exhausted. The message is the run's
     ``failure_reason``.
     """
-
-
-class TrialPruned(LstmBenchError):
-    """One training was stopped early because its curve is not promising."""

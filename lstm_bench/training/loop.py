@@ -36,7 +36,7 @@ OnStep = Callable[[], None]
 """Called after every step of training; may raise TrialFailed."""
 
 OnEpoch = Callable[[dict[str, float]], None]
-"""Called after every epoch with its entry of the history; may raise TrialPruned."""
+"""Called after every epoch with its entry of the history; may end it by an exception."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,7 @@ def fit(
     rng : numpy.random.Generator
         Orders the examples.
     on_epoch : callable
-        May raise TrialPruned, which is not caught.
+        May end the training by an exception, which is not caught.
     checkpoint : Checkpoint or None
         Where the state is saved after each epoch. If a state is there, training resumes
         from it as if uninterrupted; `on_epoch` is first called with the completed

@@ -79,8 +79,6 @@ def run_trial(
     ------
     TrialFailed
         The loss is not finite, or memory is exhausted.
-    TrialPruned, TrialTaken
-        `on_epoch` raised it.
     SuiteError
         The head does not fit the dataset's classes.
     """

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
@@ -134,9 +135,9 @@ class Stopped(Exception):
 def run_job(job: Job) -> Outcome | DataMissing:
     """Run a job in a Dask worker.
 
-    Events of its topic are dicts with ``key`` and ``what``: "started" (with
-    ``address``, ``engine`` and ``machine``), "epoch" (with ``entry``) or "said" (with
-    ``text``).
+    Events of its topic are dicts with ``what`` and ``key``: "started" (with
+    ``address``, ``engine`` and ``machine``) and "epoch" (with ``entry``); and "said"
+    with ``text``, of the whole process.
     """
     worker = get_worker()
     _set_up(job)
@@ -223,7 +224,7 @@ def _train(
     from lstm_bench.training.model_folder import write_network
     from lstm_bench.training.trial import free_memory, refit, run_trial
 
-    engine = choose_engine(suite.engine, _sayer(job.topic, job.key))
+    engine = choose_engine(suite.engine, _sayer(job.topic))
     gc.freeze()
     checkpoint = None
     if suite.checkpoint and not job.is_refit and job.origin is None:
@@ -309,12 +310,10 @@ def _is_cancelled() -> bool:
 
 
 @functools.lru_cache(maxsize=1)
-def _sayer(topic: str, key: str) -> Callable[[str], None]:
-    """Return the same function for a process, which `choose_engine` remembers."""
+def _sayer(topic: str) -> Callable[[str], None]:
+    """Return the same function each time: `choose_engine` remembers it."""
     worker = get_worker()
-    return lambda text: worker.log_event(
-        topic, {"key": key, "what": "said", "text": text}
-    )
+    return lambda text: worker.log_event(topic, {"what": "said", "text": text})
 
 
 # What the driver asks all workers, beside their jobs
@@ -338,8 +337,13 @@ def put_end(digest: str) -> None:
     """Use the data, which are complete."""
     folder = kept_folder(digest)
     partial = folder.with_name(f".{digest}.{os.getpid()}")
-    if not folder.exists():
+    try:
         partial.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+        # Another worker of this machine got the same data meanwhile.
+        shutil.rmtree(partial)
     _dataset.cache_clear()
 
 
