@@ -336,8 +336,8 @@ def say_start(progress: Progress) -> None:
     """Show that opening the study takes some seconds."""
     if (advice := bytecode_advice()) is not None:
         progress.say(advice)
-    progress.say("starting TensorFlow and MLflow (10-20 s) ...")
-    progress.doing("starting TensorFlow and MLflow")
+    progress.say("opening the stores ...")
+    progress.doing("opening the stores")
 
 
 @contextmanager

@@ -48,7 +48,7 @@ TABLES: dict[Owner, frozenset[str]] = {
 OPTIONS: dict[Owner, str] = {"MLflow": "--tracking-uri", "Optuna": "--storage"}
 HOLDS: dict[Owner, str] = {"MLflow": "runs", "Optuna": "trials"}
 MAX_NAMED = 5
-ADVICE = "what was finished is kept; mend this and start the same command again"
+ADVICE = "what was finished is kept; repair this and start the same command again"
 
 
 def cause(error: BaseException) -> str:
@@ -368,10 +368,13 @@ def opening_store(url: str, option: str) -> Iterator[None]:
         OptunaError,
         sqlalchemy.exc.SQLAlchemyError,
     ) as error:
+        advice = "check the address"
+        if sqlite_file(url):
+            advice += ", or move the file away to begin anew"
+        elif url.startswith("postgresql"):
+            advice += ", and the password in the environment or in ~/.pgpass"
         raise TrackingError(
-            f"{option}: {mask_url(url)}: cannot be opened ({cause(error)}); check the "
-            "address"
-            + (", or move the file away to begin anew" if sqlite_file(url) else "")
+            f"{option}: {mask_url(url)}: cannot be opened ({cause(error)}); {advice}"
         ) from error
 
 

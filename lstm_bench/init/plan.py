@@ -224,7 +224,7 @@ def _estimated(plan: Plan, sizes: Sizes, cost: Cost) -> Plan:
     confirm_s = plan.n_replicates * (plan.n_best * best_s + reference_s)
     baselines_s = (1 + plan.n_replicates) * share_used * cost.baselines_s
     share = CONTENTION / cost.n_workers if cost.n_workers > 1 else 1.0
-    # The baselines are fitted in a process of their own, beside the workers.
+    # One worker fits them while the others train.
     beside_s = max(share * baselines_s, baselines_s - share * (search_s + confirm_s))
     return replace(
         plan,

@@ -54,7 +54,7 @@ class Lease:
             self._write()
 
     def release(self) -> None:
-        """Give the study free."""
+        """Release the study."""
         self.study.set_user_attr(LEASE, None)
 
     def _write(self) -> None:

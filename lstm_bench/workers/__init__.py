@@ -1,1 +1,1 @@
-"""Worker processes that train: on this machine, on others and on Dask clusters."""
+"""Dask workers that train, on this machine or a cluster, and their driver."""

@@ -266,7 +266,7 @@ class Driver:
             if what == "event":
                 self._hear(plan, about)
             elif about in self._running and self._gather(plan, self._running[about]):
-                # Where a training was given back, there is work again.
+                # Where a training was requeued, there is work again.
                 is_over = False
 
     def _submit(self, task: Task, training: Training | None = None) -> None:
