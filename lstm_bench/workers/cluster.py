@@ -117,7 +117,8 @@ class Cluster:
             self._local = start_local(workers.n, self._threads)
         try:
             self.client = Client(self._local or workers.scheduler, timeout=ANSWER_S)
-        except OSError as error:
+        # Without a certificate for tls://, or of an unknown protocol, Dask raises others.
+        except (OSError, TypeError, ValueError) as error:
             raise TrackingError(
                 f"--scheduler: no Dask scheduler answers at "
                 f"{bare_url(str(workers.scheduler))} ({first_line(error)}); start it "
