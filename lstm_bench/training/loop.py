@@ -36,7 +36,7 @@ OnStep = Callable[[], None]
 """Called after every step of training; may raise TrialFailed."""
 
 OnEpoch = Callable[[dict[str, float]], None]
-"""Called after every epoch with its entry of the history; may end it by an exception."""
+"""Called after every epoch with its entry of the history; may raise to end it."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from conftest import ROOT
 from lstm_bench.data.dataset import Sequences
 from lstm_bench.data.registry import load_dataset
 from lstm_bench.data.splits import make_splits
-from lstm_bench.errors import TrialFailed, TrialPruned
+from lstm_bench.errors import TrialFailed
 from lstm_bench.metrics import METRICS
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.config import TrialConfig
@@ -211,9 +211,9 @@ def test_exhausted_memory_fails_the_trial():
 
 def test_pruning_passes_through(dataset, splits):
     def prune(entry):
-        raise TrialPruned("enough")
+        raise InterruptedError("enough")
 
-    with pytest.raises(TrialPruned):
+    with pytest.raises(InterruptedError):
         run(dataset, splits, TrialConfig(**TINY), on_epoch=prune)
 
 
