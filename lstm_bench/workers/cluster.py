@@ -117,7 +117,7 @@ class Cluster:
             self._local = start_local(workers.n, self._threads)
         try:
             self.client = Client(self._local or workers.scheduler, timeout=ANSWER_S)
-        # Without a certificate for tls://, or of an unknown protocol, Dask raises others.
+        # Others than OSError: tls:// without a certificate, an unknown protocol.
         except (OSError, TypeError, ValueError) as error:
             raise TrackingError(
                 f"--scheduler: no Dask scheduler answers at "
@@ -192,7 +192,12 @@ class Cluster:
     def submit(self, job: Job) -> Future:
         """Give a job to a worker that is free."""
         job = replace(job, n_on_host=self._n_on_host())
-        return self.client.submit(run_job, job, key=job.key, pure=False)
+        try:
+            return self.client.submit(run_job, job, key=job.key, pure=False)
+        except Exception as error:
+            if self.client.status != "closed":
+                raise
+            raise self._gone() from error
 
     def check(self) -> None:
         """Raise TrackingError if the scheduler is gone and does not come back."""
@@ -202,11 +207,14 @@ class Cluster:
         now = time.monotonic()
         self._lost_at = self._lost_at or now
         if self.client.status == "closed" or now - self._lost_at > ANSWER_S:
-            raise TrackingError(
-                f"the Dask scheduler at {bare_url(str(self.workers.scheduler))} is "
-                "gone. What was finished is kept; start it and its workers again, and "
-                "then the same command"
-            )
+            raise self._gone()
+
+    def _gone(self) -> TrackingError:
+        return TrackingError(
+            f"the Dask scheduler at {bare_url(str(self.workers.scheduler))} is gone. "
+            "What was finished is kept; start it and its workers again, and then the "
+            "same command"
+        )
 
     def send_data(self, digest: str, address: str) -> None:
         """Send parsed data to a worker that does not have it."""
