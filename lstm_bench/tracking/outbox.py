@@ -123,15 +123,16 @@ def upload(
     for start in range(0, len(points), MAX_POINTS):
         part = points[start : start + MAX_POINTS]
         client.log_batch(run_id, metrics=[Metric(*point) for point in part])
-    if record.tags:
-        tags = [RunTag(key, value) for key, value in record.tags.items()]
-        client.log_batch(run_id, tags=tags)
     if (folder / ARTIFACTS).is_dir():
         client.log_artifacts(run_id, str(folder / ARTIFACTS), record.artifact_path)
     if (folder / MODEL).is_dir() and not has_model(client, run_id):
         remove_others(client, run_id)
         # Logging a model restarts and ends the run.
         log_model(client.tracking_uri, run_id, folder / MODEL, record.packages)
+    if record.tags:
+        # Last: a run whose state is complete has its files.
+        tags = [RunTag(key, value) for key, value in record.tags.items()]
+        client.log_batch(run_id, tags=tags)
     client.set_terminated(run_id, record.status, record.end)
     return run_id
 
