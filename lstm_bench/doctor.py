@@ -2,7 +2,7 @@
 
 Optuna's storage records which trials are done, MLflow their results. `examine_study`
 compares the two and changes nothing; `repair` does what every start of a sweep does
-first: it closes the runs and trials of dead processes.
+first: it closes the runs and trials that killed commands left.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from lstm_bench.data.registry import load_dataset
 from lstm_bench.errors import StoredError
 from lstm_bench.masking import bare_url
 from lstm_bench.report.figures.training import draw_training
-from lstm_bench.search.lease import LEASE, describe, is_over
+from lstm_bench.search.lease import at_work
 from lstm_bench.search.storage import resolve_storage
-from lstm_bench.search.study import DIGEST, StudyStore
+from lstm_bench.search.study import CONFIG_ID, DIGEST, StudyStore
 from lstm_bench.stores import store_errors
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.environment import (
@@ -29,7 +29,7 @@ from lstm_bench.system.environment import (
     describe_environment,
     gpu_names,
 )
-from lstm_bench.system.process import is_gone, parse_owner
+from lstm_bench.system.process import parse_owner
 from lstm_bench.text import count
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.address import resolve_tracking_uri
@@ -45,7 +45,7 @@ from lstm_bench.tracking.stored_runs import (
 )
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.workers.options import default_workers
-from lstm_bench.workers.recovery import recover
+from lstm_bench.workers.recovery import left_runs, lost_trials, recover
 
 # With less, a sweep of a few dozen trainings may fill the disk.
 ENOUGH_DISK_GIB = 2.0
@@ -117,6 +117,8 @@ def examine(
                 f"study {name}: {count(len(store.finished()), 'finished trial')}, "
                 f"{runs}"
             )
+            if (command := at_work(store.study)) is not None:
+                say(f"works on it now: {command}")
             if fix:
                 say(f"repaired: {repair(store, tracker)}")
             findings += examine_data(store, tracker, dataset.digest)
@@ -234,21 +236,19 @@ def examine_study(store: StudyStore, tracker: Tracker) -> list[Finding]:
     ]
     damages = store.damages()
     found = [Finding(text) for text in damages]
-    found += [*_unreadable(store, tracker, runs), *_orphaned_runs(runs)]
+    found += [*_unreadable(store, tracker, runs), *_foreign_runs(runs)]
     if not damages:
-        found += [
-            *_left_trials(store),
-            *_lost_runs(store, runs),
-            *_disagreeing(store, runs, trained),
-        ]
+        if at_work(store.study) is None:
+            found += [*_left(store, runs), *_lost_runs(store, tracker, runs)]
+        found += _unknown(store, runs, trained)
     return [*found, *_damaged(tracker, trained)]
 
 
 def repair(store: StudyStore, tracker: Tracker) -> int:
-    """Close orphaned runs and trials; return how many there were.
+    """Close the runs and trials that were left open; return how many there were.
 
-    Runs that wait in the outbox are written first, and each counts. An experiment
-    whose artifacts were moved counts as one, too.
+    Runs that wait in the outbox are written first, and each counts, as does an
+    experiment whose artifacts were moved.
 
     Raises
     ------
@@ -283,34 +283,28 @@ def _unreadable(
         )
 
 
-def _orphaned_runs(runs: Mapping[str, Run]) -> Iterator[Finding]:
+def _foreign_runs(runs: Mapping[str, Run]) -> Iterator[Finding]:
+    """Yield the open runs of which it is not known who works on them."""
     for run in runs.values():
         if run.info.status != "RUNNING":
             continue
         stored = run.data.tags.get(rec.TAG_OWNER)
         try:
-            owner = None if stored is None else parse_owner(stored)
+            parse_owner(stored)
         except StoredError as error:
+            why = f"the tag {rec.TAG_OWNER} cannot be read: {error}"
+            if stored is None:
+                why = "its process is not known"
             yield Finding(
-                f"{_name(run)} is RUNNING, but its process cannot be read from the "
-                f"tag {rec.TAG_OWNER}: {error}; if none works on it, delete it in "
-                "MLflow's UI"
+                f"{_name(run)} is RUNNING, and {why}; if none works on it, delete it "
+                "in MLflow's UI"
             )
-            continue
-        if owner is None:
-            yield Finding(
-                f"{_name(run)} is RUNNING, and its process is not known; if none works "
-                "on it, delete it in MLflow's UI"
-            )
-        elif is_gone(owner):
-            yield Finding(f"{_name(run)} is RUNNING, but its process is gone", True)
 
 
-def _left_trials(store: StudyStore) -> Iterator[Finding]:
-    holder = store.study.user_attrs.get(LEASE)
-    if holder is not None and not is_over(holder):
-        yield Finding(f"a command works on the study now: {describe(holder)}")
-        return
+def _left(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
+    """Yield the runs and trials that a command has left open."""
+    for run in left_runs(runs.values()):
+        yield Finding(f"{_name(run)} is RUNNING, but its command is gone", True)
     for trial in store.running():
         yield Finding(
             f"trial {trial.number} is running in Optuna, but its command is gone; it "
@@ -319,11 +313,12 @@ def _left_trials(store: StudyStore) -> Iterator[Finding]:
         )
 
 
-def _lost_runs(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
-    there = {run.data.tags.get(rec.TAG_TRIAL) for run in runs.values()}
-    numbers = [str(trial.number) for trial in store.finished()]
-    lost = [number for number in numbers if number not in there]
-    if lost:
+def _lost_runs(
+    store: StudyStore, tracker: Tracker, runs: Mapping[str, Run]
+) -> Iterator[Finding]:
+    lost = lost_trials(store, runs.values())
+    # They may be among those that wait on this machine.
+    if lost and not what_waits(tracker.tracking_uri).n_runs:
         yield Finding(
             f"{len(lost)} finished trials have no run in this tracking store (the "
             f"first: trial {lost[0]}); give the --tracking-uri they were written to, "
@@ -331,14 +326,17 @@ def _lost_runs(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
         )
 
 
-def _disagreeing(
+def _unknown(
     store: StudyStore, runs: Mapping[str, Run], trained: Sequence[StoredTraining]
 ) -> Iterator[Finding]:
-    known = {trial.number for trial in [*store.finished(), *store.running()]}
+    known = {
+        (trial.number, trial.user_attrs.get(CONFIG_ID))
+        for trial in [*store.finished(), *store.running()]
+    }
     unknown = [
         runs[run.run_id]
         for run in trained
-        if run.kind == "trial" and run.trial not in known
+        if run.kind == "trial" and (run.trial, run.config_id) not in known
     ]
     if unknown:
         yield Finding(

@@ -15,14 +15,13 @@ from lstm_bench.open_study import OpenStudy, open_study
 from lstm_bench.search.study import Best, Reference
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
-from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.stored_runs import StoredRun, StoredTraining
 from lstm_bench.tracking.tracker import OpenRun
 from lstm_bench.training.result import BEST_VALUE, OBJECTIVE
 from lstm_bench.workers.driver import Done, Task
 from lstm_bench.workers.options import choose_workers
 from lstm_bench.workers.progress import Progress
-from lstm_bench.workers.recovery import recover
+from lstm_bench.workers.recovery import lost_trials, recover
 
 
 @dataclass(frozen=True)
@@ -290,9 +289,7 @@ class Search:
 def _check_no_run_lost(study: OpenStudy) -> None:
     """Raise TrackingError if Optuna has trials whose runs MLflow does not have."""
     runs = study.tracker.runs_of(study.suite.study_name)
-    there = {run.data.tags.get(rec.TAG_TRIAL) for run in runs}
-    lost = {str(trial.number) for trial in study.store.finished()} - there
-    if lost:
+    if lost := lost_trials(study.store, runs):
         raise TrackingError(
             f"the Optuna storage has {len(lost)} finished trainings whose MLflow "
             f"runs are not at {bare_url(study.tracker.tracking_uri)}; give the "

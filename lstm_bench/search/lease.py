@@ -70,6 +70,12 @@ class Lease:
             )
 
 
+def at_work(study: optuna.Study) -> str | None:
+    """Return the other command that works on a study now, if there is one."""
+    holder = study.user_attrs.get(LEASE)
+    return None if holder is None or is_over(holder) else describe(holder)
+
+
 def is_over(holder: dict[str, Any]) -> bool:
     """Whether the command that holds a lease has ended."""
     owner = holder["owner"]
