@@ -164,7 +164,9 @@ class Cluster:
         now = time.monotonic()
         if now - self._counted_at > COUNT_EVERY_S and self.client.status == "running":
             self._counted_at = now
-            self._n_threads = dict(self.client.nthreads())
+            # Where the scheduler is going away, `check` finds out.
+            with suppress(OSError):
+                self._n_threads = dict(self.client.nthreads())
         # One waits in a cluster that has no worker yet.
         n = max(1, len(self._n_threads))
         return min(n, self.workers.n) if self.workers.n else n
