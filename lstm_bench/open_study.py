@@ -295,9 +295,9 @@ def open_study(
         say_start(progress)
         with (
             closing(StudyStore(suite, storage_url)) as store,
-            store.leased(command) as lease,
+            store.leased(command) as keeper,
             open_tracker(uri, suite, progress) as tracker,
-            open_driver(workers, prepared, tracker, progress, lease.renew) as driver,
+            open_driver(workers, prepared, tracker, progress, keeper.check) as driver,
         ):
             yield OpenStudy(prepared, tracker, store, driver, folder, progress)
 

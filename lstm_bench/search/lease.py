@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from datetime import datetime
 from typing import Any
@@ -48,7 +49,7 @@ class Lease:
         self._check()
 
     def renew(self) -> None:
-        """Show that the command still runs; call it often."""
+        """Show that the command still runs, every 30 s; call it more often."""
         if time.time() - self._renewed > RENEW_S:
             self._check()
             self._write()
@@ -68,6 +69,34 @@ class Lease:
                 _refusal(self.study.study_name, holder or self._about)
                 + "; this one stops, and what it finished is kept"
             )
+
+
+class Keeper:
+    """A thread that renews a lease, also while a report is written."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._over = threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread.start()
+
+    def _keep(self) -> None:
+        while self._error is None and not self._over.wait(1.0):
+            try:
+                self._lease.renew()
+            except Exception as error:
+                self._error = error
+
+    def check(self) -> None:
+        """Raise the error that renewing met, if any: call it often."""
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Renew no more."""
+        self._over.set()
+        self._thread.join()
 
 
 def at_work(study: optuna.Study) -> str | None:

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import mask_text, mask_url
-from lstm_bench.search.lease import Lease
+from lstm_bench.search.lease import Keeper, Lease
 from lstm_bench.search.storage import close_storage, open_storage, study_names
 from lstm_bench.search.suggest import SeededTPESampler
 from lstm_bench.seeding import derive_rng, derive_seed
@@ -116,16 +116,19 @@ class StudyStore:
         close_storage(self._storage)
 
     @contextmanager
-    def leased(self, command: str) -> Iterator[Lease]:
+    def leased(self, command: str) -> Iterator[Keeper]:
         """Let only this command work on the study; `command` is its name."""
         lease = Lease(self.study, command)
+        keeper = Keeper(lease)
         try:
-            yield lease
+            yield keeper
         except BaseException as error:
+            keeper.close()
             # Where the storage is away, the next start sees that the process is gone.
             if not is_store_error(error):
                 lease.release()
             raise
+        keeper.close()
         lease.release()
 
     def _pruner(self) -> optuna.pruners.BasePruner:
