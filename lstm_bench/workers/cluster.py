@@ -20,7 +20,7 @@ from lstm_bench.system.threads import lend_threads, n_cores, thread_variables
 from lstm_bench.text import count, first_line
 from lstm_bench.workers.job import (
     Job,
-    about_worker,
+    check_worker,
     put_end,
     put_part,
     run_job,
@@ -133,29 +133,14 @@ class Cluster:
             self._check_workers()
 
     def _check_workers(self) -> None:
-        several = {at: n for at, n in self._n_threads.items() if n != 1}
-        if several:
-            address, n = next(iter(several.items()))
-            raise LstmBenchError(
-                f"--scheduler: expected workers of one thread, got {len(several)} with "
-                f"more ({address} has {n}): TensorFlow has one state for each process; "
-                "start them with: dask worker SCHEDULER --nthreads 1 --nworkers N"
-            )
         try:
-            found = self.client.run(about_worker)
+            self.client.run(check_worker, __version__)
         except (ImportError, AttributeError) as error:
             raise LstmBenchError(
                 "--scheduler: a Dask worker cannot load this lstm-bench "
                 f"({first_line(error)}); install the same version, with its "
                 "dependencies, in the environment of the Dask workers"
             ) from error
-        for version, host in found.values():
-            if version != __version__:
-                raise LstmBenchError(
-                    f"--scheduler: expected lstm-bench {__version__} in the Dask "
-                    f"workers, as here, got {version} on {host}; install the same "
-                    "version there and start the workers again"
-                )
 
     def n_wanted(self) -> int:
         """Return how many jobs keep all workers busy."""
@@ -219,7 +204,28 @@ class Cluster:
         )
 
     def send_data(self, digest: str, address: str) -> None:
-        """Send parsed data to a worker that does not have it."""
+        """Send parsed data to a worker that does not have it, unless it is gone.
+
+        Raises
+        ------
+        LstmBenchError
+            The worker cannot write them.
+        """
+        from distributed.comm import CommClosedError
+
+        try:
+            self._send_data(digest, address)
+        except CommClosedError:
+            # Then another worker gets the job, and says whether it has the data.
+            return
+        except OSError as error:
+            raise LstmBenchError(
+                f"--scheduler: the worker at {address} cannot write the data "
+                f"({error.strerror or error}); make room there, or set "
+                "LSTM_BENCH_CACHE where it is started"
+            ) from error
+
+    def _send_data(self, digest: str, address: str) -> None:
         for file in kept_files(digest):
             with file.open("rb") as stream:
                 offset, is_first = 0, True

@@ -26,7 +26,7 @@ from lstm_bench.data.dataset import Dataset, joined
 from lstm_bench.data.folder import kept_folder, open_kept
 from lstm_bench.data.preprocessing import fit_preprocessing
 from lstm_bench.data.splits import Splits
-from lstm_bench.errors import TrialFailed
+from lstm_bench.errors import LstmBenchError, TrialFailed
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import join_engines
 from lstm_bench.suites.suite import Suite, suite_from_text
@@ -75,6 +75,8 @@ class Job:
         Given: the model folder is returned, too.
     n_on_host : mapping of str to int
         Workers by host, which share its cores; empty: the process's own setting.
+    version : str
+        Of this package where the command runs.
     """
 
     key: str
@@ -90,6 +92,7 @@ class Job:
     is_prunable: bool = False
     origin: Origin | None = None
     n_on_host: Mapping[str, int] = field(default_factory=dict)
+    version: str = __version__
 
 
 State = Literal["complete", "failed", "stopped", "skipped"]
@@ -158,6 +161,8 @@ def run_job(job: Job) -> Outcome | DataMissing:
 def _set_up(job: Job) -> None:
     """Prepare the process before the first job imports TensorFlow."""
     settle()
+    # Again: a worker may have joined since the command began.
+    check_worker(job.version)
     if job.n_on_host and VARIABLE not in os.environ:
         host = urlsplit(get_worker().address).hostname or ""
         shared = max(1, n_cores() // job.n_on_host.get(host, 1))
@@ -319,9 +324,22 @@ def _sayer(topic: str) -> Callable[[str], None]:
 # What the driver asks all workers, beside their jobs
 
 
-def about_worker() -> tuple[str, str]:
-    """Return the version of this package and the name of the host."""
-    return __version__, socket.gethostname()
+def check_worker(version: str) -> None:
+    """Raise LstmBenchError unless this worker can train for a driver of `version`."""
+    worker, where = get_worker(), socket.gethostname()
+    n_threads = worker.state.nthreads
+    if n_threads != 1:
+        raise LstmBenchError(
+            f"--scheduler: expected workers of one thread, got one of {n_threads} on "
+            f"{where}: TensorFlow has one state for each process; start them with: "
+            "dask worker SCHEDULER --nthreads 1 --nworkers N"
+        )
+    if version != __version__:
+        raise LstmBenchError(
+            f"--scheduler: expected lstm-bench {version} in the Dask workers, as "
+            f"where the command runs, got {__version__} on {where}; install the same "
+            "version there and start the workers again"
+        )
 
 
 def put_part(digest: str, name: str, offset: int, content: bytes) -> None:
