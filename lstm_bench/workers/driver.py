@@ -29,7 +29,7 @@ from lstm_bench.tracking.tracker import OpenRun, Tracker
 from lstm_bench.training.baselines import BaselineResult
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import TrialResult, metric_key
-from lstm_bench.workers.cluster import Cluster
+from lstm_bench.workers.cluster import MAX_DEATHS, Cluster
 from lstm_bench.workers.job import DataMissing, Job, Outcome, run_job
 from lstm_bench.workers.options import Workers
 from lstm_bench.workers.progress import Ended, Progress, Training
@@ -121,6 +121,8 @@ class _Running:
     future: Future
     since: float = field(default_factory=time.monotonic)
     started: float | None = None
+    n_starts: int = 0
+    n_given_up: int = 0
     address: str = ""
     run: OpenRun | None = None
     training: Training | None = None
@@ -269,12 +271,16 @@ class Driver:
                 # Where a training was requeued, there is work again.
                 is_over = False
 
-    def _submit(self, task: Task, training: Training | None = None) -> None:
+    def _submit(self, task: Task, earlier: _Running | None = None) -> None:
         if not self._running:
             self.progress.doing(f"waiting for a worker, {STARTING}")
         key = task.job.key
         future = self.cluster.submit(task.job)
-        self._running[key] = _Running(task, future, training=training)
+        running = self._running[key] = _Running(task, future)
+        if earlier is not None:
+            running.training = earlier.training
+            running.n_starts = earlier.n_starts
+            running.n_given_up = earlier.n_given_up
         future.add_done_callback(lambda future: self._events.put(("done", key)))
 
     def _lend(self) -> None:
@@ -307,6 +313,7 @@ class Driver:
             )
             self._abandon(running, "interrupted", "its worker died")
         running.started = time.monotonic()
+        running.n_starts += 1
         running.address = event["address"]
         running.run = self._open_run(running.task, event["engine"], event["machine"])
         task = running.task
@@ -388,9 +395,14 @@ class Driver:
             future.add_done_callback(lambda future: self._events.put(("done", key)))
             return False
         except KilledWorker as error:
+            running.n_given_up += 1
+            if max(running.n_starts, running.n_given_up) < MAX_DEATHS:
+                # Dask counts deaths of workers at which it only waited, too.
+                self._start_again(running, "its worker died")
+                return False
             self._n_lost += 1
             # On a cluster, the scheduler's setting.
-            n_deaths = error.allowed_failures + 1
+            n_deaths = max(running.n_starts, error.allowed_failures + 1)
             reason = f"its worker died {n_deaths} times (killed; out of memory?)"
             self._forget(running)
             self._finish(plan, running, Outcome("failed", reason, running.epochs))
@@ -429,7 +441,7 @@ class Driver:
         self._forget(running)
         self._abandon(running, "interrupted", reason)
         job = replace(running.task.job, key=_new_key())
-        self._submit(replace(running.task, job=job), running.training)
+        self._submit(replace(running.task, job=job), running)
 
     def _forget(self, running: _Running) -> None:
         self._running.pop(running.task.job.key, None)
