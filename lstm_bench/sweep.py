@@ -173,6 +173,7 @@ class Search:
         self.n_trials = n_trials if len(self.suite.space) else 0
         self.deadline = None if timeout_s is None else time.time() + timeout_s
         self.total = len(self.suite.references) + self.n_trials
+        self._reported: set[tuple[int, int]] = set()
         for run in known:
             if isinstance(run, StoredTraining) and run.kind == "reference":
                 self._add_reference(run)
@@ -242,7 +243,10 @@ class Search:
         """Report an epoch to Optuna; return whether its pruner stops the trial."""
         if task.trial is None:
             return False
-        task.trial.report(value, epoch)
+        # A training whose worker died begins again, with the same scores.
+        if (key := (task.trial.number, epoch)) not in self._reported:
+            self._reported.add(key)
+            task.trial.report(value, epoch)
         return bool(task.trial.should_prune())
 
     def ended(self, task: Task, done: Done) -> None:
