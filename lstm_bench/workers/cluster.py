@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -62,18 +64,25 @@ def start_local(n_workers: int, threads: int) -> LocalCluster:
     """Start worker processes of `threads` threads of TensorFlow each."""
     from distributed import LocalCluster
 
-    return LocalCluster(
-        n_workers=n_workers,
-        threads_per_worker=1,
-        processes=True,
-        # Its spilling and pausing get in the way of TensorFlow.
-        memory_limit=0,
-        # Any free port; 8787 may be in use.
-        dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
-        env=thread_variables(threads),
-        preload=[f"{__package__}.job"],
-    )
+    # It would unblock the signals again.
+    resource_tracker.ensure_running()
+    # What the threads of this call start gets no Ctrl-C and no hangup of the terminal.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        return LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            processes=True,
+            # Its spilling and pausing get in the way of TensorFlow.
+            memory_limit=0,
+            # Any free port; 8787 may be in use.
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+            env=thread_variables(threads),
+            preload=[f"{__package__}.job"],
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Cluster:
@@ -244,12 +253,14 @@ class Cluster:
         """Let the last trainings on this machine use the cores that others left."""
         if self.is_local and addresses:
             n = self._threads * self.workers.n // len(addresses) - self._threads
-            self.client.run(lend_threads, n, workers=addresses)
+            # A worker that has died meanwhile is not waited for.
+            there = [a for a in self.client.nthreads() if a in addresses]
+            self.client.run(lend_threads, n, workers=there, on_error="ignore")
 
     def lend_nothing(self) -> None:
         """Let each training on this machine use its own cores again."""
         if self.is_local:
-            self.client.run(lend_threads, 0)
+            self.client.run(lend_threads, 0, on_error="ignore")
 
     def close(self) -> None:
         """End local workers; leave those of a cluster to themselves."""
