@@ -66,6 +66,11 @@ class PostgresqlServer:
             *("--encoding", "UTF8", "--locale", "C", "--no-sync"),
         )
         secret.unlink()
+        self.launch()
+
+    def launch(self) -> None:
+        """Start the server with the data that it has."""
+        data = self.folder / "data"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -99,10 +104,13 @@ class PostgresqlServer:
     def url(self, database: str) -> str:
         return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
-    def stop(self) -> None:
+    def kill(self) -> None:
+        """End the server, and all its connections, as a crash would."""
         if self.process is not None:
-            # The quickest of PostgreSQL's three ways to end.
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(timeout=30)
             self.process = None
+
+    def stop(self) -> None:
+        self.kill()
         shutil.rmtree(self.folder)

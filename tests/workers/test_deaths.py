@@ -82,6 +82,7 @@ def test_a_killed_worker_and_the_number_of_workers_change_no_trial(calm, killed)
     assert left == always
     assert found == {n: each for n, each in expected.items() if each[0] != always}
     assert "died; its training begins again" in said
+    assert "Warning" not in said
     assert place.store().running() == []
 
 

@@ -14,6 +14,11 @@ from pathlib import Path
 import pytest
 from conftest import TINY_SUITE
 from processes import Place, wait_for
+from runs import Recorder, sweep
+from whole import running_trials, whole_runs
+
+from lstm_bench.errors import TrackingError
+from lstm_bench.suites.suite import load_suite
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,7 +26,7 @@ pytestmark = [
 ]
 
 N_TRIALS = 4
-TEXT = TINY_SUITE.replace("n_trials: 3", f"n_trials: {N_TRIALS}")
+TEXT = TINY_SUITE.replace("n_trials: 3", f"n_trials: {N_TRIALS}") + "engine: stock\n"
 # Long enough to come in between, for whoever watches the store.
 SLOW = (
     "import time, lstm_bench.system.limits as limits\n"
@@ -54,27 +59,11 @@ def fill(path: Path) -> None:
         pytest.skip("this system does not hold a tmpfs to its size")
 
 
-def is_training(place):
-    """Whether a training of `place` has begun, in both stores."""
-    database = place.folder / "optuna.db"
-    if not database.exists():
-        return False
-    try:
-        with contextlib.closing(sqlite3.connect(database)) as connection:
-            key = "SELECT count(*) FROM trial_user_attributes WHERE key = 'run_id'"
-            return connection.execute(key).fetchone()[0] > 0
-    except sqlite3.OperationalError:
-        return False
-
-
 def goes_on(place, *arguments):
     """Start the command again, and see that nothing is lost or done twice."""
     place.run(*arguments)
-    results = place.results()
-    complete = results.runs[results.runs["state"] == "complete"]
-    assert len(complete) == N_TRIALS and complete["config_id"].is_unique
-    assert place.store().orphans() == []
-    assert "RUNNING" not in place.statuses()
+    assert len(whole_runs(place.uri, place.suite)) == N_TRIALS
+    assert place.store().running() == []
 
 
 @pytest.mark.chaos
@@ -93,19 +82,37 @@ def test_a_full_disk_stops_the_sweep_and_it_goes_on_with_room(disk):
     goes_on(place, "sweep", "tiny.yaml")
 
 
+def test_a_disk_that_fills_up_in_a_search_ends_it_and_it_goes_on_with_room(
+    disk, write_suite
+):
+    suite = load_suite(write_suite(text=TEXT))
+    # In the second trial.
+    recorder = Recorder(lambda n: fill(disk / "filler") if n == 3 else None)
+    with pytest.raises(TrackingError, match="start the same command again"):
+        sweep(suite, disk, recorder=recorder)
+    (disk / "filler").unlink()
+    sweep(suite, disk)
+    complete = whole_runs(f"sqlite:///{disk}/mlflow.db", suite)
+    assert len(complete) == N_TRIALS
+
+
 @pytest.mark.chaos
-def test_a_disk_that_fills_up_while_workers_train(disk):
+@pytest.mark.parametrize("has_cache", [False, True])
+def test_a_disk_that_fills_up_while_workers_train(disk, has_cache):
     place = Place(disk, TEXT, is_empty=True)
     place.inject(SLOW)
+    if has_cache:
+        place.environment["LSTM_BENCH_CACHE"] = str(disk / "cache")
     command = ("sweep", "tiny.yaml", "--workers", "2")
     process = place.start(*command)
-    wait_for(lambda: is_training(place))
+    wait_for(lambda: running_trials(place))
     fill(disk / "filler")
     said, _ = process.communicate(timeout=120)
     (disk / "filler").unlink()
     assert process.returncode == 2, said
     assert "Traceback" not in said
     assert "full" in said or "No space left" in said or "cannot be written" in said
+    assert said.count("error: ") == 1
     goes_on(place, *command)
 
 
@@ -125,7 +132,7 @@ def test_a_permission_that_is_lost_while_workers_train(tmp_path):
     obey_permissions(place)
     command = ("sweep", "tiny.yaml", "--workers", "2")
     process = place.start(*command)
-    wait_for(lambda: is_training(place))
+    wait_for(lambda: running_trials(place))
     tmp_path.chmod(0o500)
     try:
         said, _ = process.communicate(timeout=120)
@@ -143,7 +150,7 @@ def test_a_store_that_another_program_has_locked(tmp_path, name):
     place = Place(tmp_path, TEXT)
     place.inject(SLOW)
     process = place.start("sweep", "tiny.yaml")
-    wait_for(lambda: is_training(place))
+    wait_for(lambda: running_trials(place))
     with contextlib.closing(
         sqlite3.connect(tmp_path / name, isolation_level=None)
     ) as connection:
@@ -170,7 +177,7 @@ def test_a_short_lock_is_waited_for(tmp_path):
     place = Place(tmp_path, TEXT)
     place.inject(SLOW)
     process = place.start("sweep", "tiny.yaml", "--workers", "2")
-    wait_for(lambda: is_training(place))
+    wait_for(lambda: running_trials(place))
     for name in ("optuna.db", "mlflow.db"):
         with contextlib.closing(
             sqlite3.connect(tmp_path / name, isolation_level=None)
@@ -191,5 +198,5 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_done(tmp_pat
         said = place.run("sweep", "tiny.yaml", code=2)
     finally:
         tmp_path.chmod(0o700)
-    assert "cannot be written" in said and "--storage" in said
+    assert "cannot be written" in said and "--tracking-uri" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.yaml"]
