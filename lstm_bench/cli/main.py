@@ -116,6 +116,10 @@ def _run() -> int:
 
 def _stop(signum: int, frame: FrameType | None) -> None:
     """Stop as Ctrl-C does."""
+    if signum == signal.SIGHUP:
+        from lstm_bench.system.console import silence_lost_terminal
+
+        silence_lost_terminal()
     raise KeyboardInterrupt
 
 

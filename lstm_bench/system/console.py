@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,9 +76,18 @@ class LastingConsole(Console):
 
 def silence() -> None:
     """Discard standard output and error from now on."""
+    _discard(lambda number: True)
+
+
+def silence_lost_terminal() -> None:
+    """Discard what goes to a terminal that was closed; writing to it fails."""
+    _discard(lambda n: stat.S_ISCHR(os.fstat(n).st_mode) and not os.isatty(n))
+
+
+def _discard(is_discarded: Callable[[int], bool]) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.__stdout__, sys.__stderr__):
-        if stream is not None:
+        if stream is not None and is_discarded(stream.fileno()):
             os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from lstm_bench.system.console import silence_lost_terminal
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = "stopping after this epoch; the same signal again stops at once"
 
@@ -21,6 +23,8 @@ class Stop:
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
         """Handle a signal."""
+        if signum == signal.SIGHUP:
+            silence_lost_terminal()
         if self.is_asked:
             raise KeyboardInterrupt
         self.is_asked = True
