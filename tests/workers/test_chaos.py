@@ -69,12 +69,13 @@ def check_like(calm, place):
     assert board["n_seeds"].tolist()[0] == 2
 
 
-def pause(process, seconds):
-    """Return whether a command has ended within some seconds."""
+def has_ended(process, seconds):
+    """Return whether a command has ended within some seconds, as it should."""
     try:
-        process.communicate(timeout=seconds)
+        said, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         return False
+    assert process.returncode == 0, said[-3000:]
     return True
 
 
@@ -82,13 +83,12 @@ def test_workers_killed_at_random_moments_change_no_result(calm, place):
     rng = np.random.default_rng(20)
     n_kills = 0
     process = place.start(*COMMAND)
-    while not pause(process, float(rng.uniform(2, 15))):
+    while not has_ended(process, float(rng.uniform(2, 15))):
         workers = workers_of(process)
         if workers and n_kills < N_KILLS:
             # No more than one of them: three deaths of one training would fail it.
             workers[n_kills % len(workers)].kill()
             n_kills += 1
-    assert process.returncode == 0
     assert n_kills >= 1
     print(f"{n_kills} workers killed")
     check_like(calm, place)
@@ -100,8 +100,7 @@ def test_commands_killed_at_random_moments_change_no_result(calm, place):
     while n_kills < N_KILLS and n_ends < 2:
         process = place.start(*COMMAND)
         # Most of a start is over by then.
-        if pause(process, float(rng.uniform(5, 40))):
-            assert process.returncode == 0
+        if has_ended(process, float(rng.uniform(5, 40))):
             n_ends += 1
             continue
         workers = workers_of(process)
