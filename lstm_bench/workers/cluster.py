@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import sys
 import time
 from collections import Counter
@@ -85,6 +86,20 @@ def start_local(n_workers: int, threads: int) -> LocalCluster:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _await_greeting(address: str) -> None:
+    """Raise OSError if what listens there sends nothing, as a Dask scheduler does.
+
+    Dask itself waits for it without end.
+    """
+    from distributed.comm import get_address_host_port, parse_address
+
+    if parse_address(address)[0] != "tcp":
+        return
+    with socket.create_connection(get_address_host_port(address), ANSWER_S) as stream:
+        if not stream.recv(1):
+            raise OSError("the connection was closed")
+
+
 class Cluster:
     """Dask workers of one thread each.
 
@@ -125,6 +140,8 @@ class Cluster:
             self._main = HiddenMain()
             self._local = start_local(workers.n, self._threads)
         try:
+            if workers.scheduler is not None:
+                _await_greeting(workers.scheduler)
             self.client = Client(self._local or workers.scheduler, timeout=ANSWER_S)
         # Others than OSError: tls:// without a certificate, an unknown protocol.
         except (OSError, TypeError, ValueError) as error:
