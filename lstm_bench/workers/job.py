@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from distributed import Event, get_worker
+from distributed import Event, Worker, get_worker
 
 from lstm_bench import __version__
 from lstm_bench.data.dataset import Dataset, joined
@@ -162,7 +162,7 @@ def _set_up(job: Job) -> None:
     """Prepare the process before the first job imports TensorFlow."""
     settle()
     # Again: a worker may have joined since the command began.
-    check_worker(job.version)
+    check_worker(job.version, get_worker())
     if job.n_on_host and VARIABLE not in os.environ:
         host = urlsplit(get_worker().address).hostname or ""
         shared = max(1, n_cores() // job.n_on_host.get(host, 1))
@@ -324,10 +324,16 @@ def _sayer(topic: str) -> Callable[[str], None]:
 # What the driver asks all workers, beside their jobs
 
 
-def check_worker(version: str) -> None:
-    """Raise LstmBenchError unless this worker can train for a driver of `version`."""
-    worker, where = get_worker(), socket.gethostname()
-    n_threads = worker.state.nthreads
+def check_worker(version: str, dask_worker: Worker) -> None:
+    """Raise LstmBenchError unless this worker can train for a driver of `version`.
+
+    Parameters
+    ----------
+    dask_worker : distributed.Worker
+        Dask gives it to a function that it runs beside the jobs.
+    """
+    where = socket.gethostname()
+    n_threads = dask_worker.state.nthreads
     if n_threads != 1:
         raise LstmBenchError(
             f"--scheduler: expected workers of one thread, got one of {n_threads} on "
