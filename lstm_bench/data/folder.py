@@ -157,20 +157,24 @@ def _write_array(file: Path, array: Array) -> None:
 
 def _file_of(array: Array) -> Path | None:
     """Return the .npy file that `array` maps as a whole, or None."""
-    file = getattr(array, "filename", None)
-    if file is None or not str(file).endswith(".npy"):
+    # Loaders give plain views of what they have mapped.
+    mapped = array if isinstance(array, np.memmap) else array.base
+    if not isinstance(mapped, np.memmap) or mapped.filename is None:
         return None
-    whole = _mapped(Path(file))
-    return Path(file) if _place(whole) == _place(array) else None
+    file = Path(mapped.filename)
+    if file.suffix != ".npy":
+        return None
+    whole = _mapped(file)
+    is_whole = mapped.offset == whole.offset and _form(array) == _form(whole)
+    return file if is_whole else None
 
 
-def _place(array: Array) -> tuple[Any, ...]:
-    return getattr(array, "offset", None), array.shape, array.dtype
+def _form(array: Array) -> tuple[Any, ...]:
+    return array.shape, array.strides, array.dtype
 
 
-def _mapped(file: Path) -> Array:
-    # An empty file cannot be mapped.
-    array: Array = np.load(file, mmap_mode="r", allow_pickle=False)
+def _mapped(file: Path) -> np.memmap[Any, Any]:
+    array: np.memmap[Any, Any] = np.load(file, mmap_mode="r", allow_pickle=False)
     return array
 
 
