@@ -42,7 +42,7 @@ class Lease:
         holder = study.user_attrs.get(LEASE)
         if holder is not None and not is_over(holder):
             raise TrackingError(_refusal(study.study_name, holder))
-        is_contested = holder is None or not is_here(holder["owner"])
+        is_contested = not self._is_own(holder)
         self._write()
         if is_contested:
             time.sleep(SETTLE_S)
@@ -55,8 +55,12 @@ class Lease:
             self._write()
 
     def release(self) -> None:
-        """Release the study."""
-        self.study.set_user_attr(LEASE, None)
+        """Release the study, unless another command has taken it over."""
+        if self._is_own(self.study.user_attrs.get(LEASE)):
+            self.study.set_user_attr(LEASE, None)
+
+    def _is_own(self, holder: dict[str, Any] | None) -> bool:
+        return holder is not None and holder["owner"] == self._about["owner"]
 
     def _write(self) -> None:
         self._renewed = time.time()
@@ -64,7 +68,7 @@ class Lease:
 
     def _check(self) -> None:
         holder = self.study.user_attrs.get(LEASE)
-        if holder is None or holder["owner"] != self._about["owner"]:
+        if not self._is_own(holder):
             raise TrackingError(
                 _refusal(self.study.study_name, holder or self._about)
                 + "; this one stops, and what it finished is kept"
