@@ -137,7 +137,6 @@ def run_search(study: OpenStudy, *, n_trials: int, timeout_s: float | None) -> s
         The search was stopped.
     """
     suite, store = study.suite, study.store
-    store.check_whole()
     store.check_digest(study.prepared.dataset.digest)
     recover(study.tracker, store)
     known = study.known_runs()

@@ -117,7 +117,14 @@ class StudyStore:
 
     @contextmanager
     def leased(self, command: str) -> Iterator[Keeper]:
-        """Let only this command work on the study; `command` is its name."""
+        """Let only this command work on the study; `command` is its name.
+
+        Raises
+        ------
+        TrackingError
+            Another command works on it, or it is damaged.
+        """
+        self.check_whole()
         lease = Lease(self.study, command)
         keeper = Keeper(lease)
         try:
@@ -197,6 +204,7 @@ class StudyStore:
             )
         try:
             check_study_attributes(study.user_attrs)
+            self._failed()
             trials = self.trials()
         except StoredError as error:
             return [*found, f"Optuna study {name}: {error}"]
@@ -305,12 +313,20 @@ class StudyStore:
 
     def requeue(self, trial: Trial | FrozenTrial) -> None:
         """Close a trial that was interrupted, and queue its configuration again."""
-        # Queued first: if this process is killed in between, it is queued once more at
-        # the next start, and the second copy repeats the first.
-        fixed = {}
-        if isinstance(trial, FrozenTrial):
-            fixed = trial.system_attrs.get("fixed_params", {})
-        if params := trial.params or fixed:
+        frozen = self.trials()[trial.number]
+        # One that was cut off while it was asked for is asked for again, unless its
+        # configuration came from the queue.
+        params = frozen.system_attrs.get("fixed_params", {})
+        if CONFIG_ID in frozen.user_attrs:
+            params = frozen.params
+        # Queued first: if this process is killed in between, the next start finds it in
+        # the queue.
+        waiting = [
+            t.system_attrs.get("fixed_params")
+            for t in self.trials()
+            if t.state == TrialState.WAITING
+        ]
+        if params and params not in waiting:
             self.study.enqueue_trial(params)
         self.study.tell(trial.number, state=TrialState.FAIL)
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from processes import wait_for
 from runs import opened
 from trials import store_in
 
@@ -152,13 +153,21 @@ def test_renew_stops_a_command_whose_lease_was_taken_over(study, clock):
 
 def test_leased_gives_the_study_free_after_an_error_too(tiny_suite, tmp_path, clock):
     store = store_in(tmp_path, tiny_suite)
-    with store.leased("sweep") as lease:
+    with store.leased("sweep") as keeper:
         assert store.study.user_attrs[LEASE]["command"] == "sweep"
-        lease.renew()
+        keeper.check()
     assert store.study.user_attrs[LEASE] is None
     with pytest.raises(ZeroDivisionError), store.leased("sweep"):
         raise ZeroDivisionError
     assert store.study.user_attrs[LEASE] is None
+
+
+def is_noticed(check) -> bool:
+    try:
+        check()
+    except TrackingError:
+        return True
+    return False
 
 
 def test_a_driver_stops_when_its_lease_is_taken_over(tiny_suite, tmp_path, monkeypatch):
@@ -171,6 +180,7 @@ def test_a_driver_stops_when_its_lease_is_taken_over(tiny_suite, tmp_path, monke
         assert study.driver.run_one(first).state == "complete"
         taken = hold(study.store.study, ELSEWHERE, time.time())
         monkeypatch.setattr(lease_module, "RENEW_S", 0.0)
+        wait_for(lambda: is_noticed(study.driver.tick))
         study.driver.run_one(second)
     store = store_in(tmp_path, tiny_suite)
     assert store.study.user_attrs[LEASE] == taken
