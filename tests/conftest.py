@@ -81,13 +81,14 @@ def quick_databases() -> Iterator[None]:
     sqlalchemy.event.remove(sqlalchemy.Engine, "connect", wait_for_no_disk)
 
 
-@pytest.fixture(autouse=True)
-def workers_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def workers_in_this_process() -> Iterator[None]:
     """Let local workers be threads of the test's process, which has TensorFlow once.
 
     Tests of worker processes run commands.
     """
-    if "lstm_bench.workers.cluster" not in sys.modules:
+    if "mlflow" not in sys.modules:
+        yield
         return
 
     def start_local(n_workers: int, threads: int) -> object:
@@ -103,7 +104,9 @@ def workers_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
             silence_logs=logging.CRITICAL,
         )
 
-    monkeypatch.setattr("lstm_bench.workers.cluster.start_local", start_local)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lstm_bench.workers.cluster.start_local", start_local)
+        yield
 
 
 @pytest.fixture
