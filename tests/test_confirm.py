@@ -15,7 +15,7 @@ import pytest
 from commands import hints, parsed
 from conftest import ROOT, TINY_SUITE
 from results_builder import CONFIRM_SUITE, TRIAL_2, TRIAL_3, make_results
-from runs import Recorder
+from runs import Recorder, opened
 
 from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.analysis.tables.select import names_of
@@ -35,6 +35,7 @@ from lstm_bench.tracking.models import has_model
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
 from lstm_bench.winner import log_winners_model
+from lstm_bench.workers.recovery import recover
 
 TEXT = TINY_SUITE.partition("space:")[0] + (
     "references: {small: {units: 2}}\n"
@@ -49,16 +50,13 @@ def write(folder: Path, text: str = TEXT, name: str = "pair"):
 
 
 def confirm(suite, folder: Path, n_replicates=2, recorder=None):
-    uri = f"sqlite:///{folder}/mlflow.db"
-    results = load_results(uri, suite) if len(suite.space) else None
-    outcome = confirm_candidates(
-        prepare(suite, None),
-        Tracker(uri),
-        recorder or Recorder(),
-        choose_candidates(suite, results, 2),
-        n_replicates=n_replicates,
-    )
-    return outcome, load_results(uri, suite)
+    """Confirm the references of `suite`; return the command's run, and the results."""
+    with opened(suite, folder, recorder) as study:
+        recover(study.tracker, study.store)
+        candidates = choose_candidates(suite, None, 2)
+        run_id = confirm_candidates(study, candidates, n_replicates)
+        assert study.tracker.catch_up()
+        return run_id, load_results(study.tracker.tracking_uri, suite)
 
 
 def test_candidates_are_the_best_the_references_and_their_pairs():
@@ -89,14 +87,12 @@ def test_no_trial_and_no_reference_is_nothing_to_confirm():
 def confirmed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("confirmed")
     suite = write(folder)
-    outcome, results = confirm(suite, folder)
-    return suite, folder, outcome, results
+    return suite, folder, *confirm(suite, folder)
 
 
 @pytest.mark.slow
 def test_every_configuration_has_every_replicate_and_a_test_score(confirmed):
-    _, _, outcome, results = confirmed
-    assert (outcome.n_finished, outcome.n_total) == (4, 4)
+    _, _, _, results = confirmed
     runs = results.confirmed
     assert sorted(zip(names_of(results, runs), runs["replicate"], strict=True)) == [
         ("reference small", 1),
@@ -129,7 +125,7 @@ def test_replicates_pair_splits_and_differ_among_themselves(confirmed):
 
 @pytest.mark.slow
 def test_runs_carry_their_seeds_parent_and_look_at_test(confirmed):
-    suite, folder, outcome, results = confirmed
+    suite, folder, session, results = confirmed
     client = Tracker(f"sqlite:///{folder}/mlflow.db").client
     prepared = prepare(suite, None)
     for _, row in results.confirmed.iterrows():
@@ -137,11 +133,11 @@ def test_runs_carry_their_seeds_parent_and_look_at_test(confirmed):
         tags, params = run.data.tags, run.data.params
         seeds = prepared.at(int(row["replicate"])).seeds
         assert {k: int(params[f"seed.{k}"]) for k in seeds} == seeds
-        assert tags["mlflow.parentRunId"] == outcome.run_id
+        assert tags["mlflow.parentRunId"] == session
         assert tags[rec.TAG_TEST_SCORED] == "true"
     looks = results.test_looks.set_index("kind")["n"].to_dict()
     assert looks == {"replicate": 4, "baseline": 6}
-    assert client.get_run(outcome.run_id).info.status == "FINISHED"
+    assert client.get_run(session).info.status == "FINISHED"
 
 
 @pytest.mark.slow
@@ -167,14 +163,15 @@ def test_logged_metrics_are_those_of_the_logged_predictions(confirmed):
 def test_a_finished_round_is_not_trained_again_and_grows(confirmed):
     suite, folder, _, before = confirmed
     recorder = Recorder()
-    outcome, results = confirm(suite, folder, recorder=recorder)
-    assert outcome.n_finished == 4
+    # MLflow alone knows what is done.
+    (folder / "optuna.db").unlink()
+    _, results = confirm(suite, folder, recorder=recorder)
     assert recorder.n_epochs == 0
     assert len(results.confirmed) == 4
     assert len(results.baselines) == len(before.baselines)
     recorder = Recorder()
-    outcome, results = confirm(suite, folder, n_replicates=3, recorder=recorder)
-    assert (outcome.n_finished, recorder.n_epochs) == (6, 2 * 2)
+    _, results = confirm(suite, folder, n_replicates=3, recorder=recorder)
+    assert (len(results.confirmed), recorder.n_epochs) == (6, 2 * 2)
     same = results.confirmed[results.confirmed["replicate"] < 3]
     assert same["run_id"].tolist() == before.confirmed["run_id"].tolist()
 
@@ -244,7 +241,7 @@ def test_names_that_lead_nowhere_are_answered(confirmed, monkeypatch, a, b, mess
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_is_finished_and_a_second_start_goes_on(tmp_path):
+def test_ctrl_c_keeps_what_is_finished_and_a_second_start_goes_on(confirmed, tmp_path):
     suite = write(tmp_path)
 
     def stop_in_the_second_training(n_epochs):
@@ -252,47 +249,51 @@ def test_ctrl_c_keeps_what_is_finished_and_a_second_start_goes_on(tmp_path):
             raise KeyboardInterrupt
 
     recorder = Recorder(stop_in_the_second_training)
-    outcome, results = confirm(suite, tmp_path, recorder=recorder)
-    assert outcome.interrupted
-    assert outcome.n_finished == 1
-    client = Tracker(f"sqlite:///{tmp_path}/mlflow.db").client
-    assert client.get_run(outcome.run_id).info.status == "KILLED"
+    with pytest.raises(KeyboardInterrupt, match="1 of 4 trainings are finished"):
+        confirm(suite, tmp_path, recorder=recorder)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    results = load_results(uri, suite)
+    assert results.sessions["status"].tolist() == ["KILLED"]
     assert results.confirmed["state"].tolist() == ["complete"]
-    outcome, results = confirm(suite, tmp_path)
-    assert (outcome.interrupted, outcome.n_finished) == (False, 4)
+    recorder = Recorder()
+    _, results = confirm(suite, tmp_path, recorder=recorder)
+    assert recorder.n_epochs == 3 * 2
     assert results.confirmed["state"].tolist() == ["complete"] * 4
-    statuses = {r.info.status for r in Tracker(
-        f"sqlite:///{tmp_path}/mlflow.db"
-    ).runs_of(suite.study_name)}  # fmt: skip
-    assert "RUNNING" not in statuses
+    statuses = {run.info.status for run in Tracker(uri).runs_of(suite.study_name)}
+    assert statuses == {"FINISHED", "KILLED"}
+    # As without the interruption.
+    _, _, _, whole = confirmed
+    columns = ["config_id", "replicate", "objective", "test_log_loss"]
+    order = columns[:2]
+    expected = whole.confirmed[columns].sort_values(order, ignore_index=True)
+    got = results.confirmed[columns].sort_values(order, ignore_index=True)
+    pd.testing.assert_frame_equal(got, expected, check_exact=True)
 
 
 @pytest.mark.slow
 def test_a_run_whose_process_died_is_closed_and_done_again(tmp_path):
     suite = write(tmp_path)
-    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db")
+    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db", suite.study_name)
     prepared = prepare(suite, None)
     candidate = Candidate(suite.references["small"], "reference small", "reference")
-    session = tracker.start_session(
-        "confirm", suite, prepared.about_data, prepared.about_machine, {}
-    )
-    orphan = tracker.start_run(
+    run = tracker.start_run(
         candidate.config,
-        suite=suite,
+        prepared.at(1),
         kind="replicate",
-        parent_run_id=session,
-        dataset=prepared.about_data,
-        environment=prepared.about_machine,
-        seeds=prepared.at(1).seeds,
+        parent_run_id=tracker.start_session("confirm", prepared, {}).run_id,
+        engine="stock",
         label=candidate.label,
         origin=candidate.origin,
     )
+    tracker.close()
+    orphan = run.run_id
     host, pid, created = json.loads(
         tracker.client.get_run(orphan).data.tags[rec.TAG_OWNER]
     )
     gone = json.dumps([host, pid, created - 1000])
     tracker.client.set_tag(orphan, rec.TAG_OWNER, gone)
-    confirm(suite, tmp_path, n_replicates=1)
+    _, results = confirm(suite, tmp_path, n_replicates=1)
+    assert len(results.confirmed) == 2
     closed = tracker.client.get_run(orphan)
     assert closed.data.tags[rec.TAG_STATE] == "interrupted"
     assert closed.info.status == "KILLED"
@@ -302,18 +303,12 @@ def test_a_run_whose_process_died_is_closed_and_done_again(tmp_path):
 def test_other_data_is_refused(tmp_path):
     suite = write(tmp_path)
     confirm(suite, tmp_path, n_replicates=1)
-    prepared = prepare(suite, None)
-    other = dataclasses.replace(
-        prepared, dataset=dataclasses.replace(prepared.dataset, digest="f" * 64)
-    )
-    with pytest.raises(TrackingError, match="begun on other data"):
-        confirm_candidates(
-            other,
-            Tracker(f"sqlite:///{tmp_path}/mlflow.db"),
-            Recorder(),
-            choose_candidates(suite, None, 1),
-            n_replicates=1,
-        )
+    with opened(suite, tmp_path) as study:
+        data = dataclasses.replace(study.prepared.dataset, digest="f" * 64)
+        prepared = dataclasses.replace(study.prepared, dataset=data)
+        other = dataclasses.replace(study, prepared=prepared)
+        with pytest.raises(TrackingError, match="begun on other data"):
+            confirm_candidates(other, choose_candidates(suite, None, 1), 1)
 
 
 def logged_model(suite, folder, recorder=None):
@@ -322,8 +317,10 @@ def logged_model(suite, folder, recorder=None):
     results = load_results(uri, suite)
     analysis = analyse(results)
     session = results.sessions["run_id"].iloc[-1]
-    tracker, recorder = Tracker(uri), recorder or Recorder()
-    log_winners_model(prepare(suite, None), tracker, recorder, analysis, session)
+    recorder = recorder or Recorder()
+    with opened(suite, folder, recorder) as study:
+        log_winners_model(study.driver, study.tracker, analysis, session)
+    tracker = study.tracker
     address = tracker.client.get_run(session).data.tags[rec.TAG_MODEL]
     runs = results.confirmed[results.confirmed["config_id"] == analysis.winner.key]
     middle = runs.sort_values(["objective", "replicate"])["run_id"]

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
+import time
 from pathlib import Path
 
+import pandas as pd
+import psutil
 import pytest
 from conftest import TEST_PATHS
 from mlflow import MlflowClient
-from runs import Recorder, sweep
+from runs import Recorder, opened, sweep
+from trials import store_in
 
 from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
-from lstm_bench.search.storage import resolve_storage
-from lstm_bench.search.study import StudyStore
+from lstm_bench.search.lease import LEASE
 from lstm_bench.suites.suite import load_suite
+from lstm_bench.sweep import run_search
+from lstm_bench.system.process import this_process
 from lstm_bench.system.signals import PATIENCE
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.models import has_model
+from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.result import BEST_VALUE
+from lstm_bench.workers import cluster
+
+# Before it is replaced by one whose workers are threads of this process.
+WORKER_PROCESSES = cluster.start_local
 
 pytestmark = pytest.mark.slow
 
@@ -38,8 +49,11 @@ def test_an_engine_that_cannot_run_is_refused_before_a_training_begins(
     monkeypatch.setattr(choice, "largest_difference", lambda: 1.0)
     with pytest.raises(SuiteError, match="engine: packed cannot run here"):
         sweep(suite, tmp_path)
-    store = StudyStore(suite, resolve_storage(f"sqlite:///{tmp_path}/optuna.db"))
-    assert store.search.study.trials == []
+    store = store_in(tmp_path, suite)
+    assert store.finished() == [] and store.running() == []
+    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db", suite.study_name)
+    runs = tracker.runs_of(suite.study_name)
+    assert {run.data.tags[rec.TAG_KIND] for run in runs} <= {"sweep", "baseline"}
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +65,12 @@ def swept(tmp_path_factory):
     (folder / "tiny.yaml").write_text(text)
     suite = load_suite(folder / "tiny.yaml")
     recorder = Recorder()
-    outcome, results = sweep(suite, folder, recorder=recorder)
-    return suite, folder, outcome, results, recorder.text()
+    run_id, results = sweep(suite, folder, recorder=recorder)
+    return suite, folder, run_id, results, recorder.text()
 
 
 def test_sweep_trains_references_first_and_every_trial(swept):
-    _, _, outcome, results, text = swept
-    assert (outcome.n_finished, outcome.n_total) == (4, 4)
+    _, _, _, results, text = swept
     assert list(results.runs["kind"]) == ["reference", "trial", "trial", "trial"]
     assert set(results.runs["state"]) == {"complete"}
     assert results.runs["config_id"].is_unique
@@ -65,19 +78,13 @@ def test_sweep_trains_references_first_and_every_trial(swept):
     assert "[1/4] reference wide: complete" in text
 
 
-def test_the_best_is_the_best_of_the_runs(swept):
-    _, _, outcome, results, _ = swept
-    assert outcome.best is not None
-    assert outcome.best.value == results.runs["objective"].max()
-
-
 def test_every_run_holds_what_was_promised(swept):
-    suite, folder, outcome, results, _ = swept
+    suite, folder, session, results, _ = swept
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     for run_id in results.runs["run_id"]:
         run = client.get_run(run_id)
         assert run.info.status == "FINISHED"
-        assert run.data.tags["mlflow.parentRunId"] == outcome.run_id
+        assert run.data.tags["mlflow.parentRunId"] == session
         assert run.data.tags[rec.TAG_STUDY] == suite.study_name
         for name, value in (("embedding_dim", "4"), ("optimizer", "adam")):
             assert run.data.params[name] == value
@@ -113,8 +120,6 @@ def test_every_run_holds_what_was_promised(swept):
 
 
 def test_predictions_reproduce_the_logged_metrics(swept):
-    import pandas as pd
-
     from lstm_bench.metrics import evaluate_proba
 
     _, folder, _, results, _ = swept
@@ -135,9 +140,9 @@ def test_a_search_logs_no_model(swept):
 
 
 def test_the_parent_has_the_best_value_by_training(swept):
-    _, folder, outcome, results, _ = swept
+    _, folder, session, results, _ = swept
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    history = client.get_metric_history(outcome.run_id, BEST_VALUE)
+    history = client.get_metric_history(session, BEST_VALUE)
     best = results.runs["objective"].cummax()
     assert [m.value for m in history] == list(best)
 
@@ -181,36 +186,74 @@ def test_the_same_suite_and_seed_give_the_same_study(swept, tmp_path):
 
 def test_a_finished_study_is_not_trained_again_and_resumes_with_more_trials(swept):
     suite, folder, _, results, _ = swept
-    outcome, again = sweep(suite, folder)
-    assert outcome.n_finished == 4
+    recorder = Recorder()
+    _, again = sweep(suite, folder, recorder=recorder)
+    assert recorder.n_epochs == 0
     assert list(again.runs["run_id"]) == list(results.runs["run_id"])
+    assert list(again.baselines["run_id"]) == list(results.baselines["run_id"])
     # Six configurations are in the space; asking for more ends with a word.
     recorder = Recorder()
-    outcome, more = sweep(suite, folder, n_trials=9, recorder=recorder)
+    _, more = sweep(suite, folder, n_trials=9, recorder=recorder)
     assert len(more.runs) == 7
+    assert recorder.n_epochs == 3 * 2
     assert more.runs["config_id"].is_unique
     assert "all 6 configurations" in recorder.text()
 
 
-def test_ctrl_c_closes_trial_and_run_and_a_second_start_resumes(tiny_suite, tmp_path):
-    whole, expected = sweep(tiny_suite, tmp_path / "..", 3)
+def test_ctrl_c_closes_trial_and_run_and_a_second_start_resumes(write_suite, tmp_path):
+    # Long enough that a stop does not come too late.
+    suite = load_suite(write_suite({"max_epochs: 2": "max_epochs: 60"}))
+    (tmp_path / "whole").mkdir()
+    _, expected = sweep(suite, tmp_path / "whole")
 
     def stop(n_epochs: int) -> None:
-        if n_epochs == 3:  # in the second trial's first epoch
+        if n_epochs == 62:  # in the second trial
             signal.raise_signal(signal.SIGINT)
 
     recorder = Recorder(stop)
-    outcome, partial = sweep(tiny_suite, tmp_path, 3, recorder)
-    assert outcome.interrupted
+    with pytest.raises(KeyboardInterrupt, match="1 of 3 trainings are finished"):
+        sweep(suite, tmp_path, recorder=recorder)
     assert PATIENCE in recorder.text()
-    assert list(partial.runs["state"]) == ["complete"]
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    runs = client.search_runs([partial.runs["experiment_id"].iloc[0]])
+    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db", suite.study_name)
+    runs = tracker.runs_of(suite.study_name)
     assert {run.info.status for run in runs} == {"FINISHED", "KILLED"}
-    outcome, resumed = sweep(tiny_suite, tmp_path, 3)
-    assert outcome.n_finished == whole.n_finished
-    columns = ["config_id", "objective"]
+    recorder = Recorder()
+    _, resumed = sweep(suite, tmp_path, recorder=recorder)
+    assert recorder.n_epochs == 2 * 60
+    columns = ["config_id", "objective", "val_log_loss"]
     assert resumed.runs[columns].to_dict() == expected.runs[columns].to_dict()
+
+
+def test_two_worker_processes_give_the_numbers_of_one(
+    write_suite, tmp_path, monkeypatch
+):
+    # The other samplers suggest by the results that are there when they are asked.
+    suite = load_suite(write_suite({"seed: 7": "seed: 7, sampler: random"}))
+    monkeypatch.setattr("lstm_bench.workers.cluster.start_local", WORKER_PROCESSES)
+    found = []
+    for n_workers in (1, 2):
+        folder = tmp_path / str(n_workers)
+        folder.mkdir()
+        _, results = sweep(suite, folder, n_workers=n_workers)
+        runs = results.runs.sort_values("trial", ignore_index=True)
+        found.append(runs[["trial", "config_id", "objective", "val_log_loss"]])
+    assert len(found[0]) == 3
+    pd.testing.assert_frame_equal(*found, check_exact=True)
+
+
+def test_a_second_command_on_a_study_is_refused(tiny_suite, tmp_path):
+    parent = psutil.Process(os.getppid())
+    owner = [this_process()[0], parent.pid, parent.create_time()]
+    began = {"began": time.time(), "renewed": time.time()}
+    about = {"owner": owner, "host": "here", "command": "confirm", **began}
+    store_in(tmp_path, tiny_suite).study.set_user_attr(LEASE, about)
+    recorder = Recorder()
+    with pytest.raises(
+        TrackingError, match=f"works on it: confirm on here, process {parent.pid}"
+    ):
+        sweep(tiny_suite, tmp_path, recorder=recorder)
+    assert recorder.n_epochs == 0
+    assert store_in(tmp_path, tiny_suite).study.user_attrs[LEASE] == about
 
 
 def test_a_failed_trial_keeps_its_reason_and_the_sweep_goes_on(
@@ -228,8 +271,7 @@ def test_a_failed_trial_keeps_its_reason_and_the_sweep_goes_on(
         return real(*args, **kwargs)
 
     monkeypatch.setattr(lstm_bench.training.trial, "run_trial", fail_once)
-    outcome, results = sweep(tiny_suite, tmp_path)
-    assert outcome.n_finished == 3
+    _, results = sweep(tiny_suite, tmp_path)
     assert list(results.runs["state"]) == ["complete", "failed", "complete"]
     assert results.runs["failure_reason"].iloc[1].startswith("loss became nan")
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
@@ -237,7 +279,7 @@ def test_a_failed_trial_keeps_its_reason_and_the_sweep_goes_on(
     assert run.info.status == "FAILED"
 
 
-def test_our_own_defect_stops_the_sweep_and_closes_the_run_as_failed(
+def test_our_own_defect_stops_the_sweep_and_closes_its_runs(
     tiny_suite, tmp_path, monkeypatch
 ):
     import lstm_bench.training.trial
@@ -248,10 +290,11 @@ def test_our_own_defect_stops_the_sweep_and_closes_the_run_as_failed(
     monkeypatch.setattr(lstm_bench.training.trial, "run_trial", defect)
     with pytest.raises(ZeroDivisionError):
         sweep(tiny_suite, tmp_path)
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    experiment = client.get_experiment_by_name("lstm-bench").experiment_id
-    runs = client.search_runs([experiment], "tags.`lstm_bench.kind` != 'baseline'")
-    assert [run.info.status for run in runs] == ["FAILED", "FAILED"]
+    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db", tiny_suite.study_name)
+    runs = tracker.runs_of(tiny_suite.study_name)
+    status = {run.data.tags[rec.TAG_KIND]: run.info.status for run in runs}
+    assert (status["sweep"], status["trial"]) == ("FAILED", "FAILED")
+    assert store_in(tmp_path, tiny_suite).running() == []
 
 
 def test_pruned_trials_are_killed_runs_with_their_epochs(write_suite, tmp_path):
@@ -293,17 +336,20 @@ sweep(load_suite({str(tmp_path / "tiny.yaml")!r}), Path({str(tmp_path)!r}),
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", script])
     assert done.returncode == -signal.SIGKILL
-    outcome, results = sweep(tiny_suite, tmp_path)
-    assert outcome.n_finished == 3
+    _, results = sweep(tiny_suite, tmp_path)
     assert list(results.runs["state"]) == ["complete"] * 3
     assert results.runs["config_id"].is_unique
 
 
 def test_lost_runs_and_other_data_are_refused(tiny_suite, tmp_path):
     sweep(tiny_suite, tmp_path, 1)
-    with pytest.raises(TrackingError, match="1 finished trainings whose MLflow runs"):
-        sweep(tiny_suite, tmp_path, 1, tracking="other.db")
-    store = StudyStore(tiny_suite, resolve_storage(f"sqlite:///{tmp_path}/optuna.db"))
+    other = f"sqlite:///{tmp_path}/other.db"
+    with (
+        pytest.raises(TrackingError, match="1 finished trainings whose MLflow runs"),
+        opened(tiny_suite, tmp_path, tracking_uri=other) as study,
+    ):
+        run_search(study, n_trials=1, timeout_s=None)
+    store = store_in(tmp_path, tiny_suite)
     with pytest.raises(TrackingError, match="begun on other data"):
         store.check_digest("0" * 64)
 
@@ -311,7 +357,7 @@ def test_lost_runs_and_other_data_are_refused(tiny_suite, tmp_path):
 def test_a_damaged_optuna_database_is_a_users_error(tiny_suite, tmp_path):
     (tmp_path / "optuna.db").write_text("this is no database, but it is long enough")
     with pytest.raises(TrackingError, match="cannot be opened"):
-        StudyStore(tiny_suite, resolve_storage(f"sqlite:///{tmp_path}/optuna.db"))
+        store_in(tmp_path, tiny_suite)
 
 
 def test_a_store_that_fails_during_a_sweep_is_a_users_error(tiny_suite, tmp_path):
@@ -325,7 +371,7 @@ def test_a_store_that_fails_during_a_sweep_is_a_users_error(tiny_suite, tmp_path
 
 
 def test_a_stop_asked_for_in_an_epoch_that_prunes_is_not_lost(
-    tiny_suite, tmp_path, monkeypatch
+    write_suite, tmp_path, monkeypatch
 ):
     from optuna.trial import Trial
 
@@ -334,7 +380,8 @@ def test_a_stop_asked_for_in_an_epoch_that_prunes_is_not_lost(
         return True
 
     monkeypatch.setattr(Trial, "should_prune", prune_and_be_stopped)
-    outcome, results = sweep(tiny_suite, tmp_path)
-    assert outcome.interrupted
+    suite = load_suite(write_suite({"seed: 7": "seed: 7, pruner: median"}))
+    with pytest.raises(KeyboardInterrupt, match="1 of 3 trainings are finished"):
+        sweep(suite, tmp_path)
+    results = load_results(f"sqlite:///{tmp_path}/mlflow.db", suite)
     assert list(results.runs["state"]) == ["pruned"]
-    assert outcome.n_finished == 1

@@ -22,7 +22,7 @@ import pytest
 from commands import run
 from conftest import ROOT
 from mlflow_server import free_port
-from runs import Recorder
+from runs import Recorder, opened
 
 from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.confirm import choose_candidates, confirm_candidates
@@ -32,8 +32,6 @@ from lstm_bench.suites.suite import load_suite
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.models import has_model, model_folder
-from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.prepare import prepare
 from lstm_bench.winner import choose, find_model, log_winners_model
 
 pytestmark = pytest.mark.slow
@@ -63,20 +61,14 @@ class Study:
         (folder / "tiny.yaml").write_text(SUITE)
         self.suite = load_suite(folder / "tiny.yaml")
         self.uri = f"sqlite:///{folder}/mlflow.db"
-        self.tracker = Tracker(self.uri)
-        self.client = self.tracker.client
-        self.prepared = prepare(self.suite, None)
-        outcome = confirm_candidates(
-            self.prepared,
-            self.tracker,
-            Recorder(),
-            choose_candidates(self.suite, None, 2),
-            n_replicates=3,
-        )
-        self.analysis = analyse(load_results(self.uri, self.suite))
-        log_winners_model(
-            self.prepared, self.tracker, Recorder(), self.analysis, outcome.run_id
-        )
+        self.client = mlflow.MlflowClient(self.uri)
+        with opened(self.suite, folder) as study:
+            self.prepared = study.prepared
+            candidates = choose_candidates(self.suite, None, 2)
+            session = confirm_candidates(study, candidates, n_replicates=3)
+            assert study.tracker.catch_up()
+            self.analysis = analyse(load_results(self.uri, self.suite))
+            log_winners_model(study.driver, study.tracker, self.analysis, session)
         winner = self.analysis.winner
         assert winner is not None
         self.choice = choose(self.analysis, winner)
