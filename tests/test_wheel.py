@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -37,7 +38,8 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, *command: str | Path, code: int = 0) -> str:
     """Return what a command prints in `folder`, and check how it ends."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code == 0 else done.stderr
 

@@ -489,29 +489,28 @@ def a_study_of(suite, uri, objectives, end="FINISHED"):
     """Begin a search whose trials have these objectives; None has failed."""
     tracker = Tracker(uri, suite.study_name)
     prepared = prepare(suite, None)
-    about = (prepared.about_data, prepared.about_machine)
     params = {f"study.{k}": v for k, v in suite.study.model_dump().items()}
-    session = tracker.start_session("sweep", suite, *about, params)
+    session = tracker.start_session("sweep", prepared, params)
     for number, objective in enumerate(objectives):
-        run_id = tracker.start_run(
+        run = tracker.start_run(
             suite.defaults,
-            suite=suite,
+            prepared,
             kind="trial",
-            parent_run_id=session,
-            dataset=prepared.about_data,
-            environment=prepared.about_machine,
-            seeds=prepared.seeds,
+            parent_run_id=session.run_id,
+            engine="stock",
             trial=number,
         )
-        tracker.client.update_run(run_id, name=f"small (trial {number})\x1b[2J")
+        assert tracker.catch_up()
+        tracker.client.update_run(run.run_id, name=f"small (trial {number})\x1b[2J")
         if objective is None:
-            tracker.close_run(run_id, "failed", "no memory")
+            run.close("failed", "no memory")
         elif objective >= 0:
-            tracker.client.log_metric(run_id, OBJECTIVE, objective)
-            tracker.close_run(run_id, "complete")
+            run.log({OBJECTIVE: objective}, 1)
+            run.close("complete")
     if end is not None:
-        tracker.end_session(session, end)
-    return tracker, about
+        session.end(end)
+    tracker.close()
+    return tracker, prepared
 
 
 def test_studies_lists_what_a_store_holds(write_suite, tmp_path, monkeypatch, capfd):
@@ -522,7 +521,7 @@ def test_studies_lists_what_a_store_holds(write_suite, tmp_path, monkeypatch, ca
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     # A negative one stands for a trial that is still running.
     accuracy = load_suite(write_suite())
-    tracker, about = a_study_of(accuracy, uri, [0.5, None, 0.75, -1])
+    tracker, prepared = a_study_of(accuracy, uri, [0.5, None, 0.75, -1])
     loss = load_suite(write_suite({"metric: accuracy": "metric: log_loss"}))
     a_study_of(loss, uri, [0.5, 0.75], "KILLED")
     none = load_suite(write_suite({"seed: 7": "seed: 8"}))
@@ -534,7 +533,7 @@ def test_studies_lists_what_a_store_holds(write_suite, tmp_path, monkeypatch, ca
         (loss.study_name, 2, "search stopped", "log_loss", 0.5),
         (accuracy.study_name, 3, "search finished", "accuracy", 0.75),
     ]
-    session = tracker.start_session("confirm", accuracy, *about, {})
+    session = tracker.start_session("confirm", prepared, {}).run_id
     host, pid, created = this_process()
     for owner, state in (("{bad", "running"), ([host, pid, created - 999], "killed")):
         text = owner if isinstance(owner, str) else json.dumps(owner)

@@ -20,7 +20,7 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("name", ["confirm", "report", "train", "worker"])
+@pytest.mark.parametrize("name", ["confirm", "report", "train", "doctor"])
 def test_command_line_has_the_options_that_were_given(name):
     given = shlex.join(
         ["lstm-bench", "sweep", SUITE, *(w for pair in GIVEN.items() for w in pair)]

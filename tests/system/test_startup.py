@@ -284,7 +284,7 @@ def test_a_user_without_name_and_home_gets_a_folder_that_is_named(everybodys_fol
 def test_a_hostile_place_gives_the_results_of_a_plain_one(tmp_path):
     """A worker among empty modules, with a keras.json, on an ASCII console."""
     text = TINY_SUITE.replace("units: [2, 3, 4]", "units: [2]").replace(
-        "n_trials: 3", "sampler: grid, n_trials: 2, trial_timeout_s: 300"
+        "n_trials: 3", "sampler: grid, n_trials: 2"
     )
     plain, hostile = tmp_path / "plain", tmp_path / "−hostile"
     for folder in (plain, hostile):

@@ -4,7 +4,7 @@ from lstm_bench.suites.suite import load_suite
 from lstm_bench.training.prepare import data_folder
 
 
-def test_workers_are_given_the_folder_of_a_suites_own_files(tmp_path, monkeypatch):
+def test_a_suites_own_files_are_read_from_its_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("LSTM_BENCH_DATA", raising=False)
     text = "description: d\ndataset: {file: a.csv}\nspace: {units: [2, 3]}\n"
     file = tmp_path / "study" / "mine.yaml"

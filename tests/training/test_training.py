@@ -253,15 +253,6 @@ def test_memory_is_freed_between_trials(dataset, splits):
     assert sizes[-1] - sizes[2] < 60, [round(size) for size in sizes]
 
 
-def test_collections_between_trainings_leave_out_what_imports_made():
-    from lstm_bench.workers.worker import _get_ready
-
-    _get_ready("stock", print)
-    # TensorFlow and MLflow alone make more than half a million.
-    assert gc.get_freeze_count() > 100_000
-    assert len(gc.get_objects()) < gc.get_freeze_count()
-
-
 def test_quicks_data_needs_the_order_of_words_and_forty_of_them():
     from lstm_bench.training.baselines import baselines_of
 
