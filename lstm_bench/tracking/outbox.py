@@ -99,11 +99,15 @@ def create_run(client: MlflowClient, record: Record) -> str:
     tags = {**record.tags, rec.TAG_RECORD: record.key}
     run = client.create_run(record.experiment, record.start, tags, record.name)
     run_id = str(run.info.run_id)
+    _describe(client, run_id, record)
+    return run_id
+
+
+def _describe(client: MlflowClient, run_id: str, record: Record) -> None:
     params = [Param(key, value) for key, value in record.params.items()]
     client.log_batch(run_id, params=params)
     if (dataset := record.dataset) is not None:
         client.log_inputs(run_id, [_dataset_input(dataset)])
-    return run_id
 
 
 def upload(
@@ -141,7 +145,12 @@ def _created_earlier(client: MlflowClient, record: Record) -> str | None:
     found = client.search_runs(
         [record.experiment], f"tags.`{rec.TAG_RECORD}` = '{record.key}'"
     )
-    return str(found[0].info.run_id) if found else None
+    if not found:
+        return None
+    run_id = str(found[0].info.run_id)
+    # The server may have gone, or the process, while it was created.
+    _describe(client, run_id, record)
+    return run_id
 
 
 def _dataset_input(about: dict[str, str]) -> DatasetInput:
@@ -167,12 +176,15 @@ class Outbox:
     def create(cls, tracking_uri: str, study: str) -> Self:
         """Create the outbox of a command."""
         store = _store_folder(tracking_uri)
-        folder = store / study / f"{now_ms()}-{uuid.uuid4().hex[:8]}"
-        folder.mkdir(parents=True)
+        (store / study).mkdir(parents=True, exist_ok=True)
         (store / STORE).write_text(_name(tracking_uri), encoding="utf-8")
-        opened = cls.open(folder)
+        folder = store / study / f"{now_ms()}-{uuid.uuid4().hex[:8]}"
+        # Locked before `sync` sees it, which would remove it as empty.
+        with new_folder(folder) as partial:
+            opened = cls.open(partial)
         if opened is None:
             raise RuntimeError(f"{folder}: another process has locked a new folder")
+        opened.folder = folder
         return opened
 
     @classmethod
@@ -250,7 +262,8 @@ def _store_folder(tracking_uri: str) -> Path:
 def outbox_folders(tracking_uri: str, study: str | None = None) -> list[Path]:
     """Return the commands' outboxes for a store, of one study or all, oldest first."""
     found = _store_folder(tracking_uri).glob(f"{study or '*'}/*/")
-    return sorted((folder for folder in found), key=lambda folder: folder.name)
+    shown = (folder for folder in found if folder.name[0] != ".")
+    return sorted(shown, key=lambda folder: folder.name)
 
 
 def store_to_sync(tracking_uri: str | None) -> str | None:
