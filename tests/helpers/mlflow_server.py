@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from quick_databases import write_tables
@@ -77,3 +81,28 @@ class MlflowServer:
             self.signal(signal.SIGKILL)
             self.process.wait(timeout=30)
             self.process = None
+
+
+class _Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(self.server.code)  # type: ignore[attr-defined]
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@contextmanager
+def answering(code: int) -> Iterator[str]:
+    """Yield the address of a server that answers every request with `code`."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answer)
+    server.code = code  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import chdir
+from contextlib import chdir, closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,6 @@ from results_builder import make_predictions
 
 from lstm_bench.errors import PublishError
 from lstm_bench.publish.publish import publish
-from lstm_bench.report.figures.training import training_figures
 from lstm_bench.search.study import StudyStore
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite, load_suite
@@ -35,18 +34,12 @@ def suite_in(folder: Path) -> Suite:
     return load_suite(folder / "tiny.yaml")
 
 
-def add_training(tracker, suite, units, session):
+def add_training(tracker, suite, units, session_id) -> str:
     prepared = prepare(suite, None)
     config = config_from(suite.defaults.model_dump(), {"units": units}, "")
-    run_id = tracker.start_run(
-        config,
-        suite=suite,
-        kind="trial",
-        parent_run_id=session,
-        dataset=prepared.about_data,
-        environment=prepared.about_machine,
-        seeds=prepared.seeds,
-        trial=units,
+    run = tracker.start_run(
+        *(config, prepared),
+        **dict(kind="trial", parent_run_id=session_id, engine="", trial=units),
     )
     sample = {"index": 0, "text": "a film", "y_true": 1, "y_proba": [0.25, 0.75]}
     result = TrialResult(
@@ -58,8 +51,9 @@ def add_training(tracker, suite, units, session):
         [sample],
         ("neg", "pos"),
     )
-    tracker.finish_run(run_id, result, training_figures(result, "accuracy"))
-    return run_id
+    run.finish_training(result, "accuracy")
+    assert tracker.catch_up()
+    return run.run_id
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +64,11 @@ def built(tmp_path_factory):
     with chdir(folder):
         Path("tiny.yaml").write_text(TINY_SUITE)
         tracker, suite = Tracker(store_in(folder)), suite_in(folder)
-        prepared = prepare(suite, None)
-        about = (prepared.about_data, prepared.about_machine)
-        session = tracker.start_session("sweep", suite, *about, {})
+        session = tracker.start_session("sweep", prepare(suite, None), {})
         for units in (2, 3, 4):
-            add_training(tracker, suite, units, session)
-        tracker.end_session(session, "FINISHED")
+            add_training(tracker, suite, units, session.run_id)
+        session.end("FINISHED")
+        tracker.close()
         assert run("report", "tiny.yaml") == 0
     return folder
 
@@ -121,7 +114,8 @@ def test_what_is_written_after_a_move_lies_in_the_new_place(study, built):
     }
     record_moves(uri, moves)
     assert find_moves(uri) == []
-    run_id = add_training(Tracker(uri), suite_in(study), 3, None)
+    with closing(Tracker(uri)) as tracker:
+        run_id = add_training(tracker, suite_in(study), 3, None)
     assert (study / "mlruns" / "lstm-bench" / run_id / "artifacts").is_dir()
     assert not built.exists()
     # MLflow itself finds what was written before, too.
@@ -138,7 +132,8 @@ def test_a_copy_is_read_and_written_by_itself(study, tmp_path):
     assert {m.old.parents[1] for m in find_moves(store_in(copy))} == {study}
     record_moves(store_in(copy), find_moves(store_in(copy)))
     files = set((study / "mlruns").rglob("*"))
-    add_training(Tracker(store_in(copy)), suite_in(copy), 3, None)
+    with closing(Tracker(store_in(copy))) as tracker:
+        add_training(tracker, suite_in(copy), 3, None)
     assert set((study / "mlruns").rglob("*")) == files
     # What befalls the copy is nothing to the original.
     shutil.rmtree(copy)
@@ -228,9 +223,7 @@ def test_runs_that_are_deleted_in_mlflow_are_not_missed(study):
 def test_the_last_commands_lost_files_are_taken_from_one_before(study):
     uri, suite = store_in(study), suite_in(study)
     record_moves(uri, find_moves(uri))
-    prepared, tracker = prepare(suite, None), Tracker(uri)
-    about = (prepared.about_data, prepared.about_machine)
-    later = tracker.start_session("sweep", suite, *about, {})
+    later = Tracker(uri).start_session("sweep", prepare(suite, None), {}).run_id
     whole = load_results(uri, suite)
     shutil.rmtree(study / "mlruns" / "lstm-bench" / later)
     results = load_results(uri, suite)

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import gc
-import io
-from collections.abc import Sequence
+from contextlib import closing
 
 import pytest
 from mlflow import MlflowClient
 from results_builder import make_predictions
+from runs import Recorder, opened
 from sqlalchemy import create_engine, text
 
 from lstm_bench.analysis.tables.search import leaderboard
@@ -14,18 +14,13 @@ from lstm_bench.errors import TrackingError
 from lstm_bench.metrics import METRICS
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite
-from lstm_bench.system.console import LastingConsole
 from lstm_bench.tracking import load, queries
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.queries import find_runs
-from lstm_bench.tracking.stored_runs import parse_runs
 from lstm_bench.tracking.tracker import Tracker
-from lstm_bench.training.baselines import BASELINES, baselines_of
+from lstm_bench.training.baselines import BASELINES, baselines_of, run_baseline
 from lstm_bench.training.prepare import prepare
 from lstm_bench.training.result import History, TrialResult
-from lstm_bench.workers import tracked_run
-from lstm_bench.workers.progress import PlainProgress
-from lstm_bench.workers.tracked_run import track_baselines
 
 OBJECTIVES = {2: 0.7, 3: 0.9, 4: 0.8}
 HISTORY = [
@@ -38,36 +33,33 @@ HISTORY = [
 def store(tiny_suite: Suite, tmp_path) -> str:
     """Write three complete trials, by units, and a pruned one of a single epoch."""
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    tracker = Tracker(uri)
-    prepared = prepare(tiny_suite, None)
-    about = (prepared.about_data, prepared.about_machine)
-    session = tracker.start_session("sweep", tiny_suite, *about, {})
-    for trial, units in enumerate((*OBJECTIVES, 2)):
-        config = config_from(tiny_suite.defaults.model_dump(), {"units": units}, "")
-        run_id = tracker.start_run(
-            config,
-            suite=tiny_suite,
-            kind="trial",
-            parent_run_id=session,
-            dataset=prepared.about_data,
-            environment=prepared.about_machine,
-            seeds=prepared.seeds,
-            trial=trial,
-        )
-        if trial == len(OBJECTIVES):
-            tracker.abandon_run(run_id, config, HISTORY[:1], "pruned", "slow")
-            continue
-        sample = {"index": 0, "text": "a film", "y_true": 1, "y_proba": [0.25, 0.75]}
-        result = TrialResult(
-            config,
-            History(HISTORY, 2),
-            OBJECTIVES[units],
-            {"objective": OBJECTIVES[units]},
-            (make_predictions(30)["val"],),
-            [sample],
-            ("neg", "pos"),
-        )
-        tracker.finish_run(run_id, result, {})
+    with closing(Tracker(uri)) as tracker:
+        prepared = prepare(tiny_suite, None)
+        session = tracker.start_session("sweep", prepared, {})
+        for trial, units in enumerate((*OBJECTIVES, 2)):
+            config = config_from(tiny_suite.defaults.model_dump(), {"units": units}, "")
+            run = tracker.start_run(
+                *(config, prepared),
+                **dict(kind="trial", parent_run_id=session.run_id, engine=""),
+                trial=trial,
+            )
+            if trial == len(OBJECTIVES):
+                run.log_epoch(HISTORY[0])
+                run.abandon("pruned", "slow", config, HISTORY[:1])
+                continue
+            for entry in HISTORY:
+                run.log_epoch(entry)
+            sample = {"index": 0, "text": "a film", "y_true": 1, "y_proba": [0.5, 0.5]}
+            result = TrialResult(
+                config,
+                History(HISTORY, 2),
+                OBJECTIVES[units],
+                {"objective": OBJECTIVES[units]},
+                (make_predictions(30)["val"],),
+                [sample],
+                ("neg", "pos"),
+            )
+            run.finish_training(result, "accuracy")
     return uri
 
 
@@ -123,58 +115,47 @@ def test_the_collector_runs_again_after_reading_and_after_an_error(store, tiny_s
     assert gc.isenabled()
 
 
-def log_baselines(store: str, suite: Suite, known: Sequence = ()) -> str:
-    prepared, tracker = prepare(suite, None), Tracker(store)
-    session = tracker.start_session(
-        "sweep", suite, prepared.about_data, prepared.about_machine, {}
-    )
-    output = io.StringIO()
-    progress = PlainProgress(LastingConsole(file=output))
-    track_baselines(prepared, tracker, session, progress, known)
-    return output.getvalue()
+def log_baselines(store: str, suite: Suite) -> None:
+    prepared = prepare(suite, None)
+    with closing(Tracker(store)) as tracker:
+        session = tracker.start_session("sweep", prepared, {})
+        for name in baselines_of("tokens"):
+            result = run_baseline(
+                *(name, prepared.dataset, prepared.splits), score_test=False
+            )
+            run = tracker.start_baseline(name, prepared, session.run_id)
+            run.finish_baseline(result, prepared.dataset.class_names)
 
 
-def baseline_runs(store: str) -> list[str]:
-    found = find_runs(Tracker(store).client, "tags.`lstm_bench.kind` = 'baseline'")
-    return [run.info.run_id for run in found]
-
-
-def test_two_commands_that_begin_at_once_log_each_baseline_once(store, tiny_suite):
-    # Neither knows of the other's runs when it begins.
-    log_baselines(store, tiny_suite)
-    log_baselines(store, tiny_suite)
-    assert len(baseline_runs(store)) == len(baselines_of("tokens"))
-
-
-def test_a_baseline_that_was_logged_twice_is_read_once(store, tiny_suite, monkeypatch):
+def test_a_baseline_that_was_logged_twice_is_read_once(store, tiny_suite):
     log_baselines(store, tiny_suite)
     first = load_results(store, tiny_suite).baselines
-    # Both asked before either wrote.
-    monkeypatch.setattr(Tracker, "if_there", lambda *_: None)
     log_baselines(store, tiny_suite)
-    assert len(baseline_runs(store)) == 2 * len(baselines_of("tokens"))
     again = load_results(store, tiny_suite).baselines
     assert again["baseline"].tolist() == list(baselines_of("tokens"))
     assert again["run_id"].tolist() == first["run_id"].tolist()
 
 
 def test_a_baseline_that_would_take_too_long_is_logged_once_with_the_reason(
-    store, tiny_suite, monkeypatch
+    tiny_suite, tmp_path, monkeypatch
 ):
     reason = "9e+09 pairs of steps are more than the limit"
     monkeypatch.setattr(
-        tracked_run,
-        "why_not_run",
+        "lstm_bench.workers.job.why_not_run",
         lambda name, splits, *, score_test: reason if name == "nb_lr" else None,
     )
-    output = log_baselines(store, tiny_suite)
+    recorder = Recorder()
+    with opened(tiny_suite, tmp_path, recorder) as study:
+        session = study.tracker.start_session("sweep", study.prepared, {})
+        for task in study.baselines(session, [], 0, score_test=False):
+            study.say_baseline(task, study.driver.run_one(task))
+        assert study.tracker.catch_up()
+        known = study.known_runs()
+        assert study.baselines(session, known, 0, score_test=False) == []
+        session.end("FINISHED")
     label = BASELINES["nb_lr"].label
-    assert f"baseline {label} is not fitted: {reason}" in " ".join(output.split())
-    known, left_out = parse_runs(Tracker(store).runs_of(tiny_suite.study_name))
-    assert left_out == []
-    log_baselines(store, tiny_suite, known)
-    assert len(baseline_runs(store)) == 3
-    results = load_results(store, tiny_suite)
+    assert f"baseline {label} is not fitted: {reason}" in recorder.text()
+    results = load_results(study.tracker.tracking_uri, tiny_suite)
     assert results.left_out.empty
     assert results.baselines["baseline"].tolist() == ["majority", "tfidf_lr"]
     assert results.skipped_baselines == (

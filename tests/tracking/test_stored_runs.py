@@ -19,9 +19,8 @@ from commands import run
 from conftest import TINY_SUITE
 from results_builder import make_predictions
 
-from lstm_bench.report.figures.training import training_figures
-from lstm_bench.search.study import StudyStore
-from lstm_bench.search.trials import CONFIG_ID, OWNER, RUN_ID
+from lstm_bench.search.lease import LEASE
+from lstm_bench.search.study import CONFIG_ID, DIGEST, FAILED, StudyStore
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking import stored_runs
@@ -120,24 +119,15 @@ def build(folder: Path) -> Study:
     tracker, store = Tracker(study.uri), StudyStore(suite, study.storage)
     prepared = prepare(suite, None)
     store.check_digest(prepared.dataset.digest)
-    store.keep_suite()
     names = prepared.dataset.class_names
-    about = (prepared.about_data, prepared.about_machine)
-    ids = {SESSION: tracker.start_session("sweep", suite, *about, {})}
+    opened = {SESSION: tracker.start_session("sweep", prepared, {})}
 
     def train(kind, config, n_right, at, parent, **more):
-        run_id = tracker.start_run(
-            config,
-            suite=suite,
-            kind=kind,
-            parent_run_id=parent,
-            dataset=at.about_data,
-            environment=at.about_machine,
-            seeds=at.seeds,
-            **more,
+        run = tracker.start_run(
+            config, at, kind=kind, parent_run_id=parent.run_id, engine="", **more
         )
         for entry in HISTORY:
-            tracker.log_epoch(run_id, entry)
+            run.log_epoch(entry)
         parts = make_predictions(n_right)
         taken = parts.values() if kind == "replicate" else [parts["val"]]
         sample = {"index": 0, "text": "a film", "y_true": 1, "y_proba": [0.25, 0.75]}
@@ -157,47 +147,46 @@ def build(folder: Path) -> Study:
             names,
             [sample] if kind == "replicate" else [],
         )
-        tracker.finish_run(run_id, result, training_figures(result, "accuracy"))
-        return run_id
+        run.finish_training(result, "accuracy")
+        return run
 
     configs = []
     for number in range(N_TRIALS):
         step = store.next_trial()
         configs.append(step.config)
-        run_id = train(
-            "trial", step.config, 38 - 2 * number, prepared, ids[SESSION], trial=number
+        opened[f"trial {number}"] = train(
+            *("trial", step.config, 38 - 2 * number, prepared, opened[SESSION]),
+            trial=step.trial.number,
         )
-        ids[f"trial {number}"] = run_id
-        step.trial.set_user_attr(RUN_ID, run_id)
-        step.owned.tell(step.trial, "complete", 0.9)
-    tracker.end_session(ids[SESSION], "FINISHED")
-    ids[ROUND] = tracker.start_session("confirm", suite, *about, {}, ids[SESSION])
+        store.tell(step.trial, "complete", 0.9, None)
+    opened[SESSION].end("FINISHED")
     n_test = len(prepared.dataset.test)
     reviews = pd.DataFrame({"length": range(n_test), "in_train": [False] * n_test})
-    tracker.log_test_reviews(ids[ROUND], reviews)
+    opened[ROUND] = tracker.start_session(
+        "confirm",
+        prepared,
+        {},
+        opened[SESSION].run_id,
+        lambda folder: reviews.to_parquet(folder / rec.TEST_REVIEWS),
+    )
     for seed in range(1, N_SEEDS + 1):
         at = prepared.at(seed)
         parts = make_predictions(25 + seed)
-        ids[f"baseline of seed {seed}"] = tracker.log_baseline(
-            BaselineResult("nb_lr", (parts["val"], parts["test"]), 10, 1.5, False),
-            suite=suite,
-            parent_run_id=ids[ROUND],
-            dataset=at.about_data,
-            environment=at.about_machine,
-            seeds=at.seeds,
-            class_names=names,
-        )
+        baseline = tracker.start_baseline("nb_lr", at, opened[ROUND].run_id)
+        result = BaselineResult("nb_lr", (parts["val"], parts["test"]), 10, 1.5, False)
+        baseline.finish_baseline(result, names)
+        opened[f"baseline of seed {seed}"] = baseline
         for number in range(2):
-            ids[f"replicate of trial {number}, seed {seed}"] = train(
-                "replicate",
-                configs[number],
-                36 - 2 * number + seed,
-                at,
-                ids[ROUND],
+            opened[f"replicate of trial {number}, seed {seed}"] = train(
+                *("replicate", configs[number], 36 - 2 * number + seed, at),
+                opened[ROUND],
                 label=f"trial {number}",
                 origin="search",
             )
-    tracker.end_session(ids[ROUND], "FINISHED")
+    opened[ROUND].end("FINISHED")
+    assert tracker.catch_up()
+    ids = {name: run.run_id for name, run in opened.items()}
+    tracker.close()
     store.close()
     (folder / "runs.json").write_text(json.dumps(ids), encoding="utf-8")
     return study
@@ -692,11 +681,6 @@ def test_an_owner_that_cannot_be_read_is_named_and_left_alone(study, capfd):
         (CONFIG_ID, None),
         (CONFIG_ID, "5"),
         (CONFIG_ID, "{bad"),
-        (RUN_ID, None),
-        (RUN_ID, '["a"]'),
-        (OWNER, '"somebody"'),
-        (OWNER, '["host", -1, 0]'),
-        (OWNER, '["host", 1, NaN]'),
     ],
 )
 def test_a_damaged_trial_is_named_and_stops_a_sweep(study, attribute, value, capfd):
@@ -706,11 +690,18 @@ def test_a_damaged_trial_is_named_and_stops_a_sweep(study, attribute, value, cap
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("dataset_digest", "5"), ("dataset_digest", "{bad"), ("suite", '["tiny"]')],
+    [
+        (DIGEST, "5"),
+        (DIGEST, "{bad"),
+        (LEASE, '"somebody"'),
+        (LEASE, '{"owner": ["host", -1, 0]}'),
+        (f"{FAILED}one", '"no memory"'),
+    ],
 )
 def test_a_damaged_attribute_of_optunas_study_stops_a_sweep(study, key, value, capfd):
-    statement = "UPDATE study_user_attributes SET value_json = ? WHERE key = ?"
-    study.sql(statement, value, key, file="optuna.db")
+    statement = "INSERT OR REPLACE INTO study_user_attributes "
+    statement += "(study_id, key, value_json) VALUES (1, ?, ?)"
+    study.sql(statement, key, value, file="optuna.db")
     check_refused(study, capfd, study.suite.study_name)
 
 
@@ -728,12 +719,10 @@ def test_an_infinite_value_of_a_trial_stops_a_sweep(study, capfd):
 
 def check_refused(study: Study, capfd, reason: str) -> None:
     n_runs = len(find_runs(Tracker(study.uri).client, ""))
-    for command in (("sweep", "tiny.yaml"), ("worker", study.suite.study_name)):
-        assert run(*command) == 2
-        said = capfd.readouterr().err
-        assert "Traceback" not in said and len(said) < 2000
-        if command[0] == "sweep":
-            assert reason in said
+    assert run("sweep", "tiny.yaml") == 2
+    said = capfd.readouterr().err
+    assert "Traceback" not in said and len(said) < 2000
+    assert reason in said
     assert len(find_runs(Tracker(study.uri).client, "")) == n_runs
     assert run("doctor", "tiny.yaml", "--fix") == 1
     said = capfd.readouterr()

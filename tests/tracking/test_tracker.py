@@ -53,10 +53,7 @@ def store(tmp_path, monkeypatch) -> str:
 def begin(uri: str, suite, kind: str = "sweep", say=print) -> tuple[Tracker, str]:
     """Open a session of `suite` as a command does."""
     tracker = Tracker(uri, suite.study_name, say)
-    prepared = prepare(suite, None)
-    return tracker, tracker.start_session(
-        kind, suite, prepared.about_data, prepared.about_machine, {}
-    )
+    return tracker, tracker.start_session(kind, prepare(suite, None), {}).run_id
 
 
 def experiment_of(tracker: Tracker) -> str:
@@ -80,10 +77,7 @@ def test_tracker_leaves_the_run_of_mlflow_run_to_its_command(
     assert link in tags["mlflow.note.content"]
     assert rec.TAG_STUDY not in tags
     # The same command's second session leaves it as it is.
-    prepared = prepare(tiny_suite, None)
-    tracker.start_session(
-        "confirm", tiny_suite, prepared.about_data, prepared.about_machine, {}, sweep
-    )
+    tracker.start_session("confirm", prepare(tiny_suite, None), {}, sweep)
     assert client.get_run(command).data.tags == tags
     results = load_results(store, tiny_suite)
     assert len(results.sessions) == 2
@@ -174,23 +168,14 @@ def test_the_sweep_carries_a_prepared_chart_view(tiny_suite, tmp_path):
 
     tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db")
     prepared = prepare(tiny_suite, None)
-    tracker.start_session(
-        "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
-    )
+    tracker.start_session("sweep", prepared, {})
     experiment = tracker.client.get_experiment(tracker.experiment_id)
     state = json.loads(experiment.tags[f"{TAG_PREFIX}{tiny_suite.study_name}"])
     assert state == chart_view_state(tiny_suite)
     # The filter is one that MLflow understands, and finds the search alone.
     for kind in ("trial", "replicate", "reference"):
-        tracker.start_run(
-            tiny_suite.defaults,
-            suite=tiny_suite,
-            kind=kind,
-            parent_run_id=None,
-            dataset=prepared.about_data,
-            environment=prepared.about_machine,
-            seeds=prepared.seeds,
-        )
+        tracker.start_run(tiny_suite.defaults, prepared, kind=kind, engine="")
+    tracker.close()
     found = tracker.client.search_runs([tracker.experiment_id], state["searchFilter"])
     kinds = {run.data.tags[rec.TAG_KIND] for run in found}
     assert kinds == {"trial", "reference"}
@@ -210,10 +195,7 @@ def test_an_edited_suite_is_told_from_a_suite_never_run(
     tracker = Tracker(uri)
     with pytest.raises(TrackingError, match="run `lstm-bench sweep` first"):
         load_results(uri, tiny_suite)
-    prepared = prepare(tiny_suite, None)
-    tracker.start_session(
-        "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
-    )
+    tracker.start_session("sweep", prepare(tiny_suite, None), {})
     edited = load_suite(write_suite({"seed: 7": "seed: 8"}))
     with pytest.raises(TrackingError, match=f"it holds {tiny_suite.study_name}"):
         load_results(uri, edited)
@@ -232,10 +214,7 @@ def test_ui_serves_on_this_machine_and_names_the_chart_view(
 ):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     tracker = Tracker(uri)
-    prepared = prepare(tiny_suite, None)
-    tracker.start_session(
-        "sweep", tiny_suite, prepared.about_data, prepared.about_machine, {}
-    )
+    tracker.start_session("sweep", prepare(tiny_suite, None), {})
     before = (tmp_path / "mlflow.db").read_bytes()
     # None of these is imported by the server or by what it starts.
     here = tmp_path / "here"
@@ -293,8 +272,7 @@ def test_study_views_name_the_latest_report_that_there_is(tiny_suite, tmp_path):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     tracker = Tracker(uri)
     prepared = prepare(tiny_suite, None)
-    about = (prepared.about_data, prepared.about_machine)
-    first = tracker.start_session("sweep", tiny_suite, *about, {})
+    first = tracker.start_session("sweep", prepared, {}).run_id
     (view,) = study_views(uri, "http://127.0.0.1:5000")
     assert view.report is None
     for part in rec.REPORT_FILES:
@@ -303,7 +281,7 @@ def test_study_views_name_the_latest_report_that_there_is(tiny_suite, tmp_path):
     page.rmdir()
     page.write_text("a report")
     tracker.log_report(first, tmp_path / "report")
-    later = tracker.start_session("confirm", tiny_suite, *about, {})
+    later = tracker.start_session("confirm", prepared, {}).run_id
     # What else has the tag of a command is nobody's study.
     strange = tracker.client.create_run(tracker.experiment_id).info.run_id
     tracker.client.set_tag(strange, rec.TAG_KIND, "sweep")
@@ -356,16 +334,14 @@ def test_mlflow_lists_runs_by_their_values_and_who_made_them_with_what(
     write_suite, tmp_path
 ):
     from lstm_bench.suites.suite import load_suite
-    from lstm_bench.training.baselines import BASELINES, run_baseline
+    from lstm_bench.training.baselines import BASELINES
 
     suite = load_suite(write_suite({"seed: 7}": "seed: 7}\nreferences: {base: {}}"}))
     tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db")
     prepared = prepare(suite, None)
     session, made = {}, {}
     for kind in ("sweep", "confirm"):
-        session[kind] = tracker.start_session(
-            kind, suite, prepared.about_data, prepared.about_machine, {}
-        )
+        session[kind] = tracker.start_session(kind, prepared, {})
     config = suite.defaults.model_copy(
         update={"units": 1, "masking": False, "learning_rate": 1e-05, "patience": 2}
     )
@@ -377,27 +353,20 @@ def test_mlflow_lists_runs_by_their_values_and_who_made_them_with_what(
     ):
         made[kind] = tracker.start_run(
             suite.references["base"] if kind == "reference" else config,
-            suite=suite,
+            prepared.at(replicate),
             kind=kind,
-            parent_run_id=session["sweep"],
-            dataset=prepared.about_data,
-            environment=prepared.about_machine,
-            seeds=prepared.at(replicate).seeds,
+            parent_run_id=session["sweep"].run_id,
+            engine="",
             **names,
         )
     for replicate in (0, 2):
-        made[f"baseline {replicate}"] = tracker.log_baseline(
-            run_baseline(
-                "majority", prepared.dataset, prepared.splits, score_test=False
-            ),
-            suite=suite,
-            parent_run_id=session["sweep"],
-            dataset=prepared.about_data,
-            environment=prepared.about_machine,
-            seeds=prepared.at(replicate).seeds,
-            class_names=prepared.dataset.class_names,
+        made[f"baseline {replicate}"] = tracker.start_baseline(
+            "majority", prepared.at(replicate), session["sweep"].run_id
         )
-    runs = {k: tracker.client.get_run(r) for k, r in (session | made).items()}
+    assert tracker.catch_up()
+    opened = session | made
+    runs = {kind: tracker.client.get_run(run.run_id) for kind, run in opened.items()}
+    tracker.close()
     values = "1 unit, sigmoid, no masking, learning rate 1e-05, patience 2"
     label = BASELINES["majority"].label
     assert {kind: run.info.run_name for kind, run in runs.items()} == {
@@ -425,8 +394,8 @@ def test_mlflow_lists_runs_by_their_values_and_who_made_them_with_what(
         assert tags["mlflow.note.content"] and "\n" not in tags["mlflow.note.content"]
         # What MLflow's UI lists: not what one process leaves for another.
         shown = {key for key in tags if not key.startswith("mlflow.")}
-        assert not {key for key in shown if "owner" in key or "journal" in key}
-        assert rec.TAG_OWNER in tags
+        assert not {key for key in shown if "owner" in key or "record" in key}
+        assert {rec.TAG_OWNER, rec.TAG_RECORD} <= set(tags)
 
 
 def test_every_hyperparameter_has_its_words_in_a_runs_name():
