@@ -129,9 +129,12 @@ def test_a_worker_process_loads_neither_stores_nor_drawing(tiny_suite):
     with start_local(1, 1) as cluster, Client(cluster) as client:
         trained, fitted = (client.submit(run_job, job).result() for job in jobs)
         (modules,) = client.run(eval, "list(__import__('sys').modules)").values()
+        (n_frozen,) = client.run(eval, "__import__('gc').get_freeze_count()").values()
     assert (trained.state, fitted.state) == ("complete", "complete")
     assert len(trained.epochs) == config.max_epochs
     assert "keras" in modules
+    # No collection between trainings looks through what imports made.
+    assert n_frozen > 100_000
     # Scikit-learn loads pandas where it is installed; this package does not.
     loaded = {name.split(".")[0] for name in modules} - {"pandas"}
     assert loaded & NOT_FOR_WORKERS == set()
