@@ -30,11 +30,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lstm_bench.search.trials import OWNER
 from optuna.trial import FrozenTrial
 from row import Row, positive, row_parser
 
 from lstm_bench.search.study import StudyStore
-from lstm_bench.search.trials import OWNER
 from lstm_bench.suites.suite import Suite, load_suite
 
 SUITES = Path(__file__).parents[1]
