@@ -19,6 +19,7 @@ from lstm_bench.report.figures.confusion import (
 )
 from lstm_bench.report.figures.curves import Curve, plot_curves
 from lstm_bench.report.figures.style import OTHERS, PALETTE, figure_png, metric_label
+from lstm_bench.system.files import new_folder
 from lstm_bench.tracking import names as rec
 from lstm_bench.training.result import Prediction
 
@@ -101,6 +102,6 @@ def draw_training(artifacts: Path, metric_name: str) -> None:
     index, y_true, *proba = (table[name].to_numpy() for name in table)
     scored = Prediction(file.stem, index, y_true, np.column_stack(proba))
     figures = training_figures(epochs, scored, samples["class_names"], metric_name)
-    (artifacts / rec.FIGURES).mkdir()
-    for name, png in figures.items():
-        (artifacts / rec.FIGURES / f"{name}.png").write_bytes(png)
+    with new_folder(artifacts / rec.FIGURES) as folder:
+        for name, png in figures.items():
+            (folder / f"{name}.png").write_bytes(png)
