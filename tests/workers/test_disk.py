@@ -99,7 +99,7 @@ def test_a_disk_that_fills_up_in_a_search_ends_it_and_it_goes_on_with_room(
 @pytest.mark.chaos
 @pytest.mark.parametrize("has_cache", [False, True])
 def test_a_disk_that_fills_up_while_workers_train(disk, has_cache):
-    place = Place(disk, TEXT, is_empty=True)
+    place = Place(disk, TEXT)
     place.inject(SLOW)
     if has_cache:
         place.environment["LSTM_BENCH_CACHE"] = str(disk / "cache")

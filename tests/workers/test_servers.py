@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from conftest import TINY_SUITE
 from mlflow_server import MlflowServer
@@ -98,7 +96,17 @@ def test_a_sweep_outlives_its_tracking_server(tmp_path):
     server.start()
     try:
         place = Place(tmp_path / "here", TEXT)
-        place.inject(SLOW)
+        # What trains when there is this file waits until it is gone.
+        hold = place.folder / "hold"
+        place.inject(
+            "import time, lstm_bench.system.limits as limits\n"
+            "from pathlib import Path\n"
+            "def check(self):\n"
+            "    time.sleep(0.3)\n"
+            f"    while Path({str(hold)!r}).exists():\n"
+            "        time.sleep(0.1)\n"
+            "limits.Limits.check = check\n"
+        )
         place.environment["MLFLOW_TRACKING_URI"] = server.uri
         process = place.start("sweep", "tiny.yaml", "--workers", "2")
         database = place.folder / "optuna.db"
@@ -107,12 +115,13 @@ def test_a_sweep_outlives_its_tracking_server(tmp_path):
         server.stop()
         n_before = len(store.finished())
         wait_for(lambda: len(store.finished()) > n_before)
-        time.sleep(2)
+        hold.touch()
         server.start()
+        hold.unlink()
         said, _ = process.communicate(timeout=600)
         assert process.returncode == 0, said[-3000:]
         assert "the tracking server does not answer" in said
-        assert "training goes on" in said and "report: " in said
+        assert "training goes on" in said and "\nreport: " in said
         assert len(whole_runs(server.uri, place.suite)) == N_TRIALS
         assert what_waits(server.uri).n_runs == 0
         assert store.running() == []
