@@ -35,9 +35,8 @@ from lstm_bench.report.sections.literature import literature_section
 from lstm_bench.report.sections.samples import samples, samples_section
 from lstm_bench.report.sections.slices import slices_section
 from lstm_bench.report.view import make_view
-from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
-from lstm_bench.training.result import History, Prediction, TrialResult
+from lstm_bench.training.result import Prediction
 
 CHECK = [
     {"level": "error", "name": "one_class", "n": 2, "example": "a text | b",
@@ -268,8 +267,7 @@ def test_a_trainings_figure_shows_what_can_be_read_of_its_classes(n, name):
     scored = Prediction("test", y_true, y_true, np.eye(n))
     names = tuple(f"class {i}" for i in range(n))
     epochs = [{"epoch": 1, "train_loss": 0.7, "val_loss": 0.6}]
-    result = TrialResult(TrialConfig(), History(epochs), 1.0, {}, (scored,), [], names)
-    figures = training_figures(result, "accuracy")
+    figures = training_figures(epochs, scored, names, "accuracy")
     assert set(figures) == {"accuracy", "loss", name}
 
 

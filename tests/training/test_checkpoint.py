@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 from test_training import run
@@ -149,22 +151,22 @@ def test_a_checkpoint_is_gone_once_its_training_has_ended(
     from runs import Recorder, sweep
 
     monkeypatch.setenv("LSTM_BENCH_CACHE", str(tmp_path / "cache"))
-    text = write_suite().read_text() + "checkpoint: true\n"
-    suite = load_suite(write_suite(text=text))
+    # Long enough that a stop does not come too late.
+    text = write_suite({"max_epochs: 2": "max_epochs: 60"}).read_text()
+    suite = load_suite(write_suite(text=text + "checkpoint: true\n"))
 
     def stop(n_epochs):
-        if n_epochs == 3:
-            raise KeyboardInterrupt
+        if n_epochs == 62:  # in the second trial
+            signal.raise_signal(signal.SIGINT)
 
-    outcome, _ = sweep(suite, tmp_path, recorder=Recorder(stop))
-    assert outcome.interrupted
+    with pytest.raises(KeyboardInterrupt, match="1 of 3 trainings are finished"):
+        sweep(suite, tmp_path, recorder=Recorder(stop))
     (left,) = (tmp_path / "cache").rglob("checkpoints/**/*.npz")
     assert left.parent.name == suite.study_name
-    outcome, results = sweep(suite, tmp_path)
-    assert outcome.n_finished == 3
+    _, results = sweep(suite, tmp_path)
     assert not list((tmp_path / "cache").rglob("checkpoints/**/*.npz"))
-    assert results.runs["n_epochs"].tolist() == [2.0, 2.0, 2.0]
+    assert results.runs["n_epochs"].tolist() == [60.0, 60.0, 60.0]
     curves = results.curves
     own = curves[(curves["metric"] == "accuracy") & (curves["split"] == "val")]
     for _, curve in own.groupby("run_id"):
-        assert curve["epoch"].tolist() == [1, 2]
+        assert curve["epoch"].tolist() == list(range(1, 61))
