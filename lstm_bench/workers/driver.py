@@ -306,6 +306,9 @@ class Driver:
             self._hear_epoch(plan, running, event["entry"])
 
     def _begin(self, plan: Plan, running: _Running, event: Mapping[str, Any]) -> None:
+        if running.n_starts >= MAX_DEATHS:
+            self._fail_for_deaths(plan, running)
+            return
         if running.started is not None:
             # Dask runs the task of a dead worker again, on another one.
             self.progress.say(
@@ -394,24 +397,13 @@ class Driver:
             # The worker died with the result: Dask computes it again.
             future.add_done_callback(lambda future: self._events.put(("done", key)))
             return False
-        except KilledWorker as error:
+        except KilledWorker:
             running.n_given_up += 1
             if max(running.n_starts, running.n_given_up) < MAX_DEATHS:
                 # Dask counts deaths of workers at which it only waited, too.
                 self._start_again(running, "its worker died")
                 return False
-            self._n_lost += 1
-            # On a cluster, the scheduler's setting.
-            n_deaths = max(running.n_starts, error.allowed_failures + 1)
-            reason = f"its worker died {n_deaths} times (killed; out of memory?)"
-            self._forget(running)
-            self._finish(plan, running, Outcome("failed", reason, running.epochs))
-            if self._n_lost >= MAX_LOST_IN_A_ROW:
-                raise TrackingError(
-                    f"{self._n_lost} trainings in a row ended because their workers "
-                    "died; is there memory for so many? --workers 1 needs the least. "
-                    "What was finished is kept"
-                ) from None
+            self._fail_for_deaths(plan, running)
             return True
         except CancelledError:
             if self.cluster.client.status != "running":
@@ -436,6 +428,18 @@ class Driver:
         self._forget(running)
         self._finish(plan, running, result)
         return True
+
+    def _fail_for_deaths(self, plan: Plan, running: _Running) -> None:
+        reason = f"its worker died {MAX_DEATHS} times (killed; out of memory?)"
+        self._forget(running)
+        self._finish(plan, running, Outcome("failed", reason, running.epochs))
+        self._n_lost += 1
+        if self._n_lost >= MAX_LOST_IN_A_ROW:
+            raise TrackingError(
+                f"{self._n_lost} trainings in a row ended because their workers died; "
+                "is there memory for so many? --workers 1 needs the least. What was "
+                "finished is kept"
+            )
 
     def _start_again(self, running: _Running, reason: str) -> None:
         self._forget(running)
