@@ -105,7 +105,6 @@ class OpenStudy:
         kind: str,
         replicate: int = SEARCH_REPLICATE,
         score_test: bool = False,
-        is_prunable: bool = False,
         reference: str | None = None,
         **tags: Any,
     ) -> Task:
@@ -118,9 +117,7 @@ class OpenStudy:
         session : OpenRun
             The command's run.
         """
-        job = self.driver.job(
-            replicate, config=config, score_test=score_test, is_prunable=is_prunable
-        )
+        job = self.driver.job(replicate, config=config, score_test=score_test)
 
         def open_run(prepared: Prepared, engine: str) -> OpenRun:
             return self.tracker.start_run(

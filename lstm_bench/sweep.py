@@ -232,7 +232,6 @@ class Search:
             step.label,
             self.session,
             kind="trial",
-            is_prunable=self.suite.study.pruner != "none",
             trial=step.trial.number,
         )
         task.trial = step.trial

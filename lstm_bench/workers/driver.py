@@ -27,6 +27,7 @@ from lstm_bench.system.signals import Stop, stopping_after_the_epoch
 from lstm_bench.text import first_line
 from lstm_bench.tracking.tracker import OpenRun, Tracker
 from lstm_bench.training.baselines import BaselineResult
+from lstm_bench.training.checkpoint import Checkpoint
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import TrialResult, metric_key
 from lstm_bench.workers.cluster import MAX_DEATHS, Cluster
@@ -304,6 +305,8 @@ class Driver:
             self._begin(plan, running, event)
         else:
             self._hear_epoch(plan, running, event["entry"])
+            if running.why_pruned is not None:
+                self._prune(plan, running)
 
     def _begin(self, plan: Plan, running: _Running, event: Mapping[str, Any]) -> None:
         if running.n_starts >= MAX_DEATHS:
@@ -347,15 +350,6 @@ class Driver:
         if epoch <= len(running.epochs):
             return
         running.epochs.append(entry)
-        if self.metric in entry:
-            value = entry[self.metric]
-            if plan.epoch(task, epoch, value) and running.why_pruned is None:
-                running.why_pruned = (
-                    f"pruned after epoch {epoch} at {self.metric} {value:.4f}"
-                )
-                self._event(task.job.key).set()
-        if task.job.is_prunable:
-            self._event(f"{task.job.key}-{epoch}").set()
         if running.run is not None:
             running.run.log_epoch(entry)
         if running.training is not None:
@@ -363,6 +357,21 @@ class Driver:
             self.progress.epoch(
                 running.training, entry, shown or metric_key("train", self._name)
             )
+        # A refit has no validation.
+        value = entry.get(self.metric)
+        if value is not None and plan.epoch(task, epoch, value):
+            running.why_pruned = (
+                f"pruned after epoch {epoch} at {self.metric} {value:.4f}"
+            )
+
+    def _prune(self, plan: Plan, running: _Running) -> None:
+        """End a training that is pruned; its worker stops at its next step."""
+        job, config = running.task.job, running.task.config
+        self._forget(running)
+        if self.suite.checkpoint and config is not None:
+            study = self.suite.study_name
+            Checkpoint.of(study, config.config_id, job.replicate).discard()
+        self._finish(plan, running, Outcome("stopped"))
 
     @property
     def _name(self) -> str:
@@ -459,17 +468,19 @@ class Driver:
         state: str = outcome.state
         if state == "stopped":
             state, reason = "interrupted", reason or STOPPED
-            if running.why_pruned is not None:
-                state, reason = "pruned", running.why_pruned
         if running.run is None and state != "interrupted":
             running.run = self._open_run(task, "", {})
-        for entry in outcome.epochs[len(running.epochs) :]:
-            self._hear_epoch(plan, running, entry)
         result, value = outcome.result, None
+        epochs = outcome.epochs
+        if isinstance(result, TrialResult):
+            epochs = result.history.epochs
+        for entry in epochs[len(running.epochs) :]:
+            if running.why_pruned is None:
+                self._hear_epoch(plan, running, entry)
+        if running.why_pruned is not None:
+            state, reason, result = "pruned", running.why_pruned, None
         run = running.run
         if isinstance(result, TrialResult):
-            for entry in result.history.epochs[len(running.epochs) :]:
-                self._hear_epoch(plan, running, entry)
             value = result.objective
             if run is not None:
                 run.finish_training(result, self._name, outcome.model)

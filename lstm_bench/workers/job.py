@@ -45,9 +45,6 @@ from lstm_bench.training.model_folder import Origin
 from lstm_bench.training.prepare import split
 from lstm_bench.training.result import TrialResult
 
-# The driver answers within milliseconds; without an answer it is gone.
-ANSWER_S = 600.0
-
 
 @dataclass(frozen=True)
 class Job:
@@ -69,8 +66,6 @@ class Job:
     is_refit : bool
         Whether it is trained on train and validation together, for all of the
         configuration's epochs, and scored on nothing.
-    is_prunable : bool
-        Whether the driver is asked after each epoch before the next one begins.
     origin : Origin or None
         Given: the model folder is returned, too.
     n_on_host : mapping of str to int
@@ -89,7 +84,6 @@ class Job:
     baseline: str = ""
     score_test: bool = False
     is_refit: bool = False
-    is_prunable: bool = False
     origin: Origin | None = None
     n_on_host: Mapping[str, int] = field(default_factory=dict)
     version: str = __version__
@@ -230,7 +224,7 @@ def _train(
     from lstm_bench.training.trial import free_memory, refit, run_trial
 
     engine = choose_engine(suite.engine, _sayer(job.topic))
-    gc.freeze()
+    _leave_out_imports()
     checkpoint = None
     if suite.checkpoint and not job.is_refit and job.origin is None:
         checkpoint = Checkpoint.of(suite.study_name, config.config_id, job.replicate)
@@ -249,10 +243,6 @@ def _train(
     def on_epoch(entry: dict[str, float]) -> None:
         epochs.append(entry)
         tell("epoch", entry=entry)
-        if job.is_prunable:
-            answer = Event(f"{job.key}-{entry['epoch']:g}")
-            if not answer.wait(ANSWER_S):
-                raise Stopped
         if stop.is_set():
             raise Stopped
 
@@ -312,6 +302,12 @@ def _is_cancelled() -> bool:
     worker = get_worker()
     task = worker.state.tasks.get(worker.get_current_task())
     return task is None or task.state not in ("executing", "long-running")
+
+
+@functools.cache
+def _leave_out_imports() -> None:
+    """Leave a million permanent objects out of the collections between trainings."""
+    gc.freeze()
 
 
 @functools.lru_cache(maxsize=1)
