@@ -9,7 +9,6 @@ away, loses no result. Uploading a folder twice changes nothing.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -32,6 +31,7 @@ from lstm_bench.errors import TrackingError
 from lstm_bench.masking import known_secrets, mask_text, without_password
 from lstm_bench.stores import check_address
 from lstm_bench.system.command_line import command_line
+from lstm_bench.system.file_lock import lock_within
 from lstm_bench.system.files import new_folder
 from lstm_bench.system.folders import cache_folder
 from lstm_bench.text import count, first_line
@@ -191,9 +191,7 @@ class Outbox:
     def open(cls, folder: Path) -> Self | None:
         """Open a command's outbox; None if that command still runs."""
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_within(lock, 0.0):
             os.close(lock)
             return None
         return cls(folder, lock)

@@ -31,7 +31,7 @@ from lstm_bench.training.checkpoint import Checkpoint
 from lstm_bench.training.prepare import Prepared
 from lstm_bench.training.result import TrialResult, metric_key
 from lstm_bench.workers.cluster import MAX_DEATHS, Cluster
-from lstm_bench.workers.job import DataMissing, Job, Outcome, run_job
+from lstm_bench.workers.job import DataMissing, Job, Outcome
 from lstm_bench.workers.options import Workers
 from lstm_bench.workers.progress import Ended, Progress, Training
 
@@ -44,8 +44,6 @@ LOOK_EVERY_S = 0.3
 GATHER_S = 30.0
 # Trainings in a row whose workers died, after which the command gives up.
 MAX_LOST_IN_A_ROW = 3
-
-__all__ = ["Driver", "Plan", "Task", "open_driver", "run_job"]
 
 
 @dataclass

@@ -270,22 +270,6 @@ class LiveProgress:
         self.bars.stop()
 
 
-class SayingProgress(PlainProgress):
-    """Messages only: the process that started this worker shows its trainings."""
-
-    def begin(self, total: int, done: int, n_workers: int = 1) -> None:
-        """Print nothing."""
-
-    def ended(self, training: Training, ended: Ended) -> None:
-        """Print nothing."""
-
-    def skipped(self, label: str, earlier: str) -> None:
-        """Print nothing."""
-
-    def doing(self, what: str, since: float | None = None) -> None:
-        """Print nothing."""
-
-
 class LoggedProgress(PlainProgress):
     """One line per training for a log, without an estimate of the remaining time.
 
