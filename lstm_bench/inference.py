@@ -532,7 +532,8 @@ the Keras model or the arrays of a baseline."""
 
 FORMAT = 1
 
-LSTM = "lstm"
+NETWORKS = ("lstm", "gru", "simple_rnn")
+"""Names of the models that are Keras's; all others are baselines."""
 BATCH = 256
 
 Forward = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
@@ -547,9 +548,9 @@ class Model:
     ----------
     about : dict
         The content of ``about.json``: among others ``kind`` ("tokens" or "vectors"),
-        ``tokenizer``, ``model`` ("lstm" or the name of a baseline), ``class_names``,
-        ``config``, ``vocabulary``, ``scaling``, ``channels``, and ``why``, a sentence
-        on which of a study's models it is.
+        ``tokenizer``, ``model`` (one of `NETWORKS`, or the name of a baseline),
+        ``class_names``, ``config``, ``vocabulary``, ``scaling``, ``channels``, and
+        ``why``, a sentence on which of a study's models it is.
     """
 
     about: Mapping[str, Any]
@@ -696,7 +697,7 @@ def load(
     about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
     index = index_of(about["vocabulary"])
     n_classes = len(about["class_names"])
-    if about["model"] != LSTM:
+    if about["model"] not in NETWORKS:
         with np.load(path / ARRAYS, allow_pickle=False) as stored:
             arrays = dict(stored)
 

@@ -118,7 +118,7 @@ class Row:
         self._begin = datetime.now(UTC)
         self._peaks: list[dict[str, float]] = []
         # Compiled, and checked against Keras, before anything is timed.
-        choose_engine(PACKED, print)
+        choose_engine(PACKED, "lstm", print)
         print_machine()
 
     def load(self) -> Dataset:

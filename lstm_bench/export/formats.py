@@ -17,7 +17,7 @@ from lstm_bench.arrays import FloatArray
 from lstm_bench.data.dataset import VECTORS, Values
 from lstm_bench.errors import ExportError
 from lstm_bench.export.examples import inputs_of
-from lstm_bench.inference import LSTM, NETWORK, batch_of, load, proba_of
+from lstm_bench.inference import NETWORK, NETWORKS, batch_of, load, proba_of
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.tracking.models import files_of
 
@@ -93,9 +93,9 @@ def _load(folder: Path) -> keras.Model:
     network = keras.models.load_model(folder / NETWORK, compile=False)
     for layer in network.layers:
         for name in ("forward_layer", "backward_layer"):
-            lstm = getattr(layer, name, layer)
-            if isinstance(lstm, keras.layers.LSTM):
-                lstm.use_cudnn = False
+            recurrent = getattr(layer, name, layer)
+            if isinstance(recurrent, (keras.layers.LSTM, keras.layers.GRU)):
+                recurrent.use_cudnn = False
     return network
 
 
@@ -212,7 +212,7 @@ def _mlflow_proba(
 ) -> FloatArray:
     import mlflow
 
-    if about["model"] == LSTM:
+    if about["model"] in NETWORKS:
         # The model imports Keras; as the package does, it is quiet.
         import lstm_bench.models.backend  # noqa: F401
     model = mlflow.pyfunc.load_model(str(folder))

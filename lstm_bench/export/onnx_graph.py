@@ -1,9 +1,9 @@
-"""A trained network as an ONNX graph, with one LSTM node per layer.
+"""A trained network as an ONNX graph, with one node per recurrent layer.
 
 Converters turn a masked Keras LSTM into a loop over its steps, and not every
 bidirectional one (https://github.com/onnx/tensorflow-onnx/issues/1871). The networks of
-`build_model` are few in kind, so their graph is written here; its LSTM nodes read each
-sequence as far as its length.
+`build_model` are few in kind, so their graph is written here; its LSTM, GRU or RNN
+nodes read each sequence as far as its length.
 """
 
 from __future__ import annotations
@@ -19,10 +19,19 @@ from onnx import TensorProto, helper, numpy_helper
 from lstm_bench.arrays import Float32Array
 from lstm_bench.inference import OUT_OF_VOCABULARY
 from lstm_bench.models.backend import keras
+from lstm_bench.models.build import ATTENTION_LAYERS, recurrent_layers
 from lstm_bench.suites.config import TrialConfig
 
 # Old enough for the runtimes in use: these are of 2022.
 OPSET, IR_VERSION = 18, 8
+
+# For each cell: the kind of node, Keras's number of each gate in ONNX's order, and
+# attributes.
+NODES: Mapping[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
+    "lstm": ("LSTM", (0, 3, 1, 2), {}),
+    "gru": ("GRU", (0, 1, 2), {"linear_before_reset": 1}),
+    "simple_rnn": ("RNN", (0,), {}),
+}
 
 
 def onnx_model(
@@ -58,11 +67,11 @@ def onnx_model(
         steps, lengths = _pad(graph, steps, config, reads_vectors)
     if not reads_vectors:
         steps = _embed(graph, steps, network, config)
-    features = _lstm_layers(graph, steps, lengths, network, config)
+    features = _recurrent_layers(graph, steps, lengths, network, config)
     made = helper.make_model(
         helper.make_graph(
             graph.nodes,
-            "lstm",
+            config.cell,
             [inputs, _value("lengths", TensorProto.INT32, "batch")],
             [_head(graph, features, network, config)],
             graph.constants,
@@ -154,10 +163,10 @@ def _embed(graph: _Graph, ids: str, network: keras.Model, config: TrialConfig) -
     return graph.add("Gather", graph.floats(table), known)
 
 
-def _lstm_layers(
+def _recurrent_layers(
     graph: _Graph, steps: str, lengths: str, network: keras.Model, config: TrialConfig
 ) -> str:
-    """Add the LSTM layers and the pooling.
+    """Add the recurrent layers and the pooling.
 
     Parameters
     ----------
@@ -169,20 +178,19 @@ def _lstm_layers(
     str
         Of shape (batch, features).
     """
-    form, direction = "lstm_{}", "forward"
-    if config.bidirectional:
-        form, direction = "bidirectional_{}", "bidirectional"
+    kind, gates, options = NODES[config.cell]
     last = ""
     steps = graph.add("Transpose", steps, perm=[1, 0, 2])
-    for number in range(1, config.num_layers + 1):
-        weights = network.get_layer(form.format(number)).get_weights()
+    for number, layers in enumerate(recurrent_layers(network, config), start=1):
+        weights = [layer.get_weights() for layer in layers]
         outputs, last = f"outputs_{number}", f"last_{number}"
         node = helper.make_node(
-            "LSTM",
-            [steps, *_lstm_weights(graph, weights), lengths],
+            kind,
+            [steps, *_weights(graph, weights, gates), lengths],
             [outputs, last],
             hidden_size=config.units,
-            direction=direction,
+            direction="bidirectional" if config.bidirectional else "forward",
+            **options,
         )
         graph.nodes.append(node)
         # From (time, directions, batch, units) to (time, batch, features).
@@ -192,30 +200,55 @@ def _lstm_layers(
         # From (directions, batch, units).
         last = graph.add("Transpose", last, perm=[1, 0, 2])
         return graph.add("Reshape", last, graph.sizes(0, -1))
-    return _pool_steps(graph, steps, lengths, config.pooling)
+    return _pool_steps(graph, steps, lengths, network, config.pooling)
 
 
-def _lstm_weights(graph: _Graph, weights: Sequence[Float32Array]) -> list[str]:
+def _weights(
+    graph: _Graph, weights: Sequence[Sequence[Float32Array]], gates: Sequence[int]
+) -> list[str]:
     """Add a layer's kernels, recurrent kernels and biases, one of each per direction.
 
-    Keras has the gates in the order i, f, c, o along the last axis; ONNX has i, o, f,
-    c along the first, and a second bias.
+    Keras has the gates along the last axis; ONNX has them along the first, in another
+    order, and always a second bias, of the recurrent kernel.
+
+    Parameters
+    ----------
+    gates : sequence of int
+        Keras's number of each of ONNX's gates.
     """
 
     def as_onnx(array: Float32Array) -> Float32Array:
-        i, f, c, o = np.split(array.T, 4)
-        return np.concatenate([i, o, f, c])
+        parts = np.split(array.T, len(gates))
+        return np.concatenate([parts[gate] for gate in gates])
 
+    def both_biases(bias: Float32Array) -> Float32Array:
+        both = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
+        return np.concatenate([as_onnx(each) for each in both])
+
+    kernels, recurrent_kernels, biases = zip(*weights, strict=True)
     return [
-        graph.floats([as_onnx(kernel) for kernel in weights[0::3]]),
-        graph.floats([as_onnx(kernel) for kernel in weights[1::3]]),
-        graph.floats(
-            [[*as_onnx(bias), *np.zeros_like(bias)] for bias in weights[2::3]]
-        ),
+        graph.floats([as_onnx(kernel) for kernel in kernels]),
+        graph.floats([as_onnx(kernel) for kernel in recurrent_kernels]),
+        graph.floats([both_biases(bias) for bias in biases]),
     ]
 
 
-def _pool_steps(graph: _Graph, steps: str, lengths: str, pooling: str) -> str:
+def _attention(graph: _Graph, steps: str, is_step: str, network: keras.Model) -> str:
+    """Pool (time, batch, features) with the weights that `build_model` describes."""
+    time = graph.sizes(0)
+    hidden, score = (network.get_layer(name) for name in ATTENTION_LAYERS)
+    (kernel, bias), (vector,) = hidden.get_weights(), score.get_weights()
+    raw = graph.add("MatMul", steps, graph.floats(kernel))
+    hidden_steps = graph.add("Tanh", graph.add("Add", raw, graph.floats(bias)))
+    scores = graph.add("MatMul", hidden_steps, graph.floats(vector))
+    scores = graph.add("Where", is_step, scores, graph.floats(-1e9))
+    share = graph.add("Softmax", scores, axis=0)
+    return graph.add("ReduceSum", graph.add("Mul", steps, share), time, keepdims=0)
+
+
+def _pool_steps(
+    graph: _Graph, steps: str, lengths: str, network: keras.Model, pooling: str
+) -> str:
     """Pool (time, batch, features) over each sequence's steps."""
     time, last_axis = graph.sizes(0), graph.sizes(-1)
     n_steps = graph.add("Squeeze", graph.add("Shape", steps, end=1))
@@ -226,8 +259,10 @@ def _pool_steps(graph: _Graph, steps: str, lengths: str, pooling: str) -> str:
         "Less", numbers, graph.add("Cast", lengths, to=TensorProto.INT64)
     )
     is_step = graph.add("Unsqueeze", is_step, last_axis)
+    if pooling == "attention":
+        return _attention(graph, steps, is_step, network)
     if pooling == "max":
-        # Below all outputs of an LSTM, which lie in (-1, 1).
+        # Below all outputs, which lie in (-1, 1).
         steps = graph.add("Where", is_step, steps, graph.floats(-1.0))
         return graph.add("ReduceMax", steps, time, keepdims=0)
     steps = graph.add("Where", is_step, steps, graph.floats(0.0))

@@ -12,7 +12,7 @@ from lstm_bench.errors import ExportError, OutputError
 from lstm_bench.export.examples import Examples
 from lstm_bench.export.formats import FORMATS, MLFLOW
 from lstm_bench.export.readme import readme
-from lstm_bench.inference import ABOUT, LSTM
+from lstm_bench.inference import ABOUT, NETWORKS
 from lstm_bench.system.files import new_folder
 from lstm_bench.tracking.models import files_of, read_about
 
@@ -65,7 +65,7 @@ def export_model(logged: Path, form: str, out: Path, examples: Examples) -> floa
     """
     check_export(form, out)
     about = read_about(logged)
-    if about["model"] != LSTM and form != MLFLOW:
+    if about["model"] not in NETWORKS and form != MLFLOW:
         raise ExportError(
             f"--format {form}: {about['name']} is a baseline, and {form} has only "
             f"networks; --format {MLFLOW} exports it"

@@ -68,7 +68,7 @@ def _training(
     from lstm_bench.training.batches import take_batch, training_batches
     from lstm_bench.training.loop import Encoded, Steps
 
-    engine = choose_engine("auto", say)
+    engine = choose_engine("auto", config.cell, say)
     start = time.perf_counter()
     model = build_model(config, dataset.n_classes, dataset.n_channels)
     steps = Steps(model, config, engine)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lstm_bench.models.backend import keras
 from lstm_bench.models.heads import HEADS
 from lstm_bench.suites.config import TrialConfig
+
+CELLS: Mapping[str, Callable[..., keras.layers.Layer]] = {
+    "lstm": keras.layers.LSTM,
+    "gru": keras.layers.GRU,
+    "simple_rnn": keras.layers.SimpleRNN,
+}
+"""Keras's layer for each ``cell``."""
+
+ATTENTION_LAYERS = ("attention_hidden", "attention_score")
+"""Names of the layers of attention pooling."""
 
 
 def build_model(
@@ -50,22 +61,29 @@ def build_model(
         is_step = keras.ops.not_equal(inputs[:, :, -1], 0.0)
         if mask_layers:
             mask = is_step
+    # Keras initializes forget gates with 1 unless this is False.
+    options = {} if config.forget_bias == "one" else {"unit_forget_bias": False}
     for layer in range(config.num_layers):
         is_last = layer == config.num_layers - 1
-        lstm = keras.layers.LSTM(
+        recurrent = CELLS[config.cell](
             config.units,
             dropout=config.dropout,
             recurrent_dropout=config.recurrent_dropout,
             return_sequences=not is_last
             or config.pooling != "last"
             or (config.masking and is_causal),
-            name=f"lstm_{layer + 1}",
+            name=f"{config.cell}_{layer + 1}",
+            **options,
         )
         if config.bidirectional:
-            lstm = keras.layers.Bidirectional(lstm, name=f"bidirectional_{layer + 1}")
+            recurrent = keras.layers.Bidirectional(
+                recurrent, name=f"bidirectional_{layer + 1}"
+            )
         # An embedding's mask goes from layer to layer by itself.
-        x = lstm(x) if mask is None else lstm(x, mask=mask)
-    if config.masking:
+        x = recurrent(x) if mask is None else recurrent(x, mask=mask)
+    if config.pooling == "attention":
+        x = _attend(x, is_step if config.masking else None)
+    elif config.masking:
         x = _pool_steps(x, is_step, config, is_causal)
     elif config.pooling == "mean":
         x = keras.ops.mean(x, axis=1)
@@ -74,21 +92,93 @@ def build_model(
     if config.head_dropout:
         x = keras.layers.Dropout(config.head_dropout, name="head_dropout")(x)
     outputs = keras.layers.Dense(n_outputs, activation=head.activation, name="head")(x)
-    model = keras.Model(inputs, outputs, name="lstm")
+    model = keras.Model(inputs, outputs, name=config.cell)
+    if config.forget_bias == "chrono":
+        _set_chrono_biases(model, config)
     optimizer = keras.optimizers.get(
         {
             "class_name": config.optimizer,
-            "config": {"learning_rate": config.learning_rate},
+            "config": {
+                "learning_rate": config.learning_rate,
+                "global_clipnorm": config.gradient_clip_norm,
+            },
         }
     )
     model.compile(optimizer=optimizer, loss=head.loss, metrics=["accuracy"])
     return model
 
 
+def recurrent_layers(
+    model: keras.Model, config: TrialConfig
+) -> list[tuple[keras.layers.RNN, ...]]:
+    """Return a model's recurrent layers, the first first.
+
+    Each is a tuple: the layer, or those that read forwards and backwards.
+    """
+    name = "bidirectional" if config.bidirectional else config.cell
+    layers = [model.get_layer(f"{name}_{n + 1}") for n in range(config.num_layers)]
+    if config.bidirectional:
+        return [(layer.forward_layer, layer.backward_layer) for layer in layers]
+    return [(layer,) for layer in layers]
+
+
+def _set_chrono_biases(model: keras.Model, config: TrialConfig) -> None:
+    """Draw the biases of the LSTMs' forget and input gates for long dependencies.
+
+    Forget gates have the bias b = log u with u uniform in [1, T - 1], so that units
+    forget after about 1 to T steps, and input gates have -b. T, the longest range of
+    dependencies to expect, is ``sequence_length``, whatever the sequences' own lengths.
+
+    References
+    ----------
+    Tallec & Ollivier, "Can Recurrent Neural Networks Warp Time?", ICLR 2018, section 2.
+    """
+    units = config.units
+    longest = max(1.0, config.sequence_length - 1.0)
+    for layers in recurrent_layers(model, config):
+        for layer in layers:
+            # From Keras's global seed, which the other initial weights do not draw on.
+            bias = keras.ops.log(keras.random.uniform((units,), 1.0, longest))
+            zeros = keras.ops.zeros((2 * units,))
+            layer.cell.bias.assign(keras.ops.concatenate([-bias, bias, zeros]))
+
+
+def _attend(outputs: Any, is_step: Any) -> Any:
+    """Return the mean over the steps of each sequence, weighted by attention.
+
+    With the outputs h_t, the weights are a softmax over t of v^T tanh(W h_t + b); W, b
+    and v are trained. Padding has the weight 0.
+
+    Parameters
+    ----------
+    outputs : tensor of shape (batch, n_timesteps, features)
+    is_step : bool tensor of shape (batch, n_timesteps), or None
+        None: all are steps.
+
+    References
+    ----------
+    Yang et al., "Hierarchical Attention Networks for Document Classification", NAACL
+    2016, equations 5 to 7.
+    """
+    ops = keras.ops
+    hidden = keras.layers.Dense(
+        outputs.shape[-1], activation="tanh", name=ATTENTION_LAYERS[0]
+    )(outputs)
+    scores = keras.layers.Dense(1, use_bias=False, name=ATTENTION_LAYERS[1])(hidden)
+    if is_step is not None:
+        is_step = ops.expand_dims(is_step, -1)
+        scores = ops.where(is_step, scores, -1e9)
+    weights = ops.softmax(scores, axis=1)
+    if is_step is not None:
+        # Of a sequence without steps, too.
+        weights *= ops.cast(is_step, weights.dtype)
+    return ops.sum(outputs * weights, axis=1)
+
+
 def _pool_steps(
     outputs: Any, is_step: Any, config: TrialConfig, is_causal: bool
 ) -> Any:
-    """Pool LSTM outputs over the steps that are not padding.
+    """Pool a layer's outputs over the steps that are not padding.
 
     Parameters
     ----------
@@ -104,7 +194,7 @@ def _pool_steps(
     if config.pooling == "last" and not is_causal:
         return outputs
     if config.pooling == "max":
-        # Below all LSTM outputs, which lie in (-1, 1).
+        # Below all outputs, which lie in (-1, 1).
         return ops.max(ops.where(ops.expand_dims(is_step, -1), outputs, -1.0), axis=1)
     steps = ops.cast(is_step, "int32")
     n_steps = ops.sum(steps, axis=1, keepdims=True)

@@ -21,15 +21,16 @@ order differ by about 1e-6."""
 
 
 @functools.cache
-def choose_engine(wanted: EngineName, say: Callable[[str], None]) -> str:
-    """Return the engine for the requested `wanted` on this machine.
+def choose_engine(wanted: EngineName, cell: str, say: Callable[[str], None]) -> str:
+    """Return the engine for the requested `wanted` and a cell on this machine.
 
     The result is cached for each `say`, which therefore gets a reason only once.
 
     Parameters
     ----------
+    cell : {"lstm", "gru", "simple_rnn"}
     say : callable
-        Called with the reason why auto uses the stock LSTM, and before compiling.
+        Called with the reason why auto uses Keras's own layers, and before compiling.
 
     Returns
     -------
@@ -45,23 +46,30 @@ def choose_engine(wanted: EngineName, say: Callable[[str], None]) -> str:
     if wanted != PACKED and tf.config.list_physical_devices("GPU"):
         reason: str | None = "a GPU is there, and cuDNN runs on it"
     else:
-        reason = why_not_packed(say)
+        reason = why_not_packed(cell, say)
     if reason is None:
         return PACKED
     if wanted == PACKED:
         raise impossible(reason)
-    say(f"{TAKES_STOCK}{reason}")
+    _say_once(f"{TAKES_STOCK}{reason}", say)
     return STOCK
 
 
-def why_not_packed(say: Callable[[str], None]) -> str | None:
-    """Compile and test the packed engine; return why it cannot run, or None.
+@functools.cache
+def _say_once(line: str, say: Callable[[str], None]) -> None:
+    say(line)
+
+
+def why_not_packed(cell: str, say: Callable[[str], None]) -> str | None:
+    """Compile and test the packed engine for `cell`; return why it cannot run, or None.
 
     Parameters
     ----------
     say : callable
         Called with a message if the kernel has to be compiled.
     """
+    if cell != "lstm":
+        return f"it computes LSTMs alone, and the cell is {cell}"
     policy = keras.config.dtype_policy().compute_dtype
     if policy != "float32":
         return f"it computes in float32 alone and Keras is set to {policy}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 from lstm_bench.models.backend import keras, tf
+from lstm_bench.models.build import ATTENTION_LAYERS, recurrent_layers
 from lstm_bench.packed.layout import Int32Array, Layout, number_distinct
 from lstm_bench.packed.operation import Rows, Weights, packed_lstm
 from lstm_bench.packed.optimizer import PackedAdam
@@ -44,10 +46,7 @@ class PackedForward:
         n_threads: Callable[[], int],
     ) -> None:
         self.config = config
-        names = "bidirectional_{}" if config.bidirectional else "lstm_{}"
-        layers = [
-            model.get_layer(names.format(n)) for n in range(1, config.num_layers + 1)
-        ]
+        self._directions = recurrent_layers(model, config)
         # None for vectors, which reach the first LSTM as they are.
         self._embedding = next(
             (layer for layer in model.layers if layer.name == "embedding"), None
@@ -56,18 +55,16 @@ class PackedForward:
             layer for layer in model.layers if layer.name in ("head_dropout", "head")
         ]
         embedding = () if self._embedding is None else (self._embedding,)
-        for layer in (*embedding, *layers, *self._tail):
+        self._attention = [
+            layer for layer in model.layers if layer.name in ATTENTION_LAYERS
+        ]
+        layers = itertools.chain(embedding, *self._directions, self._tail)
+        for layer in layers:
             if layer.compute_dtype != "float32":
                 raise TypeError(
                     f"{layer.name}: the packed LSTM computes in float32 alone, got "
                     f"{layer.compute_dtype}; unset Keras's dtype policy"
                 )
-        self._directions = [
-            (layer.forward_layer, layer.backward_layer)
-            if config.bidirectional
-            else (layer,)
-            for layer in layers
-        ]
         self._team = Team(n_threads)
         self._recurrence = Recurrence(self._team)
 
@@ -198,13 +195,34 @@ class PackedForward:
             return x
         if pooling == "max":
             most = tf.math.unsorted_segment_max(x, rows.review, n_reviews)
-            # For sequences without tokens; LSTM outputs lie in (-1, 1).
+            # For sequences without tokens; outputs lie in (-1, 1).
             return tf.maximum(most, -1.0)
+        if pooling == "attention":
+            scores = x
+            for layer in self._attention:
+                scores = layer(scores)
+            return _attend(x, scores, rows.review, n_reviews)
         n_tokens = tf.scatter_nd(
             rows.order[:, None], rows.lengths, tf.reshape(n_reviews, (1,))
         )
         total = tf.math.unsorted_segment_sum(x, rows.review, n_reviews)
         return total / tf.maximum(tf.cast(n_tokens, tf.float32), 1.0)[:, None]
+
+
+def _attend(x: Any, scores: Any, review: Any, n_reviews: Any) -> Any:
+    """Return the mean of each sequence's rows, weighted by softmax of their scores.
+
+    Parameters
+    ----------
+    x : tensor of shape (n_rows, features)
+    scores : tensor of shape (n_rows, 1)
+    """
+    most = tf.math.unsorted_segment_max(scores, review, n_reviews)
+    # Subtracted so that no exponential overflows; softmax is the same without it.
+    weights = tf.exp(scores - tf.gather(tf.stop_gradient(most), review))
+    total = tf.math.unsorted_segment_sum(weights, review, n_reviews)
+    share = weights / tf.gather(total, review)
+    return tf.math.unsorted_segment_sum(x * share, review, n_reviews)
 
 
 def _occurrences(embeddings: Any, token_of_row: Any) -> Any:

@@ -27,7 +27,7 @@ def fast_forward(
     def make_forward(model: keras.Model, values: Mapping[str, Any]) -> Forward:
         config = TrialConfig.model_validate(values)
         forward: Any = model
-        if choose_engine("auto", say) == PACKED:
+        if choose_engine("auto", config.cell, say) == PACKED:
             from lstm_bench.packed.network import PackedForward
 
             forward = PackedForward(model, config, n_kernel_threads)

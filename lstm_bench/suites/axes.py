@@ -102,11 +102,12 @@ def _parse_range(field: str, value: dict[str, Any], where: str) -> IntAxis | Flo
     if missing:
         raise SuiteError(f"{where}: expected low and high, {missing[0]} is missing")
     annotation = TrialConfig.model_fields[field].annotation
-    if annotation not in (int, float, int | None):
+    if annotation not in (int, float, int | None, float | None):
         raise SuiteError(
             f"{where}: a range needs a number, {field} is none; give a list of choices"
         )
-    number: type[int] | type[float] = float if annotation is float else int
+    is_float = annotation in (float, float | None)
+    number: type[int] | type[float] = float if is_float else int
     read: dict[str, Any] = {"log": value.get("log", False)}
     if not isinstance(read["log"], bool):
         raise SuiteError(

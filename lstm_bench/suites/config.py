@@ -7,20 +7,31 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+)
 
 from lstm_bench.errors import SuiteError
 
 Value = bool | int | float | str | None
 SIGNIFICANT_DIGITS = 12
+CELL_NAMES = {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "SimpleRNN"}
+"""What Keras calls the layer of each cell."""
+
 # Short texts of values for a configuration's name; of a switch: (off, on).
-SHORT: Mapping[str, str | tuple[str, str]] = {
+SHORT: Mapping[str, str | tuple[str, str] | Mapping[str, str]] = {
+    "cell": CELL_NAMES,
     "units": "{} units",
     "num_layers": "{} layers",
     "bidirectional": ("one direction", "bidirectional"),
     "pooling": "{} pooling",
     "embedding_dim": "embedding {}",
     "head": "{}",
+    "forget_bias": "forget bias {}",
     "dropout": "dropout {}",
     "recurrent_dropout": "recurrent dropout {}",
     "head_dropout": "head dropout {}",
@@ -32,13 +43,14 @@ SHORT: Mapping[str, str | tuple[str, str]] = {
     "class_weights": "{} class weights",
     "optimizer": "{}",
     "learning_rate": "learning rate {}",
+    "gradient_clip_norm": "gradient clip norm {}",
     "batch_size": "batch {}",
     "max_epochs": "{} epochs",
     "patience": "patience {}",
 }
 
 
-ADDED = ("class_weights",)
+ADDED = ("class_weights", "cell", "forget_bias", "gradient_clip_norm")
 """Hyperparameters that are newer than the ids of configurations in use."""
 
 
@@ -69,18 +81,24 @@ class TrialConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # Architecture
-    units: int = Field(100, ge=1, le=4096, description="LSTM units per layer.")
+    cell: Literal["lstm", "gru", "simple_rnn"] = Field(
+        "lstm",
+        description="Recurrent layer: Keras's LSTM, GRU (with reset_after) or "
+        "SimpleRNN, with Keras's defaults.",
+    )
+    units: int = Field(100, ge=1, le=4096, description="Units per recurrent layer.")
     num_layers: int = Field(
-        1, ge=1, le=8, description="Number of LSTM layers, one on the other."
+        1, ge=1, le=8, description="Number of recurrent layers, one on the other."
     )
     bidirectional: bool = Field(
         False,
-        description="Read each sequence in both directions, with LSTMs of their own.",
+        description="Read each sequence in both directions, with a layer for each.",
     )
-    pooling: Literal["last", "mean", "max"] = Field(
+    pooling: Literal["last", "mean", "max", "attention"] = Field(
         "last",
         description="How the outputs of the last layer over time become one vector: "
-        "the last token's, their mean, or their maximum.",
+        "the last token's, their mean, their maximum, or their mean weighted by "
+        "trained attention.",
     )
     embedding_dim: int = Field(
         128, ge=1, le=4096, description="Length of a token's embedding vector."
@@ -90,14 +108,20 @@ class TrialConfig(BaseModel):
         description="Output layer: one sigmoid unit, for two classes only, or softmax "
         "with one unit per class.",
     )
+    forget_bias: Literal["one", "zero", "chrono"] = Field(
+        "one",
+        description="Initial bias of the forget gates, of LSTMs alone: 1, 0, or drawn "
+        "for sequences of sequence_length steps (chrono), with the input gates' bias "
+        "its negative.",
+    )
     # Regularisation
     dropout: _Share = Field(
-        0.0, description="Share of an LSTM layer's inputs that is dropped in training."
+        0.0,
+        description="Share of a recurrent layer's inputs that is dropped in training.",
     )
     recurrent_dropout: _Share = Field(
         0.0,
-        description="Share of an LSTM layer's recurrent state that is dropped in "
-        "training.",
+        description="Share of a recurrent layer's state that is dropped in training.",
     )
     head_dropout: _Share = Field(
         0.0, description="Share of the head's inputs that is dropped in training."
@@ -139,6 +163,13 @@ class TrialConfig(BaseModel):
     learning_rate: Annotated[_Float, Field(gt=0, le=10)] = Field(
         1e-3, description="Learning rate of the optimizer."
     )
+    gradient_clip_norm: float | None = Field(
+        None,
+        gt=0,
+        le=1e9,
+        description="Largest norm of all gradients together, to which larger ones are "
+        "scaled down (Keras's global_clipnorm). null: no limit.",
+    )
     batch_size: int = Field(
         64, ge=1, le=65_536, description="Number of sequences per training step."
     )
@@ -153,6 +184,11 @@ class TrialConfig(BaseModel):
         "which training stops; the weights of the best epoch are restored. null: train "
         "max_epochs and keep the last weights.",
     )
+
+    @field_validator("gradient_clip_norm")
+    @classmethod
+    def _canonical(cls, value: float | None) -> float | None:
+        return None if value is None else canonical(value)
 
     @property
     def config_id(self) -> str:
@@ -188,12 +224,23 @@ def short_text(field: str, value: Value) -> str:
     Floats have four significant digits.
     """
     form = SHORT[field]
-    if not isinstance(form, str):
+    if isinstance(form, Mapping):
+        return form[str(value)]
+    if isinstance(form, tuple):
         return form[bool(value)]
     if value in (None, "none"):
         return f"no {field.replace('_', ' ')}"
     text = form.format(f"{value:.4g}" if isinstance(value, float) else value)
     return text.removesuffix("s") if value == 1 else text
+
+
+def check_forget_bias(cell: str, forget_bias: str) -> None:
+    """Raise SuiteError if layers of `cell` have no such initial bias."""
+    if forget_bias != "one" and cell != "lstm":
+        raise SuiteError(
+            f"forget_bias: expected one where cell is {cell}, which has no forget "
+            f"gate, got {forget_bias}; remove it, or use cell: lstm"
+        )
 
 
 def check_head(head: str, n_classes: int) -> None:

@@ -1,4 +1,4 @@
-"""Names of the engines that can compute a training's LSTMs; imports neither."""
+"""Names of the engines that can compute recurrent layers; imports neither."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from lstm_bench.errors import SuiteError
 
 STOCK, PACKED = "stock", "packed"
 EngineName = Literal["auto", "stock", "packed"]
-"""Values of ``engine:`` in a suite: Keras's own LSTM, the packed one
+"""Values of ``engine:`` in a suite: Keras's own layers, the packed engine
 (`lstm_bench.packed`), or the packed one wherever it can run."""
 
 
-TAKES_STOCK = "engine: Keras's own LSTM, since "
-"""Begins the message when `engine: auto` selects Keras's LSTM; the reason follows."""
+TAKES_STOCK = "engine: Keras's own layers, since "
+"""Begins the message when `engine: auto` selects Keras's; the reason follows."""
 
 
 def join_engines(names: Iterable[str]) -> str:
@@ -31,5 +31,5 @@ def impossible(reason: str) -> SuiteError:
     """Return the error for a suite whose ``engine: packed`` cannot run."""
     return SuiteError(
         f"engine: packed cannot run here: {reason}; use engine: auto, which takes "
-        "Keras's own LSTM then"
+        "Keras's own layers then"
     )

@@ -17,7 +17,7 @@ from pydantic import (
 
 from lstm_bench.data.registry import OWN_FILES, dataset_names
 from lstm_bench.errors import SuiteError
-from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.config import TrialConfig, check_forget_bias
 from lstm_bench.suites.engines import EngineName
 from lstm_bench.text import listed, quoted, shortened
 
@@ -239,9 +239,9 @@ class SuiteFile(_Part):
     )
     engine: EngineName = Field(
         "auto",
-        description="What computes the LSTMs: Keras's own layers (stock), the packed "
-        "engine, which computes no padding (packed), or the packed one wherever it can "
-        "run (auto).",
+        description="What computes the recurrent layers: Keras's own (stock), the "
+        "packed engine, which computes no padding (packed), or the packed one wherever "
+        "it can run (auto).",
     )
 
 
@@ -249,7 +249,12 @@ def config_from(
     base: Mapping[str, Any], values: Mapping[str, Any], where: str
 ) -> TrialConfig:
     """Return the configuration of `base` updated by `values`, validated."""
-    return validate(TrialConfig, {**base, **values}, where)
+    config = validate(TrialConfig, {**base, **values}, where)
+    try:
+        check_forget_bias(config.cell, config.forget_bias)
+    except SuiteError as error:
+        raise SuiteError(f"{where}: {error}") from error
+    return config
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

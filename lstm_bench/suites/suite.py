@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ from lstm_bench.suites.config import (
     CONFIG_FIELDS,
     TrialConfig,
     Value,
+    check_forget_bias,
     check_head,
     hashed,
     short_text,
@@ -91,7 +93,7 @@ class Suite:
     checkpoint : bool
         Whether trainings save their state after each epoch, to resume from it.
     engine : {"auto", "stock", "packed"}
-        Engine of the LSTMs.
+        Engine of the recurrent layers.
     sizes : Sizes or None
         Sizes of the data, as far as they are known without reading them.
     pairs : dict of str to tuple
@@ -140,6 +142,7 @@ class Suite:
             field: parse_pair(field, values, base, f"{where}: confirm.pairs")
             for field, values in (file.confirm.pairs if file.confirm else {}).items()
         }
+        self._check_forget_biases(where)
         if not self.space.axes and not self.references:
             raise SuiteError(
                 f"{where}: space: expected at least one axis, got none; name an axis "
@@ -173,6 +176,26 @@ class Suite:
         self.sizes = known_sizes(self.dataset.name, self.dataset.options)
         if self.sizes is not None:
             self.check_sizes(self.sizes, where)
+
+    def _check_forget_biases(self, where: str) -> None:
+        """Raise SuiteError if two axes, or a pair, make an LSTM's bias another cell's.
+
+        `config_from` has checked the values of each axis and each reference alone.
+        """
+        combinations = itertools.product(
+            self.values_of("cell"), self.values_of("forget_bias")
+        )
+        for (cell_place, cell), (bias_place, bias) in combinations:
+            kinds = [place.partition(".")[0] for place in (cell_place, bias_place)]
+            n_pairs = kinds.count("confirm")
+            if n_pairs == 2 or (not n_pairs and "references" in kinds):
+                continue
+            try:
+                check_forget_bias(cell, bias)
+            except SuiteError as error:
+                raise SuiteError(
+                    f"{where}: {cell_place} and {bias_place}: {error}"
+                ) from error
 
     def check_sizes(
         self, sizes: Sizes, where: str, config: TrialConfig | None = None

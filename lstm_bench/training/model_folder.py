@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstm_bench.data.dataset import VECTORS, Dataset, Scaling, Sequences, Vocabulary
-from lstm_bench.inference import ABOUT, ARRAYS, FORMAT, INDEX_FROM, LSTM, NETWORK
+from lstm_bench.inference import ABOUT, ARRAYS, FORMAT, INDEX_FROM, NETWORK
 from lstm_bench.suites.config import TrialConfig
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def write_network(
     about = _about(dataset, train, origin)
     # Words of lower rank than these are unknown to the model.
     vocabulary = about["vocabulary"][: max(0, config.vocabulary_size - INDEX_FROM - 1)]
-    about |= {"model": LSTM, "config": config.model_dump(), "vocabulary": vocabulary}
+    about |= {"model": config.cell, "config": config.model_dump()}
+    about["vocabulary"] = vocabulary
     _write_about(folder, about)
     model.save(folder / NETWORK)
 

@@ -223,7 +223,7 @@ def _train(
     from lstm_bench.training.model_folder import write_network
     from lstm_bench.training.trial import free_memory, refit, run_trial
 
-    engine = choose_engine(suite.engine, _sayer(job.topic))
+    engine = choose_engine(suite.engine, config.cell, _sayer(job.topic))
     _leave_out_imports()
     checkpoint = None
     if suite.checkpoint and not job.is_refit and job.origin is None:

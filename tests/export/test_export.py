@@ -82,8 +82,8 @@ def examples_for(logged: Path, n: int = 21) -> Examples:
 
 
 def check_graph(kind: str, **settings) -> None:
-    """Compare onnxruntime with Keras; the graph has LSTM nodes and no loop."""
-    from lstm_bench.export.onnx_graph import onnx_model
+    """Compare onnxruntime with Keras; the graph has nodes for layers and no loop."""
+    from lstm_bench.export.onnx_graph import NODES, onnx_model
 
     config, model = random_model(kind, **settings)
     rng = np.random.default_rng(1)
@@ -97,7 +97,7 @@ def check_graph(kind: str, **settings) -> None:
     outputs = np.asarray(model(batch_of(sequences, values, kind)))
     made = onnx_model(model, config, {})
     kinds = [node.op_type for node in made.graph.node]
-    assert kinds.count("LSTM") == config.num_layers
+    assert kinds.count(NODES[config.cell][0]) == config.num_layers
     assert not {"Loop", "Scan", "If"} & set(kinds)
     session = onnxruntime.InferenceSession(
         made.SerializeToString(), providers=["CPUExecutionProvider"]
@@ -132,6 +132,17 @@ def test_onnx_gives_the_probabilities_of_keras(
             head=head,
             padding=padding,
         )
+
+
+@pytest.mark.parametrize("cell", ["gru", "simple_rnn"])
+@pytest.mark.parametrize("is_bidirectional", [False, True])
+def test_onnx_gives_the_probabilities_of_keras_with_every_cell(cell, is_bidirectional):
+    check_graph("tokens", cell=cell, bidirectional=is_bidirectional, num_layers=2)
+
+
+@pytest.mark.parametrize("masking", [False, True])
+def test_onnx_pools_by_attention(masking):
+    check_graph("vectors", pooling="attention", masking=masking, padding="pre")
 
 
 @pytest.mark.parametrize("kind", ["tokens", "vectors"])

@@ -116,6 +116,7 @@ def make_updates(name: str, **options):
     [
         ("adam", {"learning_rate": 0.01}, True),
         ("adam", {"learning_rate": 0.01, "clipnorm": 0.1}, False),
+        ("adam", {"learning_rate": 0.01, "global_clipnorm": 0.1}, False),
         ("adam", {"learning_rate": 0.01, "amsgrad": True}, False),
         ("adam", {"learning_rate": 0.01, "weight_decay": 0.1}, False),
         ("adamw", {"learning_rate": 0.01}, False),

@@ -74,9 +74,9 @@ def test_a_numba_that_does_not_run_leaves_keras_own(tmp_path):
     script = (
         "from lstm_bench.errors import SuiteError\n"
         "from lstm_bench.packed.choice import choose_engine\n"
-        "print(choose_engine('auto', print))\n"
+        "print(choose_engine('auto', 'lstm', print))\n"
         "try:\n"
-        "    choose_engine('packed', print)\n"
+        "    choose_engine('packed', 'lstm', print)\n"
         "except SuiteError as error:\n"
         "    print(error)\n"
     )
@@ -92,7 +92,7 @@ def test_a_numba_that_does_not_run_leaves_keras_own(tmp_path):
     # What Numba says, and not that some graph of TensorFlow's failed.
     assert "Graph execution" not in said + refused
     reason = "Numba does not run it here ("
-    assert said.startswith(f"engine: Keras's own LSTM, since {reason}")
+    assert said.startswith(f"engine: Keras's own layers, since {reason}")
     assert engine == "stock"
     assert refused.startswith(f"engine: packed cannot run here: {reason}")
 
@@ -111,8 +111,8 @@ def test_auto_takes_the_packed_engine_and_says_nothing(choice):
 
     compile_kernel(lambda line: None)
     said = []
-    assert choice.choose_engine("auto", said.append) == "packed"
-    assert choice.choose_engine("stock", said.append) == "stock"
+    assert choice.choose_engine("auto", "lstm", said.append) == "packed"
+    assert choice.choose_engine("stock", "lstm", said.append) == "stock"
     assert said == []
 
 
@@ -123,8 +123,8 @@ def test_auto_takes_the_stock_engine_where_it_must_and_says_why_once(
     said = []
     monkeypatch.setattr(self_test, "has_numba", lambda: False)
     for _ in range(3):
-        assert choice.choose_engine("auto", said.append) == "stock"
-    assert said == [f"engine: Keras's own LSTM, since {self_test.NO_NUMBA}"]
+        assert choice.choose_engine("auto", "lstm", said.append) == "stock"
+    assert said == [f"engine: Keras's own layers, since {self_test.NO_NUMBA}"]
 
 
 class FakeDevice:
@@ -138,25 +138,25 @@ def test_a_gpu_is_left_to_cudnn(choice, monkeypatch):
     monkeypatch.setattr(
         choice.tf.config, "list_physical_devices", lambda kind=None: [FakeDevice()]
     )
-    assert choice.choose_engine("auto", said.append) == "stock"
+    assert choice.choose_engine("auto", "lstm", said.append) == "stock"
     assert "cuDNN" in said[0]
-    assert choice.choose_engine("packed", said.append) == "packed"
+    assert choice.choose_engine("packed", "lstm", said.append) == "packed"
 
 
 @slow
 def test_an_engine_that_computes_something_else_is_not_taken(choice, monkeypatch):
     monkeypatch.setattr(choice, "largest_difference", lambda: 1e-3)
     said = []
-    assert choice.choose_engine("auto", said.append) == "stock"
+    assert choice.choose_engine("auto", "lstm", said.append) == "stock"
     assert "differ from Keras's by 1.0e-03" in said[0]
     with pytest.raises(SuiteError, match=r"cannot run here: its outputs .* 1.0e-03"):
-        choice.choose_engine("packed", said.append)
+        choice.choose_engine("packed", "lstm", said.append)
 
 
 @slow
 def test_a_difference_that_is_no_number_is_not_taken(choice, monkeypatch):
     monkeypatch.setattr(choice, "largest_difference", lambda: float("nan"))
-    assert choice.why_not_packed(lambda line: None) is not None
+    assert choice.why_not_packed("lstm", lambda line: None) is not None
 
 
 @slow
@@ -167,7 +167,7 @@ def test_a_damaged_cache_is_named_with_what_to_do(choice, monkeypatch):
         pickle.loads(pickle.dumps([1])[:-2])
 
     monkeypatch.setattr(kernel, "compile_kernel", cut_off)
-    reason = choice.why_not_packed(lambda line: None)
+    reason = choice.why_not_packed("lstm", lambda line: None)
     assert "damaged: remove *.nbi and *.nbc from" in reason
 
 
@@ -176,7 +176,7 @@ def test_another_float_policy_is_not_taken(choice):
     keras = choice.keras
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        reason = choice.why_not_packed(lambda line: None)
+        reason = choice.why_not_packed("lstm", lambda line: None)
     finally:
         keras.config.set_dtype_policy("float32")
     assert "float32 alone and Keras is set to bfloat16" in reason

@@ -7,7 +7,7 @@ from conftest import ROOT, TINY_SUITE
 
 from lstm_bench.compare_by_name import _is_config_id
 from lstm_bench.errors import SuiteError
-from lstm_bench.suites.config import short_text
+from lstm_bench.suites.config import TrialConfig, config_id_of, short_text
 from lstm_bench.suites.schema import did_you_mean
 from lstm_bench.suites.suite import BASELINE_NAMES, Suite, load_suite
 from lstm_bench.training.baselines import BASELINES
@@ -55,6 +55,22 @@ def test_the_suites_of_the_readme_are_shipped():
         ({"study:": "confirm: {pairs: {units: [2, 0]}}\nstudy:"}, "got 0"),
         ({"study:": "confirm: {margin: -1}\nstudy:"}, "confirm.margin"),
         ({"study:": "confirm: {families: [best, al]}\nstudy:"}, "'references'"),
+        ({"defaults:": "defaults:\n  cell: rnn"}, "'lstm', 'gru' or 'simple_rnn'"),
+        (
+            {"defaults:": "defaults:\n  cell: gru\n  forget_bias: zero"},
+            "defaults: forget_bias: expected one where cell is gru",
+        ),
+        (
+            {"space:": "space:\n  cell: [lstm, gru]\n  forget_bias: [one, zero]"},
+            "space.cell and space.forget_bias: forget_bias: expected one",
+        ),
+        (
+            {
+                "defaults:": "defaults:\n  forget_bias: chrono",
+                "study:": "confirm: {pairs: {cell: [lstm, gru]}}\nstudy:",
+            },
+            "confirm.pairs.cell: forget_bias: expected one where cell is gru",
+        ),
         ({"description: a tiny study for tests": ""}, "description: required"),
         ({"description: a": "description: [a"}, "not valid YAML"),
     ],
@@ -218,6 +234,33 @@ def test_values_that_name_nothing_are_named_so():
     assert short_text("class_weights", "none") == "no class weights"
     assert short_text("class_weights", "balanced") == "balanced class weights"
     assert short_text("patience", None) == "no patience"
+    assert short_text("gradient_clip_norm", None) == "no gradient clip norm"
+
+
+def test_a_cell_is_named_as_keras_names_it():
+    text = (
+        "description: Which?\ndataset: synthetic\n"
+        "space: {units: [16, 32], gradient_clip_norm: {low: 0.5, high: 2}}\n"
+        "references: {plain: {units: 8}}\nstudy: {metric: accuracy, n_trials: 2}\n"
+        "confirm: {pairs: {forget_bias: [one, chrono], cell: [lstm, gru]}}\n"
+    )
+    suite = Suite("s", text, "s")
+    config = suite.defaults.model_copy(update={"units": 32, "cell": "gru"})
+    assert suite.name_of(config, 2) == "32 units, no gradient clip norm, GRU (trial 2)"
+    clipped = suite.defaults.model_copy(
+        update={"gradient_clip_norm": 1.0, "forget_bias": "chrono"}
+    )
+    assert (
+        suite.settings_text(clipped)
+        == "100 units, gradient clip norm 1, forget bias chrono"
+    )
+
+
+def test_configurations_without_the_newer_fields_keep_their_ids():
+    config = TrialConfig(units=32)
+    older = config.model_dump(exclude={"cell", "forget_bias", "gradient_clip_norm"})
+    assert config_id_of(older) == config.config_id
+    assert TrialConfig(units=32, cell="gru").config_id != config.config_id
 
 
 def test_name_of_a_trial_a_reference_and_their_pairs():

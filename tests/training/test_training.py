@@ -46,7 +46,7 @@ def ragged(n: int, longest: int) -> Sequences:
 
 @pytest.mark.parametrize("head", ["sigmoid", "softmax"])
 @pytest.mark.parametrize("padding", ["pre", "post"])
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 @pytest.mark.parametrize("layers", [{}, {"num_layers": 2, "bidirectional": True}])
 def test_masked_outputs_agree_with_and_without_trimming(pooling, padding, head, layers):
     from lstm_bench.models.backend import keras

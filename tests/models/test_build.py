@@ -1,0 +1,124 @@
+"""Models consist of Keras's layers, with the initial weights that a suite names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lstm_bench.suites.config import TrialConfig
+
+pytestmark = pytest.mark.slow
+
+SMALL = {"units": 40, "embedding_dim": 3, "vocabulary_size": 20}
+
+
+def build(seed: int = 0, n_channels: int | None = None, **options):
+    from lstm_bench.models.backend import keras_seed
+    from lstm_bench.models.build import build_model
+
+    with keras_seed(seed):
+        return build_model(TrialConfig(**{**SMALL, **options}), 2, n_channels)
+
+
+@pytest.mark.parametrize(
+    ("cell", "name", "n_weights"),
+    [
+        ("lstm", "LSTM", 4 * 40 * (3 + 40 + 1)),
+        # reset_after: biases of the input and of the state.
+        ("gru", "GRU", 3 * 40 * (3 + 40 + 2)),
+        ("simple_rnn", "SimpleRNN", 40 * (3 + 40 + 1)),
+    ],
+)
+def test_a_cell_is_keras_layer_of_that_name(cell, name, n_weights):
+    layer = build(cell=cell).get_layer(f"{cell}_1")
+    assert type(layer).__name__ == name
+    assert layer.count_params() == n_weights
+
+
+def test_recurrent_layers_are_those_of_both_directions():
+    from lstm_bench.models.build import recurrent_layers
+
+    options = {"cell": "gru", "num_layers": 2, "bidirectional": True}
+    layers = recurrent_layers(build(**options), TrialConfig(**SMALL, **options))
+    names = [[layer.name for layer in directions] for directions in layers]
+    assert names == [
+        ["forward_gru_1", "backward_gru_1"],
+        ["forward_gru_2", "backward_gru_2"],
+    ]
+
+
+def biases(**options) -> list[np.ndarray]:
+    """Return the bias of every LSTM, as its gates i, f, c, o."""
+    weights = build(**options).weights
+    found = [w for w in weights if w.path.endswith("lstm_cell/bias")]
+    return [np.split(np.asarray(weight), 4) for weight in found]
+
+
+@pytest.mark.parametrize(("forget_bias", "value"), [("one", 1.0), ("zero", 0.0)])
+def test_forget_bias_is_that_of_the_forget_gates_alone(forget_bias, value):
+    for i, f, c, o in biases(forget_bias=forget_bias, num_layers=2):
+        assert (f == value).all()
+        assert not np.any([i, c, o])
+
+
+def test_chrono_biases_are_logarithms_of_the_steps_and_their_negatives():
+    options = {"forget_bias": "chrono", "bidirectional": True, "sequence_length": 101}
+    forward, backward = biases(**options)
+    for i, f, c, o in (forward, backward):
+        steps = np.exp(f)
+        assert steps.min() >= 1 - 1e-5
+        assert steps.max() <= 100 + 1e-3
+        # Uniform: of 40, the mean is within four standard errors of 50.5.
+        assert abs(steps.mean() - 50.5) < 4 * 99 / np.sqrt(12 * 40)
+        np.testing.assert_array_equal(i, -f)
+        assert not np.any([c, o])
+    assert not np.array_equal(forward[1], backward[1])
+    for one, again in zip(biases(**options)[0], forward, strict=True):
+        np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(biases(seed=1, **options)[0][1], forward[1])
+
+
+def test_chrono_biases_change_no_other_initial_weight():
+    one, chrono = build(dropout=0.1), build(dropout=0.1, forget_bias="chrono")
+    for a, b in zip(one.weights, chrono.weights, strict=True):
+        is_bias = a.path.endswith("lstm_cell/bias")
+        assert np.array_equal(np.asarray(a), np.asarray(b)) is not is_bias, a.path
+
+
+def test_attention_is_the_softmax_of_its_scores_over_the_steps():
+    from lstm_bench.models.backend import keras
+
+    model = build(n_channels=2, units=3, pooling="attention", cell="simple_rnn")
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    x = rng.normal(size=(3, 4, 3)).astype(np.float32)
+    # Three steps, all four, and none.
+    x[:, :, -1] = [[1, 1, 1, 0], [1, 1, 1, 1], [0, 0, 0, 0]]
+    inner = keras.Model(model.input, model.get_layer("simple_rnn_1").output)
+    h = np.asarray(inner(x))
+    hidden, score = (
+        model.get_layer(f"attention_{name}").get_weights()
+        for name in ("hidden", "score")
+    )
+    pooled = np.zeros((3, 3))
+    for row, n in ((0, 3), (1, 4)):
+        steps = h[row, :n]
+        raw = np.exp(np.tanh(steps @ hidden[0] + hidden[1]) @ score[0])
+        pooled[row] = (steps * raw / raw.sum()).sum(axis=0)
+    kernel, bias = model.get_layer("head").get_weights()
+    wanted = 1 / (1 + np.exp(-(pooled @ kernel + bias)))
+    np.testing.assert_allclose(np.asarray(model(x)), wanted, rtol=1e-5)
+
+
+def test_gradient_clip_norm_is_the_norm_of_all_gradients_at_most():
+    from lstm_bench.models.backend import keras
+
+    model = build(gradient_clip_norm=0.5, optimizer="sgd", learning_rate=1.0)
+    assert model.optimizer.global_clipnorm == 0.5
+    assert build().optimizer.global_clipnorm is None
+    before = model.get_weights()
+    gradients = [keras.ops.ones(v.shape) for v in model.trainable_variables]
+    model.optimizer.apply(gradients, model.trainable_variables)
+    steps = [a - b for a, b in zip(before, model.get_weights(), strict=True)]
+    norm = np.sqrt(sum(np.square(step).sum() for step in steps))
+    assert norm == pytest.approx(0.5, rel=1e-3)
