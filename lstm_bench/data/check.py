@@ -423,6 +423,8 @@ def _groups(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _truncated(dataset: Dataset, use: Use) -> Iterator[Finding]:
+    if dataset.train.shortest is not None:
+        return  # Sequences of a memory task have every length.
     cut = [(limit, *truncation(dataset.train, limit)) for limit in use.sequence_lengths]
     if not cut or cut[-1][1] <= MAX_TRUNCATED or cut[-1][2] <= MAX_LOST:
         return

@@ -91,6 +91,9 @@ class Sequences:
         Stored sequence of each sequence; None for all, in their order.
     fitted : Vocabulary, Scaling or None
         What a split has fitted on train; it is applied to the values as they are read.
+    shortest : int32 ndarray of shape (n_steps,), or None
+        Of a memory task, the shortest ``sequence_length`` at which a sequence has each
+        stored step; see `at_length`.
     """
 
     values: Values
@@ -98,6 +101,7 @@ class Sequences:
     y: IntArray
     index: IntArray | None = None
     fitted: Vocabulary | Scaling | None = None
+    shortest: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         """Return the number of sequences."""
@@ -162,9 +166,33 @@ class Sequences:
         """Return the same sequences with a contiguous copy of their fitted steps."""
         if self.index is None and self.fitted is None:
             return self
-        offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
-        values = self.at(places(self.starts, self.lengths))
-        return Sequences(values, offsets, self.y)
+        offsets = _offsets(self.lengths)
+        steps = places(self.starts, self.lengths)
+        shortest = None if self.shortest is None else self.shortest[steps]
+        return Sequences(self.at(steps), offsets, self.y, shortest=shortest)
+
+    def at_length(self, length: int) -> Sequences:
+        """Return the sequences of a memory task as they are at a ``sequence_length``.
+
+        Other sequences are returned as they are: an encoding cuts and pads them.
+        """
+        if self.shortest is None:
+            return self
+        steps = places(self.starts, self.lengths)
+        is_there = self.shortest[steps] <= length
+        lengths = np.add.reduceat(is_there, _offsets(self.lengths)[:-1])
+        return replace(
+            self,
+            values=self.values[steps[is_there]],
+            offsets=_offsets(lengths),
+            index=None,
+            shortest=None,
+        )
+
+
+def _offsets(lengths: IntArray) -> IntArray:
+    """Return where sequences of these lengths begin, and where the last ends."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def joined(a: Sequences, b: Sequences) -> Sequences:
@@ -174,7 +202,11 @@ def joined(a: Sequences, b: Sequences) -> Sequences:
         return replace(a, y=y, index=np.concatenate([a.index, b.index]), fitted=None)
     a, b = (replace(part, fitted=None).copied() for part in (a, b))
     offsets = np.concatenate([a.offsets, a.offsets[-1] + b.offsets[1:]])
-    return Sequences(np.concatenate([a.values, b.values]), offsets, y)
+    shortest = None
+    if a.shortest is not None and b.shortest is not None:
+        shortest = np.concatenate([a.shortest, b.shortest])
+    values = np.concatenate([a.values, b.values])
+    return Sequences(values, offsets, y, shortest=shortest)
 
 
 @dataclass(frozen=True)
@@ -336,10 +368,21 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of a dataset; `n_train` is None if only reading the data shows it."""
+    """Sizes of a dataset.
+
+    Attributes
+    ----------
+    n_classes : int
+    n_train : int or None
+        None if only reading the data shows it.
+    lengths : tuple of int or None
+        The smallest and the largest ``sequence_length`` at which there are sequences;
+        None where sequences are cut and padded to any.
+    """
 
     n_classes: int
     n_train: int | None = None
+    lengths: tuple[int, int] | None = None
 
 
 def first_copies(sequences: Sequences) -> IntArray:
@@ -454,7 +497,7 @@ def sequences_digest(*parts: Sequences) -> str:
     """
     digest = hashlib.sha256()
     for part in parts:
-        offsets = np.concatenate([[0], np.cumsum(part.lengths)]).astype(np.int64)
+        offsets = _offsets(part.lengths)
         # The size first, so that different boundaries give different digests.
         digest.update(int(offsets[-1]).to_bytes(8, "little"))
         dtype = "<i4" if part.values.ndim == 1 else "<f4"

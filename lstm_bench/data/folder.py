@@ -24,7 +24,7 @@ from lstm_bench.system.folders import cache_folder
 
 ABOUT = "about.json"
 PARTS = ("train", "test", "validation")
-ARRAYS = ("values", "offsets", "y", "index")
+ARRAYS = ("values", "offsets", "y", "index", "shortest")
 _TUPLES = ("class_names", "vocabulary", "notes", "channels")
 
 Array = npt.NDArray[Any]
@@ -79,7 +79,7 @@ def open_kept(digest: str) -> Dataset | None:
         return opened[stored]
 
     parts = {
-        part: Sequences(*(array(f"{part}-{name}") for name in ARRAYS))  # type: ignore[arg-type]
+        part: Sequences(**{name: array(f"{part}-{name}") for name in ARRAYS})  # type: ignore[arg-type]
         for part in PARTS
         if array(f"{part}-y") is not None
     }

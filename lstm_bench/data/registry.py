@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from lstm_bench.data.dataset import Dataset, Sizes
+from lstm_bench.data.memory import MemoryTask
 from lstm_bench.errors import DatasetError
 from lstm_bench.text import quoted
 
@@ -24,6 +25,7 @@ DATASETS = {
     OWN_FILES: "lstm_bench.data.file",
     "imdb": "lstm_bench.data.imdb",
     "synthetic": "lstm_bench.data.synthetic",
+    "temporal_order": "lstm_bench.data.temporal_order",
     "word_order": "lstm_bench.data.word_order",
 }
 # Digits come with scikit-learn; one's own files are looked for beside the suite, too.
@@ -43,6 +45,12 @@ def dataset_module(name: str) -> ModuleType:
 def is_synthetic(name: str) -> bool:
     """Whether dataset `name` is generated, according to its module; loads no data."""
     return bool(getattr(dataset_module(name), "SYNTHETIC", False))
+
+
+def memory_task(name: str) -> MemoryTask | None:
+    """Return what solves the memory task `name`; None for other datasets."""
+    task: MemoryTask | None = getattr(dataset_module(name), "MEMORY", None)
+    return task
 
 
 def dataset_options(name: str, options: Mapping[str, Any]) -> BaseModel:

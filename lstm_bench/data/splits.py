@@ -37,6 +37,13 @@ class Splits:
     validates_on_test: bool
     fitted: Vocabulary | Scaling | None = None
 
+    def at_length(self, length: int) -> Splits:
+        """Return the splits of a memory task as they are at a ``sequence_length``."""
+        train, val, test = (
+            part.at_length(length) for part in (self.train, self.val, self.test)
+        )
+        return replace(self, train=train, val=val, test=test)
+
 
 def make_splits(
     dataset: Dataset,

@@ -216,6 +216,8 @@ class Suite:
                 check_head(head, sizes.n_classes)
             except SuiteError as error:
                 raise SuiteError(f"{where}: {place}: {error}") from error
+        if sizes.lengths is not None:
+            self._check_lengths(*sizes.lengths, where, config)
         if sizes.n_train is None:
             return
         spec = self.dataset
@@ -231,6 +233,20 @@ class Suite:
                 f"validation_fraction ({spec.validation_fraction:g}) or the number of "
                 "training examples"
             )
+
+    def _check_lengths(
+        self, low: int, high: int, where: str, config: TrialConfig | None
+    ) -> None:
+        values = self.values_of("sequence_length")
+        if config is not None:
+            values = [("sequence_length", config.sequence_length)]
+        for place, length in values:
+            if not low <= length <= high:
+                raise SuiteError(
+                    f"{where}: {place}: expected {low:,} to {high:,} steps, at which "
+                    f"{self.dataset.name} has sequences, got {length:,}; change it, or "
+                    "dataset.options.max_length"
+                )
 
     def values_of(self, field: str) -> list[tuple[str, Any]]:
         """Return each value of `field` that a training may have, and its place."""

@@ -83,6 +83,7 @@ def run_trial(
         The head does not fit the dataset's classes.
     """
     start = time.perf_counter()
+    splits = splits.at_length(config.sequence_length)
     steps = _new_steps(config, dataset, splits.train, root_seed, replicate, engine)
     model = steps.model
     train = Encoded.of(splits.train, config, dataset.n_classes)
@@ -191,6 +192,7 @@ def refit(
     TrialFailed
         The loss is not finite, or memory is exhausted.
     """
+    train = train.at_length(config.sequence_length)
     steps = _new_steps(config, dataset, train, root_seed, replicate, engine)
     fit_epochs(
         steps,

@@ -250,7 +250,9 @@ def test_validating_on_test_counts_what_stands_in_train_too():
 
 
 def test_an_unknown_dataset_names_the_known_ones():
-    with pytest.raises(DatasetError, match="digits, file, imdb, synthetic, word_order"):
+    with pytest.raises(
+        DatasetError, match="digits, file, imdb, synthetic, temporal_order, word_order"
+    ):
         load_dataset("imbd")
     assert dataset_names() == [
         "digits",
