@@ -25,6 +25,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from lstm_bench.arrays import IntArray
+from lstm_bench.data.registry import memory_task
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import bare_url
 from lstm_bench.metrics import METRICS, Metric
@@ -51,6 +52,7 @@ from lstm_bench.tracking.stored_runs import (
     parse_curves,
     parse_dataset,
     parse_environment,
+    parse_gradients,
     parse_predictions,
     parse_run,
     parse_runs,
@@ -111,7 +113,8 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
     environment = reader.context(context, rec.ENVIRONMENT, parse_environment)
     runs, confirmed, baselines = [], [], []
     skipped: dict[tuple[str, bool], str] = {}
-    curves, predictions = _Curves(), {}
+    curves, predictions, gradients = _Curves(), {}, {}
+    is_memory = memory_task(suite.dataset.name) is not None
     samples, errors = _Samples(reader, rec.SAMPLES), _Samples(reader, rec.ERRORS)
     searched: dict[str, StoredTraining] = {}
     for run in known:
@@ -130,6 +133,9 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
             samples.add(run)
             errors.add(run)
             predictions[run.run_id] = reader.predictions(run)
+            if is_memory:
+                found = reader.read(run, rec.GRADIENTS, parse_gradients)
+                gradients[run.run_id] = found or {}
         else:
             runs.append(row)
             searched[run.run_id] = run
@@ -162,6 +168,7 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
         else None,
         missing=reader.whole.missing(),
         skipped_baselines=tuple(skipped.values()),
+        gradients=gradients,
     )
 
 

@@ -59,6 +59,7 @@ CONFIG = "config.json"
 SAMPLES = "samples.json"
 PREDICTIONS = "predictions"  # predictions/<split>.parquet
 ERRORS = "errors.json"  # the most confident errors on the test set
+GRADIENTS = "gradients.json"  # of a memory task
 FIGURES = "figures"
 MODEL = "model"
 # Artifacts of a confirmation's run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,6 +128,9 @@ class Results:
         Missing files of finished runs, and where they were searched; empty if none
         are missing. Missing values cannot be distinguished from values that were not
         measured, so no verdict is given and no complete report is replaced.
+    gradients : dict of str to dict of str to list of float
+        Of memory tasks: by id of a confirmed run, the norms of the loss's gradient k
+        steps before the last, "before" and "after" training.
     """
 
     study: str
@@ -148,6 +151,7 @@ class Results:
     tracking_url: str | None = None
     missing: str = ""
     skipped_baselines: tuple[str, ...] = ()
+    gradients: Mapping[str, Mapping[str, list[float]]] = field(default_factory=dict)
 
     @property
     def own_file(self) -> str | None:

@@ -59,6 +59,7 @@ LIMITS = {
     rec.CURVES: 32 * MIB,
     rec.SAMPLES: 32 * MIB,
     rec.ERRORS: 32 * MIB,
+    rec.GRADIENTS: 4 * MIB,
     rec.TEST_REVIEWS: 256 * MIB,
     f"{rec.PREDICTIONS}/val.parquet": 256 * MIB,
     f"{rec.PREDICTIONS}/test.parquet": 256 * MIB,
@@ -86,6 +87,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, StringConstraints(max_length=100_000)]
 Index = Annotated[int, Field(ge=0, le=MAX_INT)]
+_Norm = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Step = Annotated[tuple[Finite, ...], Field(min_length=1, max_length=MAX_SHOWN)]
 
 M = TypeVar("M", bound=BaseModel)
@@ -470,6 +472,11 @@ class Shown(_Stored):
         return self
 
 
+class _Gradients(_Stored):
+    before: list[_Norm]
+    after: list[_Norm]
+
+
 class _Part(_Stored):
     model_config = ConfigDict(extra="allow")
 
@@ -593,6 +600,12 @@ def parse_shown(content: bytes, n_classes: int | None) -> Shown:
             f"got {quoted(found.class_names)}"
         )
     return found
+
+
+def parse_gradients(content: bytes) -> dict[str, list[float]]:
+    """Return the norms of gradients "before" and "after" training."""
+    found = _json(_Gradients, content)
+    return {"before": found.before, "after": found.after}
 
 
 def parse_dataset(content: bytes) -> dict[str, Any]:

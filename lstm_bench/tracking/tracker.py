@@ -742,6 +742,8 @@ def _write_training(folder: Path, result: TrialResult) -> None:
     for file, samples in ((rec.SAMPLES, result.samples), (rec.ERRORS, result.errors)):
         if samples or file == rec.SAMPLES:
             _write_json(folder / file, {"class_names": names, "samples": samples})
+    if result.gradients:
+        _write_json(folder / rec.GRADIENTS, result.gradients)
     _write_predictions(folder, result.predictions, result.class_names)
 
 

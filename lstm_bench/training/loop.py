@@ -78,6 +78,8 @@ class Steps:
 
     Attributes
     ----------
+    loss_fn : callable
+        Maps targets and outputs to the loss of each example.
     train_step : callable
         Takes a batch (of the model's input, float32 targets of shape (n, head units)),
         updates the weights, and returns the loss and the outputs before the update.
@@ -107,7 +109,7 @@ class Steps:
 
             forward = PackedForward(model, config, n_kernel_threads)
             update = forward.update_of(model.optimizer)
-        loss_fn = keras.losses.get(HEADS[config.head].loss)
+        loss_fn = self.loss_fn = keras.losses.get(HEADS[config.head].loss)
         n_outputs = model.output_shape[-1]
         batch = tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype)
         targets = tf.TensorSpec((None, n_outputs), tf.float32)

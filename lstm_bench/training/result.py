@@ -107,6 +107,8 @@ class TrialResult:
     errors : list of dict
         The same of the most confident errors on the test set, the most confident
         first; empty if test was not scored.
+    gradients : dict of str to list of float
+        Of a memory task: the norms of `input_gradients`, "before" and "after" training.
     """
 
     config: TrialConfig
@@ -117,3 +119,4 @@ class TrialResult:
     samples: list[dict[str, Any]]
     class_names: tuple[str, ...]
     errors: list[dict[str, Any]] = field(default_factory=list)
+    gradients: dict[str, list[float]] = field(default_factory=dict)

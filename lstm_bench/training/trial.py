@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lstm_bench.data.dataset import VECTORS, Dataset, Sequences
+from lstm_bench.data.registry import memory_task
 from lstm_bench.data.splits import Splits
 from lstm_bench.metrics import Metric, evaluate_proba
 from lstm_bench.models.backend import keras, keras_seed
@@ -17,6 +18,7 @@ from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import STOCK
 from lstm_bench.training.checkpoint import Checkpoint
+from lstm_bench.training.gradients import N_SEQUENCES, input_gradients
 from lstm_bench.training.loop import (
     Encoded,
     OnEpoch,
@@ -88,6 +90,11 @@ def run_trial(
     model = steps.model
     train = Encoded.of(splits.train, config, dataset.n_classes)
     val = Encoded.of(splits.val, config, dataset.n_classes)
+    gradients: dict[str, list[float]] = {}
+    if memory_task(dataset.name) is not None:
+        few = splits.val.take(np.arange(min(N_SEQUENCES, len(splits.val))))
+        norms = input_gradients(steps, Encoded.of(few, config, dataset.n_classes))
+        gradients["before"] = norms()
     history, val_proba = fit(
         steps,
         train,
@@ -98,6 +105,8 @@ def run_trial(
         on_step=on_step,
         checkpoint=checkpoint,
     )
+    if gradients:
+        gradients["after"] = norms()
     # The weights of the best epoch, or without patience of the last.
     kept = history.best_epoch if config.patience is not None else len(history.epochs)
     metrics = {
@@ -146,6 +155,7 @@ def run_trial(
         _samples(dataset, splits, predictions[0], root_seed),
         dataset.class_names,
         errors,
+        gradients,
     )
     return result, model
 
