@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 from contextlib import closing
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 from results_builder import make_predictions
@@ -20,7 +21,7 @@ from lstm_bench.tracking.queries import find_runs
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.baselines import BASELINES, baselines_of, run_baseline
 from lstm_bench.training.prepare import prepare
-from lstm_bench.training.result import History, TrialResult
+from lstm_bench.training.result import History, Prediction, TrialResult
 
 OBJECTIVES = {2: 0.7, 3: 0.9, 4: 0.8}
 HISTORY = [
@@ -190,3 +191,37 @@ def test_load_results_gives_runs_of_one_number_one_configuration(store, tiny_sui
     own = rows[rows["run_id"].isin(two)]
     assert own["config_id"].tolist() == [expected, expected]
     assert own["dropout"].tolist() == [0.3, 0.3]
+
+
+REMEMBER = """\
+description: d
+dataset: {name: temporal_order, options: {n_train: 60, n_test: 20, max_length: 20}}
+defaults: {head: softmax, sequence_length: 20}
+space: {units: [2, 3]}
+confirm: {n_best: 1, n_replicates: 1}
+"""
+
+
+def test_gradients_of_a_memory_task_are_read_of_its_confirmed_runs(tmp_path):
+    suite, uri = Suite("remember", REMEMBER, "m.yaml"), f"sqlite:///{tmp_path}/m.db"
+    gradients = {"before": [0.5, 0.25], "after": [1e-30, 0.0]}
+    y = np.arange(4)
+    with closing(Tracker(uri, suite.study_name)) as tracker:
+        prepared = prepare(suite, None).at(1)
+        session = tracker.start_session("confirm", prepared, {})
+        for origin, found in (("search", gradients), ("pair", {"before": [-1.0]})):
+            run = tracker.start_run(
+                *(suite.defaults, prepared),
+                **dict(kind="replicate", parent_run_id=session.run_id, engine=""),
+                **dict(label="it", origin=origin),
+            )
+            result = TrialResult(
+                *(suite.defaults, History(HISTORY, 2), 0.5, {"objective": 0.5}),
+                (Prediction("val", y, y, np.eye(4)),),
+                *([], ("XX", "XY", "YX", "YY")),
+                gradients=found,
+            )
+            run.finish_training(result, "accuracy")
+    results = load_results(uri, suite)
+    assert list(results.gradients.values()) == [gradients, {}]
+    assert results.left_out["part"].tolist() == ["gradients.json"]

@@ -32,6 +32,7 @@ from lstm_bench.report.blocks import (
     number_of,
 )
 from lstm_bench.report.heading import machine
+from lstm_bench.report.sections.memory import memory_answer, task_of
 from lstm_bench.report.view import View
 from lstm_bench.text import interval_text
 from lstm_bench.tracking.stored_runs import describe_left_out
@@ -57,6 +58,8 @@ def answer_section(view: View) -> Section:
     if cards := tuple(_cards(view, facts)):
         blocks.append(Cards(cards))
     rows = [("what was asked", _question(view, facts))]
+    if remembered := memory_answer(results):
+        rows.append(("how long it remembers", remembered))
     if view.analysis.winner is None and len(board):
         rows += _searched_answers(view)
     rows += [(a.question, a.text) for a in answers(view.analysis)]
@@ -200,8 +203,11 @@ def _question(view: View, facts: dict[str, Any]) -> str:
     what = f": {'; '.join(parts)}." if parts else "."
     n_test = (data.get("test") or {}).get("n")
     name = data.get("name", DASH)
+    asked = f"Which LSTM has the best {view.metric.label}"
+    if task_of(view.results) is not None:
+        asked = "Up to which length is the task solved"
     return (
-        f"Which LSTM has the best {view.metric.label} on "
+        f"{asked} on "
         f"{view.results.own_file or f'the dataset {name}'}"
         f"{what} {as_sentence(data.get('description', ''))} Trained on "
         f"{number_of(data.get('n_used_train'))} {view.results.examples}, "

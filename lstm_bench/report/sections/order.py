@@ -23,6 +23,7 @@ from lstm_bench.report.sections.heads import HEAD_PAIRS, heads_section
 from lstm_bench.report.sections.importance import importance_section
 from lstm_bench.report.sections.leaderboard import leaderboard_section
 from lstm_bench.report.sections.literature import literature_section
+from lstm_bench.report.sections.memory import memory_section, task_of
 from lstm_bench.report.sections.provenance import provenance_section
 from lstm_bench.report.sections.published import published_section
 from lstm_bench.report.sections.runs import runs_section
@@ -51,6 +52,16 @@ def has_confirmation(view: View) -> bool:
     return bool(view.analysis.contenders)
 
 
+def is_memory(view: View) -> bool:
+    """Whether the data are a memory task."""
+    return task_of(view.results) is not None
+
+
+def has_slices(view: View) -> bool:
+    """Whether there is a confirmation on sequences of one length each."""
+    return has_confirmation(view) and not is_memory(view)
+
+
 def has_heads(view: View) -> bool:
     """Whether there was a search, or two heads were confirmed."""
     return has_search(view) or HEAD_PAIRS in set(view.analysis.comparisons["family"])
@@ -72,6 +83,7 @@ def has_literature(view: View) -> bool:
 SECTIONS: dict[str, tuple[Callable[[View], Section], Callable[[View], bool]]] = {
     "answer": (answer_section, always),
     "published": (published_section, has_published),
+    "memory": (memory_section, is_memory),
     "confirmation": (confirmation_section, always),
     "comparisons": (comparisons_section, has_confirmation),
     "leaderboard": (leaderboard_section, has_search),
@@ -84,7 +96,7 @@ SECTIONS: dict[str, tuple[Callable[[View], Section], Callable[[View], bool]]] = 
     "baselines": (baselines_section, always),
     "calibration": (calibration_section, has_confirmation),
     "confusion": (confusion_section, always),
-    "slices": (slices_section, has_confirmation),
+    "slices": (slices_section, has_slices),
     "literature": (literature_section, has_literature),
     "data": (data_section, always),
     "failures": (failures_section, always),
