@@ -248,13 +248,18 @@ def _sentences(a: Side, b: Side, row: Mapping[str, Any], paired: bool) -> list[s
     )
     if paired:
         both = with_interval(
-            row["difference"], row["both_low"], row["both_high"], "+.4f"
+            row["difference"],
+            row["both_low"],
+            row["both_high"],
+            f"+{results_a.suite.metric.form}",
         )
-        lines.append(
-            f"Over seeds and {results_a.examples}: {both}. McNemar over "
-            f"{results_a.examples}, medians: {row['n_only_a']:g} right in the first "
-            "alone, "
-            f"{row['n_only_b']:g} in the second alone, exact p "
-            f"{row['p_mcnemar_exact']:.3g}, mid-p {row['p_mcnemar_mid']:.3g}."
-        )
+        text = f"Over seeds and {results_a.examples}: {both}."
+        if not results_a.suite.task.is_numeric:
+            text += (
+                f" McNemar over {results_a.examples}, medians: {row['n_only_a']:g} "
+                f"right in the first alone, {row['n_only_b']:g} in the second alone, "
+                f"exact p {row['p_mcnemar_exact']:.3g}, mid-p "
+                f"{row['p_mcnemar_mid']:.3g}."
+            )
+        lines.append(text)
     return lines

@@ -1,4 +1,4 @@
-"""From a text or a series to a model's probabilities.
+"""From a text or a series to a model's probabilities, or numbers.
 
 Training and every logged model use these functions, so that a served model reads a text
 as it was read in training. A logged model has a copy of this file, which is why it
@@ -143,18 +143,34 @@ def batch_of(
     return x
 
 
-def proba_of(outputs: npt.NDArray[np.floating], head: str) -> npt.NDArray[np.float64]:
-    """Return probabilities, given a network's outputs.
+def proba_of(
+    outputs: npt.NDArray[np.floating],
+    head: str,
+    target_scaling: Mapping[str, Any] | None = None,
+) -> npt.NDArray[np.float64]:
+    """Return probabilities, or numbers, given a network's outputs.
 
     Parameters
     ----------
     outputs : ndarray of shape (n, head units)
-    head : {"sigmoid", "softmax"}
+    head : {"sigmoid", "softmax", "linear"}
+    target_scaling : mapping or None
+        ``mean`` and ``std`` of each output, with which targets were scaled in training;
+        None of probabilities, or to leave numbers scaled.
 
     Returns
     -------
-    float64 ndarray of shape (n, n_classes), rows sum to 1
+    float64 ndarray
+        Of shape (n, n_classes), rows sum to 1; of the head "linear" numbers of shape
+        (n, n_outputs).
     """
+    if head == "linear":
+        numbers = outputs.astype(np.float64)
+        if target_scaling is None:
+            return numbers
+        mean, std = (np.asarray(target_scaling[name]) for name in ("mean", "std"))
+        unscaled: npt.NDArray[np.float64] = numbers * std + mean
+        return unscaled
     if head == "sigmoid":
         p = outputs.reshape(-1).astype(np.float64)
         return np.column_stack([1.0 - p, p])
@@ -193,9 +209,9 @@ def blocks_of(sequences: Ragged) -> Iterator[list[npt.NDArray[Any]]]:
 
 
 def baseline_proba(
-    name: str, arrays: Arrays, sequences: Ragged, n_classes: int
+    name: str, arrays: Arrays, sequences: Ragged, n_targets: int
 ) -> Floats:
-    """Return the probabilities that a fitted baseline gives.
+    """Return the probabilities, or the numbers, that a fitted baseline gives.
 
     Parameters
     ----------
@@ -207,9 +223,13 @@ def baseline_proba(
         Token ids of shape (length,), or scaled vectors of shape (length, n_channels)
         and length 1 at least.
 
+    n_targets : int
+        Number of classes, or of numbers to predict.
+
     Returns
     -------
-    float64 ndarray of shape (n, n_classes), rows sum to 1
+    float64 ndarray of shape (n, n_targets)
+        Rows of probabilities sum to 1.
 
     Raises
     ------
@@ -220,14 +240,20 @@ def baseline_proba(
         raise ValueError(
             f"baseline: expected one of {', '.join(BASELINES)}, got {name!r}"
         )
-    proba = [BASELINES[name](arrays, s, n_classes) for s in blocks_of(sequences)]
-    return np.concatenate([np.zeros((0, n_classes)), *proba])
+    predicted = [BASELINES[name](arrays, s, n_targets) for s in blocks_of(sequences)]
+    return np.concatenate([np.zeros((0, n_targets)), *predicted])
 
 
 def _majority_proba(
     arrays: Arrays, sequences: list[npt.NDArray[Any]], n_classes: int
 ) -> Floats:
     return np.tile(arrays["shares"], (len(sequences), 1))
+
+
+def _train_mean(
+    arrays: Arrays, sequences: list[npt.NDArray[Any]], n_outputs: int
+) -> Floats:
+    return np.tile(arrays["mean"], (len(sequences), 1))
 
 
 def ngrams_of(sequences: list[npt.NDArray[Any]]) -> tuple[Integers, Integers]:
@@ -290,11 +316,31 @@ def count_ngrams(
 def _tfidf_lr_proba(
     arrays: Arrays, sequences: list[npt.NDArray[Any]], n_classes: int
 ) -> Floats:
+    rows, columns, weights = _tfidf(arrays, sequences)
+    return _one_against_rest(arrays, rows, columns, weights, len(sequences), n_classes)
+
+
+def _tfidf_ridge(
+    arrays: Arrays, sequences: list[npt.NDArray[Any]], n_outputs: int
+) -> Floats:
+    rows, columns, weights = _tfidf(arrays, sequences)
+    sums = [
+        np.bincount(rows, weights * coefficients[columns], len(sequences))
+        for coefficients in arrays["coefficients"]
+    ]
+    predicted: Floats = np.asarray(sums, np.float64).T + arrays["intercepts"]
+    return predicted
+
+
+def _tfidf(
+    arrays: Arrays, sequences: list[npt.NDArray[Any]]
+) -> tuple[Integers, Integers, Floats]:
+    """Return row, column and weight of each known n-gram; rows have length 1."""
     rows, columns, counts = count_ngrams(sequences, arrays["ngrams"])
     weights = (1.0 + np.log(counts)) * arrays["idf"][columns]
     squares = np.bincount(rows, weights**2, len(sequences))
     weights /= np.sqrt(squares[rows])
-    return _one_against_rest(arrays, rows, columns, weights, len(sequences), n_classes)
+    return rows, columns, weights
 
 
 def _nb_lr_proba(
@@ -396,6 +442,15 @@ def _summary_lr_proba(
     margins = x @ arrays["coefficients"].T + arrays["intercepts"]
     scores = np.exp(margins - margins.max(axis=1, keepdims=True))
     return _of_all_classes(scores, arrays["classes"], n_classes)
+
+
+def _summary_ridge(
+    arrays: Arrays, sequences: list[npt.NDArray[Any]], n_outputs: int
+) -> Floats:
+    """Return a linear function of standardised summaries."""
+    x = (summarise(sequences) - arrays["mean"]) / arrays["std"]
+    predicted: Floats = x @ arrays["coefficients"].T + arrays["intercepts"]
+    return predicted
 
 
 class NearestSeries:
@@ -520,8 +575,11 @@ BASELINES: Mapping[str, Callable[[Arrays, list[npt.NDArray[Any]], int], Floats]]
     "nb_lr": _nb_lr_proba,
     "summary_lr": _summary_lr_proba,
     "dtw_1nn": _dtw_1nn_proba,
+    "train_mean": _train_mean,
+    "tfidf_ridge": _tfidf_ridge,
+    "summary_ridge": _summary_ridge,
 }
-"""Probabilities of each baseline, given its arrays and some sequences."""
+"""Probabilities, or numbers, of each baseline, given its arrays and some sequences."""
 
 
 # A model folder
@@ -549,7 +607,8 @@ class Model:
     about : dict
         The content of ``about.json``: among others ``kind`` ("tokens" or "vectors"),
         ``tokenizer``, ``model`` (one of `NETWORKS`, or the name of a baseline),
-        ``class_names``, ``config``, ``vocabulary``, ``scaling``, ``channels``, and
+        ``task`` ("classification" or "regression"), ``class_names``, ``output_names``,
+        ``config``, ``vocabulary``, ``scaling``, ``target_scaling``, ``channels``, and
         ``why``, a sentence on which of a study's models it is.
     """
 
@@ -562,8 +621,13 @@ class Model:
         """Names of the classes, in the order of the probabilities."""
         return list(self.about["class_names"])
 
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the numbers that are predicted, in their order; [] of classes."""
+        return list(self.about.get("output_names", ()))
+
     def predict_proba(self, inputs: Sequence[Any]) -> Floats:
-        """Return each input's probabilities.
+        """Return each input's probabilities, or the numbers that are predicted for it.
 
         Parameters
         ----------
@@ -573,7 +637,9 @@ class Model:
 
         Returns
         -------
-        float64 ndarray of shape (n, n_classes), rows sum to 1
+        float64 ndarray
+            Of shape (n, n_classes), rows sum to 1; or of shape (n, n_outputs), in the
+            data's units.
 
         Raises
         ------
@@ -583,7 +649,19 @@ class Model:
         return self.proba_of(self.read(inputs))
 
     def columns(self, y_proba: Floats) -> dict[str, Any]:
-        """Return ``label``, the most probable classes, and one ``p_<class>`` each."""
+        """Return what is predicted as named columns.
+
+        Returns
+        -------
+        dict of str to list or ndarray
+            ``label``, the most probable classes, and one ``p_<class>`` each. Of numbers
+            ``prediction``, or of several ``prediction_<output>`` each.
+        """
+        outputs = self.output_names
+        if len(outputs) == 1:
+            return {"prediction": y_proba[:, 0]}
+        if outputs:
+            return {f"prediction_{n}": y_proba[:, i] for i, n in enumerate(outputs)}
         names = self.class_names
         labels = [names[i] for i in y_proba.argmax(axis=1)]
         return {
@@ -608,9 +686,9 @@ class Model:
         ]
 
     def proba_of(self, sequences: list[npt.NDArray[Any]]) -> Floats:
-        """Return the probabilities of what `read` has returned."""
+        """Return the predictions for what `read` has returned."""
         if not sequences:
-            return np.zeros((0, len(self.class_names)))
+            return np.zeros((0, len(self.class_names or self.output_names)))
         return self._proba(sequences)
 
     def unknown_share(self, value: Any) -> float:
@@ -696,27 +774,28 @@ def load(
     path = Path(folder)
     about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
     index = index_of(about["vocabulary"])
-    n_classes = len(about["class_names"])
+    n_targets = len(about["class_names"] or about["output_names"])
     if about["model"] not in NETWORKS:
         with np.load(path / ARRAYS, allow_pickle=False) as stored:
             arrays = dict(stored)
 
         def proba_of_baseline(sequences: list[npt.NDArray[Any]]) -> Floats:
-            return baseline_proba(about["model"], arrays, sequences, n_classes)
+            return baseline_proba(about["model"], arrays, sequences, n_targets)
 
         return Model(about, proba_of_baseline, index)
     model = _load_network(path / NETWORK)
     config, kind = about["config"], about["kind"]
     forward = (make_forward or _forward_of_keras)(model, config)
+    scaling = about.get("target_scaling")
 
     def network_proba(sequences: list[npt.NDArray[Any]]) -> Floats:
         # Of similar length, so that little is padded.
         order = np.argsort([len(s) for s in sequences], kind="stable")
-        proba = np.empty((len(sequences), n_classes))
+        proba = np.empty((len(sequences), n_targets))
         for start in range(0, len(order), BATCH):
             part = order[start : start + BATCH]
             x = batch_of([sequences[i] for i in part], config, kind)
-            proba[part] = proba_of(forward(x), config["head"])
+            proba[part] = proba_of(forward(x), config["head"], scaling)
         return proba
 
     return Model(about, network_proba, index)

@@ -1,4 +1,4 @@
-"""Classification metrics, computed from class indices and probabilities.
+"""Metrics: of classes and probabilities, or of numbers and predicted numbers.
 
 Names follow scikit-learn: for ``*_loss`` lower is better. All comparisons of scores use
 this module: scores that differ only by rounding are tied in rankings, counts of wins
@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from lstm_bench.arrays import FloatArray, IntArray
+from lstm_bench.arrays import FloatArray, IntArray, Targets
+from lstm_bench.tasks import CLASSIFICATION, REGRESSION, TaskName
 
 # Probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm, as
 # Keras clips outputs in its cross-entropies, so that both agree.
@@ -63,17 +64,21 @@ def merge_ties(values: FloatArray, tolerance: float | None = None) -> FloatArray
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: its name, label, function and direction.
+    """A metric: its name, label, function, direction and tasks.
 
-    ``fn(y_true, y_proba)`` takes int classes of shape (n,) and probabilities of
-    shape (n, n_classes) whose rows sum to 1, and returns a value within `bounds`.
+    For classification, ``fn(y_true, y_proba)`` takes int classes of shape (n,) and
+    probabilities of shape (n, n_classes) whose rows sum to 1; for regression,
+    ``fn(y_true, y_pred)`` takes numbers of shape (n, n_outputs). It returns a value
+    within `bounds`, which is written with the format `form`.
     """
 
     name: str
     label: str
-    fn: Callable[[IntArray, FloatArray], float]
+    fn: Callable[[Any, FloatArray], float]
     higher_is_better: bool
     bounds: tuple[float, float] = (0.0, 1.0)
+    tasks: tuple[TaskName, ...] = (CLASSIFICATION,)
+    form: str = ".4f"
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -234,17 +239,52 @@ def balanced_accuracy(y_true: IntArray, y_proba: FloatArray) -> float:
     return float(recall_score(y_true, y_pred, labels=classes, average="macro"))
 
 
+def mse(y_true: FloatArray, y_pred: FloatArray) -> float:
+    """Mean squared error over examples and outputs; lower is better."""
+    return float(np.mean((y_pred - y_true) ** 2))
+
+
+def rmse(y_true: FloatArray, y_pred: FloatArray) -> float:
+    """Square root of `mse`, in the targets' unit; lower is better."""
+    return math.sqrt(mse(y_true, y_pred))
+
+
+def mae(y_true: FloatArray, y_pred: FloatArray) -> float:
+    """Mean absolute error over examples and outputs; lower is better."""
+    return float(np.mean(np.abs(y_pred - y_true)))
+
+
+def r2(y_true: FloatArray, y_pred: FloatArray) -> float:
+    """Coefficient of determination, at most 1, its mean over the outputs.
+
+    0 is the score of each output's mean over these examples. NaN where an output is
+    constant.
+    """
+    total = np.sum((y_true - y_true.mean(axis=0)) ** 2, axis=0)
+    if not total.all():
+        return math.nan
+    residual = np.sum((y_pred - y_true) ** 2, axis=0)
+    return float(np.mean(1.0 - residual / total))
+
+
+_UNBOUNDED = (0.0, math.inf)
+# Errors have the targets' units, in which four decimals may be too few or too many.
+DIGITS = "#.4g"
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
         Metric("accuracy", "accuracy", accuracy, True),
-        Metric("log_loss", "log loss (nats)", log_loss, False, (0.0, math.inf)),
+        Metric("log_loss", "log loss (nats)", log_loss, False, _UNBOUNDED),
         # At most 1 for two classes, 2 for more.
         Metric("brier_score_loss", "Brier score", brier_score_loss, False, (0.0, 2.0)),
         Metric("roc_auc", "ROC AUC", roc_auc, True),
         Metric("pr_auc", "PR AUC", pr_auc, True),
         Metric("f1", "F1 (macro)", f1, True),
         Metric("balanced_accuracy", "balanced accuracy", balanced_accuracy, True),
+        Metric("mse", "MSE", mse, False, _UNBOUNDED, (REGRESSION,), DIGITS),
+        Metric("rmse", "RMSE", rmse, False, _UNBOUNDED, (REGRESSION,), DIGITS),
+        Metric("mae", "MAE", mae, False, _UNBOUNDED, (REGRESSION,), DIGITS),
+        Metric("r2", "R²", r2, True, (-math.inf, 1.0), (REGRESSION,)),
     )
 }
 
@@ -259,6 +299,17 @@ def follows_shares(metric: str, n_classes: int) -> bool:
     )
 
 
-def evaluate_proba(y_true: IntArray, y_proba: FloatArray) -> dict[str, float]:
-    """Return the value of every metric of `METRICS` by name."""
-    return {name: metric.fn(y_true, y_proba) for name, metric in METRICS.items()}
+def metrics_of(task: TaskName) -> dict[str, Metric]:
+    """Return the metrics of a task by name."""
+    return {name: metric for name, metric in METRICS.items() if task in metric.tasks}
+
+
+def evaluate(y_true: Targets, y_pred: FloatArray, task: TaskName) -> dict[str, float]:
+    """Return the value of every metric of `task` by name.
+
+    Parameters
+    ----------
+    y_pred : float64 ndarray
+        Probabilities of shape (n, n_classes), or numbers of shape (n, n_outputs).
+    """
+    return {name: m.fn(y_true, y_pred) for name, m in metrics_of(task).items()}

@@ -158,9 +158,10 @@ class OpenStudy:
                 run.state == rec.SKIPPED or not score_test or run.test_scored == "true"
             )
         }
+        data = self.prepared.dataset
         return [
             self._baseline(name, baseline.label, session, replicate, score_test)
-            for name, baseline in baselines_of(self.prepared.dataset.kind).items()
+            for name, baseline in baselines_of(data.kind, data.task).items()
             if name not in done
         ]
 
@@ -186,7 +187,7 @@ class OpenStudy:
         val = result.predictions[0]
         self.progress.say(
             f"{task.label}: validation {metric.label} "
-            f"{metric.fn(val.y_true, val.y_proba):.4f}, fitted in "
+            f"{metric.fn(val.y_true, val.y_proba):{metric.form}}, fitted in "
             f"{result.train_time_s:.1f} s"
             + (" (from the cache)" if result.cached else "")
         )

@@ -15,6 +15,7 @@ from lstm_bench.open_study import OpenStudy, open_study
 from lstm_bench.search.study import Best, Reference
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
+from lstm_bench.text import score_text
 from lstm_bench.tracking.stored_runs import StoredRun, StoredTraining
 from lstm_bench.tracking.tracker import OpenRun
 from lstm_bench.training.result import BEST_VALUE, OBJECTIVE
@@ -102,7 +103,7 @@ def run_sweep(
         else:
             progress.say(
                 f"best: {best.label} with validation {suite.study.metric} "
-                f"{best.value:.4f} (configuration {best.config_id})"
+                f"{score_text(best.value)} (configuration {best.config_id})"
             )
         analysis = study.report(run_id)
         is_due = declared is not None and best is not None

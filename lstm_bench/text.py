@@ -51,6 +51,12 @@ def with_interval(
     return f"{text} ({kind}{interval})" if interval else text
 
 
+def score_text(value: float) -> str:
+    """Return a score with four decimals, or if it is small or large, four digits."""
+    is_usual = 1e-3 <= abs(value) < 1e4 or not value
+    return f"{value:.4f}" if is_usual else f"{value:#.4g}"
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, without passwords, shortened.
 

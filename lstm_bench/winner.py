@@ -22,7 +22,7 @@ from lstm_bench.errors import TrackingError, TrialFailed
 from lstm_bench.open_study import load_data, open_tracker, say_start
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.command_line import command_line
-from lstm_bench.text import count
+from lstm_bench.text import count, score_text
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.models import files_of, has_model, model_address, model_folder
 from lstm_bench.tracking.queries import find_runs
@@ -329,13 +329,16 @@ def _run_of(
 ) -> str:
     """Return the run of the repeated training: the first one's if it is the same."""
     contender, suite = choice.contender, driver.suite
-    here = result.predictions[0].y_proba
+    here = result.predictions[0]
     there = contender.predictions[choice.replicate]["val"].y_proba
-    if float(np.abs(here - there).max()) <= SAME_PROBABILITIES:
+    # Numbers have units: their spread takes the place of a probability's range.
+    unit = here.y_true.std(axis=0) if suite.task.is_numeric else 1.0
+    if (np.abs(here.y_proba - there) <= SAME_PROBABILITIES * unit).all():
         return choice.trained
     driver.progress.say(
-        f"it ended with validation {suite.metric.label} {result.objective:.4f} and "
-        f"not {contender.val[choice.replicate]:.4f}, as on another machine or on "
+        f"it ended with validation {suite.metric.label} "
+        f"{score_text(result.objective)} and not "
+        f"{score_text(contender.val[choice.replicate])}, as on another machine or on "
         "a GPU: the model is logged with a run of its own"
     )
     run = tracker.start_run(

@@ -23,6 +23,7 @@ ORDER = (
     "stores",
     "arrays",
     "inference",
+    "tasks",
     "metrics",
     "system",
     "data",

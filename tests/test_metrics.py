@@ -8,12 +8,14 @@ from lstm_bench.metrics import (
     METRICS,
     accuracy,
     brier_score_loss,
-    evaluate_proba,
+    evaluate,
     follows_shares,
     log_loss,
     merge_ties,
+    metrics_of,
 )
 
+CLASSES = "classification"
 Y = np.array([0, 1, 1, 0])
 PROBA = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
 
@@ -85,14 +87,14 @@ def test_roc_auc_is_the_share_of_pairs_in_order():
     assert METRICS["roc_auc"].fn(Y, PROBA) == pytest.approx(0.75)
 
 
-@pytest.mark.parametrize("metric", METRICS.values(), ids=lambda m: m.name)
+@pytest.mark.parametrize("metric", metrics_of(CLASSES).values(), ids=lambda m: m.name)
 def test_every_metric_prefers_the_better_prediction(metric):
     good = np.array([[0.9, 0.1], [0.1, 0.9], [0.2, 0.8], [0.8, 0.2]])
     assert metric.is_better(metric.fn(Y, good), metric.fn(Y, good[:, ::-1]))
 
 
 def test_evaluate_gives_every_metric():
-    assert set(evaluate_proba(Y, PROBA)) == set(METRICS)
+    assert set(evaluate(Y, PROBA, CLASSES)) == set(metrics_of(CLASSES))
 
 
 def test_macro_averages_are_over_the_classes_that_occur():
@@ -101,7 +103,7 @@ def test_macro_averages_are_over_the_classes_that_occur():
     y_proba = np.array(
         [[0.8, 0.1, 0.1], [0.3, 0.2, 0.5], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]]
     )
-    scores = evaluate_proba(y_true, y_proba)
+    scores = evaluate(y_true, y_proba, CLASSES)
     assert scores["balanced_accuracy"] == 0.5
     # Class 0: 0.8, 0.3 against 0.2, 0.6: 3 of 4 pairs; class 1: 0.7, 0.3 against 0.1,
     # 0.2: 4 of 4.
@@ -121,7 +123,7 @@ def test_areas_of_many_classes_are_scikit_learns():
     # Rounded, so that many are equal.
     y_proba = rng.dirichlet(np.ones(5), size=200).round(1)
     y_proba[:, 0] += 1 - y_proba.sum(axis=1)
-    scores = evaluate_proba(y_true, y_proba)
+    scores = evaluate(y_true, y_proba, CLASSES)
     assert scores["roc_auc"] == pytest.approx(
         sklearn_metrics.roc_auc_score(y_true, y_proba, multi_class="ovr")
     )
@@ -131,7 +133,7 @@ def test_areas_of_many_classes_are_scikit_learns():
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", metrics_of(CLASSES))
 def test_a_metric_follows_shares_if_a_lost_small_class_hardly_changes_it(
     name, n_classes
 ):
@@ -146,3 +148,35 @@ def test_a_metric_follows_shares_if_a_lost_small_class_hardly_changes_it(
     lost = np.where((y == 0)[:, None], right[6], right)
     change = abs(METRICS[name].fn(y, right) - METRICS[name].fn(y, lost))
     assert (change < 0.1) == follows_shares(name, n_classes)
+
+
+def test_metrics_of_numbers_are_scikit_learns():
+    rng = np.random.default_rng(1)
+    y_true = rng.normal(5, [1, 10], (50, 2))
+    y_pred = y_true + rng.normal(0.3, [0.5, 2], (50, 2))
+    scores = evaluate(y_true, y_pred, "regression")
+    assert set(scores) == {"mse", "rmse", "mae", "r2"}
+    mse = sklearn_metrics.mean_squared_error(y_true, y_pred)
+    assert scores["mse"] == pytest.approx(mse)
+    assert scores["rmse"] == pytest.approx(math.sqrt(mse))
+    mae = sklearn_metrics.mean_absolute_error(y_true, y_pred)
+    assert scores["mae"] == pytest.approx(mae)
+    assert scores["r2"] == pytest.approx(sklearn_metrics.r2_score(y_true, y_pred))
+
+
+@pytest.mark.parametrize(
+    "metric", metrics_of("regression").values(), ids=lambda m: m.name
+)
+def test_every_metric_of_numbers_prefers_the_better_prediction(metric):
+    y_true = np.array([[1.0], [2.0], [4.0]])
+    near, far = (metric.fn(y_true, y_true + d) for d in (0.5, -1.5))
+    assert metric.is_better(near, far)
+    low, high = metric.bounds
+    assert low <= min(near, far) and max(near, far) <= high
+    exact = metric.fn(y_true, y_true)
+    assert exact == (1.0 if metric.higher_is_better else 0.0)
+
+
+def test_r2_of_a_constant_is_not_a_number():
+    y_true = np.array([[3.0], [3.0]])
+    assert np.isnan(METRICS["r2"].fn(y_true, y_true + 1))

@@ -120,7 +120,7 @@ def test_every_run_holds_what_was_promised(swept):
 
 
 def test_predictions_reproduce_the_logged_metrics(swept):
-    from lstm_bench.metrics import evaluate_proba
+    from lstm_bench.metrics import evaluate
 
     _, folder, _, results, _ = swept
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
@@ -128,7 +128,7 @@ def test_predictions_reproduce_the_logged_metrics(swept):
         file = client.download_artifacts(row.run_id, "predictions/val.parquet")
         frame = pd.read_parquet(file)
         proba = frame.filter(like="p_").to_numpy()
-        scores = evaluate_proba(frame["y_true"].to_numpy(), proba)
+        scores = evaluate(frame["y_true"].to_numpy(), proba, "classification")
         assert scores["accuracy"] == row.val_accuracy
         assert scores["log_loss"] == pytest.approx(row.val_log_loss)
 

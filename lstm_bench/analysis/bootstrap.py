@@ -9,11 +9,12 @@ import numpy.typing as npt
 from scipy import special
 
 from lstm_bench.analysis.intervals import LEVEL, Interval, standard_error
-from lstm_bench.arrays import FloatArray, IntArray
+from lstm_bench.arrays import FloatArray, IntArray, Targets
 from lstm_bench.metrics import EPSILON, squared_errors
 
 MEAN_METRICS: tuple[str, ...] = (
     *("accuracy", "balanced_accuracy", "log_loss", "brier_score_loss"),
+    *("mse", "mae"),
 )
 """Metrics that are a mean over examples, each with the weight of its class."""
 
@@ -21,22 +22,26 @@ MEAN_METRICS: tuple[str, ...] = (
 _CHUNK = 2**21
 
 
-def example_scores(name: str, y_true: IntArray, y_proba: FloatArray) -> FloatArray:
+def example_scores(name: str, y_true: Targets, y_proba: FloatArray) -> FloatArray:
     """Score of every example, for the metrics that are means of such scores.
 
     Parameters
     ----------
     name : one of `MEAN_METRICS`
-    y_true : int ndarray of shape (n_examples,)
-    y_proba : ndarray of shape (n_examples, n_classes), rows sum to 1
+    y_true : ndarray
+        int classes of shape (n_examples,), or numbers of shape (n_examples, n_outputs).
+    y_proba : ndarray
+        Probabilities of shape (n_examples, n_classes), rows sum to 1; or numbers of the
+        shape of `y_true`.
 
     Returns
     -------
     ndarray of shape (n_examples,)
         accuracy: 0 or 1; balanced_accuracy: 0, or the mean size of a class divided by
         that of the example's class; log_loss: nats; brier_score_loss: in [0, 1] for
-        two classes, else in [0, 2]. The mean is the metric of that name in
-        `lstm_bench.metrics`, also of examples resampled within their class.
+        two classes, else in [0, 2]; mse, mae: the mean over the outputs. The mean is
+        the metric of that name in `lstm_bench.metrics`, also of examples resampled
+        within their class.
 
     Raises
     ------
@@ -56,9 +61,25 @@ def example_scores(name: str, y_true: IntArray, y_proba: FloatArray) -> FloatArr
         return np.asarray(-np.log(clipped), dtype=np.float64)
     if name == "brier_score_loss":
         return squared_errors(y_true, y_proba)
+    if name in ("mse", "mae"):
+        errors = np.abs(y_proba - y_true)
+        each: FloatArray = (errors**2 if name == "mse" else errors).mean(axis=1)
+        return each
     raise ValueError(
         f"example_scores: name: expected one of {', '.join(MEAN_METRICS)}, got {name!r}"
     )
+
+
+def strata_of(y_true: Targets) -> IntArray:
+    """Return within what examples are resampled: their class; numbers have one stratum.
+
+    Returns
+    -------
+    int64 ndarray of shape (n_examples,)
+    """
+    if y_true.dtype.kind == "f":
+        return np.zeros(len(y_true), np.int64)
+    return y_true
 
 
 def bootstrap_examples(

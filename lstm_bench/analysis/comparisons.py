@@ -35,13 +35,17 @@ from lstm_bench.suites.suite import Suite
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import OBJECTIVE
 
+ERRORS = (
+    *("n_only_a", "n_only_b", "p_mcnemar_exact", "p_mcnemar_mid"),
+    "n_mcnemar_below_5_percent",
+)
 COLUMNS = (
     *("family", "label_a", "label_b", "id_a", "id_b", "n_seeds", "mean_a", "mean_b"),
     *("difference", "ci_low", "ci_high", "both_low", "both_high"),
     *("p_t", "p_wilcoxon", "p_beyond", "p_beyond_holm"),
     *("p_equivalence", "p_equivalence_holm", "p_a_beats_b"),
-    *("n_only_a", "n_only_b", "p_mcnemar_exact", "p_mcnemar_mid"),
-    *("n_mcnemar_below_5_percent", "margin", "verdict", "n_seeds_needed"),
+    *ERRORS,
+    *("margin", "verdict", "n_seeds_needed"),
 )
 # The columns that are attributes of `PairedComparison`.
 SAME_NAME = (
@@ -275,8 +279,6 @@ def _compare(
         higher_is_better=metric.higher_is_better,
     )
     both = _both_interval(pairs, replicates, suite)
-    tests = [_mcnemar(x, y, r) for x, y in pairs for r in replicates]
-    p_mid = [test.p_mid for test in tests]
     label_a, label_b = pairs[0][0].label, pairs[0][1].label
     if len(pairs) > 1 and field is not None:
         values = [
@@ -290,13 +292,26 @@ def _compare(
         **_row(label_a, label_b, id_a, id_b, comparison, metric),
         "both_low": both[0],
         "both_high": both[1],
+        **_compare_errors(pairs, replicates, suite),
+    }
+    return row, comparison
+
+
+def _compare_errors(
+    pairs: Sequence[Pair], replicates: Sequence[int], suite: Suite
+) -> dict[str, float]:
+    """Return McNemar's test of each seed, summed up; NaN where there are no classes."""
+    if suite.task.is_numeric:
+        return dict.fromkeys(ERRORS, math.nan)
+    tests = [_mcnemar(x, y, r) for x, y in pairs for r in replicates]
+    p_mid = [test.p_mid for test in tests]
+    return {
         "n_only_a": float(np.median([test.n_only_a for test in tests])),
         "n_only_b": float(np.median([test.n_only_b for test in tests])),
         "p_mcnemar_exact": float(np.median([test.p_exact for test in tests])),
         "p_mcnemar_mid": float(np.median(p_mid)),
         "n_mcnemar_below_5_percent": sum(p < 0.05 for p in p_mid),
     }
-    return row, comparison
 
 
 def _both_interval(
@@ -313,7 +328,7 @@ def _both_interval(
             for x, y in pairs
         ]
         scores.append(np.mean(each, axis=0))
-    strata = pairs[0][0].predictions[replicates[0]]["test"].y_true
+    strata = bootstrap.strata_of(pairs[0][0].predictions[replicates[0]]["test"].y_true)
     keys = [c.key for pair in pairs for c in pair]
     rng = derive_rng(suite.study.seed, "bootstrap", *keys)
     interval = bootstrap.bootstrap_seeds_and_examples(

@@ -72,7 +72,7 @@ class Contender:
 
 def confirm_spec(suite: Suite) -> ConfirmSpec:
     """Return the suite's ``confirm`` section, or its defaults."""
-    return suite.confirm or ConfirmSpec()
+    return suite.confirm or ConfirmSpec(margin=suite.task.margin)
 
 
 def find_contenders(results: Results) -> list[Contender]:

@@ -12,9 +12,6 @@ from lstm_bench.metrics import IMBALANCED, accuracy, balanced_accuracy
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import Prediction
 
-# Metrics to read beside each other where classes are uneven.
-SIDE_BY_SIDE = ("accuracy", "balanced_accuracy", "f1")
-
 
 @dataclass(frozen=True)
 class Balance:

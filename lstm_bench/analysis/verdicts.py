@@ -41,7 +41,7 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
     yield Answer(
         "best LSTM",
         f"{winner.label}, chosen on validation: test {metric.label} "
-        f"{with_interval(test.estimate, test.low, test.high)} over "
+        f"{with_interval(test.estimate, test.low, test.high, metric.form)} over "
         f"{count(test.n, 'fresh seed')}.",
     )
     asked: list[tuple[str, pd.Series[Any]]] = []
@@ -100,7 +100,10 @@ def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]
     """Yield by how much the scores that chose the winner were optimistic."""
     metric, rows = analysis.results.suite.metric, analysis.optimism
     own = rows[rows["config_id"] == winner.key].iloc[0]
-    gap = with_interval(own["val_minus_test"], own["ci_low"], own["ci_high"], "+.4f")
+    form = metric.form
+    gap = with_interval(
+        own["val_minus_test"], own["ci_low"], own["ci_high"], f"+{form}"
+    )
     text = ""
     searched = rows[rows["search"].notna()]
     if len(searched):
@@ -111,9 +114,10 @@ def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]
         best = searched.iloc[int(metric.order(searched["search"].to_numpy())[0])]
         by = best["search_minus_val"]
         text = (
-            f"The search's best score, {best['search']:.4f} with one seed of "
+            f"The search's best score, {best['search']:{form}} with one seed of "
             f"{best['label']}, was {'optimistic' if by >= 0 else 'pessimistic'} by "
-            f"{abs(by):.4f}: over fresh seeds the mean is {best['val_mean']:.4f}. "
+            f"{abs(by):{form}}: over fresh seeds the mean is "
+            f"{best['val_mean']:{form}}. "
         )
     text += f"Validation minus test of {winner.label}: {gap}."
     yield Answer("how optimistic the choice was", text)
@@ -132,12 +136,12 @@ def _search_answers(analysis: Analysis) -> Iterator[Answer]:
     value = float(values.max() if metric.higher_is_better else values.min())
     yield Answer(
         "against the best baseline",
-        f"{row['label']} has validation {metric.label} {float(row[key]):.4f} on the "
-        f"same {results.examples}; "
+        f"{row['label']} has validation {metric.label} "
+        f"{float(row[key]):{metric.form}} on the same {results.examples}; "
         + (
-            f"the search's best LSTM, {value:.4f}, is ahead of it."
+            f"the search's best LSTM, {value:{metric.form}}, is ahead of it."
             if metric.is_better(value, float(row[key]))
-            else f"no LSTM of the search beats it (best {value:.4f})."
+            else f"no LSTM of the search beats it (best {value:{metric.form}})."
         ),
     )
 
@@ -160,7 +164,7 @@ def describe(
     row: Mapping[str, Any] | pd.Series[Any], metric: Metric, paired: bool = True
 ) -> str:
     """Return one comparison as a sentence with verdict, interval and seeds."""
-    n = int(row["n_seeds"])
+    n, form = int(row["n_seeds"]), metric.form
     seeds = count(n, "paired seed")
     if not paired:
         n_a, n_b = row.get("n_a", n), row.get("n_b", n)
@@ -169,14 +173,18 @@ def describe(
     # Names are not capitalized, even at the start of a sentence.
     lead = LEADS[row["verdict"]].format(a=row["label_a"], b=row["label_b"])
     if row["verdict"] == "identical":
-        return f"{lead}: test {metric.label} {row['mean_a']:.4f} over {seeds}."
-    text = (
-        f"{lead}: test {metric.label} {row['mean_a']:.4f} against "
-        f"{row['mean_b']:.4f}, difference "
-        f"{with_interval(row['difference'], row['ci_low'], row['ci_high'], '+.4f')} "
-        f"over {seeds}; differences within the margin of {row['margin']:g} are "
-        "negligible"
+        return (
+            f"{lead}: test {metric.label} {row['mean_a']:{metric.form}} over {seeds}."
+        )
+    difference = with_interval(
+        row["difference"], row["ci_low"], row["ci_high"], f"+{form}"
     )
+    text = (
+        f"{lead}: test {metric.label} {row['mean_a']:{form}} against "
+        f"{row['mean_b']:{form}}, difference {difference} over {seeds}"
+    )
+    if row["margin"]:
+        text += f"; differences within the margin of {row['margin']:g} are negligible"
     if row["verdict"] == "not enough data":
         text += f"; {what_it_takes(row, metric)}"
     return text + "."
@@ -209,9 +217,9 @@ def what_it_takes(row: Mapping[str, Any] | pd.Series[Any], metric: Metric) -> st
     )
 
 
-def signed(value: float) -> str:
-    """Return a number with its sign, four decimals and a minus character."""
-    return f"{value:+.4f}".replace("-", "−")
+def signed(value: float, form: str = ".4f") -> str:
+    """Return a number in a format, with its sign and a minus character."""
+    return f"{value:+{form}}".replace("-", "−")
 
 
 def confirmation_summary(

@@ -119,7 +119,12 @@ def _echo_parts(about: dict[str, Any]) -> None:
             f"{n:,} {quoted(name) if ',' in name else name}"
             for name, n in facts["classes"].items()
         )
-        echo(filled(f"{part}: {facts['n']:,} {plural(about['example'])} ({classes})"))
+        targets = listed(
+            f"{name} {t['mean']:.4g} ± {t['std']:.4g}, {t['min']:.4g} to {t['max']:.4g}"
+            for name, t in facts["targets"].items()
+        )
+        examples = plural(about["example"])
+        echo(filled(f"{part}: {facts['n']:,} {examples} ({classes or targets})"))
         quantiles = ", ".join(
             f"{q} {v:g}" for q, v in facts["length_quantiles"].items()
         )

@@ -69,7 +69,8 @@ def train(
     say(console, f"lstm-bench {__version__}, one training of suite {loaded.name}")
     announce_reading(loaded.dataset.name, loaded.data_name)
 
-    from lstm_bench.metrics import METRICS
+    from lstm_bench.metrics import metrics_of
+    from lstm_bench.text import score_text
     from lstm_bench.train import run_training
     from lstm_bench.training.result import TRAIN_TIME, metric_key
     from lstm_bench.workers.progress import make_progress
@@ -84,18 +85,23 @@ def train(
         log_model=log_model,
         tracking_uri=tracking_uri,
     )
+    metrics = metrics_of(loaded.task.name)
+    shown = metrics[loaded.task.objective]
+    key = metric_key("val", shown.name)
     for entry in result.history.epochs:
         say(
             console,
-            f"epoch {entry['epoch']:g}: train loss {entry['train_loss']:.4f}, "
-            f"validation loss {entry['val_loss']:.4f}, validation accuracy "
-            f"{entry['val_accuracy']:.4f}, {entry['epoch_time_s']:.1f} s",
+            f"epoch {entry['epoch']:g}: "
+            f"train loss {score_text(entry['train_loss'])}, "
+            f"validation loss {score_text(entry['val_loss'])}, "
+            f"validation {shown.label} {entry[key]:{shown.form}}, "
+            f"{entry['epoch_time_s']:.1f} s",
         )
     for prediction in result.predictions:
         scores = ", ".join(
             f"{metric.label} "
-            f"{result.metrics[metric_key(prediction.split, metric.name)]:.4f}"
-            for metric in METRICS.values()
+            f"{result.metrics[metric_key(prediction.split, metric.name)]:{metric.form}}"
+            for metric in metrics.values()
         )
         say(console, f"{prediction.split} (n = {len(prediction.y_true):,}): {scores}")
     say(console, f"trained in {result.metrics[TRAIN_TIME]:.1f} s; MLflow run {run_id}")

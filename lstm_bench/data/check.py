@@ -39,6 +39,8 @@ MIN_TOLD = 20
 MIN_HTML = 0.005
 """Share of the examples with HTML from which on it is reported: once the punctuation is
 gone, a tag may be a word, too."""
+MAX_OUTSIDE = 0.01
+"""Share of a part's examples that may have a target outside of train's range."""
 SUPPOSED_ACCURACY = 0.9
 """Accuracy for which the interval is computed that the test examples allow."""
 
@@ -117,19 +119,26 @@ def check(dataset: Dataset, splits: Splits | None, use: Use) -> list[Finding]:
     splits : Splits or None
         Those of the search; None where the data cannot be split.
     """
+    is_numeric = dataset.is_numeric
     found = [
         *_bad_rows(dataset, use),
-        *_classes(dataset, splits, use),
+        *_few_examples(dataset),
+        *(_targets(dataset) if is_numeric else _classes(dataset, splits, use)),
         *_copies(dataset),
+        *(() if is_numeric else _two_labels(dataset)),
         *_short(dataset),
         *_groups(dataset),
         *_truncated(dataset, use),
-        *_test_size(dataset, use),
+        *(() if is_numeric else _test_size(dataset, use)),
     ]
     if dataset.kind == VECTORS:
         found += [*_channels(dataset), *_telling_values(dataset)]
     else:
-        found += [*_marks(dataset), *_telling_words(dataset), *_names(dataset)]
+        found += [
+            *_marks(dataset),
+            *(() if is_numeric else _telling_words(dataset)),
+            *_names(dataset),
+        ]
         if splits is not None:
             found += _unknown(dataset, splits, use)
     return sorted(found, key=lambda finding: finding.level)
@@ -184,14 +193,8 @@ def _bad_rows(dataset: Dataset, use: Use) -> Iterator[Finding]:
         yield Finding(level, "bad_rows", rows["n"], rows["example"], advice, text)
 
 
-def _classes(dataset: Dataset, splits: Splits | None, use: Use) -> Iterator[Finding]:
-    parts, names = dataset.parts, dataset.class_names
-    counts = {
-        part: np.bincount(sequences.y, minlength=len(names))
-        for part, sequences in parts.items()
-    }
-    n = sum(len(sequences) for sequences in parts.values())
-    noun = dataset.example
+def _few_examples(dataset: Dataset) -> Iterator[Finding]:
+    n = sum(len(sequences) for sequences in dataset.parts.values())
     if n < MIN_EXAMPLES:
         yield Finding(
             "error",
@@ -199,8 +202,48 @@ def _classes(dataset: Dataset, splits: Splits | None, use: Use) -> Iterator[Find
             n,
             "",
             f"Give at least {MIN_EXAMPLES}, better some thousands.",
-            f"There are only {count(n, noun)} in all parts together.",
+            f"There are only {count(n, dataset.example)} in all parts together.",
         )
+
+
+def _targets(dataset: Dataset) -> Iterator[Finding]:
+    """Report outputs that are constant in train, and targets far outside of it."""
+    train = dataset.train.y
+    low, high = train.min(axis=0), train.max(axis=0)
+    constant = np.flatnonzero(low == high)
+    if len(constant):
+        name = dataset.output_names[int(constant[0])]
+        yield Finding(
+            "error",
+            "constant_targets",
+            len(constant),
+            f"{name}: always {low[constant[0]]:g}",
+            "Name another column with label.",
+            f"{count(len(constant), 'output')} of {len(low)} {_are(len(constant))} "
+            "constant in train.",
+        )
+    for part, sequences in dataset.parts.items():
+        outside = ((sequences.y < low) | (sequences.y > high)).any(axis=1)
+        n = int(outside.sum())
+        if part != "train" and n > MAX_OUTSIDE * len(sequences):
+            yield Finding(
+                "warning",
+                "targets_outside_train",
+                n,
+                _shown(dataset, part, int(np.flatnonzero(outside)[0])),
+                "Look whether the parts are of one kind; no model knows such targets.",
+                f"{count(n, dataset.example)} of {part} {_have(n)} a target outside "
+                "of train's range.",
+            )
+
+
+def _classes(dataset: Dataset, splits: Splits | None, use: Use) -> Iterator[Finding]:
+    parts, names = dataset.parts, dataset.class_names
+    counts = {
+        part: np.bincount(sequences.y, minlength=len(names))
+        for part, sequences in parts.items()
+    }
+    noun = dataset.example
     in_train = counts["train"]
     if np.count_nonzero(in_train) == 1:
         yield Finding(
@@ -250,8 +293,8 @@ def _classes(dataset: Dataset, splits: Splits | None, use: Use) -> Iterator[Find
             "numeric_labels",
             len(names),
             listed(names[:5]),
-            "If they are classes: numeric_labels_are_classes: true. A quantity cannot "
-            "be predicted here.",
+            "If they are classes: numeric_labels_are_classes: true; if they are a "
+            "quantity: task: regression.",
             "All labels are numbers: classes, or a quantity?",
         )
 
@@ -349,14 +392,12 @@ def _copies(dataset: Dataset) -> Iterator[Finding]:
                 f"{count(len(copies), noun)} of {other} {_are(len(copies))} also in "
                 f"{one}.",
             )
-    yield from _two_labels(dataset, prints)
 
 
-def _two_labels(
-    dataset: Dataset, prints: dict[str, npt.NDArray[np.uint64]]
-) -> Iterator[Finding]:
+def _two_labels(dataset: Dataset) -> Iterator[Finding]:
+    prints = [part.fingerprints for part in dataset.parts.values()]
     y = np.concatenate([part.y for part in dataset.parts.values()])
-    _, texts = np.unique(np.concatenate(list(prints.values())), return_inverse=True)
+    _, texts = np.unique(np.concatenate(prints), return_inverse=True)
     # Each text with each of its labels, sorted by text.
     pairs, n_of_pair = np.unique(texts * dataset.n_classes + y, return_counts=True)
     of_text, starts = np.unique(pairs // dataset.n_classes, return_index=True)
@@ -391,7 +432,7 @@ def _short(dataset: Dataset) -> Iterator[Finding]:
         return
     part = next(name for name, found in short.items() if len(found))
     i = int(short[part][0])
-    label = dataset.class_names[dataset.parts[part].y[i]]
+    label = _target(dataset, dataset.parts[part], i)
     yield Finding(
         "warning",
         "single_steps" if is_vectors else "empty_texts",
@@ -666,7 +707,8 @@ def _telling_values(dataset: Dataset) -> Iterator[Finding]:
     step = max(1, len(train) // _SAMPLE)
     index = np.arange(0, len(train), step)
     starts, lengths = train.starts[index], train.lengths[index]
-    y = train.y[index]
+    # Of numbers, values that number the rows alone are reported.
+    y = np.zeros(len(index), np.int64) if dataset.is_numeric else train.y[index]
     n_of_class = np.unique(y, return_counts=True)[1]
     is_told = len(n_of_class) > 1 and n_of_class.min() >= MIN_TOLD
     if lengths.min() < 1:
@@ -752,8 +794,19 @@ def _place(dataset: Dataset, i: int) -> tuple[str, int]:
 def _shown(dataset: Dataset, part: str, i: int) -> str:
     sequences = dataset.parts[part]
     text = dataset.text(sequences, i, max_words=_SHOWN_WORDS)
-    label = dataset.class_names[sequences.y[i]]
+    label = _target(dataset, sequences, i)
     return f"{part} {i:,}, {shortened(label, 30)}: {shortened(text, _SHOWN)}"
+
+
+def _target(dataset: Dataset, sequences: Sequences, i: int) -> str:
+    """Return an example's class, or its numbers."""
+    if dataset.is_numeric:
+        return listed(f"{value:g}" for value in sequences.y[i].tolist())
+    return dataset.class_names[int(sequences.y[i])]
+
+
+def _have(n: int) -> str:
+    return "has" if n == 1 else "have"
 
 
 def _are(n: int) -> str:

@@ -21,8 +21,9 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.arrays import FloatArray, IntArray
+from lstm_bench.arrays import FloatArray, IntArray, Targets
 from lstm_bench.inference import INDEX_FROM, PAD, START
+from lstm_bench.tasks import TASKS, TaskName
 from lstm_bench.text import count, plural
 
 _BLOCK = 4096
@@ -73,8 +74,33 @@ class Scaling:
 
 
 @dataclass(frozen=True)
+class TargetScaling:
+    """Mean and standard deviation of each output's targets in a split's train.
+
+    A network is trained on scaled targets; predictions and metrics are in the data's
+    own units.
+
+    Attributes
+    ----------
+    mean, std : float64 ndarray of shape (n_outputs,)
+        `std` is 1 where an output is constant.
+    """
+
+    mean: FloatArray
+    std: FloatArray
+
+    def scaled(self, y: FloatArray) -> FloatArray:
+        """Return targets of shape (n, n_outputs) with mean 0 and variance 1."""
+        return (y - self.mean) / self.std
+
+    def unscaled(self, outputs: FloatArray) -> FloatArray:
+        """Return scaled targets, or a network's outputs, in the data's units."""
+        return outputs * self.std + self.mean
+
+
+@dataclass(frozen=True)
 class Sequences:
-    """Labelled sequences, ragged.
+    """Sequences with a target each, ragged.
 
     Attributes
     ----------
@@ -85,8 +111,9 @@ class Sequences:
         share.
     offsets : int64 ndarray of shape (n_stored + 1,)
         Stored sequence j is ``values[offsets[j]:offsets[j + 1]]``.
-    y : int64 ndarray of shape (n_sequences,)
-        Class indices.
+    y : ndarray
+        int64 class indices of shape (n_sequences,), or for regression float64 numbers
+        of shape (n_sequences, n_outputs).
     index : int64 ndarray of shape (n_sequences,), or None
         Stored sequence of each sequence; None for all, in their order.
     fitted : Vocabulary, Scaling or None
@@ -94,14 +121,17 @@ class Sequences:
     shortest : int32 ndarray of shape (n_steps,), or None
         Of a memory task, the shortest ``sequence_length`` at which a sequence has each
         stored step; see `at_length`.
+    target_scaling : TargetScaling or None
+        What a split has fitted on train's targets; `y` itself is never scaled.
     """
 
     values: Values
     offsets: IntArray
-    y: IntArray
+    y: Targets
     index: IntArray | None = None
     fitted: Vocabulary | Scaling | None = None
     shortest: npt.NDArray[np.int32] | None = None
+    target_scaling: TargetScaling | None = None
 
     def __len__(self) -> int:
         """Return the number of sequences."""
@@ -169,7 +199,13 @@ class Sequences:
         offsets = _offsets(self.lengths)
         steps = places(self.starts, self.lengths)
         shortest = None if self.shortest is None else self.shortest[steps]
-        return Sequences(self.at(steps), offsets, self.y, shortest=shortest)
+        return Sequences(
+            self.at(steps),
+            offsets,
+            self.y,
+            shortest=shortest,
+            target_scaling=self.target_scaling,
+        )
 
     def at_length(self, length: int) -> Sequences:
         """Return the sequences of a memory task as they are at a ``sequence_length``.
@@ -217,7 +253,7 @@ class Dataset:
     ----------
     train, test : Sequences
     class_names : tuple of str
-        Name of each class index.
+        Name of each class index; empty for regression.
     vocabulary : tuple of str
         ``vocabulary[r - 1]`` is the word of rank r, whose id is r + 3. Empty for
         vectors.
@@ -256,6 +292,13 @@ class Dataset:
         ``reasons``.
     division : str
         Where the test part comes from; empty if it belongs to the dataset.
+    task : {"classification", "regression"}
+        Whether the targets are classes or numbers.
+    output_names : tuple of str
+        Name of each number that is predicted; empty for classification.
+    scales_channels : bool
+        Whether each split scales the channels of vectors by its own training
+        sequences; otherwise they are used as they are.
     """
 
     name: str
@@ -280,6 +323,9 @@ class Dataset:
     times: FloatArray | None = None
     rows: Mapping[str, Any] = field(default_factory=dict)
     division: str = ""
+    task: TaskName = "classification"
+    output_names: tuple[str, ...] = ()
+    scales_channels: bool = True
 
     @property
     def examples(self) -> str:
@@ -288,8 +334,18 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes."""
+        """Number of classes; 0 for regression."""
         return len(self.class_names)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the targets are numbers."""
+        return TASKS[self.task].is_numeric
+
+    @property
+    def n_targets(self) -> int:
+        """Number of classes, or of the numbers that are predicted."""
+        return len(self.class_names or self.output_names)
 
     @property
     def n_channels(self) -> int | None:
@@ -373,6 +429,7 @@ class Sizes:
     Attributes
     ----------
     n_classes : int
+        0 for regression.
     n_train : int or None
         None if only reading the data shows it.
     lengths : tuple of int or None
@@ -410,14 +467,11 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     """Return sizes, balance, lengths and digest as plain JSON types."""
     parts: dict[str, Any] = {}
     for part, sequences in dataset.parts.items():
-        counts = np.bincount(sequences.y, minlength=dataset.n_classes)
         quantiles = np.quantile(sequences.lengths, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1])
         parts[part] = {
             "n": len(sequences),
-            "classes": {
-                name: int(count)
-                for name, count in zip(dataset.class_names, counts, strict=True)
-            },
+            "classes": _class_counts(dataset, sequences),
+            "targets": _target_facts(dataset, sequences),
             "n_copies": len(sequences) - len(np.unique(first_copies(sequences))),
             "length_mean": float(sequences.lengths.mean()),
             "length_quantiles": {
@@ -437,7 +491,9 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "example": dataset.example,
         "digest": dataset.digest,
         "vocabulary_words": len(dataset.vocabulary),
+        "task": dataset.task,
         "class_names": list(dataset.class_names),
+        "output_names": list(dataset.output_names),
         "best_possible_accuracy": dataset.best_possible_accuracy,
         "notes": list(dataset.notes),
         "kind": dataset.kind,
@@ -447,6 +503,28 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "division": dataset.division,
         "n_test_in_train": int(copies_in(dataset.test, dataset.train).sum()),
         **parts,
+    }
+
+
+def _class_counts(dataset: Dataset, sequences: Sequences) -> dict[str, int]:
+    if dataset.is_numeric:
+        return {}
+    counts = np.bincount(sequences.y, minlength=dataset.n_classes)
+    return dict(zip(dataset.class_names, counts.tolist(), strict=True))
+
+
+def _target_facts(
+    dataset: Dataset, sequences: Sequences
+) -> dict[str, dict[str, float]]:
+    """Return each output's mean, standard deviation and range; {} of classes."""
+    return {
+        name: {
+            "mean": float(y.mean()),
+            "std": float(y.std()),
+            "min": float(y.min()),
+            "max": float(y.max()),
+        }
+        for name, y in zip(dataset.output_names, sequences.y.T, strict=False)
     }
 
 
@@ -503,7 +581,8 @@ def sequences_digest(*parts: Sequences) -> str:
         dtype = "<i4" if part.values.ndim == 1 else "<f4"
         for values in value_blocks(part):
             digest.update(np.ascontiguousarray(values, dtype=dtype).data)
-        for array in (offsets, part.y):
+        y_dtype = "<f8" if part.y.dtype.kind == "f" else "<i8"
+        for array, width in ((offsets, "<i8"), (part.y, y_dtype)):
             digest.update(len(array).to_bytes(8, "little"))
-            digest.update(np.ascontiguousarray(array, dtype="<i8").data)
+            digest.update(np.ascontiguousarray(array, dtype=width).data)
     return digest.hexdigest()

@@ -25,7 +25,7 @@ from lstm_bench.system.folders import cache_folder
 ABOUT = "about.json"
 PARTS = ("train", "test", "validation")
 ARRAYS = ("values", "offsets", "y", "index", "shortest")
-_TUPLES = ("class_names", "vocabulary", "notes", "channels")
+_TUPLES = ("class_names", "vocabulary", "notes", "channels", "output_names")
 
 Array = npt.NDArray[Any]
 

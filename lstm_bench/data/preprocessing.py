@@ -1,6 +1,8 @@
-"""What is fitted on a split's training sequences: the vocabulary, or the scaling."""
+"""What is fitted on a split's training sequences: vocabulary, or scaling; targets."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,10 +11,25 @@ from lstm_bench.data.dataset import (
     Dataset,
     Scaling,
     Sequences,
+    TargetScaling,
     Vocabulary,
     value_blocks,
 )
 from lstm_bench.inference import INDEX_FROM, OUT_OF_VOCABULARY
+
+
+def preprocessed(dataset: Dataset, train: Sequences) -> Sequences:
+    """Return `train` with the vocabulary or scaling, and targets' scaling, of its own.
+
+    Parameters
+    ----------
+    train : Sequences
+        The training sequences of a split of `dataset`, as stored.
+    """
+    fitted, targets = fit_preprocessing(dataset, train), None
+    if dataset.is_numeric:
+        targets = _fit_targets(train)
+    return replace(train, fitted=fitted, target_scaling=targets)
 
 
 def fit_preprocessing(
@@ -31,7 +48,12 @@ def fit_preprocessing(
         None for datasets whose ids come with the data.
     """
     if dataset.kind == VECTORS:
-        return _fit_scaling(train)
+        if dataset.scales_channels:
+            return _fit_scaling(train)
+        n_channels = len(dataset.channels)
+        return Scaling(
+            np.zeros(n_channels, np.float32), np.ones(n_channels, np.float32)
+        )
     return _fit_vocabulary(dataset, train) if dataset.fits_vocabulary else None
 
 
@@ -48,6 +70,14 @@ def _fit_vocabulary(dataset: Dataset, train: Sequences) -> Vocabulary:
     ids[order] = INDEX_FROM + 1 + np.arange(len(order))
     words = tuple(dataset.vocabulary[i - INDEX_FROM - 1] for i in order)
     return Vocabulary(words, ids)
+
+
+def _fit_targets(train: Sequences) -> TargetScaling:
+    mean, std = train.y.mean(axis=0), train.y.std(axis=0)
+    # As for channels: a constant output's rounding is not blown up.
+    std[std <= 1e-12 * np.abs(mean)] = 1.0
+    std[std == 0.0] = 1.0
+    return TargetScaling(mean, std)
 
 
 def _fit_scaling(train: Sequences) -> Scaling:

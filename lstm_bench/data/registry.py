@@ -14,13 +14,15 @@ from pydantic import BaseModel, ValidationError
 from lstm_bench.data.dataset import Dataset, Sizes
 from lstm_bench.data.memory import MemoryTask
 from lstm_bench.errors import DatasetError
+from lstm_bench.tasks import CLASSIFICATION, TASKS, Task, TaskName
 from lstm_bench.text import quoted
 
 # The module of each dataset, imported on demand. A module has ``Options`` (a pydantic
-# model), ``DESCRIPTION``, ``load(options, data_dir, seed)`` and, if sizes are known
-# without the data, ``sizes(options)``.
+# model), ``DESCRIPTION``, ``load(options, data_dir, seed)``, if sizes are known without
+# the data, ``sizes(options)``, and ``TASK`` where its targets are numbers.
 OWN_FILES = "file"
 DATASETS = {
+    "adding": "lstm_bench.data.adding",
     "digits": "lstm_bench.data.digits",
     OWN_FILES: "lstm_bench.data.file",
     "imdb": "lstm_bench.data.imdb",
@@ -51,6 +53,14 @@ def memory_task(name: str) -> MemoryTask | None:
     """Return what solves the memory task `name`; None for other datasets."""
     task: MemoryTask | None = getattr(dataset_module(name), "MEMORY", None)
     return task
+
+
+def task_of(name: str, options: Mapping[str, Any]) -> Task:
+    """Return the task of dataset `name`: that of its options, or of its module."""
+    module = dataset_module(name)
+    of_module: TaskName = getattr(module, "TASK", CLASSIFICATION)
+    of_options: TaskName | None = getattr(dataset_options(name, options), "task", None)
+    return TASKS[of_options or of_module]
 
 
 def dataset_options(name: str, options: Mapping[str, Any]) -> BaseModel:

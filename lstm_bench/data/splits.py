@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.arrays import FloatArray, IntArray
+from lstm_bench.arrays import FloatArray, IntArray, Targets
 from lstm_bench.data.dataset import (
     Dataset,
     Scaling,
@@ -16,7 +16,7 @@ from lstm_bench.data.dataset import (
     copies_in,
     first_copies,
 )
-from lstm_bench.data.preprocessing import fit_preprocessing
+from lstm_bench.data.preprocessing import preprocessed
 from lstm_bench.errors import DatasetError
 from lstm_bench.seeding import derive_rng
 
@@ -54,7 +54,7 @@ def make_splits(
     max_train_samples: int | None,
     validates_on_test: bool = False,
 ) -> Splits:
-    """Split into train, validation and test, stratified by class.
+    """Split into train, validation and test; classes are stratified.
 
     The seed depends on the replicate and not on the configuration, so that every
     configuration of a replicate sees the same examples. Copies of one sequence, and
@@ -102,14 +102,12 @@ def make_splits(
             rest, min(n_train, max_train_samples or n_train), dataset.times
         )
         val = whole.take(val_index)
-    train = whole.take(chosen)
-    fitted = fit_preprocessing(dataset, train)
-    if fitted is not None:
-        train, val, test = (
-            replace(part, fitted=fitted) for part in (train, val, dataset.test)
+    train, test = preprocessed(dataset, whole.take(chosen)), dataset.test
+    fitted, scaling = train.fitted, train.target_scaling
+    if fitted is not None or scaling is not None:
+        val, test = (
+            replace(part, fitted=fitted, target_scaling=scaling) for part in (val, test)
         )
-    else:
-        test = dataset.test
     return Splits(train, val, test, val_index, validates_on_test, fitted)
 
 
@@ -226,14 +224,16 @@ def _groups_of_copies(
 
 
 def _stratified_order(
-    y: IntArray, groups: list[IntArray], rng: np.random.Generator
+    y: Targets, groups: list[IntArray], rng: np.random.Generator
 ) -> IntArray:
     """Return a random order of groups in which every prefix is balanced by class.
 
-    A group counts with all its members, for the class of its first one.
+    A group counts with all its members, for the class of its first one. Numbers are
+    not balanced.
     """
     sizes = np.array([len(group) for group in groups])
-    labels = y[[group[0] for group in groups]]
+    firsts = [group[0] for group in groups]
+    labels = np.zeros(len(groups), np.int64) if y.dtype.kind == "f" else y[firsts]
     position = np.empty(len(groups))
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))

@@ -70,12 +70,12 @@ def _training(
 
     engine = choose_engine("auto", config.cell, say)
     start = time.perf_counter()
-    model = build_model(config, dataset.n_classes, dataset.n_channels)
+    model = build_model(config, dataset.n_targets, dataset.n_channels)
     steps = Steps(model, config, engine)
     steps.trace()
     setup_s = time.perf_counter() - start
     n = config.batch_size * N_BATCHES
-    train = Encoded.of(_first(splits.train, n), config, dataset.n_classes)
+    train = Encoded.of(_first(splits.train, n), config, dataset.n_targets)
     batches = training_batches(train.lengths, config, np.random.default_rng(0))
     n_steps, seconds = 0, 0.0
     for number in range(N_WARM_UP + N_BATCHES):
@@ -90,7 +90,7 @@ def _training(
             break
     # Prediction is faster, so it takes less time for as many.
     n_seen = min(number + 1, len(batches)) * config.batch_size
-    val = Encoded.of(_first(splits.val, n_seen), config, dataset.n_classes)
+    val = Encoded.of(_first(splits.val, n_seen), config, dataset.n_targets)
     steps.predict(val)
     start = time.perf_counter()
     steps.predict(val)
@@ -108,11 +108,11 @@ def _baselines(dataset: Dataset, splits: Splits) -> float:
         # Each query is compared with every training series.
         more_queries *= more_train
     total = 0.0
-    for name, baseline in baselines_of(dataset.kind).items():
+    for name, baseline in baselines_of(dataset.kind, dataset.task).items():
         if why_not_run(name, splits, score_test=True) is not None:
             continue
         start = time.perf_counter()
-        predictor = baseline.fit(train, dataset.n_classes)
+        predictor = baseline.fit(train, dataset.n_targets)
         fitted = time.perf_counter()
         predictor.predict_proba(val)
         total += more_train * (fitted - start)

@@ -21,7 +21,7 @@ ATTENTION_LAYERS = ("attention_hidden", "attention_score")
 
 
 def build_model(
-    config: TrialConfig, n_classes: int, n_channels: int | None = None
+    config: TrialConfig, n_targets: int, n_channels: int | None = None
 ) -> keras.Model:
     """Build and compile the model of `config`.
 
@@ -30,6 +30,8 @@ def build_model(
 
     Parameters
     ----------
+    n_targets : int
+        Number of classes, or of numbers to predict.
     n_channels : int or None
         None: the input is int token ids of shape (batch, n_timesteps), 0 where padded,
         any n_timesteps. Otherwise it is float vectors of shape (batch, n_timesteps,
@@ -42,7 +44,7 @@ def build_model(
         The head does not fit the number of classes.
     """
     head = HEADS[config.head]
-    n_outputs = head.n_units(n_classes)
+    n_outputs = head.n_units(n_targets)
     is_causal = config.padding == "post" and not config.bidirectional
     mask_layers = config.masking and not is_causal
     mask = None
@@ -104,7 +106,7 @@ def build_model(
             },
         }
     )
-    model.compile(optimizer=optimizer, loss=head.loss, metrics=["accuracy"])
+    model.compile(optimizer=optimizer, loss=head.loss, metrics=[head.metric])
     return model
 
 

@@ -120,7 +120,7 @@ def largest_difference() -> float:
             dropout=rate,
             recurrent_dropout=rate,
         )
-        model = build_model(config, n_classes=2)
+        model = build_model(config, n_targets=2)
         packed = PackedForward(model, config, n_threads)
         results = [
             _one_step(model, model, lambda optimizer: optimizer.apply, tokens),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from lstm_bench.analysis.formatting import value_label
+from lstm_bench.metrics import DIGITS, Metric
 from lstm_bench.text import count as count
-from lstm_bench.text import csv_cell, interval_text, shortened
+from lstm_bench.text import csv_cell, interval_text, score_text, shortened
 
 DASH = "–"
 # Characters of a class's name in a sentence.
@@ -63,6 +64,13 @@ class Column:
 
 
 COMMAND = Column("command", "command that trains it again{dir}", "command")
+
+
+def in_form(column: Column, metric: Metric | None) -> Column:
+    """Return a column with its scores written as the metric's are."""
+    if metric is None or metric.form != DIGITS:
+        return column
+    return replace(column, format=DIGITS_FORMATS.get(column.format, column.format))
 
 
 def field_columns(fields: Sequence[str]) -> tuple[Column, ...]:
@@ -185,10 +193,10 @@ def _number(value: Any) -> str:
 
 def _ends(curve: Sequence[float]) -> str:
     """Return the first and last value of a curve, written unlike an interval."""
-    first, last = float(curve[0]), float(curve[-1])
+    first, last = score_text(curve[0]), score_text(curve[-1])
     if len(curve) == 1:
-        return f"{first:.4f} after its one epoch"
-    return f"{first:.4f} after epoch 1, {last:.4f} after epoch {len(curve)}"
+        return f"{first} after its one epoch"
+    return f"{first} after epoch 1, {last} after epoch {len(curve)}"
 
 
 def _range(series: Sequence[Sequence[float]]) -> str:
@@ -205,6 +213,8 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "value": value_label,
     "score": lambda v: f"{float(v):.4f}",
     "signed": lambda v: f"{float(v):+.4f}",
+    "score_digits": lambda v: f"{float(v):{DIGITS}}",
+    "signed_digits": lambda v: f"{float(v):+{DIGITS}}",
     "share": lambda v: f"{float(v):.1%}",
     "seconds": lambda v: f"{float(v):,.1f}",
     "count": lambda v: f"{float(v):,.1f}".removesuffix(".0"),
@@ -221,9 +231,17 @@ FORMATS: dict[str, Callable[[Any], str]] = {
 NUMERIC_FORMATS = frozenset(
     {"score", "signed", "share", "seconds", "count", "number", "interval", "p", "whole"}
     | {"bar", "interval_s", "interval_share"}
+    | {"score_digits", "signed_digits", "interval_digits"}
 )
 # Formats of intervals, from their two bounds.
-INTERVALS = {"interval": ".4f", "interval_s": ",.1f", "interval_share": ".1%"}
+INTERVALS = {
+    "interval": ".4f",
+    "interval_digits": DIGITS,
+    "interval_s": ",.1f",
+    "interval_share": ".1%",
+}
+# Formats of scores whose metric is written with as many digits, not decimals.
+DIGITS_FORMATS = {name: f"{name}_digits" for name in ("score", "signed", "interval")}
 
 
 def shown_rows(table: Table) -> list[dict[str, Any]]:

@@ -10,11 +10,11 @@ import pandas as pd
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.formatting import data_option
-from lstm_bench.analysis.imbalance import SIDE_BY_SIDE, balance_of
+from lstm_bench.analysis.imbalance import balance_of
 from lstm_bench.analysis.tables.search import leaderboard
 from lstm_bench.analysis.tables.select import names_of, shown_fields
 from lstm_bench.metrics import Metric
-from lstm_bench.report.blocks import Column, Table
+from lstm_bench.report.blocks import Column, Table, in_form
 from lstm_bench.report.figures.forest import VERDICT_COLOURS
 from lstm_bench.report.figures.style import INK, configuration_colours
 from lstm_bench.seeding import derive_rng
@@ -62,11 +62,11 @@ class View:
 
     @property
     def beside(self) -> tuple[str, ...]:
-        """Metrics to show beside the study's, where classes are uneven."""
-        balance = balance_of(self.results)
-        if balance is None or not balance.is_uneven:
+        """Metrics to show beside the study's: of uneven classes, and of numbers."""
+        task, balance = self.suite.task, balance_of(self.results)
+        if not (task.is_numeric or (balance is not None and balance.is_uneven)):
             return ()
-        return tuple(name for name in SIDE_BY_SIDE if name != self.metric.name)
+        return tuple(name for name in task.beside if name != self.metric.name)
 
     @property
     def lstms(self) -> list[Contender]:
@@ -95,7 +95,11 @@ class View:
             return text
 
         own = tuple(
-            replace(c, heading=filled(c.heading), meaning=filled(c.meaning))
+            replace(
+                in_form(c, self.metric),
+                heading=filled(c.heading),
+                meaning=filled(c.meaning),
+            )
             for c in columns
         )
         colours = {**VERDICT_COLOURS, **self.colours}

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from lstm_bench.errors import SuiteError
+from lstm_bench.tasks import Task
 
 Value = bool | int | float | str | None
 SIGNIFICANT_DIGITS = 12
@@ -103,10 +104,11 @@ class TrialConfig(BaseModel):
     embedding_dim: int = Field(
         128, ge=1, le=4096, description="Length of a token's embedding vector."
     )
-    head: Literal["sigmoid", "softmax"] = Field(
+    head: Literal["sigmoid", "softmax", "linear"] = Field(
         "sigmoid",
-        description="Output layer: one sigmoid unit, for two classes only, or softmax "
-        "with one unit per class.",
+        description="Output layer: one sigmoid unit, for two classes only; softmax, "
+        "with one unit per class; or linear, with one unit per number, which is the "
+        "default, and the only one, where the targets are numbers.",
     )
     forget_bias: Literal["one", "zero", "chrono"] = Field(
         "one",
@@ -243,7 +245,23 @@ def check_forget_bias(cell: str, forget_bias: str) -> None:
         )
 
 
-def check_head(head: str, n_classes: int) -> None:
+def check_task(field: str, value: Value, task: Task) -> None:
+    """Raise SuiteError if a value of a hyperparameter is of another task.
+
+    Parameters
+    ----------
+    field : str
+        Name of a field of `TrialConfig`.
+    """
+    fitting = task.only.get(field)
+    if fitting is not None and value not in fitting:
+        raise SuiteError(
+            f"{field}: {value} does not fit the dataset, whose targets are "
+            f"{task.targets}; use {field}: {' or '.join(fitting)}"
+        )
+
+
+def check_classes(head: str, n_classes: int) -> None:
     """Raise SuiteError if `head` cannot represent `n_classes` classes."""
     if head == "sigmoid" and n_classes != 2:
         raise SuiteError(

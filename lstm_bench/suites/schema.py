@@ -92,7 +92,7 @@ class StudySpec(_Part):
     metric: str = Field(
         "accuracy",
         description="The objective, on validation. One of the names in "
-        "[Metrics](metrics.md).",
+        "[Metrics](metrics.md). mse unless given, where the targets are numbers.",
     )
     n_trials: int = Field(
         20, ge=1, le=1_000_000, description="Number of trials of the search."
@@ -158,7 +158,8 @@ class ConfirmSpec(_Part):
         0.01,
         ge=0,
         description="Differences of the metric up to this are negligible in practice, "
-        "in the metric's own unit.",
+        "in the metric's own unit. 0 unless given, where the targets are numbers: then "
+        "nothing is equivalent.",
     )
     families: tuple[Literal["best", "references", "pairs", "baselines"], ...] = Field(
         ("best", "references", "pairs", "baselines"),

@@ -19,17 +19,19 @@ from lstm_bench.data.registry import (
     dataset_names,
     dataset_options,
     known_sizes,
+    task_of,
 )
 from lstm_bench.data.splits import split_sizes
 from lstm_bench.errors import SuiteError
-from lstm_bench.metrics import METRICS, Metric
+from lstm_bench.metrics import METRICS, Metric, metrics_of
 from lstm_bench.suites.axes import parse_axis, parse_pair
 from lstm_bench.suites.config import (
     CONFIG_FIELDS,
     TrialConfig,
     Value,
+    check_classes,
     check_forget_bias,
-    check_head,
+    check_task,
     hashed,
     short_text,
 )
@@ -54,13 +56,17 @@ from lstm_bench.suites.yaml_file import (
     parse_yaml,
     safe_yaml,
 )
+from lstm_bench.tasks import Task
 from lstm_bench.text import listed, quoted, shortened
 
 # Characters that MLflow, Optuna and every file system accept in a file's name.
 FILE_NAME = re.compile(r"\w[\w. -]*", re.ASCII)
 # From `lstm_bench.training.baselines`, which this module may not import; a test
 # compares the two.
-BASELINE_NAMES = ("majority", "tfidf_lr", "nb_lr", "summary_lr", "dtw_1nn")
+BASELINE_NAMES = (
+    *("majority", "tfidf_lr", "nb_lr", "summary_lr", "dtw_1nn"),
+    *("train_mean", "tfidf_ridge", "summary_ridge"),
+)
 # Names of trials, references, pairs and baselines in reports and in `compare`.
 _OWN_NAMES = re.compile(
     rf"(trial|run) *\d.*|(reference|baseline)\b.*|{'|'.join(BASELINE_NAMES)}|published"
@@ -94,6 +100,8 @@ class Suite:
         Whether trainings save their state after each epoch, to resume from it.
     engine : {"auto", "stock", "packed"}
         Engine of the recurrent layers.
+    task : Task
+        Whether the data's targets are classes or numbers.
     sizes : Sizes or None
         Sizes of the data, as far as they are known without reading them.
     pairs : dict of str to tuple
@@ -119,11 +127,13 @@ class Suite:
         self.published = file.published
         self.checkpoint = file.checkpoint
         self.engine = file.engine
-        if self.study.metric not in METRICS:
-            raise SuiteError(
-                f"{where}: study.metric: " + expected_one_of(METRICS, self.study.metric)
-            )
-        self.defaults = config_from({}, file.defaults, f"{where}: defaults")
+        self.task = task_of(self.dataset.name, self.dataset.options)
+        if "metric" not in self.study.model_fields_set:
+            objective = {"metric": self.task.objective}
+            self.study = self.study.model_copy(update=objective)
+        _check_metric(self.study.metric, self.task, where)
+        hyperparameters = {**self.task.hyperparameters, **file.defaults}
+        self.defaults = config_from({}, hyperparameters, f"{where}: defaults")
         base = self.defaults.model_dump()
         self.space = SearchSpace(
             {
@@ -138,6 +148,8 @@ class Suite:
             for label, values in file.references.items()
         }
         self.confirm = file.confirm
+        if self.confirm and "margin" not in self.confirm.model_fields_set:
+            self.confirm = self.confirm.model_copy(update={"margin": self.task.margin})
         self.pairs = {
             field: parse_pair(field, values, base, f"{where}: confirm.pairs")
             for field, values in (file.confirm.pairs if file.confirm else {}).items()
@@ -164,6 +176,12 @@ class Suite:
             )
         for entry in self.published:
             check_name(entry.label, f"{where}: published.label")
+            has_accuracy = entry.val_accuracy or entry.test_accuracy is not None
+            if self.task.is_numeric and has_accuracy:
+                raise SuiteError(
+                    f"{where}: published: {quoted(entry.label)} has an accuracy, and "
+                    f"the dataset's targets are {self.task.targets}; leave it out"
+                )
             is_of_another = entry.reference is None and not (
                 entry.val_accuracy or entry.epoch_time_s
             )
@@ -173,6 +191,7 @@ class Suite:
                     + expected_one_of(self.references, str(entry.reference))
                 )
 
+        self.check_task(where)
         self.sizes = known_sizes(self.dataset.name, self.dataset.options)
         if self.sizes is not None:
             self.check_sizes(self.sizes, where)
@@ -197,6 +216,24 @@ class Suite:
                     f"{where}: {cell_place} and {bias_place}: {error}"
                 ) from error
 
+    def check_task(self, where: str, config: TrialConfig | None = None) -> None:
+        """Raise SuiteError if a training's head or loss is of another task.
+
+        Parameters
+        ----------
+        config : TrialConfig or None
+            A configuration to train; None for all configurations of the suite.
+        """
+        for field in self.task.only:
+            values = self.values_of(field)
+            if config is not None:
+                values = [(field, getattr(config, field))]
+            for place, value in values:
+                try:
+                    check_task(field, value, self.task)
+                except SuiteError as error:
+                    raise SuiteError(f"{where}: {place}: {error}") from error
+
     def check_sizes(
         self, sizes: Sizes, where: str, config: TrialConfig | None = None
     ) -> None:
@@ -213,7 +250,7 @@ class Suite:
         heads = self.values_of("head") if config is None else [("head", config.head)]
         for place, head in heads:
             try:
-                check_head(head, sizes.n_classes)
+                check_classes(head, sizes.n_classes)
             except SuiteError as error:
                 raise SuiteError(f"{where}: {place}: {error}") from error
         if sizes.lengths is not None:
@@ -263,7 +300,7 @@ class Suite:
 
     @property
     def metric(self) -> Metric:
-        """The objective, computed on validation probabilities."""
+        """The objective, computed on the predictions for validation."""
         return METRICS[self.study.metric]
 
     @property
@@ -392,6 +429,7 @@ class Suite:
                     f"--set {shortened(field)}: expected a value, got {quoted(value)}"
                 ) from error
         config = config_from(self.defaults.model_dump(), values, "--set")
+        self.check_task("--set", config)
         if self.sizes is not None:
             self.check_sizes(self.sizes, "--set", config)
         return config
@@ -496,6 +534,19 @@ def bounds_of(part: str, field: str) -> tuple[bool, dict[str, Any]]:
             if (bound := getattr(rule, name, None)) is not None:
                 bounds |= {end: bound, f"{end}_open": name in ("gt", "lt")}
     return info.annotation in (float, float | None), bounds
+
+
+def _check_metric(name: str, task: Task, where: str) -> None:
+    known = metrics_of(task.name)
+    if name in known:
+        return
+    problem = f"{where}: study.metric: "
+    if name in METRICS:
+        raise SuiteError(
+            f"{problem}{name} is no metric of {task.targets}, which the dataset's "
+            f"targets are; use one of {', '.join(known)}"
+        )
+    raise SuiteError(problem + expected_one_of(known, name))
 
 
 def _check_dataset(spec: DatasetSpec, where: str) -> DatasetSpec:

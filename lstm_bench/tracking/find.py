@@ -20,7 +20,7 @@ from lstm_bench.suites.files import suite_file
 from lstm_bench.suites.schema import did_you_mean
 from lstm_bench.suites.suite import Suite, load_suite
 from lstm_bench.system.process import is_gone, parse_owner
-from lstm_bench.text import first_line, listed
+from lstm_bench.text import first_line, listed, score_text
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.load import load_results, load_suite_of
@@ -116,7 +116,7 @@ def studies_table(entries: Sequence[StudyEntry]) -> list[str]:
     for entry in entries:
         best = "none yet"
         if entry.best is not None:
-            best = f"{entry.metric} {entry.best:.4f}, {entry.best_label}"
+            best = f"{entry.metric} {score_text(entry.best)}, {entry.best_label}"
         rows.append(
             (
                 entry.study,

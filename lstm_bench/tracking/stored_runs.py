@@ -35,6 +35,7 @@ from lstm_bench.metrics import METRICS
 from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig, config_id_of
 from lstm_bench.suites.engines import PACKED, STOCK, split_engines
 from lstm_bench.system.process import parse_owner
+from lstm_bench.tasks import TASKS, TaskName
 from lstm_bench.text import count, first_line, quoted
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.results import METRIC_COLUMNS, RUN_NUMBER_COLUMNS
@@ -351,7 +352,7 @@ def _bounds(key: str) -> tuple[float, float]:
         return -MAX_METRIC, MAX_METRIC
     metric = next((m for m in METRICS.values() if key.endswith(f"_{m.name}")), None)
     low, high = (0.0, math.inf) if metric is None else metric.bounds
-    return low, min(high, MAX_METRIC)
+    return max(low, -MAX_METRIC), min(high, MAX_METRIC)
 
 
 def _config(params: dict[str, str], config_id: str | None) -> TrialConfig:
@@ -453,9 +454,9 @@ class _Sample(_Stored):
 
 
 class Shown(_Stored):
-    """Examples with the probability of each class."""
+    """Examples with the probability of each class; none where there are no classes."""
 
-    class_names: Annotated[list[Line], Field(min_length=2)]
+    class_names: list[Line]
     samples: list[_Sample]
 
     @model_validator(mode="after")
@@ -483,6 +484,7 @@ class _Part(_Stored):
     n: Whole
     n_copies: Whole = 0
     classes: dict[Line, Whole] = {}
+    targets: dict[Line, dict[Line, Finite]] = {}
     length_mean: Finite | None = None
     length_quantiles: dict[str, Finite] = {}
 
@@ -512,7 +514,9 @@ class _Dataset(_Stored):
 
     name: Line
     digest: Line
-    class_names: Annotated[list[Line], Field(min_length=2)]
+    task: TaskName = "classification"
+    class_names: list[Line]
+    output_names: list[Line] = []
     description: Text = ""
     source: Text = ""
     synthetic: bool = False
@@ -538,9 +542,15 @@ class _Dataset(_Stored):
     division: Text = ""
 
     @model_validator(mode="after")
-    def _has_distinct_classes(self) -> Self:
-        if len(set(self.class_names)) < len(self.class_names):
-            raise ValueError("class_names: expected each name once")
+    def _has_distinct_targets(self) -> Self:
+        names, least = self.class_names, 2
+        if TASKS[self.task].is_numeric:
+            names, least = self.output_names, 1
+        if len(names) < least or len(set(names)) < len(names):
+            raise ValueError(
+                f"class_names, output_names: expected {least} or more, each once, "
+                f"got {quoted(names)}"
+            )
         return self
 
 
@@ -627,14 +637,16 @@ def parse_text(content: bytes) -> str:
 
 
 def parse_predictions(split: str, content: bytes, n_classes: int | None) -> Prediction:
-    """Return the probabilities of one split's examples.
+    """Return the probabilities, or the numbers, of one split's examples.
 
     Parameters
     ----------
     n_classes : int or None
-        Of the dataset; None if unknown.
+        Of the dataset; None if unknown or for numbers.
     """
     columns = _parquet(content)
+    if n_classes is None and any(name.startswith(NUMBERS[1]) for name in columns):
+        return _parse_numbers(split, columns)
     names = [name for name in columns if name.startswith("p_")]
     if len(names) < 2 or n_classes not in (None, len(names)):
         raise StoredError(
@@ -645,10 +657,7 @@ def parse_predictions(split: str, content: bytes, n_classes: int | None) -> Pred
         _column(columns, name, "whole numbers") for name in ("index", "y_true")
     )
     y_proba = np.column_stack([_column(columns, name, "numbers") for name in names])
-    if not len(index):
-        raise StoredError("expected a row per example, got none")
-    if index.min() < 0 or len(np.unique(index)) < len(index):
-        raise StoredError("index: expected each example once")
+    _check_index(index)
     if y_true.min() < 0 or y_true.max() >= len(names):
         raise StoredError(f"y_true: expected classes 0 to {len(names) - 1}")
     if not np.isfinite(y_proba).all() or y_proba.min() < 0 or y_proba.max() > 1:
@@ -661,6 +670,39 @@ def parse_predictions(split: str, content: bytes, n_classes: int | None) -> Pred
         y_true.astype(np.int64),
         y_proba.astype(np.float64),
     )
+
+
+NUMBERS = ("true_", "pred_")
+"""Beginnings of the columns with each output's numbers: true, and predicted."""
+
+
+def _parse_numbers(split: str, columns: dict[str, Any]) -> Prediction:
+    outputs = [name.removeprefix(NUMBERS[0]) for name in columns][1:]
+    outputs = outputs[: len(outputs) // 2]
+    expected = ["index", *(f"{begin}{name}" for begin in NUMBERS for name in outputs)]
+    if list(columns) != expected:
+        raise StoredError(
+            "expected columns index, true_<output> and pred_<output> of each output, "
+            f"got {quoted(list(columns))}"
+        )
+    index = _column(columns, "index", "whole numbers")
+    _check_index(index)
+    y_true, y_pred = (
+        np.column_stack(
+            [_column(columns, f"{begin}{name}", "numbers") for name in outputs]
+        ).astype(np.float64)
+        for begin in NUMBERS
+    )
+    if not (np.isfinite(y_true).all() and np.isfinite(y_pred).all()):
+        raise StoredError("true_<output>, pred_<output>: expected finite numbers")
+    return Prediction(split, index.astype(np.int64), y_true, y_pred)
+
+
+def _check_index(index: Any) -> None:
+    if not len(index):
+        raise StoredError("expected a row per example, got none")
+    if index.min() < 0 or len(np.unique(index)) < len(index):
+        raise StoredError("index: expected each example once")
 
 
 def parse_test_reviews(content: bytes, n_at_least: int) -> pd.DataFrame:

@@ -22,9 +22,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
+from lstm_bench.data.dataset import Dataset
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url, known_secrets, mask_text
-from lstm_bench.metrics import evaluate_proba
+from lstm_bench.metrics import evaluate
 from lstm_bench.stores import create_whole, opening_store, sqlite_file
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.system.process import this_process
@@ -177,15 +178,13 @@ class OpenRun:
             "complete", None, lambda folder: _write_training(folder, result), model
         )
 
-    def finish_baseline(
-        self, result: BaselineResult, class_names: Sequence[str]
-    ) -> None:
-        """Close the run of a baseline as complete, with its result."""
+    def finish_baseline(self, result: BaselineResult, dataset: Dataset) -> None:
+        """Close the run of a baseline on `dataset` as complete, with its result."""
         values = {
             metric_key(prediction.split, name): value
             for prediction in result.predictions
-            for name, value in evaluate_proba(
-                prediction.y_true, prediction.y_proba
+            for name, value in evaluate(
+                prediction.y_true, prediction.y_proba, dataset.task
             ).items()
         }
         values |= {
@@ -196,7 +195,9 @@ class OpenRun:
         self.close(
             "complete",
             None,
-            lambda folder: _write_predictions(folder, result.predictions, class_names),
+            lambda folder: _write_predictions(
+                folder, result.predictions, dataset.class_names, dataset.output_names
+            ),
         )
 
     def abandon(
@@ -744,7 +745,9 @@ def _write_training(folder: Path, result: TrialResult) -> None:
             _write_json(folder / file, {"class_names": names, "samples": samples})
     if result.gradients:
         _write_json(folder / rec.GRADIENTS, result.gradients)
-    _write_predictions(folder, result.predictions, result.class_names)
+    _write_predictions(
+        folder, result.predictions, result.class_names, result.output_names
+    )
 
 
 def _write_history(
@@ -756,17 +759,23 @@ def _write_history(
 
 
 def _write_predictions(
-    folder: Path, predictions: Sequence[Prediction], class_names: Sequence[str]
+    folder: Path,
+    predictions: Sequence[Prediction],
+    class_names: Sequence[str],
+    output_names: Sequence[str],
 ) -> None:
-    """Write a Parquet file of probabilities for each scored split."""
+    """Write a Parquet file of probabilities, or numbers, for each scored split."""
     (folder / rec.PREDICTIONS).mkdir()
     for prediction in predictions:
-        columns: dict[str, Any] = {
-            "index": prediction.index,
-            "y_true": prediction.y_true,
-        }
+        columns: dict[str, Any] = {"index": prediction.index}
+        if not output_names:
+            columns["y_true"] = prediction.y_true
         for i, name in enumerate(class_names):
             columns[f"p_{name}"] = prediction.y_proba[:, i]
+        for i, name in enumerate(output_names):
+            columns[f"true_{name}"] = prediction.y_true[:, i]
+        for i, name in enumerate(output_names):
+            columns[f"pred_{name}"] = prediction.y_pred[:, i]
         file = folder / rec.PREDICTIONS / f"{prediction.split}.parquet"
         pd.DataFrame(columns).to_parquet(file, index=False)
 

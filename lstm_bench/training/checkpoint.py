@@ -33,8 +33,9 @@ class State:
         State of the generator that orders the examples.
     best_weights : list of ndarray or None
         Weights of the best epoch, if training stops early.
-    val_proba, best_proba : float64 ndarray of shape (n_val, n_classes)
-        Predictions of the last epoch, and of the best (None without early stopping).
+    val_proba, best_proba : float64 ndarray
+        Predictions, as `Steps.predict` returns them, of the last epoch, and of the best
+        (None without early stopping).
     engines : list of str
         Engines of the LSTMs so far: one per process, in order.
     """

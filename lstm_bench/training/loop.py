@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.arrays import Float32Array, FloatArray, IntArray
-from lstm_bench.data.dataset import Sequences, Values
+from lstm_bench.arrays import Float32Array, FloatArray, IntArray, Targets
+from lstm_bench.data.dataset import Sequences, TargetScaling, Values
 from lstm_bench.errors import TrialFailed
-from lstm_bench.metrics import Metric, evaluate_proba
+from lstm_bench.metrics import Metric, evaluate
 from lstm_bench.models.backend import keras, tf
 from lstm_bench.models.encoding import encode
 from lstm_bench.models.heads import HEADS
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import PACKED, STOCK
 from lstm_bench.system.threads import n_kernel_threads
+from lstm_bench.tasks import CLASSIFICATION, TaskName
 from lstm_bench.text import first_line
 from lstm_bench.training.batches import evaluation_batches, take_batch, training_batches
 from lstm_bench.training.checkpoint import Checkpoint, State
@@ -48,21 +49,37 @@ class Encoded:
     x : ndarray
         Token ids or vectors, as `encode` returns them.
     lengths : int64 ndarray of shape (n,)
-    y : int64 ndarray of shape (n,)
+    y : ndarray
+        Classes of shape (n,), or numbers of shape (n, n_outputs).
     targets : float32 ndarray of shape (n, head units)
+    scaling : TargetScaling or None
+        Of numbers; it is applied to `targets`.
     """
 
     x: Values
     lengths: IntArray
-    y: IntArray
+    y: Targets
     targets: npt.NDArray[np.float32]
+    scaling: TargetScaling | None = None
 
     @classmethod
-    def of(cls, sequences: Sequences, config: TrialConfig, n_classes: int) -> Encoded:
+    def of(cls, sequences: Sequences, config: TrialConfig, n_targets: int) -> Encoded:
         """Encode `sequences` as `config` specifies."""
         x, lengths = encode(sequences, config)
-        targets = HEADS[config.head].encode_targets(sequences.y, n_classes)
-        return cls(x, lengths, np.asarray(sequences.y), targets)
+        y, scaling = np.asarray(sequences.y), sequences.target_scaling
+        scaled = y if scaling is None else scaling.scaled(y)
+        targets = HEADS[config.head].encode_targets(scaled, n_targets)
+        return cls(x, lengths, y, targets, scaling)
+
+    def decoded(self, outputs: npt.NDArray[np.float32], head: str) -> FloatArray:
+        """Return probabilities, or numbers in the data's units.
+
+        Parameters
+        ----------
+        outputs : float32 ndarray of shape (n, head units)
+        """
+        predicted = HEADS[head].to_proba(outputs)
+        return predicted if self.scaling is None else self.scaling.unscaled(predicted)
 
 
 class Steps:
@@ -75,6 +92,8 @@ class Steps:
         layers in either case.
     class_weights : float32 ndarray of shape (n_classes,), or None
         Weight of each class's examples in the loss that is trained on; None: 1.
+    task : {"classification", "regression"}
+        Whose metrics score the predictions.
 
     Attributes
     ----------
@@ -96,8 +115,10 @@ class Steps:
         config: TrialConfig,
         engine: str = STOCK,
         class_weights: Float32Array | None = None,
+        task: TaskName = CLASSIFICATION,
     ) -> None:
         self.model = model
+        self.task: TaskName = task
         self.config = config
         self.engine = engine
         model.optimizer.build(model.trainable_variables)
@@ -154,16 +175,17 @@ class Steps:
         data: Encoded,
         rng: np.random.Generator,
         on_step: OnStep = lambda: None,
-    ) -> tuple[float, FloatArray, IntArray]:
+    ) -> tuple[float, FloatArray, Targets]:
         """Train on every example once.
 
         Returns
         -------
         loss : float
             Mean over examples of the head's loss, with dropout on.
-        y_proba : float64 ndarray of shape (n, n_classes)
-            As predicted in each step, before the weight update.
-        y_true : int64 ndarray of shape (n,)
+        y_pred : float64 ndarray
+            As `decoded` in each step, before the weight update.
+        y_true : ndarray
+            As `Encoded.y`.
 
         Raises
         ------
@@ -185,12 +207,12 @@ class Steps:
                 total += batch_loss * len(index)
                 outputs.append(raw.numpy())
                 on_step()
-        to_proba = HEADS[self.config.head].to_proba
         y_true = data.y[np.concatenate(batches)]
-        return total / len(y_true), to_proba(np.concatenate(outputs)), y_true
+        y_pred = data.decoded(np.concatenate(outputs), self.config.head)
+        return total / len(y_true), y_pred, y_true
 
     def predict(self, data: Encoded) -> tuple[float, FloatArray]:
-        """Return the mean loss and probabilities of shape (n, n_classes), in order.
+        """Return the mean loss and what is `decoded` for each example, in order.
 
         Raises
         ------
@@ -207,7 +229,7 @@ class Steps:
                 raw[index] = outputs.numpy()
         if not np.isfinite(raw).all():
             raise TrialFailed("the model's outputs are not finite")
-        return total / len(data.y), HEADS[self.config.head].to_proba(raw)
+        return total / len(data.y), data.decoded(raw, self.config.head)
 
 
 @contextmanager
@@ -281,8 +303,8 @@ def fit(
     Returns
     -------
     history : History
-    val_proba : float64 ndarray of shape (n_val, n_classes)
-        Of the final weights.
+    val_proba : float64 ndarray
+        Predictions of the final weights, as `Steps.predict` returns them.
 
     Raises
     ------
@@ -366,9 +388,9 @@ def fit_epochs(
     history = History()
     for epoch in range(1, n_epochs + 1):
         start = time.perf_counter()
-        loss, y_proba, y = steps.train_epoch(train, rng, on_step)
+        loss, y_pred, y = steps.train_epoch(train, rng, on_step)
         epoch_time = time.perf_counter() - start
-        scores = {"loss": loss, **evaluate_proba(y, y_proba)}
+        scores = {"loss": loss, **evaluate(y, y_pred, steps.task)}
         entry = {metric_key("train", name): value for name, value in scores.items()}
         entry |= {
             "epoch": epoch,
@@ -407,7 +429,7 @@ def _train_epoch(
         ("val", val_loss, val.y, val_proba),
     ):
         entry[metric_key(split, "loss")] = loss
-        for name, value in evaluate_proba(y, proba).items():
+        for name, value in evaluate(y, proba, steps.task).items():
             entry[metric_key(split, name)] = value
     entry[EPOCH_TIME] = epoch_time
     entry[EVAL_TIME] = eval_time

@@ -93,11 +93,19 @@ def _about(dataset: Dataset, train: Sequences, origin: Origin) -> dict[str, Any]
         scaling = {"mean": fitted.mean.tolist(), "std": fitted.std.tolist()}
     return {
         "format": FORMAT,
+        "task": dataset.task,
         "kind": dataset.kind,
         "tokenizer": dataset.tokenizer,
         "class_names": list(dataset.class_names),
+        "output_names": list(dataset.output_names),
         "vocabulary": list(words),
         "scaling": scaling,
+        "target_scaling": None
+        if train.target_scaling is None
+        else {
+            "mean": train.target_scaling.mean.tolist(),
+            "std": train.target_scaling.std.tolist(),
+        },
         "channels": list(dataset.channels),
         "example": dataset.example,
         "input_example": _examples(dataset, train),

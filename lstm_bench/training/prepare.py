@@ -194,6 +194,8 @@ def split(suite: Suite, dataset: Dataset, replicate: int) -> Splits:
         ("to validate on", splits.val),
         ("to test on", splits.test),
     ):
+        if dataset.is_numeric:
+            continue
         counts = np.bincount(sequences.y, minlength=dataset.n_classes)
         if not counts.all():
             missing = dataset.class_names[int(counts.argmin())]

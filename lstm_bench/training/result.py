@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lstm_bench.arrays import FloatArray, IntArray
+from lstm_bench.arrays import FloatArray, IntArray, Targets
 from lstm_bench.suites.config import TrialConfig
 
 # Metrics of a run that are not in METRICS
@@ -73,21 +73,29 @@ class History:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities on one split.
+    """Predictions on one split.
 
     Attributes
     ----------
     split : str
     index : int64 ndarray of shape (n,)
         Index of each example in its part of the dataset.
-    y_true : int64 ndarray of shape (n,)
-    y_proba : float64 ndarray of shape (n, n_classes), rows sum to 1
+    y_true : ndarray
+        int64 classes of shape (n,), or float64 numbers of shape (n, n_outputs).
+    y_proba : float64 ndarray
+        Probabilities of shape (n, n_classes), whose rows sum to 1; or the predicted
+        numbers, of the shape of `y_true`.
     """
 
     split: str
     index: IntArray
-    y_true: IntArray
+    y_true: Targets
     y_proba: FloatArray
+
+    @property
+    def y_pred(self) -> FloatArray:
+        """The predicted numbers, of regression."""
+        return self.y_proba
 
 
 @dataclass(frozen=True)
@@ -103,12 +111,15 @@ class TrialResult:
         validation has), ``test_<metric>`` if scored: all of the kept weights, without
         dropout. Times in seconds, counts.
     samples : list of dict
-        ``index, text, y_true, y_proba`` of a few fixed validation examples.
+        ``index, text, y_true, y_proba`` of a few fixed validation examples; empty for
+        regression.
     errors : list of dict
         The same of the most confident errors on the test set, the most confident
         first; empty if test was not scored.
     gradients : dict of str to list of float
         Of a memory task: the norms of `input_gradients`, "before" and "after" training.
+    class_names, output_names : tuple of str
+        Of the dataset; one of them is empty.
     """
 
     config: TrialConfig
@@ -120,3 +131,4 @@ class TrialResult:
     class_names: tuple[str, ...]
     errors: list[dict[str, Any]] = field(default_factory=list)
     gradients: dict[str, list[float]] = field(default_factory=dict)
+    output_names: tuple[str, ...] = ()

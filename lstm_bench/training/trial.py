@@ -11,7 +11,7 @@ import numpy as np
 from lstm_bench.data.dataset import VECTORS, Dataset, Sequences
 from lstm_bench.data.registry import memory_task
 from lstm_bench.data.splits import Splits
-from lstm_bench.metrics import Metric, evaluate_proba
+from lstm_bench.metrics import Metric, evaluate
 from lstm_bench.models.backend import keras, keras_seed
 from lstm_bench.models.build import build_model
 from lstm_bench.seeding import derive_rng, derive_seed
@@ -88,12 +88,12 @@ def run_trial(
     splits = splits.at_length(config.sequence_length)
     steps = _new_steps(config, dataset, splits.train, root_seed, replicate, engine)
     model = steps.model
-    train = Encoded.of(splits.train, config, dataset.n_classes)
-    val = Encoded.of(splits.val, config, dataset.n_classes)
+    train = Encoded.of(splits.train, config, dataset.n_targets)
+    val = Encoded.of(splits.val, config, dataset.n_targets)
     gradients: dict[str, list[float]] = {}
     if memory_task(dataset.name) is not None:
         few = splits.val.take(np.arange(min(N_SEQUENCES, len(splits.val))))
-        norms = input_gradients(steps, Encoded.of(few, config, dataset.n_classes))
+        norms = input_gradients(steps, Encoded.of(few, config, dataset.n_targets))
         gradients["before"] = norms()
     history, val_proba = fit(
         steps,
@@ -113,18 +113,19 @@ def run_trial(
         key: value for key, value in history.at(kept).items() if key.startswith("val_")
     }
     # An epoch's train_* are of changing weights, with dropout: not comparable to val_*.
-    metrics |= _train_scores(steps, splits, config, dataset.n_classes)
+    metrics |= _train_scores(steps, splits, config, dataset)
     predictions = [Prediction("val", splits.val_index, val.y, val_proba)]
     errors: list[dict[str, Any]] = []
     if score_test:
-        test = Encoded.of(splits.test, config, dataset.n_classes)
+        test = Encoded.of(splits.test, config, dataset.n_targets)
         _, test_proba = steps.predict(test)
         predictions.append(
             Prediction("test", np.arange(len(test.y)), test.y, test_proba)
         )
-        for name, value in evaluate_proba(test.y, test_proba).items():
+        for name, value in evaluate(test.y, test_proba, dataset.task).items():
             metrics[metric_key("test", name)] = value
-        errors = _most_confident_errors(dataset, splits, predictions[-1])
+        if not dataset.is_numeric:
+            errors = _most_confident_errors(dataset, splits, predictions[-1])
     objective = metrics[metric_key("val", metric.name)]
     epoch_times = [entry[EPOCH_TIME] for entry in history.epochs]
     metrics |= {
@@ -156,6 +157,7 @@ def run_trial(
         dataset.class_names,
         errors,
         gradients,
+        dataset.output_names,
     )
     return result, model
 
@@ -170,11 +172,11 @@ def _new_steps(
 ) -> Steps:
     """Return the steps of a new model with a replicate's initial weights."""
     with keras_seed(derive_seed(root_seed, "init", replicate)):
-        model = build_model(config, dataset.n_classes, dataset.n_channels)
+        model = build_model(config, dataset.n_targets, dataset.n_channels)
     class_weights = None
     if config.class_weights == "balanced":
         class_weights = balanced_weights(train.y, dataset.n_classes)
-    return Steps(model, config, engine, class_weights)
+    return Steps(model, config, engine, class_weights, dataset.task)
 
 
 def refit(
@@ -206,7 +208,7 @@ def refit(
     steps = _new_steps(config, dataset, train, root_seed, replicate, engine)
     fit_epochs(
         steps,
-        Encoded.of(train, config, dataset.n_classes),
+        Encoded.of(train, config, dataset.n_targets),
         config.max_epochs,
         rng=derive_rng(root_seed, "order", replicate),
         on_epoch=on_epoch,
@@ -216,7 +218,7 @@ def refit(
 
 
 def _train_scores(
-    steps: Steps, splits: Splits, config: TrialConfig, n_classes: int
+    steps: Steps, splits: Splits, config: TrialConfig, dataset: Dataset
 ) -> dict[str, float]:
     """Score the current weights on training sequences, as validation is scored.
 
@@ -224,9 +226,10 @@ def _train_scores(
     more validation. The first sequences of a split are balanced by class.
     """
     n = min(len(splits.train), len(splits.val))
-    sample = Encoded.of(splits.train.take(np.arange(n)), config, n_classes)
-    loss, y_proba = steps.predict(sample)
-    scores = {"loss": loss, **evaluate_proba(sample.y, y_proba)}
+    taken = splits.train.take(np.arange(n))
+    sample = Encoded.of(taken, config, dataset.n_targets)
+    loss, y_pred = steps.predict(sample)
+    scores = {"loss": loss, **evaluate(sample.y, y_pred, dataset.task)}
     return {metric_key("train", name): value for name, value in scores.items()}
 
 
@@ -240,7 +243,12 @@ def free_memory() -> None:
 def _samples(
     dataset: Dataset, splits: Splits, prediction: Prediction, root_seed: int
 ) -> list[dict[str, Any]]:
-    """Return the same few validation examples for every run of a study."""
+    """Return the same few validation examples for every run of a study.
+
+    None for regression, whose report has every prediction in one figure.
+    """
+    if dataset.is_numeric:
+        return []
     rng = derive_rng(root_seed, "samples")
     n = min(N_SAMPLES, len(splits.val))
     rows = np.sort(rng.choice(len(splits.val), size=n, replace=False))

@@ -24,7 +24,7 @@ from lstm_bench.stores import is_store_error
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.system.limits import PATIENCE_S, too_long
 from lstm_bench.system.signals import Stop, stopping_after_the_epoch
-from lstm_bench.text import first_line
+from lstm_bench.text import first_line, score_text
 from lstm_bench.tracking.tracker import OpenRun, Tracker
 from lstm_bench.training.baselines import BaselineResult
 from lstm_bench.training.checkpoint import Checkpoint
@@ -359,7 +359,7 @@ class Driver:
         value = entry.get(self.metric)
         if value is not None and plan.epoch(task, epoch, value):
             running.why_pruned = (
-                f"pruned after epoch {epoch} at {self.metric} {value:.4f}"
+                f"pruned after epoch {epoch} at {self.metric} {score_text(value)}"
             )
 
     def _prune(self, plan: Plan, running: _Running) -> None:
@@ -483,7 +483,7 @@ class Driver:
             if run is not None:
                 run.finish_training(result, self._name, outcome.model)
         elif isinstance(result, BaselineResult) and run is not None:
-            run.finish_baseline(result, self.prepared.dataset.class_names)
+            run.finish_baseline(result, self.prepared.dataset)
         elif state == "complete" and run is not None:
             run.close("complete", model=outcome.model)
         elif run is not None:

@@ -14,7 +14,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ from distributed import Event, Worker, get_worker
 from lstm_bench import __version__
 from lstm_bench.data.dataset import Dataset, joined
 from lstm_bench.data.folder import kept_folder, open_kept
-from lstm_bench.data.preprocessing import fit_preprocessing
+from lstm_bench.data.preprocessing import preprocessed
 from lstm_bench.data.splits import Splits
 from lstm_bench.errors import LstmBenchError, TrialFailed
 from lstm_bench.suites.config import TrialConfig
@@ -194,9 +194,8 @@ def _fit_baseline(
     if job.is_refit or job.origin is not None:
         train = splits.train
         if job.is_refit:
-            train = joined(splits.train, splits.val)
-            train = replace(train, fitted=fit_preprocessing(dataset, train))
-        predictor = BASELINES[name].fit(train, dataset.n_classes)
+            train = preprocessed(dataset, joined(splits.train, splits.val))
+        predictor = BASELINES[name].fit(train, dataset.n_targets)
         from lstm_bench.training.model_folder import write_baseline
 
         def write(folder: Path, origin: Origin) -> None:
@@ -260,8 +259,7 @@ def _train(
 
     try:
         if job.is_refit:
-            train = joined(splits.train, splits.val)
-            train = replace(train, fitted=fit_preprocessing(dataset, train))
+            train = preprocessed(dataset, joined(splits.train, splits.val))
             model = refit(config, dataset, train, **seeds)
         else:
             result, model = run_trial(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lstm_bench.masking import mask_text
-from lstm_bench.text import count
+from lstm_bench.text import count, score_text
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -108,8 +108,8 @@ def _n_finished(training: Training, ended: Ended) -> int:
 
 
 def _summary(training: Training, ended: Ended) -> str:
-    value = "" if ended.value is None else f" {ended.value:.4f}"
-    best = "" if ended.best is None else f", best {ended.best:.4f}"
+    value = "" if ended.value is None else f" {score_text(ended.value)}"
+    best = "" if ended.best is None else f", best {score_text(ended.best)}"
     reason = f" ({ended.reason})" if ended.reason else ""
     return (
         f"[{_n_finished(training, ended)}/{training.total}] {training.label}: "
@@ -213,7 +213,7 @@ class LiveProgress:
         self.console.doing(None)
 
     def _note(self, n_left: int) -> str:
-        best = "" if self.best is None else f"best {self.best:.4f}, "
+        best = "" if self.best is None else f"best {score_text(self.best)}, "
         elapsed = clock_text(time.monotonic() - self.clock.start)
         return f"{best}elapsed {elapsed}, about {self.clock.left(n_left)} left"
 
@@ -235,7 +235,7 @@ class LiveProgress:
         self.bars.update(
             self.epochs[training.label],
             completed=entry["epoch"],
-            note=f"{metric.replace('_', ' ')} {entry[metric]:.4f}"
+            note=f"{metric.replace('_', ' ')} {score_text(entry[metric])}"
             + ("" if seconds is None else f", {seconds:.1f} s an epoch"),
         )
         self.bars.update(self.study, note=self._note(self.n_left))

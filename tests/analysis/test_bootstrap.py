@@ -18,6 +18,10 @@ from lstm_bench.analysis import bootstrap, budget
 from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.metrics import METRICS
 
+OF_CLASSES, OF_NUMBERS = (
+    [name for name in bootstrap.MEAN_METRICS if task in METRICS[name].tasks]
+    for task in ("classification", "regression")
+)
 SAMPLERS: dict[str, Callable[[np.random.Generator], Any]] = {
     "bootstrap_examples": lambda rng: bootstrap.bootstrap_examples(
         rng_of(8).random(50), np.arange(50) % 2, rng=rng, n_resamples=50
@@ -54,7 +58,7 @@ def test_example_scores_by_hand():
     )
 
 
-@pytest.mark.parametrize("name", bootstrap.MEAN_METRICS)
+@pytest.mark.parametrize("name", OF_CLASSES)
 def test_mean_of_example_scores_is_the_metric(name):
     y_true, y_proba = random_examples(0)
     scores = bootstrap.example_scores(name, y_true, y_proba)
@@ -84,7 +88,7 @@ def test_bootstrap_draws_within_classes():
     assert (interval.low, interval.high) == (0.5, 0.5)
 
 
-@pytest.mark.parametrize("name", bootstrap.MEAN_METRICS)
+@pytest.mark.parametrize("name", OF_CLASSES)
 def test_bootstrap_agrees_with_resampled_examples(name):
     # Few distinct scores (accuracy) and many (the others) are drawn differently.
     y_true, y_proba = random_examples(2)
@@ -271,3 +275,24 @@ def test_interval_of_an_accuracy_covers_95_percent(n_seeds):
     if n_seeds == 10:
         # What forgetting the examples would cost: t has no wide tails to hide it.
         assert seeds_only < 850
+
+
+@pytest.mark.parametrize("name", OF_NUMBERS)
+def test_mean_of_the_errors_of_numbers_is_the_metric(name):
+    rng = rng_of(5)
+    y_true, y_pred = rng.normal(size=(2, 40, 3))
+    scores = bootstrap.example_scores(name, y_true, y_pred)
+    assert scores.shape == (40,)
+    assert scores.mean() == pytest.approx(METRICS[name].fn(y_true, y_pred))
+
+
+def test_numbers_are_resampled_without_strata():
+    y_true = rng_of(6).normal(size=(200, 1))
+    scores = bootstrap.example_scores("mse", y_true, np.zeros_like(y_true))
+    interval = bootstrap.bootstrap_examples(
+        scores, bootstrap.strata_of(y_true), rng=rng_of(0), n_resamples=4000
+    )
+    half = 1.96 * scores.std(ddof=1) / math.sqrt(200)
+    assert interval.high - interval.low == pytest.approx(2 * half, rel=0.1)
+    classes = np.array([0, 1, 1])
+    assert bootstrap.strata_of(classes) is classes

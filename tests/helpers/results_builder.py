@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_bench.metrics import METRICS, evaluate_proba
+from lstm_bench.metrics import METRICS, evaluate
 from lstm_bench.suites.config import CONFIG_FIELDS
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite
@@ -309,7 +309,7 @@ def _scores(parts: dict[str, Prediction]) -> dict[str, float]:
     return {
         f"{split}_{name}": value
         for split, part in parts.items()
-        for name, value in evaluate_proba(part.y_true, part.y_proba).items()
+        for name, value in evaluate(part.y_true, part.y_proba, "classification").items()
     }
 
 

@@ -2,14 +2,18 @@ import numpy as np
 import pytest
 
 from lstm_bench.errors import SuiteError
-from lstm_bench.metrics import evaluate_proba
+from lstm_bench.metrics import evaluate
 from lstm_bench.models.heads import HEADS
 
 Y = np.array([0, 1, 1, 0])
 
 
-@pytest.mark.parametrize("head", HEADS.values(), ids=lambda h: h.name)
-def test_every_head_turns_outputs_into_probabilities(head):
+CLASSES = "classification"
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "softmax"])
+def test_every_head_turns_outputs_into_probabilities(name):
+    head = HEADS[name]
     n_units = head.n_units(2)
     raw = np.full((4, n_units), 1 / max(2, n_units), np.float32)
     proba = head.to_proba(raw)
@@ -25,7 +29,8 @@ def test_sigmoid_and_softmax_heads_agree_on_equal_probabilities():
     sigmoid = HEADS["sigmoid"].to_proba(p[:, None])
     softmax = HEADS["softmax"].to_proba(np.column_stack([1 - p, p]))
     np.testing.assert_allclose(sigmoid, softmax)
-    assert evaluate_proba(Y, sigmoid) == pytest.approx(evaluate_proba(Y, softmax))
+    scores = evaluate(Y, sigmoid, CLASSES)
+    assert scores == pytest.approx(evaluate(Y, softmax, CLASSES))
 
 
 def test_sigmoid_refuses_three_classes():

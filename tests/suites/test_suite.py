@@ -278,3 +278,59 @@ def test_name_of_a_trial_a_reference_and_their_pairs():
     assert suite.name_of(pairs[0], 6, trial) == "16 units, softmax (pair of trial 6)"
     assert suite.name_of(pairs[1], None, old) == "softmax (pair of reference old)"
     assert suite.name_of(pairs[0]) == "16 units, softmax"
+
+
+NUMBERS = """
+description: numbers
+dataset: {name: adding, options: {n_train: 100, n_test: 50}}
+space: {units: [2, 3]}
+confirm: {n_best: 1}
+"""
+
+
+def test_defaults_follow_the_task():
+    numbers = Suite("numbers", NUMBERS, "numbers.yaml")
+    assert numbers.task.name == "regression"
+    assert numbers.metric.name == "mse" and numbers.metric.direction == "minimize"
+    assert numbers.defaults.head == "linear"
+    assert numbers.confirm is not None and numbers.confirm.margin == 0.0
+    text = NUMBERS.replace("adding", "synthetic")
+    classes = Suite("classes", text, "classes.yaml")
+    assert classes.metric.name == "accuracy" and classes.defaults.head == "sigmoid"
+    assert classes.confirm is not None and classes.confirm.margin == 0.01
+
+
+def test_a_suite_may_name_what_its_task_has_anyway():
+    named = "defaults: {head: linear}\nstudy: {metric: mse}\n"
+    same = Suite("numbers", NUMBERS + named, "numbers.yaml")
+    assert same.study_name == Suite("numbers", NUMBERS, "numbers.yaml").study_name
+    margin = NUMBERS.replace("n_best: 1", "n_best: 1, margin: 0.5")
+    given = Suite("numbers", margin, "numbers.yaml").confirm
+    assert given is not None and given.margin == 0.5
+
+
+@pytest.mark.parametrize(
+    ("added", "message"),
+    [
+        ("study: {metric: accuracy}", "study.metric: accuracy is no metric of numbers"),
+        ("study: {metric: mss}", "expected one of mse, .*did you mean 'mse'"),
+        ("defaults: {head: sigmoid}", "defaults.head: head: sigmoid does not fit"),
+        ("defaults: {class_weights: balanced}", "use class_weights: none"),
+        ("published: [{label: P, source: s, test_accuracy: 0.9}]", "has an accuracy"),
+        ("references: {a: {head: softmax}}", "references.a: head: softmax does not"),
+    ],
+)
+def test_what_is_of_classes_is_refused_for_numbers(added, message):
+    with pytest.raises(SuiteError, match=message):
+        Suite("numbers", NUMBERS + added, "numbers.yaml")
+
+
+def test_what_is_of_numbers_is_refused_for_classes():
+    text = NUMBERS.replace("adding", "word_order")
+    with pytest.raises(SuiteError, match="r2 is no metric of classes"):
+        Suite("a", text + "study: {metric: r2}", "a.yaml")
+    with pytest.raises(SuiteError, match="use head: sigmoid or softmax"):
+        Suite("a", text + "defaults: {head: linear}", "a.yaml")
+    suite = Suite("a", text, "a.yaml")
+    with pytest.raises(SuiteError, match="--set: head: head: linear does not fit"):
+        suite.with_overrides(["head=linear"])

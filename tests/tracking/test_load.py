@@ -125,7 +125,7 @@ def log_baselines(store: str, suite: Suite) -> None:
                 *(name, prepared.dataset, prepared.splits), score_test=False
             )
             run = tracker.start_baseline(name, prepared, session.run_id)
-            run.finish_baseline(result, prepared.dataset.class_names)
+            run.finish_baseline(result, prepared.dataset)
 
 
 def test_a_baseline_that_was_logged_twice_is_read_once(store, tiny_suite):

@@ -174,7 +174,7 @@ def build(folder: Path) -> Study:
         parts = make_predictions(25 + seed)
         baseline = tracker.start_baseline("nb_lr", at, opened[ROUND].run_id)
         result = BaselineResult("nb_lr", (parts["val"], parts["test"]), 10, 1.5, False)
-        baseline.finish_baseline(result, names)
+        baseline.finish_baseline(result, prepared.dataset)
         opened[f"baseline of seed {seed}"] = baseline
         for number in range(2):
             opened[f"replicate of trial {number}, seed {seed}"] = train(

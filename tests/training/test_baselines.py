@@ -15,6 +15,7 @@ from lstm_bench.data.registry import load_dataset
 from lstm_bench.data.splits import Splits, make_splits
 from lstm_bench.inference import baseline_proba
 from lstm_bench.metrics import accuracy
+from lstm_bench.tasks import TASKS
 from lstm_bench.training import baselines
 from lstm_bench.training.baselines import (
     BASELINES,
@@ -81,7 +82,12 @@ def tiny_series() -> tuple[Dataset, Splits]:
     return dataset, Splits(train, val, test, np.array([3, 0]), False, scaling)
 
 
-EVERY = [(name, kind) for name, b in BASELINES.items() for kind in b.kinds]
+EVERY = [
+    (name, kind)
+    for name, baseline in BASELINES.items()
+    for kind in baseline.kinds
+    if "classification" in baseline.tasks
+]
 
 
 @pytest.fixture
@@ -300,3 +306,8 @@ def test_unusable_cache_folder_costs_a_note_and_no_result(
         assert len(result.predictions) == 2
         (note,) = result.notes
         assert "nb_lr could not be cached: Not a directory" in note
+
+
+def test_the_simplest_baseline_of_a_task_has_its_label() -> None:
+    for task in TASKS.values():
+        assert BASELINES[task.simplest].label == task.simplest_label

@@ -17,7 +17,7 @@ from lstm_bench.analysis.tables.select import (
     plain_list,
     shown_fields,
 )
-from lstm_bench.metrics import METRICS
+from lstm_bench.metrics import metrics_of
 from lstm_bench.tracking.names import STATES
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import (
@@ -30,8 +30,6 @@ from lstm_bench.training.result import (
     TRAIN_TIME,
     metric_key,
 )
-
-VAL_METRICS: tuple[str, ...] = tuple(metric_key("val", name) for name in METRICS)
 
 _MEASURED = (TRAIN_TIME, EPOCH_TIME, N_PARAMETERS, N_EPOCHS, KEPT_EPOCH)
 
@@ -53,11 +51,12 @@ def leaderboard(results: Results) -> pd.DataFrame:
         n_parameters, n_epochs, kept_epoch, command, url``
     """
     fields = shown_fields(results)
-    numbers = [OBJECTIVE, *VAL_METRICS, *_MEASURED]
+    scores = [metric_key("val", name) for name in metrics_of(results.suite.task.name)]
+    numbers = [OBJECTIVE, *scores, *_MEASURED]
     columns = [
         *("rank", "label", "config_id", "reference", "trial", "run_id"),
         *fields,
-        *(OBJECTIVE, *VAL_METRICS, CI_LOW, CI_HIGH, "n_used_val", "n_runs"),
+        *(OBJECTIVE, *scores, CI_LOW, CI_HIGH, "n_used_val", "n_runs"),
         *_MEASURED,
         *("command", "url"),
     ]
@@ -66,7 +65,9 @@ def leaderboard(results: Results) -> pd.DataFrame:
     first, by_config = first_runs(runs), runs.groupby("config_id", sort=False)
     # Floats only: the mean of a single run is its exact value.
     means = by_config[numbers].mean()
-    low, high = wilson_interval(means["val_accuracy"].to_numpy(dtype=float), n_val)
+    # NaN where there are no classes.
+    accuracy = by_config["val_accuracy"].mean().to_numpy(dtype=float)
+    low, high = wilson_interval(accuracy, n_val)
     known: dict[str, Any] = {
         "label": names_of(results, first),
         "config_id": first["config_id"].tolist(),
@@ -91,9 +92,9 @@ def leaderboard(results: Results) -> pd.DataFrame:
         # A missing value must not turn integers into floats.
         known[column] = pd.Series(known[column], dtype=object)
     table = pd.DataFrame(known, columns=columns)
-    metric, scores = results.suite.metric, table[OBJECTIVE].to_numpy(dtype=float)
-    table["rank"] = pd.array(metric.ranks(scores), dtype="Int64")
-    return table.iloc[metric.order(scores)].reset_index(drop=True)
+    metric, values = results.suite.metric, table[OBJECTIVE].to_numpy(dtype=float)
+    table["rank"] = pd.array(metric.ranks(values), dtype="Int64")
+    return table.iloc[metric.order(values)].reset_index(drop=True)
 
 
 def study_summary(results: Results) -> dict[str, Any]:

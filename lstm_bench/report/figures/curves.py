@@ -16,6 +16,7 @@ from lstm_bench.report.figures.style import (
     plain_text,
     point_name,
 )
+from lstm_bench.text import score_text
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def plot_curves(curves: Sequence[Curve], ylabel: str, n_columns: int = 2) -> Fig
     fig, ax = new_figure(NARROW, 3.6)
     handles = []
     for curve in sorted(reversed(curves), key=lambda c: c.label is not None):
-        url = point_name(curve.name, f"last {curve.values[-1]:.4f}")
+        url = point_name(curve.name, f"last {score_text(curve.values[-1])}")
         if curve.label is None:
             (line,) = ax.plot(
                 curve.epochs, curve.values, color=curve.colour, lw=0.8, alpha=0.5

@@ -53,7 +53,7 @@ def plot_forest(comparisons: pd.DataFrame, metric: Metric) -> Figure:
         mean.set_url(
             point_name(
                 f"{row['label_a']} against {row['label_b']}: {row['verdict']}",
-                f"{row['difference']:+.4f}",
+                f"{row['difference']:+{metric.form}}",
             )
         )
     name_rows(ax, [plain_text(f"{r['label_a']} − {r['label_b']}") for r in rows])

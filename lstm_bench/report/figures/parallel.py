@@ -68,7 +68,9 @@ def plot_parallel(
             alpha=0.95 if colour else 0.4,
             solid_joinstyle="round",
         )
-        line.set_url(point_name(names[i], f"{metric.label} {objective[i]:.4f}"))
+        line.set_url(
+            point_name(names[i], f"{metric.label} {objective[i]:{metric.form}}")
+        )
     for position, marks in zip(x, ticks, strict=True):
         ax.axvline(position, color=INK, lw=0.9)
         for height, text in marks:

@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from lstm_bench.metrics import METRICS
-from lstm_bench.text import shortened
+from lstm_bench.text import score_text, shortened
 from lstm_bench.training.result import OBJECTIVE
 
 # Okabe and Ito's colour-blind safe palette without its black and yellow (which
@@ -237,7 +237,7 @@ def scatter_runs(
         alpha=0.9,
     )
     if any(names):
-        drawn.set_urls([point_name(names[i], f"{y[i]:.4f}") for i in order])
+        drawn.set_urls([point_name(names[i], f"{score_text(y[i])}") for i in order])
 
 
 def spread_out(position: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

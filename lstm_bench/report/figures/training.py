@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lstm_bench.metrics import METRICS
 from lstm_bench.report.figures.confusion import (
     MAX_MATRIX,
     class_recall,
@@ -18,8 +19,10 @@ from lstm_bench.report.figures.confusion import (
     plot_recall,
 )
 from lstm_bench.report.figures.curves import Curve, plot_curves
+from lstm_bench.report.figures.predicted import plot_predicted
 from lstm_bench.report.figures.style import OTHERS, PALETTE, figure_png, metric_label
 from lstm_bench.system.files import new_folder
+from lstm_bench.tasks import TASKS
 from lstm_bench.tracking import names as rec
 from lstm_bench.training.result import Prediction
 
@@ -69,14 +72,18 @@ def training_figures(
     Returns
     -------
     dict of str to bytes
-        PNG files ``accuracy``, ``loss``, the study's metric, and
-        ``confusion_matrix_<split>``, or ``recall_<split>`` of more classes than a
-        matrix can show.
+        PNG files ``accuracy`` or ``mse``, ``loss``, the study's metric, and
+        ``confusion_matrix_<split>``, ``recall_<split>`` of more classes than a matrix
+        can show, or ``predicted_<split>`` of numbers.
     """
+    task = METRICS[metric_name].tasks[0]
     figures = {
         name: plot_run_curves(epochs, name)
-        for name in dict.fromkeys(("accuracy", "loss", metric_name))
+        for name in dict.fromkeys((TASKS[task].objective, "loss", metric_name))
     }
+    if TASKS[task].is_numeric:
+        figures[f"predicted_{scored.split}"] = plot_predicted(scored)
+        return {name: figure_png(figure) for name, figure in figures.items()}
     n_classes = len(class_names)
     y_pred, title = scored.y_proba.argmax(axis=1), f"n = {len(scored.y_true):,}"
     if n_classes > MAX_MATRIX:
@@ -99,8 +106,12 @@ def draw_training(artifacts: Path, metric_name: str) -> None:
     files = [artifacts / rec.PREDICTIONS / f"{split}.parquet" for split in SPLITS]
     file = next(file for file in files if file.exists())
     table = pd.read_parquet(file)
-    index, y_true, *proba = (table[name].to_numpy() for name in table)
-    scored = Prediction(file.stem, index, y_true, np.column_stack(proba))
+    index, *columns = (table[name].to_numpy() for name in table)
+    if samples["class_names"]:
+        y_true, y_pred = columns[0], np.column_stack(columns[1:])
+    else:
+        y_true, y_pred = np.split(np.column_stack(columns), 2, axis=1)
+    scored = Prediction(file.stem, index, y_true, y_pred)
     figures = training_figures(epochs, scored, samples["class_names"], metric_name)
     with new_folder(artifacts / rec.FIGURES) as folder:
         for name, png in figures.items():

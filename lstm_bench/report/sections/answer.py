@@ -122,7 +122,7 @@ def _cards(view: View, facts: dict[str, Any]) -> Iterator[Card]:
         wilson = _wilson(best, metric.name == "accuracy", view.results.examples)
         yield Card(
             f"best validation {metric.label}, one seed",
-            f"{best[OBJECTIVE]:.4f}",
+            f"{best[OBJECTIVE]:{metric.form}}",
             f"{best['label']}{wilson}",
         )
         if not math.isnan(best[TRAIN_TIME]):
@@ -142,20 +142,20 @@ def _cards(view: View, facts: dict[str, Any]) -> Iterator[Card]:
 
 
 def _confirmed_cards(view: View, winner: Contender) -> Iterator[Card]:
-    analysis, test = view.analysis, winner.test_interval
+    analysis, test, form = view.analysis, winner.test_interval, view.metric.form
     yield Card(
         f"test {view.metric.label} of the best LSTM",
-        f"{test.estimate:.4f}",
-        f"{winner.label}; {_interval(test.low, test.high)}"
+        f"{test.estimate:{form}}",
+        f"{winner.label}; {_interval(test.low, test.high, form)}"
         f"{count(test.n, 'fresh seed')}",
     )
     row = analysis.against_baseline
     if row is not None:
         yield Card(
             "against the best baseline",
-            signed(row["difference"]),
-            f"{AGAINST[row['verdict']]} {row['label_b']}, {row['mean_b']:.4f}; "
-            f"{_interval(row['ci_low'], row['ci_high'], '+.4f')}"
+            signed(row["difference"], form),
+            f"{AGAINST[row['verdict']]} {row['label_b']}, {row['mean_b']:{form}}; "
+            f"{_interval(row['ci_low'], row['ci_high'], f'+{form}')}"
             f"{count(int(row['n_seeds']), 'paired seed')}",
         )
     cost = confirmed_cost(analysis)
@@ -168,7 +168,7 @@ def _confirmed_cards(view: View, winner: Contender) -> Iterator[Card]:
         )
 
 
-def _interval(low: float, high: float, form: str = ".4f", unit: str = "") -> str:
+def _interval(low: float, high: float, form: str, unit: str = "") -> str:
     text = interval_text(low, high, form)
     return f"95 % {text}{unit}, " if text else ""
 
@@ -265,11 +265,11 @@ def _states(facts: dict[str, Any]) -> str:
 
 def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
     """Yield the search's result, for a study without a confirmation."""
-    board, metric = view.board, view.metric
+    board, metric, form = view.board, view.metric, view.metric.form
     best = board.iloc[0]
     yield (
         "what won",
-        f"{best['label']}: validation {metric.label} {best[OBJECTIVE]:.4f}"
+        f"{best['label']}: validation {metric.label} {best[OBJECTIVE]:{form}}"
         + _wilson(best, metric.name == "accuracy", view.results.examples)
         + f", the best of {count(len(board), 'configuration')}.",
     )
@@ -277,9 +277,10 @@ def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
         second = board.iloc[1]
         gap = abs(best[OBJECTIVE] - second[OBJECTIVE])
         text = (
-            f"Runner-up is {second['label']}, {second[OBJECTIVE]:.4f}, {gap:.4f} behind"
+            f"Runner-up is {second['label']}, {second[OBJECTIVE]:{form}}, "
+            f"{gap:{form}} behind"
             if metric.is_better(best[OBJECTIVE], second[OBJECTIVE])
-            else f"{second['label']} has the same score, {second[OBJECTIVE]:.4f}"
+            else f"{second['label']} has the same score, {second[OBJECTIVE]:{form}}"
         )
         inside = (
             metric.name == "accuracy"
@@ -298,7 +299,7 @@ def _searched_answers(view: View) -> Iterator[tuple[str, str]]:
         if row["rank"] > 2:
             yield (
                 str(row["label"]),
-                f"{row[OBJECTIVE]:.4f}, rank {row['rank']} of {len(board)}.",
+                f"{row[OBJECTIVE]:{form}}, rank {row['rank']} of {len(board)}.",
             )
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from lstm_bench.analysis.bootstrap import MEAN_METRICS
 from lstm_bench.analysis.contenders import confirm_spec
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, smallest_rank_p
-from lstm_bench.analysis.tables.cost import MAJORITY
+from lstm_bench.analysis.tables.cost import simplest_key
 from lstm_bench.report.blocks import Column, Drawing, Section, Table, count
 from lstm_bench.report.figures.forest import plot_forest
 from lstm_bench.report.view import View
@@ -89,7 +89,7 @@ def comparisons_section(view: View) -> Section:
     if frame.empty:
         return Section(title, anchor, "No two configurations were confirmed together.")
     margin = confirm_spec(view.suite).margin
-    drawn = frame[frame["id_b"] != MAJORITY]
+    drawn = frame[frame["id_b"] != simplest_key(view.suite)]
     return Section(
         title,
         anchor,
@@ -109,8 +109,8 @@ def comparisons_section(view: View) -> Section:
                     else f"without thin ones, since {metric.label} is no mean over "
                     f"{view.results.examples}; "
                 )
-                + f"the grey band is the margin of ±{margin:g}. The majority class is "
-                "left out.",
+                + f"the grey band is the margin of ±{margin:g}. The "
+                f"{view.suite.task.simplest_label} is left out.",
                 plot_forest(drawn, metric),
                 drawn,
             ),
@@ -121,7 +121,7 @@ def comparisons_section(view: View) -> Section:
 
 def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
     """Return the table of comparisons, with differences, p-values and verdicts."""
-    metric = view.metric
+    metric, is_numeric = view.metric, view.suite.task.is_numeric
     margin, n = confirm_spec(view.suite).margin, int(frame["n_seeds"].max())
     caption = (
         f"Differences in test {metric.label} on the same seeds. Better or worse: "
@@ -134,4 +134,5 @@ def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
         f"only signs and order: with {count(n, 'seed')} Wilcoxon's p cannot be below "
         f"{smallest_rank_p(n):.3g}."
     )
-    return view.table(name, caption, frame, COMPARISONS)
+    columns = [c for c in COMPARISONS if not (is_numeric and "mcnemar" in c.name)]
+    return view.table(name, caption, frame, columns)

@@ -14,9 +14,8 @@ from lstm_bench.analysis import bootstrap
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.formatting import data_option, train_command
-from lstm_bench.analysis.imbalance import SIDE_BY_SIDE
 from lstm_bench.analysis.tables.confirmed import contender_runs
-from lstm_bench.analysis.tables.cost import MAJORITY
+from lstm_bench.analysis.tables.cost import simplest_key
 from lstm_bench.metrics import METRICS, Metric
 from lstm_bench.report.blocks import (
     COMMAND,
@@ -73,12 +72,14 @@ TEST_LOOKS = (
 
 
 def board_columns(
-    fields: Sequence[str], beside: Sequence[str] = ()
+    fields: Sequence[str], scores: Sequence[str], beside: Sequence[str] = ()
 ) -> tuple[Column, ...]:
     """Return the columns of `confirmed_board`.
 
     Parameters
     ----------
+    scores : sequence of str
+        The task's metrics that the table has.
     beside : sequence of str
         Metrics that the page shows at first, beside the study's.
     """
@@ -104,7 +105,7 @@ def board_columns(
                 meaning="mean over the seeds",
                 more=name not in beside,
             )
-            for name in SIDE_BY_SIDE
+            for name in scores
         ),
         Column("kind", "kind", meaning="LSTM or baseline", more=True),
         *field_columns(fields),
@@ -143,7 +144,7 @@ def confirmation_section(view: View) -> Section:
         text = f"No confirmation was completed, so test scores are unknown. {again}"
         return Section(title, anchor, text, _looks(view))
     metric, board = suite.metric, confirmed_board(analysis)
-    drawn = board[board["key"] != MAJORITY]
+    drawn = board[board["key"] != simplest_key(suite)]
     examples = view.results.examples
     over_examples = (
         f"Over {examples}: what these models would give on others."
@@ -159,7 +160,9 @@ def confirmation_section(view: View) -> Section:
     )
     columns = [
         column
-        for column in board_columns(confirmed_fields(analysis), view.beside)
+        for column in board_columns(
+            confirmed_fields(analysis), suite.task.beside, view.beside
+        )
         if column.name != metric_key("test", metric.name)
     ]
     blocks: list[Block] = []
@@ -176,7 +179,8 @@ def confirmation_section(view: View) -> Section:
                 else ""
             )
             + "ticks the single seeds. "
-            "Squares are baselines; the majority class is left out.",
+            f"Squares are baselines; the {suite.task.simplest_label} is "
+            "left out.",
             plot_confirmed(
                 drawn,
                 metric,
@@ -245,7 +249,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
     DataFrame with the columns of `board_columns` for `confirmed_fields`
     """
     results, fields = analysis.results, confirmed_fields(analysis)
-    metric = results.suite.metric
+    metric, scores = results.suite.metric, results.suite.task.beside
     rows = []
     for contender in analysis.contenders:
         config = contender.config.model_dump() if contender.config else {}
@@ -264,7 +268,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
                 "val_mean": contender.mean_val,
                 **{
                     key: float(own[key].mean())
-                    for key in (metric_key("test", name) for name in SIDE_BY_SIDE)
+                    for key in (metric_key("test", name) for name in scores)
                 },
                 "test_mean": test.estimate,
                 "seeds_low": test.low,
@@ -279,7 +283,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
                 else None,
             }
         )
-    columns = column_names(board_columns(fields))
+    columns = column_names(board_columns(fields, scores))
     table = pd.DataFrame(rows, columns=columns[1:])
     for column in (*fields, "command"):
         # A missing value must not turn integers into floats.
@@ -301,12 +305,11 @@ def _example_intervals(
         [bootstrap.example_scores(name, t.y_true, t.y_proba) for t in tests]
     )
     rng = derive_rng(results.suite.study.seed, "bootstrap", contender.key)
-    examples = bootstrap.bootstrap_examples(
-        scores.mean(axis=0), tests[0].y_true, rng=rng
+    strata = bootstrap.strata_of(tests[0].y_true)
+    examples = bootstrap.bootstrap_examples(scores.mean(axis=0), strata, rng=rng)
+    both = bootstrap.bootstrap_seeds_and_examples(scores, strata, rng=rng).within(
+        *results.suite.metric.bounds
     )
-    both = bootstrap.bootstrap_seeds_and_examples(
-        scores, tests[0].y_true, rng=rng
-    ).within(*results.suite.metric.bounds)
     return (examples.low, examples.high), (both.low, both.high)
 
 
@@ -339,7 +342,7 @@ def plot_confirmed(
         ax.hlines(i, row["seeds_low"], row["seeds_high"], color=colour, lw=4, alpha=0.5)
         marker = "s" if row["kind"] == "baseline" else "o"
         (mean,) = ax.plot(row["test_mean"], i, marker, color=colour, ms=6, zorder=3)
-        mean.set_url(point_name(row["label"], f"mean {row['test_mean']:.4f}"))
+        mean.set_url(point_name(row["label"], f"mean {row['test_mean']:{metric.form}}"))
         values = seeds.get(row["key"], {})
         ax.plot(
             list(values.values()), [i + 0.22] * len(values), "|", color=colour, ms=6

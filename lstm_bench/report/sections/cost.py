@@ -172,7 +172,7 @@ def plot_pareto(
             [
                 point_name(
                     str(row["label"]),
-                    f"{row[OBJECTIVE]:.4f} in {row[TRAIN_TIME]:.1f} s",
+                    f"{row[OBJECTIVE]:{metric.form}} in {row[TRAIN_TIME]:.1f} s",
                 )
                 for row in group.to_dict("records")
             ]
@@ -226,7 +226,7 @@ def plot_confirmed_cost(
         ax.hlines(y, row["time_low"], row["time_high"], color=colour, lw=1.3)
         marker = "s" if row["kind"] == "baseline" else "o"
         (point,) = ax.plot(x, y, marker, color=colour, ms=6, zorder=3)
-        point.set_url(point_name(row["label"], f"{y:.4f} in {x:.1f} s"))
+        point.set_url(point_name(row["label"], f"{y:{metric.form}} in {x:.1f} s"))
         if row["kind"] == "baseline":
             # Baselines share the text's colour, so each is labelled.
             ax.annotate(

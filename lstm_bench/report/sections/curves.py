@@ -24,7 +24,7 @@ N_OTHERS = 150
 def curves_section(view: View) -> Section:
     """Show learning curves of confirmed configurations, then of the search's runs."""
     title, anchor = "Learning curves", "curves"
-    names = list(dict.fromkeys((view.metric.name, "accuracy", "log_loss")))
+    names = list(dict.fromkeys((view.metric.name, *view.suite.task.curves)))
     confirmed = [_over_seeds(view, name) for name in names] if view.lstms else []
     searched = [_searched(view, name) for name in names]
     blocks: list[Block] = [d for d in (*confirmed, *searched) if d is not None]

@@ -132,6 +132,12 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
             yield f"{name} {examples}", f"{about['n']:,}{_lengths(about)}"
     yield "test part", str(data.get("division") or "as the dataset has it")
     yield "validation part", _validation(view)
+    for name, facts in ((data.get("train") or {}).get("targets") or {}).items():
+        yield (
+            f"target {name} in train",
+            f"mean {facts['mean']:.4g}, standard deviation {facts['std']:.4g}, "
+            f"{facts['min']:.4g} to {facts['max']:.4g}",
+        )
     balance = balance_of(view.results)
     if balance is not None:
         yield (
@@ -197,14 +203,15 @@ def _validation(view: View) -> str:
         return "given with the data"
     share = f"{spec.validation_fraction:.0%} of train, "
     copies = "; copies stay together"
+    by_class = "" if view.suite.task.is_numeric else ", stratified by class"
     if column := spec.options.get("time"):
         return f"{share}the latest by column {column}{copies}"
     if column := spec.options.get("group"):
         return (
-            f"{share}drawn at random by each seed, stratified by class; those of one "
+            f"{share}drawn at random by each seed{by_class}; those of one "
             f"value in column {column} and copies stay together"
         )
-    return f"{share}drawn at random by each seed, stratified by class{copies}"
+    return f"{share}drawn at random by each seed{by_class}{copies}"
 
 
 def _warnings(data: Mapping[str, Any]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from lstm_bench.analysis.tables.select import (
     trial_runs,
     validation_curves,
 )
-from lstm_bench.metrics import METRICS, Metric
+from lstm_bench.metrics import Metric, metrics_of
 from lstm_bench.report.blocks import (
     COMMAND,
     Block,
@@ -70,7 +70,7 @@ def board_columns(
     if metric.name == "accuracy":
         scores.append(interval)
     scores.append(Column("curve", "{metric} by epoch", "curve"))
-    for name, other in METRICS.items():
+    for name, other in metrics_of(metric.tasks[0]).items():
         if name != metric.name:
             more = name not in beside
             scores.append(Column(f"val_{name}", other.label, "score", more=more))
@@ -110,6 +110,8 @@ def leaderboard_section(view: View) -> Section:
             [curves.get(run_id) for run_id in board["run_id"].tolist()], dtype=object
         )
     )
+    if view.suite.task.is_numeric:
+        board = board.drop(columns=[CI_LOW, CI_HIGH])
     direction = "higher" if metric.higher_is_better else "lower"
     n_val = number_of(results.dataset.get("n_used_val"))
     caption = (

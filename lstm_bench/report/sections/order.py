@@ -24,12 +24,14 @@ from lstm_bench.report.sections.importance import importance_section
 from lstm_bench.report.sections.leaderboard import leaderboard_section
 from lstm_bench.report.sections.literature import literature_section
 from lstm_bench.report.sections.memory import memory_section, task_of
+from lstm_bench.report.sections.predicted import predicted_section
 from lstm_bench.report.sections.provenance import provenance_section
 from lstm_bench.report.sections.published import published_section
 from lstm_bench.report.sections.runs import runs_section
 from lstm_bench.report.sections.samples import samples_section
 from lstm_bench.report.sections.slices import slices_section
 from lstm_bench.report.view import View, make_view
+from lstm_bench.tasks import TASKS, TaskName
 
 
 def always(view: View) -> bool:
@@ -79,34 +81,46 @@ def has_literature(view: View) -> bool:
     )
 
 
-# By the section's anchor (the fragment of its URL).
-SECTIONS: dict[str, tuple[Callable[[View], Section], Callable[[View], bool]]] = {
-    "answer": (answer_section, always),
-    "published": (published_section, has_published),
-    "memory": (memory_section, is_memory),
-    "confirmation": (confirmation_section, always),
-    "comparisons": (comparisons_section, has_confirmation),
-    "leaderboard": (leaderboard_section, has_search),
-    "heads": (heads_section, has_heads),
-    "axes": (axes_section, has_axes),
-    "curves": (curves_section, always),
-    "importance": (importance_section, has_axes),
-    "budget": (budget_section, has_axes),
-    "cost": (cost_section, always),
-    "baselines": (baselines_section, always),
-    "calibration": (calibration_section, has_confirmation),
-    "confusion": (confusion_section, always),
-    "slices": (slices_section, has_slices),
-    "literature": (literature_section, has_literature),
-    "data": (data_section, always),
-    "failures": (failures_section, always),
-    "samples": (samples_section, always),
-    "runs": (runs_section, always),
-    "provenance": (provenance_section, always),
+EVERY = tuple(TASKS)
+CLASSES = tuple(name for name, task in TASKS.items() if not task.is_numeric)
+NUMBERS = tuple(name for name, task in TASKS.items() if task.is_numeric)
+
+# By the section's anchor (the fragment of its URL), with the tasks that have it.
+SECTIONS: dict[
+    str,
+    tuple[Callable[[View], Section], Callable[[View], bool], tuple[TaskName, ...]],
+] = {
+    "answer": (answer_section, always, EVERY),
+    "published": (published_section, has_published, CLASSES),
+    "memory": (memory_section, is_memory, EVERY),
+    "confirmation": (confirmation_section, always, EVERY),
+    "comparisons": (comparisons_section, has_confirmation, EVERY),
+    "leaderboard": (leaderboard_section, has_search, EVERY),
+    "heads": (heads_section, has_heads, CLASSES),
+    "axes": (axes_section, has_axes, EVERY),
+    "curves": (curves_section, always, EVERY),
+    "importance": (importance_section, has_axes, EVERY),
+    "budget": (budget_section, has_axes, EVERY),
+    "cost": (cost_section, always, EVERY),
+    "baselines": (baselines_section, always, EVERY),
+    "calibration": (calibration_section, has_confirmation, CLASSES),
+    "confusion": (confusion_section, always, CLASSES),
+    "predicted": (predicted_section, always, NUMBERS),
+    "slices": (slices_section, has_slices, CLASSES),
+    "literature": (literature_section, has_literature, CLASSES),
+    "data": (data_section, always, EVERY),
+    "failures": (failures_section, always, EVERY),
+    "samples": (samples_section, always, CLASSES),
+    "runs": (runs_section, always, EVERY),
+    "provenance": (provenance_section, always, EVERY),
 }
 
 
 def build_sections(analysis: Analysis) -> list[Section]:
     """Return the sections of a report on `analysis`, in order."""
     view = make_view(analysis)
-    return [build(view) for build, is_shown in SECTIONS.values() if is_shown(view)]
+    return [
+        build(view)
+        for build, is_shown, tasks in SECTIONS.values()
+        if view.suite.task.name in tasks and is_shown(view)
+    ]

@@ -25,7 +25,7 @@ from lstm_bench.analysis.tables.studies import (
 from lstm_bench.analysis.verdicts import Answer, describe
 from lstm_bench.metrics import METRICS
 from lstm_bench.report.blocks import is_missing
-from lstm_bench.text import count, with_interval
+from lstm_bench.text import count, score_text, with_interval
 from lstm_bench.tracking.results import Results
 from lstm_bench.tracking.stored_runs import describe_left_out
 
@@ -114,12 +114,13 @@ def _of_two(
         sizes = [0 if is_missing(n := row["n_used_val"]) else int(n) for row in best]
         interval = newcombe_interval(x, sizes[0], y, sizes[1])
         low, high = interval.low, interval.high
+    difference = with_interval(x - y, low, high, f"+{metric.form}")
     return (
         f"{text}By the searches alone: {_searched(a, best[0], compared)}; "
-        f"{_searched(b, best[1], compared)}; difference "
-        f"{with_interval(x - y, low, high, '+.4f')}. Each is one seed, the best of "
-        f"many on the {compared.examples} that chose it: with other seeds the order "
-        "may be reversed. `lstm-bench confirm` trains them on fresh seeds."
+        f"{_searched(b, best[1], compared)}; difference {difference}. "
+        f"Each is one seed, the best of many on the {compared.examples} that chose it: "
+        "with other seeds the order may be reversed. `lstm-bench confirm` trains them "
+        "on fresh seeds."
     )
 
 
@@ -143,8 +144,8 @@ def _searched(label: str, row: Mapping[Any, Any], compared: StudyComparison) -> 
         return f"{label} has no complete training"
     text = (
         f"{label} has validation {METRICS[row['metric']].label} "
-        f"{row['search_score']:.4f} with one seed of {row['search_label']} (best of "
-        f"{row['n_search']}"
+        f"{score_text(row['search_score'])} with one seed of {row['search_label']} "
+        f"(best of {row['n_search']}"
     )
     if row["metric"] == "accuracy" and not is_missing(row["search_low"]):
         text += (

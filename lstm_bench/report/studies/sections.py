@@ -25,6 +25,7 @@ from lstm_bench.report.blocks import (
     Section,
     Table,
     count,
+    in_form,
     is_missing,
 )
 from lstm_bench.report.figures.curves import plot_curves
@@ -92,7 +93,11 @@ def _table(
         return text.replace("{examples}", compared.examples)
 
     shown = tuple(
-        dataclasses.replace(c, heading=filled(c.heading), meaning=filled(c.meaning))
+        dataclasses.replace(
+            in_form(c, compared.metric),
+            heading=filled(c.heading),
+            meaning=filled(c.meaning),
+        )
         for c in columns
         if not all(map(is_missing, frame[c.name].tolist()))
     )
@@ -147,7 +152,10 @@ def side_by_side(compared: StudyComparison) -> Section:
         "each study's own machine."
     )
     # Ranks and commands hold within one study only.
-    own = [c for c in board_columns(()) if c.name not in ("rank", "command")]
+    tasks = [analysis.results.suite.task for analysis in compared.analyses]
+    scores = list(dict.fromkeys(name for task in tasks for name in task.beside))
+    columns_of = board_columns((), scores)
+    own = [c for c in columns_of if c.name not in ("rank", "command")]
     table = _table(compared, "winners", caption, winners, (_study(), *own))
     blocks.append(table)
     if compared.metric is None:

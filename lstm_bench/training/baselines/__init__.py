@@ -1,4 +1,4 @@
-"""Classifiers without a network, to compare the LSTMs with.
+"""Models without a network, to compare the LSTMs with.
 
 They read whole sequences, with the full vocabulary or as scaled for the LSTMs, and are
 fitted on exactly the training sequences of a replicate. Their settings are fixed here;
@@ -6,7 +6,7 @@ where a paper gives none, they were chosen on held-out training reviews of IMDB,
 on its test set, or are scikit-learn's defaults.
 
 What a fit results in are arrays, from which `lstm_bench.inference` computes
-probabilities with NumPy alone.
+probabilities, or numbers, with NumPy alone.
 """
 
 from __future__ import annotations
@@ -32,18 +32,22 @@ from lstm_bench.data.dataset import (
 from lstm_bench.data.splits import Splits
 from lstm_bench.system.files import replacing
 from lstm_bench.system.folders import cache_folder
+from lstm_bench.tasks import CLASSIFICATION, REGRESSION, TaskName
 from lstm_bench.training.baselines.ngrams import (
     NB_ALPHA,
     NB_C,
+    RIDGE_ALPHA,
     TFIDF_C,
     fit_nb_lr,
     fit_tfidf_lr,
+    fit_tfidf_ridge,
 )
 from lstm_bench.training.baselines.predictor import Predictor
 from lstm_bench.training.baselines.series import (
     SUMMARY_C,
     fit_dtw_1nn,
     fit_summary_lr,
+    fit_summary_ridge,
     too_large_for_dtw,
 )
 from lstm_bench.training.result import Prediction
@@ -56,9 +60,11 @@ _FORMAT = 1
 class Baseline:
     """A baseline: its name, label, description, source and fit function.
 
-    ``fit(train, n_classes)`` is deterministic. ``kinds`` are the kinds of sequences
-    that it can read. ``too_large(train, parts)``, where there is one, returns why
-    fitting it on `train` and predicting `parts` would take too long, or None.
+    ``fit(train, n_targets)`` is deterministic; n_targets is the number of classes, or
+    of numbers to predict. ``kinds`` are the kinds of sequences that it can read, and
+    ``tasks`` are what it can be used for. ``too_large(train, parts)``, where there is
+    one, returns why fitting it on `train` and predicting `parts` would take too long,
+    or None.
     """
 
     name: str
@@ -68,6 +74,7 @@ class Baseline:
     fit: Callable[[Sequences, int], Predictor]
     kinds: tuple[Kind, ...] = ("tokens",)
     too_large: Callable[[Sequences, list[Sequences]], str | None] | None = None
+    tasks: tuple[TaskName, ...] = (CLASSIFICATION,)
 
 
 @dataclass(frozen=True)
@@ -97,9 +104,13 @@ class BaselineResult:
     notes: tuple[str, ...] = ()
 
 
-def baselines_of(kind: Kind) -> dict[str, Baseline]:
-    """Return the baselines that read sequences of `kind`, by name."""
-    return {name: b for name, b in BASELINES.items() if kind in b.kinds}
+def baselines_of(kind: Kind, task: TaskName = "classification") -> dict[str, Baseline]:
+    """Return the baselines of `task` that read sequences of `kind`, by name."""
+    return {
+        name: baseline
+        for name, baseline in BASELINES.items()
+        if kind in baseline.kinds and task in baseline.tasks
+    }
 
 
 def why_not_run(name: str, splits: Splits, *, score_test: bool) -> str | None:
@@ -157,7 +168,7 @@ def run_baseline(
         for module in ("sklearn.feature_extraction.text", "sklearn.linear_model"):
             importlib.import_module(module)
         start = time.perf_counter()
-        predictor = BASELINES[name].fit(splits.train, dataset.n_classes)
+        predictor = BASELINES[name].fit(splits.train, dataset.n_targets)
         train_time_s = time.perf_counter() - start
         # Rewrite all splits, so that the files of one key come from one fit.
         for split, (part, _) in parts.items():
@@ -188,6 +199,11 @@ def fit_majority(train: Sequences, n_classes: int) -> Predictor:
     """Return the class shares of `train` as the probabilities of every sequence."""
     shares = np.bincount(train.y, minlength=n_classes) / len(train)
     return Predictor("majority", {"shares": shares}, n_classes)
+
+
+def fit_train_mean(train: Sequences, n_outputs: int) -> Predictor:
+    """Return the mean target of `train` for every sequence."""
+    return Predictor("train_mean", {"mean": train.y.mean(axis=0)}, n_outputs)
 
 
 BASELINES: dict[str, Baseline] = {
@@ -243,6 +259,39 @@ BASELINES: dict[str, Baseline] = {
             fit_dtw_1nn,
             (VECTORS,),
             too_large_for_dtw,
+        ),
+        Baseline(
+            "train_mean",
+            "mean of train",
+            "Gives every example the mean of the training targets: what knowing "
+            "nothing but their distribution achieves.",
+            "scikit-learn calls it DummyRegressor(strategy='mean')",
+            fit_train_mean,
+            ("tokens", VECTORS),
+            tasks=(REGRESSION,),
+        ),
+        Baseline(
+            "tfidf_ridge",
+            "TF-IDF + ridge regression",
+            "Ridge regression on TF-IDF weights of all 1- and 2-grams of whole "
+            "sequences (sublinear tf, smoothed idf, L2 penalty, alpha = "
+            f"{RIDGE_ALPHA:g}).",
+            "Salton and Buckley, Information Processing & Management 24(5), 1988; "
+            "scikit-learn's Ridge",
+            fit_tfidf_ridge,
+            tasks=(REGRESSION,),
+        ),
+        Baseline(
+            "summary_ridge",
+            "summary statistics + ridge regression",
+            "Ridge regression on the length of a series and, of each channel, its "
+            "mean, standard deviation, minimum, maximum, first and last value and mean "
+            "absolute difference of neighbours (standardised, L2 penalty, alpha = "
+            f"{RIDGE_ALPHA:g}).",
+            "scikit-learn's StandardScaler and Ridge",
+            fit_summary_ridge,
+            (VECTORS,),
+            tasks=(REGRESSION,),
         ),
     )
 }

@@ -22,19 +22,25 @@ class Predictor:
         One of `BASELINES`.
     fitted : mapping of str to ndarray
         What `lstm_bench.inference.baseline_proba` needs; numbers only.
-    n_classes : int
+    n_targets : int
+        Number of classes, or of numbers to predict.
     n_features : int
         Number of features with a weight: distinct n-grams, or summary statistics.
     """
 
     name: str
     fitted: Arrays
-    n_classes: int
+    n_targets: int
     n_features: int = 0
 
     def predict_proba(self, sequences: Sequences) -> FloatArray:
-        """Return probabilities of shape (n, n_classes), float64; rows sum to 1."""
-        return baseline_proba(self.name, self.fitted, sequences, self.n_classes)
+        """Return probabilities, whose rows sum to 1, or numbers.
+
+        Returns
+        -------
+        float64 ndarray of shape (n, n_targets)
+        """
+        return baseline_proba(self.name, self.fitted, sequences, self.n_targets)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return `fitted`, to be stored with `np.savez` and read without pickle."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from lstm_bench.data.dataset import Sequences
 from lstm_bench.inference import NearestSeries, blocks_of, summarise
+from lstm_bench.training.baselines.ngrams import RIDGE_ALPHA
 from lstm_bench.training.baselines.predictor import Predictor
 
 SUMMARY_C = 1.0
@@ -47,6 +48,29 @@ def fit_summary_lr(train: Sequences, n_classes: int) -> Predictor:
         "intercepts": intercepts,
     }
     return Predictor("summary_lr", fitted, n_classes, x.shape[1])
+
+
+def fit_summary_ridge(train: Sequences, n_outputs: int) -> Predictor:
+    """Fit ridge regression on summary statistics of each channel, for each output.
+
+    The statistics of `summarise`, standardised on `train`.
+    """
+    from sklearn.linear_model import Ridge
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    x = np.concatenate([summarise(block) for block in blocks_of(train)])
+    scaler = StandardScaler().fit(x)
+    with threadpool_limits(1, "blas"):
+        model = Ridge(alpha=RIDGE_ALPHA).fit(scaler.transform(x), train.y)
+    fitted = {
+        "mean": scaler.mean_,
+        "std": scaler.scale_,
+        # Of one output scikit-learn has vectors.
+        "coefficients": model.coef_.reshape(n_outputs, -1),
+        "intercepts": np.reshape(model.intercept_, n_outputs),
+    }
+    return Predictor("summary_ridge", fitted, n_outputs, x.shape[1])
 
 
 def fit_dtw_1nn(train: Sequences, n_classes: int) -> Predictor:
