@@ -27,6 +27,10 @@ class UnfitDataError(DatasetError):
     """The data can be read, but nothing can be learned from them as they are."""
 
 
+class QuantityError(UnfitDataError):
+    """Labels that should be classes are numbers that may be a quantity."""
+
+
 class TrackingError(LstmBenchError):
     """The MLflow or Optuna store cannot be reached, read or written."""
 

@@ -15,6 +15,7 @@ from lstm_bench.data.files.options import FileOptions
 from lstm_bench.data.splits import divide
 from lstm_bench.errors import UnfitDataError
 from lstm_bench.seeding import derive_rng
+from lstm_bench.tasks import TASKS
 from lstm_bench.text import count, listed
 
 DESCRIPTION = (
@@ -47,10 +48,13 @@ def load(options: FileOptions, data_dir: Path | None, seed: int) -> Dataset:
     about = encoded.about
     is_tokens = about.kind != "vectors"
     parts = [stored.take(part) for part in (train, validation, test)]
+    targets = f"{len(about.class_names)} classes"
+    if about.output_names:
+        targets = f"the number {about.output_names[0]}"
     return Dataset(
         name="file",
         description=f"{count(len(encoded.y), 'example')} of "
-        f"{len(about.class_names)} classes from {listed(f.path.name for f in files)}.",
+        f"{targets} from {listed(f.path.name for f in files)}.",
         train=parts[0],
         validation=parts[1] if len(validation) else None,
         test=parts[2],
@@ -74,6 +78,8 @@ def load(options: FileOptions, data_dir: Path | None, seed: int) -> Dataset:
         times=None if encoded.times is None else encoded.times[train],
         rows=about.rows,
         division=_division(options, drawn),
+        task=options.task,
+        output_names=tuple(about.output_names),
     )
 
 
@@ -121,9 +127,12 @@ def _division(options: FileOptions, is_drawn: bool) -> str:
     if options.time:
         return f"{share}, the latest by column {options.time}"
     kept = f"; those of one value in column {options.group} stay together"
-    return f"{share}, drawn at random, stratified by class" + (
-        kept if options.group else ""
-    )
+    return f"{share}, {_drawn(options)}" + (kept if options.group else "")
+
+
+def _drawn(options: FileOptions) -> str:
+    is_numeric = TASKS[options.task].is_numeric
+    return "drawn at random" + ("" if is_numeric else ", stratified by class")
 
 
 def _notes(encoded: Encoded, options: FileOptions, is_drawn: bool) -> list[str]:
@@ -138,7 +147,7 @@ def _notes(encoded: Encoded, options: FileOptions, is_drawn: bool) -> list[str]:
             f"read and were dropped: {reasons}."
         )
     if is_drawn:
-        how = "the latest" if options.time else "drawn at random, stratified by class"
+        how = "the latest" if options.time else _drawn(options)
         notes.append(
             f"The files have no test part: it is {options.test_fraction:.0%} of the "
             f"examples, {how}."

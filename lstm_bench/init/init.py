@@ -18,7 +18,7 @@ from lstm_bench.data.files.inspect import Inference, inspect
 from lstm_bench.data.files.options import FileOptions
 from lstm_bench.data.registry import OWN_FILES, load_dataset
 from lstm_bench.data.splits import Splits, make_splits
-from lstm_bench.errors import DatasetError, OutputError, SuiteError
+from lstm_bench.errors import DatasetError, OutputError, QuantityError, SuiteError
 from lstm_bench.inference import INDEX_FROM
 from lstm_bench.init.plan import (
     REFERENCE_EMBEDDING,
@@ -38,6 +38,7 @@ from lstm_bench.metrics import IMBALANCED
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import FILE_NAME, Suite, check_name
 from lstm_bench.system.folders import make_folder
+from lstm_bench.tasks import REGRESSION, TASKS
 from lstm_bench.text import count, listed, quoted
 from lstm_bench.training.check import check_data
 from lstm_bench.training.prepare import search_splits
@@ -50,6 +51,8 @@ FEW_TRIALS = 16
 """Below this, the search leaves out what the reference has and what rarely helps."""
 PURPOSES = ("text", "label", "series", "step", "values", "split", "group", "time")
 """Columns that a suite may name."""
+NEGLIGIBLE = 0.01
+"""Share of the targets' variance that a margin of the MSE is proposed to be."""
 _PART_NAMES = {"validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 OPTIONS = ("text", "label", "split", "group", "time", "format", "tokens", "test")
 """Fields that have an option of the command; --set sets the others."""
@@ -155,7 +158,7 @@ def init(
     ]
     description = (
         f"Which LSTM for {path.name}? {count(inference.n_examples, dataset.example)} "
-        f"of {dataset.n_classes} classes."
+        f"of {_targets_text(dataset)}."
     )
     title = (
         f"Proposed by `lstm-bench init {path.name}` for a budget of "
@@ -230,14 +233,22 @@ def other_parts(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 def _inspected(
     path: Path, given: Mapping[str, Any]
 ) -> tuple[Inference, dict[str, Any]]:
-    """Return what the file was taken for; bad rows are left out if there are any."""
+    """Return what the file was taken for, and the options with which it can be read.
+
+    Bad rows are left out if there are any; labels that are many different numbers are
+    numbers to predict.
+    """
     try:
         return inspect(path, given), dict(given)
+    except QuantityError:
+        if "task" in given or "numeric_labels_are_classes" in given:
+            raise
+        return _inspected(path, {**given, "task": REGRESSION})
     except DatasetError:
         if "on_bad_rows" in given:
             raise
         dropping = {**given, "on_bad_rows": "drop"}
-        return inspect(path, dropping), dropping
+        return _inspected(path, dropping)
 
 
 def _taken_for(inference: Inference) -> str:
@@ -247,10 +258,13 @@ def _taken_for(inference: Inference) -> str:
         for name, column in inference.columns.items()
         if name in PURPOSES
     ]
-    classes = (
+    targets = (
         f"{len(inference.classes):,} classes ({listed(map(quoted, inference.classes))})"
     )
-    return ", ".join([inference.format, *columns, classes])
+    if inference.targets:
+        low, high = inference.targets
+        targets = f"numbers from {low:.4g} to {high:.4g} (task: regression)"
+    return ", ".join([inference.format, *columns, targets])
 
 
 def _dataset_options(
@@ -295,7 +309,8 @@ def _dataset_choices(
         "validation": count(len(dataset.parts.get("validation", ())), "example"),
         "test": count(n_test, "example"),
         "text": "the column of the texts",
-        "label": "the column of the classes",
+        "label": f"the column of the {TASKS[dataset.task].targets}",
+        "task": "its values are many different numbers",
         "split": "the column that names the part of each row",
         "test_fraction": f"no part tests: {n_test:,} examples are drawn",
         "on_bad_rows": f"{rows['n_dropped']:,} of {count(rows['n_read'], 'row')} are "
@@ -344,10 +359,8 @@ def _study_choices(
     budget_s: float,
 ) -> list[Choice]:
     is_tokens = dataset.kind != VECTORS
-    counts = np.bincount(dataset.train.y, minlength=dataset.n_classes)
-    ratio = counts.max() / max(1, counts.min())
-    is_uneven = ratio > IMBALANCED
-    metric = "balanced_accuracy" if is_uneven else "accuracy"
+    objective = _number_objective if dataset.is_numeric else _class_objective
+    metric, metric_why, margin, margin_why, is_uneven = objective(dataset)
     space: dict[str, Any] = dict(TOKEN_SPACE if is_tokens else VECTOR_SPACE)
     why_of: dict[str, str] = {}
     if plan.n_trials < FEW_TRIALS:
@@ -362,7 +375,7 @@ def _study_choices(
     steps_s = f"{cost.step_s * 1e6:.3g} µs a step of the reference here"
     n_train = plan.max_train_samples or len(splits.train)
     defaults = [
-        ("head", _head(dataset), f"{dataset.n_classes} classes"),
+        ("head", _head(dataset), _targets_text(dataset)),
         *([("vocabulary_size", *vocabulary)] if is_tokens else []),
         ("sequence_length", lengths[-1], lengths_why),
         *([("truncating", "post", "longer texts lose their end")] if is_tokens else []),
@@ -372,16 +385,12 @@ def _study_choices(
         ("learning_rate", LEARNING_RATE, "of the reference; Keras's default is 0.001"),
     ]
     reference = {"units": REFERENCE_UNITS}
-    half = half_width(dataset.test.y, metric) or 0.0
-    margin = next((m for m in MARGINS if m >= half), MARGINS[-1])
     minutes = [t / 60 for t in (plan.search_s, plan.confirm_s, plan.others_s)]
     study = [
         (
             "metric",
             metric,
-            f"the largest class has {ratio:.1f} times as many examples as the smallest"
-            if is_uneven
-            else "the classes are of similar size",
+            metric_why,
         ),
         (
             "n_trials",
@@ -400,8 +409,7 @@ def _study_choices(
         (
             "margin",
             margin,
-            f"negligible differences; {count(len(dataset.test), 'test example')} show "
-            f"{metric.replace('_', ' ')} to ±{half:.4f}",
+            f"negligible differences; {margin_why}",
         ),
     ]
     return [
@@ -416,12 +424,47 @@ def _study_choices(
     ]
 
 
+def _class_objective(dataset: Dataset) -> tuple[str, str, float, str, bool]:
+    """Return metric, margin, the reason for each, and whether classes are uneven."""
+    counts = np.bincount(dataset.train.y, minlength=dataset.n_classes)
+    ratio = counts.max() / max(1, counts.min())
+    is_uneven = bool(ratio > IMBALANCED)
+    metric = "balanced_accuracy" if is_uneven else "accuracy"
+    why = "the classes are of similar size"
+    if is_uneven:
+        why = (
+            f"the largest class has {ratio:.1f} times as many examples as the smallest"
+        )
+    half = half_width(dataset.test.y, metric) or 0.0
+    margin = next((m for m in MARGINS if m >= half), MARGINS[-1])
+    margin_why = (
+        f"{count(len(dataset.test), 'test example')} show "
+        f"{metric.replace('_', ' ')} to ±{half:.4f}"
+    )
+    return metric, why, margin, margin_why, is_uneven
+
+
+def _number_objective(dataset: Dataset) -> tuple[str, str, float, str, bool]:
+    variance = float(dataset.train.y.var(axis=0).mean())
+    margin = float(f"{NEGLIGIBLE * variance:.1g}")
+    why = f"{NEGLIGIBLE:.0%} of the targets' variance in train, {variance:.4g}"
+    return "mse", "the mean squared error", margin, why, False
+
+
+def _targets_text(dataset: Dataset) -> str:
+    if dataset.is_numeric:
+        return f"the number {dataset.output_names[0]}"
+    return f"{dataset.n_classes} classes"
+
+
 def _option(field: str) -> str:
     by_budget = ("sequence_length", "max_epochs", "n_trials", "n_best", "n_replicates")
     return "--budget" if field in (*by_budget, "timeout_s") else ""
 
 
 def _head(dataset: Dataset) -> Any:
+    if dataset.is_numeric:
+        return "linear"
     return "sigmoid" if dataset.n_classes == 2 else "softmax"
 
 

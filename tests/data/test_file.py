@@ -393,3 +393,88 @@ def test_inspect_explains_options_that_are_not_valid(tmp_path):
     path = write(tmp_path, REVIEWS)
     with pytest.raises(DatasetError, match=r"a\.csv: test_fraction: .*less than"):
         inspect(path, {"test_fraction": 3})
+
+
+# Numbers as labels
+
+
+PRICES = ["text,price", "a red car,1200.5", "an old car,-3", "a car,1e3", "old red,7"]
+
+
+def load_numbers(tmp_path: Path, **options) -> Dataset:
+    return load(tmp_path, task="regression", **options)
+
+
+def test_numbers_are_targets_in_their_own_units(tmp_path):
+    write(tmp_path, PRICES)
+    dataset = load_numbers(tmp_path, label="price", test_fraction=0.25)
+    assert dataset.task == "regression" and dataset.class_names == ()
+    assert dataset.output_names == ("price",)
+    assert dataset.train.y.shape == (3, 1) and dataset.train.y.dtype == np.float64
+    found = sorted([*dataset.train.y[:, 0], *dataset.test.y[:, 0]])
+    assert found == [-3.0, 7.0, 1000.0, 1200.5]
+    assert "the number price" in dataset.description
+
+
+def test_the_one_column_of_numbers_is_the_label(tmp_path):
+    write(tmp_path, PRICES)
+    assert load_numbers(tmp_path).output_names == ("price",)
+    write(tmp_path, ["text,price,year", "a red car,1,1990", "a car,2.5,1991"])
+    with pytest.raises(DatasetError, match="a column of numbers to predict, but none"):
+        load_numbers(tmp_path)
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "-Infinity", "cheap", ""])
+def test_a_label_that_is_no_finite_number_is_refused_with_its_row(tmp_path, cell):
+    write(tmp_path, [*PRICES, f"new car,{cell}"])
+    reason = "a label that is no finite number" if cell else "no label"
+    with pytest.raises(DatasetError, match=rf"a\.csv: line 6: {reason}"):
+        load_numbers(tmp_path, label="price")
+    dataset = load_numbers(tmp_path, label="price", on_bad_rows="drop")
+    assert dataset.rows["n_dropped"] == 1
+
+
+def test_numbers_that_are_all_equal_are_refused(tmp_path):
+    write(tmp_path, ["text,price", "a car,5", "red car,5.0"])
+    with pytest.raises(DatasetError, match="numbers that differ as labels, got only 5"):
+        load_numbers(tmp_path, label="price")
+
+
+def test_numbers_are_not_both_classes_and_targets():
+    options = {"file": "a.csv", "task": "regression"}
+    with pytest.raises(ValidationError, match="task: regression alone"):
+        dataset_options("file", {**options, "numeric_labels_are_classes": True})
+
+
+SERIES_OF_NUMBERS = {
+    "a.jsonl": '{"values": [1, 2], "y": 0.5}\n{"values": [3, 4], "y": -2}\n'
+    '{"values": [5], "y": 30}\n',
+    "a.csv": "s,v,y\na,1,0.5\na,2,0.5\nb,3,-2\nb,4,-2\nc,5,30\n",
+    "a.ts": "@targetLabel true\n@data\n1,2:0.5\n3,4:-2\n5:30\n",
+    "a.tsv": "0.5\t1\t2\n-2\t3\t4\n30\t5\tNaN\n",
+}
+HOW = {"a.jsonl": {"values": ["values"]}, "a.csv": {"series": "s", "values": ["v"]}}
+
+
+@pytest.mark.parametrize("name", [*SERIES_OF_NUMBERS, "a.npz"])
+def test_every_format_of_series_has_numbers(tmp_path, name):
+    if name in SERIES_OF_NUMBERS:
+        (tmp_path / name).write_text(SERIES_OF_NUMBERS[name])
+    else:
+        x = np.array([[1, 2], [3, 4], [5, np.nan]])
+        np.savez(tmp_path / name, X=x, y=np.array([0.5, -2, 30]))
+    options = {"file": name, "task": "regression", **HOW.get(name, {})}
+    dataset = load_dataset("file", options, tmp_path)
+    pairs = {
+        (float(part[i][0, 0]), float(part.y[i, 0]))
+        for part in dataset.parts.values()
+        for i in range(len(part))
+    }
+    assert pairs == {(1.0, 0.5), (3.0, -2.0), (5.0, 30.0)}
+
+
+def test_inspect_finds_the_range_of_numbers(tmp_path):
+    path = write(tmp_path, PRICES)
+    found = inspect(path, {"task": "regression"})
+    assert found.targets == (-3.0, 1200.5) and found.classes == {}
+    assert found.n_examples == 4

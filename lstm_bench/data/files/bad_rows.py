@@ -46,12 +46,18 @@ class BadRows:
     on_bad_rows : {"error", "drop"}
     can_drop : bool
         Whether an error advises to drop bad rows.
+    is_numeric : bool
+        Whether a label that is no number makes a row bad.
     """
 
     def __init__(
-        self, on_bad_rows: Literal["error", "drop"], can_drop: bool = True
+        self,
+        on_bad_rows: Literal["error", "drop"],
+        can_drop: bool = True,
+        is_numeric: bool = False,
     ) -> None:
         self.on_bad_rows, self.can_drop = on_bad_rows, can_drop
+        self.is_numeric = is_numeric
         self.n_read = 0
         self.counts: dict[str, int] = {}
         self.examples: dict[str, BadRow] = {}

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from lstm_bench.data.files.options import FileOptions
 from lstm_bench.data.files.tables import Cell, Table, head
 from lstm_bench.errors import DatasetError
+from lstm_bench.tasks import CLASSIFICATION
 from lstm_bench.text import listed, quoted
 
 TEXT_NAMES = (
@@ -268,6 +269,11 @@ class _Inference:
         if rest and all(map(self.is_numeric, rest)) and len(rest) > 2:
             # Among many numbers the first or last column, as tables of pixels have it.
             rest = [rest[-1], rest[0]]
+        if self.options.task != CLASSIFICATION:
+            numeric = [n for n in rest if self.is_numeric(n) and _is_value(n)]
+            if len(numeric) == 1:
+                return numeric[0]
+            raise self.error("a column of numbers to predict", "label")
         counts = {n: self.n_distinct(n) for n in rest}
         fitting = [
             n

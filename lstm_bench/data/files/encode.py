@@ -18,22 +18,23 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lstm_bench.arrays import FloatArray, IntArray
+from lstm_bench.arrays import FloatArray, IntArray, Targets
 from lstm_bench.data.files.bad_rows import BadRows
 from lstm_bench.data.files.columns import MAX_NUMERIC_CLASSES, are_integers, number
 from lstm_bench.data.files.examples import TRAIN, UNKNOWN, Examples, Source
 from lstm_bench.data.files.formats import PartFile, open_sources
 from lstm_bench.data.files.options import FileOptions
 from lstm_bench.data.files.text_folders import text_files
-from lstm_bench.errors import DatasetError, UnfitDataError
+from lstm_bench.errors import DatasetError, QuantityError, UnfitDataError
 from lstm_bench.inference import INDEX_FROM, START, spaced, tokenize
 from lstm_bench.system.files import file_sha256, files_digest, replacing
 from lstm_bench.system.folders import cache_folder
+from lstm_bench.tasks import TASKS
 from lstm_bench.text import count, listed, quoted
 
 MAX_CLASSES = 1000
 # Part of the cache key: increase it when the same files give other arrays.
-_FORMAT = 2
+_FORMAT = 3
 _CHUNK = 1 << 22
 _ABOUT = "about.json"
 # They act after the examples have been encoded.
@@ -50,7 +51,9 @@ class Encoded:
         int32 ids of shape (n_steps,), each example beginning with `START`, or float32
         of shape (n_steps, n_channels).
     offsets : int64 ndarray of shape (n_examples + 1,)
-    y : int64 ndarray of shape (n_examples,)
+    y : ndarray
+        int64 classes of shape (n_examples,), or for regression float64 numbers of shape
+        (n_examples, 1).
     parts : int8 ndarray of shape (n_examples,)
         `TRAIN`, `VALIDATION`, `TEST` or `UNKNOWN`.
     groups : int64 ndarray of shape (n_examples,), or None
@@ -61,7 +64,7 @@ class Encoded:
 
     values: npt.NDArray[np.int32] | npt.NDArray[np.float32]
     offsets: IntArray
-    y: IntArray
+    y: Targets
     parts: npt.NDArray[np.int8]
     groups: IntArray | None
     times: FloatArray | None
@@ -91,6 +94,7 @@ class About:
     columns: dict[str, Any]
     rows: dict[str, Any]
     files: list[str]
+    output_names: list[str]
     notes: list[str] = field(default_factory=list)
 
 
@@ -102,7 +106,7 @@ def encode(files: Sequence[PartFile], options: FileOptions) -> Encoded:
     DatasetError
         A file cannot be read or has bad rows; there are fewer than two examples or
         classes, or more than 1,000 classes; or labels are numbers that may be a
-        quantity.
+        quantity, where the suite does not say so.
     """
     digests = [_digest(file) for file in files]
     folder = cache_folder("files", _key(files, digests, options))
@@ -187,14 +191,19 @@ class _Writer:
         """Write all arrays to `folder`, and `_ABOUT` last."""
         first = self.sources[0]
         labels, groups = _Codes(), _Codes()
+        is_numeric = TASKS[self.options.task].is_numeric
         y, parts, group_codes = array("q"), array("b"), array("q")
+        numbers = array("d")
         times, lengths = array("d"), array("q")
-        bad = BadRows(self.options.on_bad_rows)
+        bad = BadRows(self.options.on_bad_rows, is_numeric=is_numeric)
         with _Values.of(first, self.options, folder) as values:
             for examples, part in self._blocks(bad):
                 n = len(examples.labels)
                 in_part = examples.parts or [UNKNOWN if part is None else part] * n
-                y.extend(labels.of(examples.labels))
+                if is_numeric:
+                    numbers.extend(map(float, examples.labels))
+                else:
+                    y.extend(labels.of(examples.labels))
                 parts.extend(in_part)
                 group_codes.extend(groups.of(examples.groups))
                 times.extend(examples.times)
@@ -203,12 +212,21 @@ class _Writer:
                 if len(labels.codes) > MAX_CLASSES:
                     raise self._too_many_classes(labels.codes)
             bad.check()
-            classes = self._classes(list(labels.codes), len(y), bad)
+            self._check_number(len(parts), bad)
+            classes = []
+            if is_numeric:
+                self._check_numbers(numbers)
+            else:
+                classes = self._classes(list(labels.codes), len(y))
             vocabulary = values.finish(folder / "values.npy")
-        place = {name: i for i, name in enumerate(classes)}
-        class_of = np.array([place[name] for name in labels.codes], np.int64)
         _save(folder, "offsets", np.concatenate([[0], np.cumsum(lengths)]), np.int64)
-        _save(folder, "y", class_of[np.frombuffer(y, np.int64)], np.int64)
+        if is_numeric:
+            targets = np.frombuffer(numbers, np.float64)[:, None]
+            _save(folder, "y", targets, np.float64)
+        else:
+            place = {name: i for i, name in enumerate(classes)}
+            class_of = np.array([place[name] for name in labels.codes], np.int64)
+            _save(folder, "y", class_of[np.frombuffer(y, np.int64)], np.int64)
         _save(folder, "parts", np.frombuffer(parts, np.int8), np.int8)
         if group_codes:
             _save(folder, "groups", np.frombuffer(group_codes, np.int64), np.int64)
@@ -219,6 +237,7 @@ class _Writer:
         about = About(
             kind=first.kind,
             class_names=classes,
+            output_names=[(columns and columns.label) or "y"] if is_numeric else [],
             channels=list(first.channels),
             columns={} if columns is None else asdict(columns),
             rows=_rows(bad),
@@ -241,8 +260,7 @@ class _Writer:
     def _place(self) -> str:
         return listed(str(file.path) for file in self.files)
 
-    def _classes(self, labels: list[str], n: int, bad: BadRows) -> list[str]:
-        """Return the class names in their order, after they have been checked."""
+    def _check_number(self, n: int, bad: BadRows) -> None:
         if n < 2:
             dropped = f", and {count(bad.n_dropped, 'bad row')}" if bad.counts else ""
             why = (
@@ -252,6 +270,17 @@ class _Writer:
                 f"{self._place}: expected at least two examples, got {n}{dropped}{why};"
                 " give more"
             )
+
+    def _check_numbers(self, numbers: Sequence[float]) -> None:
+        if min(numbers) == max(numbers):
+            raise UnfitDataError(
+                f"{self._place}: expected numbers that differ as labels, got only "
+                f"{numbers[0]:g} in {count(len(numbers), 'example')}; name another "
+                "column with label"
+            )
+
+    def _classes(self, labels: list[str], n: int) -> list[str]:
+        """Return the class names in their order, after they have been checked."""
         if len(labels) < 2:
             raise UnfitDataError(
                 f"{self._place}: expected at least two classes, got only "
@@ -276,13 +305,13 @@ class _Writer:
             f"{listed(map(quoted, list(labels)[:3]))}; name another column with label"
         )
 
-    def _quantity(self, labels: list[str]) -> UnfitDataError:
-        return UnfitDataError(
+    def _quantity(self, labels: list[str]) -> QuantityError:
+        return QuantityError(
             f"{self._place}: expected labels that are classes, got numbers that may be "
             f"a quantity ({len(labels):,} different, as "
-            f"{listed(map(quoted, labels[:5]))}); set numeric_labels_are_classes: true "
-            "if each number is a class, else name another column with label (a "
-            "quantity cannot be predicted here)"
+            f"{listed(map(quoted, labels[:5]))}); set task: regression to predict it, "
+            "numeric_labels_are_classes: true if each number is a class, or name "
+            "another column with label"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ PART_NAMES = {
     "2": TEST,
 }
 """Parts by what people call them, in a column or as a file or folder."""
+NO_FINITE_LABEL = "a label that is no finite number"
 NO_TEXT = "no text"
 NO_LABEL = "no label"
 LONG_LABEL = f"a label of more than {MAX_LABEL} characters"
@@ -95,14 +97,24 @@ def channel_names(n: int) -> tuple[str, ...]:
     return tuple(map(str, range(1, n + 1)))
 
 
-def label_fault(label: str | None) -> tuple[str, str] | None:
-    """Return what is wrong with a label, and what was found; None if nothing is."""
+def label_fault(label: str | None, is_numeric: bool = False) -> tuple[str, str] | None:
+    """Return what is wrong with a label, and what was found; None if nothing is.
+
+    Parameters
+    ----------
+    is_numeric : bool
+        Whether it must be a finite number.
+    """
     if not label:
         return NO_LABEL, ""
     if len(label) > MAX_LABEL:
         return LONG_LABEL, label
     if has_other_bytes(label):
         return NOT_UTF8, other_bytes(label)
+    if is_numeric:
+        value = number(label)
+        if value is None or not math.isfinite(value):
+            return NO_FINITE_LABEL, quoted(label)
     return None
 
 

@@ -48,7 +48,9 @@ def _blocks(path: Path, needs_label: bool, bad: BadRows) -> Iterator[Examples]:
         if needs_label and label is None:
             bad.add(path, place, f"{NO_LABEL}: expected {PREFIX}CLASS first", content)
             continue
-        fault = (label_fault(label) if needs_label else None) or text_fault(text)
+        fault = text_fault(text)
+        if needs_label:
+            fault = label_fault(label, bad.is_numeric) or fault
         if fault is None and text.startswith(PREFIX):
             fault = "more than one label", text
         if fault is not None:

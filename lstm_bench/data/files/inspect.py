@@ -1,4 +1,4 @@
-"""What a file was taken for: columns, kind, classes and lengths, with counts."""
+"""What a file was taken for: columns, kind, targets and lengths, with counts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ class Inference:
         other formats. ``layout`` is "text", "lists", "wide" or "long".
     channels : tuple of str
     classes : dict
-        Number of examples of each class, in the order of the classes.
+        Number of examples of each class, in the order of the classes; empty for
+        numbers.
+    targets : tuple of float
+        The lowest and the highest of the numbers to predict; empty for classes.
     parts : dict
         Number of examples of each part that the file names; else of ``all``.
     lengths : dict
@@ -56,6 +59,7 @@ class Inference:
     columns: dict[str, Any]
     channels: tuple[str, ...]
     classes: dict[str, int]
+    targets: tuple[float, ...]
     parts: dict[str, int]
     lengths: dict[float, float]
     n_words: int
@@ -65,7 +69,7 @@ class Inference:
     @property
     def n_examples(self) -> int:
         """Number of examples."""
-        return sum(self.classes.values())
+        return sum(self.parts.values())
 
 
 def inspect(path: Path, options: Mapping[str, Any] | None = None) -> Inference:
@@ -101,7 +105,14 @@ def inspect(path: Path, options: Mapping[str, Any] | None = None) -> Inference:
 
 def _inference(encoded: Encoded, format_name: str) -> Inference:
     about = encoded.about
-    counts = np.bincount(encoded.y, minlength=len(about.class_names))
+    y = encoded.y
+    classes: dict[str, int] = {}
+    targets: tuple[float, ...] = ()
+    if about.output_names:
+        targets = (float(y.min()), float(y.max()))
+    else:
+        counts = np.bincount(y, minlength=len(about.class_names))
+        classes = dict(zip(about.class_names, counts.tolist(), strict=True))
     n_starts = 0 if about.kind == "vectors" else 1
     lengths = np.diff(encoded.offsets) - n_starts
     parts, n_of_part = np.unique(encoded.parts, return_counts=True)
@@ -115,7 +126,8 @@ def _inference(encoded: Encoded, format_name: str) -> Inference:
         kind=about.kind,
         columns=columns,
         channels=tuple(about.channels),
-        classes=dict(zip(about.class_names, counts.tolist(), strict=True)),
+        classes=classes,
+        targets=targets,
         parts={
             _PART_NAMES[int(part)]: int(n)
             for part, n in zip(parts, n_of_part, strict=True)

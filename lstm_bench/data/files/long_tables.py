@@ -113,7 +113,7 @@ class _Steps:
         self, name: str, rows: Rows, i: int, place: str, fault: Fault | None
     ) -> int:
         """Return the number of the row's series, and note what is wrong with it."""
-        label, wrong_label = label_of(self.columns, rows, i)
+        label, wrong_label = label_of(self.columns, rows, i, self.bad)
         others = others_of(self.columns, rows, i)
         fault = fault or wrong_label
         if isinstance(others, str):

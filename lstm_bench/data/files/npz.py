@@ -151,7 +151,7 @@ def _blocks(
             there = np.flatnonzero(~np.isnan(series).all(axis=1))
             series = series[: there[-1] + 1 if len(there) else 0]
         label = label_text(cell)
-        fault = label_fault(label) if needs_label else None
+        fault = label_fault(label, bad.is_numeric) if needs_label else None
         if fault is None and not len(series):
             fault = EMPTY_SERIES, ""
         if fault is None and not np.isfinite(series).all():

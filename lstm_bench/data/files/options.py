@@ -13,6 +13,8 @@ from pydantic import (
     model_validator,
 )
 
+from lstm_bench.tasks import CLASSIFICATION, TaskName
+
 FormatName = Literal[
     "csv", "tsv", "jsonl", "parquet", "fasttext", "ts", "ucr", "npz", "folder"
 ]
@@ -66,7 +68,13 @@ class FileOptions(BaseModel):
         None, description="Column of the texts. null: inferred from names, then types."
     )
     label: _Column | None = Field(
-        None, description="Column of the classes. null: inferred likewise."
+        None,
+        description="Column of the classes, or numbers. null: inferred likewise.",
+    )
+    task: TaskName = Field(
+        "classification",
+        description="What the labels are: classes (classification), or numbers to "
+        "predict (regression).",
     )
     series: _Column | None = Field(
         None,
@@ -134,6 +142,10 @@ class FileOptions(BaseModel):
             raise ValueError(
                 "expected file alone, or train with validation and test; got file "
                 "and another"
+            )
+        if self.task != CLASSIFICATION and self.numeric_labels_are_classes is not None:
+            raise ValueError(
+                "expected task: regression alone, got numeric_labels_are_classes, too"
             )
         if self.shape is not None and min(self.shape) < 1:
             raise ValueError(f"shape: expected positive sizes, got {list(self.shape)}")

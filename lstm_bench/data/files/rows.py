@@ -60,7 +60,7 @@ def row_examples(
             value, fault = series_of_list(
                 rows.columns[columns.values[0]][i], n_channels
             )
-        label, label_is_wrong = label_of(columns, rows, i)
+        label, label_is_wrong = label_of(columns, rows, i, bad)
         fault = fault or label_is_wrong
         if fault is None:
             fault = _add_others(found, columns, rows, i)
@@ -74,12 +74,14 @@ def row_examples(
     return found
 
 
-def label_of(columns: Columns, rows: Rows, i: int) -> tuple[str, Fault | None]:
+def label_of(
+    columns: Columns, rows: Rows, i: int, bad: BadRows
+) -> tuple[str, Fault | None]:
     """Return the label of row `i`, "" if none is read, and what is wrong with it."""
     if columns.label is None:
         return "", None
     label = label_text(rows.columns[columns.label][i])
-    return label or "", label_fault(label)
+    return label or "", label_fault(label, bad.is_numeric)
 
 
 def _add_others(found: Examples, columns: Columns, rows: Rows, i: int) -> Fault | None:

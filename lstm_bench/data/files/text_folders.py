@@ -77,7 +77,7 @@ def _blocks(
         name = file.relative_to(folder).as_posix()
         text, fault = _read(file)
         if not kept:
-            fault = fault or label_fault(file.parent.name)
+            fault = fault or label_fault(file.parent.name, bad.is_numeric)
         if fault is not None:
             bad.add(folder, name, *fault)
             continue

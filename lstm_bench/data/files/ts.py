@@ -30,7 +30,7 @@ from lstm_bench.data.files.streams import (
     lines,
     other_bytes,
 )
-from lstm_bench.errors import DatasetError
+from lstm_bench.errors import DatasetError, UnfitDataError
 from lstm_bench.text import listed, quoted, shortened
 
 UNEQUAL_CHANNELS = "channels of different lengths"
@@ -41,11 +41,15 @@ Fault = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Header:
-    """`classes` may be empty; None if a case ends with its last channel."""
+    """`classes` may be empty; None if a case ends with its last channel.
+
+    `has_numbers` is whether they are no classes: ``@targetLabel true``.
+    """
 
     classes: tuple[str, ...] | None
     n_channels: int
     needs_label: bool
+    has_numbers: bool
 
 
 def ts_source(path: Path, needs_label: bool = True) -> Source:
@@ -59,6 +63,11 @@ def ts_source(path: Path, needs_label: bool = True) -> Source:
     header = _header(path, needs_label)
 
     def blocks(bad: BadRows) -> Iterator[Examples]:
+        if header.has_numbers and needs_label and not bad.is_numeric:
+            raise UnfitDataError(
+                f"{path}: expected cases with classes (@classLabel true A B), got "
+                "numbers (@targetLabel true); set task: regression"
+            )
         return _blocks(path, header, bad)
 
     return Source(path, "vectors", blocks, channel_names(header.n_channels))
@@ -75,7 +84,8 @@ def _header(path: Path, needs_label: bool) -> _Header:
             # The first case, for headers without @dimensions.
             classes = _classes(path, keys, needs_label)
             n = _size(keys) or content.count(":") + (classes is None) or 1
-            return _Header(classes, n, needs_label)
+            has_numbers = keys.get("targetlabel", "").casefold() == "true"
+            return _Header(classes, n, needs_label, has_numbers)
         if not content.startswith("@"):
             raise DatasetError(
                 f"{path}: line {number}: expected a header (@problemName, @classLabel "
@@ -106,14 +116,16 @@ def _classes(
             f"{path}: @timeStamps true: expected values without time stamps; write "
             "them without (@timeStamps false)"
         )
+    if keys.get("targetlabel", "").casefold() == "true":
+        return ()
     has_classes, *classes = keys.get("classlabel", "").split() or ["false"]
     if has_classes.casefold() != "true":
-        if not needs_label and "targetlabel" not in keys:
+        if not needs_label:
             return None
-        got = "@targetLabel" if "targetlabel" in keys else "no @classLabel true"
         raise DatasetError(
-            f"{path}: expected cases with classes (@classLabel true A B), got {got}; "
-            "give a classification problem"
+            f"{path}: expected cases with classes (@classLabel true A B) or numbers "
+            "(@targetLabel true), got no @classLabel true; give a classification or "
+            "regression problem"
         )
     return tuple(classes)
 
@@ -131,7 +143,7 @@ def _blocks(path: Path, header: _Header, bad: BadRows) -> Iterator[Examples]:
         if has_other_bytes(content):
             bad.add(path, f"line {number}", NOT_UTF8, other_bytes(content))
             continue
-        series, label, fault = _case(content, header)
+        series, label, fault = _case(content, header, bad.is_numeric)
         if fault is not None:
             bad.add(path, f"line {number}", *fault)
             continue
@@ -145,7 +157,7 @@ def _blocks(path: Path, header: _Header, bad: BadRows) -> Iterator[Examples]:
 
 
 def _case(
-    content: str, header: _Header
+    content: str, header: _Header, is_numeric: bool
 ) -> tuple[Float32Array | None, str, Fault | None]:
     channels, label = [field.strip() for field in content.split(":")], ""
     if header.classes is not None:
@@ -158,7 +170,7 @@ def _case(
         return series, "", fault
     if header.classes and label and label not in header.classes:
         fault = OTHER_CLASS, f"{quoted(label)}, not {listed(header.classes)}"
-    return series, label, label_fault(label) or fault
+    return series, label, label_fault(label, is_numeric) or fault
 
 
 def series_of(

@@ -66,7 +66,7 @@ def _blocks(path: Path, needs_label: bool, bad: BadRows) -> Iterator[Examples]:
             cells.pop()
         series, fault = series_of([cells]) if cells else (None, (EMPTY_SERIES, ""))
         if needs_label:
-            fault = label_fault(label.strip()) or fault
+            fault = label_fault(label.strip(), bad.is_numeric) or fault
         if fault is not None:
             bad.add(path, f"line {number}", *fault)
             continue

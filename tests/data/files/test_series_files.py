@@ -110,14 +110,14 @@ def test_ts_without_data_is_refused(tmp_path):
     ("line", "message"),
     [
         ("@classLabel false", "no @classLabel true"),
-        ("@targetLabel true", "@targetLabel"),
+        ("@targetLabel true", "@targetLabel true.*; set task: regression"),
         ("@classLabel true a b\n@timeStamps true", "@timeStamps true"),
     ],
 )
 def test_ts_that_is_no_classification_is_refused(tmp_path, line, message):
     header = HEADER.replace("@classLabel true a b", line)
     with pytest.raises(DatasetError, match=rf"a\.ts: .*{message}"):
-        open_file(write_ts(tmp_path, "1:2:3.5\n", header))
+        read_file(write_ts(tmp_path, "1:2:3.5\n", header))
 
 
 def test_gzipped_ts_is_read_and_a_truncated_one_refused(tmp_path):
