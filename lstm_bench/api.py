@@ -309,7 +309,8 @@ def predict(
     Returns
     -------
     pandas.DataFrame
-        One row per input: ``label``, and the probability ``p_<class>`` of each class.
+        One row per input: ``label``, and the probability ``p_<class>`` of each class;
+        or ``prediction``, of a model of numbers.
 
     Raises
     ------

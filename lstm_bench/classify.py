@@ -126,7 +126,7 @@ def parse_input(named: NamedModel, text: str) -> Any:
 
 
 def predict_table(model: Model, inputs: Sequence[Any]) -> pd.DataFrame:
-    """Return ``label`` and one ``p_<class>`` for each input.
+    """Return ``label`` and one ``p_<class>``, or ``prediction``, for each input.
 
     Raises
     ------
@@ -153,11 +153,12 @@ def predict_file(
     say: Callable[[str], None],
     text: str | None = None,
 ) -> None:
-    """Classify the rows of a file, which are read and written in blocks.
+    """Predict the rows of a file, which are read and written in blocks.
 
-    All columns of the file are kept; ``label`` and one ``p_<class>`` for each class
-    are added and, for texts, ``unknown_words``: the share of words that the model does
-    not know, in [0, 1]; empty where a text has no words.
+    All columns of the file are kept; ``label`` and one ``p_<class>`` for each class are
+    added, or ``prediction`` where numbers are predicted, and, for texts,
+    ``unknown_words``: the share of words that the model does not know, in [0, 1]; empty
+    where a text has no words.
 
     Parameters
     ----------
@@ -269,7 +270,7 @@ def _write(
                 added[UNKNOWN] = [
                     None if math.isnan(share) else round(share, 3) for share in unknown
                 ]
-            if "label" in columns:
+            if "label" in columns and "label" in added:
                 added = {PREDICTED: added.pop("label"), **added}
             if twice := [name for name in added if name in columns]:
                 raise DatasetError(

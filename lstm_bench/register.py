@@ -11,7 +11,8 @@ from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url
-from lstm_bench.metrics import METRICS
+from lstm_bench.metrics import metrics_of
+from lstm_bench.tasks import Task
 from lstm_bench.text import count, with_interval
 from lstm_bench.tracking.models import read_about, whole_model
 from lstm_bench.ui import study_views
@@ -73,7 +74,7 @@ def register_model(
         report = next((v.report for v in views if v.study == study), None)
         if report is not None:
             tags["report"] = report
-    tags |= test_scores(found.side.contender)
+    tags |= test_scores(found.side.contender, found.side.suite.task)
     try:
         try:
             client.create_registered_model(name)
@@ -101,15 +102,15 @@ def register_model(
     return Registered(name, str(version), f"models:/{name}{which}")
 
 
-def test_scores(contender: Contender) -> dict[str, str]:
-    """Return each metric on test: mean over seeds, 95 % t interval, number of seeds."""
+def test_scores(contender: Contender, task: Task) -> dict[str, str]:
+    """Return the task's metrics on test: mean, 95 % t interval and number of seeds."""
     scores = {}
-    for metric in METRICS.values():
+    for metric in metrics_of(task.name).values():
         values = [
             metric.fn(parts["test"].y_true, parts["test"].y_proba)
             for parts in contender.predictions.values()
         ]
         found = mean_interval(values).within(*metric.bounds)
-        text = with_interval(found.estimate, found.low, found.high)
+        text = with_interval(found.estimate, found.low, found.high, metric.form)
         scores[f"test_{metric.name}"] = f"{text}, {count(found.n, 'seed')}"
     return scores

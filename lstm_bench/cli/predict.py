@@ -63,13 +63,14 @@ def predict(
     data_dir: Path | None,
     tracking_uri: str | None,
 ) -> None:
-    """Classify texts or series with the model called NAME.
+    """Predict the classes, or numbers, of texts or series with the model called NAME.
 
     NAME is a suite, which means the winner of its confirmation, or
     SUITE:CONFIGURATION: a trial ("trial 6"), a reference or a baseline ("nb_lr").
     Inputs are each TEXT, the rows of --file, or the lines of standard input. Rows keep
-    their columns; `label` and the probability of each class, `p_CLASS`, are added. For
-    a model of series, TEXT or line is a JSON list of steps.
+    their columns; `label` and the probability of each class, `p_CLASS`, are added, or
+    `prediction` by a model of numbers. For a model of series, TEXT or line is a JSON
+    list of steps.
 
     lstm-bench predict reviews "what a film"
 
@@ -122,11 +123,15 @@ def predict(
 
 
 def _show(named: NamedModel, value: Any) -> None:
-    """Print the classes of one input, the most probable first."""
+    """Print the classes of one input, the most probable first, or its numbers."""
     from lstm_bench.classify import predict_table
 
     model = named.model
     (row,) = predict_table(model, [value]).to_dict("records")
+    if model.output_names:
+        for name, value in zip(model.output_names, row.values(), strict=True):
+            echo(f"{name}  {value:.6g}")
+        return
     ranked = sorted(model.class_names, key=lambda name: -row[f"p_{name}"])
     shown = ranked[:N_SHOWN]
     width = max(map(len, shown))

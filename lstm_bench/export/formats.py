@@ -37,7 +37,7 @@ About = Mapping[str, Any]
 
 Proba = Callable[[Path, About, Sequence[Values]], FloatArray]
 """Maps a folder, `About` and sequences to probabilities of shape (n_sequences,
-n_classes)."""
+n_classes), or to numbers of shape (n_sequences, n_outputs)."""
 
 
 def network_proba(
@@ -58,7 +58,9 @@ def network_proba(
         return _in_batches(
             sequences,
             lambda part: proba_of(
-                forward(batch_of(part, config, kind)).numpy(), config["head"]
+                forward(batch_of(part, config, kind)).numpy(),
+                config["head"],
+                about.get("target_scaling"),
             ),
         )
 
@@ -119,6 +121,9 @@ def _write_saved_model(logged: Path, folder: Path, about: About) -> None:
     outputs = network.output
     if about["config"]["head"] == "sigmoid":
         outputs = keras.layers.Concatenate()([1.0 - outputs, outputs])
+    if scaling := about.get("target_scaling"):
+        scale, offset = scaling["std"], scaling["mean"]
+        outputs = keras.layers.Rescaling(scale, offset)(outputs)
     keras.Model(network.input, outputs).export(
         folder / SAVED_MODEL_FOLDER, format="tf_saved_model", verbose=False
     )
@@ -172,7 +177,8 @@ def _write_onnx(logged: Path, folder: Path, about: About) -> None:
         for key, value in about.items()
         if key != "input_example"
     }
-    model = onnx_model(network, config, metadata)
+    scaling = about.get("target_scaling")
+    model = onnx_model(network, config, metadata, scaling)
     onnx.save_model(model, folder / ONNX_FILE)
 
 
@@ -191,7 +197,7 @@ def _onnx_proba(folder: Path, about: About, sequences: Sequence[Values]) -> Floa
             x = x[:, :, :-1]
         lengths = [min(len(s), config["sequence_length"]) for s in part]
         inputs = {name: x, "lengths": np.array(lengths, np.int32)}
-        proba: npt.NDArray[np.floating] = session.run(["probabilities"], inputs)[0]
+        proba: npt.NDArray[np.floating] = session.run(None, inputs)[0]
         return proba
 
     return _in_batches(sequences, compute)
@@ -217,7 +223,7 @@ def _mlflow_proba(
         import lstm_bench.models.backend  # noqa: F401
     model = mlflow.pyfunc.load_model(str(folder))
     table = model.predict(inputs_of(about, sequences))
-    columns = [f"p_{name}" for name in about["class_names"]]
+    columns = [name for name in table if name != "label"]
     proba: FloatArray = table[columns].to_numpy(np.float64)
     return proba
 

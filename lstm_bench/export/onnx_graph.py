@@ -35,7 +35,10 @@ NODES: Mapping[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
 
 
 def onnx_model(
-    network: keras.Model, config: TrialConfig, metadata: Mapping[str, str]
+    network: keras.Model,
+    config: TrialConfig,
+    metadata: Mapping[str, str],
+    target_scaling: Mapping[str, Any] | None = None,
 ) -> onnx.ModelProto:
     """Return a network as an ONNX model.
 
@@ -46,7 +49,8 @@ def onnx_model(
     - ``lengths``: int32 of shape (batch,), the number of steps of each sequence, from
       1 to time.
 
-    Its output ``probabilities`` is float32 of shape (batch, n_classes).
+    Its output ``probabilities`` is float32 of shape (batch, n_classes), or
+    ``predictions``, of shape (batch, n_outputs) and in the data's units.
 
     Parameters
     ----------
@@ -54,6 +58,8 @@ def onnx_model(
         Built by `build_model` from `config`.
     metadata : mapping of str to str
         The model's ``metadata_props``.
+    target_scaling : mapping or None
+        ``mean`` and ``std`` of each output's targets; None of probabilities.
     """
     graph = _Graph()
     reads_vectors = len(network.input_shape) == 3
@@ -73,7 +79,7 @@ def onnx_model(
             graph.nodes,
             config.cell,
             [inputs, _value("lengths", TensorProto.INT32, "batch")],
-            [_head(graph, features, network, config)],
+            [_head(graph, features, network, config, target_scaling)],
             graph.constants,
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -272,10 +278,19 @@ def _pool_steps(
 
 
 def _head(
-    graph: _Graph, features: str, network: keras.Model, config: TrialConfig
+    graph: _Graph,
+    features: str,
+    network: keras.Model,
+    config: TrialConfig,
+    target_scaling: Mapping[str, Any] | None,
 ) -> onnx.ValueInfoProto:
-    """Add the last layer; return the description of the probabilities."""
+    """Add the last layer; return the description of the output."""
     kernel, bias = network.get_layer("head").get_weights()
+    if target_scaling is not None:
+        mean, std = (np.asarray(target_scaling[name]) for name in ("mean", "std"))
+        kernel, bias = graph.floats(kernel * std), graph.floats(bias * std + mean)
+        graph.add("Gemm", features, kernel, bias, name="predictions")
+        return _value("predictions", TensorProto.FLOAT, "batch", len(mean))
     raw = graph.add("Gemm", features, graph.floats(kernel), graph.floats(bias))
     name = "probabilities"
     if config.head == "sigmoid":

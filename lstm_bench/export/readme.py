@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 
 from lstm_bench.data.dataset import VECTORS
@@ -15,7 +16,7 @@ _HEAD = """\
 
 {why}
 
-- Classes, in the order of their probabilities: {classes}
+- {targets}
 - Study `{study}`, MLflow run `{run_id}`
 - {checked}
 """
@@ -94,7 +95,8 @@ import keras
 
 x = inference.batch_of(sequences, about["config"], about["kind"])
 outputs = keras.models.load_model("{NETWORK}", compile=False).predict(x)
-proba = inference.proba_of(outputs, about["config"]["head"])""",
+head, scaling = about["config"]["head"], about.get("target_scaling")
+proba = inference.proba_of(outputs, head, scaling)""",
     "onnx": f"""\
 import onnxruntime
 
@@ -103,7 +105,7 @@ at_the_end = about["config"] | {{"padding": "post", "masking": True}}
 x = inference.batch_of(sequences, at_the_end, about["kind"])
 lengths = [min(len(s), x.shape[1]) for s in sequences]
 inputs = {{"ids": x, "lengths": np.array(lengths, np.int32)}}
-(proba,) = session.run(["probabilities"], inputs)""",
+(proba,) = session.run(None, inputs)""",
     "saved_model": f"""\
 import tensorflow as tf
 
@@ -120,8 +122,8 @@ Inputs of `{file}`, from any language:
   longest of its batch is padded with 0 at the end;
 - `lengths`: int32 of shape (batch,), the number of steps of each, from 1 to time.
 
-Its output `probabilities` is float32 of shape (batch, classes). Class names, vocabulary
-and the rest of `about.json` are in its metadata, too.
+Its output {output}. Class names, vocabulary and the rest of `about.json` are in its
+metadata, too.
 """
 
 _TOKENS = (
@@ -147,7 +149,7 @@ def readme(form: str, about: About, checked: str) -> str:
     head = _HEAD.format(
         title=f"{about['suite']}: {about['name']}",
         why=about["why"],
-        classes=listed(json.dumps(c, ensure_ascii=False) for c in about["class_names"]),
+        targets=_targets(about),
         study=about["study"],
         run_id=about["run_id"],
         checked=checked,
@@ -166,10 +168,28 @@ def readme(form: str, about: About, checked: str) -> str:
             sequences=_VECTORS if is_vectors else _TOKENS,
             limit=about["config"]["sequence_length"],
             cut="start" if about["config"]["truncating"] == "pre" else "end",
+            output="`predictions` is float32 of shape (batch, outputs)"
+            if about.get("output_names")
+            else "`probabilities` is float32 of shape (batch, classes)",
         )
-    return head + _NETWORK.format(
+    text = head + _NETWORK.format(
         inputs=inputs, packages=_PACKAGES[form], read=_READ[_reads(about)], run=run
     )
+    if about.get("output_names"):
+        text = re.sub(r"\bproba\b", "predicted", text)
+        text = text.replace('about["class_names"]', 'about["output_names"]')
+    return text
+
+
+def _targets(about: About) -> str:
+    if names := about.get("output_names"):
+        what = "Numbers that it predicts, in the data's units"
+    else:
+        names, what = (
+            about["class_names"],
+            "Classes, in the order of their probabilities",
+        )
+    return f"{what}: {listed(json.dumps(c, ensure_ascii=False) for c in names)}"
 
 
 def _reads(about: About) -> str:

@@ -17,7 +17,8 @@ from lstm_bench.system.files import new_folder
 from lstm_bench.tracking.models import files_of, read_about
 
 TOLERANCE = 1e-5
-"""Largest difference of a probability between a model and its export."""
+"""Largest difference of a probability between a model and its export; of numbers, of
+the difference divided by the standard deviation of the training targets."""
 
 
 def check_export(form: str, out: Path) -> None:
@@ -53,7 +54,7 @@ def export_model(logged: Path, form: str, out: Path, examples: Examples) -> floa
     Returns
     -------
     float
-        The largest difference of a probability, at most `TOLERANCE`.
+        The largest difference, at most `TOLERANCE`.
 
     Raises
     ------
@@ -88,13 +89,18 @@ def _write(
     chosen.write(logged, folder, about)
     expected = chosen.expected(files_of(logged), about, examples.sequences)
     got = chosen.proba(folder, about, examples.sequences)
-    difference = float(np.abs(got - expected).max())
+    scaling, what = about.get("target_scaling"), "a probability"
+    differences = np.abs(got - expected)
+    if scaling is not None:
+        what = "a prediction, in standard deviations of the targets,"
+        differences /= np.asarray(scaling["std"])
+    difference = float(differences.max())
     # NaN is not within.
     if not difference <= TOLERANCE:
         raise ExportError(
-            f"--format {form}: on {examples.what} the largest difference between the "
-            f"exported model's probabilities and the model's is {difference:.1e}, "
-            f"more than {TOLERANCE:.0e}; nothing is written"
+            f"--format {form}: on {examples.what} the largest difference of {what} "
+            f"between the exported model and the model is {difference:.1e}, more than "
+            f"{TOLERANCE:.0e}; nothing is written"
         )
     if form != MLFLOW:
         for file in (ABOUT, "inference.py"):
@@ -102,7 +108,7 @@ def _write(
     text = readme(
         form,
         about,
-        f"Compared on {examples.what}: the largest difference of a probability is "
+        f"Compared on {examples.what}: the largest difference of {what} is "
         f"{difference:.1e}",
     )
     (folder / "README.md").write_text(text, encoding="utf-8")

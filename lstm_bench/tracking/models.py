@@ -33,6 +33,7 @@ SCRIPT = Path(__file__).with_name("pyfunc_script.py")
 FOLDER = "model"
 """Name of the model folder among a logged model's artifacts."""
 TAG_FORMAT = "lstm_bench.format"
+_ORIGIN = ("suite", "study", "name", "why")
 REQUIRED = ("mlflow", "numpy")
 NETWORK_REQUIRES = ("keras", "tensorflow")
 
@@ -182,7 +183,8 @@ def _log(
             input_example=about["input_example"] or None,
             metadata={
                 key: about[key]
-                for key in ("class_names", "suite", "study", "name", "why")
+                for key in about
+                if key in ("class_names", "output_names", *_ORIGIN)
             },
             pip_requirements=requirements,
             tags={TAG_FORMAT: str(FORMAT)},

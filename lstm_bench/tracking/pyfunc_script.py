@@ -21,7 +21,7 @@ FOLDER = "model"
 
 
 class Classifier(PythonModel):
-    """Gives each input its most probable class and the probability of each class."""
+    """Gives each input its class with each one's probability, or its numbers."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the model with the module that was logged with it."""
@@ -37,7 +37,7 @@ class Classifier(PythonModel):
         self.model = module.load(folder)
 
     def table(self, inputs: list[Any]) -> pd.DataFrame:
-        """Return columns ``label`` and one ``p_<class>`` for each class."""
+        """Return columns ``label`` and each ``p_<class>``, or ``prediction``."""
         try:
             y_proba = self.model.predict_proba(inputs)
         except ValueError as error:

@@ -180,6 +180,28 @@ def test_exported_folder_is_used_as_its_readme_describes(
     np.testing.assert_allclose(names["proba"], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("form", ["keras", "onnx", "saved_model"])
+def test_exports_of_numbers_are_in_the_datas_units(form, tmp_path, monkeypatch):
+    logged = logged_model(tmp_path / "logged", "vectors", head="linear")
+    about = read_about(logged) | {
+        "task": "regression",
+        "class_names": [],
+        "output_names": ["price", "age", "n"],
+        "target_scaling": {"mean": [100.0, -5.0, 0.0], "std": [10.0, 0.5, 2.0]},
+    }
+    (files_of(logged) / ABOUT).write_text(json.dumps(about))
+    out = tmp_path / "out"
+    assert export_model(logged, form, out, examples_for(logged)) < 1e-5
+    text = (out / "README.md").read_text(encoding="utf-8")
+    assert 'in the data\'s units: "price", "age", "n"' in text
+    assert "in standard deviations of the targets" in text
+    assert not re.search(r"\bproba\b", text)
+    expected = load(files_of(logged)).predict_proba(SERIES)
+    assert 50 < expected[:, 0].mean() < 150
+    predicted = run_readme(out, monkeypatch)["predicted"]
+    np.testing.assert_allclose(predicted, expected, rtol=1e-5)
+
+
 def run_readme(out: Path, monkeypatch) -> dict[str, object]:
     """Run the Python code of an export's README.md; return its names."""
     text = (out / "README.md").read_text(encoding="utf-8")
