@@ -17,7 +17,7 @@ from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.formatting import config_of_row
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS
 from lstm_bench.analysis.tables.select import trial_runs
-from lstm_bench.data.dataset import copies_in
+from lstm_bench.data.dataset import copies_in, how_different, short_identity
 from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
 from lstm_bench.open_study import OpenStudy, open_study
 from lstm_bench.suites.config import TrialConfig
@@ -27,9 +27,9 @@ from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.results import Results
 from lstm_bench.tracking.stored_runs import (
-    StoredFit,
     StoredRun,
     StoredTraining,
+    data_identities,
     describe_left_out,
 )
 from lstm_bench.tracking.tracker import OpenRun
@@ -244,7 +244,7 @@ def confirm_candidates(
         The confirmation was stopped.
     """
     known = study.known_runs()
-    _check_digest(study, known)
+    _check_data(study, known)
     dataset = study.prepared.dataset
 
     def write_test_reviews(folder: Path) -> None:
@@ -349,16 +349,11 @@ class Confirmation:
         return None
 
 
-def _check_digest(study: OpenStudy, known: Sequence[StoredRun]) -> None:
-    digest = study.prepared.dataset.digest[:12]
-    others = {
-        run.dataset_digest
-        for run in known
-        if isinstance(run, StoredFit) and run.dataset_digest is not None
-    } - {digest}
-    if others:
+def _check_data(study: OpenStudy, known: Sequence[StoredRun]) -> None:
+    identity = short_identity(study.prepared.dataset.identity)
+    for other in sorted(data_identities(known) - {identity}):
         raise TrackingError(
-            f"study {study.suite.study_name} was begun on other data (digest "
-            f"{', '.join(sorted(others))}, now {digest}); give the same data, or "
-            "another --tracking-uri to begin anew"
+            f"study {study.suite.study_name} was begun on "
+            f"{how_different(other, identity)}; give the same, or another "
+            "--tracking-uri to begin anew"
         )

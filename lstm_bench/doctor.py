@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 from mlflow.entities import Run
 
-from lstm_bench.data.registry import load_dataset
+from lstm_bench.data.dataset import how_different, short_identity
 from lstm_bench.errors import StoredError
 from lstm_bench.masking import bare_url
 from lstm_bench.report.figures.training import draw_training
@@ -37,13 +37,14 @@ from lstm_bench.tracking.artifacts import find_moves, record_moves, run_folder
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.outbox import sync, what_waits
 from lstm_bench.tracking.stored_runs import (
-    StoredFit,
     StoredSession,
     StoredTraining,
+    data_identities,
     left_out_frame,
     parse_runs,
 )
 from lstm_bench.tracking.tracker import Tracker
+from lstm_bench.training.prepare import load_dataset_of
 from lstm_bench.workers.options import default_workers
 from lstm_bench.workers.recovery import left_runs, lost_trials, recover
 
@@ -99,8 +100,7 @@ def examine(
     findings = examine_system(Path.cwd())
     if suite is None:
         return findings
-    spec, name = suite.dataset, suite.study_name
-    dataset = load_dataset(spec.name, spec.options, data_dir, suite.study.seed)
+    name, dataset = suite.study_name, load_dataset_of(suite, data_dir)
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri, create=False)
         storage_url = resolve_storage(storage, create=False)
@@ -121,7 +121,7 @@ def examine(
                 say(f"works on it now: {command}")
             if fix:
                 say(f"repaired: {repair(store, tracker)}")
-            findings += examine_data(store, tracker, dataset.digest)
+            findings += examine_data(store, tracker, dataset.identity)
         return [
             *findings,
             *examine_outbox(tracker),
@@ -176,24 +176,20 @@ def examine_system(folder: Path) -> list[Finding]:
     ]
 
 
-def examine_data(store: StudyStore, tracker: Tracker, digest: str) -> list[Finding]:
-    """Compare the data's digest with those that the study was run on."""
-    known = {
-        run.dataset_digest
-        for run in parse_runs(tracker.runs_of(store.suite.study_name))[0]
-        if isinstance(run, StoredFit) and run.dataset_digest is not None
-    }
+def examine_data(store: StudyStore, tracker: Tracker, identity: str) -> list[Finding]:
+    """Compare the data's `identity` with those that the study was run on."""
+    runs, _ = parse_runs(tracker.runs_of(store.suite.study_name))
+    known = data_identities(runs)
     recorded = store.study.user_attrs.get(DIGEST)
     if recorded is not None:
-        known.add(str(recorded)[:12])
-    others = sorted(known - {digest[:12]})
-    if not others:
-        return []
+        known.add(short_identity(str(recorded)))
+    now = short_identity(identity)
     return [
         Finding(
-            f"data: the study was run on data of digest {', '.join(others)}, these are "
-            f"{digest[:12]}; give the same data with --data-dir"
+            f"data: the study was run on {how_different(other, now)}; give the same "
+            "with --data-dir"
         )
+        for other in sorted(known - {now})
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from lstm_bench.analysis.comparisons import Analysis, analyse
 from lstm_bench.analysis.verdicts import answers, confirmation_summary
+from lstm_bench.data.embedding import coverage_text, file_text
 from lstm_bench.packed.self_test import require_running
 from lstm_bench.report.figures.training import draw_training
 from lstm_bench.report.render import write_report
@@ -315,6 +316,10 @@ def load_data(
     """Load and check the data, and check that the suite's engine runs here."""
     progress.doing("loading the data")
     prepared = prepare(suite, data_dir, config, n_replicates)
+    if (embedding := prepared.about_data.get("embedding")) is not None:
+        progress.say(f"embedding file: {file_text(embedding)}")
+        for covered in embedding["coverage"]:
+            progress.say(coverage_text(covered))
     progress.doing("checking the data")
     findings = check_data(suite, prepared.dataset, prepared.splits)
     if errors := [finding for finding in findings if finding.level == "error"]:

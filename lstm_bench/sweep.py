@@ -138,7 +138,7 @@ def run_search(study: OpenStudy, *, n_trials: int, timeout_s: float | None) -> s
         The search was stopped.
     """
     suite, store = study.suite, study.store
-    store.check_digest(study.prepared.dataset.digest)
+    store.check_data(study.prepared.dataset.identity)
     recover(study.tracker, store)
     known = study.known_runs()
     _check_no_run_lost(study)

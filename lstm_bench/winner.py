@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.contenders import Contender
 from lstm_bench.compare_by_name import Side, find_side
+from lstm_bench.data.dataset import how_different, short_identity
 from lstm_bench.errors import TrackingError, TrialFailed
 from lstm_bench.open_study import load_data, open_tracker, say_start
 from lstm_bench.suites.suite import Suite
@@ -230,12 +231,14 @@ def _train(
 ) -> str:
     suite, results = side.suite, side.analysis.results
     prepared = load_data(suite, data_dir, progress)
-    digest, expected = prepared.dataset.digest, results.dataset.get("digest")
-    if expected is not None and digest != expected:
+    data, now = results.dataset, short_identity(prepared.dataset.identity)
+    digests = (data.get("digest"), (data.get("embedding") or {}).get("digest"))
+    expected = short_identity("+".join(filter(None, digests)))
+    if expected and now != expected:
         raise TrackingError(
-            f"{suite.path}: study {results.study} was trained on other data (digest "
-            f"{str(expected)[:12]}, now {digest[:12]}), so its model cannot be trained "
-            "again; give the same data"
+            f"{suite.path}: study {results.study} was trained on "
+            f"{how_different(expected, now)}, so its model cannot be trained again; "
+            "give the same"
         )
     say_start(progress)
     with (

@@ -52,7 +52,7 @@ class Study:
         self.client = self.tracker.client
         self.prepared = prepare(suite, None)
         self.store = store_in(folder, suite)
-        self.store.check_digest(self.prepared.dataset.digest)
+        self.store.check_data(self.prepared.dataset.digest)
         self.tracker.start_session("sweep", self.prepared, {}).end("FINISHED")
 
     def begin(self):

@@ -351,7 +351,7 @@ def test_lost_runs_and_other_data_are_refused(tiny_suite, tmp_path):
         run_search(study, n_trials=1, timeout_s=None)
     store = store_in(tmp_path, tiny_suite)
     with pytest.raises(TrackingError, match="begun on other data"):
-        store.check_digest("0" * 64)
+        store.check_data("0" * 64)
 
 
 def test_a_damaged_optuna_database_is_a_users_error(tiny_suite, tmp_path):

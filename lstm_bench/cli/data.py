@@ -60,20 +60,18 @@ def check(
     The exit code is 1 if there are errors. Warnings need not be faults; each has a
     count, an example and what to do.
     """
-    from lstm_bench.data.dataset import describe_dataset
     from lstm_bench.suites.suite import load_suite
     from lstm_bench.training.check import check_suite
 
     loaded = load_suite(suite)
     announce_reading(loaded.dataset.name, loaded.data_name)
-    dataset, findings = check_suite(loaded, data_dir)
-    about = None if dataset is None else describe_dataset(dataset)
+    dataset, about, findings = check_suite(loaded, data_dir)
     n_errors = sum(finding.level == "error" for finding in findings)
     n_warnings = len(findings) - n_errors
     if as_json:
         found = {
             "suite": loaded.name,
-            "data": about,
+            "data": about or None,
             "n_errors": n_errors,
             "n_warnings": n_warnings,
             "findings": [asdict(finding) for finding in findings],
@@ -82,7 +80,7 @@ def check(
         for line in json.dumps(found, indent=2, allow_nan=False).splitlines():
             echo(line)
     else:
-        if dataset is not None and about is not None:
+        if dataset is not None:
             _echo_data(loaded, dataset, about)
         echo_findings(findings)
     context.exit(1 if n_errors else 0)
@@ -91,7 +89,8 @@ def check(
 def _echo_data(suite: Suite, dataset: Dataset, about: dict[str, Any]) -> None:
     """Print what the data are, and what is left of them at the suite's lengths."""
     from lstm_bench.data.check import truncation
-    from lstm_bench.training.check import values_of
+    from lstm_bench.data.embedding import coverage_text, file_text
+    from lstm_bench.training.prepare import values_of
 
     echo(filled(f"{suite.name}: {about['description']}"))
     _echo_parts(about)
@@ -101,6 +100,10 @@ def _echo_data(suite: Suite, dataset: Dataset, about: dict[str, Any]) -> None:
             f"at sequence_length {limit:,}: {cut:.1%} of train {dataset.examples} are "
             f"cut, {lost:.1%} of their steps lost"
         )
+    if (embedding := about.get("embedding")) is not None:
+        echo(filled(f"embedding file: {file_text(embedding)}"))
+        for covered in embedding["coverage"]:
+            echo(filled(coverage_text(covered)))
     for note in about["notes"]:
         echo(filled(f"note: {note}"))
 

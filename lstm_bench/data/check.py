@@ -18,6 +18,7 @@ from scipy import stats
 
 from lstm_bench.arrays import IntArray
 from lstm_bench.data.dataset import VECTORS, Dataset, Sequences, Vocabulary
+from lstm_bench.data.embedding import coverage, coverage_text
 from lstm_bench.data.splits import Splits
 from lstm_bench.inference import INDEX_FROM, START, index_of
 from lstm_bench.metrics import IMBALANCED, follows_shares
@@ -29,6 +30,8 @@ MAX_TRUNCATED = 0.05
 """Share of the training sequences that may be cut at the suite's longest length."""
 MAX_LOST = 0.01
 """Share of the training steps that may be lost by it."""
+MIN_WITH_VECTORS = 0.5
+"""Share of the words' occurrences in train that an embedding file should have."""
 MAX_UNKNOWN = 0.1
 """Share of validation's words that may be unknown at the largest vocabulary."""
 TELLING = 0.95
@@ -140,7 +143,10 @@ def check(dataset: Dataset, splits: Splits | None, use: Use) -> list[Finding]:
             *_names(dataset),
         ]
         if splits is not None:
-            found += _unknown(dataset, splits, use)
+            found += [
+                *_unknown(dataset, splits, use),
+                *_without_vectors(dataset, splits, use),
+            ]
     return sorted(found, key=lambda finding: finding.level)
 
 
@@ -514,6 +520,29 @@ def _unknown(dataset: Dataset, splits: Splits, use: Use) -> Iterator[Finding]:
         + ".",
         f"Of validation's {n:,} words these are unknown at the suite's vocabulary "
         f"({each}).",
+    )
+
+
+def _without_vectors(dataset: Dataset, splits: Splits, use: Use) -> Iterator[Finding]:
+    """Report an embedding file that lacks most of what train consists of."""
+    if dataset.embedding is None or not use.vocabulary_sizes:
+        return
+    covered = coverage(dataset.embedding, splits.train, use.vocabulary_sizes[-1])
+    if covered["n_tokens_found"] >= MIN_WITH_VECTORS * covered["n_tokens"]:
+        return
+    fitted = splits.fitted
+    words = fitted.words if isinstance(fitted, Vocabulary) else dataset.vocabulary
+    ids, _ = dataset.embedding.rows_of(fitted, use.vocabulary_sizes[-1])
+    lacking = np.setdiff1d(np.arange(covered["n_words"]) + INDEX_FROM + 1, ids)[:5]
+    yield Finding(
+        "warning",
+        "words_without_vector",
+        covered["n_words"] - covered["n_words_found"],
+        listed(quoted(words[i - INDEX_FROM - 1]) for i in lacking),
+        "Give vectors for the language and spelling of the data (tokens: words has "
+        "lower case and no punctuation); such words have random vectors, which "
+        "embedding: frozen never trains.",
+        f"Of the embedding file {dataset.embedding.name}: {coverage_text(covered)}.",
     )
 
 

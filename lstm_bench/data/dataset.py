@@ -99,6 +99,56 @@ class TargetScaling:
 
 
 @dataclass(frozen=True)
+class Embedding:
+    """Vectors from an embedding file, of the words of a dataset that the file has.
+
+    Attributes
+    ----------
+    ids : int32 ndarray of shape (n_found,)
+        The words' ids, as the dataset stores them.
+    vectors : float32 ndarray of shape (n_found, dim)
+    name : str
+        The file's name, without its folder.
+    digest : str
+        Hex SHA-256 of the file, decompressed.
+    n_words : int
+        Number of words in the file.
+    """
+
+    ids: npt.NDArray[np.int32]
+    vectors: npt.NDArray[np.float32]
+    name: str
+    digest: str
+    n_words: int
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return int(self.vectors.shape[1])
+
+    def rows_of(
+        self, fitted: Vocabulary | Scaling | None, vocabulary_size: int
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Return the rows of a model's embedding that come from the file.
+
+        Parameters
+        ----------
+        fitted : Vocabulary or None
+            What the model's training sequences apply.
+
+        Returns
+        -------
+        ids : int32 ndarray of shape (n_rows,)
+            Token ids below `vocabulary_size`.
+        vectors : float32 ndarray of shape (n_rows, dim)
+        """
+        ids = fitted.ids[self.ids] if isinstance(fitted, Vocabulary) else self.ids
+        # Words that train lacks are out of vocabulary.
+        is_row = (ids > INDEX_FROM) & (ids < vocabulary_size)
+        return ids[is_row], self.vectors[is_row]
+
+
+@dataclass(frozen=True)
 class Sequences:
     """Sequences with a target each, ragged.
 
@@ -299,6 +349,8 @@ class Dataset:
     scales_channels : bool
         Whether each split scales the channels of vectors by its own training
         sequences; otherwise they are used as they are.
+    embedding : Embedding or None
+        Vectors from the suite's embedding file.
     """
 
     name: str
@@ -326,11 +378,18 @@ class Dataset:
     task: TaskName = "classification"
     output_names: tuple[str, ...] = ()
     scales_channels: bool = True
+    embedding: Embedding | None = None
 
     @property
     def examples(self) -> str:
         """The plural of `example`."""
         return plural(self.example)
+
+    @property
+    def identity(self) -> str:
+        """The digest of the data, then of the embedding file if there is one."""
+        file = () if self.embedding is None else (self.embedding.digest,)
+        return "+".join((self.digest, *file))
 
     @property
     def n_classes(self) -> int:
@@ -440,6 +499,23 @@ class Sizes:
     n_classes: int
     n_train: int | None = None
     lengths: tuple[int, int] | None = None
+
+
+def short_identity(identity: str) -> str:
+    """Return a dataset's `identity` with 12 digits of each digest, as runs have it."""
+    return "+".join(digest[:12] for digest in identity.split("+"))
+
+
+def how_different(known: str, now: str) -> str:
+    """Return what differs between two `short_identity`: ``other data (...)``."""
+    (data, file), (data_now, file_now) = (
+        identity.partition("+")[::2] for identity in (known, now)
+    )
+    if data != data_now:
+        return f"other data (digest {data}, now {data_now})"
+    return (
+        f"another embedding file (SHA-256 {file or 'none'}, now {file_now or 'none'})"
+    )
 
 
 def first_copies(sequences: Sequences) -> IntArray:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.data.dataset import Dataset, Sequences
+from lstm_bench.data.dataset import Dataset, Embedding, Sequences
 from lstm_bench.errors import OutputError
 from lstm_bench.system.files import new_folder
 from lstm_bench.system.folders import cache_folder
@@ -25,6 +25,7 @@ from lstm_bench.system.folders import cache_folder
 ABOUT = "about.json"
 PARTS = ("train", "test", "validation")
 ARRAYS = ("values", "offsets", "y", "index", "shortest")
+EMBEDDING = ("ids", "vectors")
 _TUPLES = ("class_names", "vocabulary", "notes", "channels", "output_names")
 
 Array = npt.NDArray[Any]
@@ -89,9 +90,18 @@ def open_kept(digest: str) -> Dataset | None:
         for name in about["stored"]
         if name.startswith("other-")
     }
-    plain = {k: v for k, v in about.items() if k not in (*_TUPLES, "stored")}
+    plain = {
+        key: value
+        for key, value in about.items()
+        if key not in (*_TUPLES, "stored", "embedding")
+    }
+    embedding = None
+    if about["embedding"] is not None:
+        rows: dict[str, Any] = {name: array(f"embedding-{name}") for name in EMBEDDING}
+        embedding = Embedding(**rows, **about["embedding"])
     return Dataset(
         **{**plain, **values, **parts},
+        embedding=embedding,
         groups=array("groups"),
         times=array("times"),
         other_groups=others,  # type: ignore[arg-type]
@@ -106,16 +116,25 @@ def _arrays(dataset: Dataset) -> dict[str, Array]:
     }
     arrays |= {"groups": dataset.groups, "times": dataset.times}
     arrays |= {f"other-{name}": a for name, a in dataset.other_groups.items()}
+    if dataset.embedding is not None:
+        arrays |= {f"embedding-{n}": getattr(dataset.embedding, n) for n in EMBEDDING}
     return {name: array for name, array in arrays.items() if array is not None}
 
 
 def _about(dataset: Dataset) -> dict[str, Any]:
     arrays = (*PARTS, "groups", "times", "other_groups")
-    return {
+    about = {
         field.name: getattr(dataset, field.name)
         for field in fields(dataset)
         if field.name not in arrays
     }
+    if dataset.embedding is not None:
+        about["embedding"] = {
+            field.name: getattr(dataset.embedding, field.name)
+            for field in fields(dataset.embedding)
+            if field.name not in EMBEDDING
+        }
+    return about
 
 
 def _digest(about: dict[str, Any], arrays: dict[str, Array]) -> str:

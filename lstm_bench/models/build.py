@@ -54,6 +54,7 @@ def build_model(
             config.vocabulary_size,
             config.embedding_dim,
             mask_zero=mask_layers,
+            trainable=config.embedding != "frozen",
             name="embedding",
         )(inputs)
         is_step = keras.ops.not_equal(inputs, 0) if config.masking else None

@@ -139,9 +139,11 @@ class PackedForward:
         optimizer : keras.optimizers.Optimizer
             Built on the model's variables.
         """
+        embedding = self._embedding
         update: Update = optimizer.apply
-        if self._embedding is not None and PackedAdam.fits(optimizer):
-            update = PackedAdam(optimizer, self._embedding.embeddings, self._team).apply
+        # A frozen embedding has no gradient.
+        if embedding is not None and embedding.trainable and PackedAdam.fits(optimizer):
+            update = PackedAdam(optimizer, embedding.embeddings, self._team).apply
         return update
 
     def _lay_out(self, tokens: Int32Array) -> tuple[Int32Array, ...]:

@@ -13,6 +13,7 @@ import optuna
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from lstm_bench.data.dataset import how_different, short_identity
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import mask_text, mask_url
 from lstm_bench.search.lease import Keeper, Lease
@@ -230,16 +231,16 @@ class StudyStore:
                 "that is wrong)"
             )
 
-    def check_digest(self, digest: str) -> None:
-        """Store the dataset's digest; raise TrackingError if it has changed."""
+    def check_data(self, identity: str) -> None:
+        """Store the dataset's `identity`; raise TrackingError if it has changed."""
         known = self.study.user_attrs.get(DIGEST)
         if known is None:
-            self.study.set_user_attr(DIGEST, digest)
-        elif known != digest:
+            self.study.set_user_attr(DIGEST, identity)
+        elif known != identity:
+            what = how_different(short_identity(known), short_identity(identity))
             raise TrackingError(
-                f"study {self.suite.study_name} was begun on other data (digest "
-                f"{known[:12]}, now {digest[:12]}); give the same data, or another "
-                "--storage to begin anew"
+                f"study {self.suite.study_name} was begun on {what}; give the same, or "
+                "another --storage to begin anew"
             )
 
     def finished(self) -> list[FrozenTrial]:

@@ -31,6 +31,7 @@ SHORT: Mapping[str, str | tuple[str, str] | Mapping[str, str]] = {
     "bidirectional": ("one direction", "bidirectional"),
     "pooling": "{} pooling",
     "embedding_dim": "embedding {}",
+    "embedding": "{} embedding",
     "head": "{}",
     "forget_bias": "forget bias {}",
     "dropout": "dropout {}",
@@ -51,7 +52,10 @@ SHORT: Mapping[str, str | tuple[str, str] | Mapping[str, str]] = {
 }
 
 
-ADDED = ("class_weights", "cell", "forget_bias", "gradient_clip_norm")
+RANDOM = "random"
+"""The `embedding` that needs no file."""
+
+ADDED = ("class_weights", "embedding", "cell", "forget_bias", "gradient_clip_norm")
 """Hyperparameters that are newer than the ids of configurations in use."""
 
 
@@ -103,6 +107,12 @@ class TrialConfig(BaseModel):
     )
     embedding_dim: int = Field(
         128, ge=1, le=4096, description="Length of a token's embedding vector."
+    )
+    embedding: Literal["random", "pretrained", "frozen"] = Field(
+        "random",
+        description="Initial embedding vectors: random; from the dataset's "
+        "embedding_file (pretrained); or from there and not trained (frozen). Words "
+        "that the file lacks have the random ones in each case.",
     )
     head: Literal["sigmoid", "softmax", "linear"] = Field(
         "sigmoid",

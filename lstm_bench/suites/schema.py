@@ -66,6 +66,12 @@ class DatasetSpec(_Part):
         description="Number of examples to train on at most; validation shrinks in "
         "proportion. null: all.",
     )
+    embedding_file: str | None = Field(
+        None,
+        description="GloVe or word2vec text file, also as .gz, for the hyperparameter "
+        "`embedding`. A relative path starts from --data-dir or LSTM_BENCH_DATA, else "
+        "from the suite's folder.",
+    )
 
     @model_validator(mode="before")
     @classmethod

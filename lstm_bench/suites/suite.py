@@ -27,6 +27,7 @@ from lstm_bench.metrics import METRICS, Metric, metrics_of
 from lstm_bench.suites.axes import parse_axis, parse_pair
 from lstm_bench.suites.config import (
     CONFIG_FIELDS,
+    RANDOM,
     TrialConfig,
     Value,
     check_classes,
@@ -155,6 +156,7 @@ class Suite:
             for field, values in (file.confirm.pairs if file.confirm else {}).items()
         }
         self._check_forget_biases(where)
+        self._check_embedding(where)
         if not self.space.axes and not self.references:
             raise SuiteError(
                 f"{where}: space: expected at least one axis, got none; name an axis "
@@ -215,6 +217,74 @@ class Suite:
                 raise SuiteError(
                     f"{where}: {cell_place} and {bias_place}: {error}"
                 ) from error
+
+    def _check_embedding(self, where: str, config: TrialConfig | None = None) -> None:
+        """Raise SuiteError if an embedding file is needed and not given, or not used.
+
+        Parameters
+        ----------
+        config : TrialConfig or None
+            A configuration to train; None for all configurations of the suite.
+        """
+        values = self.values_of("embedding")
+        if config is not None:
+            values = [("embedding", config.embedding)]
+        used = [(place, value) for place, value in values if value != RANDOM]
+        file = self.dataset.embedding_file
+        if used and file is None:
+            place, value = used[0]
+            raise SuiteError(
+                f"{where}: {place}: {value} needs word vectors, and the suite names "
+                "none; name a GloVe or word2vec text file in dataset.embedding_file"
+            )
+        if file is not None and not used and config is None:
+            raise SuiteError(
+                f"{where}: dataset.embedding_file: no training uses it; set embedding: "
+                "pretrained or frozen in defaults or a reference, or compare them as "
+                "an axis (embedding: [random, pretrained, frozen])"
+            )
+
+    def check_embedding_dim(
+        self, dim: int, where: str, config: TrialConfig | None = None
+    ) -> None:
+        """Raise SuiteError if a training takes vectors of another length than its own.
+
+        Parameters
+        ----------
+        dim : int
+            Length of the embedding file's vectors.
+        config : TrialConfig or None
+            A configuration to train; None for all configurations of the suite.
+        """
+        if config is not None:
+            values = [("embedding_dim", config.embedding_dim)]
+            if config.embedding == RANDOM:
+                values = []
+        else:
+            values = [
+                (place, value)
+                for place, value in self.values_of("embedding_dim")
+                if any(name != RANDOM for name in self._embeddings_at(place))
+            ]
+        for place, value in values:
+            if value != dim:
+                raise SuiteError(
+                    f"{where}: {place}: expected {dim:,}, the length of the vectors in "
+                    f"{self.dataset.embedding_file}, got {value:,}; set embedding_dim: "
+                    f"{dim}, or embedding: random where it differs"
+                )
+
+    def _embeddings_at(self, place: str) -> list[str]:
+        """Return each `embedding` of configurations with the value at `place`."""
+        reference = self.references.get(place.removeprefix("references."))
+        if reference is not None:
+            return [reference.embedding, *map(str, self.pairs.get("embedding", ()))]
+        is_pair = place.startswith("confirm.pairs.")
+        return [
+            value
+            for where, value in self.values_of("embedding")
+            if is_pair or not where.startswith("references.")
+        ]
 
     def check_task(self, where: str, config: TrialConfig | None = None) -> None:
         """Raise SuiteError if a training's head or loss is of another task.
@@ -321,8 +391,12 @@ class Suite:
         two processors do: over many steps the differences grow as between two seeds,
         but the model is the same. Each run is tagged with its engine.
         """
+        dataset = self.dataset.model_dump()
+        if self.dataset.embedding_file is None:
+            # Names stay what they were before there was such a field.
+            del dataset["embedding_file"]
         what = {
-            "dataset": self.dataset.model_dump(),
+            "dataset": dataset,
             "defaults": hashed(self.defaults.model_dump()),
             "space": {name: repr(axis) for name, axis in self.space},
             "references": {
@@ -429,6 +503,7 @@ class Suite:
                     f"--set {shortened(field)}: expected a value, got {quoted(value)}"
                 ) from error
         config = config_from(self.defaults.model_dump(), values, "--set")
+        self._check_embedding("--set", config)
         self.check_task("--set", config)
         if self.sizes is not None:
             self.check_sizes(self.sizes, "--set", config)

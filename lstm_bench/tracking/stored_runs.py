@@ -77,7 +77,13 @@ MAX_METRIC = 1e300
 # Tolerance for the sum of a row of probabilities; float32 rounds to 1e-7.
 SUM_TOLERANCE = 1e-4
 ROUNDING = 1e-9
-PARAMS = ("seed.root", "seed.replicate", "dataset_digest", "study.metric")
+PARAMS = (
+    "seed.root",
+    "seed.replicate",
+    "dataset_digest",
+    "embedding_digest",
+    "study.metric",
+)
 N_NAMED = 3
 MAX_REASON = 400
 
@@ -203,6 +209,7 @@ class StoredFit(StoredRun):
     tagged_replicate: Whole | None = Field(None, alias=rec.TAG_REPLICATE)
     test_scored: str = Field("false", alias=rec.TAG_TEST_SCORED)
     dataset_digest: str | None = None
+    embedding_digest: str | None = None
     failure: str | None = Field(None, alias=rec.TAG_FAILURE)
     metrics: dict[str, float]
 
@@ -503,6 +510,22 @@ class _Reason(_Stored):
     example: Text = ""
 
 
+class _Coverage(_Stored):
+    vocabulary_size: Whole
+    n_words: Whole
+    n_words_found: Whole
+    n_tokens: Whole
+    n_tokens_found: Whole
+
+
+class _EmbeddingFile(_Stored):
+    name: Line
+    digest: Line
+    dim: Whole
+    n_words: Whole
+    coverage: list[_Coverage]
+
+
 class _Rows(_Stored):
     n_read: Whole = 0
     n_dropped: Whole = 0
@@ -540,6 +563,7 @@ class _Dataset(_Stored):
     rows: _Rows = _Rows()
     check: list[_Finding] = []
     division: Text = ""
+    embedding: _EmbeddingFile | None = None
 
     @model_validator(mode="after")
     def _has_distinct_targets(self) -> Self:
@@ -616,6 +640,15 @@ def parse_gradients(content: bytes) -> dict[str, list[float]]:
     """Return the norms of gradients "before" and "after" training."""
     found = _json(_Gradients, content)
     return {"before": found.before, "after": found.after}
+
+
+def data_identities(runs: Iterable[StoredRun]) -> set[str]:
+    """Return the `short_identity` of all data that runs were trained on."""
+    return {
+        "+".join(filter(None, (run.dataset_digest, run.embedding_digest)))
+        for run in runs
+        if isinstance(run, StoredFit) and run.dataset_digest is not None
+    }
 
 
 def parse_dataset(content: bytes) -> dict[str, Any]:

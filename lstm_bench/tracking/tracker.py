@@ -558,6 +558,8 @@ class Tracker:
             "dataset": prepared.about_data["name"],
             "dataset_digest": prepared.about_data["digest"][:12],
         }
+        if embedding := prepared.about_data.get("embedding"):
+            everything["embedding_digest"] = embedding["digest"][:12]
         record = self._record(name, {**tags, rec.TAG_STATE: "running"}, everything)
         record.dataset = {
             "name": prepared.about_data["name"],

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from lstm_bench.data.check import Finding, Use, check
-from lstm_bench.data.dataset import Dataset
+from lstm_bench.data.dataset import Dataset, describe_dataset
 from lstm_bench.data.registry import OWN_FILES
 from lstm_bench.data.splits import Splits
 from lstm_bench.errors import DatasetError, LstmBenchError, SuiteError, UnfitDataError
 from lstm_bench.suites.suite import Suite
-from lstm_bench.training.prepare import load_dataset_of, search_splits
+from lstm_bench.training.prepare import (
+    describe_embedding_of,
+    load_dataset_of,
+    search_splits,
+    values_of,
+)
 
 
 def check_suite(
     suite: Suite, data_dir: Path | None
-) -> tuple[Dataset | None, list[Finding]]:
-    """Load a suite's data and return them with their faults, errors first.
+) -> tuple[Dataset | None, dict[str, Any], list[Finding]]:
+    """Load a suite's data; describe them, and find their faults, errors first.
 
     Bad rows are counted and left out, also where the suite makes them an error. The
     data are None where they can be read, but are not fit to be used at all.
@@ -34,7 +40,7 @@ def check_suite(
         try:
             dataset = load_dataset_of(suite, data_dir, on_bad_rows="drop")
         except UnfitDataError as error:
-            return None, [_of_error("unfit", error)]
+            return None, {}, [_of_error("unfit", error)]
     try:
         splits, fault = search_splits(suite, dataset), None
     except (SuiteError, DatasetError) as error:
@@ -42,7 +48,10 @@ def check_suite(
     findings = check_data(suite, dataset, splits)
     if fault is not None and not any(f.level == "error" for f in findings):
         findings.insert(0, _of_error("splits", fault))
-    return dataset, findings
+    about = describe_dataset(dataset)
+    if splits is not None:
+        about |= describe_embedding_of(suite, dataset, splits)
+    return dataset, about, findings
 
 
 def _of_error(name: str, error: LstmBenchError) -> Finding:
@@ -70,8 +79,3 @@ def check_data(suite: Suite, dataset: Dataset, splits: Splits | None) -> list[Fi
         max_train_samples=suite.dataset.max_train_samples,
     )
     return check(dataset, splits, use)
-
-
-def values_of(suite: Suite, field: str) -> tuple[int, ...]:
-    """Return the whole numbers that a training may have for `field`, ascending."""
-    return tuple(sorted({int(value) for _, value in suite.values_of(field)}))

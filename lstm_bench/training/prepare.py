@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,11 @@ from typing import Any
 import numpy as np
 
 from lstm_bench.data.dataset import VECTORS, Dataset, Sizes, describe_dataset
+from lstm_bench.data.embedding import (
+    describe_embedding,
+    find_embedding_file,
+    read_embedding,
+)
 from lstm_bench.data.registry import (
     OWN_FILES,
     dataset_module,
@@ -100,6 +106,7 @@ def prepare(
         "validation": suite.dataset.validation,
         "code_digest": _code_digest(suite.dataset.name),
     }
+    about |= describe_embedding_of(suite, dataset, splits, config)
     machine = {
         **describe_environment(),
         "suite_committed": is_committed(suite_file(suite.path), suite.text),
@@ -118,12 +125,26 @@ def load_dataset_of(suite: Suite, data_dir: Path | None, **options: Any) -> Data
     Raises
     ------
     DatasetError
-        Data is missing or damaged.
+        Data or embedding file are missing or damaged.
+    SuiteError
+        The suite names an embedding file, and the data have no words.
     """
     spec = suite.dataset
     given = {**spec.options, **options}
     folder = data_folder(suite, data_dir)
-    return load_dataset(spec.name, given, folder, suite.study.seed)
+    dataset = load_dataset(spec.name, given, folder, suite.study.seed)
+    if spec.embedding_file is None:
+        return dataset
+    if not dataset.vocabulary:
+        what = "vectors" if dataset.kind == VECTORS else "token ids without their words"
+        raise SuiteError(
+            f"{suite.path}: dataset.embedding_file: expected data of words, which word "
+            f"vectors are of, got {what}; remove it"
+        )
+    named = data_dir or os.environ.get("LSTM_BENCH_DATA")
+    folders = [*([Path(named)] if named else []), suite_file(suite.path).parent]
+    file = find_embedding_file(spec.embedding_file, folders)
+    return replace(dataset, embedding=read_embedding(file, dataset.vocabulary))
 
 
 def data_folder(suite: Suite, data_dir: Path | None) -> Path | None:
@@ -152,18 +173,43 @@ def search_splits(
     if dataset.kind == VECTORS:
         _check_no_tokens(suite)
     suite.check_sizes(Sizes(dataset.n_classes, len(dataset.train)), suite.path, config)
+    if dataset.embedding is not None:
+        suite.check_embedding_dim(dataset.embedding.dim, suite.path, config)
     return split(suite, dataset, SEARCH_REPLICATE)
 
 
 def _check_no_tokens(suite: Suite) -> None:
     """Reject axes and pairs of hyperparameters that only tokens have."""
-    for field in ("vocabulary_size", "embedding_dim"):
+    for field in ("vocabulary_size", "embedding_dim", "embedding"):
         for place in ("space", "confirm.pairs"):
             if field in (suite.space.axes if place == "space" else suite.pairs):
                 raise SuiteError(
                     f"{suite.path}: {place}.{field}: the data are vectors, which have "
                     "no vocabulary and no embedding; remove it"
                 )
+
+
+def describe_embedding_of(
+    suite: Suite, dataset: Dataset, splits: Splits, config: TrialConfig | None = None
+) -> dict[str, Any]:
+    """Return ``embedding``: the embedding file and its coverage, if there is one.
+
+    Parameters
+    ----------
+    config : TrialConfig or None
+        The one configuration to train; None for all configurations of the suite.
+    """
+    if dataset.embedding is None:
+        return {}
+    sizes = values_of(suite, "vocabulary_size")
+    if config is not None:
+        sizes = (config.vocabulary_size,)
+    return {"embedding": describe_embedding(dataset.embedding, splits.train, sizes)}
+
+
+def values_of(suite: Suite, field: str) -> tuple[int, ...]:
+    """Return the whole numbers that a training may have for `field`, ascending."""
+    return tuple(sorted({int(value) for _, value in suite.values_of(field)}))
 
 
 def _code_digest(name: str) -> str:

@@ -11,11 +11,12 @@ import numpy as np
 from lstm_bench.data.dataset import VECTORS, Dataset, Sequences
 from lstm_bench.data.registry import memory_task
 from lstm_bench.data.splits import Splits
+from lstm_bench.errors import SuiteError
 from lstm_bench.metrics import Metric, evaluate
 from lstm_bench.models.backend import keras, keras_seed
 from lstm_bench.models.build import build_model
 from lstm_bench.seeding import derive_rng, derive_seed
-from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.config import RANDOM, TrialConfig
 from lstm_bench.suites.engines import STOCK
 from lstm_bench.training.checkpoint import Checkpoint
 from lstm_bench.training.gradients import N_SEQUENCES, input_gradients
@@ -173,10 +174,28 @@ def _new_steps(
     """Return the steps of a new model with a replicate's initial weights."""
     with keras_seed(derive_seed(root_seed, "init", replicate)):
         model = build_model(config, dataset.n_targets, dataset.n_channels)
+    if config.embedding != RANDOM:
+        _take_vectors(model, config, dataset, train)
     class_weights = None
     if config.class_weights == "balanced":
         class_weights = balanced_weights(train.y, dataset.n_classes)
     return Steps(model, config, engine, class_weights, dataset.task)
+
+
+def _take_vectors(
+    model: keras.Model, config: TrialConfig, dataset: Dataset, train: Sequences
+) -> None:
+    """Give words of the embedding file their vectors; others keep the random ones."""
+    if dataset.embedding is None:
+        raise SuiteError(
+            f"embedding: {config.embedding} needs data with word vectors, got none; "
+            "name a file in dataset.embedding_file"
+        )
+    ids, vectors = dataset.embedding.rows_of(train.fitted, config.vocabulary_size)
+    embeddings = model.get_layer("embedding").embeddings
+    weights = np.array(embeddings)
+    weights[ids] = vectors
+    embeddings.assign(weights)
 
 
 def refit(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstm_bench.data.dataset import Dataset, Sequences, from_lists
+from lstm_bench.data.dataset import Dataset, Embedding, Sequences, from_lists
 from lstm_bench.data.folder import keep, kept_files, kept_folder, open_kept
 from lstm_bench.data.registry import load_dataset
 from lstm_bench.errors import OutputError
@@ -57,6 +57,14 @@ DATASETS = {
     ),
     "times": dataclasses.replace(TOKENS, times=np.array([0.1, -1e300])),
     "empty": dataclasses.replace(VECTORS, test=EMPTY, validation=EMPTY),
+    "embedding": dataclasses.replace(
+        TOKENS,
+        embedding=Embedding(
+            np.array([5, 4], np.int32),
+            np.array([[1, 2, 3], [0.1, -1, np.pi]], np.float32),
+            *("vectors.txt", "ef" * 32, 7),
+        ),
+    ),
     "synthetic": load_dataset("synthetic", {"n_train": 20, "n_test": 20}),
 }
 

@@ -38,6 +38,13 @@ from lstm_bench.report.view import make_view
 from lstm_bench.suites.suite import Suite
 from lstm_bench.training.result import Prediction
 
+COVERAGE = (
+    "vocabulary_size",
+    "n_words",
+    "n_words_found",
+    "n_tokens",
+    "n_tokens_found",
+)
 CHECK = [
     {"level": "error", "name": "one_class", "n": 2, "example": "a text | b",
      "advice": "label them", "text": "Two texts have two labels."},
@@ -162,6 +169,24 @@ def test_data_section_has_source_rows_parts_and_classes():
     check = tables(section)["data_check"]
     assert check.frame["text"].tolist() == [f["text"] for f in CHECK]
     assert "2 findings" in check.caption
+
+
+def test_data_section_has_the_coverage_of_an_embedding_file():
+    coverage = [
+        dict(zip(COVERAGE, numbers, strict=True))
+        for numbers in ((10, 6, 3, 50, 40), (99, 80, 20, 100, 60))
+    ]
+    file = {"name": "v.txt", "digest": "ab12", "dim": 50, "n_words": 1200}
+    view = view_of(["a", "b"], (12, 30), embedding={**file, "coverage": coverage})
+    found = facts(data_section(view))
+    assert found["embedding file"] == (
+        "v.txt (SHA-256 ab12), 1,200 words with 50 numbers each"
+    )
+    assert found["words with a vector"] == (
+        "at vocabulary_size 10 the file has 3 of 6 words (50.0%), 80.0% of their "
+        "occurrences in train; at vocabulary_size 99 the file has 20 of 80 words "
+        "(25.0%), 60.0% of their occurrences in train"
+    )
 
 
 def test_data_section_names_channels_and_lists_many_classes_by_size():

@@ -424,7 +424,7 @@ def test_a_store_is_whole_or_not_there(tmp_path):
 
 def test_other_data_is_refused(tiny_suite, tmp_path):
     store = store_in(tmp_path, tiny_suite)
-    store.check_digest("a" * 64)
-    store_in(tmp_path, tiny_suite).check_digest("a" * 64)
+    store.check_data("a" * 64)
+    store_in(tmp_path, tiny_suite).check_data("a" * 64)
     with pytest.raises(TrackingError, match="begun on other data"):
-        store.check_digest("b" * 64)
+        store.check_data("b" * 64)

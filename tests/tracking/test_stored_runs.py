@@ -118,7 +118,7 @@ def build(folder: Path) -> Study:
     study = Study(suite, folder)
     tracker, store = Tracker(study.uri), StudyStore(suite, study.storage)
     prepared = prepare(suite, None)
-    store.check_digest(prepared.dataset.digest)
+    store.check_data(prepared.dataset.digest)
     names = prepared.dataset.class_names
     opened = {SESSION: tracker.start_session("sweep", prepared, {})}
 

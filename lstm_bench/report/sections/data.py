@@ -9,6 +9,7 @@ import pandas as pd
 
 from lstm_bench.analysis.imbalance import balance_of
 from lstm_bench.data.dataset import VECTORS
+from lstm_bench.data.embedding import coverage_text, file_text
 from lstm_bench.metrics import IMBALANCED
 from lstm_bench.report.blocks import (
     DASH,
@@ -130,6 +131,10 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
         about = data.get(part)
         if about:
             yield f"{name} {examples}", f"{about['n']:,}{_lengths(about)}"
+    if embedding := data.get("embedding"):
+        yield "embedding file", file_text(embedding)
+        covered = map(coverage_text, embedding["coverage"])
+        yield "words with a vector", "; ".join(covered)
     yield "test part", str(data.get("division") or "as the dataset has it")
     yield "validation part", _validation(view)
     for name, facts in ((data.get("train") or {}).get("targets") or {}).items():
