@@ -539,9 +539,9 @@ def _without_vectors(dataset: Dataset, splits: Splits, use: Use) -> Iterator[Fin
         "words_without_vector",
         covered["n_words"] - covered["n_words_found"],
         listed(quoted(words[i - INDEX_FROM - 1]) for i in lacking),
-        "Give vectors for the language and spelling of the data (tokens: words has "
-        "lower case and no punctuation); such words have random vectors, which "
-        "embedding: frozen never trains.",
+        "Give vectors for the language and spelling of the data (tokens: words makes "
+        "them lower case); such words have random vectors, which embedding: frozen "
+        "never trains.",
         f"Of the embedding file {dataset.embedding.name}: {coverage_text(covered)}.",
     )
 
