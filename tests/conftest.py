@@ -106,6 +106,7 @@ def workers_in_this_process() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lstm_bench.workers.cluster.start_local", start_local)
+        patch.setattr("lstm_bench.workers.fork_server.start_fork_server", lambda: None)
         yield
 
 

@@ -136,8 +136,7 @@ def test_a_worker_process_loads_neither_stores_nor_drawing(tiny_suite):
     assert "keras" in modules
     # No collection between trainings looks through what imports made.
     assert n_frozen > 100_000
-    # Scikit-learn loads pandas where it is installed; this package does not.
-    loaded = {name.split(".")[0] for name in modules} - {"pandas"}
+    loaded = {name.split(".")[0] for name in modules}
     assert loaded & NOT_FOR_WORKERS == set()
     own = {
         f"{name.removeprefix('lstm_bench.').replace('.', '/')}.py" for name in modules

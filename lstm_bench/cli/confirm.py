@@ -37,12 +37,15 @@ def confirm(
     The same command resumes a confirmation that was stopped.
     """
     from lstm_bench.suites.suite import load_suite
+    from lstm_bench.workers.fork_server import start_fork_server
 
     console = open_console()
     console.doing("starting MLflow and Optuna")
     loaded = load_suite(suite)
     say(console, f"lstm-bench {__version__}, confirmation of suite {loaded.name}")
     announce_reading(loaded.dataset.name, loaded.data_name)
+    if shared["scheduler"] is None:
+        start_fork_server()
 
     from lstm_bench.confirm import run_confirmation
     from lstm_bench.workers.progress import make_progress

@@ -42,6 +42,7 @@ def sweep(
     command resumes a study that was stopped.
     """
     from lstm_bench.suites.suite import load_suite
+    from lstm_bench.workers.fork_server import start_fork_server
 
     console = open_console()
     console.doing("starting MLflow and Optuna")
@@ -50,6 +51,8 @@ def sweep(
     plan = describe_plan(loaded, n_trials, confirm=confirm)
     say(console, f"lstm-bench {__version__}, suite {loaded.name}: {plan}")
     announce_reading(loaded.dataset.name, loaded.data_name)
+    if shared["scheduler"] is None:
+        start_fork_server()
 
     from lstm_bench.analysis.formatting import config_of_row, settings
     from lstm_bench.sweep import run_sweep

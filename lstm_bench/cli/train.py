@@ -61,6 +61,7 @@ def train(
     The configuration is the suite's defaults with each --set applied.
     """
     from lstm_bench.suites.suite import load_suite
+    from lstm_bench.workers.fork_server import start_fork_server
 
     console = open_console()
     console.doing("starting MLflow")
@@ -68,6 +69,7 @@ def train(
     config = loaded.with_overrides([*assignment_text.split(), *assignments])
     say(console, f"lstm-bench {__version__}, one training of suite {loaded.name}")
     announce_reading(loaded.dataset.name, loaded.data_name)
+    start_fork_server()
 
     from lstm_bench.metrics import metrics_of
     from lstm_bench.text import score_text

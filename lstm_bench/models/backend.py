@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.system.console import quiet_stderr
+from lstm_bench.system.imports import without
 from lstm_bench.system.threads import VARIABLE, n_threads
 from lstm_bench.system.variables import variables_set
 
@@ -20,24 +20,16 @@ from lstm_bench.system.variables import variables_set
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-# Keras imports them if they are installed, for parts of it that are not used here.
-UNUSED = ("pandas", "matplotlib", "sklearn")
-hidden = [name for name in UNUSED if name not in sys.modules]
-
 with (
     quiet_stderr(),
     # No keras.json of the user's is read, and none is written.
     tempfile.TemporaryDirectory() as empty,
     variables_set({"KERAS_HOME": empty}),
+    # Keras imports them if they are there, for parts of it that are not used here.
+    without("pandas", "matplotlib", "sklearn"),
 ):
-    # Python takes a module that is None for one that is not installed.
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
-    try:
-        import keras
-        import tensorflow as tf
-    finally:
-        for name in hidden:
-            sys.modules.pop(name)
+    import keras
+    import tensorflow as tf
 
 # In case Keras was imported before.
 keras.config.set_floatx("float32")
@@ -45,10 +37,15 @@ keras.config.set_epsilon(1e-7)
 keras.config.set_image_data_format("channels_last")
 keras.config.set_dtype_policy("float32")
 
-if os.environ.get(VARIABLE):
-    # Before TensorFlow executes anything; a worker uses its share of the cores.
-    tf.config.threading.set_intra_op_parallelism_threads(n_threads())
-    tf.config.threading.set_inter_op_parallelism_threads(n_threads())
+
+def limit_threads() -> None:
+    """Let TensorFlow use the threads that the environment sets, before it computes."""
+    if os.environ.get(VARIABLE):
+        tf.config.threading.set_intra_op_parallelism_threads(n_threads())
+        tf.config.threading.set_inter_op_parallelism_threads(n_threads())
+
+
+limit_threads()
 
 if keras.backend.backend() != "tensorflow":
     raise LstmBenchError(
@@ -56,7 +53,7 @@ if keras.backend.backend() != "tensorflow":
         "unset the variable"
     )
 
-__all__ = ["keras", "keras_seed", "tf"]
+__all__ = ["keras", "keras_seed", "limit_threads", "tf"]
 
 
 @contextmanager

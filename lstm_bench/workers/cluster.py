@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import sys
@@ -11,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from lstm_bench.errors import LstmBenchError, TrackingError
 from lstm_bench.masking import bare_url
 from lstm_bench.system.threads import lend_threads, n_cores, thread_variables
 from lstm_bench.text import count, first_line
+from lstm_bench.workers.fork_server import METHOD, start_fork_server
 from lstm_bench.workers.job import (
     Job,
     check_worker,
@@ -63,10 +64,12 @@ class HiddenMain:
 
 def start_local(n_workers: int, threads: int) -> LocalCluster:
     """Start worker processes of `threads` threads of TensorFlow each."""
+    import dask
     from distributed import LocalCluster
 
-    # It would unblock the signals again.
-    resource_tracker.ensure_running()
+    start_fork_server()
+    # Until the end: a worker that dies is started again.
+    dask.config.set({"distributed.worker.multiprocessing-method": METHOD})
     # What the threads of this call start gets no Ctrl-C and no hangup of the terminal.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
@@ -79,7 +82,8 @@ def start_local(n_workers: int, threads: int) -> LocalCluster:
             # Any free port; 8787 may be in use.
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
-            env=thread_variables(threads),
+            # The fork server has the variables of its start.
+            env={**os.environ, **thread_variables(threads)},
             preload=[f"{__package__}.job"],
         )
     finally:

@@ -8,10 +8,11 @@ what it returns is plain data.
 from __future__ import annotations
 
 import functools
-import gc
+import importlib
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -217,13 +218,13 @@ def _train(
     splits: Splits,
     tell: Callable[..., None],
 ) -> Outcome:
-    # TensorFlow begins here, and no training's time includes it.
+    # No training's time includes an import.
+    importlib.import_module("lstm_bench.workers.imports")
     from lstm_bench.packed.choice import choose_engine
     from lstm_bench.training.model_folder import write_network
     from lstm_bench.training.trial import free_memory, refit, run_trial
 
     engine = choose_engine(suite.engine, config.cell, _sayer(job.topic))
-    _leave_out_imports()
     checkpoint = None
     if suite.checkpoint and not job.is_refit and job.origin is None:
         checkpoint = Checkpoint.of(suite.study_name, config.config_id, job.replicate)
@@ -302,17 +303,6 @@ def _is_cancelled() -> bool:
     return task is None or task.state not in ("executing", "long-running")
 
 
-@functools.cache
-def _leave_out_imports() -> None:
-    """Import what else a training needs, and let no later collection look at it.
-
-    These are a million permanent objects; and no training's time includes an import.
-    """
-    import sklearn.metrics  # noqa: F401
-
-    gc.freeze()
-
-
 @functools.lru_cache(maxsize=1)
 def _sayer(topic: str) -> Callable[[str], None]:
     """Return the same function each time: `choose_engine` remembers it."""
@@ -380,3 +370,6 @@ def dask_setup(worker: object) -> None:
     stops its trainings.
     """
     os.setsid()
+    # The fork server has imported it, for any number of threads.
+    if (backend := sys.modules.get("lstm_bench.models.backend")) is not None:
+        backend.limit_threads()
