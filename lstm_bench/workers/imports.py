@@ -14,7 +14,7 @@ from lstm_bench.system.imports import without
 try:
     import lstm_bench.training.model_folder
     import lstm_bench.training.trial
-    import lstm_bench.workers.job  # noqa: F401
+    import lstm_bench.workers.job
 
     # scikit-learn imports pandas where it is installed.
     with without("pandas", "matplotlib"):

@@ -96,10 +96,11 @@ class Place:
 
 
 def workers_of(process):
-    """Return the worker processes of a command."""
+    """Return the worker processes of a command, which its fork server has started."""
     with contextlib.suppress(psutil.NoSuchProcess):
         children = psutil.Process(process.pid).children()
-        return [c for c in children if "spawn_main" in " ".join(c.cmdline())]
+        servers = [c for c in children if "forkserver" in " ".join(c.cmdline())]
+        return [worker for server in servers for worker in server.children()]
     return []
 
 
