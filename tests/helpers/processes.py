@@ -50,7 +50,7 @@ class Place:
 
     def inject(self, code):
         """Run `code` at the start of every process; it may patch what is light."""
-        (self.folder / "injected").mkdir()
+        (self.folder / "injected").mkdir(exist_ok=True)
         (self.folder / "injected" / "sitecustomize.py").write_text(code)
         path = self.environment["PYTHONPATH"]
         injected = str(self.folder / "injected")

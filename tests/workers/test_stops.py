@@ -50,9 +50,11 @@ def end(process):
 def killed(tmp_path_factory):
     """A command that is killed after a second one was refused; their workers."""
     place = Place(tmp_path_factory.mktemp("killed"), TEXT)
-    place.inject(slow(0.3))
+    # The first still trains when the second has started.
+    place.inject(slow(5))
     process, workers, _ = begun(place)
     code, refused = end(place.start(*COMMAND))
+    place.inject(slow(0.3))
     process.kill()
     process.communicate()
     _, alive = psutil.wait_procs(workers, timeout=30)
