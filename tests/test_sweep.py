@@ -46,7 +46,7 @@ def test_an_engine_that_cannot_run_is_refused_before_a_training_begins(
 
     (tmp_path / "tiny.yaml").write_text(TINY_SUITE + "engine: packed\n")
     suite = load_suite(tmp_path / "tiny.yaml")
-    monkeypatch.setattr(choice, "largest_difference", lambda: 1.0)
+    monkeypatch.setattr(choice, "largest_difference", lambda cell: 1.0)
     with pytest.raises(SuiteError, match="engine: packed cannot run here"):
         sweep(suite, tmp_path)
     store = store_in(tmp_path, suite)

@@ -1,7 +1,7 @@
-r"""An LSTM that computes no padding, several times as fast as Keras's own on a CPU.
+r"""LSTM, GRU and SimpleRNN without padding, several times as fast as Keras's on a CPU.
 
-It computes the same as a stock model's LSTMs, from the same weights; it is not a layer
-(`network.PackedForward`). This text introduces the kernel.
+They compute the same as a stock model's recurrent layers, from the same weights; they
+are not layers (`network.PackedForward`). This text introduces the kernel.
 
 Notation
 --------
@@ -46,6 +46,39 @@ All other gradients are sums over the tokens of all sequences, one matrix produc
     dW_k = sum (m_k * x_t)^T dz_k        db_k = sum dz_k
     dx_t = sum over k of m_k * (dz_k W_k^T)
 
+GRU and SimpleRNN
+-----------------
+The GRU (Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014)
+is Keras's, which resets after the product with U (``reset_after``, as cuDNN does), and
+so has a bias b' of its own for U. With its gates u, r and the candidate g (Keras calls
+them z, r and h; r_k with an index is a mask as above):
+
+    z_k = (m_k * x_t) W_k + (r_k * h_(t-1)) U_k + b_k + b'_k        for k in u, r
+    s   = (r_g * h_(t-1)) U_g + b'_g        a = (m_g * x_t) W_g + b_g
+    u = sigmoid(z_u)    r = sigmoid(z_r)    g = tanh(a + r * s)
+    h_t = u * h_(t-1) + (1 - u) * g
+
+For the kernel it has four gates, u, r, s and a: inputs contribute to all four, with W_s
+= 0 and b_s = b'_g, and h of the step before to the first three (`tiles.Cell`). So the
+product with U is added to the inputs' contribution as the LSTM's is, and only the last
+gate reads that contribution itself. Masks are drawn for three gates; s and a share the
+third. Backward, with dh, and the direct part of it dc, 0 beyond the last token:
+
+    dh   = dy_t + dh + dc
+    da   = dh * (1 - u) * (1 - g^2)                 ds = da * r
+    dz_u = dh * (h_(t-1) - g) * u * (1 - u)
+    dz_r = da * s * r * (1 - r)
+    dc   = dh * u                                   for t - 1
+    dh   = sum over k in u, r, s of r_k * (dz_k U_k^T)      for t - 1
+
+The SimpleRNN (Elman, "Finding Structure in Time", 1990) has a single gate, and one mask
+each for inputs and state:
+
+    h_t = tanh((m * x_t) W + (r * h_(t-1)) U + b)
+    dh  = dy_t + dh      dz = dh * (1 - h_t^2)      dh = r * (dz U^T)   for t - 1
+
+All other gradients are the sums above. Where no c is, none is stored.
+
 Memory layout
 -------------
 `layout.Layout`: tokens are rows, sorted so that the rows of one step are contiguous and
@@ -60,9 +93,9 @@ index in the table (``index``). If inputs are dropped, and in the layers above, 
 differ, and their contribution is computed some steps ahead.
 
 `forward` computes the steps of a part: z of a step's rows is one product with U, and
-then these rows pass their gates. With masks for each gate there are four products, of
-four copies of h. For the backward pass, h of the step before, c and the gates of every
-row are stored.
+then these rows pass their gates. With masks for each gate there is a product for each,
+of as many copies of h. For the backward pass, h of the step before, c and the gates of
+every row are stored.
 
 `backward` processes some steps at a time (a chunk, `scratch`): first their gates and
 dh, from the last to the first; then, while dz of the chunk is in the cache, the sums of
@@ -89,12 +122,12 @@ Keras's own.
 operation with its gradient, and `network` calls it for a whole model. `choice` decides
 when the packed engine is used.
 
-Differences from Keras's LSTM
------------------------------
+Differences from Keras's layers
+-------------------------------
 Sums are added in another order, and sigmoid and tanh use other approximations: outputs
 and gradients differ by some 1e-6 of the largest, as each does from float64. tanh is 1
 or -1 beyond 8. Numbers below 1e-38 (denormals) count as zero. If the weights are so
-large that gradients explode, any rounding is amplified, in Keras's LSTM too.
+large that gradients explode, any rounding is amplified, in Keras's layers too.
 
 An embedding's gradient has one row for each occurrence of a token, as in Keras's layer:
 Keras's optimizers square it before they add the rows, so adding the rows first would
@@ -113,7 +146,7 @@ and old part of Numba: ``njit`` with explicit types, ``nogil``, the cache, and
 may break: the text of the instructions (only in `vectors`, `tiles` and `denormals`),
 the event for compilation (`kernel`), and the location of the cache. `self_test` and
 `choice` detect a failure before a training begins, since every process runs the kernel
-and compares it with Keras's LSTM; `engine: auto` then continues with Keras's own. Of
-Keras it depends on the names of an LSTM cell's weights, on how a cell draws its dropout
-masks (`network`), and on Adam's formula (`optimizer`), which the comparison covers too.
+and compares it with Keras's layer; `engine: auto` then continues with Keras's own. Of
+Keras it depends on the names of a cell's weights, on how a cell draws its dropout masks
+(`network`), and on Adam's formula (`optimizer`), which the comparison covers too.
 """

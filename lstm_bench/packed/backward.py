@@ -26,10 +26,12 @@ from lstm_bench.packed.shared import (
     find_shared,
 )
 from lstm_bench.packed.signature import CONST_FLOATS, CONST_INTS, FLOATS, INTS
-from lstm_bench.packed.tiles import N_GATES, backward_gates
+from lstm_bench.packed.tiles import GRU, LSTM, backward_gates
 from lstm_bench.packed.vectors import FLOAT_BYTES
 
-_backward_gates = backward_gates(TARGET)
+_backward_lstm = backward_gates(TARGET, "lstm")
+_backward_gru = backward_gates(TARGET, "gru")
+_backward_simple_rnn = backward_gates(TARGET, "simple_rnn")
 
 
 def backward_function(version: str) -> Any:
@@ -52,7 +54,7 @@ def backward_function(version: str) -> Any:
             *[CONST_FLOATS] * 10,
             *[FLOATS] * 6,
             INTS,
-            *[types.int64] * 20,
+            *[types.int64] * 22,
         ),
         cache=True,
         nogil=True,
@@ -81,6 +83,9 @@ def backward_function(version: str) -> Any:
         scratch: Any,
         shared: Any,
         numbers: Any,
+        cell: int,
+        n_gates: int,
+        n_state_gates: int,
         units: int,
         features: int,
         first_review: int,
@@ -100,10 +105,10 @@ def backward_function(version: str) -> Any:
         input_stride: int,
         state_stride: int,
         n_all_reviews: int,
-        n_gates: int,
     ) -> None:
         version  # noqa: B018
         before = set_denormals(FLUSH_DENORMALS)
+        n_columns = n_gates * gate_stride
         n_sums = features + 1 + units
         sums[sums_at : sums_at + n_sums * gates_stride] = 0.0
         input_sums = sums.ctypes.data + FLOAT_BYTES * sums_at
@@ -146,31 +151,37 @@ def backward_function(version: str) -> Any:
                 while n_before < n_reviews and lengths[first_review + n_before] > t - 1:
                     n_before += 1
                 c_before = zeros.ctypes.data
-                if t > 0:
+                if cell == GRU:
+                    c_before = h.ctypes.data + FLOAT_BYTES * row * units
+                elif t > 0:
                     c_before = c.ctypes.data + FLOAT_BYTES * (row - n_before) * units
                 dz_rows = dz + FLOAT_BYTES * (row - chunk_row) * gates_stride
-                _backward_gates(
-                    (
-                        n,
-                        units,
-                        gates.ctypes.data + FLOAT_BYTES * row * N_GATES * units,
-                        dz_rows,
-                        gates_stride,
-                        gate_stride,
-                        c_before,
-                        c.ctypes.data + FLOAT_BYTES * row * units,
-                        dc.ctypes.data + FLOAT_BYTES * first_review * units,
-                        dh_rows,
-                        d_outputs.ctypes.data if has_outputs else 0,
-                        output_index.ctypes.data + FLOAT_BYTES * row,
-                    )
+                arguments = (
+                    n,
+                    units,
+                    gates.ctypes.data + FLOAT_BYTES * row * n_gates * units,
+                    dz_rows,
+                    gates_stride,
+                    gate_stride,
+                    c_before,
+                    c.ctypes.data + FLOAT_BYTES * row * units,
+                    dc.ctypes.data + FLOAT_BYTES * first_review * units,
+                    dh_rows,
+                    d_outputs.ctypes.data if has_outputs else 0,
+                    output_index.ctypes.data + FLOAT_BYTES * row,
                 )
+                if cell == LSTM:
+                    _backward_lstm(arguments)
+                elif cell == GRU:
+                    _backward_gru(arguments)
+                else:
+                    _backward_simple_rnn(arguments)
                 if t > 0:
                     multiply(
                         n,
                         dz_rows,
                         gates_stride,
-                        N_GATES,
+                        n_state_gates,
                         gate_stride,
                         units,
                         weights.ctypes.data,
@@ -186,7 +197,7 @@ def backward_function(version: str) -> Any:
                     )
                 t -= 1
             n_rows = chunk_end - chunk_row
-            n_products = N_GATES if is_masked else 1
+            n_products = n_state_gates if is_masked else 1
             for number in range(n_products):
                 for r in range(n_rows):
                     mask = 0
@@ -203,7 +214,7 @@ def backward_function(version: str) -> Any:
                     units,
                     dz + FLOAT_BYTES * number * gate_stride,
                     gates_stride,
-                    n_gates // n_products,
+                    n_state_gates * gate_stride // n_products,
                     state_sums + FLOAT_BYTES * number * gate_stride,
                     gates_stride,
                 )
@@ -211,7 +222,7 @@ def backward_function(version: str) -> Any:
                 n_rows,
                 dz,
                 gates_stride,
-                N_GATES,
+                n_gates,
                 gate_stride,
                 units,
                 input_weights.ctypes.data,
@@ -223,7 +234,7 @@ def backward_function(version: str) -> Any:
                 0,
                 input_masks.ctypes.data if n_input_masks else 0,
                 review.ctypes.data + FLOAT_BYTES * chunk_row,
-                n_all_reviews * features if n_input_masks == N_GATES else 0,
+                n_all_reviews * features if n_input_masks == n_gates else 0,
             )
             if has_table:
                 n_others = add_rows_up(
@@ -236,7 +247,7 @@ def backward_function(version: str) -> Any:
                     n_inputs,
                     dz,
                     gates_stride,
-                    n_gates,
+                    n_columns,
                     shared_sums,
                 )
                 add_input_products(
@@ -247,13 +258,13 @@ def backward_function(version: str) -> Any:
                     features,
                     dz,
                     gates_stride,
-                    n_gates,
+                    n_columns,
                     rows,
                     input_stride,
                     input_sums,
                 )
             else:
-                n_products = N_GATES if n_input_masks == N_GATES else 1
+                n_products = n_gates if n_input_masks == n_gates else 1
                 for number in range(n_products):
                     masks_at = FLOAT_BYTES * number * n_all_reviews * features
                     take_inputs(
@@ -274,7 +285,7 @@ def backward_function(version: str) -> Any:
                         features + 1,
                         dz + FLOAT_BYTES * number * gate_stride,
                         gates_stride,
-                        n_gates // n_products,
+                        n_columns // n_products,
                         input_sums + FLOAT_BYTES * number * gate_stride,
                         gates_stride,
                     )
@@ -286,7 +297,7 @@ def backward_function(version: str) -> Any:
             features,
             shared_sums,
             gates_stride,
-            n_gates,
+            n_columns,
             rows,
             input_stride,
             input_sums,

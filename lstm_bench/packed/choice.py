@@ -68,8 +68,6 @@ def why_not_packed(cell: str, say: Callable[[str], None]) -> str | None:
     say : callable
         Called with a message if the kernel has to be compiled.
     """
-    if cell != "lstm":
-        return f"it computes LSTMs alone, and the cell is {cell}"
     policy = keras.config.dtype_policy().compute_dtype
     if policy != "float32":
         return f"it computes in float32 alone and Keras is set to {policy}"
@@ -77,7 +75,7 @@ def why_not_packed(cell: str, say: Callable[[str], None]) -> str | None:
     if reason is not None:
         return reason
     try:
-        difference = largest_difference()
+        difference = largest_difference(cell)
     except Exception as error:
         return does_not_run(error)
     if not difference <= MAX_DIFFERENCE:
@@ -89,10 +87,14 @@ def why_not_packed(cell: str, say: Callable[[str], None]) -> str | None:
 
 
 @functools.cache
-def largest_difference() -> float:
+def largest_difference(cell: str) -> float:
     """Return the difference between the packed engine and Keras on two small models.
 
-    It is computed once in a process.
+    It is computed once in a process for each cell.
+
+    Parameters
+    ----------
+    cell : {"lstm", "gru", "simple_rnn"}
 
     Returns
     -------
@@ -112,13 +114,16 @@ def largest_difference() -> float:
     worst = 0.0
     for rate in (0.0, 0.5):
         # More units than one vector of any machine, and not a multiple of it.
-        config = TrialConfig(
-            units=19,
-            embedding_dim=4,
-            vocabulary_size=10,
-            sequence_length=n_timesteps,
-            dropout=rate,
-            recurrent_dropout=rate,
+        config = TrialConfig.model_validate(
+            {
+                "cell": cell,
+                "units": 19,
+                "embedding_dim": 4,
+                "vocabulary_size": 10,
+                "sequence_length": n_timesteps,
+                "dropout": rate,
+                "recurrent_dropout": rate,
+            }
         )
         model = build_model(config, n_targets=2)
         packed = PackedForward(model, config, n_threads)

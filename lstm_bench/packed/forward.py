@@ -15,10 +15,12 @@ from lstm_bench.packed.denormals import FLUSH_DENORMALS, set_denormals
 from lstm_bench.packed.products import TARGET, WIDTH, multiply, take_inputs
 from lstm_bench.packed.scratch import CHUNK_ROWS
 from lstm_bench.packed.signature import CONST_FLOATS, CONST_INTS, FLOATS
-from lstm_bench.packed.tiles import N_GATES, forward_gates
+from lstm_bench.packed.tiles import GRU, LSTM, forward_gates
 from lstm_bench.packed.vectors import FLOAT_BYTES
 
-_forward_gates = forward_gates(TARGET)
+_forward_lstm = forward_gates(TARGET, "lstm")
+_forward_gru = forward_gates(TARGET, "gru")
+_forward_simple_rnn = forward_gates(TARGET, "simple_rnn")
 
 
 def table_function(version: str) -> Any:
@@ -41,7 +43,7 @@ def table_function(version: str) -> Any:
         scratch: Any,
         first_row: int,
         n_rows: int,
-        units: int,
+        n_columns: int,
         features: int,
         scratch_at: int,
         input_stride: int,
@@ -60,7 +62,6 @@ def table_function(version: str) -> Any:
             inputs,
             input_stride,
         )
-        n_columns = N_GATES * units
         multiply(
             n_rows,
             inputs,
@@ -93,10 +94,12 @@ def forward_function(version: str) -> Any:
 
     A row has the masks of its ``review``, and the batch's number of a sequence of the
     layout is its ``order``. ``places`` are 0, 1, 2, ..., for contiguous rows.
-    ``states`` and ``scratch``, of which the part uses its own section from
+    ``cell``, ``n_gates`` and ``n_state_gates`` are those of `tiles.Cell`. ``states``
+    and ``scratch``, of which the part uses its own section from
     ``states_at`` and ``scratch_at``, are temporary. Strides are those of `Scratch`. h
     and c of every step, and the gates, are written if they are ``kept``; ``last`` and
     ``outputs`` always. If they are not kept, c is updated in place for each sequence.
+    A cell without c leaves it alone.
 
     Parameters
     ----------
@@ -109,7 +112,7 @@ def forward_function(version: str) -> Any:
             *[CONST_INTS] * 7,
             *[CONST_FLOATS] * 6,
             *[FLOATS] * 7,
-            *[types.int64] * 17,
+            *[types.int64] * 20,
         ),
         cache=True,
         nogil=True,
@@ -135,6 +138,9 @@ def forward_function(version: str) -> Any:
         outputs: Any,
         states: Any,
         scratch: Any,
+        cell: int,
+        n_gates: int,
+        n_state_gates: int,
         units: int,
         features: int,
         first_review: int,
@@ -156,16 +162,19 @@ def forward_function(version: str) -> Any:
         version  # noqa: B018
         before = set_denormals(FLUSH_DENORMALS)
         # Gates with different masks are multiplied one by one.
-        n_products = N_GATES if is_masked else 1
-        n_columns = N_GATES * units // n_products
+        n_products = n_gates if is_masked else 1
+        n_columns = n_gates * units // n_products
         n_padded = (n_columns + WIDTH - 1) // WIDTH * WIDTH
+        n_state_products = n_state_gates if is_masked else 1
+        n_state_columns = n_state_gates * units // n_state_products
+        n_state_padded = (n_state_columns + WIDTH - 1) // WIDTH * WIDTH
         n = n_reviews
         while n > 0 and lengths[first_review + n - 1] <= 0:
             n -= 1
         # h alternates between two places, since a step reads all of it while it writes
         # the next; with masks for each gate, each gate has its own.
         state_gate_stride = 2 * n_reviews * state_stride
-        states[states_at : states_at + n_products * state_gate_stride] = 0.0
+        states[states_at : states_at + n_state_products * state_gate_stride] = 0.0
         if is_kept:
             h[first_row * units : (first_row + n) * units] = 0.0
         last[first_review * units : (first_review + n_reviews) * units] = 0.0
@@ -228,7 +237,7 @@ def forward_function(version: str) -> Any:
             z = shares
             start = table.ctypes.data
             start_rows = index.ctypes.data + FLOAT_BYTES * row
-            start_stride = N_GATES * units
+            start_stride = n_gates * units
             start_gate_stride = units
             if not has_table:
                 # In place.
@@ -237,7 +246,7 @@ def forward_function(version: str) -> Any:
                 start_rows = places.ctypes.data
                 start_stride = gates_stride
                 start_gate_stride = gate_stride
-            for number in range(n_products):
+            for number in range(n_state_products):
                 gate_of_states = here + number * state_gate_stride
                 multiply(
                     n,
@@ -246,8 +255,8 @@ def forward_function(version: str) -> Any:
                     1,
                     0,
                     units,
-                    weights.ctypes.data + FLOAT_BYTES * number * units * n_padded,
-                    n_columns,
+                    weights.ctypes.data + FLOAT_BYTES * number * units * n_state_padded,
+                    n_state_columns,
                     z + FLOAT_BYTES * number * gate_stride,
                     gates_stride,
                     start + FLOAT_BYTES * number * start_gate_stride,
@@ -257,31 +266,38 @@ def forward_function(version: str) -> Any:
                     0,
                     0,
                 )
-            _forward_gates(
-                (
-                    n,
-                    units,
-                    z,
-                    gates_stride,
-                    gate_stride,
-                    c_before,
-                    c.ctypes.data + FLOAT_BYTES * c_row * units,
-                    last.ctypes.data + FLOAT_BYTES * first_review * units,
-                    gates.ctypes.data + FLOAT_BYTES * N_GATES * row * units
-                    if is_kept
-                    else 0,
-                    h.ctypes.data + FLOAT_BYTES * (row + n) * units if is_kept else 0,
-                    states.ctypes.data + FLOAT_BYTES * there,
-                    state_stride,
-                    state_gate_stride,
-                    n_after,
-                    masks.ctypes.data if is_masked else 0,
-                    order.ctypes.data + FLOAT_BYTES * first_review,
-                    n_all_reviews * units,
-                    outputs.ctypes.data if has_outputs else 0,
-                    output_index.ctypes.data + FLOAT_BYTES * row,
-                )
+            arguments = (
+                n,
+                units,
+                z,
+                gates_stride,
+                gate_stride,
+                c_before,
+                c.ctypes.data + FLOAT_BYTES * c_row * units,
+                last.ctypes.data + FLOAT_BYTES * first_review * units,
+                start + FLOAT_BYTES * n_state_gates * start_gate_stride,
+                start_rows,
+                start_stride,
+                gates.ctypes.data + FLOAT_BYTES * n_gates * row * units
+                if is_kept
+                else 0,
+                h.ctypes.data + FLOAT_BYTES * (row + n) * units if is_kept else 0,
+                states.ctypes.data + FLOAT_BYTES * there,
+                state_stride,
+                state_gate_stride,
+                n_after,
+                masks.ctypes.data if is_masked else 0,
+                order.ctypes.data + FLOAT_BYTES * first_review,
+                n_all_reviews * units,
+                outputs.ctypes.data if has_outputs else 0,
+                output_index.ctypes.data + FLOAT_BYTES * row,
             )
+            if cell == LSTM:
+                _forward_lstm(arguments)
+            elif cell == GRU:
+                _forward_gru(arguments)
+            else:
+                _forward_simple_rnn(arguments)
             c_before = c.ctypes.data + FLOAT_BYTES * c_row * units
             row += n
             if is_kept:

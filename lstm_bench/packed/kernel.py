@@ -50,7 +50,9 @@ class _Announcing(event.Listener):  # type: ignore[misc]
     def on_start(self, event: Any) -> None:
         if not self._has_said:
             self._has_said = True
-            self._say("compiling the packed LSTM (once on this machine, 5 to 20 s) ...")
+            self._say(
+                "compiling the packed engine (once on this machine, 5 to 20 s) ..."
+            )
 
     def on_end(self, event: Any) -> None:
         """Do nothing: the training that follows shows that compiling is done."""
@@ -77,7 +79,7 @@ def _alone(say: Callable[[str], None]) -> Iterator[None]:
         return
     with lock:
         if not lock_within(lock.fileno(), LOADING_S):
-            say("waiting for another process that compiles the packed LSTM ...")
+            say("waiting for another process that compiles the packed engine ...")
             lock_within(lock.fileno(), math.inf)
         yield
 

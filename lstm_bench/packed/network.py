@@ -9,7 +9,7 @@ from typing import Any
 from lstm_bench.models.backend import keras, tf
 from lstm_bench.models.build import ATTENTION_LAYERS, recurrent_layers
 from lstm_bench.packed.layout import Int32Array, Layout, number_distinct
-from lstm_bench.packed.operation import Rows, Weights, packed_lstm
+from lstm_bench.packed.operation import Rows, Weights, packed_layer
 from lstm_bench.packed.optimizer import PackedAdam
 from lstm_bench.packed.recurrence import Recurrence
 from lstm_bench.packed.team import Team
@@ -20,7 +20,7 @@ Update = Callable[[list[Any], list[Any]], None]
 
 
 class PackedForward:
-    """Calls the layers of a stock model, with the kernel for its LSTMs.
+    """Calls the layers of a stock model, with the kernel for its recurrent ones.
 
     The model is unchanged: its layers own the weights, and a call here reads and trains
     the same ones as ``model(...)``. So nothing has to be converted when the model is
@@ -47,7 +47,7 @@ class PackedForward:
     ) -> None:
         self.config = config
         self._directions = recurrent_layers(model, config)
-        # None for vectors, which reach the first LSTM as they are.
+        # None for vectors, which reach the first layer as they are.
         self._embedding = next(
             (layer for layer in model.layers if layer.name == "embedding"), None
         )
@@ -62,11 +62,11 @@ class PackedForward:
         for layer in layers:
             if layer.compute_dtype != "float32":
                 raise TypeError(
-                    f"{layer.name}: the packed LSTM computes in float32 alone, got "
+                    f"{layer.name}: the packed engine computes in float32 alone, got "
                     f"{layer.compute_dtype}; unset Keras's dtype policy"
                 )
         self._team = Team(n_threads)
-        self._recurrence = Recurrence(self._team)
+        self._recurrence = Recurrence(self._team, config.cell)
 
     def __call__(self, batch: Any, training: bool) -> Any:
         """Return the model's outputs, of shape (n_reviews, head units).
@@ -108,7 +108,7 @@ class PackedForward:
         for number, directions in enumerate(self._directions, start=1):
             is_last = number == len(self._directions)
             outputs = [
-                packed_lstm(
+                packed_layer(
                     self._recurrence,
                     self._weights(direction.cell, x.shape[-1], n_reviews, training),
                     rows,
@@ -180,15 +180,9 @@ class PackedForward:
         masks = cell.get_recurrent_dropout_mask(tf.ones((n_reviews, cell.units)))
         cell.reset_dropout_mask()
         cell.reset_recurrent_dropout_mask()
-        if input_masks is not None and not isinstance(input_masks, list):
-            input_masks = [input_masks]
-        return Weights(
-            tf.convert_to_tensor(cell.kernel.value),
-            tf.convert_to_tensor(cell.recurrent_kernel.value),
-            tf.convert_to_tensor(cell.bias.value),
-            input_masks if training else None,
-            masks if training else None,
-        )
+        if not training:
+            return Weights.of(cell, None, None)
+        return Weights.of(cell, _listed(input_masks), _listed(masks))
 
     def _pool(self, x: Any, rows: Rows, n_reviews: Any) -> Any:
         """Return one vector for each sequence, of shape (n_reviews, features)."""
@@ -209,6 +203,11 @@ class PackedForward:
         )
         total = tf.math.unsorted_segment_sum(x, rows.review, n_reviews)
         return total / tf.maximum(tf.cast(n_tokens, tf.float32), 1.0)[:, None]
+
+
+def _listed(masks: Any) -> list[Any] | None:
+    """Return a cell's masks as a list; one for all gates is not in a list."""
+    return masks if masks is None or isinstance(masks, list) else [masks]
 
 
 def _attend(x: Any, scores: Any, review: Any, n_reviews: Any) -> Any:

@@ -1,4 +1,4 @@
-"""One LSTM in one direction as a TensorFlow operation with a gradient."""
+"""A recurrent layer in one direction as a TensorFlow operation with a gradient."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from lstm_bench.models.backend import tf
+from lstm_bench.models.backend import keras, tf
 from lstm_bench.packed.recurrence import Recurrence, recurrence_of
 
 
@@ -29,16 +29,16 @@ class Rows:
 
 @dataclass(frozen=True)
 class Weights:
-    """An LSTM's weights, as in Keras, and the masks of one call.
+    """A layer's weights, as the kernel reads them, and the masks of one call.
 
     Attributes
     ----------
     kernel, recurrent_kernel, bias : float32 tensor
-        W of shape (features, 4 units), U of shape (units, 4 units) and b of shape
-        (4 units,), gates in the order i, f, c, o.
+        W of shape (features, n_gates units), U of shape (units, n_state_gates units)
+        and b of shape (n_gates units,); see `recurrence.Recurrence.forward`.
     input_masks, recurrent_masks : list of float32 tensors, or None
-        Of shape (n_reviews, features) and (n_reviews, units): four, or, if only inputs
-        are dropped, one for all gates.
+        Of shape (n_reviews, features) and (n_reviews, units): one for each gate, or, if
+        only inputs are dropped, one for all gates.
     """
 
     kernel: Any
@@ -47,8 +47,30 @@ class Weights:
     input_masks: list[Any] | None = None
     recurrent_masks: list[Any] | None = None
 
+    @classmethod
+    def of(
+        cls, cell: Any, input_masks: list[Any] | None, masks: list[Any] | None
+    ) -> Weights:
+        """Return the weights of one of Keras's cells, with the masks that it drew."""
+        kernel, recurrent_kernel, bias = (
+            tf.convert_to_tensor(weight.value)
+            for weight in (cell.kernel, cell.recurrent_kernel, cell.bias)
+        )
+        if isinstance(cell, keras.layers.GRUCell):
+            # A gate of its own for what h of the step before contributes to the new h,
+            # before the reset gate; inputs contribute its bias alone.
+            u, r, g = tf.split(kernel, 3, axis=1)
+            kernel = tf.concat([u, r, tf.zeros_like(g), g], axis=1)
+            (u, r, g), (state_u, state_r, state_g) = (
+                tf.split(one, 3) for one in tf.unstack(bias, 2)
+            )
+            bias = tf.concat([u + state_u, r + state_r, state_g, g], axis=0)
+            if input_masks is not None and len(input_masks) == 3:
+                input_masks = [*input_masks, input_masks[2]]
+        return cls(kernel, recurrent_kernel, bias, input_masks, masks)
 
-def packed_lstm(
+
+def packed_layer(
     recurrence: Recurrence,
     weights: Weights,
     rows: Rows,

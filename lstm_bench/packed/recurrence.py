@@ -17,7 +17,7 @@ from lstm_bench.packed.products import WIDTH
 from lstm_bench.packed.scratch import CHUNK_ROWS, Scratch
 from lstm_bench.packed.shared import n_numbers_of, n_sums_at_most
 from lstm_bench.packed.team import Team
-from lstm_bench.packed.tiles import MAX_VECTORS, N_GATES
+from lstm_bench.packed.tiles import CELLS, MAX_VECTORS
 
 
 def panels(matrix: Float32Array, n_products: int = 1) -> Float32Array:
@@ -66,6 +66,7 @@ class Recurrence:
     Parameters
     ----------
     team : Team
+    cell : {"lstm", "gru", "simple_rnn"}
 
     Attributes
     ----------
@@ -73,8 +74,9 @@ class Recurrence:
         The number with which `recurrence_of` finds it.
     """
 
-    def __init__(self, team: Team) -> None:
+    def __init__(self, team: Team, cell: str) -> None:
         self.team = team
+        self.cell = CELLS[cell]
         self.number = next(_numbers)
         _alive[self.number] = self
         self._kernel = load_kernel()
@@ -107,12 +109,13 @@ class Recurrence:
         ----------
         x : float32 ndarray of shape (n_inputs, features)
         kernel, bias, recurrent_kernel : float32 ndarray
-            W of shape (features, 4 units), b of shape (4 units,) and U of shape
-            (units, 4 units), gates in the order i, f, c, o.
+            W of shape (features, n_gates units), b of shape (n_gates units,) and U of
+            shape (units, n_state_gates units), with the gates of the package's
+            documentation.
         input_masks : float32 ndarray of shape (n_masks, n_reviews, features)
-            None, one for all gates, or one for each of the four; in the batch's order.
+            None, one for all gates, or one for each gate; in the batch's order.
         masks : float32 ndarray of shape (n_masks, n_reviews, units)
-            Masks of recurrent dropout: none or four.
+            Masks of recurrent dropout: none, or one for each gate of the state.
         ids : int32 ndarray of shape (n_distinct,)
             The inputs that occur, for which a table is computed if `has_table`; else
             unused.
@@ -137,28 +140,32 @@ class Recurrence:
             each sequence's last row, of shape (n_reviews, units), in the batch's order.
         h, c, gates : float32 ndarray
             For `backward`, of every row: h of the step before, of shape (n_rows,
-            units), c, and the gates' values, of shape (n_rows, 4 units).
+            units), c, if the cell has it, and the gates' values, of shape (n_rows,
+            n_gates units).
         """
         units, n_reviews, n_rows = len(recurrent_kernel), len(order), len(source)
         features = x.shape[1]
         is_masked, n_input_masks = len(masks) > 0, len(input_masks)
-        sizes = Scratch.of(units, features, is_masked)
+        cell = self.cell
+        sizes = Scratch.of(cell.n_gates, units, features, is_masked)
         take = self._buffers.take
         n_kept = n_rows if is_kept else 0
-        h, gates = take(n_kept, units), take(n_kept, N_GATES * units)
-        c = take(n_rows if is_kept else n_reviews, units)
+        h, gates = take(n_kept, units), take(n_kept, cell.n_gates * units)
+        n_of_c = n_rows if is_kept else n_reviews
+        c = take(n_of_c if cell.has_c else 0, units)
         outputs = take(n_rows if returns_sequences else 0, units)
         last = take(n_reviews, units)
         parts = parts_of(lengths)
         # Gates with different masks are multiplied one by one.
-        n_products = N_GATES if is_masked else 1
-        n_states = 2 * n_products * sizes.state_stride
+        n_products = cell.n_gates if is_masked else 1
+        n_state_products = cell.n_state_gates if is_masked else 1
+        n_states = 2 * n_state_products * sizes.state_stride
         states = take(n_reviews, n_states)
         scratch = take(len(parts), sizes.n_floats)
-        state_panels = panels(recurrent_kernel, n_products)
+        state_panels = panels(recurrent_kernel, n_state_products)
         with_bias = np.concatenate([kernel, bias[None]])
         input_panels = panels(with_bias, 1 if has_table else n_products)
-        table = take(len(ids) if has_table else 0, N_GATES * units)
+        table = take(len(ids) if has_table else 0, cell.n_gates * units)
         if has_table:
             self._fill_table(table, x, input_panels, ids, sizes.input_stride)
         # Numba's arrays are flat; these names keep the memory of the originals alive.
@@ -176,6 +183,9 @@ class Recurrence:
                 output_index,
                 self._places,
                 *flat,
+                cell.code,
+                cell.n_gates,
+                cell.n_state_gates,
                 units,
                 features,
                 part.first_review,
@@ -222,7 +232,7 @@ class Recurrence:
                 *flat,
                 first,
                 min(CHUNK_ROWS, len(ids) - first),
-                table.shape[1] // N_GATES,
+                table.shape[1],
                 x.shape[1],
                 first * input_stride,
                 input_stride,
@@ -268,7 +278,8 @@ class Recurrence:
         units, n_reviews, n_rows = len(recurrent_kernel), len(order), len(source)
         features = x.shape[1]
         is_masked, n_input_masks = len(masks) > 0, len(input_masks)
-        sizes = Scratch.of(units, features, is_masked)
+        cell = self.cell
+        sizes = Scratch.of(cell.n_gates, units, features, is_masked)
         parts = parts_of(lengths)
         take = self._buffers.take
         dx = take(n_rows, features)
@@ -295,6 +306,9 @@ class Recurrence:
                 output_index,
                 *flat,
                 numbers.reshape(-1),
+                cell.code,
+                cell.n_gates,
+                cell.n_state_gates,
                 units,
                 features,
                 part.first_review,
@@ -314,14 +328,14 @@ class Recurrence:
                 sizes.input_stride,
                 sizes.state_stride,
                 n_reviews,
-                sizes.n_gates,
             )
 
         self.team.do([functools.partial(work, *each) for each in enumerate(parts)])
-        total = sums.sum(axis=0)[:, : sizes.n_gates]
-        by_gate = total.reshape(len(total), N_GATES, -1)[:, :, :units]
-        all_of = np.ascontiguousarray(by_gate).reshape(len(total), -1)
-        return dx, all_of[:features], all_of[features], all_of[features + 1 :]
+        total = sums.sum(axis=0)[:, : cell.n_gates * sizes.gate_stride]
+        by_gate = total.reshape(len(total), cell.n_gates, -1)[:, :, :units]
+        of_input = by_gate[: features + 1].reshape(features + 1, -1)
+        of_state = by_gate[features + 1 :, : cell.n_state_gates].reshape(units, -1)
+        return dx, of_input[:features], of_input[features], of_state
 
 
 def _flat(array: Float32Array) -> Float32Array:

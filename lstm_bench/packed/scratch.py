@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lstm_bench.packed.tiles import N_GATES
-
 CHUNK_ROWS = 128
 """At least a part's sequences. A panel of so many rows fits the first-level cache, and
 adding so many takes longer than reading and writing the sums."""
@@ -50,20 +48,15 @@ class Scratch:
     state_stride: int
 
     @classmethod
-    def of(cls, units: int, features: int, is_masked: bool) -> Scratch:
+    def of(cls, n_gates: int, units: int, features: int, is_masked: bool) -> Scratch:
         """Return the sizes; ``is_masked``: whether each gate has its own masks."""
         gate_stride = padded(units) if is_masked else units
         return cls(
             gate_stride,
-            stride_of(N_GATES * gate_stride),
+            stride_of(n_gates * gate_stride),
             stride_of(features + 1),
             stride_of(units),
         )
-
-    @property
-    def n_gates(self) -> int:
-        """Columns of the gates of a row."""
-        return N_GATES * self.gate_stride
 
     @property
     def n_floats(self) -> int:

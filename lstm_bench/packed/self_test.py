@@ -83,7 +83,7 @@ def _run_kernel() -> None:
     weights = (zeros(1, 4), zeros(4), zeros(1, 4))
     masks = (zeros(0, 0, 0), zeros(0, 0, 0))
     first, one = np.zeros(1, np.int32), np.ones(1, np.int32)
-    Recurrence(Team(lambda: 1)).forward(
+    Recurrence(Team(lambda: 1), "lstm").forward(
         zeros(1, 1),
         *weights,
         *masks,

@@ -7,7 +7,8 @@ sums stay in registers while the loop runs over the terms.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numba
@@ -17,8 +18,37 @@ from numba.extending import intrinsic
 
 from lstm_bench.packed.vectors import FLOAT, FLOAT_BYTES, INT, Emitter, Target
 
-N_GATES = 4
 MAX_VECTORS = 4
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What the kernel has to know of a cell.
+
+    Attributes
+    ----------
+    code : int
+        Its number in the compiled functions.
+    n_gates : int
+        Blocks of columns that inputs contribute to.
+    n_state_gates : int
+        The first of them, that h of the step before contributes to.
+    has_c : bool
+        Whether there is a second state c.
+    """
+
+    code: int
+    n_gates: int
+    n_state_gates: int
+    has_c: bool
+
+
+CELLS: Mapping[str, Cell] = {
+    "lstm": Cell(0, 4, 4, True),
+    "gru": Cell(1, 4, 3, False),
+    "simple_rnn": Cell(2, 1, 1, False),
+}
+LSTM, GRU = CELLS["lstm"].code, CELLS["gru"].code
 
 # Addresses are of the first row, strides from row to row or from gate to gate.
 FORWARD_ARGUMENTS = (
@@ -27,9 +57,15 @@ FORWARD_ARGUMENTS = (
     "z",
     "z_stride",
     "z_gate_stride",
+    # Of an LSTM; 0: none.
     "c_before",
     "c",
+    # h of the step before, which is overwritten.
     "last",
+    # Of a GRU: what inputs contribute to the last gate; rows of a matrix.
+    "inputs",
+    "input_rows",
+    "inputs_stride",
     # Stored for the backward pass; 0: nothing is. h is stored at the place of the next
     # step.
     "gates",
@@ -54,8 +90,10 @@ BACKWARD_ARGUMENTS = (
     "dz",
     "dz_stride",
     "dz_gate_stride",
+    # Of a GRU: h of the step before, and none.
     "c_before",
     "c",
+    # Of a GRU: the gradient of h of the step before, but for that through the gates.
     "dc",
     "dh",
     "d_outputs",
@@ -109,8 +147,14 @@ COPY_ARGUMENTS = (
 ROW_SUM_ARGUMENTS = ("n_columns", "source", "into")
 
 
-def forward_gates(target: Target) -> Any:
-    """Return the intrinsic that computes c and h from z for some rows of one step."""
+def forward_gates(target: Target, name: str) -> Any:
+    """Return the intrinsic that computes a step's h from z for some rows.
+
+    Parameters
+    ----------
+    name : {"lstm", "gru", "simple_rnn"}
+    """
+    cell, compute = CELLS[name], FORWARD[name]
 
     def emit(e: Emitter, a: dict[str, Any]) -> None:
         b = e.builder
@@ -135,19 +179,22 @@ def forward_gates(target: Target) -> Any:
             at_z = b.add(b.mul(row, a["z_stride"]), unit)
             z = [
                 load(a["z"], of_gate(at_z, gate, a["z_gate_stride"]))
-                for gate in range(N_GATES)
+                for gate in range(cell.n_state_gates)
             ]
-            i, f, o = (e.sigmoid(z[gate]) for gate in (0, 1, 3))
-            g = e.tanh(z[2])
+            if cell.n_gates > cell.n_state_gates:
+                input_row = _load_int32(e, e.at(a["input_rows"], row), 0)
+                at_input = b.add(b.mul(input_row, a["inputs_stride"]), unit)
+                z.append(load(a["inputs"], at_input))
             at_unit = b.add(b.mul(row, units), unit)
-            c = e.multiply_add(f, load(a["c_before"], at_unit), b.fmul(i, g))
-            h = b.fmul(o, e.tanh(c))
-            store(c, a["c"], at_unit)
+            before = load(a["c_before" if cell.has_c else "last"], at_unit)
+            gates, c, h = compute(e, z, before)
+            if c is not None:
+                store(c, a["c"], at_unit)
             store(h, a["last"], at_unit)
             is_going_on = b.icmp_signed(">", a["n_going_on"], row)
             with b.if_then(is_kept):
-                at_gates = b.add(b.mul(b.mul(row, units), e.int(N_GATES)), unit)
-                for gate, value in enumerate((i, f, g, o)):
+                at_gates = b.add(b.mul(b.mul(row, units), e.int(cell.n_gates)), unit)
+                for gate, value in enumerate(gates):
                     store(value, a["gates"], of_gate(at_gates, gate, units))
                 with b.if_then(is_going_on):
                     store(h, a["h_kept"], at_unit)
@@ -157,7 +204,7 @@ def forward_gates(target: Target) -> Any:
                     with masked:
                         mask_row = _load_int32(e, e.at(a["mask_rows"], row), 0)
                         at_mask = b.add(b.mul(mask_row, units), unit)
-                        for gate in range(N_GATES):
+                        for gate in range(cell.n_state_gates):
                             offset = of_gate(at_mask, gate, a["masks_gate_stride"])
                             value = b.fmul(h, load(a["masks"], offset))
                             offset = of_gate(at_h, gate, a["h_gate_stride"])
@@ -168,14 +215,22 @@ def forward_gates(target: Target) -> Any:
                 output_row = _load_int32(e, e.at(a["output_index"], row), 0)
                 store(h, a["outputs"], b.add(b.mul(output_row, units), unit))
 
-    return _make(f"forward_gates_{target.width}", FORWARD_ARGUMENTS, target, emit)
+    return _make(
+        f"forward_{name}_gates_{target.width}", FORWARD_ARGUMENTS, target, emit
+    )
 
 
-def backward_gates(target: Target) -> Any:
-    """Return the intrinsic that computes the gradient of some rows at their gates."""
+def backward_gates(target: Target, name: str) -> Any:
+    """Return the intrinsic that computes the gradient of some rows at their gates.
+
+    Parameters
+    ----------
+    name : {"lstm", "gru", "simple_rnn"}
+    """
+    cell, compute = CELLS[name], BACKWARD[name]
 
     def emit(e: Emitter, a: dict[str, Any]) -> None:
-        b, one = e.builder, e.constant(1.0)
+        b = e.builder
         width = e.int(target.width)
         n_vectors = b.sdiv(b.add(a["units"], e.int(target.width - 1)), width)
         with e.loop(a["n_rows"]) as row, e.loop(n_vectors) as number:
@@ -185,35 +240,106 @@ def backward_gates(target: Target) -> Any:
             def load(address: Any) -> Any:
                 return e.load_lanes(address, is_whole, mask)
 
-            at_gates = b.add(b.mul(b.mul(row, a["units"]), e.int(N_GATES)), unit)
-            i, f, g, o = (
+            at_gates = b.add(b.mul(b.mul(row, a["units"]), e.int(cell.n_gates)), unit)
+            gates = [
                 load(e.at(a["gates"], b.add(at_gates, b.mul(e.int(gate), a["units"]))))
-                for gate in range(N_GATES)
-            )
+                for gate in range(cell.n_gates)
+            ]
             at_unit = b.add(b.mul(row, a["units"]), unit)
-            tanh_c = e.tanh(load(e.at(a["c"], at_unit)))
-            c_before = load(e.at(a["c_before"], at_unit))
             dh_place = e.variable(load(e.at(a["dh"], at_unit)))
             with b.if_then(b.icmp_signed("!=", a["d_outputs"], e.int(0))):
                 row_of = _load_int32(e, e.at(a["output_index"], row), 0)
                 place = e.at(a["d_outputs"], b.add(b.mul(row_of, a["units"]), unit))
                 b.store(b.fadd(e.value(dh_place), load(place)), dh_place)
-            dh = e.value(dh_place)
-            dc = b.fmul(b.fmul(dh, o), b.fsub(one, b.fmul(tanh_c, tanh_c)))
-            dc = b.fadd(dc, load(e.at(a["dc"], at_unit)))
-            dz = (
-                b.fmul(b.fmul(dc, g), b.fmul(i, b.fsub(one, i))),
-                b.fmul(b.fmul(dc, c_before), b.fmul(f, b.fsub(one, f))),
-                b.fmul(b.fmul(dc, i), b.fsub(one, b.fmul(g, g))),
-                b.fmul(b.fmul(dh, tanh_c), b.fmul(o, b.fsub(one, o))),
+            dz, dc = compute(
+                e, gates, e.value(dh_place), lambda name: load(e.at(a[name], at_unit))
             )
             at_dz = b.add(b.mul(row, a["dz_stride"]), unit)
             for gate, value in enumerate(dz):
                 offset = b.add(at_dz, b.mul(e.int(gate), a["dz_gate_stride"]))
                 e.store_lanes(value, e.at(a["dz"], offset), is_whole, mask)
-            e.store_lanes(b.fmul(dc, f), e.at(a["dc"], at_unit), is_whole, mask)
+            if dc is not None:
+                e.store_lanes(dc, e.at(a["dc"], at_unit), is_whole, mask)
 
-    return _make(f"backward_gates_{target.width}", BACKWARD_ARGUMENTS, target, emit)
+    return _make(
+        f"backward_{name}_gates_{target.width}", BACKWARD_ARGUMENTS, target, emit
+    )
+
+
+Step = Callable[[Emitter, Sequence[Any], Any], tuple[Sequence[Any], Any, Any]]
+"""Maps z, one vector for each gate, and c or h of the step before to the gates' values,
+c or None, and h. The formulas are in the package's documentation."""
+
+StepBack = Callable[
+    [Emitter, Sequence[Any], Any, Callable[[str], Any]], tuple[Sequence[Any], Any]
+]
+"""Maps the gates' values, dh and a function that loads another argument to the dz, and
+what is passed on as dc, or None."""
+
+
+def _lstm(e: Emitter, z: Sequence[Any], c: Any) -> tuple[Sequence[Any], Any, Any]:
+    b = e.builder
+    i, f, o = (e.sigmoid(z[gate]) for gate in (0, 1, 3))
+    g = e.tanh(z[2])
+    c = e.multiply_add(f, c, b.fmul(i, g))
+    return (i, f, g, o), c, b.fmul(o, e.tanh(c))
+
+
+def _lstm_back(
+    e: Emitter, gates: Sequence[Any], dh: Any, load: Callable[[str], Any]
+) -> tuple[Sequence[Any], Any]:
+    b, one = e.builder, e.constant(1.0)
+    i, f, g, o = gates
+    tanh_c = e.tanh(load("c"))
+    dc = b.fmul(b.fmul(dh, o), b.fsub(one, b.fmul(tanh_c, tanh_c)))
+    dc = b.fadd(dc, load("dc"))
+    dz = (
+        b.fmul(b.fmul(dc, g), b.fmul(i, b.fsub(one, i))),
+        b.fmul(b.fmul(dc, load("c_before")), b.fmul(f, b.fsub(one, f))),
+        b.fmul(b.fmul(dc, i), b.fsub(one, b.fmul(g, g))),
+        b.fmul(b.fmul(dh, tanh_c), b.fmul(o, b.fsub(one, o))),
+    )
+    return dz, b.fmul(dc, f)
+
+
+def _gru(e: Emitter, z: Sequence[Any], h: Any) -> tuple[Sequence[Any], Any, Any]:
+    b = e.builder
+    u, r, s = e.sigmoid(z[0]), e.sigmoid(z[1]), z[2]
+    g = e.tanh(e.multiply_add(r, s, z[3]))
+    return (u, r, s, g), None, e.multiply_add(u, b.fsub(h, g), g)
+
+
+def _gru_back(
+    e: Emitter, gates: Sequence[Any], dh: Any, load: Callable[[str], Any]
+) -> tuple[Sequence[Any], Any]:
+    b, one = e.builder, e.constant(1.0)
+    u, r, s, g = gates
+    dh = b.fadd(dh, load("dc"))
+    da = b.fmul(b.fmul(dh, b.fsub(one, u)), b.fsub(one, b.fmul(g, g)))
+    du = b.fmul(b.fmul(dh, b.fsub(load("c_before"), g)), b.fmul(u, b.fsub(one, u)))
+    ds = b.fmul(da, r)
+    dr = b.fmul(b.fmul(ds, s), b.fsub(one, r))
+    return (du, dr, ds, da), b.fmul(dh, u)
+
+
+def _simple_rnn(e: Emitter, z: Sequence[Any], h: Any) -> tuple[Sequence[Any], Any, Any]:
+    h = e.tanh(z[0])
+    return (h,), None, h
+
+
+def _simple_rnn_back(
+    e: Emitter, gates: Sequence[Any], dh: Any, load: Callable[[str], Any]
+) -> tuple[Sequence[Any], Any]:
+    b, (h,) = e.builder, gates
+    return (b.fmul(dh, b.fsub(e.constant(1.0), b.fmul(h, h))),), None
+
+
+FORWARD: Mapping[str, Step] = {"lstm": _lstm, "gru": _gru, "simple_rnn": _simple_rnn}
+BACKWARD: Mapping[str, StepBack] = {
+    "lstm": _lstm_back,
+    "gru": _gru_back,
+    "simple_rnn": _simple_rnn_back,
+}
 
 
 def product_tile(target: Target, is_masked: bool) -> Any:

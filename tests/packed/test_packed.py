@@ -1,4 +1,4 @@
-"""The packed LSTM against the stock one: same weights, same masks, same everything."""
+"""The packed engine against Keras: same weights, same masks, same everything."""
 
 from __future__ import annotations
 
@@ -134,6 +134,7 @@ def run_kernel(
     lengths,
     units,
     *,
+    cell="lstm",
     features=3,
     masked=False,
     n_input_masks=0,
@@ -155,7 +156,7 @@ def run_kernel(
     layout = Layout.of(tokens, True)
     n_rows, n = len(layout.review), len(lengths)
     ids, index = number_distinct(tokens.reshape(-1)[layout.position], n_ids)
-    recurrence = Recurrence(Team(lambda: n_threads))
+    recurrence = Recurrence(Team(lambda: n_threads), cell)
     if take is not None:
         recurrence._buffers.take = take
 
@@ -174,12 +175,15 @@ def run_kernel(
         return own(kept.astype(np.float32) / np.float32(0.7))
 
     x = draw(len(ids), features)
-    w, b, u = draw(features, 4 * units), draw(4 * units), draw(units, 4 * units)
+    n_gates, n_state_gates = N_GATES[cell]
+    w, b = draw(features, n_gates * units), draw(n_gates * units)
+    u = draw(units, n_state_gates * units)
     w *= np.float32(0.4)
-    u *= np.float32(0.4)
+    # Larger ones make a SimpleRNN chaotic: any rounding grows from step to step.
+    u *= np.float32(min(0.4, units**-0.5) if cell == "simple_rnn" else 0.4)
     b *= np.float32(bias_spread)
-    input_masks = draw_masks(n_input_masks, features)
-    masks = draw_masks(4 if masked else 0, units)
+    input_masks = draw_masks(min(n_input_masks, n_gates), features)
+    masks = draw_masks(n_state_gates if masked else 0, units)
     rows = np.arange(n_rows, dtype=np.int32)
     numbers = (index, rows, layout.review, layout.order, layout.lengths)
     layout_of = [own(each) for each in numbers]
@@ -214,13 +218,14 @@ def run_kernel(
         "without a way back": forward(is_kept=False)[0],
         **dict(zip(names, gradients, strict=True)),
     }
-    all_masks = np.ones((4, n, features))
+    all_masks = np.ones((n_gates, n, features))
     all_masks[...] = input_masks if n_input_masks else 1.0
-    wanted = plain_lstm(
+    wanted = plain(
+        cell,
         *(array.astype(float) for array in (x[index], w, b, u)),
         layout,
         all_masks,
-        masks.astype(float) if masked else np.ones((4, n, units)),
+        masks.astype(float) if masked else np.ones((n_state_gates, n, units)),
         dy.astype(float),
         sequences,
     )
@@ -228,12 +233,78 @@ def run_kernel(
     return got, wanted
 
 
-def plain_lstm(x, w, b, u, layout, input_masks, masks, dy, sequences):
+# Of the inputs, and of h of the step before.
+N_GATES = {"lstm": (4, 4), "gru": (4, 3), "simple_rnn": (1, 1)}
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def lstm_step(a, s, h, c):
+    """Return h and c, and what `lstm_back` needs."""
+    z = a + s
+    i, f, o, g = *(sigmoid(z[k]) for k in (0, 1, 3)), np.tanh(z[2])
+    after = f * c + i * g
+    return o * np.tanh(after), after, (i, f, g, o, c, np.tanh(after))
+
+
+def lstm_back(kept, dh, dc):
+    """Return the gradients of a and s, of h of the step before beside s, and of c."""
+    i, f, g, o, before, tanh_c = kept
+    dc = dc + dh * o * (1 - tanh_c**2)
+    dz = np.stack(
+        [
+            dc * g * i * (1 - i),
+            dc * before * f * (1 - f),
+            dc * i * (1 - g**2),
+            dh * tanh_c * o * (1 - o),
+        ]
+    )
+    return dz, dz, 0.0, dc * f
+
+
+def gru_step(a, s, h, c):
+    u, r = sigmoid(a[0] + s[0]), sigmoid(a[1] + s[1])
+    # Inputs contribute a bias alone to the gate of h, before it is reset.
+    state = a[2] + s[2]
+    g = np.tanh(a[3] + r * state)
+    return u * h + (1 - u) * g, c, (u, r, state, g, h)
+
+
+def gru_back(kept, dh, dc):
+    u, r, state, g, h = kept
+    d_new = dh * (1 - u) * (1 - g**2)
+    d_u, d_r = dh * (h - g) * u * (1 - u), d_new * state * r * (1 - r)
+    da = np.stack([d_u, d_r, d_new * r, d_new])
+    return da, da[:3], dh * u, dc
+
+
+def simple_rnn_step(a, s, h, c):
+    h = np.tanh(a[0] + s[0])
+    return h, c, h
+
+
+def simple_rnn_back(h, dh, dc):
+    dz = (dh * (1 - h**2))[None]
+    return dz, dz, 0.0, dc
+
+
+STEPS = {
+    "lstm": (lstm_step, lstm_back),
+    "gru": (gru_step, gru_back),
+    "simple_rnn": (simple_rnn_step, simple_rnn_back),
+}
+
+
+def plain(cell, x, w, b, u, layout, input_masks, masks, dy, sequences):
     """Return outputs and gradients, review by review."""
+    step, back = STEPS[cell]
     units = len(u)
-    u_of, w_of = (m.reshape(-1, 4, units).transpose(1, 0, 2) for m in (u, w))
+    u_of, w_of = (m.reshape(len(m), -1, units).transpose(1, 0, 2) for m in (u, w))
     y, dx = np.zeros(dy.shape), np.zeros(x.shape)
-    dw, db, du = np.zeros(w_of.shape), np.zeros((4, units)), np.zeros(u_of.shape)
+    dw, db, du = np.zeros(w_of.shape), np.zeros(len(b)), np.zeros(u_of.shape)
+    db = db.reshape(-1, units)
     steps = {}
     for row, (review, position) in enumerate(
         zip(layout.review, layout.position, strict=True)
@@ -245,41 +316,26 @@ def plain_lstm(x, w, b, u, layout, input_masks, masks, dy, sequences):
         rows = [row for _, row in sorted(places)]
         for row in rows:
             h_before = h
-            z = np.einsum("gd,gdv->gv", input_mask * x[row], w_of)
-            z += np.einsum("gu,guv->gv", mask * h, u_of) + b.reshape(4, units)
-            i, f, o = (1 / (1 + np.exp(-z[k])) for k in (0, 1, 3))
-            g = np.tanh(z[2])
-            kept.append((i, f, g, o, c, h_before))
-            c = f * c + i * g
-            h = o * np.tanh(c)
+            a = np.einsum("gd,gdv->gv", input_mask * x[row], w_of)
+            s = np.einsum("gu,guv->gv", mask * h, u_of)
+            h, c, of_step = step(a + b.reshape(-1, units), s, h, c)
+            kept.append((h_before, of_step))
             if sequences:
                 y[row] = h
         if not sequences:
             y[review] = h
         dh, dc = np.zeros(units) if sequences else dy[review].copy(), np.zeros(units)
-        for row, (i, f, g, o, before, h_before) in reversed(
-            list(zip(rows, kept, strict=True))
-        ):
+        for row, (h_before, of_step) in reversed(list(zip(rows, kept, strict=True))):
             dh = dh + (dy[row] if sequences else 0.0)
-            tanh_c = np.tanh(f * before + i * g)
-            dc = dc + dh * o * (1 - tanh_c**2)
-            dz = np.stack(
-                [
-                    dc * g * i * (1 - i),
-                    dc * before * f * (1 - f),
-                    dc * i * (1 - g**2),
-                    dh * tanh_c * o * (1 - o),
-                ]
-            )
-            db += dz
-            dw += np.einsum("gd,gv->gdv", input_mask * x[row], dz)
-            du += np.einsum("gu,gv->guv", mask * h_before, dz)
-            dx[row] = (input_mask * np.einsum("gv,gdv->gd", dz, w_of)).sum(axis=0)
-            dh = (mask * np.einsum("gv,guv->gu", dz, u_of)).sum(axis=0)
-            dc = dc * f
+            da, ds, dh_beside, dc = back(of_step, dh, dc)
+            db += da
+            dw += np.einsum("gd,gv->gdv", input_mask * x[row], da)
+            du += np.einsum("gu,gv->guv", mask * h_before, ds)
+            dx[row] = (input_mask * np.einsum("gv,gdv->gd", da, w_of)).sum(axis=0)
+            dh = dh_beside + (mask * np.einsum("gv,guv->gu", ds, u_of)).sum(axis=0)
 
     def columns(by_gate):
-        return by_gate.transpose(1, 0, 2).reshape(-1, 4 * units)
+        return by_gate.transpose(1, 0, 2).reshape(by_gate.shape[1], -1)
 
     return {"y": y, "dx": dx, "dw": columns(dw), "db": db.ravel(), "du": columns(du)}
 
@@ -321,9 +377,20 @@ def test_the_kernel_agrees_with_the_formulas(lengths, dropped, sequences):
         check_kernel(lengths, units, features=features, sequences=sequences, **dropped)
 
 
+@pytest.mark.parametrize("cell", ["gru", "simple_rnn"])
+@pytest.mark.parametrize("dropped", DROPPED, ids=str)
+@pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequences"])
+def test_the_kernel_agrees_with_the_formulas_of_every_cell(cell, dropped, sequences):
+    for lengths in CASES:
+        options = {"cell": cell, "sequences": sequences, **dropped}
+        check_kernel(lengths, 5, features=16, **options)
+        check_kernel(lengths, 37, features=7, **options)
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     lengths=lengths_lists,
+    cell=st.sampled_from(["lstm", "gru", "simple_rnn"]),
     units=st.integers(1, 90),
     features=st.integers(1, 90),
     dropped=st.sampled_from(DROPPED),
@@ -332,11 +399,12 @@ def test_the_kernel_agrees_with_the_formulas(lengths, dropped, sequences):
     seed=st.integers(0, 99),
 )
 def test_the_kernel_agrees_at_any_shape(
-    lengths, units, features, dropped, sequences, n_threads, seed
+    lengths, cell, units, features, dropped, sequences, n_threads, seed
 ):
     check_kernel(
         lengths,
         units,
+        cell=cell,
         features=features,
         sequences=sequences,
         n_threads=n_threads,
@@ -409,6 +477,8 @@ def test_the_kernel_agrees_with_narrower_vectors(environment):
         "    for units in (1, 9, 37):\n"
         "        for dropped in test_packed.DROPPED:\n"
         "            test_packed.check_kernel(lengths, units, **dropped)\n"
+        "    for cell in ('gru', 'simple_rnn'):\n"
+        "        test_packed.check_kernel(lengths, 37, cell=cell)\n"
         "from lstm_bench.packed.products import WIDTH\n"
         "print(WIDTH)\n"
     )
@@ -465,6 +535,18 @@ for lengths in ([7, 0, 3, 1, 7, 2, 5], [6], [29] * 17 + [3]):
                     take=guarded,
                     **dropped,
                 )
+for cell in ("gru", "simple_rnn"):
+    for dropped in test_packed.DROPPED:
+        for units, features in ((1, 1), (37, 70)):
+            test_packed.check_kernel(
+                [7, 0, 3, 1, 7, 2, 5],
+                units,
+                cell=cell,
+                features=features,
+                sequences=True,
+                take=guarded,
+                **dropped,
+            )
 test_packed.check_kernel([60] * 16, 20, table=True, n_ids=300, take=guarded)
 assert held and copies
 print("whole")
@@ -498,7 +580,9 @@ def make_pair(**options):
     for weight in model.weights:
         if "seed" not in weight.path:
             # Biases that are not zero, and embeddings large enough to matter.
-            noise = keras.random.normal(weight.shape, stddev=0.2)
+            # Larger states make a SimpleRNN chaotic: any rounding grows.
+            spread = 0.05 if config.cell == "simple_rnn" else 0.2
+            noise = keras.random.normal(weight.shape, stddev=spread)
             weight.assign_add(noise)
     return config, model, PackedForward(model, config, lambda: 2)
 
@@ -544,7 +628,7 @@ def check_gradients(model, packed, tokens, at_least=0.0):
 
 def least_of(pooling):
     """Gradients of attention's scores cancel: their sum over a sequence is zero."""
-    return 0.01 if pooling == "attention" else 0.0
+    return 0.1 if pooling == "attention" else 0.0
 
 
 LENGTHS = [12, 1, 7, 7, 3, 12, 0, 5, 9]
@@ -603,12 +687,33 @@ def test_outputs_and_gradients_are_those_of_stock_keras(
 
 @slow
 @pytest.mark.parametrize(
+    ("cell", "masking", "padding", "pooling", "layers", "drops"),
+    [
+        (("gru", "simple_rnn")[n % 2 ^ n // 4 % 2], *combination)
+        for n, combination in enumerate(COMBINATIONS)
+    ],
+)
+def test_outputs_and_gradients_are_those_of_keras_with_every_cell(
+    cell, masking, padding, pooling, layers, drops
+):
+    options = {"cell": cell, "masking": masking, "pooling": pooling}
+    config, model, packed = make_pair(**options, padding=padding, **layers, **drops)
+    tokens = make_tokens(LENGTHS, 12, config.padding)
+    check_gradients(model, packed, tokens, least_of(pooling))
+    assert_close(packed(tokens, training=False), model(tokens, training=False))
+
+
+@slow
+@pytest.mark.parametrize(
     ("units", "lengths", "options"),
     [
         # More than one vector of any machine, and two panels on the way back.
         (100, LENGTHS, {"dropout": 0.2, "recurrent_dropout": 0.2}),
         (70, [12] * 40, {"num_layers": 2, "bidirectional": True, "pooling": "max"}),
         (17, [7], {"recurrent_dropout": 0.3}),
+        (100, LENGTHS, {"cell": "gru", "dropout": 0.2, "recurrent_dropout": 0.2}),
+        (70, [12] * 40, {"cell": "gru", "num_layers": 2, "pooling": "attention"}),
+        (100, [12] * 40, {"cell": "simple_rnn", "bidirectional": True}),
         (16, [0], {"dropout": 0.3}),
         (5, [0, 0, 0], {"num_layers": 2, "pooling": "mean"}),
         (5, [1], {"bidirectional": True}),
@@ -617,7 +722,8 @@ def test_outputs_and_gradients_are_those_of_stock_keras(
 )
 def test_gradients_are_those_of_stock_keras_at_other_sizes(units, lengths, options):
     config, model, packed = make_pair(units=units, **options)
-    check_gradients(model, packed, make_tokens(lengths, 12, config.padding))
+    tokens = make_tokens(lengths, 12, config.padding)
+    check_gradients(model, packed, tokens, least_of(config.pooling))
 
 
 @slow
@@ -626,6 +732,7 @@ def test_gradients_are_those_of_stock_keras_at_other_sizes(units, lengths, optio
     lengths=st.lists(st.integers(0, 12), min_size=1, max_size=40),
     units=st.integers(1, 40),
     embedding_dim=st.integers(1, 40),
+    cell=st.sampled_from(["lstm", "gru", "simple_rnn"]),
     padding=st.sampled_from(["pre", "post"]),
     pooling=st.sampled_from(["last", "mean", "max", "attention"]),
     layers=st.sampled_from(LAYERS),
@@ -685,6 +792,8 @@ LARGE = {
         {"optimizer": "adamw", "units": 33},
         {"optimizer": "sgd", "learning_rate": 0.3},
         {"gradient_clip_norm": 0.05, "pooling": "attention"},
+        {"cell": "gru", "dropout": 0.2, "recurrent_dropout": 0.2},
+        {"cell": "simple_rnn", "bidirectional": True, "dropout": 0.2},
         {**LARGE, "dropout": 0.2, "recurrent_dropout": 0.2, "head": "softmax"},
     ],
     ids=str,

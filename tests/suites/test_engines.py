@@ -111,7 +111,8 @@ def test_auto_takes_the_packed_engine_and_says_nothing(choice):
 
     compile_kernel(lambda line: None)
     said = []
-    assert choice.choose_engine("auto", "lstm", said.append) == "packed"
+    for cell in ("lstm", "gru", "simple_rnn"):
+        assert choice.choose_engine("auto", cell, said.append) == "packed"
     assert choice.choose_engine("stock", "lstm", said.append) == "stock"
     assert said == []
 
@@ -145,7 +146,7 @@ def test_a_gpu_is_left_to_cudnn(choice, monkeypatch):
 
 @slow
 def test_an_engine_that_computes_something_else_is_not_taken(choice, monkeypatch):
-    monkeypatch.setattr(choice, "largest_difference", lambda: 1e-3)
+    monkeypatch.setattr(choice, "largest_difference", lambda cell: 1e-3)
     said = []
     assert choice.choose_engine("auto", "lstm", said.append) == "stock"
     assert "differ from Keras's by 1.0e-03" in said[0]
@@ -155,7 +156,7 @@ def test_an_engine_that_computes_something_else_is_not_taken(choice, monkeypatch
 
 @slow
 def test_a_difference_that_is_no_number_is_not_taken(choice, monkeypatch):
-    monkeypatch.setattr(choice, "largest_difference", lambda: float("nan"))
+    monkeypatch.setattr(choice, "largest_difference", lambda cell: float("nan"))
     assert choice.why_not_packed("lstm", lambda line: None) is not None
 
 
