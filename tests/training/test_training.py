@@ -11,7 +11,7 @@ from lstm_bench.data.dataset import Sequences
 from lstm_bench.data.registry import load_dataset
 from lstm_bench.data.splits import make_splits
 from lstm_bench.errors import TrialFailed
-from lstm_bench.metrics import METRICS
+from lstm_bench.metrics import METRICS, metrics_of
 from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import load_suite
@@ -155,7 +155,9 @@ def test_every_score_of_a_training_is_of_the_kept_weights(dataset, splits, patie
     for split, part in (("train", shown), ("val", splits.val), ("test", splits.test)):
         data = Encoded.of(part, config, 2)
         loss, y_proba = steps.predict(data)
-        scores = {n: m.fn(data.y, y_proba) for n, m in METRICS.items()}
+        scores = {
+            n: m.fn(data.y, y_proba) for n, m in metrics_of("classification").items()
+        }
         if split != "test":
             scores["loss"] = loss
         of_split = {
