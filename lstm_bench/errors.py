@@ -31,6 +31,10 @@ class QuantityError(UnfitDataError):
     """Labels that should be classes are numbers that may be a quantity."""
 
 
+class LeakError(DatasetError):
+    """A part of the data depends on values that come after it."""
+
+
 class TrackingError(LstmBenchError):
     """The MLflow or Optuna store cannot be reached, read or written."""
 

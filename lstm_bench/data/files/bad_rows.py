@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lstm_bench.errors import DatasetError
 from lstm_bench.text import shortened
@@ -83,6 +83,17 @@ class BadRows:
             self._first.append(row)
             if len(self._first) == MAX_SHOWN:
                 raise DatasetError(self._message(f"{MAX_SHOWN} or more"))
+
+    def about(self) -> dict[str, Any]:
+        """Return ``n_read``, ``n_dropped`` and ``reasons``, as plain JSON types."""
+        return {
+            "n_read": self.n_read,
+            "n_dropped": self.n_dropped,
+            "reasons": {
+                reason: {"n": n, "example": str(self.examples[reason])}
+                for reason, n in sorted(self.counts.items(), key=lambda item: -item[1])
+            },
+        }
 
     def check(self) -> None:
         """Raise a `DatasetError` if bad rows are errors and there are any."""

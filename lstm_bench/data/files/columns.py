@@ -121,7 +121,7 @@ def infer_columns(
 def check_columns(table: Table, columns: Columns) -> None:
     """Raise a `DatasetError` if a table lacks one of the columns."""
     for name in columns.used:
-        _check_name(table, name)
+        check_name(table, name)
 
 
 class _Inference:
@@ -205,7 +205,7 @@ class _Inference:
         for name in names:
             if name is None:
                 continue
-            _check_name(self.table, name)
+            check_name(self.table, name)
             if name not in self.names:
                 raise DatasetError(
                     f"{self.table.path}: column {quoted(name)}: expected strings or "
@@ -282,7 +282,7 @@ class _Inference:
             and (not self.is_numeric(n) or self.is_classes(n))
         ]
         if not fitting:
-            raise self.error("a column of classes", "label")
+            raise self.error("a column of classes", "label", self.of_forecasts())
         # Among columns of values one of strings is none of them.
         return min(
             fitting, key=lambda n: (layout == "wide" and self.is_numeric(n), counts[n])
@@ -317,11 +317,20 @@ class _Inference:
         cells = self.cells[name]
         return sum(len(str(cell)) for cell in cells) / max(1, len(cells))
 
-    def error(self, what: str, option: str) -> DatasetError:
+    def of_forecasts(self) -> str:
+        """Return advice for a table of times and values, which may be a series."""
+        if self.named(STEP_NAMES) is None:
+            return ""
+        return (
+            "; a series that is to be forecast needs a suite with task: forecast, as "
+            "`lstm-bench suites copy co2` writes one"
+        )
+
+    def error(self, what: str, option: str, advice: str = "") -> DatasetError:
         return DatasetError(
             f"{self.table.path}: expected {what}, but none of the columns "
             f"{listed(map(quoted, self.table.columns))} clearly is; name it with "
-            f"{option}"
+            f"{option}{advice}"
         )
 
 
@@ -329,7 +338,8 @@ def _is_value(name: str) -> bool:
     return name.casefold() not in NO_VALUES
 
 
-def _check_name(table: Table, name: str) -> None:
+def check_name(table: Table, name: str) -> None:
+    """Raise a `DatasetError` unless a table has a column of this name once."""
     n = table.columns.count(name)
     if n == 1:
         return

@@ -240,7 +240,7 @@ class _Writer:
             output_names=[(columns and columns.label) or "y"] if is_numeric else [],
             channels=list(first.channels),
             columns={} if columns is None else asdict(columns),
-            rows=_rows(bad),
+            rows=bad.about(),
             files=[
                 f"{file.path.name} (SHA-256 {digest})"
                 for file, digest in zip(self.files, self.digests, strict=True)
@@ -313,17 +313,6 @@ class _Writer:
             "numeric_labels_are_classes: true if each number is a class, or name "
             "another column with label"
         )
-
-
-def _rows(bad: BadRows) -> dict[str, Any]:
-    return {
-        "n_read": bad.n_read,
-        "n_dropped": bad.n_dropped,
-        "reasons": {
-            reason: {"n": n, "example": str(bad.examples[reason])}
-            for reason, n in sorted(bad.counts.items(), key=lambda item: -item[1])
-        },
-    }
 
 
 class _Codes:
