@@ -453,6 +453,53 @@ def _summary_ridge(
     return predicted
 
 
+# Windows of series: the last known value is 0, and a second channel is 1 where missing.
+
+
+def _naive(arrays: Arrays, sequences: list[npt.NDArray[Any]], horizon: int) -> Floats:
+    return np.zeros((len(sequences), horizon))
+
+
+def _seasonal_naive(
+    arrays: Arrays, sequences: list[npt.NDArray[Any]], horizon: int
+) -> Floats:
+    """Return the value one season before, or of an earlier one if it is missing."""
+    season = int(arrays["season"])
+    found = np.zeros((len(sequences), horizon))
+    for row, window in zip(found, sequences, strict=True):
+        known = window[:, 1] == 0
+        for k in range(horizon):
+            # Places of the same season, from the latest on.
+            places = np.arange(len(window) + k % season - season, -1, -season)
+            places = places[known[places]]
+            row[k] = window[places[0], 0] if len(places) else 0.0
+    return found
+
+
+def lagged(sequences: list[npt.NDArray[Any]]) -> Floats:
+    """Return the values of windows, those that are missing as the one before.
+
+    Returns
+    -------
+    float64 ndarray of shape (n, n_steps)
+    """
+    windows = np.stack(sequences).astype(np.float64)
+    known = windows[:, :, 1] == 0
+    latest = np.maximum.accumulate(
+        np.where(known, np.arange(known.shape[1]), -1), axis=1
+    )
+    filled = np.take_along_axis(windows[:, :, 0], np.maximum(latest, 0), axis=1)
+    # Before the first known value, the last one.
+    return np.where(latest < 0, 0.0, filled)
+
+
+def _linear_ar(
+    arrays: Arrays, sequences: list[npt.NDArray[Any]], horizon: int
+) -> Floats:
+    forecasts: Floats = lagged(sequences) @ arrays["coefficients"].T
+    return forecasts + arrays["intercepts"]
+
+
 class NearestSeries:
     """Finds the nearest of some series by dynamic time warping.
 
@@ -578,6 +625,9 @@ BASELINES: Mapping[str, Callable[[Arrays, list[npt.NDArray[Any]], int], Floats]]
     "train_mean": _train_mean,
     "tfidf_ridge": _tfidf_ridge,
     "summary_ridge": _summary_ridge,
+    "naive": _naive,
+    "seasonal_naive": _seasonal_naive,
+    "linear_ar": _linear_ar,
 }
 """Probabilities, or numbers, of each baseline, given its arrays and some sequences."""
 

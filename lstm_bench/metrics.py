@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lstm_bench.arrays import FloatArray, IntArray, Targets
-from lstm_bench.tasks import CLASSIFICATION, REGRESSION, TaskName
+from lstm_bench.tasks import CLASSIFICATION, FORECAST, REGRESSION, TaskName
 
 # Probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm, as
 # Keras clips outputs in its cross-entropies, so that both agree.
@@ -69,7 +69,8 @@ class Metric:
     For classification, ``fn(y_true, y_proba)`` takes int classes of shape (n,) and
     probabilities of shape (n, n_classes) whose rows sum to 1; for regression,
     ``fn(y_true, y_pred)`` takes numbers of shape (n, n_outputs). It returns a value
-    within `bounds`, which is written with the format `form`.
+    within `bounds`, which is written with the format `form`. If `is_scaled`, both are
+    divided by the scale of each example before.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Metric:
     bounds: tuple[float, float] = (0.0, 1.0)
     tasks: tuple[TaskName, ...] = (CLASSIFICATION,)
     form: str = ".4f"
+    is_scaled: bool = False
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -254,6 +256,19 @@ def mae(y_true: FloatArray, y_pred: FloatArray) -> float:
     return float(np.mean(np.abs(y_pred - y_true)))
 
 
+def mase(y_true: FloatArray, y_pred: FloatArray) -> float:
+    """Mean absolute scaled error, of values that are divided by their scale.
+
+    1 is the error, in train, of repeating the last season; lower is better.
+
+    References
+    ----------
+    Hyndman and Koehler, "Another look at measures of forecast accuracy", International
+    Journal of Forecasting 22(4), 2006.
+    """
+    return mae(y_true, y_pred)
+
+
 def r2(y_true: FloatArray, y_pred: FloatArray) -> float:
     """Coefficient of determination, at most 1, its mean over the outputs.
 
@@ -268,6 +283,7 @@ def r2(y_true: FloatArray, y_pred: FloatArray) -> float:
 
 
 _UNBOUNDED = (0.0, math.inf)
+_NUMBERS: tuple[TaskName, ...] = (REGRESSION, FORECAST)
 # Errors have the targets' units, in which four decimals may be too few or too many.
 DIGITS = "#.4g"
 METRICS: dict[str, Metric] = {
@@ -282,9 +298,10 @@ METRICS: dict[str, Metric] = {
         Metric("f1", "F1 (macro)", f1, True),
         Metric("balanced_accuracy", "balanced accuracy", balanced_accuracy, True),
         Metric("mse", "MSE", mse, False, _UNBOUNDED, (REGRESSION,), DIGITS),
-        Metric("rmse", "RMSE", rmse, False, _UNBOUNDED, (REGRESSION,), DIGITS),
-        Metric("mae", "MAE", mae, False, _UNBOUNDED, (REGRESSION,), DIGITS),
+        Metric("rmse", "RMSE", rmse, False, _UNBOUNDED, _NUMBERS, DIGITS),
+        Metric("mae", "MAE", mae, False, _UNBOUNDED, _NUMBERS, DIGITS),
         Metric("r2", "R²", r2, True, (-math.inf, 1.0), (REGRESSION,)),
+        Metric("mase", "MASE", mase, False, _UNBOUNDED, (FORECAST,), is_scaled=True),
     )
 }
 
@@ -304,12 +321,25 @@ def metrics_of(task: TaskName) -> dict[str, Metric]:
     return {name: metric for name, metric in METRICS.items() if task in metric.tasks}
 
 
-def evaluate(y_true: Targets, y_pred: FloatArray, task: TaskName) -> dict[str, float]:
+def evaluate(
+    y_true: Targets,
+    y_pred: FloatArray,
+    task: TaskName,
+    scale: FloatArray | None = None,
+) -> dict[str, float]:
     """Return the value of every metric of `task` by name.
 
     Parameters
     ----------
     y_pred : float64 ndarray
         Probabilities of shape (n, n_classes), or numbers of shape (n, n_outputs).
+    scale : float64 ndarray of shape (n,), or None
+        What each example's numbers are divided by for scaled metrics; None if the task
+        has none.
     """
-    return {name: m.fn(y_true, y_pred) for name, m in metrics_of(task).items()}
+    return {
+        name: m.fn(y_true / scale[:, None], y_pred / scale[:, None])
+        if m.is_scaled and scale is not None
+        else m.fn(y_true, y_pred)
+        for name, m in metrics_of(task).items()
+    }

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-TaskName = Literal["classification", "regression"]
+TaskName = Literal["classification", "regression", "forecast"]
 CLASSIFICATION: Final = "classification"
 REGRESSION: Final = "regression"
+FORECAST: Final = "forecast"
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Task:
 
     Attributes
     ----------
-    name : {"classification", "regression"}
+    name : {"classification", "regression", "forecast"}
     targets : str
         What the targets are, in messages.
     is_numeric : bool
@@ -82,6 +83,19 @@ TASKS: dict[TaskName, Task] = {
             hyperparameters={"head": "linear"},
             simplest="train_mean",
             simplest_label="mean of train",
+            margin=0.0,
+        ),
+        Task(
+            FORECAST,
+            "numbers",
+            True,
+            {"head": ("linear",), "class_weights": ("none",)},
+            objective="mase",
+            curves=("mase", "rmse"),
+            beside=("mase", "mae", "rmse"),
+            hyperparameters={"head": "linear"},
+            simplest="naive",
+            simplest_label="naive forecast",
             margin=0.0,
         ),
     )

@@ -9,6 +9,7 @@ from lstm_bench.open_study import load_data, open_tracker, say_start
 from lstm_bench.stores import store_errors
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
+from lstm_bench.tasks import FORECAST
 from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.tracker import OpenRun, Tracker
 from lstm_bench.training.model_folder import Origin
@@ -89,11 +90,13 @@ def _train(
     log_model: bool,
 ) -> Done:
     suite, origin = driver.suite, None
-    if log_model:
+    if log_model and suite.task.name != FORECAST:
         name = suite.name_of(config)
         why = f"{name}: one training, with the split and seeds of replicate "
         why += f"{replicate}{'' if replicate else ' (the search)'}."
         origin = Origin(suite.name, suite.study_name, name, replicate, why)
+    elif log_model:
+        driver.progress.say("no model is logged: those of forecasts cannot be used yet")
 
     def open_run(prepared: Prepared, engine: str) -> OpenRun:
         return tracker.start_run(config, prepared, kind="train", engine=engine)

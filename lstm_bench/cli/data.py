@@ -94,7 +94,8 @@ def _echo_data(suite: Suite, dataset: Dataset, about: dict[str, Any]) -> None:
 
     echo(filled(f"{suite.name}: {about['description']}"))
     _echo_parts(about)
-    for limit in values_of(suite, "sequence_length"):
+    lengths = () if dataset.forecast else values_of(suite, "sequence_length")
+    for limit in lengths:
         cut, lost = truncation(dataset.train, limit)
         echo(
             f"at sequence_length {limit:,}: {cut:.1%} of train {dataset.examples} are "
@@ -110,6 +111,9 @@ def _echo_data(suite: Suite, dataset: Dataset, about: dict[str, Any]) -> None:
 
 def _echo_parts(about: dict[str, Any]) -> None:
     """Print the sizes, classes, lengths and copies of every part."""
+    if about["forecast"]:
+        _echo_windows(about["forecast"])
+        return
     if about["kind"] == "tokens":
         echo(f"vocabulary: {about['vocabulary_words']:,} words")
     else:
@@ -137,6 +141,23 @@ def _echo_parts(about: dict[str, Any]) -> None:
         echo(f"  duplicates within it: {facts['n_copies']:,}")
     examples = plural(about["example"])
     echo(f"test {examples} that are also in train: {about['n_test_in_train']}")
+
+
+def _echo_windows(about: dict[str, Any]) -> None:
+    """Print how the windows of series are divided."""
+    echo(
+        filled(
+            f"{count(about['n_series'], 'series')}: {count(about['window'], 'step')} "
+            f"before an origin are known, {count(about['horizon'], 'step')} from it on "
+            f"are forecast; a season has {count(about['season'], 'step')}"
+        )
+    )
+    for part, of in about["parts"].items():
+        every = "" if part == "train" else f", every {count(about['step'], 'step')}"
+        echo(
+            f"{part}: {count(of['n'], 'window')}, origins {of['first_origin']} to "
+            f"{of['last_origin']}{every}"
+        )
 
 
 def echo_findings(findings: Sequence[Finding]) -> None:

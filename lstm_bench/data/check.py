@@ -26,6 +26,8 @@ from lstm_bench.text import count, listed, quoted, shortened
 
 MIN_EXAMPLES = 100
 MIN_OF_CLASS = 50
+MIN_ORIGINS = 20
+"""Test origins below which intervals over times are wide."""
 MAX_TRUNCATED = 0.05
 """Share of the training sequences that may be cut at the suite's longest length."""
 MAX_LOST = 0.01
@@ -122,6 +124,13 @@ def check(dataset: Dataset, splits: Splits | None, use: Use) -> list[Finding]:
     splits : Splits or None
         Those of the search; None where the data cannot be split.
     """
+    if dataset.forecast:
+        found = [
+            *_bad_rows(dataset, use),
+            *_few_examples(dataset),
+            *_windows(dataset, use),
+        ]
+        return sorted(found, key=lambda finding: finding.level)
     is_numeric = dataset.is_numeric
     found = [
         *_bad_rows(dataset, use),
@@ -490,6 +499,72 @@ def _truncated(dataset: Dataset, use: Use) -> Iterator[Finding]:
         "post.",
         f"Training {dataset.examples} are longer than the suite's lengths ({each}).",
     )
+
+
+# Windows of series
+
+
+def _windows(dataset: Dataset, use: Use) -> Iterator[Finding]:
+    """Report what is missing or left out, and what is too little for an answer."""
+    about = dataset.forecast
+    if about["n_missing"]:
+        yield Finding(
+            "warning",
+            "missing_values",
+            about["n_missing"],
+            "",
+            "Fill in what can be known at the time; never from later values.",
+            f"{count(about['n_missing'], 'value')} of {about['n_values']:,} are "
+            f"missing, in {count(about['series_with_missing'], 'series')}: they are "
+            "masked in inputs.",
+        )
+    for key, why in (
+        ("n_without_targets", "a target is missing"),
+        ("n_without_inputs", "every input is missing"),
+    ):
+        left = {part: of[key] for part, of in about["parts"].items() if of[key]}
+        if left:
+            each = listed(f"{n:,} of {part}" for part, n in left.items())
+            yield Finding(
+                "warning",
+                key.removeprefix("n_"),
+                sum(left.values()),
+                "",
+                "A shorter horizon loses fewer.",
+                f"Windows are left out because {why}: {each}.",
+            )
+    if about["left_out"]:
+        name, reason = next(iter(about["left_out"].items()))
+        yield Finding(
+            "warning",
+            "series_left_out",
+            len(about["left_out"]),
+            f"{name}: {reason}",
+            "Give longer series, or another season.",
+            f"{count(len(about['left_out']), 'series')} have no scale.",
+        )
+    n_origins = len(set(about["test"]["position"]))
+    if n_origins < MIN_ORIGINS:
+        yield Finding(
+            "warning",
+            "few_origins",
+            n_origins,
+            "",
+            "Raise n_windows, or lower step.",
+            f"There are {count(n_origins, 'test origin')}: intervals over times will "
+            "be wide.",
+        )
+    longest = max(use.sequence_lengths, default=0)
+    if longest > about["window"]:
+        yield Finding(
+            "warning",
+            "short_window",
+            about["window"],
+            "",
+            f"Set window: {longest:,}, or a smaller sequence_length.",
+            f"The windows have {count(about['window'], 'step')}, fewer than the "
+            f"suite's sequence_length of {longest:,}.",
+        )
 
 
 # Words

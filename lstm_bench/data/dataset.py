@@ -149,6 +149,41 @@ class Embedding:
 
 
 @dataclass(frozen=True)
+class Units:
+    """The unit of each window's targets: its series' level and scale.
+
+    Attributes
+    ----------
+    level : float64 ndarray of shape (n_sequences,)
+        The last value that is known.
+    scale : float64 ndarray of shape (n_sequences,)
+        Mean absolute difference of values a season apart, in train.
+    origin : int64 ndarray of shape (n_sequences,)
+        Position in time of the first target.
+    season : int
+        Steps of a season.
+    """
+
+    level: FloatArray
+    scale: FloatArray
+    origin: IntArray
+    season: int
+
+    def take(self, indices: IntArray) -> Units:
+        """Return the units of the sequences at `indices`."""
+        of = (self.level[indices], self.scale[indices], self.origin[indices])
+        return Units(*of, self.season)
+
+    def scaled(self, y: FloatArray) -> FloatArray:
+        """Return numbers of shape (n, n_outputs) as differences from the level."""
+        return (y - self.level[:, None]) / self.scale[:, None]
+
+    def unscaled(self, y: FloatArray) -> FloatArray:
+        """Return scaled numbers in the units of the series."""
+        return y * self.scale[:, None] + self.level[:, None]
+
+
+@dataclass(frozen=True)
 class Sequences:
     """Sequences with a target each, ragged.
 
@@ -173,6 +208,8 @@ class Sequences:
         stored step; see `at_length`.
     target_scaling : TargetScaling or None
         What a split has fitted on train's targets; `y` itself is never scaled.
+    units : Units or None
+        Of windows of series, in which the targets' scaling works.
     """
 
     values: Values
@@ -182,6 +219,7 @@ class Sequences:
     fitted: Vocabulary | Scaling | None = None
     shortest: npt.NDArray[np.int32] | None = None
     target_scaling: TargetScaling | None = None
+    units: Units | None = None
 
     def __len__(self) -> int:
         """Return the number of sequences."""
@@ -240,7 +278,8 @@ class Sequences:
         index = np.asarray(indices, np.int64)
         if self.index is not None:
             index = self.index[index]
-        return replace(self, y=self.y[indices], index=index)
+        units = None if self.units is None else self.units.take(indices)
+        return replace(self, y=self.y[indices], index=index, units=units)
 
     def copied(self) -> Sequences:
         """Return the same sequences with a contiguous copy of their fitted steps."""
@@ -255,6 +294,7 @@ class Sequences:
             self.y,
             shortest=shortest,
             target_scaling=self.target_scaling,
+            units=self.units,
         )
 
     def at_length(self, length: int) -> Sequences:
@@ -284,15 +324,24 @@ def _offsets(lengths: IntArray) -> IntArray:
 def joined(a: Sequences, b: Sequences) -> Sequences:
     """Return the sequences of both as they are stored, nothing fitted."""
     y = np.concatenate([a.y, b.y])
+    units = a.units
+    if units is not None and b.units is not None:
+        units = Units(
+            np.concatenate([units.level, b.units.level]),
+            np.concatenate([units.scale, b.units.scale]),
+            np.concatenate([units.origin, b.units.origin]),
+            units.season,
+        )
     if a.values is b.values and a.index is not None and b.index is not None:
-        return replace(a, y=y, index=np.concatenate([a.index, b.index]), fitted=None)
+        index = np.concatenate([a.index, b.index])
+        return replace(a, y=y, index=index, fitted=None, units=units)
     a, b = (replace(part, fitted=None).copied() for part in (a, b))
     offsets = np.concatenate([a.offsets, a.offsets[-1] + b.offsets[1:]])
     shortest = None
     if a.shortest is not None and b.shortest is not None:
         shortest = np.concatenate([a.shortest, b.shortest])
     values = np.concatenate([a.values, b.values])
-    return Sequences(values, offsets, y, shortest=shortest)
+    return Sequences(values, offsets, y, shortest=shortest, units=units)
 
 
 @dataclass(frozen=True)
@@ -342,8 +391,8 @@ class Dataset:
         ``reasons``.
     division : str
         Where the test part comes from; empty if it belongs to the dataset.
-    task : {"classification", "regression"}
-        Whether the targets are classes or numbers.
+    task : {"classification", "regression", "forecast"}
+        Whether the targets are classes, numbers, or the next values of a series.
     output_names : tuple of str
         Name of each number that is predicted; empty for classification.
     scales_channels : bool
@@ -351,6 +400,8 @@ class Dataset:
         sequences; otherwise they are used as they are.
     embedding : Embedding or None
         Vectors from the suite's embedding file.
+    forecast : dict
+        Of windows of series, `lstm_bench.data.forecasting.describe`.
     """
 
     name: str
@@ -379,6 +430,7 @@ class Dataset:
     output_names: tuple[str, ...] = ()
     scales_channels: bool = True
     embedding: Embedding | None = None
+    forecast: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def examples(self) -> str:
@@ -570,6 +622,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "task": dataset.task,
         "class_names": list(dataset.class_names),
         "output_names": list(dataset.output_names),
+        "forecast": dict(dataset.forecast),
         "best_possible_accuracy": dataset.best_possible_accuracy,
         "notes": list(dataset.notes),
         "kind": dataset.kind,

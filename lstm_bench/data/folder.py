@@ -10,14 +10,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.data.dataset import Dataset, Embedding, Sequences
+from lstm_bench.data.dataset import Dataset, Embedding, Sequences, Units
 from lstm_bench.errors import OutputError
 from lstm_bench.system.files import new_folder
 from lstm_bench.system.folders import cache_folder
@@ -26,6 +26,7 @@ ABOUT = "about.json"
 PARTS = ("train", "test", "validation")
 ARRAYS = ("values", "offsets", "y", "index", "shortest")
 EMBEDDING = ("ids", "vectors")
+UNITS = ("level", "scale", "origin")
 _TUPLES = ("class_names", "vocabulary", "notes", "channels", "output_names")
 
 Array = npt.NDArray[Any]
@@ -79,11 +80,16 @@ def open_kept(digest: str) -> Dataset | None:
             opened[stored] = _mapped(folder / f"{stored}.npy")
         return opened[stored]
 
-    parts = {
-        part: Sequences(**{name: array(f"{part}-{name}") for name in ARRAYS})  # type: ignore[arg-type]
-        for part in PARTS
-        if array(f"{part}-y") is not None
-    }
+    def sequences(part: str) -> Sequences:
+        arrays = {name: array(f"{part}-{name}") for name in ARRAYS}
+        units, level = None, array(f"{part}-level")
+        if level is not None:
+            scale, origin = (array(f"{part}-{name}") for name in UNITS[1:])
+            season = about["forecast"]["season"]
+            units = Units(level, scale, origin, season)  # type: ignore[arg-type]
+        return replace(Sequences(**arrays), units=units)  # type: ignore[arg-type]
+
+    parts = {part: sequences(part) for part in PARTS if array(f"{part}-y") is not None}
     values = {key: tuple(about[key]) for key in _TUPLES}
     others = {
         name.removeprefix("other-"): array(name)
@@ -114,6 +120,10 @@ def _arrays(dataset: Dataset) -> dict[str, Array]:
         for part, sequences in dataset.parts.items()
         for name in ARRAYS
     }
+    for part, sequences in dataset.parts.items():
+        if sequences.units is not None:
+            for name in UNITS:
+                arrays[f"{part}-{name}"] = getattr(sequences.units, name)
     arrays |= {"groups": dataset.groups, "times": dataset.times}
     arrays |= {f"other-{name}": a for name, a in dataset.other_groups.items()}
     if dataset.embedding is not None:

@@ -73,7 +73,8 @@ def _fit_vocabulary(dataset: Dataset, train: Sequences) -> Vocabulary:
 
 
 def _fit_targets(train: Sequences) -> TargetScaling:
-    mean, std = train.y.mean(axis=0), train.y.std(axis=0)
+    y = train.y if train.units is None else train.units.scaled(train.y)
+    mean, std = y.mean(axis=0), y.std(axis=0)
     # As for channels: a constant output's rounding is not blown up.
     std[std <= 1e-12 * np.abs(mean)] = 1.0
     std[std == 0.0] = 1.0

@@ -21,17 +21,22 @@ from lstm_bench.text import quoted
 # model), ``DESCRIPTION``, ``load(options, data_dir, seed)``, if sizes are known without
 # the data, ``sizes(options)``, and ``TASK`` where its targets are numbers.
 OWN_FILES = "file"
+FORECAST_FILES = "forecast"
 DATASETS = {
     "adding": "lstm_bench.data.adding",
     "digits": "lstm_bench.data.digits",
+    FORECAST_FILES: "lstm_bench.data.forecast",
     OWN_FILES: "lstm_bench.data.file",
     "imdb": "lstm_bench.data.imdb",
+    "seasonal": "lstm_bench.data.seasonal",
     "synthetic": "lstm_bench.data.synthetic",
     "temporal_order": "lstm_bench.data.temporal_order",
     "word_order": "lstm_bench.data.word_order",
 }
+OWN = (OWN_FILES, FORECAST_FILES)
+"""Datasets that are the user's own files."""
 # Digits come with scikit-learn; one's own files are looked for beside the suite, too.
-WITHOUT_FOLDER = ("digits", OWN_FILES)
+WITHOUT_FOLDER = ("digits", *OWN)
 
 
 def dataset_names() -> list[str]:

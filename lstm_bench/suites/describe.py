@@ -7,7 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lstm_bench.data.registry import OWN_FILES, dataset_module, dataset_names
+from lstm_bench.data.registry import (
+    FORECAST_FILES,
+    OWN_FILES,
+    dataset_module,
+    dataset_names,
+)
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.schema import (
     ConfirmSpec,
@@ -21,6 +26,8 @@ from lstm_bench.suites.schema import (
 def _options_title(name: str) -> str:
     if name == OWN_FILES:
         return "`dataset`, for files of one's own"
+    if name == FORECAST_FILES:
+        return "`dataset`, with `task: forecast`"
     return f"`dataset.options` of {name}"
 
 

@@ -15,10 +15,11 @@ from pydantic import (
     model_validator,
 )
 
-from lstm_bench.data.registry import OWN_FILES, dataset_names
+from lstm_bench.data.registry import FORECAST_FILES, OWN_FILES, dataset_names
 from lstm_bench.errors import SuiteError
 from lstm_bench.suites.config import TrialConfig, check_forget_bias
 from lstm_bench.suites.engines import EngineName
+from lstm_bench.tasks import FORECAST
 from lstm_bench.text import listed, quoted, shortened
 
 MAX_NAME = 80
@@ -89,7 +90,11 @@ class DatasetSpec(_Part):
         if {"name", "options"} & own:
             return values
         options = {key: value for key, value in values.items() if key not in own}
-        return {"name": OWN_FILES, "options": options} | {k: values[k] for k in own}
+        name = OWN_FILES
+        if options.get("task") == FORECAST:
+            name = FORECAST_FILES
+            del options["task"]
+        return {"name": name, "options": options} | {k: values[k] for k in own}
 
 
 class StudySpec(_Part):

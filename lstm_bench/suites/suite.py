@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from lstm_bench.data.dataset import Sizes
 from lstm_bench.data.registry import (
-    OWN_FILES,
+    OWN,
     dataset_names,
     dataset_options,
     known_sizes,
@@ -67,6 +67,7 @@ FILE_NAME = re.compile(r"\w[\w. -]*", re.ASCII)
 BASELINE_NAMES = (
     *("majority", "tfidf_lr", "nb_lr", "summary_lr", "dtw_1nn"),
     *("train_mean", "tfidf_ridge", "summary_ridge"),
+    *("naive", "seasonal_naive", "linear_ar"),
 )
 # Names of trials, references, pairs and baselines in reports and in `compare`.
 _OWN_NAMES = re.compile(
@@ -378,7 +379,7 @@ class Suite:
         """Name of the data in messages: the dataset's, or that of one's own file."""
         spec = self.dataset
         file = spec.options.get("file") or spec.options.get("train")
-        return str(file) if spec.name == OWN_FILES and file else spec.name
+        return str(file) if spec.name in OWN and file else spec.name
 
     @property
     def study_name(self) -> str:
@@ -635,7 +636,7 @@ def _check_dataset(spec: DatasetSpec, where: str) -> DatasetSpec:
         from lstm_bench.data.registry import dataset_module
 
         model: type[BaseModel] = dataset_module(spec.name).Options
-        place = "dataset" if spec.name == OWN_FILES else "dataset.options"
+        place = "dataset" if spec.name in OWN else "dataset.options"
         raise SuiteError(explain(error, model, f"{where}: {place}")) from error
     try:
         # The options are part of the study's name.

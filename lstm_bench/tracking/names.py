@@ -57,6 +57,7 @@ MLFLOW_STATUS = {
 CURVES = "curves.json"
 CONFIG = "config.json"
 SAMPLES = "samples.json"
+OF_WINDOWS = ("scale", "origin")  # columns of predictions for windows of series
 PREDICTIONS = "predictions"  # predictions/<split>.parquet
 ERRORS = "errors.json"  # the most confident errors on the test set
 GRADIENTS = "gradients.json"  # of a memory task

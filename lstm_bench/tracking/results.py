@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm_bench.data.dataset import VECTORS
-from lstm_bench.data.registry import OWN_FILES
+from lstm_bench.data.registry import OWN
 from lstm_bench.metrics import METRICS
 from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig
 from lstm_bench.suites.suite import Suite
@@ -157,7 +157,7 @@ class Results:
     def own_file(self) -> str | None:
         """Name of the first of the user's own files; None for another dataset."""
         spec = self.suite.dataset
-        if spec.name != OWN_FILES:
+        if spec.name not in OWN:
             return None
         return Path(spec.options.get("file") or spec.options["train"]).name
 

@@ -532,6 +532,51 @@ class _Rows(_Stored):
     reasons: dict[Text, _Reason] = {}
 
 
+class _WindowsOf(_Stored):
+    n: Whole
+    first_origin: Line
+    last_origin: Line
+    n_without_targets: Whole
+    n_without_inputs: Whole
+
+
+class _TestWindows(_Stored):
+    series: list[Text]
+    position: list[Whole]
+    origin: list[Line]
+    scale: list[Finite]
+
+    @model_validator(mode="after")
+    def _has_equal_lengths(self) -> Self:
+        n = len(self.series)
+        if not n == len(self.position) == len(self.origin) == len(self.scale) or not n:
+            raise ValueError("test: expected equally long lists that are not empty")
+        return self
+
+
+class _SeriesEnd(_Stored):
+    name: Text
+    first: Whole
+    values: list[Finite | None]
+    times: list[Line]
+
+
+class _Forecast(_Stored):
+    window: Whole
+    horizon: Whole
+    season: Whole
+    step: Whole
+    n_series: Whole
+    n_values: Whole
+    n_missing: Whole
+    series_with_missing: Whole
+    left_out: dict[Text, Text]
+    parts: dict[Literal["train", "validation", "test"], _WindowsOf]
+    test: _TestWindows
+    shown: list[_SeriesEnd]
+    noise_floor: list[Finite] | None = None
+
+
 class _Dataset(_Stored):
     model_config = ConfigDict(extra="allow")
 
@@ -564,6 +609,10 @@ class _Dataset(_Stored):
     check: list[_Finding] = []
     division: Text = ""
     embedding: _EmbeddingFile | None = None
+    # Empty where the examples are no windows of series.
+    forecast: Annotated[
+        _Forecast | None, BeforeValidator(lambda value: value or None)
+    ] = None
 
     @model_validator(mode="after")
     def _has_distinct_targets(self) -> Self:
@@ -710,6 +759,15 @@ NUMBERS = ("true_", "pred_")
 
 
 def _parse_numbers(split: str, columns: dict[str, Any]) -> Prediction:
+    scale = origin = None
+    if set(rec.OF_WINDOWS) <= set(columns):
+        scale = _column(columns, "scale", "numbers").astype(np.float64)
+        origin = _column(columns, "origin", "whole numbers").astype(np.int64)
+        if not (np.isfinite(scale).all() and (scale > 0).all()):
+            raise StoredError("scale: expected finite numbers above 0")
+        columns = {
+            n: values for n, values in columns.items() if n not in rec.OF_WINDOWS
+        }
     outputs = [name.removeprefix(NUMBERS[0]) for name in columns][1:]
     outputs = outputs[: len(outputs) // 2]
     expected = ["index", *(f"{begin}{name}" for begin in NUMBERS for name in outputs)]
@@ -728,7 +786,7 @@ def _parse_numbers(split: str, columns: dict[str, Any]) -> Prediction:
     )
     if not (np.isfinite(y_true).all() and np.isfinite(y_pred).all()):
         raise StoredError("true_<output>, pred_<output>: expected finite numbers")
-    return Prediction(split, index.astype(np.int64), y_true, y_pred)
+    return Prediction(split, index.astype(np.int64), y_true, y_pred, scale, origin)
 
 
 def _check_index(index: Any) -> None:

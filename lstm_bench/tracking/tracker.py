@@ -184,7 +184,7 @@ class OpenRun:
             metric_key(prediction.split, name): value
             for prediction in result.predictions
             for name, value in evaluate(
-                prediction.y_true, prediction.y_proba, dataset.task
+                prediction.y_true, prediction.y_proba, dataset.task, prediction.scale
             ).items()
         }
         values |= {
@@ -770,6 +770,9 @@ def _write_predictions(
     (folder / rec.PREDICTIONS).mkdir()
     for prediction in predictions:
         columns: dict[str, Any] = {"index": prediction.index}
+        for name in rec.OF_WINDOWS:
+            if (values := getattr(prediction, name)) is not None:
+                columns[name] = values
         if not output_names:
             columns["y_true"] = prediction.y_true
         for i, name in enumerate(class_names):

@@ -7,7 +7,7 @@ from typing import Any
 
 from lstm_bench.data.check import Finding, Use, check
 from lstm_bench.data.dataset import Dataset, describe_dataset
-from lstm_bench.data.registry import OWN_FILES
+from lstm_bench.data.registry import OWN
 from lstm_bench.data.splits import Splits
 from lstm_bench.errors import DatasetError, LstmBenchError, SuiteError, UnfitDataError
 from lstm_bench.suites.suite import Suite
@@ -35,7 +35,7 @@ def check_suite(
     try:
         dataset = load_dataset_of(suite, data_dir)
     except DatasetError:
-        if suite.dataset.name != OWN_FILES:
+        if suite.dataset.name not in OWN:
             raise
         try:
             dataset = load_dataset_of(suite, data_dir, on_bad_rows="drop")
@@ -75,7 +75,7 @@ def check_data(suite: Suite, dataset: Dataset, splits: Splits | None) -> list[Fi
         margin=None if suite.confirm is None else suite.confirm.margin,
         drops_bad_rows=options.get("on_bad_rows") == "drop",
         numbers_are_classes=options.get("numeric_labels_are_classes") is True,
-        is_own=suite.dataset.name == OWN_FILES,
+        is_own=suite.dataset.name in OWN,
         max_train_samples=suite.dataset.max_train_samples,
     )
     return check(dataset, splits, use)

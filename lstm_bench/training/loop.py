@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lstm_bench.arrays import Float32Array, FloatArray, IntArray, Targets
-from lstm_bench.data.dataset import Sequences, TargetScaling, Values
+from lstm_bench.data.dataset import Sequences, TargetScaling, Units, Values
 from lstm_bench.errors import TrialFailed
 from lstm_bench.metrics import Metric, evaluate
 from lstm_bench.models.backend import keras, tf
@@ -54,6 +54,8 @@ class Encoded:
     targets : float32 ndarray of shape (n, head units)
     scaling : TargetScaling or None
         Of numbers; it is applied to `targets`.
+    units : Units or None
+        Of windows of series; it is applied to `targets` before.
     """
 
     x: Values
@@ -61,15 +63,23 @@ class Encoded:
     y: Targets
     targets: npt.NDArray[np.float32]
     scaling: TargetScaling | None = None
+    units: Units | None = None
 
     @classmethod
     def of(cls, sequences: Sequences, config: TrialConfig, n_targets: int) -> Encoded:
         """Encode `sequences` as `config` specifies."""
         x, lengths = encode(sequences, config)
         y, scaling = np.asarray(sequences.y), sequences.target_scaling
-        scaled = y if scaling is None else scaling.scaled(y)
+        units = sequences.units
+        scaled = y if units is None else units.scaled(y)
+        scaled = scaled if scaling is None else scaling.scaled(scaled)
         targets = HEADS[config.head].encode_targets(scaled, n_targets)
-        return cls(x, lengths, y, targets, scaling)
+        return cls(x, lengths, y, targets, scaling, units)
+
+    def take_targets(self, order: IntArray) -> Encoded:
+        """Return the examples' targets at `order`, whose inputs are those of all."""
+        units = None if self.units is None else self.units.take(order)
+        return replace(self, y=self.y[order], units=units)
 
     def decoded(self, outputs: npt.NDArray[np.float32], head: str) -> FloatArray:
         """Return probabilities, or numbers in the data's units.
@@ -79,7 +89,18 @@ class Encoded:
         outputs : float32 ndarray of shape (n, head units)
         """
         predicted = HEADS[head].to_proba(outputs)
-        return predicted if self.scaling is None else self.scaling.unscaled(predicted)
+        if self.scaling is not None:
+            predicted = self.scaling.unscaled(predicted)
+        return predicted if self.units is None else self.units.unscaled(predicted)
+
+    def scores(self, y_pred: FloatArray, task: TaskName) -> dict[str, float]:
+        """Return the value of every metric of `task` for what is `decoded`."""
+        return evaluate(self.y, y_pred, task, self.scale)
+
+    @property
+    def scale(self) -> FloatArray | None:
+        """What each example's numbers are divided by for scaled metrics."""
+        return None if self.units is None else self.units.scale
 
 
 class Steps:
@@ -175,7 +196,7 @@ class Steps:
         data: Encoded,
         rng: np.random.Generator,
         on_step: OnStep = lambda: None,
-    ) -> tuple[float, FloatArray, Targets]:
+    ) -> tuple[float, FloatArray, Encoded]:
         """Train on every example once.
 
         Returns
@@ -184,8 +205,8 @@ class Steps:
             Mean over examples of the head's loss, with dropout on.
         y_pred : float64 ndarray
             As `decoded` in each step, before the weight update.
-        y_true : ndarray
-            As `Encoded.y`.
+        true : Encoded
+            The targets, in the order of `y_pred`.
 
         Raises
         ------
@@ -207,9 +228,9 @@ class Steps:
                 total += batch_loss * len(index)
                 outputs.append(raw.numpy())
                 on_step()
-        y_true = data.y[np.concatenate(batches)]
-        y_pred = data.decoded(np.concatenate(outputs), self.config.head)
-        return total / len(y_true), y_pred, y_true
+        true = data.take_targets(np.concatenate(batches))
+        y_pred = true.decoded(np.concatenate(outputs), self.config.head)
+        return total / len(true.y), y_pred, true
 
     def predict(self, data: Encoded) -> tuple[float, FloatArray]:
         """Return the mean loss and what is `decoded` for each example, in order.
@@ -388,14 +409,14 @@ def fit_epochs(
     history = History()
     for epoch in range(1, n_epochs + 1):
         start = time.perf_counter()
-        loss, y_pred, y = steps.train_epoch(train, rng, on_step)
+        loss, y_pred, true = steps.train_epoch(train, rng, on_step)
         epoch_time = time.perf_counter() - start
-        scores = {"loss": loss, **evaluate(y, y_pred, steps.task)}
+        scores = {"loss": loss, **true.scores(y_pred, steps.task)}
         entry = {metric_key("train", name): value for name, value in scores.items()}
         entry |= {
             "epoch": epoch,
             EPOCH_TIME: epoch_time,
-            SAMPLES_PER_SECOND: len(y) / epoch_time,
+            SAMPLES_PER_SECOND: len(train.y) / epoch_time,
         }
         history.epochs.append(entry)
         on_epoch(entry)
@@ -419,17 +440,17 @@ def _train_epoch(
 ) -> tuple[dict[str, float], FloatArray]:
     """Train on every example once; return the epoch's entry and `val`'s predictions."""
     start = time.perf_counter()
-    train_loss, train_proba, train_y = steps.train_epoch(train, rng, on_step)
+    train_loss, train_proba, true = steps.train_epoch(train, rng, on_step)
     epoch_time = time.perf_counter() - start
     val_loss, val_proba = steps.predict(val)
     eval_time = time.perf_counter() - start - epoch_time
     entry: dict[str, float] = {"epoch": epoch}
-    for split, loss, y, proba in (
-        ("train", train_loss, train_y, train_proba),
-        ("val", val_loss, val.y, val_proba),
+    for split, loss, data, proba in (
+        ("train", train_loss, true, train_proba),
+        ("val", val_loss, val, val_proba),
     ):
         entry[metric_key(split, "loss")] = loss
-        for name, value in evaluate(y, proba, steps.task).items():
+        for name, value in data.scores(proba, steps.task).items():
             entry[metric_key(split, name)] = value
     entry[EPOCH_TIME] = epoch_time
     entry[EVAL_TIME] = eval_time

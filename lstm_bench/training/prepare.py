@@ -17,7 +17,7 @@ from lstm_bench.data.embedding import (
     read_embedding,
 )
 from lstm_bench.data.registry import (
-    OWN_FILES,
+    OWN,
     dataset_module,
     dataset_options,
     folder_of,
@@ -154,7 +154,7 @@ def data_folder(suite: Suite, data_dir: Path | None) -> Path | None:
     files, the folder that relative paths start from is passed to them.
     """
     spec = suite.dataset
-    if spec.name != OWN_FILES:
+    if spec.name not in OWN:
         return data_dir
     options = dataset_options(spec.name, spec.options)
     return folder_of(options, data_dir, suite_file(suite.path).parent)
@@ -227,6 +227,11 @@ def split(suite: Suite, dataset: Dataset, replicate: int) -> Splits:
         A split has no example of a class.
     """
     spec = suite.dataset
+    if dataset.forecast and spec.validation == "test":
+        raise SuiteError(
+            f"{suite.path}: dataset.validation: expected holdout for forecasts, whose "
+            "validation windows lie before test, got test; remove it"
+        )
     splits = make_splits(
         dataset,
         root_seed=suite.study.seed,

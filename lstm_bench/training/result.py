@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from lstm_bench.arrays import FloatArray, IntArray, Targets
+from lstm_bench.data.dataset import Sequences
 from lstm_bench.suites.config import TrialConfig
 
 # Metrics of a run that are not in METRICS
@@ -85,17 +88,32 @@ class Prediction:
     y_proba : float64 ndarray
         Probabilities of shape (n, n_classes), whose rows sum to 1; or the predicted
         numbers, of the shape of `y_true`.
+    scale, origin : float64 and int64 ndarray of shape (n,), or None
+        Of windows of series, the scale of each one's series, and its place in time.
     """
 
     split: str
     index: IntArray
     y_true: Targets
     y_proba: FloatArray
+    scale: FloatArray | None = None
+    origin: IntArray | None = None
 
     @property
     def y_pred(self) -> FloatArray:
         """The predicted numbers, of regression."""
         return self.y_proba
+
+
+def prediction_of(
+    split: str, sequences: Sequences, index: IntArray, y_proba: FloatArray
+) -> Prediction:
+    """Return what was predicted for `sequences`."""
+    units = sequences.units
+    y_true = np.asarray(sequences.y)
+    if units is None:
+        return Prediction(split, index, y_true, y_proba)
+    return Prediction(split, index, y_true, y_proba, units.scale, units.origin)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from lstm_bench.data.dataset import VECTORS, Dataset, Sequences
 from lstm_bench.data.registry import memory_task
 from lstm_bench.data.splits import Splits
 from lstm_bench.errors import SuiteError
-from lstm_bench.metrics import Metric, evaluate
+from lstm_bench.metrics import Metric
 from lstm_bench.models.backend import keras, keras_seed
 from lstm_bench.models.build import build_model
 from lstm_bench.seeding import derive_rng, derive_seed
@@ -43,6 +43,7 @@ from lstm_bench.training.result import (
     Prediction,
     TrialResult,
     metric_key,
+    prediction_of,
 )
 
 N_SAMPLES = 5
@@ -115,15 +116,15 @@ def run_trial(
     }
     # An epoch's train_* are of changing weights, with dropout: not comparable to val_*.
     metrics |= _train_scores(steps, splits, config, dataset)
-    predictions = [Prediction("val", splits.val_index, val.y, val_proba)]
+    predictions = [prediction_of("val", splits.val, splits.val_index, val_proba)]
     errors: list[dict[str, Any]] = []
     if score_test:
         test = Encoded.of(splits.test, config, dataset.n_targets)
         _, test_proba = steps.predict(test)
         predictions.append(
-            Prediction("test", np.arange(len(test.y)), test.y, test_proba)
+            prediction_of("test", splits.test, np.arange(len(test.y)), test_proba)
         )
-        for name, value in evaluate(test.y, test_proba, dataset.task).items():
+        for name, value in test.scores(test_proba, dataset.task).items():
             metrics[metric_key("test", name)] = value
         if not dataset.is_numeric:
             errors = _most_confident_errors(dataset, splits, predictions[-1])
@@ -248,7 +249,7 @@ def _train_scores(
     taken = splits.train.take(np.arange(n))
     sample = Encoded.of(taken, config, dataset.n_targets)
     loss, y_pred = steps.predict(sample)
-    scores = {"loss": loss, **evaluate(sample.y, y_pred, dataset.task)}
+    scores = {"loss": loss, **sample.scores(y_pred, dataset.task)}
     return {metric_key("train", name): value for name, value in scores.items()}
 
 

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from lstm_bench.tasks import CLASSIFICATION, TaskName
+from lstm_bench.tasks import CLASSIFICATION
 
 FormatName = Literal[
     "csv", "tsv", "jsonl", "parquet", "fasttext", "ts", "ucr", "npz", "folder"
@@ -71,7 +71,7 @@ class FileOptions(BaseModel):
         None,
         description="Column of the classes, or numbers. null: inferred likewise.",
     )
-    task: TaskName = Field(
+    task: Literal["classification", "regression"] = Field(
         "classification",
         description="What the labels are: classes (classification), or numbers to "
         "predict (regression).",

@@ -80,6 +80,7 @@ def training_figures(
     figures = {
         name: plot_run_curves(epochs, name)
         for name in dict.fromkeys((TASKS[task].objective, "loss", metric_name))
+        if f"val_{name}" in epochs[0]
     }
     if TASKS[task].is_numeric:
         figures[f"predicted_{scored.split}"] = plot_predicted(scored)
@@ -106,7 +107,8 @@ def draw_training(artifacts: Path, metric_name: str) -> None:
     files = [artifacts / rec.PREDICTIONS / f"{split}.parquet" for split in SPLITS]
     file = next(file for file in files if file.exists())
     table = pd.read_parquet(file)
-    index, *columns = (table[name].to_numpy() for name in table)
+    names = [name for name in table if name not in rec.OF_WINDOWS]
+    index, *columns = (table[name].to_numpy() for name in names)
     if samples["class_names"]:
         y_true, y_pred = columns[0], np.column_stack(columns[1:])
     else:

@@ -32,7 +32,13 @@ from lstm_bench.data.dataset import (
 from lstm_bench.data.splits import Splits
 from lstm_bench.system.files import replacing
 from lstm_bench.system.folders import cache_folder
-from lstm_bench.tasks import CLASSIFICATION, REGRESSION, TaskName
+from lstm_bench.tasks import CLASSIFICATION, FORECAST, REGRESSION, TaskName
+from lstm_bench.training.baselines.forecasts import (
+    RIDGE_ALPHAS,
+    fit_linear_ar,
+    fit_naive,
+    fit_seasonal_naive,
+)
 from lstm_bench.training.baselines.ngrams import (
     NB_ALPHA,
     NB_C,
@@ -50,7 +56,7 @@ from lstm_bench.training.baselines.series import (
     fit_summary_ridge,
     too_large_for_dtw,
 )
-from lstm_bench.training.result import Prediction
+from lstm_bench.training.result import Prediction, prediction_of
 
 # Part of the cache key: increase it when a baseline's results change.
 _FORMAT = 1
@@ -185,7 +191,7 @@ def run_baseline(
     return BaselineResult(
         name,
         tuple(
-            Prediction(split, index, part.y, fits[split].y_proba)
+            prediction_of(split, part, index, fits[split].y_proba)
             for split, (part, index) in parts.items()
         ),
         fits["val"].n_features,
@@ -292,6 +298,39 @@ BASELINES: dict[str, Baseline] = {
             fit_summary_ridge,
             (VECTORS,),
             tasks=(REGRESSION,),
+        ),
+        Baseline(
+            "naive",
+            "naive forecast",
+            "The last known value for every step of the horizon.",
+            "Hyndman and Athanasopoulos, Forecasting: Principles and Practice, 3rd "
+            "edition, 2021, section 5.2",
+            fit_naive,
+            (VECTORS,),
+            tasks=(FORECAST,),
+        ),
+        Baseline(
+            "seasonal_naive",
+            "seasonal naive forecast",
+            "The last known value of the same step of the season.",
+            "Hyndman and Athanasopoulos, Forecasting: Principles and Practice, 3rd "
+            "edition, 2021, section 5.2",
+            fit_seasonal_naive,
+            (VECTORS,),
+            tasks=(FORECAST,),
+        ),
+        Baseline(
+            "linear_ar",
+            "linear autoregression",
+            "Ridge regression of each step of the horizon on the values of the window, "
+            "as differences from the last known one; L2 penalty from "
+            f"{RIDGE_ALPHAS[0]:g} to {RIDGE_ALPHAS[-1]:g}, by leave-one-out errors in "
+            "train.",
+            "scikit-learn's RidgeCV; direct forecasts as in Marcellino, Stock and "
+            "Watson, Journal of Econometrics 135, 2006",
+            fit_linear_ar,
+            (VECTORS,),
+            tasks=(FORECAST,),
         ),
     )
 }

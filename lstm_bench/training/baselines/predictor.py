@@ -40,7 +40,8 @@ class Predictor:
         -------
         float64 ndarray of shape (n, n_targets)
         """
-        return baseline_proba(self.name, self.fitted, sequences, self.n_targets)
+        y = baseline_proba(self.name, self.fitted, sequences, self.n_targets)
+        return y if sequences.units is None else sequences.units.unscaled(y)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return `fitted`, to be stored with `np.savez` and read without pickle."""
