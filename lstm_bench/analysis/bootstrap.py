@@ -11,10 +11,11 @@ from scipy import special
 from lstm_bench.analysis.intervals import LEVEL, Interval, standard_error
 from lstm_bench.arrays import FloatArray, IntArray, Targets
 from lstm_bench.metrics import EPSILON, squared_errors
+from lstm_bench.training.result import Prediction
 
 MEAN_METRICS: tuple[str, ...] = (
     *("accuracy", "balanced_accuracy", "log_loss", "brier_score_loss"),
-    *("mse", "mae"),
+    *("mse", "mae", "mase"),
 )
 """Metrics that are a mean over examples, each with the weight of its class."""
 
@@ -22,7 +23,9 @@ MEAN_METRICS: tuple[str, ...] = (
 _CHUNK = 2**21
 
 
-def example_scores(name: str, y_true: Targets, y_proba: FloatArray) -> FloatArray:
+def example_scores(
+    name: str, y_true: Targets, y_proba: FloatArray, scale: FloatArray | None = None
+) -> FloatArray:
     """Score of every example, for the metrics that are means of such scores.
 
     Parameters
@@ -33,15 +36,17 @@ def example_scores(name: str, y_true: Targets, y_proba: FloatArray) -> FloatArra
     y_proba : ndarray
         Probabilities of shape (n_examples, n_classes), rows sum to 1; or numbers of the
         shape of `y_true`.
+    scale : ndarray of shape (n_examples,), or None
+        What mase divides errors by.
 
     Returns
     -------
     ndarray of shape (n_examples,)
         accuracy: 0 or 1; balanced_accuracy: 0, or the mean size of a class divided by
         that of the example's class; log_loss: nats; brier_score_loss: in [0, 1] for
-        two classes, else in [0, 2]; mse, mae: the mean over the outputs. The mean is
-        the metric of that name in `lstm_bench.metrics`, also of examples resampled
-        within their class.
+        two classes, else in [0, 2]; mse, mae, mase: the mean over the outputs. The
+        mean is the metric of that name in `lstm_bench.metrics`, also of examples
+        resampled within their class.
 
     Raises
     ------
@@ -65,6 +70,9 @@ def example_scores(name: str, y_true: Targets, y_proba: FloatArray) -> FloatArra
         errors = np.abs(y_proba - y_true)
         each: FloatArray = (errors**2 if name == "mse" else errors).mean(axis=1)
         return each
+    if name == "mase" and scale is not None:
+        scaled: FloatArray = np.abs(y_proba - y_true).mean(axis=1) / scale
+        return scaled
     raise ValueError(
         f"example_scores: name: expected one of {', '.join(MEAN_METRICS)}, got {name!r}"
     )
@@ -80,6 +88,159 @@ def strata_of(y_true: Targets) -> IntArray:
     if y_true.dtype.kind == "f":
         return np.zeros(len(y_true), np.int64)
     return y_true
+
+
+def examples_interval(
+    scores: FloatArray, prediction: Prediction, rng: np.random.Generator
+) -> Interval:
+    """Return the interval over examples, or over windows, of a mean of their scores.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_examples,)
+    prediction : Prediction
+        Of the same examples: has their strata, or the windows' places in time.
+    """
+    if prediction.origin is not None:
+        block = block_length(prediction.origin, prediction.y_true.shape[1])
+        return windows_interval(scores, prediction.origin, block)
+    return bootstrap_examples(scores, strata_of(prediction.y_true), rng=rng)
+
+
+def seeds_and_examples_interval(
+    scores: FloatArray, prediction: Prediction, rng: np.random.Generator
+) -> Interval:
+    """Return the interval over seeds and examples, or windows, together.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_seeds, n_examples)
+    prediction : Prediction
+        As for `examples_interval`.
+    """
+    if prediction.origin is not None:
+        block = block_length(prediction.origin, prediction.y_true.shape[1])
+        return seeds_and_windows_interval(scores, prediction.origin, block, rng=rng)
+    strata = strata_of(prediction.y_true)
+    return bootstrap_seeds_and_examples(scores, strata, rng=rng)
+
+
+def block_length(origin: IntArray, horizon: int) -> int:
+    """Return how many successive origins make a block of the block bootstrap.
+
+    Windows whose targets overlap are in one block, and blocks grow with the cube root
+    of the number of origins, at which rate they are best.
+
+    Parameters
+    ----------
+    origin : int64 ndarray of shape (n_windows,)
+        Position in time of each window's first target.
+
+    References
+    ----------
+    Hall, Horowitz and Jing, "On blocking rules for the bootstrap with dependent data",
+    Biometrika 82(3), 1995.
+    """
+    origins = np.unique(origin)
+    if len(origins) < 2:
+        return 1
+    overlapping = math.ceil(horizon / int(np.diff(origins).min()))
+    # The computed cube root of 27 is a little more than 3.
+    return max(overlapping, math.ceil(round(math.cbrt(len(origins)), 9)))
+
+
+def windows_interval(scores: npt.ArrayLike, origin: IntArray, block: int) -> Interval:
+    """95 % interval of a mean over windows of series, for other times.
+
+    Windows near to each other in time are dependent, and those of one origin are,
+    too: the units are origins, in blocks. The standard error is that of the circular
+    block bootstrap, which has a closed form, with its factor (n - block) / n corrected;
+    the quantiles are of the t distribution with as many degrees of freedom as there
+    are separate blocks, less one.
+
+    Parameters
+    ----------
+    scores : array of shape (n_windows,)
+        Or differences of two models on the same windows.
+    origin : int64 ndarray of shape (n_windows,)
+        Position in time of each.
+    block : int
+        Origins of a block.
+
+    Returns
+    -------
+    Interval
+        With NaN bounds if there are fewer than two separate blocks.
+
+    References
+    ----------
+    Künsch, "The jackknife and the bootstrap for general stationary observations",
+    Annals of Statistics 17(3), 1989.
+    Politis and Romano, "A circular block-resampling procedure for stationary data",
+    1992.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    estimate = float(values.mean())
+    error, freedom = _blocked_error(values, origin, block)
+    if math.isnan(error):
+        return Interval(estimate, math.nan, math.nan, len(values))
+    half = float(special.stdtrit(freedom, 0.5 + LEVEL / 2)) * error
+    return Interval(estimate, estimate - half, estimate + half, len(values))
+
+
+def _blocked_error(
+    values: FloatArray, origin: IntArray, block: int
+) -> tuple[float, float]:
+    """Return the standard error of a mean over windows, and its degrees of freedom."""
+    _, number, counts = np.unique(origin, return_inverse=True, return_counts=True)
+    n = len(counts)
+    if n < 2 * block:
+        return math.nan, math.nan
+    # How much each origin moves the mean, which is a ratio where numbers of windows
+    # differ.
+    sums = np.bincount(number, values - values.mean())
+    moves = sums * n / len(values)
+    ends = np.concatenate([moves, moves[: block - 1]])
+    of_blocks = np.convolve(ends, np.ones(block), "valid")
+    variance = float((of_blocks**2).mean()) / (n * block)
+    return math.sqrt(variance * n / (n - block)), n / block - 1
+
+
+def seeds_and_windows_interval(
+    scores: npt.ArrayLike,
+    origin: IntArray,
+    block: int,
+    *,
+    rng: np.random.Generator,
+    n_resamples: int = 2000,
+) -> Interval:
+    """Interval of a mean for new seeds and other times together.
+
+    As `bootstrap_seeds_and_examples`, with the deviations of `windows_interval` in
+    place of resampled examples. The interaction of seeds and windows is counted in
+    both parts, so that the interval is a little too wide.
+
+    Parameters
+    ----------
+    scores : array of shape (n_seeds, n_windows)
+
+    Returns
+    -------
+    Interval
+        `n` is the number of seeds. The bounds are NaN for a single seed, or fewer than
+        two separate blocks.
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    n_seeds, estimate = len(table), float(table.mean())
+    error, freedom = _blocked_error(table.mean(axis=0), origin, block)
+    if n_seeds < 2 or math.isnan(error):
+        return Interval(estimate, math.nan, math.nan, n_seeds)
+    points = (np.arange(n_resamples) + 0.5) / n_resamples
+    of_seeds = standard_error(table.mean(axis=1))
+    seeds = of_seeds * special.stdtrit(n_seeds - 1, points)
+    windows = error * special.stdtrit(freedom, points)
+    draws = estimate + rng.permutation(seeds) + windows
+    return _percentile_interval(draws, estimate, n_seeds)
 
 
 def bootstrap_examples(

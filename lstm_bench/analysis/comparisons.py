@@ -328,18 +328,20 @@ def _both_interval(
             for x, y in pairs
         ]
         scores.append(np.mean(each, axis=0))
-    strata = bootstrap.strata_of(pairs[0][0].predictions[replicates[0]]["test"].y_true)
+    test = pairs[0][0].predictions[replicates[0]]["test"]
     keys = [c.key for pair in pairs for c in pair]
     rng = derive_rng(suite.study.seed, "bootstrap", *keys)
-    interval = bootstrap.bootstrap_seeds_and_examples(
-        np.array(scores), strata, rng=rng
+    interval = bootstrap.seeds_and_examples_interval(
+        np.array(scores), test, rng
     ).within(*suite.metric.difference_bounds)
     return interval.low, interval.high
 
 
 def _example_scores(contender: Contender, replicate: int, name: str) -> FloatArray:
     prediction = contender.predictions[replicate]["test"]
-    return bootstrap.example_scores(name, prediction.y_true, prediction.y_proba)
+    return bootstrap.example_scores(
+        name, prediction.y_true, prediction.y_proba, prediction.scale
+    )
 
 
 def _mcnemar(a: Contender, b: Contender, replicate: int) -> stats.McNemar:

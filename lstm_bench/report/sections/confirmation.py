@@ -113,7 +113,8 @@ def board_columns(
             "examples_low",
             "95 % over {examples} (bootstrap)",
             "interval",
-            meaning="stratified bootstrap over test {examples}, these seeds as given",
+            meaning="over test {examples}, these seeds as given: stratified bootstrap, "
+            "or of windows in blocks of origins",
             high="examples_high",
             more=True,
         ),
@@ -302,12 +303,11 @@ def _example_intervals(
         return (math.nan, math.nan), (math.nan, math.nan)
     tests = [parts["test"] for _, parts in sorted(contender.predictions.items())]
     scores = np.array(
-        [bootstrap.example_scores(name, t.y_true, t.y_proba) for t in tests]
+        [bootstrap.example_scores(name, t.y_true, t.y_proba, t.scale) for t in tests]
     )
     rng = derive_rng(results.suite.study.seed, "bootstrap", contender.key)
-    strata = bootstrap.strata_of(tests[0].y_true)
-    examples = bootstrap.bootstrap_examples(scores.mean(axis=0), strata, rng=rng)
-    both = bootstrap.bootstrap_seeds_and_examples(scores, strata, rng=rng).within(
+    examples = bootstrap.examples_interval(scores.mean(axis=0), tests[0], rng)
+    both = bootstrap.seeds_and_examples_interval(scores, tests[0], rng).within(
         *results.suite.metric.bounds
     )
     return (examples.low, examples.high), (both.low, both.high)
