@@ -137,7 +137,9 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
         yield "words with a vector", "; ".join(covered)
     yield "test part", str(data.get("division") or "as the dataset has it")
     yield "validation part", _validation(view)
-    for name, facts in ((data.get("train") or {}).get("targets") or {}).items():
+    # A forecast's outputs are all of the same series.
+    targets = {} if data.get("forecast") else (data.get("train") or {}).get("targets")
+    for name, facts in (targets or {}).items():
         yield (
             f"target {name} in train",
             f"mean {facts['mean']:.4g}, standard deviation {facts['std']:.4g}, "
@@ -204,6 +206,8 @@ def _validation(view: View) -> str:
     data, spec = view.results.dataset, view.suite.dataset
     if data.get("validation") == "test":
         return "the test part"
+    if data.get("forecast"):
+        return "the origins before test's, the same for every seed"
     if data.get("given_validation"):
         return "given with the data"
     share = f"{spec.validation_fraction:.0%} of train, "

@@ -19,6 +19,7 @@ from lstm_bench.report.sections.cost import cost_section
 from lstm_bench.report.sections.curves import curves_section
 from lstm_bench.report.sections.data import data_section
 from lstm_bench.report.sections.failures import failures_section
+from lstm_bench.report.sections.forecasts import forecasts_section
 from lstm_bench.report.sections.heads import HEAD_PAIRS, heads_section
 from lstm_bench.report.sections.importance import importance_section
 from lstm_bench.report.sections.leaderboard import leaderboard_section
@@ -31,7 +32,7 @@ from lstm_bench.report.sections.runs import runs_section
 from lstm_bench.report.sections.samples import samples_section
 from lstm_bench.report.sections.slices import slices_section
 from lstm_bench.report.view import View, make_view
-from lstm_bench.tasks import TASKS, TaskName
+from lstm_bench.tasks import FORECAST, REGRESSION, TASKS, TaskName
 
 
 def always(view: View) -> bool:
@@ -83,7 +84,6 @@ def has_literature(view: View) -> bool:
 
 EVERY = tuple(TASKS)
 CLASSES = tuple(name for name, task in TASKS.items() if not task.is_numeric)
-NUMBERS = tuple(name for name, task in TASKS.items() if task.is_numeric)
 
 # By the section's anchor (the fragment of its URL), with the tasks that have it.
 SECTIONS: dict[
@@ -93,6 +93,7 @@ SECTIONS: dict[
     "answer": (answer_section, always, EVERY),
     "published": (published_section, has_published, CLASSES),
     "memory": (memory_section, is_memory, EVERY),
+    "forecasts": (forecasts_section, always, (FORECAST,)),
     "confirmation": (confirmation_section, always, EVERY),
     "comparisons": (comparisons_section, has_confirmation, EVERY),
     "leaderboard": (leaderboard_section, has_search, EVERY),
@@ -105,7 +106,7 @@ SECTIONS: dict[
     "baselines": (baselines_section, always, EVERY),
     "calibration": (calibration_section, has_confirmation, CLASSES),
     "confusion": (confusion_section, always, CLASSES),
-    "predicted": (predicted_section, always, NUMBERS),
+    "predicted": (predicted_section, always, (REGRESSION,)),
     "slices": (slices_section, has_slices, CLASSES),
     "literature": (literature_section, has_literature, CLASSES),
     "data": (data_section, always, EVERY),
