@@ -1,10 +1,11 @@
 """The adding problem: remember two marked values of a long series, and add them.
 
 A step has two channels: a value, uniform in [-1, 1], and a marker, which is 1 at two
-steps, -1 at the first and the last step, and 0 elsewhere. One mark is among the first
-ten steps, the other among the first half of the series. The target is 0.5 + (X1 + X2) /
-4, where X1 and X2 are the marked values; a mark that falls on the first step, whose
-marker is -1, counts as 0.
+steps, -1 at the first and the last step, and 0 elsewhere. One mark is in the first
+tenth of the series (the paper's first ten steps of 100), the other in the first half.
+The target is 0.5 + (X1 + X2) / 4, where X1 and X2 are the marked values; a mark that
+falls on the first step, whose marker is -1, counts as 0. It is a memory task, whose
+series exist at every length: see `lstm_bench.data.memory`.
 
 References
 ----------
@@ -26,6 +27,12 @@ from lstm_bench.data.dataset import (
     Sizes,
     sequences_digest,
 )
+from lstm_bench.data.memory import (
+    MIN_LENGTH,
+    SPREAD,
+    MemoryTask,
+    shortest_lengths,
+)
 from lstm_bench.seeding import derive_rng
 from lstm_bench.tasks import REGRESSION
 
@@ -36,8 +43,18 @@ DESCRIPTION = (
     "is their sum, scaled."
 )
 
-N_FIRST = 10
-"""Steps at the beginning that contain the first mark."""
+TOLERANCE = 0.04
+"""Errors below it are right."""
+
+MEMORY = MemoryTask(
+    is_right=lambda y_true, y_pred: (np.abs(y_pred - y_true) < TOLERANCE).all(axis=1),
+    right=f"its error is below {TOLERANCE}",
+    # |X1 + X2| / 4 < 0.04, of two values uniform in [-1, 1].
+    no_memory=4 * TOLERANCE * (1 - TOLERANCE),
+    without_memory="always predicts 0.5",
+    source="Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 9(8), "
+    "1997, experiment 4",
+)
 
 
 class Options(BaseModel):
@@ -50,17 +67,18 @@ class Options(BaseModel):
     )
     n_test: int = Field(2560, ge=20, le=100_000, description="Number of test examples.")
     max_length: int = Field(
-        110,
+        200,
         ge=33,
         le=2200,
-        description="Steps of the longest series; the shortest has 10/11 of them. 110 "
-        "is the lag T = 100 of the paper, whose series have T to 1.1 T steps.",
+        description="Length at which the series are generated and stored: the largest "
+        "sequence_length. 110 is the lag T = 100 of the paper, whose series have T to "
+        "1.1 T steps.",
     )
 
 
 def sizes(options: Options) -> Sizes:
     """Return the sizes, which depend on the options alone."""
-    return Sizes(n_classes=0, n_train=options.n_train)
+    return Sizes(0, options.n_train, (MIN_LENGTH, options.max_length))
 
 
 def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
@@ -107,13 +125,18 @@ def no_memory_mse(max_length: int) -> float:
 
     A value has variance 1/3, and 0 if its mark falls on the first step.
     """
-    p_first = 1 / N_FIRST
+    p_first = 1 / n_first(max_length)
     p_second = (1 - p_first) / (_lag(max_length) // 2 - 1)
     return (2 - p_first - p_second) / 3 / 16
 
 
+def n_first(max_length: int) -> int:
+    """Return the number of steps at the beginning that have the first mark."""
+    return _lag(max_length) // 10
+
+
 def _lag(max_length: int) -> int:
-    return max_length * 10 // 11
+    return round(max_length / SPREAD)
 
 
 def _write(n: int, max_length: int, rng: np.random.Generator) -> Sequences:
@@ -123,7 +146,7 @@ def _write(n: int, max_length: int, rng: np.random.Generator) -> Sequences:
     starts = offsets[:-1]
     values = np.zeros((int(offsets[-1]), 2), np.float32)
     values[:, 0] = rng.uniform(-1.0, 1.0, len(values))
-    first = rng.integers(N_FIRST, size=n)
+    first = rng.integers(n_first(max_length), size=n)
     # Of the first lag / 2 - 1 steps without a mark.
     second = rng.integers(lag // 2 - 1, size=n)
     second += second >= first
@@ -132,4 +155,7 @@ def _write(n: int, max_length: int, rng: np.random.Generator) -> Sequences:
         values[starts + mark, 1] = 1.0
         total += np.where(mark > 0, values[starts + mark, 0], 0.0)
     values[starts, 1] = values[offsets[1:] - 1, 1] = -1.0
-    return Sequences(values, offsets, (0.5 + total / 4.0)[:, None])
+    is_mark = np.split(values[:, 1] != 0.0, offsets[1:-1])
+    shortest = np.concatenate([shortest_lengths(one, max_length) for one in is_mark])
+    targets = (0.5 + total / 4.0)[:, None]
+    return Sequences(values, offsets, targets, shortest=shortest)

@@ -38,7 +38,7 @@ class MemoryOptions(BaseModel):
     )
     n_test: int = Field(1000, ge=20, le=100_000, description="Number of test examples.")
     max_length: int = Field(
-        100,
+        200,
         ge=MIN_LENGTH,
         le=5000,
         description="Length at which the sequences are generated and stored: the "

@@ -24,6 +24,7 @@ from lstm_bench.report.sections.memory import (
 from lstm_bench.report.sections.order import SECTIONS, build_sections
 from lstm_bench.report.view import make_view
 from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.suite import Suite
 from lstm_bench.training.result import Prediction
 
 SUITE = """\
@@ -184,6 +185,11 @@ def test_gradients_are_drawn_at_the_longest_length_that_a_seed_solves():
         for name, results in (("fades", FADES), ("nobody", NOBODY))
     }
     assert "at length 100," in captions["fades"]
+    incomplete = results_of(
+        {("lstm", 10): [200], ("lstm", 50): [200], ("gru", 10): [200]}
+    )
+    section = memory_section(make_view(analyse(incomplete)))
+    assert "at length 10," in section.blocks[2].caption
     assert "at length 50," in captions["nobody"]
 
 
@@ -198,3 +204,26 @@ def test_the_report_of_a_memory_task_begins_with_its_answer():
     # Test sequences have one length for each configuration.
     assert "slices" not in anchors
     assert SECTIONS["memory"][1](make_view(analyse(make_results()))) is False
+
+
+ADDING = """\
+description: How long?
+dataset: {name: adding, options: {max_length: 100}}
+space: {cell: [lstm, gru], sequence_length: [10, 50, 100]}
+confirm: {n_best: 6}
+"""
+
+
+def test_right_by_run_of_numbers_counts_small_errors():
+    y = np.full((4, 1), 0.5)
+    errors = np.array([[0.0], [0.03], [0.05], [-0.05]])
+    tested = {"test": Prediction("test", np.arange(4), y, y + errors)}
+    results = dataclasses.replace(
+        FADES,
+        suite=Suite("sums", ADDING, "sums.yaml"),
+        predictions=dict.fromkeys(FADES.predictions, tested),
+    )
+    frame = right_by_run(results, task_of(results))
+    # Of the failed training none.
+    assert frame["right"].value_counts().to_dict() == {0.5: 23, 0.0: 1}
+    assert "Without memory, 15.4% of them are." in memory_answer(results)

@@ -224,9 +224,14 @@ def _gradients(
     solved: pd.DataFrame,
     colours: Mapping[str, str],
 ) -> Iterator[Drawing]:
-    """Draw gradients at the longest length that any seed solves, else the longest."""
-    ever = solved.loc[solved["n_solved"] > 0, LENGTH]
-    length = int((ever if len(ever) else solved[LENGTH]).max())
+    """Draw gradients at the longest length that any seed solves, else the longest.
+
+    Lengths that every model has come first, as a confirmation may be incomplete.
+    """
+    n_models = solved.groupby(LENGTH)["model"].transform("nunique")
+    common = solved[n_models == n_models.max()]
+    ever = common.loc[common["n_solved"] > 0, LENGTH]
+    length = int((ever if len(ever) else common[LENGTH]).max())
     runs = right[right[LENGTH] == length]
     curves = gradient_curves(runs, view.results.gradients)
     if not curves.empty:
