@@ -165,7 +165,48 @@ class Listing:
     text: str
 
 
-Block = Table | Drawing | Note | Facts | Answers | Cards | Listing
+@dataclass(frozen=True)
+class Word:
+    """A word of a text, and what it contributes; None: it is no word of its own."""
+
+    text: str
+    value: float | None
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text whose words are coloured by a signed value, on a scale of its own.
+
+    Attributes
+    ----------
+    towards, against : str
+        What a positive and a negative value mean, for the legend.
+    is_joined : bool
+        Whether the words are single characters, written without spaces.
+    """
+
+    caption: str
+    words: tuple[Word, ...]
+    towards: str
+    against: str
+    is_joined: bool = False
+
+    @property
+    def scale(self) -> float:
+        """The largest absolute value, which has the strongest colour."""
+        return max((abs(w.value) for w in self.words if w.value), default=0.0)
+
+    def mark(self, word: Word) -> str:
+        """Return the sign of a word that counts, doubled for the strongest."""
+        share = abs(word.value or 0.0) / self.scale if self.scale else 0.0
+        sign = "+" if (word.value or 0.0) > 0 else "−"
+        return sign * sum(share >= least for least in MARKED)
+
+
+MARKED = (0.2, 0.6)
+"""Shares of the largest value from which a word has one sign, and two."""
+
+Block = Table | Drawing | Note | Facts | Answers | Cards | Listing | Words
 
 
 @dataclass(frozen=True)

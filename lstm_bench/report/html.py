@@ -31,6 +31,7 @@ from lstm_bench.report.blocks import (
     Note,
     Section,
     Table,
+    Words,
     cell_text,
     csv_text,
     shown_rows,
@@ -46,6 +47,8 @@ MAX_LINES = 4
 SERIES_WIDTH, SERIES_HEIGHT = 160, 48
 FIELD_SIZE, MAX_CELL = 96, 8
 N_SHADES = 8
+# Of a word's background; text stays readable on it.
+MAX_OPACITY = 0.6
 # Safe in a data URL; all other characters are percent-encoded.
 CSV_SAFE = ",:;=/()+*!@$-_.|"
 _HERE = Path(__file__).parent
@@ -149,7 +152,34 @@ def _html_block(block: Any, number: int) -> dict[str, Any]:
             return {"kind": "cards", "items": block.items}
         case Listing():
             return {"kind": "listing", "caption": block.caption, "text": block.text}
+        case Words():
+            return {
+                "kind": "words",
+                "caption": block.caption,
+                "towards": block.towards,
+                "against": block.against,
+                "text": Markup(_coloured(block)),
+            }
     raise TypeError(f"expected a block, got {type(block).__name__}")
+
+
+def _coloured(block: Words) -> str:
+    """Return the words as HTML: background by value, sign marks for black and white."""
+    words = []
+    for word in block.words:
+        text = escape(word.text)
+        if word.value is None:
+            words.append(f'<i class="w">{text}</i>')
+            continue
+        share = abs(word.value) / block.scale if block.scale else 0.0
+        kind = "towards" if word.value > 0 else "against"
+        mark = block.mark(word)
+        value = f"{word.value:+.3f}".replace("-", "−")
+        words.append(
+            f'<span class="w {kind}" style="--a:{MAX_OPACITY * share:.2f}" '
+            f'title="{value}">{text}{f"<sup>{mark}</sup>" if mark else ""}</span>'
+        )
+    return ("" if block.is_joined else " ").join(words)
 
 
 def _heading(label: str) -> Markup:

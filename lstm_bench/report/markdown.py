@@ -16,6 +16,7 @@ from lstm_bench.report.blocks import (
     Note,
     Section,
     Table,
+    Words,
     cell_text,
     shown_rows,
     whole_caption,
@@ -69,6 +70,18 @@ def _markdown_block(block: Any) -> list[str]:
             # Indented, so that a fence in the text cannot end the block.
             indented = [f"    {line}" for line in block.text.splitlines()]
             return [escape_markdown(block.caption), "", *indented]
+        case Words():
+            marked = (
+                f"{word.text}({mark})" if (mark := block.mark(word)) else word.text
+                for word in block.words
+            )
+            text = ("" if block.is_joined else " ").join(marked)
+            legend = f"(+) {block.towards}, (−) {block.against}"
+            return [
+                escape_markdown(f"{block.caption} {legend}:"),
+                "",
+                f"> {escape_markdown(text)}",
+            ]
     raise TypeError(f"expected a block, got {type(block).__name__}")
 
 

@@ -27,15 +27,17 @@ from results_builder import (
 from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.analysis.tables.search import leaderboard
 from lstm_bench.errors import OutputError
-from lstm_bench.report.blocks import Table, csv_text
+from lstm_bench.report.blocks import Section, Table, Word, Words, csv_text
 from lstm_bench.report.heading import study_page
+from lstm_bench.report.html import Page, render_html
 from lstm_bench.report.latex import escape_latex
-from lstm_bench.report.markdown import escape_markdown
+from lstm_bench.report.markdown import escape_markdown, render_markdown
 from lstm_bench.report.render import FORMATS, report_files, write_report
 from lstm_bench.report.sections.order import SECTIONS, build_sections
 from lstm_bench.report.view import make_view
 from lstm_bench.suites.engines import join_engines
 
+PAGE = Page("kind", "title", "question", "meta", "footer")
 FAILED = tuple(row for row in SEARCH if "state" in row)
 REFERENCES = (dict(reference="a", max_epochs=3, objective=0.8, train_time_s=45.0),)
 STUDIES = {
@@ -304,6 +306,17 @@ def test_no_lstm_beats_a_better_baseline_and_the_report_says_so():
     page = text_from(make_confirmed_results(baseline=(40, 40, 40)))
     assert "No LSTM beats the baseline Bag of words." in page
     assert f"{TRIAL_2} is worse than Bag of words: test accuracy" in page
+
+
+def test_words_have_signs_that_can_be_read_without_colours():
+    words = (Word("(start)", None), Word("<b>", 1.0), Word("so", -0.3), Word("a", 0.1))
+    block = Words("Five words.", words, "for pos", "against pos")
+    page = render_html([Section("S", "s", "", (block,))], PAGE)
+    assert "&lt;b&gt;<sup>++</sup>" in page
+    assert "so<sup>−</sup>" in page
+    assert ">a</span>" in page and 'title="+0.100"' in page
+    text = render_markdown([Section("S", "s", "", (block,))], "t")
+    assert "(start) &lt;b&gt;(++) so(−) a" in text
 
 
 def test_latex_tables_are_whole_and_escaped():
