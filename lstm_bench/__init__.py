@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lstm_bench.api import (
         compare,
+        explain,
         load_results,
         load_suite,
         predict,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "compare",
+    "explain",
     "load_results",
     "load_suite",
     "predict",

@@ -21,7 +21,14 @@ from lstm_bench.analysis.formatting import config_of_row
 from lstm_bench.analysis.verdicts import Answer, answers
 from lstm_bench.classify import open_model, predict_table
 from lstm_bench.compare_by_name import Comparison, compare_by_name
-from lstm_bench.errors import TrackingError
+from lstm_bench.errors import LstmBenchError, TrackingError
+from lstm_bench.explain_by_name import (
+    Given,
+    check_out,
+    explain_by_name,
+    write_explanation,
+)
+from lstm_bench.explaining.explanation import N_POINTS, Explanation
 from lstm_bench.open_study import report_folder
 from lstm_bench.report.render import FORMATS, MAIN_FILES
 from lstm_bench.report.write import report_studies
@@ -36,8 +43,10 @@ from lstm_bench.workers.progress import LoggedProgress
 
 __all__ = [
     "Comparison",
+    "Explanation",
     "StudyResult",
     "compare",
+    "explain",
     "load_results",
     "load_suite",
     "predict",
@@ -333,6 +342,70 @@ def predict(
             uri, name, _progress(progress), refit=refit, data_dir=_path(data_dir)
         )
     return predict_table(named.model, inputs)
+
+
+def explain(
+    name: str,
+    text: str | None = None,
+    *,
+    file: str | Path | None = None,
+    example: int | None = None,
+    n_seeds: int | None = None,
+    n_points: int = N_POINTS,
+    out: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    tracking_uri: str | None = None,
+    progress: bool = False,
+) -> Explanation:
+    """Explain one text or series, as ``lstm-bench explain`` does.
+
+    Parameters
+    ----------
+    name : str
+        As in `predict`.
+    text, file, example : str, Path, int or None
+        What to explain, exactly one: a text (or the JSON list of a series), a file with
+        one text (or a CSV with one series), or the index of an example in the test set,
+        from 0.
+    n_seeds : int or None
+        Compare the models of this many seeds, trained once more where they are not
+        logged; None: of those that are logged.
+    n_points : int
+        Points at which integrated gradients take the gradient.
+    out : str, Path or None
+        Page to write, with a JSON beside it; None writes nothing.
+    data_dir, tracking_uri, progress
+        As in `run_sweep`.
+
+    Raises
+    ------
+    LstmBenchError
+        There is no such model or example, or the input cannot be read.
+
+    Examples
+    --------
+    >>> import lstm_bench
+    >>> found = lstm_bench.explain("quick", "stop it and start")
+    >>> found.steps[0], len(found.steps) == len(found.attribution)
+    ('(start)', True)
+    """
+    given = Given(text, _path(file), example)
+    if sum(each is not None for each in (text, file, example)) != 1:
+        raise LstmBenchError("explain: expected one of text, file and example")
+    check_out(_path(out))
+    with store_errors():
+        found = explain_by_name(
+            resolve_tracking_uri(tracking_uri, create=False),
+            name,
+            given,
+            _progress(progress),
+            n_seeds=n_seeds,
+            n_points=n_points,
+            data_dir=_path(data_dir),
+        )
+    if out is not None:
+        write_explanation(found, Path(out))
+    return found
 
 
 def write_report(

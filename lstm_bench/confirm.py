@@ -144,11 +144,14 @@ def confirm_study(
         + "; ".join(candidate.label for candidate in candidates)
     )
     run_id = confirm_candidates(study, candidates, n_replicates, sweep_run_id)
-    analysis = study.report(*[run_id, sweep_run_id] if sweep_run_id else [run_id])
+    run_ids = [run_id, sweep_run_id] if sweep_run_id else [run_id]
+    analysis = study.report(*run_ids)
     if analysis is not None:
         # Otherwise the next start logs the model.
         try:
-            log_winners_model(study.driver, tracker, analysis, run_id)
+            if log_winners_model(study.driver, tracker, analysis, run_id):
+                # Again, with what the model makes of the samples.
+                study.write_again(*run_ids)
         except TrialFailed as error:
             progress.say(f"the winner's model is not logged: {error}")
     return analysis

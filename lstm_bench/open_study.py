@@ -236,6 +236,15 @@ class OpenStudy:
         progress.say(f"report: {page}")
         return analysis
 
+    def write_again(self, *run_ids: str) -> None:
+        """Write the report again and log it with each run, without a word."""
+        self.progress.doing("writing the report")
+        analysis = self._analyse()
+        if analysis is not None:
+            write_report(analysis, self.folder)
+            for run_id in run_ids:
+                self.tracker.log_report(run_id, self.folder)
+
     def _analyse(self) -> Analysis | None:
         """Return the analysis; None while results are not yet written to the server."""
         if not self.tracker.catch_up():

@@ -8,6 +8,8 @@ the seeds of its replicate, and logged with that replicate's run.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,12 +75,18 @@ def choose(analysis: Analysis, contender: Contender) -> Choice:
     """Choose the replicate with the median score on validation."""
     by_score = sorted((score, replicate) for replicate, score in contender.val.items())
     _, replicate = by_score[(len(by_score) - 1) // 2]
-    runs = _runs_of(analysis, contender)
-    trained = runs.loc[runs["replicate"] == replicate, "run_id"].iloc[0]
     why = (
         f"the one of {count(len(by_score), 'seed')} with the median validation "
         f"{contender.metric.label}"
     )
+    return _choice(analysis, contender, replicate, why)
+
+
+def _choice(
+    analysis: Analysis, contender: Contender, replicate: int, why: str
+) -> Choice:
+    runs = _runs_of(analysis, contender)
+    trained = runs.loc[runs["replicate"] == replicate, "run_id"].iloc[0]
     return Choice(contender, replicate, str(trained), why)
 
 
@@ -182,9 +190,66 @@ def find_logged_model(
     else:
         run_id = _run_with_model(client, choice)
     if run_id is None:
-        run_id = _train(tracking_uri, side, choice, progress, data_dir, refit, n_epochs)
-    folder = model_folder(client, run_id)
-    if folder is None:
+        with _opened(tracking_uri, side, progress, data_dir) as (driver, tracker):
+            if refit:
+                run_id = _log_refit(driver, tracker, choice, n_epochs)
+            else:
+                run_id = log_model(driver, tracker, choice)
+    return _found(client, side, name, run_id)
+
+
+def find_seeds(
+    tracking_uri: str,
+    side: Side,
+    n: int | None,
+    progress: Progress,
+    *,
+    data_dir: Path | None = None,
+) -> list[Found]:
+    """Return a configuration's logged models of several seeds, the chosen one first.
+
+    Parameters
+    ----------
+    n : int or None
+        How many: those that are missing are trained once more, and logged. None: those
+        that are logged, and the chosen one in any case.
+
+    Raises
+    ------
+    As `find_model`; and TrackingError where the confirmation has fewer seeds.
+    """
+    first = choose(side.analysis, side.contender)
+    others = [
+        _choice(side.analysis, side.contender, replicate, "a further seed")
+        for replicate in sorted(side.contender.val)
+        if replicate != first.replicate
+    ]
+    n_seeds = len(others) + 1
+    if n is not None and n > n_seeds:
+        raise TrackingError(
+            f"--seeds: expected at most {n_seeds}, the seeds on which "
+            f"{side.contender.label} was confirmed, got {n}; confirm on more with "
+            + command_line("confirm", side.suite.name, "--replicates", str(n))
+        )
+    client = MlflowClient(tracking_uri)
+    models = {c.replicate: _run_with_model(client, c) for c in (first, *others)}
+    # Those that are there first: they cost no training.
+    others.sort(key=lambda choice: models[choice.replicate] is None)
+    n_logged = sum(models[c.replicate] is not None for c in others)
+    chosen = [first, *others[: n_logged if n is None else n - 1]]
+    missing = [choice for choice in chosen if models[choice.replicate] is None]
+    if missing:
+        with _opened(tracking_uri, side, progress, data_dir) as (driver, tracker):
+            for choice in missing:
+                models[choice.replicate] = log_model(driver, tracker, choice)
+    return [
+        _found(client, side, choice.what, models[choice.replicate]) for choice in chosen
+    ]
+
+
+def _found(client: MlflowClient, side: Side, name: str, run_id: str | None) -> Found:
+    folder = None if run_id is None else model_folder(client, run_id)
+    if run_id is None or folder is None:
         raise TrackingError(
             f"{name}: the model of run {run_id} is not in the tracking store yet; "
             "`lstm-bench sync` writes what waits"
@@ -227,15 +292,11 @@ def _refitted(
     return None
 
 
-def _train(
-    tracking_uri: str,
-    side: Side,
-    choice: Choice,
-    progress: Progress,
-    data_dir: Path | None,
-    refit: bool,
-    n_epochs: int | None,
-) -> str:
+@contextmanager
+def _opened(
+    tracking_uri: str, side: Side, progress: Progress, data_dir: Path | None
+) -> Iterator[tuple[Driver, Tracker]]:
+    """Open what trains a study's configuration once more, on the study's data."""
     suite, results = side.suite, side.analysis.results
     prepared = load_data(suite, data_dir, progress)
     data, now = results.dataset, short_identity(prepared.dataset.identity)
@@ -252,14 +313,12 @@ def _train(
         open_tracker(tracking_uri, suite, progress) as tracker,
         open_driver(Workers(1), prepared, tracker, progress) as driver,
     ):
-        if refit:
-            return _log_refit(driver, tracker, choice, n_epochs)
-        return log_model(driver, tracker, choice)
+        yield driver, tracker
 
 
 def log_winners_model(
     driver: Driver, tracker: Tracker, analysis: Analysis, session: str
-) -> None:
+) -> bool:
     """Log the model of a confirmation's winner, unless it is logged.
 
     Parameters
@@ -267,15 +326,21 @@ def log_winners_model(
     session : str
         MLflow run of the confirmation.
 
+    Returns
+    -------
+    bool
+        Whether it was logged now.
+
     Raises
     ------
     TrialFailed
         The repeated training failed.
     """
     if analysis.winner is None or driver.suite.task.name == FORECAST:
-        return
+        return False
     choice = choose(analysis, analysis.winner)
     run_id = _run_with_model(tracker.client, choice)
+    is_new = run_id is None
     if run_id is None:
         run_id = log_model(driver, tracker, choice, session)
     driver.progress.say(
@@ -283,6 +348,7 @@ def log_winners_model(
         f"to use it: {command_line('predict', driver.suite.name)}, or serve, register "
         "or export"
     )
+    return is_new
 
 
 def log_model(
@@ -323,6 +389,8 @@ def log_model(
             (Path(folder) / name).write_bytes(content)
         packages = driver.prepared.about_machine["packages"]
         tracker.log_model(run_id, Path(folder), packages)
+    if outcome.explained:
+        tracker.log_explained(choice.trained, outcome.explained)
     whose = "; the winner's model, " if session is not None else "; its model, "
     note = f"{suite.name}: {what}{whose}{choice.why}"
     tracker.tag_model(choice.trained, run_id, note, session)

@@ -83,6 +83,8 @@ def test_errors_are_raised_and_not_printed(tmp_path, monkeypatch, capfd):
         lambda: lstm_bench.load_results("quick"),
         lambda: lstm_bench.compare("quick", "imdb"),
         lambda: lstm_bench.predict("quick", ["on"]),
+        lambda: lstm_bench.explain("quick", "on"),
+        lambda: lstm_bench.explain("quick"),
         lambda: lstm_bench.write_report("quick"),
     ):
         with pytest.raises(LstmBenchError):
@@ -94,7 +96,8 @@ def test_errors_are_raised_and_not_printed(tmp_path, monkeypatch, capfd):
 @pytest.mark.slow
 def test_examples_of_the_public_functions(folder, capfd):
     names = ("load_suite", "run_sweep", "run_confirmation")
-    names += ("load_results", "compare", "predict", "write_report")
+    names += ("load_results", "compare", "predict", "explain")
+    names += ("write_report",)
     assert set(names) == set(lstm_bench.__all__)
     for name in names:
         function = getattr(lstm_bench, name)

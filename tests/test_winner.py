@@ -28,6 +28,8 @@ from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.confirm import choose_candidates, confirm_candidates
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.inference import ABOUT, load
+from lstm_bench.report.blocks import Drawing, Words
+from lstm_bench.report.sections.order import build_sections
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.load import load_results
@@ -325,6 +327,93 @@ def test_predict_marks_a_text_of_unknown_words(predict):
     assert "does not know 75% of the words" in predict("tiny.yaml", "on x y z").out
     assert "the text has no words" in predict("tiny.yaml", " ").out
     assert "does not know" not in predict("tiny.yaml", "on off").out
+
+
+# explain
+
+
+@pytest.fixture
+def explain(study, monkeypatch, capfd):
+    monkeypatch.chdir(study.folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def call(*arguments, code=0):
+        assert run("explain", *arguments) == code
+        return capfd.readouterr().err
+
+    return call
+
+
+def test_explain_writes_a_page_and_its_numbers(study, explain):
+    said = explain("tiny.yaml", "on the wall stop")
+    assert "page: reports/tiny/explained.html" in said
+    folder, _ = study.find("")
+    assert about(folder)["why"] in said
+    page = (study.folder / "reports" / "tiny" / "explained.html").read_text()
+    found = json.loads((study.folder / "reports/tiny/explained.json").read_text())
+    assert found["steps"] == ["(start)", "on", "the", "wall", "stop"]
+    (proba,) = load(folder).predict_proba(["on the wall stop"])
+    assert found["proba"] == pytest.approx(proba, abs=1e-5)
+    assert "Gates and memory" in page
+    # Seeds are compared where their models are logged, and no training is begun.
+    assert found["seeds"] == []
+    assert "--seeds 3 trains two more" in page
+
+
+def test_explain_trains_further_seeds_once(study, explain):
+    options = ("on the wall stop", "--seeds", "3", "--out", "seeds.html")
+    assert explain("tiny.yaml", *options).count("once more for its model") == 2
+    found = json.loads((study.folder / "seeds.json").read_text())
+    seeds = {found["replicate"], *(seed["replicate"] for seed in found["seeds"])}
+    assert seeds == {1, 2, 3}
+    assert len(found["agreement"]) == 3
+    assert "once more" not in explain("tiny.yaml", *options)
+    assert "expected at most 3" in explain("tiny.yaml", "on", "--seeds", "4", code=2)
+
+
+def test_explain_shows_an_example_of_test_and_its_class(study, explain):
+    explain("tiny.yaml:nb_lr", "--example", "3", "--out", "third.html")
+    found = json.loads((study.folder / "third.json").read_text())
+    dataset = study.prepared.dataset
+    assert " ".join(found["steps"][1:]) == dataset.raw(dataset.test, 3)
+    assert found["true_class"] == dataset.class_names[dataset.test.y[3]]
+    total = sum(each["contribution"] for each in found["ngrams"])
+    assert total + found["baseline_score"] == pytest.approx(found["score"])
+    p = found["proba"][found["target"]]
+    assert found["score"] == pytest.approx(np.log(p / (1 - p)))
+    assert found["layers"] == []
+
+
+def test_explain_refuses_what_it_cannot_explain(study, explain, tmp_path):
+    (tmp_path / "one.txt").write_text("on the wall")
+    assert "page:" in explain("tiny.yaml", "--file", f"{tmp_path}/one.txt")
+    for arguments, message in (
+        (("tiny.yaml", "--example", "40"), "expected 0 to 39"),
+        (("tiny.yaml", " "), "no words"),
+        (("tinny.yaml", "on"), "tinny"),
+        (("tiny.yaml:majority", "on"), "cannot be explained word by word"),
+        (("tiny.yaml",), "expected one of TEXT, --file and --example, got 0"),
+        (("tiny.yaml", "on", "--example", "1"), "got 2"),
+        (("tiny.yaml", "--file", f"{tmp_path}/two.txt"), "No such file"),
+        (("tiny.yaml", "on", "--out", "page.pdf"), "ends in .html"),
+    ):
+        assert message in explain(*arguments, code=2), arguments
+
+
+def test_the_winners_samples_are_explained_in_the_report(study):
+    results = load_results(study.uri, study.suite)
+    samples = results.explained[study.choice.trained]
+    fixed = results.samples[results.samples["run_id"] == study.choice.trained]
+    assert [s.index for s in samples] == fixed["index"].tolist()
+    for sample, y_proba in zip(samples, fixed["y_proba"], strict=True):
+        assert sample.p[-1] == pytest.approx(max(y_proba), abs=1e-3)
+    (section,) = [s for s in build_sections(analyse(results)) if s.anchor == "samples"]
+    kinds = [type(block) for block in section.blocks]
+    assert kinds.count(Words) == 5 * kinds.count(Drawing)
+    assert Drawing in kinds
+
+
+# predict files
 
 
 @pytest.mark.parametrize("name", ["tiny.yaml", "tiny.yaml:nb_lr"])

@@ -21,6 +21,7 @@ from lstm_bench.cli.compare import compare
 from lstm_bench.cli.confirm import confirm
 from lstm_bench.cli.data import data
 from lstm_bench.cli.doctor import doctor
+from lstm_bench.cli.explain import explain
 from lstm_bench.cli.export import export
 from lstm_bench.cli.init import init
 from lstm_bench.cli.output import INTERRUPTED, echo
@@ -57,6 +58,7 @@ for command in (
     compare,
     export,
     predict,
+    explain,
     serve,
     register,
     studies,

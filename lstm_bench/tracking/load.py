@@ -37,6 +37,7 @@ from lstm_bench.tracking.artifacts import places, run_folder
 from lstm_bench.tracking.queries import find_pages, find_runs
 from lstm_bench.tracking.results import METRIC_COLUMNS, RUN_NUMBER_COLUMNS, Results
 from lstm_bench.tracking.stored_runs import (
+    ExplainedSample,
     LeftOut,
     Shown,
     StoredBaseline,
@@ -52,6 +53,7 @@ from lstm_bench.tracking.stored_runs import (
     parse_curves,
     parse_dataset,
     parse_environment,
+    parse_explained,
     parse_gradients,
     parse_predictions,
     parse_run,
@@ -115,6 +117,7 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
     skipped: dict[tuple[str, bool], str] = {}
     curves, predictions, gradients = _Curves(), {}, {}
     is_memory = memory_task(suite.dataset.name) is not None
+    explained: dict[str, list[ExplainedSample]] = {}
     samples, errors = _Samples(reader, rec.SAMPLES), _Samples(reader, rec.ERRORS)
     searched: dict[str, StoredTraining] = {}
     for run in known:
@@ -136,6 +139,8 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
             if is_memory:
                 found = reader.read(run, rec.GRADIENTS, parse_gradients)
                 gradients[run.run_id] = found or {}
+            if run.model is not None and (shown := reader.explained(run)):
+                explained[run.run_id] = shown
         else:
             runs.append(row)
             searched[run.run_id] = run
@@ -169,6 +174,7 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
         missing=reader.whole.missing(),
         skipped_baselines=tuple(skipped.values()),
         gradients=gradients,
+        explained=explained,
     )
 
 
@@ -295,6 +301,11 @@ class _Reader:
         """Return the examples of a run's ``samples.json`` or ``errors.json``."""
         parse = partial(parse_shown, n_classes=self.n_classes)
         return self.read(run, name, parse, is_needed=name == rec.SAMPLES)
+
+    def explained(self, run: StoredRun) -> list[ExplainedSample] | None:
+        """Return a run's samples, explained by its model."""
+        parse = partial(parse_explained, n_classes=self.n_classes)
+        return self.read(run, rec.EXPLAINED, parse)
 
     def predictions(self, run: StoredFit) -> dict[str, Prediction]:
         """Return a run's predictions by split."""

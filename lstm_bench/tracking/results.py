@@ -31,6 +31,8 @@ from lstm_bench.training.result import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lstm_bench.tracking.stored_runs import ExplainedSample
+
 
 METRIC_COLUMNS: tuple[str, ...] = tuple(
     key
@@ -124,6 +126,8 @@ class Results:
         ("run", or the name of an artifact), ``reason``.
     tracking_url : str or None
         Address of the MLflow server, if there is one.
+    explained : dict of str to list of ExplainedSample
+        By run id, of the confirmed runs that have a model: their samples, step by step.
     missing : str
         Missing files of finished runs, and where they were searched; empty if none
         are missing. Missing values cannot be distinguished from values that were not
@@ -152,6 +156,7 @@ class Results:
     missing: str = ""
     skipped_baselines: tuple[str, ...] = ()
     gradients: Mapping[str, Mapping[str, list[float]]] = field(default_factory=dict)
+    explained: Mapping[str, list[ExplainedSample]] = field(default_factory=dict)
 
     @property
     def own_file(self) -> str | None:

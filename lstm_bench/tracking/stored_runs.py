@@ -61,12 +61,15 @@ LIMITS = {
     rec.SAMPLES: 32 * MIB,
     rec.ERRORS: 32 * MIB,
     rec.GRADIENTS: 4 * MIB,
+    rec.EXPLAINED: 32 * MIB,
     rec.TEST_REVIEWS: 256 * MIB,
     f"{rec.PREDICTIONS}/val.parquet": 256 * MIB,
     f"{rec.PREDICTIONS}/test.parquet": 256 * MIB,
 }
 MAX_PARQUET_VALUES = 50_000_000
 MAX_EPOCHS = 10_000
+# Of an explained example: the longest sequence that a configuration can have.
+MAX_STEPS = 10_000
 # Steps of a series in a sample, and channels of a step; a real one has fewer.
 MAX_SHOWN = 256
 # The latest Timestamp in nanoseconds: the year 2262.
@@ -251,6 +254,7 @@ class StoredTraining(StoredFit):
         None, alias=rec.TAG_ORIGIN
     )
     engine: Line = Field(STOCK, alias=rec.TAG_ENGINE)
+    model: Line | None = Field(None, alias=rec.TAG_MODEL)
     curve_keys: tuple[str, ...]
 
     @model_validator(mode="after")
@@ -485,6 +489,32 @@ class _Gradients(_Stored):
     after: list[_Norm]
 
 
+class ExplainedSample(_Stored):
+    """A sample, explained by the run's model; see `explain_samples`."""
+
+    index: Index
+    y_true: Index
+    target: Index
+    turn: Index | None
+    steps: Annotated[list[Text], Field(min_length=1, max_length=MAX_STEPS)]
+    is_word: list[bool]
+    p: list[Share]
+    values: list[Finite]
+
+    @model_validator(mode="after")
+    def _has_all_by_step(self) -> Self:
+        n = len(self.steps)
+        if any(len(part) != n for part in (self.is_word, self.p, self.values)):
+            raise ValueError(f"expected is_word, p and values of {n} steps")
+        if self.turn is not None and self.turn >= n:
+            raise ValueError(f"turn: expected one of {n} steps, got {self.turn}")
+        return self
+
+
+class _Explained(_Stored):
+    samples: list[ExplainedSample]
+
+
 class _Part(_Stored):
     model_config = ConfigDict(extra="allow")
 
@@ -698,6 +728,21 @@ def data_identities(runs: Iterable[StoredRun]) -> set[str]:
         for run in runs
         if isinstance(run, StoredFit) and run.dataset_digest is not None
     }
+
+
+def parse_explained(content: bytes, n_classes: int | None) -> list[ExplainedSample]:
+    """Return the samples of ``explained.json``.
+
+    Parameters
+    ----------
+    n_classes : int or None
+        Of the dataset; None if unknown.
+    """
+    found = _json(_Explained, content).samples
+    for i, sample in enumerate(found):
+        if n_classes is not None and max(sample.y_true, sample.target) >= n_classes:
+            raise StoredError(f"samples.{i}: expected classes below {n_classes}")
+    return found
 
 
 def parse_dataset(content: bytes) -> dict[str, Any]:

@@ -648,6 +648,12 @@ class Tracker:
             # Logging the model has restarted and ended the run.
             self.client.set_terminated(run_id, info.status, info.end_time)
 
+    def log_explained(
+        self, run_id: str, explained: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Log a run's samples, explained by its model."""
+        self.client.log_dict(run_id, {"samples": list(explained)}, rec.EXPLAINED)
+
     def tag_model(
         self, run_id: str, model_run: str, note: str, session: str | None = None
     ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_bench.arrays import IntArray
 from lstm_bench.data.dataset import VECTORS, Dataset, Sequences
 from lstm_bench.data.registry import memory_task
 from lstm_bench.data.splits import Splits
@@ -269,10 +270,15 @@ def _samples(
     """
     if dataset.is_numeric:
         return []
+    rows = sample_rows(splits, root_seed)
+    return [_shown(dataset, splits.val, prediction, int(row)) for row in rows]
+
+
+def sample_rows(splits: Splits, root_seed: int) -> IntArray:
+    """Return which validation examples are the samples of every run of a study."""
     rng = derive_rng(root_seed, "samples")
     n = min(N_SAMPLES, len(splits.val))
-    rows = np.sort(rng.choice(len(splits.val), size=n, replace=False))
-    return [_shown(dataset, splits.val, prediction, int(row)) for row in rows]
+    return np.sort(rng.choice(len(splits.val), size=n, replace=False))
 
 
 def _most_confident_errors(

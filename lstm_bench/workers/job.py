@@ -109,6 +109,8 @@ class Outcome:
         Files of the model folder.
     engine : str
         Of the LSTMs; see `join_engines`.
+    explained : list of dict
+        From `explain_samples`, where the model folder is returned.
     """
 
     state: State
@@ -117,6 +119,7 @@ class Outcome:
     result: TrialResult | BaselineResult | None = None
     model: dict[str, bytes] = field(default_factory=dict)
     engine: str = ""
+    explained: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,12 @@ def _train(
     importlib.import_module("lstm_bench.workers.imports")
     from lstm_bench.packed.choice import choose_engine
     from lstm_bench.training.model_folder import write_network
-    from lstm_bench.training.trial import free_memory, refit, run_trial
+    from lstm_bench.training.trial import (
+        free_memory,
+        refit,
+        run_trial,
+        sample_rows,
+    )
 
     engine = choose_engine(suite.engine, config.cell, _sayer(job.topic))
     checkpoint = None
@@ -273,6 +281,12 @@ def _train(
                 **seeds,
             )
         files = _model(job, write)
+        explained = []
+        if files and not job.is_refit:
+            from lstm_bench.explaining.samples import explain_samples
+
+            rows = sample_rows(splits, suite.study.seed)
+            explained = explain_samples(model, config, dataset, splits, rows)
     except Stopped:
         return Outcome("stopped", None, epochs)
     except TrialFailed as error:
@@ -283,7 +297,7 @@ def _train(
         free_memory()
     if checkpoint is not None:
         checkpoint.discard()
-    return Outcome("complete", None, epochs, result, files, engines)
+    return Outcome("complete", None, epochs, result, files, engines, explained)
 
 
 def _model(job: Job, write: Callable[[Path, Origin], None]) -> dict[str, bytes]:

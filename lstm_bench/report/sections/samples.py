@@ -10,12 +10,24 @@ import pandas as pd
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.formatting import plain
 from lstm_bench.data.dataset import VECTORS
-from lstm_bench.report.blocks import Block, Column, Section, column_names
+from lstm_bench.report.blocks import (
+    Block,
+    Column,
+    Drawing,
+    Note,
+    Section,
+    Word,
+    Words,
+    column_names,
+)
+from lstm_bench.report.figures.explained import Running, plot_several
+from lstm_bench.report.figures.style import class_label
 from lstm_bench.report.html import MAX_LINES
 from lstm_bench.report.sections.baselines import TOKENS
 from lstm_bench.report.view import View
 from lstm_bench.text import plural, shortened
 from lstm_bench.tracking.results import Results
+from lstm_bench.tracking.stored_runs import ExplainedSample
 
 N_ERRORS = 20
 SAMPLES_PER_RUN = 5
@@ -94,6 +106,7 @@ def samples_section(view: View) -> Section:
                 + ("each class." if has_all else "the two classes.")
             )
             blocks.append(view.table(f"samples_{number}", caption, frame, columns))
+    blocks += _explained(view)
     blocks += _errors(view)
     if not blocks:
         return Section(title, anchor, "No completed training has left samples.")
@@ -131,6 +144,86 @@ def _shown(view: View) -> Iterator[tuple[str, str]]:
     best = board.index == 0 if winner is None else pd.Series(False, index=board.index)
     for row in board[best | board["reference"].notna()].to_dict("records"):
         yield str(row["label"]), str(row["run_id"])
+
+
+def _explained(view: View) -> list[Block]:
+    """Return the samples of the winner's model, and of references', step by step."""
+    results = view.results
+    names = list(results.dataset.get("class_names", ()))
+    references = set(results.runs.loc[results.runs["kind"] == "reference", "config_id"])
+    winner = None if view.analysis.winner is None else view.analysis.winner.key
+    blocks: list[Block] = []
+    runs = results.confirmed[results.confirmed["run_id"].isin(list(results.explained))]
+    # The winner's model first; of several seeds of a configuration, the first.
+    runs = runs.sort_values("config_id", key=lambda ids: ids != winner, kind="stable")
+    for row in runs.drop_duplicates("config_id").to_dict("records"):
+        if not names or row["config_id"] not in {winner, *references}:
+            continue
+        label = f"{results.names[row['config_id']]}, seed {row['replicate']}"
+        blocks += _courses(view, label, len(blocks), results.explained[row["run_id"]])
+    if blocks or winner is None:
+        return blocks
+    return [
+        Note(
+            f"No {results.example} is shown step by step: that takes a model, and no "
+            "confirmed configuration has one yet. `lstm-bench explain` shows any "
+            f"{results.example} so."
+        )
+    ]
+
+
+def _courses(
+    view: View, label: str, number: int, samples: Sequence[ExplainedSample]
+) -> list[Block]:
+    """Return one model's samples: their running probabilities, and coloured words."""
+    results = view.results
+    names = list(results.dataset["class_names"])
+    titles = [
+        f"{i}: p({class_label(names[s.target])}), true class "
+        f"{class_label(names[s.y_true])}"
+        for i, s in enumerate(samples, start=1)
+    ]
+    runs = [
+        Running(s.steps, [[1 - p, p] for p in s.p], ["", ""], 1, s.turn, s.values)
+        for s in samples
+    ]
+    frame = pd.DataFrame(
+        [
+            (i, at + 1, *each)
+            for i, s in enumerate(samples, start=1)
+            for at, each in enumerate(zip(s.steps, s.p, s.values, strict=True))
+        ],
+        columns=["sample", "step", "token", "p", "attribution"],
+    )
+    blocks: list[Block] = [
+        Drawing(
+            f"course_{number}",
+            f"{label}: the probability of the class that it gives, after each "
+            f"{results.step} of its fixed validation {results.examples}; dashed, where "
+            "its answer turns to that class.",
+            plot_several(list(zip(titles, runs, strict=True))),
+            frame,
+        )
+    ]
+    if results.dataset.get("kind") == VECTORS:
+        return blocks
+    for title, s in zip(titles, samples, strict=True):
+        words = [
+            Word(step, value if is_word else None)
+            for step, value, is_word in zip(s.steps, s.values, s.is_word, strict=True)
+            if step != "(padding)"
+        ]
+        target = class_label(names[s.target])
+        blocks.append(
+            Words(
+                f"{title}; p = {s.p[-1]:.3f}. Words by integrated gradients.",
+                tuple(words),
+                f"for {target}",
+                f"against {target}",
+                results.dataset.get("tokenizer") == "characters",
+            )
+        )
+    return blocks
 
 
 def _errors(view: View) -> list[Block]:

@@ -1,0 +1,257 @@
+"""Explain one text or series with a study's model, found by its name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lstm_bench import inference
+from lstm_bench.classify import NamedModel, parse_input
+from lstm_bench.compare_by_name import Side, find_side
+from lstm_bench.data.dataset import Dataset
+from lstm_bench.errors import DatasetError, OutputError, TrackingError
+from lstm_bench.explaining.explanation import (
+    N_POINTS,
+    Explanation,
+    Text,
+    explain_baseline,
+    explain_network,
+    text_of,
+)
+from lstm_bench.explaining.ngrams import LINEAR
+from lstm_bench.explaining.page import render_page
+from lstm_bench.inference import ARRAYS, NETWORKS, Model
+from lstm_bench.report.render import write_text
+from lstm_bench.seeding import derive_rng
+from lstm_bench.system.folders import make_folder
+from lstm_bench.text import count, listed, quoted
+from lstm_bench.tracking.models import files_of
+from lstm_bench.training.baselines import BASELINES
+from lstm_bench.training.prepare import load_dataset_of
+from lstm_bench.winner import find_seeds
+from lstm_bench.workers.progress import Progress
+
+
+@dataclass(frozen=True)
+class Given:
+    """What to explain: one of a text, a file with one, or an example of test.
+
+    Attributes
+    ----------
+    text : str or None
+        A text, or the JSON list of a series or of categories.
+    file : Path or None
+        A file with one text in UTF-8; for a model of series, a CSV with a row per step
+        and a column per channel.
+    example : int or None
+        Index of an example in the test set, from 0, as in the report's tables.
+    """
+
+    text: str | None = None
+    file: Path | None = None
+    example: int | None = None
+
+
+def explain_by_name(
+    tracking_uri: str,
+    name: str,
+    given: Given,
+    progress: Progress,
+    *,
+    n_seeds: int | None = None,
+    n_points: int = N_POINTS,
+    data_dir: Path | None = None,
+) -> Explanation:
+    """Explain one input with the model called `name`.
+
+    Parameters
+    ----------
+    name : str
+        As in `lstm_bench.winner.find_model`.
+    n_seeds : int or None
+        Models of how many seeds to compare; None: of those that are logged.
+    n_points : int
+        Points of the integrated gradients.
+    data_dir : Path or None
+        For an example of test, and to train a model that is not logged.
+
+    Raises
+    ------
+    LstmBenchError
+        The model does not exist or cannot be explained; the input has no words, is not
+        of the kind that the model reads, or there is no such example.
+    """
+    content = None if given.file is None else _content(given.file)
+    progress.doing("loading the results from MLflow")
+    side = find_side(tracking_uri, name)
+    if side.suite.task.is_numeric:
+        raise TrackingError(
+            f"{name}: the study predicts numbers, and explain shows classes; give a "
+            "study that classifies"
+        )
+    if side.contender.is_baseline:
+        _check_baseline(side.contender.key.removeprefix("baseline:"))
+    dataset = None
+    if given.example is not None:
+        progress.doing("loading the data")
+        dataset = _test_data(side, given.example, data_dir)
+    found = find_seeds(tracking_uri, side, n_seeds, progress, data_dir=data_dir)
+    progress.doing("loading the model")
+    opened = [_open(files_of(each.folder)) for each in found]
+    progress.doing("explaining")
+    value, true_class = _input(opened[0][0], side, given, content, dataset)
+    texts = [_text(model, value) for model, _ in opened]
+    if not len(texts[0].places):
+        raise DatasetError("the text has no words; give one that has")
+    rng = derive_rng(side.suite.study.seed, "explain")
+    (model, inner), *others = opened
+    seeds = [
+        (other.about, its, text)
+        for (other, its), text in zip(others, texts[1:], strict=True)
+    ]
+    about: dict[str, Any] = {
+        "true_class": true_class,
+        "example": given.example,
+        "seeds": seeds,
+    }
+    if model.about["model"] not in NETWORKS:
+        return explain_baseline(inner, model.about, texts[0], rng, **about)
+    return explain_network(
+        inner, model.about, texts[0], rng, n_points=n_points, **about
+    )
+
+
+def write_explanation(found: Explanation, out: Path | None) -> tuple[Path, Path]:
+    """Write the page, and the JSON beside it; return both files.
+
+    Parameters
+    ----------
+    out : Path or None
+        The page, whose name ends in .html; None is ``reports/SUITE/explained.html``.
+    """
+    page = out or Path("reports", found.suite, "explained.html")
+    check_out(page)
+    make_folder(page.parent, "--out")
+    data = page.with_suffix(".json")
+    text = json.dumps(found.as_json(), ensure_ascii=False, indent=1, allow_nan=False)
+    write_text(page, render_page(found))
+    write_text(data, f"{text}\n")
+    return page, data
+
+
+def check_out(out: Path | None) -> None:
+    """Raise OutputError unless the page's name ends in .html."""
+    if out is not None and out.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(
+            f"--out: expected a name that ends in .html, got {out.name!r}"
+        )
+
+
+def _check_baseline(name: str) -> None:
+    if name not in LINEAR:
+        raise TrackingError(
+            f"{BASELINES[name].label}: it cannot be explained word by word; explain an "
+            f"LSTM, or one of {listed(LINEAR)}"
+        )
+
+
+def _content(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "expected UTF-8"
+        raise DatasetError(
+            f"{file}: {reason}; give a file with one text or one series"
+        ) from error
+
+
+def _test_data(side: Side, example: int, data_dir: Path | None) -> Dataset:
+    dataset = load_dataset_of(side.suite, data_dir)
+    expected = side.analysis.results.dataset.get("digest")
+    if expected is not None and dataset.digest != expected:
+        raise TrackingError(
+            f"{side.suite.path}: study {side.analysis.results.study} has other data "
+            f"(digest {str(expected)[:12]}, now {dataset.digest[:12]}); give the same"
+        )
+    n = len(dataset.test)
+    if not 0 <= example < n:
+        raise DatasetError(
+            f"--example: expected 0 to {n - 1:,}, the {count(n, dataset.example)} of "
+            f"the test set, got {example}"
+        )
+    return dataset
+
+
+def _input(
+    model: Model,
+    side: Side,
+    given: Given,
+    content: str | None,
+    dataset: Dataset | None,
+) -> tuple[Any, str | None]:
+    """Return the input as a user of the model gives it, and its true class."""
+    if dataset is not None and given.example is not None:
+        test, config = dataset.test, model.about["config"]
+        if config is not None:
+            test = test.at_length(config["sequence_length"])
+        value = dataset.raw(test, given.example)
+        return value, dataset.class_names[int(test.y[given.example])]
+    named = NamedModel(model, side.suite)
+    if content is not None and named.reads == "series":
+        return _series(content, str(given.file)), None
+    return parse_input(
+        named, content if content is not None else given.text or ""
+    ), None
+
+
+def _series(content: str, name: str) -> list[list[float]]:
+    """Return the rows of a CSV of numbers; a first line of names is left out."""
+    rows = [line.split(",") for line in content.splitlines() if line.strip()]
+    if rows and not all(map(_is_number, rows[0])):
+        rows = rows[1:]
+    for number, row in enumerate(rows, start=1):
+        if not all(map(_is_number, row)) or len(row) != len(rows[0]):
+            raise DatasetError(
+                f"{name}: row {number}: expected {count(len(rows[0]), 'number')} "
+                f"separated by commas, got {quoted(','.join(row))}"
+            )
+    return [[float(cell) for cell in row] for row in rows]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _text(model: Model, value: Any) -> Text:
+    try:
+        (sequence,) = model.read([value])
+    except ValueError as error:
+        raise DatasetError(str(error)) from error
+    return text_of(sequence, value, model.about, model.about["config"])
+
+
+def _open(folder: Path) -> tuple[Model, Any]:
+    """Return a model, and what is inside: a `Network`, or a baseline's arrays."""
+    if (folder / ARRAYS).exists():
+        with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+            return inference.load(folder), dict(arrays)
+    # First, since it imports Keras without its log output.
+    from lstm_bench.explaining.network import Network
+
+    inside: list[tuple[Any, Mapping[str, Any]]] = []
+
+    def keep(network: Any, config: Mapping[str, Any]) -> inference.Forward:
+        inside.append((network, config))
+        return lambda x: np.asarray(network(x))
+
+    model = inference.load(folder, keep)
+    return model, Network(*inside[0], model.about["kind"])

@@ -1,0 +1,583 @@
+"""`Explanation`: all that a page shows about one example and its model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstm_bench.arrays import FloatArray, IntArray
+from lstm_bench.explaining.attribution import (
+    Faithfulness,
+    deletion,
+    faithfulness,
+    log_odds,
+    rank_correlation,
+    turn,
+)
+from lstm_bench.explaining.gates import Trace, half_life
+from lstm_bench.explaining.ngrams import Contributions, contributions
+from lstm_bench.inference import (
+    OUT_OF_VOCABULARY,
+    PAD,
+    START,
+    Arrays,
+    baseline_proba,
+    kept_of,
+    tokenize,
+)
+
+if TYPE_CHECKING:
+    from lstm_bench.explaining.network import Network
+
+Steps = npt.NDArray[Any]
+
+FORMAT = 1
+N_POINTS = 50
+N_UNITS = 8
+GRADIENTS = "integrated gradients"
+NGRAMS = "n-gram contributions"
+MEASURE = (
+    "absolute contribution to the score: the unit's output as it reaches the head, "
+    "times its weight there"
+)
+
+
+@dataclass(frozen=True)
+class Text:
+    """One example as the model reads it.
+
+    Attributes
+    ----------
+    sequence : ndarray
+        Token ids of shape (n_steps,), or scaled vectors of shape (n_steps,
+        n_channels): what remains after truncation.
+    names : list of str
+        Each step's token, or its number.
+    n_cut : int
+        Steps that were cut off.
+    values : list of list of float
+        A series' values, as given; [] for tokens.
+    """
+
+    sequence: Steps
+    names: list[str]
+    n_cut: int
+    values: list[list[float]]
+
+    @property
+    def places(self) -> IntArray:
+        """The steps that are words: neither start nor padding."""
+        if self.sequence.ndim == 2:
+            return np.arange(len(self.sequence))
+        return np.flatnonzero(~np.isin(self.sequence, (PAD, START)))
+
+
+def text_of(sequence: Steps, given: Any, about: Mapping[str, Any], config: Any) -> Text:
+    """Return an example as the model reads it.
+
+    Parameters
+    ----------
+    sequence : ndarray
+        From `Model.read`: all of it.
+    given : str, list of str or list of list of float
+        The input that it was read from.
+    about : mapping
+        ``kind`` and ``tokenizer``.
+    config : mapping or None
+        The network's configuration; None: a baseline, which reads everything.
+    """
+    kept = slice(0, len(sequence))
+    if config is not None:
+        kept = kept_of(len(sequence), config["sequence_length"], config["truncating"])
+    n_cut = len(sequence) - (kept.stop - kept.start)
+    if about["kind"] != "tokens":
+        values = np.asarray(given, np.float64).reshape(len(sequence), -1)[kept]
+        names = [f"step {i + 1}" for i in range(kept.start, kept.stop)]
+        return Text(sequence[kept], names, n_cut, values.tolist())
+    words = given if isinstance(given, list) else tokenize(given, about["tokenizer"])
+    return Text(sequence[kept], ["(start)", *words][kept], n_cut, [])
+
+
+@dataclass(frozen=True)
+class LayerGates:
+    """One layer in one direction, over the steps.
+
+    Attributes
+    ----------
+    means : dict of str to list of float
+        Each gate's mean over the units at every step; of the candidate and of the
+        state, the mean of the absolute values.
+    half_lives : list of float or None
+        Of each unit, in steps; None for a cell without a gate that keeps its state,
+        and for a unit that forgets nothing.
+    """
+
+    name: str
+    kind: str
+    means: dict[str, list[float]]
+    half_lives: list[float | None] | None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit of the last layer.
+
+    Attributes
+    ----------
+    contribution : float
+        See `MEASURE`, with its sign.
+    kept : float or None
+        Mean share of its state that stays at a step.
+    half_life : float or None
+        In steps.
+    state : list of float
+        At every step.
+    """
+
+    name: str
+    contribution: float
+    kept: float | None
+    half_life: float | None
+    state: list[float]
+
+
+@dataclass(frozen=True)
+class Ngram:
+    """An n-gram of the text and its contribution to a linear baseline's score."""
+
+    ngram: str
+    count: int
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Seed:
+    """The same configuration, trained with another seed.
+
+    Attributes
+    ----------
+    proba : float
+        Its probability of the explained class.
+    attribution : list of float
+        By step.
+    """
+
+    replicate: int
+    run_id: str | None
+    proba: float
+    predicted: int
+    attribution: list[float]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One example and one model.
+
+    Attributes
+    ----------
+    model : str
+        The kind of the cells, or a baseline's name.
+    cell : str or None
+        Kind of the recurrent layers' cells.
+    target : int
+        The explained class: the most probable one.
+    true_class : str or None
+        Of an example of the test set.
+    steps : list of str
+        What the model reads, padding included where it is not masked.
+    is_word : list of bool
+        Whether the step is neither start nor padding.
+    is_known : list of bool
+        Whether the token is in the model's vocabulary.
+    running : list of list of float
+        Probability of each class after each step.
+    running_from : {"states", "prefixes"}
+        Whether from the states as the model reads on, or by feeding it each prefix.
+    turn : int or None
+        The step since which the most probable class is the final one.
+    method : str
+        Of `attribution`: `GRADIENTS` or `NGRAMS`.
+    attribution : list of float
+        Contribution of each step to the score.
+    score : float
+        Log-odds of the explained class.
+    by_channel : list of list of float
+        Of series: `attribution` by step and channel.
+    baseline_score, gap : float
+        Score of the baseline (padding, the channels' means, or no n-gram), and sum of
+        the attributions minus the difference to it.
+    n_points : int or None
+        Points at which the gradient was computed.
+    deletion : list of float or None
+        How much the score falls without the step; None where it cannot be left out.
+    measure : str
+        By which `units` are ranked.
+    seeds : list of Seed
+        Further seeds of the same configuration.
+    agreement : list of float
+        Rank correlations of the words' attributions, for each pair of seeds.
+    """
+
+    suite: str
+    study: str
+    name: str
+    replicate: int
+    run_id: str | None
+    why: str
+    model: str
+    cell: str | None
+    kind: str
+    tokenizer: str | None
+    channels: list[str]
+    class_names: list[str]
+    target: int
+    proba: list[float]
+    true_class: str | None
+    example: int | None
+    steps: list[str]
+    is_word: list[bool]
+    is_known: list[bool]
+    n_cut: int
+    cut_at: str
+    values: list[list[float]]
+    running: list[list[float]]
+    running_from: str
+    turn: int | None
+    method: str
+    attribution: list[float]
+    by_channel: list[list[float]]
+    score: float
+    baseline_score: float
+    gap: float
+    n_points: int | None
+    deletion: list[float | None]
+    faithfulness: Faithfulness
+    layers: list[LayerGates]
+    measure: str
+    units: list[Unit]
+    ngrams: list[Ngram]
+    seeds: list[Seed]
+    agreement: list[float]
+    format: int = FORMAT
+
+    @property
+    def target_name(self) -> str:
+        """Name of the explained class."""
+        return self.class_names[self.target]
+
+    @property
+    def words(self) -> IntArray:
+        """The steps that are words."""
+        return np.flatnonzero(self.is_word)
+
+    def telling(self, n: int) -> list[int]:
+        """Return the `n` words of the highest absolute attribution, in that order."""
+        size = [abs(self.attribution[i]) for i in self.words]
+        order = np.argsort(-np.array(size), kind="stable")[:n]
+        return [int(self.words[i]) for i in order]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as JSON values."""
+        return asdict(self)
+
+
+def explain_network(
+    network: Network,
+    about: Mapping[str, Any],
+    text: Text,
+    rng: np.random.Generator,
+    *,
+    n_points: int = N_POINTS,
+    seeds: Sequence[tuple[Mapping[str, Any], Network, Text]] = (),
+    true_class: str | None = None,
+    example: int | None = None,
+) -> Explanation:
+    """Explain a network's probabilities for one example.
+
+    Parameters
+    ----------
+    about : mapping
+        From the model's folder.
+    rng : Generator
+        Draws the words that are deleted at random.
+    seeds : sequence of (about, network, text)
+        The same configuration with other seeds, and the text as each reads it.
+    """
+    sequence, places = text.sequence, text.places
+    read = Read(network, text)
+    traces = network.traces(read.x)
+    pooled = network.pooled([sequence])[0]
+    logits = network.logits(pooled[None])
+    proba = network.proba_of_logits(logits)[0]
+    target = int(proba.argmax())
+    running = running_of(read, traces[-1])
+
+    def score(sequences: list[Steps]) -> FloatArray:
+        return network.score(network.logits(network.pooled(sequences)), target)
+
+    total = float(network.score(logits, target)[0])
+    found = network.gradients(sequence, target, n_points)
+    by_step = found.values.sum(axis=1)
+    ranked = by_step[places + read.first]
+    others = []
+    for other, its, its_text in seeds:
+        said = its.proba([its_text.sequence])[0]
+        slopes = its.gradients(its_text.sequence, target, n_points).values
+        others.append(_seed(other, said, target, slopes.sum(axis=1)))
+    return Explanation(
+        **_of_model(about),
+        cell=traces[0][0].kind,
+        target=target,
+        proba=proba.tolist(),
+        true_class=true_class,
+        example=example,
+        **read.shown(),
+        running=running.tolist(),
+        running_from="states" if network.runs_on else "prefixes",
+        turn=turn(running),
+        method=GRADIENTS,
+        attribution=by_step.tolist(),
+        by_channel=found.values.tolist() if network.kind == "vectors" else [],
+        score=total,
+        baseline_score=total - found.difference,
+        gap=found.gap,
+        n_points=n_points,
+        deletion=read.spread(deletion(score, sequence, places)),
+        faithfulness=faithfulness(score, sequence, places, ranked, rng),
+        layers=[_layer_gates(trace) for layer in traces for trace in layer],
+        measure=MEASURE,
+        units=rank_units(traces[-1], pooled * network.direction(target)),
+        ngrams=[],
+        seeds=others,
+        agreement=_agreement([by_step.tolist(), *_values(others)], places + read.first),
+    )
+
+
+@dataclass(frozen=True)
+class Read:
+    """A text within the steps that a network reads, padding included."""
+
+    network: Network
+    text: Text
+
+    @property
+    def x(self) -> Steps:
+        """The network's input, one row."""
+        row: Steps = self.network.batch([self.text.sequence])[0]
+        return row
+
+    @property
+    def first(self) -> int:
+        """The step at which the text begins."""
+        is_pre = self.network.config["padding"] == "pre"
+        return len(self.x) - len(self.text.sequence) if is_pre else 0
+
+    @property
+    def n_after(self) -> int:
+        """Steps of padding after the text."""
+        return len(self.x) - self.first - len(self.text.sequence)
+
+    def spread(self, values: FloatArray) -> list[float | None]:
+        """Return the words' values by step; None elsewhere."""
+        found: list[float | None] = [None] * len(self.x)
+        for place, value in zip(self.text.places, values.tolist(), strict=True):
+            found[self.first + int(place)] = value
+        return found
+
+    def shown(self) -> dict[str, Any]:
+        """Return the fields that say what was read."""
+        text, config = self.text, self.network.config
+        is_word = np.zeros(len(self.x), bool)
+        is_word[self.first + text.places] = True
+        before, after = (["(padding)"] * n for n in (self.first, self.n_after))
+        known = (
+            self.x != OUT_OF_VOCABULARY if self.network.kind == "tokens" else is_word
+        )
+        return {
+            "steps": [*before, *text.names, *after],
+            "is_word": is_word.tolist(),
+            "is_known": known.tolist(),
+            "n_cut": text.n_cut,
+            "cut_at": "start" if config["truncating"] == "pre" else "end",
+            "values": text.values,
+        }
+
+
+def running_of(read: Read, last: list[Trace]) -> FloatArray:
+    """Return the probabilities after each step that the network reads.
+
+    Parameters
+    ----------
+    last : list of Trace
+        The last layer's.
+    """
+    network, sequence = read.network, read.text.sequence
+    running = network.running(sequence, last)
+    if network.runs_on:
+        return running
+    # While there is only padding, nothing is fed; after the text, all of it.
+    nothing = network.proba([sequence[:0]]) if read.first else running[:0]
+    before = np.repeat(nothing, read.first, axis=0)
+    return np.concatenate([before, running, np.repeat(running[-1:], read.n_after, 0)])
+
+
+def _seed(
+    about: Mapping[str, Any], proba: FloatArray, target: int, values: FloatArray
+) -> Seed:
+    return Seed(
+        int(about["replicate"]),
+        about["run_id"],
+        float(proba[target]),
+        int(proba.argmax()),
+        values.tolist(),
+    )
+
+
+def _values(seeds: Sequence[Seed]) -> list[list[float]]:
+    return [seed.attribution for seed in seeds]
+
+
+def _agreement(attributions: Sequence[list[float]], places: IntArray) -> list[float]:
+    of_words = [[values[i] for i in places.tolist()] for values in attributions]
+    pairs = [rank_correlation(a, b) for a, b in combinations(of_words, 2)]
+    return [value for value in pairs if value is not None]
+
+
+def rank_units(traces: Sequence[Trace], contributions: FloatArray) -> list[Unit]:
+    """Return the `N_UNITS` units of the last layer that `MEASURE` ranks highest.
+
+    Parameters
+    ----------
+    contributions : ndarray of shape (n_features,)
+        To the score; by unit, the forward direction before the backward one.
+    """
+    found = []
+    for at in np.argsort(-np.abs(contributions), kind="stable")[:N_UNITS]:
+        n_units = traces[0].state.shape[1]
+        trace, unit = traces[int(at) // n_units], int(at) % n_units
+        kept = trace.kept
+        lasting = None if kept is None else _finite(half_life(kept[unit : unit + 1]))[0]
+        backward = ", backward" if trace.direction == "backward" else ""
+        found.append(
+            Unit(
+                f"unit {unit + 1}{backward}",
+                float(contributions[at]),
+                None if kept is None else float(kept[unit]),
+                lasting,
+                trace.state[:, unit].tolist(),
+            )
+        )
+    return found
+
+
+def _layer_gates(trace: Trace) -> LayerGates:
+    means = {
+        name: (np.abs(values) if name == "candidate" else values).mean(axis=1).tolist()
+        for name, values in trace.gates.items()
+    }
+    means["state"] = np.abs(trace.state).mean(axis=1).tolist()
+    kept = trace.kept
+    lasting = None if kept is None else _finite(half_life(kept))
+    return LayerGates(trace.name, trace.kind, means, lasting)
+
+
+def _finite(values: FloatArray) -> list[float | None]:
+    return [float(v) if np.isfinite(v) else None for v in values]
+
+
+def _of_model(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that an explanation takes from a model's folder."""
+    taken = ("suite", "study", "name", "replicate", "run_id", "why", "model", "kind")
+    return {
+        **{key: about[key] for key in (*taken, "tokenizer")},
+        "channels": list(about["channels"]) if about["kind"] != "tokens" else [],
+        "class_names": list(about["class_names"]),
+    }
+
+
+def explain_baseline(
+    arrays: Arrays,
+    about: Mapping[str, Any],
+    text: Text,
+    rng: np.random.Generator,
+    *,
+    seeds: Sequence[tuple[Mapping[str, Any], Arrays, Text]] = (),
+    true_class: str | None = None,
+    example: int | None = None,
+) -> Explanation:
+    """Explain the probabilities of a linear baseline of n-grams for one text.
+
+    Parameters as of `explain_network`; `arrays` are what fitting it resulted in.
+    """
+    name, n_classes = str(about["model"]), len(about["class_names"])
+    sequence, places = text.sequence, text.places
+
+    def proba_of(sequences: list[Steps]) -> FloatArray:
+        return baseline_proba(name, arrays, sequences, n_classes)
+
+    proba = proba_of([sequence])[0]
+    target = int(proba.argmax())
+    running = proba_of([sequence[: n + 1] for n in range(len(sequence))])
+
+    def score(sequences: list[Steps]) -> FloatArray:
+        return log_odds(proba_of(sequences), target)
+
+    found = contributions(name, arrays, sequence, target)
+    fall = np.full(len(sequence), np.nan)
+    fall[places] = deletion(score, sequence, places)
+    words = dict(zip(sequence.tolist(), text.names, strict=True))
+    words[OUT_OF_VOCABULARY] = "(unknown)"
+    others = []
+    for other, its, its_text in seeds:
+        said = baseline_proba(name, its, [its_text.sequence], n_classes)[0]
+        sums = contributions(name, its, its_text.sequence, target).by_step
+        others.append(_seed(other, said, target, sums))
+    total = float(found.values.sum()) + found.intercept
+    return Explanation(
+        **_of_model(about),
+        cell=None,
+        target=target,
+        proba=proba.tolist(),
+        true_class=true_class,
+        example=example,
+        steps=text.names,
+        is_word=np.isin(np.arange(len(sequence)), places).tolist(),
+        is_known=(sequence != OUT_OF_VOCABULARY).tolist(),
+        n_cut=0,
+        cut_at="start",
+        values=[],
+        running=running.tolist(),
+        running_from="prefixes",
+        turn=turn(running),
+        method=NGRAMS,
+        attribution=found.by_step.tolist(),
+        by_channel=[],
+        score=total,
+        baseline_score=found.intercept,
+        gap=float(found.by_step.sum() - found.values.sum()),
+        n_points=None,
+        deletion=_finite(fall),
+        faithfulness=faithfulness(score, sequence, places, found.by_step[places], rng),
+        layers=[],
+        measure="",
+        units=[],
+        ngrams=_ngrams(found, words),
+        seeds=others,
+        agreement=_agreement([found.by_step.tolist(), *_values(others)], places),
+    )
+
+
+def _ngrams(found: Contributions, words: Mapping[int, str]) -> list[Ngram]:
+    """Return the n-grams, those of the highest absolute contribution first."""
+    order = np.argsort(-np.abs(found.values), kind="stable")
+    rows = []
+    for i in order:
+        first, second = divmod(int(found.ngrams[i]), 1 << 31)
+        name = words[second] if not first else f"{words[first]} {words[second]}"
+        rows.append(Ngram(name, int(found.counts[i]), float(found.values[i])))
+    return rows

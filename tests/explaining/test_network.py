@@ -1,0 +1,215 @@
+"""A tiny network taken apart: scores, running probability, integrated gradients."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+
+import numpy as np
+import pytest
+
+from lstm_bench.explaining.explanation import (
+    Text,
+    explain_network,
+    rank_units,
+    text_of,
+)
+from lstm_bench.explaining.gates import Trace
+from lstm_bench.explaining.network import Network
+from lstm_bench.explaining.page import coloured_words, render_page
+from lstm_bench.inference import batch_of, proba_of
+from lstm_bench.models.backend import keras_seed
+from lstm_bench.models.build import build_model
+from lstm_bench.suites.config import TrialConfig
+
+WORDS = ["not", "a", "good", "film", "at", "all"]
+SEQUENCE = np.array([1, 3, 4, 5, 6, 7, 8], np.int32)
+TINY = {"embedding_dim": 5, "units": 4, "vocabulary_size": 10, "sequence_length": 12}
+ABOUT = {
+    "suite": "tiny",
+    "study": "tiny-1",
+    "name": "small",
+    "replicate": 2,
+    "run_id": "1" * 32,
+    "why": "small, seed 2: for a test.",
+    "model": "lstm",
+    "kind": "tokens",
+    "tokenizer": "words",
+    "channels": [],
+    "class_names": ["bad", "good"],
+}
+
+
+@functools.cache
+def tiny(n_classes: int = 2, n_channels: int | None = None, **values) -> Network:
+    """Return an untrained network whose weights are large enough to matter."""
+    config = TrialConfig(**TINY | values)
+    with keras_seed(5):
+        model = build_model(config, n_classes, n_channels)
+    rng = np.random.default_rng(9)
+    model.set_weights([rng.normal(0, 0.7, w.shape) for w in model.get_weights()])
+    kind = "tokens" if n_channels is None else "vectors"
+    return Network(model, config.model_dump(), kind)
+
+
+def text(**values) -> Text:
+    """Return the text as a network of that configuration reads it."""
+    config = TrialConfig(**TINY | values).model_dump()
+    return text_of(SEQUENCE, " ".join(WORDS), ABOUT, config)
+
+
+def of_keras(network: Network, sequence) -> np.ndarray:
+    """Return Keras's own probabilities."""
+    x = batch_of([sequence], network.config, network.kind)
+    return proba_of(network.model(x, training=False).numpy(), network.config["head"])[0]
+
+
+SHAPES = [
+    {"cell": "gru", "padding": "pre", "pooling": "max"},
+    {"cell": "simple_rnn", "num_layers": 2, "pooling": "mean"},
+    {"masking": False, "padding": "post", "head": "softmax"},
+    {"bidirectional": True, "masking": False, "padding": "pre", "pooling": "attention"},
+    {"bidirectional": True},
+]
+
+
+@pytest.mark.parametrize("values", SHAPES, ids=str)
+def test_an_explanation_is_of_what_the_model_computes(values):
+    network, given = tiny(**values), text(**values)
+    found = explain_network(network, ABOUT, given, np.random.default_rng(0))
+    proba = of_keras(network, SEQUENCE)
+    assert found.proba == pytest.approx(proba, abs=1e-5)
+    # After the last step, the running probability is the prediction.
+    assert found.running[-1] == pytest.approx(proba, abs=1e-5)
+    n_steps = len(SEQUENCE) if network.config["masking"] else 12
+    by_step = (found.steps, found.running, found.attribution, found.deletion)
+    assert {len(each) for each in by_step} == {n_steps}
+    assert [found.steps[i] for i in found.words] == WORDS
+    # The log-odds without a word are those of the model that does not read it.
+    odds = np.log(proba[found.target]) - np.log(1 - proba[found.target])
+    for place, at in zip(given.places, found.words, strict=True):
+        without = of_keras(network, np.delete(SEQUENCE, place))[found.target]
+        fall = odds - (np.log(without) - np.log(1 - without))
+        assert found.deletion[at] == pytest.approx(fall, abs=1e-4)
+    # Padding is the baseline: it contributes nothing.
+    padding = [i for i, step in enumerate(found.steps) if step == "(padding)"]
+    assert [found.attribution[i] for i in padding] == pytest.approx([0] * len(padding))
+    # A maximum has kinks, at which quadrature is less exact.
+    assert abs(found.gap) < (0.02 if values.get("pooling") == "max" else 1e-3)
+    assert found.running_from == ("states" if network.runs_on else "prefixes")
+    if network.config["masking"] and network.runs_on:
+        # What follows from the states is the answer to each prefix.
+        prefixes = [of_keras(network, SEQUENCE[: n + 1]) for n in range(n_steps)]
+        assert np.abs(np.array(found.running) - prefixes).max() < 1e-5
+    # A simple RNN has no gate that keeps its state.
+    (first, *_), has_gate = found.layers, found.cell != "simple_rnn"
+    assert found.cell == network.config["cell"]
+    assert (first.half_lives is not None) == has_gate
+    assert (found.units[0].half_life is not None) == has_gate
+    assert ("figure-half-lives" in render_page(found)) == has_gate
+
+
+def test_of_a_long_text_the_part_that_is_read_is_explained():
+    config = TrialConfig(**TINY | {"sequence_length": 4}).model_dump()
+    for cut_at, words in (("pre", WORDS[2:]), ("post", ["(start)", *WORDS[:3]])):
+        given = text_of(
+            SEQUENCE, " ".join(WORDS), ABOUT, config | {"truncating": cut_at}
+        )
+        assert (given.names, given.n_cut) == (words, 3)
+        (read,) = batch_of([SEQUENCE], config | {"truncating": cut_at}, "tokens")
+        assert given.sequence.tolist() == read.tolist()
+
+
+def test_gradients_converge_to_the_difference_of_the_scores():
+    network = tiny(bidirectional=True)
+    gaps = [
+        abs(network.gradients(SEQUENCE, target=0, n_points=n).gap) for n in (1, 4, 32)
+    ]
+    assert gaps[0] > gaps[1] > gaps[2]
+    assert gaps[0] > 0.01 > 100 * gaps[2]
+
+
+def test_the_classes_of_a_softmax_have_log_odds_of_their_own():
+    network = tiny(n_classes=3, n_channels=2, head="softmax", padding="pre")
+    series = np.random.default_rng(4).normal(size=(5, 2)).astype(np.float32)
+    logits = network.logits(network.pooled([series]))
+    proba = network.proba_of_logits(logits)[0]
+    assert proba == pytest.approx(of_keras(network, series), abs=1e-5)
+    for target in range(3):
+        odds = np.log(proba[target] / (1 - proba[target]))
+        assert network.score(logits, target)[0] == pytest.approx(odds)
+        found = network.gradients(series, target, 40)
+        assert found.values.sum() == pytest.approx(found.difference, abs=1e-3)
+
+
+def test_units_are_ranked_by_their_part_of_the_score():
+    network = tiny(bidirectional=True)
+    found = explain_network(network, ABOUT, text(), np.random.default_rng(0))
+    sizes = [abs(unit.contribution) for unit in found.units]
+    assert sizes == sorted(sizes, reverse=True)
+    sign = 1 if found.target == 1 else -1
+    whole = sum(unit.contribution for unit in found.units) + sign * network.bias[0]
+    assert whole == pytest.approx(found.score)
+    # A case in which the second unit of the backward direction alone counts.
+    state = np.arange(6.0).reshape(3, 2)
+    traces = [
+        Trace("lstm", 1, way, {"forget": np.full((3, 2), 0.5)}, state, state)
+        for way in ("forward", "backward")
+    ]
+    first, *_ = rank_units(traces, np.array([0.1, 0.0, 0.0, -2.0]))
+    assert (first.name, first.contribution) == ("unit 2, backward", -2.0)
+    assert (first.state, first.half_life) == ([1.0, 3.0, 5.0], 1.0)
+
+
+def test_a_series_is_explained_by_step_and_channel():
+    network = tiny(n_channels=2, n_classes=3, head="softmax", padding="pre")
+    series = np.random.default_rng(4).normal(size=(5, 2)).astype(np.float32)
+    about = ABOUT | {
+        "kind": "vectors",
+        "tokenizer": None,
+        "channels": ["x", "y"],
+        "class_names": ["a", "b", "c"],
+    }
+    given = text_of(series, series.tolist(), about, network.config)
+    found = explain_network(network, about, given, np.random.default_rng(0))
+    assert np.shape(found.by_channel) == (5, 2)
+    assert np.sum(found.by_channel, axis=1) == pytest.approx(found.attribution)
+    assert abs(found.gap) < 1e-3
+    assert found.proba == pytest.approx(of_keras(network, series), abs=1e-5)
+    assert found.steps == [f"step {i}" for i in range(1, 6)]
+    page = render_page(found)
+    assert "Which channels" in page and "Gates and memory" in page
+
+
+def test_the_page_loads_nothing_and_the_json_is_json():
+    network = tiny(bidirectional=True)
+    other = ABOUT | {"replicate": 3, "run_id": None}
+    found = explain_network(
+        network,
+        ABOUT,
+        text(),
+        np.random.default_rng(0),
+        seeds=[(other, network, text())],
+        true_class="<b>",
+        example=4,
+    )
+    # The same model again agrees with itself.
+    assert found.agreement == [pytest.approx(1.0)]
+    page = render_page(found)
+    assert "default-src 'none'" in page and "@import" not in page
+    links = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert links and all(link.startswith(("#", "data:text/csv")) for link in links)
+    assert "&lt;b&gt;" in page and "<b>" not in page.split("<main>")[0]
+    words = coloured_words(found)
+    assert [word.text for word in words.words] == ["(start)", *WORDS]
+    strongest = max(words.words[1:], key=lambda word: abs(word.value))
+    mark = "++" if strongest.value > 0 else "−−"
+    assert f">{strongest.text}<sup>{mark}</sup></span>" in page
+    data = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert data["format"] == 1
+    assert data["steps"] == ["(start)", *WORDS]
+    assert set(data["layers"][0]) == {"name", "kind", "means", "half_lives"}
+    assert set(data["seeds"][0]) == {
+        *("replicate", "run_id", "proba", "predicted", "attribution")
+    }
