@@ -63,7 +63,7 @@ class Analysis:
     contenders : tuple of Contender
         Confirmed configurations, then the baselines scored on the same splits.
     winner, baseline : Contender or None
-        The best LSTM and the best baseline, both on validation.
+        The best network and the best baseline, both on validation.
     comparisons : DataFrame
         From `compare_all`.
     optimism : DataFrame

@@ -12,6 +12,7 @@ import pandas as pd
 from lstm_bench.analysis.formatting import config_of_row
 from lstm_bench.analysis.intervals import Interval, mean_interval
 from lstm_bench.metrics import Metric
+from lstm_bench.suites.cells import CELL_NAMES
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.schema import ConfirmSpec
 from lstm_bench.suites.suite import Suite
@@ -50,8 +51,13 @@ class Contender:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether this is a baseline and not an LSTM."""
+        """Whether this is a baseline and not a network."""
         return self.origin == "baseline"
+
+    @property
+    def kind(self) -> str:
+        """``baseline``, or the name of a network's cell: ``LSTM``."""
+        return "baseline" if self.config is None else CELL_NAMES[self.config.cell]
 
     @property
     def mean_val(self) -> float:

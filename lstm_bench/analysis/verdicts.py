@@ -39,7 +39,7 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
     metric, table = analysis.results.suite.metric, analysis.comparisons
     test = winner.test_interval
     yield Answer(
-        "best LSTM",
+        f"best {analysis.results.suite.network}",
         f"{winner.label}, chosen on validation: test {metric.label} "
         f"{with_interval(test.estimate, test.low, test.high, metric.form)} over "
         f"{count(test.n, 'fresh seed')}.",
@@ -86,14 +86,15 @@ def _each_once(
 
 
 def _none_beats(analysis: Analysis) -> str:
-    """Return a sentence if no LSTM beats the best baseline on test, else nothing."""
+    """Return a sentence if no network beats the best baseline on test, else nothing."""
     metric, best = analysis.results.suite.metric, analysis.baseline
     lstms = [c for c in analysis.contenders if not c.is_baseline]
     if best is None or any(
         metric.is_better(c.mean_test, best.mean_test) for c in lstms
     ):
         return ""
-    return f" No LSTM beats the baseline {best.label}."
+    network = analysis.results.suite.network
+    return f" No {network} beats the baseline {best.label}."
 
 
 def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]:
@@ -132,16 +133,16 @@ def _search_answers(analysis: Analysis) -> Iterator[Answer]:
     if baselines.empty or runs.empty:
         return
     row = baselines.iloc[int(metric.order(baselines[key].to_numpy(dtype=float))[0])]
-    values = runs[OBJECTIVE]
+    values, network = runs[OBJECTIVE], results.suite.network
     value = float(values.max() if metric.higher_is_better else values.min())
     yield Answer(
         "against the best baseline",
         f"{row['label']} has validation {metric.label} "
         f"{float(row[key]):{metric.form}} on the same {results.examples}; "
         + (
-            f"the search's best LSTM, {value:{metric.form}}, is ahead of it."
+            f"the search's best {network}, {value:{metric.form}}, is ahead of it."
             if metric.is_better(value, float(row[key]))
-            else f"no LSTM of the search beats it (best {value:{metric.form}})."
+            else f"no {network} of the search beats it (best {value:{metric.form}})."
         ),
     )
 

@@ -9,6 +9,7 @@ import click
 
 from lstm_bench.cli.output import echo
 from lstm_bench.errors import LstmBenchError
+from lstm_bench.suites.cells import CELL_NAMES
 from lstm_bench.system.command_line import command_line
 from lstm_bench.text import count
 
@@ -119,6 +120,40 @@ def show(file: str) -> None:
         echo(f"{name}:" if part else f"{name}: none")
         for key, value in (part.model_dump() if part else {}).items():
             echo(f"  {key}: {value}")
+
+
+@suites.command()
+@click.option(
+    "--cell",
+    default="lstm",
+    show_default=True,
+    type=click.Choice(list(CELL_NAMES)),
+)
+@click.option("--units", required=True, type=click.IntRange(1, 4096))
+@click.option(
+    "--inputs",
+    required=True,
+    type=click.IntRange(1),
+    help="Numbers in a step: embedding_dim, or a series' channels.",
+)
+@click.option("--layers", default=1, show_default=True, type=click.IntRange(1, 8))
+@click.option("--bidirectional", is_flag=True)
+def units(cell: str, units: int, inputs: int, layers: int, bidirectional: bool) -> None:
+    """Print the units with which cells have equal parameters.
+
+    Each cell has most nearly as many recurrent parameters as --cell with --units; the
+    embedding and the head are not counted.
+    """
+    from lstm_bench.suites.cells import equal_units, n_recurrent_parameters
+    from lstm_bench.suites.schema import config_from
+
+    given = {"cell": cell, "units": units, "num_layers": layers}
+    config = config_from({}, {**given, "bidirectional": bidirectional}, "suites units")
+    for other, name in CELL_NAMES.items():
+        n_units = equal_units(config, other, inputs)
+        equal = config.model_copy(update={"cell": other, "units": n_units})
+        n = n_recurrent_parameters(equal, inputs)
+        echo(f"{name:10} {count(n_units, 'unit'):>11}, {n:>11,} recurrent parameters")
 
 
 def describe_plan(suite: Suite, n_trials: int, *, confirm: bool) -> str:

@@ -16,13 +16,11 @@ from pydantic import (
 )
 
 from lstm_bench.errors import SuiteError
+from lstm_bench.suites.cells import CELL_NAMES
 from lstm_bench.tasks import Task
 
 Value = bool | int | float | str | None
 SIGNIFICANT_DIGITS = 12
-CELL_NAMES = {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "SimpleRNN"}
-"""What Keras calls the layer of each cell."""
-
 # Short texts of values for a configuration's name; of a switch: (off, on).
 SHORT: Mapping[str, str | tuple[str, str] | Mapping[str, str]] = {
     "cell": CELL_NAMES,

@@ -25,6 +25,7 @@ from lstm_bench.data.splits import split_sizes
 from lstm_bench.errors import SuiteError
 from lstm_bench.metrics import METRICS, Metric, metrics_of
 from lstm_bench.suites.axes import parse_axis, parse_pair
+from lstm_bench.suites.cells import CELL_NAMES
 from lstm_bench.suites.config import (
     CONFIG_FIELDS,
     RANDOM,
@@ -373,6 +374,15 @@ class Suite:
     def metric(self) -> Metric:
         """The objective, computed on the predictions for validation."""
         return METRICS[self.study.metric]
+
+    @property
+    def network(self) -> str:
+        """What sentences call a model of the suite: LSTM, GRU or SimpleRNN.
+
+        ``network`` if it has several cells.
+        """
+        cells = {value for _, value in self.values_of("cell")}
+        return CELL_NAMES[cells.pop()] if len(cells) == 1 else "network"
 
     @property
     def data_name(self) -> str:

@@ -72,8 +72,8 @@ class Results:
         ``config_id`` : str
         ``state`` : one of `STATES`
         ``failure_reason`` : str or None, for failed and pruned runs
-        ``engine`` : "stock" or "packed", the engine of the LSTMs, or both joined by +
-        where a training was resumed with the other
+        ``engine`` : "stock" or "packed", the engine of the recurrent layers, or both
+        joined by + where a training was resumed with the other
         ``seed, replicate`` : Int64
         ``start_time`` : Timestamp, UTC
         ``objective, train_time_s, eval_time_s, total_time_s, epoch_time_s,

@@ -132,7 +132,7 @@ def test_a_study_of_two_engines_says_that_its_times_do_not_compare():
         runs = results.runs.assign(engine=[first, *others])
         mixed = dataclasses.replace(results, runs=runs)
         text = text_from(mixed)
-        assert "2 engines computed the LSTMs of this study (packed, stock):" in text
+        assert "2 engines computed the networks of this study (packed, stock):" in text
 
 
 @pytest.mark.parametrize(

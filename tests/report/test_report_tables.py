@@ -206,7 +206,7 @@ def test_baselines_section_states_which_were_not_fitted_and_why(analysis):
     section = baselines_section(
         make_view(dataclasses.replace(analysis, results=series))
     )
-    assert "as scaled for the LSTMs" in section.intro
+    assert "as scaled for the networks" in section.intro
     assert "words" not in section.intro
     none = dataclasses.replace(results, baselines=results.baselines.head(0))
     section = baselines_section(make_view(dataclasses.replace(analysis, results=none)))

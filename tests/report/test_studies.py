@@ -290,7 +290,8 @@ MACHINE = {**make_results().environment, "cpu_model": "another"}
         ),
         (
             dict(runs=make_results().runs.assign(engine="packed")),
-            r"Engines differ: engine of the LSTMs \(stock / packed, stock\); training",
+            r"Engines differ: engine of the recurrent layers "
+            r"\(stock / packed, stock\); training",
             "Machines",
         ),
         (

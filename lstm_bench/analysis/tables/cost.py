@@ -53,7 +53,7 @@ def confirmed_cost(analysis: Analysis) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns
-        ``label, key, kind`` ("LSTM" or "baseline"), ``n_seeds, train_time_s,
+        ``label, key, kind`` (a cell or "baseline"), ``n_seeds, train_time_s,
         time_low, time_high, test_mean, test_low, test_high`` (95 % t intervals over
         seeds), ``on_front`` (no other is at least as good in both and better in one),
         by training time
@@ -75,7 +75,7 @@ def confirmed_cost(analysis: Analysis) -> pd.DataFrame:
             {
                 "label": contender.label,
                 "key": contender.key,
-                "kind": "baseline" if contender.is_baseline else "LSTM",
+                "kind": contender.kind,
                 "n_seeds": test.n,
                 TRAIN_TIME: time.estimate,
                 "time_low": time.low,

@@ -26,7 +26,7 @@ def complete_runs(results: Results) -> pd.DataFrame:
 
 
 def engines(results: Results) -> list[str]:
-    """Return the engines of the study's LSTMs, in search and confirmation."""
+    """Return the engines of the study's networks, in search and confirmation."""
     return sorted({*engines_of(results.runs), *engines_of(results.confirmed)})
 
 

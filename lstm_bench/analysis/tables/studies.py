@@ -354,7 +354,7 @@ def _facts(results: Results) -> dict[tuple[str, str], str]:
             "Python": env.get("python"),
             **(env.get("packages") or {}),
         },
-        ENGINE: {"engine of the LSTMs": engines(results)},
+        ENGINE: {"engine of the recurrent layers": engines(results)},
         SETTINGS: env.get("settings") or {},
         CODE: {
             "lstm-bench": env.get("lstm_bench"),

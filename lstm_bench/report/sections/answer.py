@@ -100,7 +100,7 @@ def _warnings(view: View) -> Iterator[Note]:
     used = engines(view.results)
     if len(used) > 1:
         yield Note(
-            f"{len(used)} engines computed the LSTMs of this study "
+            f"{len(used)} engines computed the networks of this study "
             f"({', '.join(used)}): their times do not compare. The table of all "
             "runs names each one's engine."
         )
@@ -144,7 +144,7 @@ def _cards(view: View, facts: dict[str, Any]) -> Iterator[Card]:
 def _confirmed_cards(view: View, winner: Contender) -> Iterator[Card]:
     analysis, test, form = view.analysis, winner.test_interval, view.metric.form
     yield Card(
-        f"test {view.metric.label} of the best LSTM",
+        f"test {view.metric.label} of the best {view.suite.network}",
         f"{test.estimate:{form}}",
         f"{winner.label}; {_interval(test.low, test.high, form)}"
         f"{count(test.n, 'fresh seed')}",
@@ -203,7 +203,7 @@ def _question(view: View, facts: dict[str, Any]) -> str:
     what = f": {'; '.join(parts)}." if parts else "."
     n_test = (data.get("test") or {}).get("n")
     name = data.get("name", DASH)
-    asked = f"Which LSTM has the best {view.metric.label}"
+    asked = f"Which {view.suite.network} has the best {view.metric.label}"
     if task_of(view.results) is not None:
         asked = "Up to which length is the task solved"
     return (
@@ -226,7 +226,7 @@ def _imbalance(view: View) -> Iterator[tuple[str, str]]:
     shares = shares_of(view.analysis, best)
     if shares is None:
         return
-    largest = class_text(balance.largest)
+    largest, network = class_text(balance.largest), view.suite.network
     uneven = (
         f"The classes are uneven ({largest} has "
         f"{balance.sizes[balance.largest]:,} training {view.results.examples}, "
@@ -237,13 +237,13 @@ def _imbalance(view: View) -> Iterator[tuple[str, str]]:
         (
             f"{uneven}: always naming {largest} scores {shares.split} accuracy "
             f"{shares.majority:.4f}, and balanced accuracy "
-            f"{shares.majority_balanced:.4f}; the best LSTM has accuracy "
+            f"{shares.majority_balanced:.4f}; the best {network} has accuracy "
             f"{shares.winner:.4f} and balanced accuracy {shares.winner_balanced:.4f}."
             if follows_shares(metric.name, len(balance.sizes))
             else f"{uneven}, so this report leads with {metric.label}, in which every "
             f"class counts the same; by accuracy, always naming {largest} "
-            f"would score {shares.majority:.4f} on {shares.split}, and the best LSTM "
-            f"{shares.winner:.4f}, with balanced accuracy "
+            f"would score {shares.majority:.4f} on {shares.split}, and the best "
+            f"{network} {shares.winner:.4f}, with balanced accuracy "
             f"{shares.winner_balanced:.4f}."
         ),
     )

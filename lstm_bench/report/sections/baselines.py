@@ -36,17 +36,17 @@ def baselines_section(view: View) -> Section:
         return Section(title, anchor, "No baseline was fitted.", skipped)
     frame = frame.assign(key=[f"baseline:{name}" for name in frame["baseline"]])
     caption = (
-        f"Fitted on exactly the training {view.results.examples} that the LSTMs saw; "
-        "means over splits."
+        f"Fitted on exactly the training {view.results.examples} that the networks "
+        "saw; means over splits."
     )
     every = TOKENS.get(view.results.dataset.get("tokenizer") or "words", "token")
     what, how = f"a bag of {plural(every)}", f"with every {every}"
     if view.results.dataset.get("kind") == VECTORS:
-        what, how = "a model without a network", "as scaled for the LSTMs"
+        what, how = "a model without a network", "as scaled for the networks"
     return Section(
         title,
         anchor,
-        f"What {what} reaches, which an LSTM has to beat. The baselines read whole "
+        f"What {what} reaches, which a network has to beat. The baselines read whole "
         f"{view.results.examples} {how}; their settings were fixed beforehand.",
         (view.table("baselines", caption, frame, BASELINES), *skipped),
     )

@@ -107,7 +107,7 @@ def board_columns(
             )
             for name in scores
         ),
-        Column("kind", "kind", meaning="LSTM or baseline", more=True),
+        Column("kind", "kind", meaning="cell or baseline", more=True),
         *field_columns(fields),
         Column(
             "examples_low",
@@ -261,7 +261,7 @@ def confirmed_board(analysis: Analysis) -> pd.DataFrame:
         rows.append(
             {
                 "label": contender.label,
-                "kind": "baseline" if contender.is_baseline else "LSTM",
+                "kind": contender.kind,
                 "key": contender.key,
                 **{field: config.get(field, pd.NA) for field in fields},
                 "n_seeds": test.n,

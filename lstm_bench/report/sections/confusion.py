@@ -93,7 +93,10 @@ def confusion_section(view: View) -> Section:
     title, anchor = "Confusion and probabilities", "confusion"
     class_names = list(view.results.dataset.get("class_names", ()))
     models = confirmed_predictions(view.analysis)
-    of = "the best LSTM and the best baseline, over the confirmation's seeds"
+    of = (
+        f"the best {view.suite.network} and the best baseline, over the "
+        "confirmation's seeds"
+    )
     if not models:
         models = searched_predictions(view.results, view.board)[:MAX_MODELS]
         of = "the search's best configuration and the references, one run each"

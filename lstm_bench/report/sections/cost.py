@@ -134,7 +134,7 @@ def _searched(view: View) -> list[Block]:
 
 def _withheld(part: str, engines: list[str]) -> Note:
     return Note(
-        f"No front of the {part}: its LSTMs were computed by {len(engines)} engines "
+        f"No front of the {part}: its networks were computed by {len(engines)} engines "
         f"({', '.join(engines)}), whose times do not compare. The table of all "
         "runs has the seconds and the engine of each."
     )

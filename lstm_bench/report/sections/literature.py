@@ -95,8 +95,8 @@ def literature_section(view: View) -> Section:
             "that they used; results with other data do not compare with like."
         )
         caption = (
-            "Published test accuracies, and those of the best LSTM and the best "
-            "baseline of this study."
+            f"Published test accuracies, and those of the best {view.suite.network} "
+            "and the best baseline of this study."
         )
         columns = tuple(c for c in LITERATURE if c.name not in ("regime", "url"))
         frame = frame[column_names(columns)]

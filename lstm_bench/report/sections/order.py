@@ -12,6 +12,7 @@ from lstm_bench.report.sections.axes import axes_section
 from lstm_bench.report.sections.baselines import baselines_section
 from lstm_bench.report.sections.budget import budget_section
 from lstm_bench.report.sections.calibration import calibration_section
+from lstm_bench.report.sections.cells import cells_section, has_cells
 from lstm_bench.report.sections.comparisons import comparisons_section
 from lstm_bench.report.sections.confirmation import confirmation_section
 from lstm_bench.report.sections.confusion import confusion_section
@@ -98,6 +99,7 @@ SECTIONS: dict[
     "comparisons": (comparisons_section, has_confirmation, EVERY),
     "leaderboard": (leaderboard_section, has_search, EVERY),
     "heads": (heads_section, has_heads, CLASSES),
+    "cells": (cells_section, has_cells, EVERY),
     "axes": (axes_section, has_axes, EVERY),
     "curves": (curves_section, always, EVERY),
     "importance": (importance_section, has_axes, EVERY),

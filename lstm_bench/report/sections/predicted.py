@@ -67,8 +67,8 @@ def predicted_section(view: View) -> Section:
     return Section(
         title,
         anchor,
-        "Where the best LSTM is off: a slope below the line's is a model that plays "
-        "safe, a mean error that is not 0 one that is biased.",
+        f"Where the best {view.suite.network} is off: a slope below the line's is a "
+        "model that plays safe, a mean error that is not 0 one that is biased.",
         tuple(blocks),
     )
 

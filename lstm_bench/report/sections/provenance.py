@@ -95,7 +95,7 @@ def origin(results: Results) -> Iterator[Block]:
         ),
         ("operating system", str(env.get("os", DASH))),
         ("processor", machine(results)),
-        ("engine of the LSTMs", ", ".join(engines(results))),
+        ("engine of the recurrent layers", ", ".join(engines(results))),
         ("memory", with_unit(env.get("memory_gib"), "GiB")),
         (
             "git commit",

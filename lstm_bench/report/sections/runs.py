@@ -52,7 +52,7 @@ def run_columns(fields: Sequence[str]) -> tuple[Column, ...]:
             more=True,
         ),
         Column(TRAIN_TIME, "training", "seconds", "s"),
-        Column("engine", "engine", meaning="what computed the LSTM"),
+        Column("engine", "engine", meaning="what computed the recurrent layers"),
         Column("start_time", "began (UTC)", "time", more=True),
         Column("config_id", "configuration id", more=True),
         Column("run_id", "MLflow run", more=True),

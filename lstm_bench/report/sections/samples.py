@@ -231,10 +231,9 @@ def _errors(view: View) -> list[Block]:
     if errors.empty:
         return []
     caption = (
-        "The most confident errors of the best LSTM on test, those of most seeds "
-        f"first; seeds (n) have the {view.results.example} among their 20 surest "
-        "errors. The bar is the "
-        "mean probability given to the wrong class."
+        f"The most confident errors of the best {view.suite.network} on test, those "
+        f"of most seeds first; seeds (n) have the {view.results.example} among their "
+        "20 surest errors. The bar is the mean probability given to the wrong class."
     )
     return [view.table("errors", caption, errors, error_columns(view.results))]
 

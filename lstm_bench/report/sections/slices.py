@@ -107,7 +107,7 @@ def slices_section(view: View) -> Section:
     return Section(
         title,
         anchor,
-        "Where the best confirmed LSTM is right and where it is wrong, beside the best "
-        "baseline.",
+        f"Where the best confirmed {view.suite.network} is right and where it is "
+        "wrong, beside the best baseline.",
         (view.table("slices", caption, frame, SLICES),),
     )
