@@ -27,8 +27,10 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.packed.tiles import N_GATES
+from lstm_bench.packed.tiles import CELLS
 from lstm_bench.suites.config import TrialConfig
+
+N_GATES = CELLS["lstm"].n_gates
 
 
 def layer_flop(
