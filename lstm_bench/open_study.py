@@ -118,7 +118,12 @@ class OpenStudy:
         session : OpenRun
             The command's run.
         """
-        job = self.driver.job(replicate, config=config, score_test=score_test)
+        job = self.driver.job(
+            replicate,
+            config=config,
+            score_test=score_test,
+            explains=kind == "reference",
+        )
 
         def open_run(prepared: Prepared, engine: str) -> OpenRun:
             return self.tracker.start_run(

@@ -147,6 +147,9 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
     runs_frame = _runs_frame(runs)
     for run_id in _sampled(runs_frame, suite.metric):
         samples.add(searched[run_id])
+        is_reference = searched[run_id].kind == "reference"
+        if is_reference and (shown := reader.explained(searched[run_id])):
+            explained[run_id] = shown
         predictions[run_id] = reader.predictions(searched[run_id])
     reader.drop_other_test_sets(predictions, known)
     return Results(

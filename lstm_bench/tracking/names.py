@@ -61,7 +61,7 @@ OF_WINDOWS = ("scale", "origin")  # columns of predictions for windows of series
 PREDICTIONS = "predictions"  # predictions/<split>.parquet
 ERRORS = "errors.json"  # the most confident errors on the test set
 GRADIENTS = "gradients.json"  # of a memory task
-EXPLAINED = "explained.json"  # of a run with a model: its samples, step by step
+EXPLAINED = "explained.json"  # of references and logged models: samples, step by step
 FIGURES = "figures"
 MODEL = "model"
 # Artifacts of a confirmation's run

@@ -127,7 +127,8 @@ class Results:
     tracking_url : str or None
         Address of the MLflow server, if there is one.
     explained : dict of str to list of ExplainedSample
-        By run id, of the confirmed runs that have a model: their samples, step by step.
+        By run id, of references and of confirmed runs that have a model: their samples,
+        step by step.
     missing : str
         Missing files of finished runs, and where they were searched; empty if none
         are missing. Missing values cannot be distinguished from values that were not

@@ -161,6 +161,7 @@ class OpenRun:
         result: TrialResult,
         metric_name: str,
         model: Mapping[str, bytes] = NO_FILES,
+        explained: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """Close the run of a training as complete, with its result.
 
@@ -170,13 +171,19 @@ class OpenRun:
             The study's metric, which is drawn.
         model : mapping of str to bytes
             Files of the model folder, if the model is logged, too.
+        explained : sequence of mapping
+            The samples, explained by the model.
         """
         n_epochs = len(result.history.epochs)
         self._log_summary(result.metrics, result.predictions, n_epochs)
         self.record.metric = metric_name
-        self.close(
-            "complete", None, lambda folder: _write_training(folder, result), model
-        )
+
+        def write(folder: Path) -> None:
+            _write_training(folder, result)
+            if explained:
+                _write_json(folder / rec.EXPLAINED, {"samples": list(explained)})
+
+        self.close("complete", None, write, model)
 
     def finish_baseline(self, result: BaselineResult, dataset: Dataset) -> None:
         """Close the run of a baseline on `dataset` as complete, with its result."""

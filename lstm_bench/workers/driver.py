@@ -481,7 +481,9 @@ class Driver:
         if isinstance(result, TrialResult):
             value = result.objective
             if run is not None:
-                run.finish_training(result, self._name, outcome.model)
+                run.finish_training(
+                    result, self._name, outcome.model, outcome.explained
+                )
         elif isinstance(result, BaselineResult) and run is not None:
             run.finish_baseline(result, self.prepared.dataset)
         elif state == "complete" and run is not None:

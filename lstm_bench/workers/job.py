@@ -69,6 +69,8 @@ class Job:
         configuration's epochs, and scored on nothing.
     origin : Origin or None
         Given: the model folder is returned, too.
+    explains : bool
+        Whether the samples are explained where no model folder is returned.
     n_on_host : mapping of str to int
         Workers by host, which share its cores; empty: the process's own setting.
     version : str
@@ -86,6 +88,7 @@ class Job:
     score_test: bool = False
     is_refit: bool = False
     origin: Origin | None = None
+    explains: bool = False
     n_on_host: Mapping[str, int] = field(default_factory=dict)
     version: str = __version__
 
@@ -110,7 +113,7 @@ class Outcome:
     engine : str
         Of the LSTMs; see `join_engines`.
     explained : list of dict
-        From `explain_samples`, where the model folder is returned.
+        From `explain_samples`, where the model folder is returned, or the job asks.
     """
 
     state: State
@@ -282,7 +285,7 @@ def _train(
             )
         files = _model(job, write)
         explained = []
-        if files and not job.is_refit:
+        if (files or job.explains) and not job.is_refit:
             from lstm_bench.explaining.samples import explain_samples
 
             rows = sample_rows(splits, suite.study.seed)

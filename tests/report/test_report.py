@@ -36,6 +36,7 @@ from lstm_bench.report.render import FORMATS, report_files, write_report
 from lstm_bench.report.sections.order import SECTIONS, build_sections
 from lstm_bench.report.view import make_view
 from lstm_bench.suites.engines import join_engines
+from lstm_bench.tracking.stored_runs import ExplainedSample
 
 PAGE = Page("kind", "title", "question", "meta", "footer")
 FAILED = tuple(row for row in SEARCH if "state" in row)
@@ -317,6 +318,25 @@ def test_words_have_signs_that_can_be_read_without_colours():
     assert ">a</span>" in page and 'title="+0.100"' in page
     text = render_markdown([Section("S", "s", "", (block,))], "t")
     assert "(start) &lt;b&gt;(++) so(−) a" in text
+
+
+def test_samples_of_a_reference_are_shown_step_by_step():
+    results = make_results(REFERENCES, PUBLISHED, dataset={"validation": "test"})
+    sample = ExplainedSample(
+        index=1,
+        y_true=0,
+        target=1,
+        turn=1,
+        steps=["(start)", "<i>"],
+        is_word=[False, True],
+        p=[0.4, 0.9],
+        values=[0.0, 1.5],
+    )
+    shown = {str(results.runs["run_id"].iloc[0]): [sample]}
+    text = text_from(dataclasses.replace(results, explained=shown))
+    assert "reference a: the probability of the class that it gives" in text
+    assert "1: p(pos), true class neg; p = 0.900" in text
+    assert "(start) &lt;i&gt;(++)" in text
 
 
 def test_latex_tables_are_whole_and_escaped():

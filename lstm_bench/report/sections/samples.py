@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -150,16 +151,29 @@ def _explained(view: View) -> list[Block]:
     """Return the samples of the winner's model, and of references', step by step."""
     results = view.results
     names = list(results.dataset.get("class_names", ()))
-    references = set(results.runs.loc[results.runs["kind"] == "reference", "config_id"])
+    confirmed = results.confirmed
+    references = {
+        *results.runs.loc[results.runs["kind"] == "reference", "config_id"],
+        *confirmed.loc[confirmed["origin"] == "reference", "config_id"],
+    }
     winner = None if view.analysis.winner is None else view.analysis.winner.key
     blocks: list[Block] = []
-    runs = results.confirmed[results.confirmed["run_id"].isin(list(results.explained))]
+    runs = [*confirmed.to_dict("records"), *results.runs.to_dict("records")]
+    shown = [
+        row
+        for row in runs
+        if row["run_id"] in results.explained
+        and row["config_id"] in {winner, *references}
+    ]
     # The winner's model first; of several seeds of a configuration, the first.
-    runs = runs.sort_values("config_id", key=lambda ids: ids != winner, kind="stable")
-    for row in runs.drop_duplicates("config_id").to_dict("records"):
-        if not names or row["config_id"] not in {winner, *references}:
-            continue
-        label = f"{results.names[row['config_id']]}, seed {row['replicate']}"
+    shown.sort(key=lambda row: row["config_id"] != winner)
+    first: dict[Any, dict[Any, Any]] = {}
+    for row in shown if names else ():
+        first.setdefault(row["config_id"], row)
+    for row in first.values():
+        label = results.names[row["config_id"]]
+        if row["replicate"]:
+            label += f", seed {row['replicate']}"
         blocks += _courses(view, label, len(blocks), results.explained[row["run_id"]])
     if blocks or winner is None:
         return blocks
