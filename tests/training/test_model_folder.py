@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -54,11 +55,15 @@ def series():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("masking", [True, False])
-@pytest.mark.parametrize("is_packed", [True, False])
-@pytest.mark.parametrize("data", ["words", "series"])
+@pytest.mark.parametrize(
+    ("cell", "data", "is_packed", "masking"),
+    [
+        *itertools.product(["lstm"], ["words", "series"], [True, False], [True, False]),
+        *itertools.product(["gru", "simple_rnn"], ["words"], [True, False], [True]),
+    ],
+)
 def test_written_model_gives_the_probabilities_of_training(
-    data, masking, is_packed, request, tmp_path
+    cell, data, is_packed, masking, request, tmp_path
 ):
     from lstm_bench.models.build import build_model
     from lstm_bench.packed.serving import fast_forward
@@ -67,6 +72,7 @@ def test_written_model_gives_the_probabilities_of_training(
     dataset = request.getfixturevalue(data)
     splits = split(dataset)
     config = TrialConfig(
+        cell=cell,
         units=3,
         embedding_dim=4,
         vocabulary_size=60,
@@ -81,6 +87,7 @@ def test_written_model_gives_the_probabilities_of_training(
     write_network(tmp_path, model, config, dataset, splits.train, ORIGIN)
     _, expected = Steps(model, config).predict(Encoded.of(splits.test, config, 2))
     loaded = load(tmp_path, fast_forward(print) if is_packed else None)
+    assert loaded.about["model"] == cell
     inputs = [dataset.raw(splits.test, i) for i in range(len(splits.test))]
     got = loaded.predict_proba(inputs)
     assert got.dtype == np.float64
