@@ -622,7 +622,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "task": dataset.task,
         "class_names": list(dataset.class_names),
         "output_names": list(dataset.output_names),
-        "forecast": dict(dataset.forecast),
+        "forecast": dict(dataset.forecast) or None,
         "best_possible_accuracy": dataset.best_possible_accuracy,
         "notes": list(dataset.notes),
         "kind": dataset.kind,

@@ -639,10 +639,7 @@ class _Dataset(_Stored):
     check: list[_Finding] = []
     division: Text = ""
     embedding: _EmbeddingFile | None = None
-    # Empty where the examples are no windows of series.
-    forecast: Annotated[
-        _Forecast | None, BeforeValidator(lambda value: value or None)
-    ] = None
+    forecast: _Forecast | None = None
 
     @model_validator(mode="after")
     def _has_distinct_targets(self) -> Self:
