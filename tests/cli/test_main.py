@@ -99,7 +99,7 @@ def test_data_info_announces_what_may_take_long_before_it_begins(capsys, tmp_pat
         (["report", "tiny.yaml"], "run `lstm-bench sweep` first"),
         (["publish", "tiny.yaml", "--allow-synthetic"], "run `lstm-bench sweep` first"),
         (["publish"], "Missing argument 'SUITE...'"),
-        (["data", "info", "imbd"], "expected one of digits, file, imdb"),
+        (["data", "info", "imbd"], "expected one of adding, digits, file, forecast"),
         (["suites", "copy", "imdb", "imdb.yaml"], "expected a new file, got one"),
         (["swep"], "No such command"),
     ],

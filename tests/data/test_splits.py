@@ -250,14 +250,10 @@ def test_validating_on_test_counts_what_stands_in_train_too():
 
 
 def test_an_unknown_dataset_names_the_known_ones():
-    with pytest.raises(
-        DatasetError, match="digits, file, imdb, synthetic, temporal_order, word_order"
-    ):
-        load_dataset("imbd")
-    assert dataset_names() == [
-        "digits",
-        "file",
-        "imdb",
-        "synthetic",
-        "word_order",
+    names = [
+        *("adding", "digits", "file", "forecast", "imdb", "seasonal", "synthetic"),
+        *("temporal_order", "word_order"),
     ]
+    with pytest.raises(DatasetError, match=", ".join(names)):
+        load_dataset("imbd")
+    assert dataset_names() == names

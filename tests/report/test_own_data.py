@@ -291,7 +291,7 @@ def test_a_trainings_figure_shows_what_can_be_read_of_its_classes(n, name):
     y_true = np.arange(n)
     scored = Prediction("test", y_true, y_true, np.eye(n))
     names = tuple(f"class {i}" for i in range(n))
-    epochs = [{"epoch": 1, "train_loss": 0.7, "val_loss": 0.6}]
+    epochs = [{"epoch": 1, "val_loss": 0.6, "val_accuracy": 0.7}]
     figures = training_figures(epochs, scored, names, "accuracy")
     assert set(figures) == {"accuracy", "loss", name}
 
