@@ -15,6 +15,7 @@ from lstm_bench.analysis.contenders import Contender, best_on_validation, confir
 from lstm_bench.analysis.formatting import plain
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, SWAPPED, Verdict
 from lstm_bench.analysis.intervals import LEVEL
+from lstm_bench.analysis.memory import memory_answer
 from lstm_bench.metrics import Metric
 from lstm_bench.text import count, with_interval
 from lstm_bench.training.result import OBJECTIVE, metric_key
@@ -29,10 +30,15 @@ class Answer:
 
 
 def answers(analysis: Analysis) -> list[Answer]:
-    """Return the study's answers: the winner, its score, and each comparison."""
+    """Return the study's answers: the winner, its score, and each comparison.
+
+    Of a memory task, first up to which length it is solved.
+    """
+    remembered = memory_answer(analysis.results)
+    found = [Answer("how long it remembers", remembered)] if remembered else []
     if analysis.winner is None:
-        return list(_search_answers(analysis))
-    return list(_confirmed_answers(analysis, analysis.winner))
+        return [*found, *_search_answers(analysis)]
+    return [*found, *_confirmed_answers(analysis, analysis.winner)]
 
 
 def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]:

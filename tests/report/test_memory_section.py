@@ -11,16 +11,15 @@ import pytest
 from results_builder import make_results
 
 from lstm_bench.analysis.comparisons import analyse
-from lstm_bench.report.figures.style import figure_svg
-from lstm_bench.report.sections.answer import answer_section
-from lstm_bench.report.sections.memory import (
-    gradient_curves,
+from lstm_bench.analysis.memory import (
     memory_answer,
-    memory_section,
     right_by_run,
     solved_by_length,
     task_of,
 )
+from lstm_bench.report.figures.style import figure_svg
+from lstm_bench.report.sections.answer import answer_section
+from lstm_bench.report.sections.memory import gradient_curves, memory_section
 from lstm_bench.report.sections.order import SECTIONS, build_sections
 from lstm_bench.report.view import make_view
 from lstm_bench.suites.config import TrialConfig

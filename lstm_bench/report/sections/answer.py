@@ -11,6 +11,7 @@ import pandas as pd
 from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.hypothesis_tests import Verdict
 from lstm_bench.analysis.imbalance import balance_of, shares_of
+from lstm_bench.analysis.memory import task_of
 from lstm_bench.analysis.tables.cost import confirmed_cost
 from lstm_bench.analysis.tables.published import published_comparison
 from lstm_bench.analysis.tables.search import study_summary
@@ -32,7 +33,6 @@ from lstm_bench.report.blocks import (
     number_of,
 )
 from lstm_bench.report.heading import machine
-from lstm_bench.report.sections.memory import memory_answer, task_of
 from lstm_bench.report.view import View
 from lstm_bench.text import interval_text
 from lstm_bench.tracking.stored_runs import describe_left_out
@@ -58,8 +58,6 @@ def answer_section(view: View) -> Section:
     if cards := tuple(_cards(view, facts)):
         blocks.append(Cards(cards))
     rows = [("what was asked", _question(view, facts))]
-    if remembered := memory_answer(results):
-        rows.append(("how long it remembers", remembered))
     if view.analysis.winner is None and len(board):
         rows += _searched_answers(view)
     rows += [(a.question, a.text) for a in answers(view.analysis)]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.literature import load_published_results
+from lstm_bench.analysis.memory import task_of
 from lstm_bench.report.blocks import Section
 from lstm_bench.report.sections.answer import answer_section
 from lstm_bench.report.sections.axes import axes_section
@@ -25,7 +26,7 @@ from lstm_bench.report.sections.heads import HEAD_PAIRS, heads_section
 from lstm_bench.report.sections.importance import importance_section
 from lstm_bench.report.sections.leaderboard import leaderboard_section
 from lstm_bench.report.sections.literature import literature_section
-from lstm_bench.report.sections.memory import memory_section, task_of
+from lstm_bench.report.sections.memory import memory_section
 from lstm_bench.report.sections.predicted import predicted_section
 from lstm_bench.report.sections.provenance import provenance_section
 from lstm_bench.report.sections.published import published_section
