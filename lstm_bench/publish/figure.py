@@ -19,10 +19,10 @@ from lstm_bench.report.figures.style import (
 
 # Colour, marker and legend; hollow for scores without fresh seeds and a test set.
 KINDS = {
-    ("LSTM", "test"): (PALETTE[0], "o", "best LSTM, test"),
+    ("LSTM", "test"): (PALETTE[0], "o", "best network, test"),
     ("LSTM", "validation"): (
         *(PALETTE[0], "o"),
-        "best LSTM of a search, validation, not confirmed",
+        "best network of a search, validation, not confirmed",
     ),
     ("baseline", "test"): (PALETTE[1], "s", "best baseline, test"),
     ("baseline", "validation"): (PALETTE[1], "s", "best baseline, validation"),

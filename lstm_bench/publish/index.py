@@ -16,8 +16,8 @@ PICTURE = "overview.svg"
 # Belongs to no study: `benchmarks/speed/published.py` writes it.
 SPEED, SPEED_PAGE = "speed", "README.md"
 COLUMNS = (
-    *("suite", "data", "best LSTM", "score (95 % interval), seeds"),
-    *("best baseline", "LSTM against baseline", "trained in", "date"),
+    *("suite", "data", "best network", "score (95 % interval), seeds"),
+    *("best baseline", "network against baseline", "trained in", "date"),
 )
 INTRODUCTION = f"""\
 # Published results
@@ -26,14 +26,14 @@ Studies that were published with the project, each with its whole report. Every 
 in `{FOLDER}/<suite>/`, the picture and this page are written by `lstm-bench publish` \
 from what MLflow recorded; nothing is added by hand.
 
-Test scores are means over fresh seeds that no choice was made on; the best LSTM and \
-the best baseline are chosen on validation. Intervals are 95 % t intervals over seeds. \
-The best LSTM is compared with the best baseline on the same seeds, with the \
+Test scores are means over fresh seeds that no choice was made on; the best network \
+and the best baseline are chosen on validation. Intervals are 95 % t intervals over \
+seeds. The best network is compared with the best baseline on the same seeds, with the \
 difference in test score. A study that was not confirmed shows its best validation \
 score instead, which is partly luck.
 """
 PICTURE_LINE = (
-    "![Scores of every published study's best LSTM and best baseline]"
+    "![Scores of every published study's best network and best baseline]"
     f"({FOLDER}/{PICTURE})"
 )
 SPEED_REPORT = (

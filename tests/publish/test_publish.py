@@ -72,11 +72,11 @@ def test_the_row_of_a_confirmed_study():
         "suite": "[small](published/small/report.md) "
         "([page](published/small/index.html))",
         "data": "imdb: 400 to train on, 100 to validate, 50 to test",
-        "best LSTM": TRIAL_2,
+        "best network": TRIAL_2,
         "score (95 % interval), seeds": "test accuracy 0.9083 (0.8725 to 0.9442), "
         "3 seeds",
         "best baseline": "Bag of words: 0.7583 (0.6635 to 0.8532)",
-        "LSTM against baseline": "better: +0.1500 (+0.0879 to +0.2121)",
+        "network against baseline": "better: +0.1500 (+0.0879 to +0.2121)",
         # Search: 10 + 12 + 20 + 30 + 1 + 1 + 40 = 114 s. Round: three seeds of four
         # configurations, 3 x (10 + 20 + 30 + 40) + 4 x (1 + 2 + 3) = 324 s.
         "trained in": "7 min, 19 trainings",
@@ -86,12 +86,12 @@ def test_the_row_of_a_confirmed_study():
 
 def test_the_row_of_a_search_shows_its_best_as_not_confirmed():
     row = dict(zip(COLUMNS, table_row(summary_of(searched())), strict=True))
-    assert row["best LSTM"] == TRIAL_2
+    assert row["best network"] == TRIAL_2
     assert row["score (95 % interval), seeds"] == (
         "not confirmed: validation accuracy 0.9000 (Wilson 0.8256 to 0.9448), 1 run"
     )
     assert row["best baseline"] == "–"
-    assert row["LSTM against baseline"] == "not confirmed"
+    assert row["network against baseline"] == "not confirmed"
 
 
 def test_a_search_has_its_baseline_on_the_same_reviews():
