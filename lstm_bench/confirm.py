@@ -149,8 +149,9 @@ def confirm_study(
     if analysis is not None:
         # Otherwise the next start logs the model.
         try:
-            if log_winners_model(study.driver, tracker, analysis, run_id):
-                # Again, with what the model makes of the samples.
+            is_new = log_winners_model(study.driver, tracker, analysis, run_id)
+            if is_new and not suite.task.is_numeric:
+                # Again, with what the model makes of the samples; numbers have none.
                 study.write_again(*run_ids)
         except TrialFailed as error:
             progress.say(f"the winner's model is not logged: {error}")
