@@ -33,7 +33,7 @@ from lstm_bench.tracking.stored_runs import (
     describe_left_out,
 )
 from lstm_bench.tracking.tracker import OpenRun
-from lstm_bench.training.result import OBJECTIVE
+from lstm_bench.training.result import N_PARAMETERS, OBJECTIVE
 from lstm_bench.winner import log_winners_model
 from lstm_bench.workers.driver import Done, Task
 from lstm_bench.workers.options import choose_workers
@@ -209,7 +209,12 @@ def choose_candidates(
 
 
 def _best_of_search(results: Results, n_best: int) -> list[Candidate]:
-    runs = trial_runs(results)
+    """Return the best configurations of the search; of equal ones the smallest.
+
+    The order in which they were trained decides nothing: it differs with the number of
+    workers and with their deaths.
+    """
+    runs = trial_runs(results).sort_values([N_PARAMETERS, "config_id"], kind="stable")
     scores = runs[OBJECTIVE].to_numpy(dtype=float)
     ranked = runs.iloc[results.suite.metric.order(scores)]
     best = ranked.drop_duplicates("config_id").head(n_best)

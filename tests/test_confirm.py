@@ -34,6 +34,7 @@ from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.models import has_model
 from lstm_bench.tracking.tracker import Tracker
 from lstm_bench.training.prepare import prepare
+from lstm_bench.training.result import N_PARAMETERS, OBJECTIVE
 from lstm_bench.winner import log_winners_model
 from lstm_bench.workers.recovery import recover
 
@@ -72,6 +73,23 @@ def test_candidates_are_the_best_the_references_and_their_pairs():
     assert candidates[3].config == candidates[2].config.model_copy(
         update={"head": "softmax"}
     )
+
+
+def test_of_equal_trials_the_smallest_is_chosen_in_whatever_order_they_were_trained():
+    results = make_results(suite_text=CONFIRM_SUITE)
+    runs = results.runs.assign(**{OBJECTIVE: 0.8})
+    smallest = runs.loc[runs["state"] == "complete"].sort_values(
+        [N_PARAMETERS, "config_id"]
+    )
+    wanted = [c for c in smallest["config_id"].unique() if c in set(trials(runs))]
+    for order in (runs, runs[::-1]):
+        tied = dataclasses.replace(results, runs=order.reset_index(drop=True))
+        chosen = choose_candidates(tied.suite, tied, 2)
+        assert [c.config.config_id for c in chosen[:2]] == wanted[:2]
+
+
+def trials(runs):
+    return runs.loc[runs["kind"] == "trial", "config_id"]
 
 
 def test_no_trial_and_no_reference_is_nothing_to_confirm():

@@ -167,10 +167,12 @@ def differing_in(
 def best_on_validation(chosen: Sequence[Contender], metric: Metric) -> Contender | None:
     """Return the contender with the best mean on validation, None if there is none.
 
-    Only common replicates are used, so an unfinished confirmation is fair to all.
+    Only common replicates are used, so an unfinished confirmation is fair to all. Of
+    equal ones the first by key is returned, in whatever order they were trained.
     """
     if not chosen:
         return None
-    shared = common_replicates(chosen)
-    means = [np.mean([c.val[r] for r in shared or c.val]) for c in chosen]
-    return chosen[int(metric.order(np.array(means))[0])]
+    ordered = sorted(chosen, key=lambda c: c.key)
+    shared = common_replicates(ordered)
+    means = [np.mean([c.val[r] for r in shared or c.val]) for c in ordered]
+    return ordered[int(metric.order(np.array(means))[0])]
