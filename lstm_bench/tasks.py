@@ -26,7 +26,7 @@ class Task:
         What the targets are, in messages.
     is_numeric : bool
         Whether the targets are numbers.
-    only : mapping of str to tuple of str
+    only : mapping of str to tuple of values
         By hyperparameter, the values that fit such targets; those of others all do.
     objective : str
         Default of ``study.metric``.
@@ -46,7 +46,7 @@ class Task:
     name: TaskName
     targets: str
     is_numeric: bool
-    only: Mapping[str, tuple[str, ...]]
+    only: Mapping[str, tuple[str | int, ...]]
     objective: str
     curves: tuple[str, ...]
     beside: tuple[str, ...]
@@ -55,6 +55,12 @@ class Task:
     simplest_label: str
     margin: float
 
+
+_NO_CLASSES: Mapping[str, tuple[str | int, ...]] = {
+    "head": ("linear",),
+    "class_weights": ("none",),
+    "label_smoothing": (0,),
+}
 
 TASKS: dict[TaskName, Task] = {
     task.name: task
@@ -76,7 +82,7 @@ TASKS: dict[TaskName, Task] = {
             REGRESSION,
             "numbers",
             True,
-            {"head": ("linear",), "class_weights": ("none",)},
+            _NO_CLASSES,
             objective="mse",
             curves=("mse", "r2"),
             beside=("mse", "rmse", "mae", "r2"),
@@ -89,7 +95,7 @@ TASKS: dict[TaskName, Task] = {
             FORECAST,
             "numbers",
             True,
-            {"head": ("linear",), "class_weights": ("none",)},
+            _NO_CLASSES,
             objective="mase",
             curves=("mase", "rmse"),
             beside=("mase", "mae", "rmse"),

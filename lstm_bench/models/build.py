@@ -98,14 +98,14 @@ def build_model(
     model = keras.Model(inputs, outputs, name=config.cell)
     if config.forget_bias == "chrono":
         _set_chrono_biases(model, config)
+    settings = {
+        "learning_rate": config.learning_rate,
+        "global_clipnorm": config.gradient_clip_norm,
+    }
+    if config.weight_decay is not None:
+        settings["weight_decay"] = config.weight_decay
     optimizer = keras.optimizers.get(
-        {
-            "class_name": config.optimizer,
-            "config": {
-                "learning_rate": config.learning_rate,
-                "global_clipnorm": config.gradient_clip_norm,
-            },
-        }
+        {"class_name": config.optimizer, "config": settings}
     )
     model.compile(optimizer=optimizer, loss=head.loss, metrics=[head.metric])
     return model

@@ -43,17 +43,27 @@ SHORT: Mapping[str, str | tuple[str, str] | Mapping[str, str]] = {
     "class_weights": "{} class weights",
     "optimizer": "{}",
     "learning_rate": "learning rate {}",
+    "schedule": "{} schedule",
+    "warmup": "warmup {}",
+    "weight_decay": "weight decay {}",
     "gradient_clip_norm": "gradient clip norm {}",
+    "label_smoothing": "label smoothing {}",
+    "weight_averaging": "weight averaging {}",
     "batch_size": "batch {}",
     "max_epochs": "{} epochs",
     "patience": "patience {}",
 }
 
+# Of null, where it does not mean none.
+UNSET: Mapping[str, str] = {"weight_decay": "default weight decay"}
 
 RANDOM = "random"
 """The `embedding` that needs no file."""
 
-ADDED = ("class_weights", "embedding", "cell", "forget_bias", "gradient_clip_norm")
+ADDED = (
+    *("class_weights", "embedding", "cell", "forget_bias", "gradient_clip_norm"),
+    *("schedule", "warmup", "weight_decay", "label_smoothing", "weight_averaging"),
+)
 """Hyperparameters that are newer than the ids of configurations in use."""
 
 
@@ -173,12 +183,44 @@ class TrialConfig(BaseModel):
     learning_rate: Annotated[_Float, Field(gt=0, le=10)] = Field(
         1e-3, description="Learning rate of the optimizer."
     )
+    schedule: Literal["constant", "linear", "cosine", "one_cycle"] = Field(
+        "constant",
+        description="Learning rate over all steps of max_epochs, whenever training "
+        "stops: constant; falling to 0 along a line (linear) or half a cosine "
+        "(cosine); or rising to learning_rate and falling again (one_cycle).",
+    )
+    warmup: _Share = Field(
+        0.0,
+        description="Share of all steps of max_epochs in which the learning rate rises "
+        "from 0 along a line; the schedule follows.",
+    )
+    weight_decay: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Share of each weight that a step takes off, as a multiple of the "
+        "learning rate (Keras's weight_decay, decoupled from the gradient). null: "
+        "Keras's default, which is 0.004 for adamw and none for the others.",
+    )
     gradient_clip_norm: float | None = Field(
         None,
         gt=0,
         le=1e9,
         description="Largest norm of all gradients together, to which larger ones are "
         "scaled down (Keras's global_clipnorm). null: no limit.",
+    )
+    label_smoothing: _Share = Field(
+        0.0,
+        description="Share of each training target that is spread evenly over all "
+        "classes, in the loss that is trained on alone.",
+    )
+    weight_averaging: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Momentum of an exponential moving average of the weights, which "
+        "is validated, tested and kept in place of the trained weights. null: no "
+        "average.",
     )
     batch_size: int = Field(
         64, ge=1, le=65_536, description="Number of sequences per training step."
@@ -195,7 +237,7 @@ class TrialConfig(BaseModel):
         "max_epochs and keep the last weights.",
     )
 
-    @field_validator("gradient_clip_norm")
+    @field_validator("weight_decay", "gradient_clip_norm", "weight_averaging")
     @classmethod
     def _canonical(cls, value: float | None) -> float | None:
         return None if value is None else canonical(value)
@@ -238,6 +280,8 @@ def short_text(field: str, value: Value) -> str:
         return form[str(value)]
     if isinstance(form, tuple):
         return form[bool(value)]
+    if value is None and field in UNSET:
+        return UNSET[field]
     if value in (None, "none"):
         return f"no {field.replace('_', ' ')}"
     text = form.format(f"{value:.4g}" if isinstance(value, float) else value)
@@ -265,7 +309,7 @@ def check_task(field: str, value: Value, task: Task) -> None:
     if fitting is not None and value not in fitting:
         raise SuiteError(
             f"{field}: {value} does not fit the dataset, whose targets are "
-            f"{task.targets}; use {field}: {' or '.join(fitting)}"
+            f"{task.targets}; use {field}: {' or '.join(map(str, fitting))}"
         )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from lstm_bench.suites.engines import PACKED, STOCK
 from lstm_bench.system.threads import n_kernel_threads
 from lstm_bench.tasks import CLASSIFICATION, TaskName
 from lstm_bench.text import first_line
+from lstm_bench.training.averaging import Averages
 from lstm_bench.training.batches import evaluation_batches, take_batch, training_batches
 from lstm_bench.training.checkpoint import Checkpoint, State
 from lstm_bench.training.result import (
@@ -32,6 +34,7 @@ from lstm_bench.training.result import (
     History,
     metric_key,
 )
+from lstm_bench.training.schedule import is_scheduled, learning_rates
 
 OnStep = Callable[[], None]
 """Called after every step of training; may raise TrialFailed."""
@@ -151,7 +154,15 @@ class Steps:
 
             forward = PackedForward(model, config, n_kernel_threads)
             update = forward.update_of(model.optimizer)
-        loss_fn = self.loss_fn = keras.losses.get(HEADS[config.head].loss)
+        loss_fn = trained_loss_fn = self.loss_fn = keras.losses.get(
+            HEADS[config.head].loss
+        )
+        if config.label_smoothing:
+            trained_loss_fn = partial(loss_fn, label_smoothing=config.label_smoothing)
+        averages = None
+        if config.weight_averaging is not None:
+            averages = Averages(model, config.weight_averaging)
+        self._averages = averages
         n_outputs = model.output_shape[-1]
         batch = tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype)
         targets = tf.TensorSpec((None, n_outputs), tf.float32)
@@ -159,9 +170,12 @@ class Steps:
         def train_step(x: Any, y: Any) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 raw = forward(x, training=True)
-                loss = tf.reduce_mean(_weighted(loss_fn(y, raw), y, class_weights))
+                losses = trained_loss_fn(y, raw)
+                loss = tf.reduce_mean(_weighted(losses, y, class_weights))
             gradients = tape.gradient(loss, model.trainable_variables)
             update(gradients, model.trainable_variables)
+            if averages is not None:
+                averages.update()
             return loss, raw
 
         def predict_step(x: Any, y: Any) -> tuple[Any, Any]:
@@ -175,16 +189,32 @@ class Steps:
         )
 
     def _all_variables(self) -> list[Any]:
-        return [*self.model.variables, *self.model.optimizer.variables]
+        averages = () if self._averages is None else self._averages.variables
+        return [*self.model.variables, *self.model.optimizer.variables, *averages]
 
     def variables(self) -> list[Any]:
-        """Return the values of the model's and the optimizer's variables."""
+        """Return the values of the model's and the optimizer's variables, and averages.
+
+        After them a resumed training goes on as if uninterrupted.
+        """
         return [np.asarray(variable) for variable in self._all_variables()]
 
     def set_variables(self, values: list[Any]) -> None:
         """Set the values that `variables` returned."""
         for variable, value in zip(self._all_variables(), values, strict=True):
             variable.assign(value)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Let the model have, for a while, the weights that are scored and kept."""
+        return nullcontext() if self._averages is None else self._averages.in_place()
+
+    def keep_averages(self) -> None:
+        """Replace the trained weights by their averages, if the configuration has any.
+
+        Training cannot go on from there.
+        """
+        if self._averages is not None:
+            self._averages.keep()
 
     def trace(self) -> None:
         """Trace both steps now, so that no timed epoch includes it."""
@@ -202,7 +232,7 @@ class Steps:
         Returns
         -------
         loss : float
-            Mean over examples of the head's loss, with dropout on.
+            Mean over examples of the loss that is trained on, with dropout on.
         y_pred : float64 ndarray
             As `decoded` in each step, before the weight update.
         true : Encoded
@@ -215,8 +245,14 @@ class Steps:
         """
         batches = training_batches(data.lengths, self.config, rng)
         total, outputs = 0.0, []
+        optimizer, rates = self.model.optimizer, None
+        if is_scheduled(self.config):
+            rates = learning_rates(self.config, self.config.max_epochs * len(batches))
+            rates = rates[int(optimizer.iterations) :]
         with _expected_failures():
             for number, index in enumerate(batches, start=1):
+                if rates is not None:
+                    optimizer.learning_rate = rates[number - 1]
                 x = take_batch(data.x, data.lengths, index, self.config)
                 loss, raw = self.train_step(x, data.targets[index])
                 batch_loss = float(loss)
@@ -308,7 +344,7 @@ def fit(
     """Train until ``max_epochs`` or until `metric` on `val` stops improving.
 
     With ``patience`` the weights of the best epoch are restored at the end; without
-    it, those of the last epoch remain.
+    it, those of the last epoch remain. With ``weight_averaging`` these are averages.
 
     Parameters
     ----------
@@ -358,7 +394,8 @@ def fit(
         ):
             history.best_epoch = epoch
             if config.patience is not None:
-                best_weights = steps.model.get_weights()
+                with steps.averaged():
+                    best_weights = steps.model.get_weights()
                 best_proba = val_proba
         if checkpoint is not None:
             # Before `on_epoch`, which is then called only once per epoch.
@@ -376,6 +413,8 @@ def fit(
         on_epoch(entry)
     if best_weights is not None and history.best_epoch != len(history.epochs):
         steps.model.set_weights(best_weights)
+    else:
+        steps.keep_averages()
     return history, val_proba if best_proba is None else best_proba
 
 
@@ -390,8 +429,12 @@ def fit_epochs(
 ) -> History:
     """Train for a number of epochs, without validation.
 
+    The last weights remain, or their averages.
+
     Parameters
     ----------
+    n_epochs : int
+        At most `max_epochs`, which the schedule of the learning rate spans.
     rng : numpy.random.Generator
         Orders the examples.
 
@@ -420,6 +463,7 @@ def fit_epochs(
         }
         history.epochs.append(entry)
         on_epoch(entry)
+    steps.keep_averages()
     return history
 
 
@@ -442,7 +486,8 @@ def _train_epoch(
     start = time.perf_counter()
     train_loss, train_proba, true = steps.train_epoch(train, rng, on_step)
     epoch_time = time.perf_counter() - start
-    val_loss, val_proba = steps.predict(val)
+    with steps.averaged():
+        val_loss, val_proba = steps.predict(val)
     eval_time = time.perf_counter() - start - epoch_time
     entry: dict[str, float] = {"epoch": epoch}
     for split, loss, data, proba in (

@@ -122,3 +122,17 @@ def test_gradient_clip_norm_is_the_norm_of_all_gradients_at_most():
     steps = [a - b for a, b in zip(before, model.get_weights(), strict=True)]
     norm = np.sqrt(sum(np.square(step).sum() for step in steps))
     assert norm == pytest.approx(0.5, rel=1e-3)
+
+
+def test_weight_decay_takes_a_share_of_each_weight_off():
+    from lstm_bench.models.backend import keras
+
+    for optimizer, default in (("adam", None), ("adamw", 0.004)):
+        assert build(optimizer=optimizer).optimizer.weight_decay == default
+    model = build(weight_decay=0.5, optimizer="adam", learning_rate=0.2)
+    before = model.get_weights()
+    gradients = [keras.ops.zeros(v.shape) for v in model.trainable_variables]
+    model.optimizer.apply(gradients, model.trainable_variables)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_allclose(new, 0.9 * old, rtol=1e-6)
+    assert build(weight_decay=0.0, optimizer="adamw").optimizer.weight_decay == 0.0

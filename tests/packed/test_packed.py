@@ -792,6 +792,7 @@ LARGE = {
         {"optimizer": "adamw", "units": 33},
         {"optimizer": "sgd", "learning_rate": 0.3},
         {"gradient_clip_norm": 0.05, "pooling": "attention"},
+        {"weight_decay": 0.5, "label_smoothing": 0.1, "weight_averaging": 0.9},
         {"cell": "gru", "dropout": 0.2, "recurrent_dropout": 0.2},
         {"cell": "simple_rnn", "bidirectional": True, "dropout": 0.2},
         {**LARGE, "dropout": 0.2, "recurrent_dropout": 0.2, "head": "softmax"},

@@ -238,6 +238,10 @@ def test_values_that_name_nothing_are_named_so():
     assert short_text("class_weights", "balanced") == "balanced class weights"
     assert short_text("patience", None) == "no patience"
     assert short_text("gradient_clip_norm", None) == "no gradient clip norm"
+    assert short_text("weight_averaging", None) == "no weight averaging"
+    # Keras's AdamW has one.
+    assert short_text("weight_decay", None) == "default weight decay"
+    assert short_text("weight_decay", 0.0) == "weight decay 0"
 
 
 def test_a_cell_is_named_as_keras_names_it():
@@ -262,7 +266,7 @@ def test_a_cell_is_named_as_keras_names_it():
 def test_configurations_without_the_newer_fields_keep_their_ids():
     config = TrialConfig(units=32)
     older = config.model_dump(exclude={"cell", "forget_bias", "gradient_clip_norm"})
-    assert config_id_of(older) == config.config_id
+    assert config_id_of(older) == config.config_id == "953f562c581c"
     assert TrialConfig(units=32, cell="gru").config_id != config.config_id
 
 
@@ -318,6 +322,7 @@ def test_a_suite_may_name_what_its_task_has_anyway():
         ("study: {metric: mss}", "expected one of mse, .*did you mean 'mse'"),
         ("defaults: {head: sigmoid}", "defaults.head: head: sigmoid does not fit"),
         ("defaults: {class_weights: balanced}", "use class_weights: none"),
+        ("references: {a: {label_smoothing: 0.1}}", "use label_smoothing: 0"),
         ("published: [{label: P, source: s, test_accuracy: 0.9}]", "has an accuracy"),
         ("references: {a: {head: softmax}}", "references.a: head: softmax does not"),
     ],

@@ -99,10 +99,24 @@ def comparable(result):
     ]
 
 
-@pytest.fixture(scope="module", params=[3, None], ids=["patient", "to the end"])
+# What has a state of its own between two steps.
+STEPS = {
+    "schedule": "one_cycle",
+    "warmup": 0.3,
+    "weight_decay": 0.1,
+    "label_smoothing": 0.1,
+    "weight_averaging": 0.9,
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"patience": None}, STEPS],
+    ids=["patient", "to the end", "steps"],
+)
 def undisturbed(request, dataset, splits):
     """A training that is not stopped, and its weights."""
-    config = CONFIG.model_copy(update={"patience": request.param})
+    config = CONFIG.model_copy(update=request.param)
     whole, model = run(dataset, splits, config)
     return config, whole, model.get_weights()
 

@@ -223,7 +223,8 @@ def test_a_saved_model_loads_without_this_package(dataset, splits, tmp_path):
     import subprocess
     import sys
 
-    _, model = run(dataset, splits, TrialConfig(**TINY, pooling="max"))
+    steps = {"schedule": "cosine", "weight_decay": 0.1, "weight_averaging": 0.9}
+    _, model = run(dataset, splits, TrialConfig(**TINY, **steps, pooling="max"))
     file = tmp_path / "model.keras"
     model.save(file)
     script = (

@@ -130,3 +130,35 @@ def test_the_loss_is_weighted_by_class(head: str, n_classes: int):
     steps = Steps(model, config, class_weights=weights)
     loss, _ = steps.train_step(tf.constant(x), tf.constant(targets))
     np.testing.assert_allclose(float(loss), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("head", "n_classes", "smoothed"),
+    [("sigmoid", 2, [0.1, 0.9]), ("softmax", 4, [[0.85, 0.05, 0.05, 0.05]])],
+)
+def test_label_smoothing_is_in_the_loss_trained_on_alone(head, n_classes, smoothed):
+    from lstm_bench.models.backend import tf
+    from lstm_bench.models.build import build_model
+    from lstm_bench.models.heads import HEADS
+    from lstm_bench.training.loop import Steps
+
+    config = TrialConfig(units=4, head=head, sequence_length=5, label_smoothing=0.2)
+    model = build_model(config, n_classes, n_channels=2)
+    x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
+    x[:, :, -1] = 1.0
+    y = np.array([0, 1])
+    targets = HEADS[head].encode_targets(y, n_classes)
+    proba = HEADS[head].to_proba(np.asarray(model(x)))
+    if head == "sigmoid":
+        shares = np.array([[1 - p, p] for p in smoothed])
+    else:
+        shares = np.array([smoothed[0], np.roll(smoothed[0], 1)])
+    losses = -(shares * np.log(proba)).sum(axis=1)
+    weights = np.arange(1, n_classes + 1, dtype=np.float32)
+    steps = Steps(model, config, class_weights=weights)
+    plain, _ = steps._predict_step(tf.constant(x), tf.constant(targets))
+    loss, _ = steps.train_step(tf.constant(x), tf.constant(targets))
+    # A class's weight is that of its examples, whatever their targets are.
+    np.testing.assert_allclose(float(loss), (losses * [1, 2]).mean(), rtol=1e-5)
+    unsmoothed = -np.log(proba[[0, 1], y]).sum()
+    np.testing.assert_allclose(float(plain), unsmoothed, rtol=1e-5)
