@@ -86,16 +86,39 @@ def ids_of(words: Sequence[str], index: Mapping[str, int]) -> npt.NDArray[np.int
     return np.fromiter((START, *ids), np.int32, len(words) + 1)
 
 
-def kept_of(length: int, limit: int, truncating: str) -> slice:
-    """Return which of `length` steps remain of at most `limit`.
+CUT_FROM = {"pre": "start", "post": "end", "head_tail": "middle"}
+"""By ``truncating``, the part of a longer sequence that is cut off."""
+
+
+def heads_of(limit: int, truncating: str) -> int:
+    """Return how many of `limit` steps are a longer sequence's first; others its last.
 
     Parameters
     ----------
-    truncating : {"pre", "post"}
-        Where a longer sequence is cut: at its start or at its end.
+    truncating : {"pre", "post", "head_tail"}
+        See `CUT_FROM`; with head_tail half of the steps, rounded down, are the first.
+
+    References
+    ----------
+    Sun et al., "How to Fine-Tune BERT for Text Classification?", CCL 2019, section
+    5.3.1: head+tail.
     """
-    start = max(0, length - limit) if truncating == "pre" else 0
-    return slice(start, start + min(length, limit))
+    return {"pre": 0, "post": limit, "head_tail": limit // 2}[truncating]
+
+
+def kept_of(length: int, limit: int, truncating: str) -> npt.NDArray[np.int64]:
+    """Return which of `length` steps remain of at most `limit`, in their order.
+
+    Parameters
+    ----------
+    truncating : {"pre", "post", "head_tail"}
+        See `heads_of`.
+    """
+    if length <= limit:
+        return np.arange(length)
+    n_first = heads_of(limit, truncating)
+    n_last = limit - n_first
+    return np.concatenate([np.arange(n_first), np.arange(length - n_last, length)])
 
 
 def batch_of(

@@ -46,7 +46,7 @@ def test_an_unknown_tokenizer_is_named():
 
 
 @pytest.mark.parametrize("padding", ["pre", "post"])
-@pytest.mark.parametrize("truncating", ["pre", "post"])
+@pytest.mark.parametrize("truncating", ["pre", "post", "head_tail"])
 @pytest.mark.parametrize("kind", ["tokens", "vectors"])
 def test_a_batch_is_what_training_encodes(kind: str, truncating: str, padding: str):
     rng = np.random.default_rng(0)

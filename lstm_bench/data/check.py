@@ -495,8 +495,8 @@ def _truncated(dataset: Dataset, use: Use) -> Iterator[Finding]:
         "truncated",
         int((dataset.train.lengths > cut[-1][0]).sum()),
         f"train {longest}: {count(int(dataset.train.lengths[longest]), 'step')}",
-        f"Try a sequence_length of {enough:,}, or where to cut: truncating: pre or "
-        "post.",
+        f"Try a sequence_length of {enough:,}, or where to cut: truncating: pre, post "
+        "or head_tail.",
         f"Training {dataset.examples} are longer than the suite's lengths ({each}).",
     )
 

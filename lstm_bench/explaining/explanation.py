@@ -22,6 +22,7 @@ from lstm_bench.explaining.attribution import (
 from lstm_bench.explaining.gates import Trace, half_life
 from lstm_bench.explaining.ngrams import Contributions, contributions
 from lstm_bench.inference import (
+    CUT_FROM,
     OUT_OF_VOCABULARY,
     PAD,
     START,
@@ -91,16 +92,17 @@ def text_of(sequence: Steps, given: Any, about: Mapping[str, Any], config: Any) 
     config : mapping or None
         The network's configuration; None: a baseline, which reads everything.
     """
-    kept = slice(0, len(sequence))
+    kept = np.arange(len(sequence))
     if config is not None:
         kept = kept_of(len(sequence), config["sequence_length"], config["truncating"])
-    n_cut = len(sequence) - (kept.stop - kept.start)
+    n_cut = len(sequence) - len(kept)
     if about["kind"] != "tokens":
         values = np.asarray(given, np.float64).reshape(len(sequence), -1)[kept]
-        names = [f"step {i + 1}" for i in range(kept.start, kept.stop)]
+        names = [f"step {i + 1}" for i in kept]
         return Text(sequence[kept], names, n_cut, values.tolist())
     words = given if isinstance(given, list) else tokenize(given, about["tokenizer"])
-    return Text(sequence[kept], ["(start)", *words][kept], n_cut, [])
+    names = ["(start)", *words]
+    return Text(sequence[kept], [names[i] for i in kept], n_cut, [])
 
 
 @dataclass(frozen=True)
@@ -403,7 +405,7 @@ class Read:
             "is_word": is_word.tolist(),
             "is_known": known.tolist(),
             "n_cut": text.n_cut,
-            "cut_at": "start" if config["truncating"] == "pre" else "end",
+            "cut_at": CUT_FROM[config["truncating"]],
             "values": text.values,
         }
 

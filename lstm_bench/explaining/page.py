@@ -221,7 +221,7 @@ def _facts(found: Explanation) -> Iterator[tuple[str, str]]:
     if found.n_cut:
         yield (
             "cut off",
-            f"{count(found.n_cut, 'step')} at the {found.cut_at}: the model reads "
+            f"{count(found.n_cut, 'step')} from the {found.cut_at}: the model reads "
             "the rest.",
         )
     yield (

@@ -8,7 +8,7 @@ import shlex
 
 from lstm_bench.data.dataset import VECTORS
 from lstm_bench.export.formats import MLFLOW, ONNX_FILE, SAVED_MODEL_FOLDER, About
-from lstm_bench.inference import NETWORK
+from lstm_bench.inference import NETWORK, heads_of
 from lstm_bench.text import listed
 
 _HEAD = """\
@@ -118,7 +118,7 @@ _ONNX_INPUTS = """
 Inputs of `{file}`, from any language:
 
 - {sequences};
-- a sequence of more than {limit} steps is cut at its {cut}, and a shorter one than the
+- of a sequence of more than {limit} steps {kept} remain, and a shorter one than the
   longest of its batch is padded with 0 at the end;
 - `lengths`: int32 of shape (batch,), the number of steps of each, from 1 to time.
 
@@ -161,13 +161,14 @@ def readme(form: str, about: About, checked: str) -> str:
     run, inputs = _RUN[form], ""
     if form == "onnx":
         is_vectors = about["kind"] == VECTORS
+        limit = about["config"]["sequence_length"]
         if is_vectors:
             run = run.replace('"ids": x', '"vectors": x[:, :, :-1]')
         inputs = _ONNX_INPUTS.format(
             file=ONNX_FILE,
             sequences=_VECTORS if is_vectors else _TOKENS,
-            limit=about["config"]["sequence_length"],
-            cut="start" if about["config"]["truncating"] == "pre" else "end",
+            limit=limit,
+            kept=_kept_text(limit, about["config"]["truncating"]),
             output="`predictions` is float32 of shape (batch, outputs)"
             if about.get("output_names")
             else "`probabilities` is float32 of shape (batch, classes)",
@@ -179,6 +180,12 @@ def readme(form: str, about: About, checked: str) -> str:
         text = re.sub(r"\bproba\b", "predicted", text)
         text = text.replace('about["class_names"]', 'about["output_names"]')
     return text
+
+
+def _kept_text(limit: int, truncating: str) -> str:
+    n_first = heads_of(limit, truncating)
+    parts = {"first": n_first, "last": limit - n_first}
+    return " and ".join(f"the {which} {n}" for which, n in parts.items() if n)
 
 
 def _targets(about: About) -> str:

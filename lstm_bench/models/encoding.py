@@ -6,7 +6,7 @@ import numpy as np
 
 from lstm_bench.arrays import IntArray
 from lstm_bench.data.dataset import Sequences, Values, places
-from lstm_bench.inference import OUT_OF_VOCABULARY
+from lstm_bench.inference import OUT_OF_VOCABULARY, heads_of
 from lstm_bench.suites.config import TrialConfig
 
 
@@ -32,11 +32,13 @@ def encode(sequences: Sequences, config: TrialConfig) -> tuple[Values, IntArray]
         is_step = column < lengths[:, None]
     else:
         is_step = column >= limit - lengths[:, None]
-    starts = sequences.starts
-    if config.truncating == "pre":
-        starts = sequences.stops - lengths
+    # Two runs of each sequence: its first steps, and its last.
+    first = np.minimum(lengths, heads_of(limit, config.truncating))
+    last = lengths - first
+    starts = np.column_stack([sequences.starts, sequences.stops - last])
+    runs = places(starts.ravel(), np.column_stack([first, last]).ravel())
     # Row-major order of the True elements is the order of the remaining steps.
-    values = sequences.at(places(starts, lengths))
+    values = sequences.at(runs)
     if values.ndim == 2:
         vectors = np.zeros((len(sequences), limit, values.shape[1] + 1), np.float32)
         vectors[is_step, :-1] = values

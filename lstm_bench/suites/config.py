@@ -157,10 +157,12 @@ class TrialConfig(BaseModel):
     sequence_length: int = Field(
         200, ge=1, le=10_000, description="Number of tokens used of each sequence."
     )
-    truncating: Literal["pre", "post"] = Field(
+    truncating: Literal["pre", "post", "head_tail"] = Field(
         "pre",
-        description="Where longer sequences are cut: at their start (pre) or end "
-        "(post).",
+        description="Where longer sequences are cut: at their start (pre), at their "
+        "end (post), or in their middle (head_tail), so that the first and the last "
+        "half of sequence_length tokens are used, of an odd number one more at the "
+        "end.",
     )
     padding: Literal["pre", "post"] = Field(
         "post",

@@ -38,9 +38,11 @@ ROWS = sequences([[1, 4, 5, 6, 7], [1, 9], [1, 5, 50]])
         ("post", "post", [[1, 4, 5], [1, 9, 0], [1, 5, 2]]),
         ("pre", "pre", [[5, 6, 7], [0, 1, 9], [1, 5, 2]]),
         ("pre", "post", [[1, 4, 5], [0, 1, 9], [1, 5, 2]]),
+        ("post", "head_tail", [[1, 6, 7], [1, 9, 0], [1, 5, 2]]),
+        ("pre", "head_tail", [[1, 6, 7], [0, 1, 9], [1, 5, 2]]),
     ],
 )
-def test_encoding_truncates_pads_and_caps_as_keras_does(padding, truncating, expected):
+def test_encoding_truncates_pads_and_caps(padding, truncating, expected):
     config = TrialConfig(
         sequence_length=3, vocabulary_size=10, padding=padding, truncating=truncating
     )
@@ -53,7 +55,7 @@ def test_encoding_truncates_pads_and_caps_as_keras_does(padding, truncating, exp
     rows=st.lists(st.lists(st.integers(1, 30), max_size=12), min_size=1, max_size=8),
     length=st.integers(1, 10),
     padding=st.sampled_from(["pre", "post"]),
-    truncating=st.sampled_from(["pre", "post"]),
+    truncating=st.sampled_from(["pre", "post", "head_tail"]),
 )
 def test_encoding_keeps_the_right_tokens_of_any_rows(rows, length, padding, truncating):
     config = TrialConfig(
@@ -64,7 +66,11 @@ def test_encoding_keeps_the_right_tokens_of_any_rows(rows, length, padding, trun
     )
     x, lengths = encode(sequences(rows), config)
     for row, encoded, n in zip(rows, x, lengths, strict=True):
-        kept = row[-length:] if truncating == "pre" else row[:length]
+        kept = row
+        if len(row) > length:
+            n_last = {"pre": length, "post": 0, "head_tail": (length + 1) // 2}
+            last = n_last[truncating]
+            kept = row[: length - last] + row[len(row) - last :]
         kept = [t if t < 20 else 2 for t in kept]
         zeros = [0] * (length - len(kept))
         assert n == len(kept)

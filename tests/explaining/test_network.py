@@ -112,7 +112,11 @@ def test_an_explanation_is_of_what_the_model_computes(values):
 
 def test_of_a_long_text_the_part_that_is_read_is_explained():
     config = TrialConfig(**TINY | {"sequence_length": 4}).model_dump()
-    for cut_at, words in (("pre", WORDS[2:]), ("post", ["(start)", *WORDS[:3]])):
+    for cut_at, words in (
+        ("pre", WORDS[2:]),
+        ("post", ["(start)", *WORDS[:3]]),
+        ("head_tail", ["(start)", WORDS[0], *WORDS[-2:]]),
+    ):
         given = text_of(
             SEQUENCE, " ".join(WORDS), ABOUT, config | {"truncating": cut_at}
         )

@@ -226,10 +226,12 @@ def run_readme(out: Path, monkeypatch) -> dict[str, object]:
     ids=["categories", "ids"],
 )
 def test_readme_reads_categories_and_ids(changes, sequences, tmp_path, monkeypatch):
-    logged = logged_model(tmp_path / "logged", head="softmax")
+    logged = logged_model(tmp_path / "logged", head="softmax", truncating="head_tail")
     about = read_about(logged) | changes
     (files_of(logged) / ABOUT).write_text(json.dumps(about))
     export_model(logged, "onnx", tmp_path / "out", examples_for(logged))
+    text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "more than 7 steps the first 3 and the last 4 remain" in text
     names = run_readme(tmp_path / "out", monkeypatch)
     assert [each.tolist() for each in names["sequences"]] == sequences
     assert names["proba"].shape == (2, 3)
