@@ -105,3 +105,24 @@ def test_a_forecast_model_is_refused_outside_its_study(study):
         find_model(
             f"sqlite:///{folder}/mlflow.db", str(folder / "ahead.yaml"), Recorder()
         )
+
+
+def test_a_study_that_trains_again_at_every_origin_says_so(tmp_path):
+    text = SUITE.replace("step: 2, n_windows: 12", "n_windows: 3, refit: true")
+    text = text.replace("space: {units: [2, 4]}", "references: {two: {units: 2}}")
+    (tmp_path / "again.yaml").write_text(text)
+    suite = load_suite(tmp_path / "again.yaml")
+    recorder = Recorder()
+    with opened(suite, tmp_path, recorder) as study:
+        confirm_candidates(study, choose_candidates(suite, None, 0), 2)
+        assert study.tracker.catch_up()
+        results = load_results(study.tracker.tracking_uri, suite)
+    assert "refit: each training is followed by 3 more" in recorder.text()
+    assert results.confirmed["state"].tolist() == ["complete"] * 2
+    # The curves are those of the first training alone.
+    assert results.curves.groupby("run_id")["epoch"].max().max() <= 2
+    analysis = analyse(results)
+    write_report(analysis, tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "were trained again at each of 3 origins" in page
+    assert "saw nothing of test" not in page

@@ -158,6 +158,8 @@ def _echo_windows(about: dict[str, Any]) -> None:
             f"{part}: {count(of['n'], 'window')}, origins {of['first_origin']} to "
             f"{of['last_origin']}{every}"
         )
+    if about["refit"]:
+        echo("refit: models are trained again at every test origin")
 
 
 def echo_findings(findings: Sequence[Finding]) -> None:

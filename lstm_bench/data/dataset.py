@@ -183,6 +183,17 @@ class Units:
         return y * self.scale[:, None] + self.level[:, None]
 
 
+def is_known(origin: IntArray, horizon: int, at: int) -> npt.NDArray[np.bool_]:
+    """Return for windows whether all targets lie before position `at`.
+
+    Parameters
+    ----------
+    origin : int64 ndarray of shape (n,)
+        Position of each window's first target.
+    """
+    return origin + horizon <= at
+
+
 @dataclass(frozen=True)
 class Sequences:
     """Sequences with a target each, ragged.
@@ -402,6 +413,9 @@ class Dataset:
         Vectors from the suite's embedding file.
     forecast : dict
         Of windows of series, `lstm_bench.data.forecasting.describe`.
+    later : Sequences or None
+        Windows at all origins after train's, where models are trained again at every
+        test origin; each may use those that are known by then.
     """
 
     name: str
@@ -431,6 +445,7 @@ class Dataset:
     scales_channels: bool = True
     embedding: Embedding | None = None
     forecast: Mapping[str, Any] = field(default_factory=dict)
+    later: Sequences | None = None
 
     @property
     def examples(self) -> str:

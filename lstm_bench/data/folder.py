@@ -23,7 +23,7 @@ from lstm_bench.system.files import new_folder
 from lstm_bench.system.folders import cache_folder
 
 ABOUT = "about.json"
-PARTS = ("train", "test", "validation")
+PARTS = ("train", "test", "validation", "later")
 ARRAYS = ("values", "offsets", "y", "index", "shortest")
 EMBEDDING = ("ids", "vectors")
 UNITS = ("level", "scale", "origin")
@@ -115,12 +115,14 @@ def open_kept(digest: str) -> Dataset | None:
 
 
 def _arrays(dataset: Dataset) -> dict[str, Array]:
+    parts = {part: getattr(dataset, part) for part in PARTS}
+    parts = {part: of for part, of in parts.items() if of is not None}
     arrays: dict[str, Array | None] = {
         f"{part}-{name}": getattr(sequences, name)
-        for part, sequences in dataset.parts.items()
+        for part, sequences in parts.items()
         for name in ARRAYS
     }
-    for part, sequences in dataset.parts.items():
+    for part, sequences in parts.items():
         if sequences.units is not None:
             for name in UNITS:
                 arrays[f"{part}-{name}"] = getattr(sequences.units, name)

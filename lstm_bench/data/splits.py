@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,8 @@ from lstm_bench.data.dataset import (
     Vocabulary,
     copies_in,
     first_copies,
+    is_known,
+    joined,
 )
 from lstm_bench.data.preprocessing import preprocessed
 from lstm_bench.errors import DatasetError
@@ -27,7 +30,9 @@ class Splits:
 
     ``val_index`` is each validation sequence's index in the part it was taken from
     (train, validation if the data come with it, or test if the suite validates on the
-    test set). ``fitted`` is what the sequences of all three parts apply.
+    test set). ``fitted`` is what the sequences of all three parts apply. ``later`` are
+    the windows after train's, where models are trained again at every test origin;
+    ``max_train`` is then the most of them to train on, None for all.
     """
 
     train: Sequences
@@ -36,6 +41,8 @@ class Splits:
     val_index: IntArray
     validates_on_test: bool
     fitted: Vocabulary | Scaling | None = None
+    later: Sequences | None = None
+    max_train: int | None = None
 
     def at_length(self, length: int) -> Splits:
         """Return the splits of a memory task as they are at a ``sequence_length``."""
@@ -43,6 +50,44 @@ class Splits:
             part.at_length(length) for part in (self.train, self.val, self.test)
         )
         return replace(self, train=train, val=val, test=test)
+
+    @property
+    def test_origins(self) -> list[int]:
+        """The origins that models are trained again at, in time order."""
+        if self.later is None or self.test.units is None:
+            return []
+        return [int(at) for at in np.unique(self.test.units.origin)]
+
+    def at_origins(
+        self, dataset: Dataset
+    ) -> Iterator[tuple[Sequences, Sequences, IntArray]]:
+        """Yield what to train on at each of `test_origins`, and what to forecast.
+
+        Yields
+        ------
+        known : Sequences
+            Train's windows and the later ones whose targets lie before the origin, the
+            latest ``max_train`` of them, with what is fitted on them.
+        test : Sequences
+            The test windows of the origin, with the same.
+        rows : int64 ndarray
+            Their numbers in ``test``.
+        """
+        for at in self.test_origins:
+            known = preprocessed(dataset, self._known_at(at))
+            rows = np.flatnonzero(_origins(self.test) == at)
+            fitted, scaling = known.fitted, known.target_scaling
+            of = self.test.take(rows)
+            yield known, replace(of, fitted=fitted, target_scaling=scaling), rows
+
+    def _known_at(self, at: int) -> Sequences:
+        if self.later is None:
+            raise ValueError("expected windows after train's, got none")
+        horizon = self.later.y.shape[1]
+        ended = np.flatnonzero(is_known(_origins(self.later), horizon, at))
+        known = joined(self.train, self.later.take(ended))
+        n = self.max_train or len(known)
+        return known.take(_latest(np.arange(len(known)), n, _origins(known)))
 
 
 def make_splits(
@@ -108,7 +153,16 @@ def make_splits(
         val, test = (
             replace(part, fitted=fitted, target_scaling=scaling) for part in (val, test)
         )
-    return Splits(train, val, test, val_index, validates_on_test, fitted)
+    return Splits(
+        train,
+        val,
+        test,
+        val_index,
+        validates_on_test,
+        fitted,
+        dataset.later,
+        max_train_samples,
+    )
 
 
 def divide(
@@ -170,7 +224,13 @@ def _latest_held_out(
     return is_held_out
 
 
-def _latest(index: IntArray, n: int, times: FloatArray | None) -> IntArray:
+def _origins(windows: Sequences) -> IntArray:
+    if windows.units is None:
+        raise ValueError("expected windows of series, got sequences without units")
+    return windows.units.origin
+
+
+def _latest(index: IntArray, n: int, times: FloatArray | IntArray | None) -> IntArray:
     """Return the first `n` of `index`, or with times the latest `n`, in its order."""
     if times is None:
         return index[:n]

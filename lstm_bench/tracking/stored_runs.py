@@ -596,6 +596,7 @@ class _Forecast(_Stored):
     horizon: Whole
     season: Whole
     step: Whole
+    refit: bool = False
     n_series: Whole
     n_values: Whole
     n_missing: Whole

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from lstm_bench.arrays import IntArray
+from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.data.dataset import VECTORS, Dataset, Sequences
 from lstm_bench.data.registry import memory_task
 from lstm_bench.data.splits import Splits
@@ -47,6 +48,10 @@ from lstm_bench.training.result import (
     prediction_of,
 )
 
+OnOrigin = Callable[[int, int], None]
+"""Called with the number of a test origin, from 1, and how many there are, before a
+training at it and after each of its epochs; may raise to end it."""
+
 N_SAMPLES = 5
 N_ERRORS = 20
 SHOWN_WORDS = 60
@@ -63,6 +68,7 @@ def run_trial(
     score_test: bool = False,
     on_epoch: OnEpoch = lambda entry: None,
     on_step: OnStep = lambda: None,
+    on_origin: OnOrigin = lambda number, n: None,
     checkpoint: Checkpoint | None = None,
     engine: str = STOCK,
 ) -> tuple[TrialResult, keras.Model]:
@@ -74,7 +80,8 @@ def run_trial(
     Parameters
     ----------
     score_test : bool
-        Whether to score the test set, too. False in a search.
+        Whether to score the test set, too. False in a search. Where models are trained
+        again at every test origin, the test set is predicted by those.
     checkpoint : Checkpoint or None
         Where the state is saved after each epoch and resumed from, if there is one.
     engine : {"stock", "packed"}
@@ -90,7 +97,7 @@ def run_trial(
     start = time.perf_counter()
     splits = splits.at_length(config.sequence_length)
     steps = _new_steps(config, dataset, splits.train, root_seed, replicate, engine)
-    model = steps.model
+    model, initial = steps.model, steps.variables()
     train = Encoded.of(splits.train, config, dataset.n_targets)
     val = Encoded.of(splits.val, config, dataset.n_targets)
     gradients: dict[str, list[float]] = {}
@@ -121,7 +128,19 @@ def run_trial(
     errors: list[dict[str, Any]] = []
     if score_test:
         test = Encoded.of(splits.test, config, dataset.n_targets)
-        _, test_proba = steps.predict(test)
+        if splits.test_origins:
+            test_proba = _predict_again(
+                steps,
+                initial,
+                kept,
+                dataset,
+                splits,
+                rng_of=lambda: derive_rng(root_seed, "order", replicate),
+                on_origin=on_origin,
+                on_step=on_step,
+            )
+        else:
+            _, test_proba = steps.predict(test)
         predictions.append(
             prediction_of("test", splits.test, np.arange(len(test.y)), test_proba)
         )
@@ -163,6 +182,53 @@ def run_trial(
         dataset.output_names,
     )
     return result, model
+
+
+def _predict_again(
+    steps: Steps,
+    initial: list[Any],
+    n_epochs: int,
+    dataset: Dataset,
+    splits: Splits,
+    *,
+    rng_of: Callable[[], np.random.Generator],
+    on_origin: OnOrigin,
+    on_step: OnStep,
+) -> FloatArray:
+    """Train again at every test origin, and return its forecasts of the test set.
+
+    Every training begins with the same weights and order of random numbers, has the
+    windows that are known at its origin, and lasts `n_epochs`. The weights that the
+    model has are restored at the end.
+
+    Parameters
+    ----------
+    initial : list
+        The variables of `steps` before they were trained.
+    rng_of : callable
+        Returns a new generator for the order of the examples.
+    """
+    kept, config = steps.variables(), steps.config
+    n = len(splits.test_origins)
+    y_pred = np.empty(splits.test.y.shape)
+    for number, (known, test, rows) in enumerate(splits.at_origins(dataset), start=1):
+
+        def on_epoch(entry: dict[str, float], number: int = number) -> None:
+            on_origin(number, n)
+
+        steps.set_variables(initial)
+        on_origin(number, n)
+        fit_epochs(
+            steps,
+            Encoded.of(known, config, dataset.n_targets),
+            n_epochs,
+            rng=rng_of(),
+            on_epoch=on_epoch,
+            on_step=on_step,
+        )
+        _, y_pred[rows] = steps.predict(Encoded.of(test, config, dataset.n_targets))
+    steps.set_variables(kept)
+    return y_pred
 
 
 def _new_steps(

@@ -301,6 +301,9 @@ class Driver:
             return
         if event["what"] == "started":
             self._begin(plan, running, event)
+        elif event["what"] == "origin":
+            if running.training is not None:
+                self.progress.origin(running.training, event["number"], event["n"])
         else:
             self._hear_epoch(plan, running, event["entry"])
             if running.why_pruned is not None:

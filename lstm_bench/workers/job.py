@@ -140,8 +140,9 @@ def run_job(job: Job) -> Outcome | DataMissing:
     """Run a job in a Dask worker.
 
     Events of its topic are dicts with ``what`` and ``key``: "started" (with
-    ``address``, ``engine`` and ``machine``) and "epoch" (with ``entry``); and "said"
-    with ``text``, of the whole process.
+    ``address``, ``engine`` and ``machine``), "epoch" (with ``entry``) and "origin"
+    (with ``number`` and ``n``, see `OnOrigin`); and "said" with ``text``, of the whole
+    process.
     """
     worker = get_worker()
     _set_up(job)
@@ -257,6 +258,11 @@ def _train(
         if stop.is_set():
             raise Stopped
 
+    def on_origin(number: int, n: int) -> None:
+        tell("origin", number=number, n=n)
+        if stop.is_set():
+            raise Stopped
+
     seeds: dict[str, Any] = {
         "root_seed": suite.study.seed,
         "replicate": job.replicate,
@@ -264,6 +270,11 @@ def _train(
         "on_step": on_step,
         "engine": engine,
     }
+    if job.score_test and (n := len(splits.test_origins)):
+        _sayer(job.topic)(
+            f"refit: each training is followed by {n:,} more, one at every test "
+            "origin, for as many epochs as it kept"
+        )
     train, result = splits.train, None
 
     def write(folder: Path, origin: Origin) -> None:
@@ -280,6 +291,7 @@ def _train(
                 splits,
                 metric=suite.metric,
                 score_test=job.score_test,
+                on_origin=on_origin,
                 checkpoint=checkpoint,
                 **seeds,
             )

@@ -54,6 +54,9 @@ class Progress(Protocol):
     ) -> None:
         """Show that an epoch of `training` has ended."""
 
+    def origin(self, training: Training, number: int, n: int) -> None:
+        """Show that it is trained again at a test origin, the first of `n` is 1."""
+
     def ended(self, training: Training, ended: Ended) -> None:
         """Show how a training ended."""
 
@@ -146,8 +149,15 @@ class PlainProgress:
     ) -> None:
         """Print a line only if the next epoch takes long."""
         n = f"{entry['epoch']:g} of {count(training.max_epochs, 'epoch')}"
+        self._show(training, f"after {n}")
+
+    def origin(self, training: Training, number: int, n: int) -> None:
+        """Print a line only if the training at this origin takes long."""
+        self._show(training, f"again at origin {number:,} of {n:,}")
+
+    def _show(self, training: Training, note: str) -> None:
         _, since = self.running[training.label]
-        self.running[training.label] = f"{training.label} (after {n})", since
+        self.running[training.label] = f"{training.label} ({note})", since
         self._show_running()
 
     def _show_running(self) -> None:
@@ -239,6 +249,15 @@ class LiveProgress:
             + ("" if seconds is None else f", {seconds:.1f} s an epoch"),
         )
         self.bars.update(self.study, note=self._note(self.n_left))
+
+    def origin(self, training: Training, number: int, n: int) -> None:
+        """Show test origins on the training's bar."""
+        self.bars.update(
+            self.epochs[training.label],
+            total=n,
+            completed=number - 1,
+            note="trained again at test origins",
+        )
 
     def ended(self, training: Training, ended: Ended) -> None:
         """Print the training's line above the bars."""

@@ -54,6 +54,7 @@ def forecast_dataset(
     sequences = {
         part: _sequences(windows, plan) for part, windows in parts.windows.items()
     }
+    later = None if parts.later is None else _sequences(parts.later, plan)
     about = describe(collection, plan, parts, floor)
     return Dataset(
         name=name,
@@ -65,7 +66,9 @@ def forecast_dataset(
         class_names=(),
         output_names=tuple(f"step {k}" for k in range(1, plan.horizon + 1)),
         vocabulary=(),
-        digest=sequences_digest(*sequences.values()),
+        digest=sequences_digest(
+            *sequences.values(), *(() if later is None else (later,))
+        ),
         source=source or collection.files,
         synthetic=synthetic,
         example="window",
@@ -78,6 +81,7 @@ def forecast_dataset(
         division=f"the last {count(plan.n_test, 'origin')} in time, every "
         f"{count(plan.step, 'step')}",
         forecast=about,
+        later=later,
     )
 
 

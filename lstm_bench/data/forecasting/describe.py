@@ -39,6 +39,7 @@ def describe(
         "horizon": plan.horizon,
         "season": plan.season,
         "step": plan.step,
+        "refit": plan.refit,
         "n_series": len(collection.series),
         "n_values": sum(len(one.values) for one in collection.series),
         "n_missing": sum(one.n_missing for one in collection.series),

@@ -55,17 +55,12 @@ class WindowOptions(BaseModel):
     )
     refit: bool = Field(
         False,
-        description="Whether to train again at every test origin, which is not "
-        "supported: one training forecasts at all of them.",
+        description="Whether to train again at every test origin, on all windows that "
+        "are known by then. false: one training forecasts at all of them.",
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.refit:
-            raise ValueError(
-                "refit: expected false, as training again at every origin is not "
-                "supported, got true; leave it out"
-            )
         if self.window is not None and self.window < self.season:
             raise ValueError(
                 f"window: expected a season ({self.season}) at least, which the "
@@ -83,6 +78,7 @@ class WindowOptions(BaseModel):
             step=self.step or self.horizon,
             n_test=self.n_windows,
             n_validation=self.n_validation_windows or self.n_windows,
+            refit=self.refit,
         )
 
 

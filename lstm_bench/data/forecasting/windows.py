@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lstm_bench.arrays import Float32Array, FloatArray, IntArray
+from lstm_bench.data.dataset import is_known
 from lstm_bench.data.forecasting.series import Collection, Series, seasonal_errors
 from lstm_bench.errors import LeakError, UnfitDataError
 from lstm_bench.text import count
@@ -39,6 +40,8 @@ class Plan:
         Steps from one origin of test or validation to the next.
     n_test, n_validation : int
         Numbers of their origins.
+    refit : bool
+        Whether models are trained again at every test origin.
     """
 
     window: int
@@ -47,6 +50,7 @@ class Plan:
     step: int
     n_test: int
     n_validation: int
+    refit: bool = False
 
     def origins(self, end: int) -> dict[str, IntArray]:
         """Return the origins of each part, in ascending order.
@@ -64,6 +68,12 @@ class Plan:
         last = int(validation[0]) - self.horizon
         train = np.arange(self.window, last + 1)
         return {"train": train, "validation": validation, "test": test}
+
+    def later(self, end: int) -> IntArray:
+        """Return the origins after train's that are known by the last test origin."""
+        of = self.origins(end)
+        origins = np.arange(int(of["train"][-1]) + 1, end)
+        return origins[is_known(origins, self.horizon, int(of["test"][-1]))]
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,8 @@ class Parts:
         Windows of each part that were left out because every input is missing.
     left_out : dict of str to str
         Series without a scale, by name, with the reason.
+    later : Windows or None
+        With `Plan.refit`, those after train's.
     """
 
     windows: dict[str, Windows]
@@ -121,6 +133,7 @@ class Parts:
     n_without_targets: dict[str, int]
     n_without_inputs: dict[str, int]
     left_out: dict[str, str]
+    later: Windows | None = None
 
 
 def make_parts(collection: Collection, plan: Plan, where: str) -> Parts:
@@ -163,14 +176,12 @@ def make_parts(collection: Collection, plan: Plan, where: str) -> Parts:
     scales, left_out = fit_scales(collection, plan.season, cuts["train"])
     windows, n_targets, n_inputs = {}, {}, {}
     for part in PARTS:
-        series, origin = _places(collection, plan, origins[part], scales)
-        every = cut_windows(collection, plan, scales, series, origin)
-        no_target = np.isnan(every.targets).any(axis=1)
-        no_input = np.isnan(every.level) & ~no_target
-        n_targets[part], n_inputs[part] = int(no_target.sum()), int(no_input.sum())
-        windows[part] = every.take(np.flatnonzero(~no_target & ~no_input))
+        windows[part], n_targets[part], n_inputs[part] = _whole_windows(
+            collection, plan, scales, origins[part]
+        )
         if not len(windows[part]):
-            why = f"of {count(len(every), 'window')}, {n_targets[part]:,} miss a target"
+            n = n_targets[part] + n_inputs[part]
+            why = f"of {count(n, 'window')}, {n_targets[part]:,} miss a target"
             if left_out:
                 name, reason = next(iter(left_out.items()))
                 why += f"; {count(len(left_out), 'series')} left out, as {name!r}: "
@@ -180,7 +191,11 @@ def make_parts(collection: Collection, plan: Plan, where: str) -> Parts:
                 f"steps for {part}, got none ({why}); give longer series, or set a "
                 "smaller window, horizon or step"
             )
-    parts = Parts(windows, cuts, n_targets, n_inputs, left_out)
+    later = None
+    if plan.refit:
+        origin = plan.later(len(collection.times))
+        later, *_ = _whole_windows(collection, plan, scales, origin)
+    parts = Parts(windows, cuts, n_targets, n_inputs, left_out, later)
     check_future(collection, plan, parts, where)
     return parts
 
@@ -208,6 +223,25 @@ def fit_scales(
     }
     scales[~(scales > 0)] = np.nan
     return scales, reasons
+
+
+def _whole_windows(
+    collection: Collection, plan: Plan, scales: FloatArray, origins: IntArray
+) -> tuple[Windows, int, int]:
+    """Return the windows at `origins` that have all targets and a known input.
+
+    Returns
+    -------
+    windows : Windows
+    n_targets, n_inputs : int
+        How many were left out because a target, or every input, is missing.
+    """
+    series, origin = _places(collection, plan, origins, scales)
+    every = cut_windows(collection, plan, scales, series, origin)
+    no_target = np.isnan(every.targets).any(axis=1)
+    no_input = np.isnan(every.level) & ~no_target
+    whole = every.take(np.flatnonzero(~no_target & ~no_input))
+    return whole, int(no_target.sum()), int(no_input.sum())
 
 
 def _places(
@@ -275,10 +309,12 @@ def _runs(series: Series, starts: IntArray, length: int) -> FloatArray:
 
 
 def check_future(collection: Collection, plan: Plan, parts: Parts, where: str) -> None:
-    """Refuse windows that know what comes after their part.
+    """Refuse windows that know what comes after their part, or after a test origin.
 
     All values from a part's end on are removed, and its windows and scales are computed
-    again. What was made without a look at the future is the same, bit for bit.
+    again. What was made without a look at the future is the same, bit for bit. Each of
+    the windows after train is computed from the values before the first test origin
+    that trains on it.
 
     Raises
     ------
@@ -286,27 +322,49 @@ def check_future(collection: Collection, plan: Plan, parts: Parts, where: str) -
         With the first window that differs.
     """
     for part in ("train", "validation"):
-        cut, windows = parts.cuts[part], parts.windows[part]
-        known = collection.until(cut)
-        scales, _ = fit_scales(known, plan.season, parts.cuts["train"])
-        again = cut_windows(known, plan, scales, windows.series, windows.origin)
-        for name, what in (
-            ("targets", "targets"),
-            ("values", "inputs"),
-            ("level", "level"),
-            ("scale", "scale"),
-        ):
-            one, other = getattr(windows, name), getattr(again, name)
-            differs = (one != other).reshape(len(windows), -1).any(axis=1)
-            if differs.any():
-                i = int(differs.argmax())
-                series = collection.series[windows.series[i]].name
-                of = f"series {series!r}" if series else "the series"
-                n = count(int(differs.sum()), "window")
-                origin = collection.times[windows.origin[i]]
-                raise LeakError(
-                    f"{where}: expected {part} windows made from values before "
-                    f"{collection.times[cut]} alone, got {n} with {what} that depend "
-                    f"on later ones; the first is of {of} at origin {origin}: correct "
-                    "how the windows are divided or scaled"
-                )
+        windows = parts.windows[part]
+        _check_known(collection, plan, parts, windows, part, parts.cuts[part], where)
+    if parts.later is None:
+        return
+    is_new = np.ones(len(parts.later), bool)
+    for at in np.unique(parts.windows["test"].origin).tolist():
+        used = is_new & is_known(parts.later.origin, plan.horizon, at)
+        is_new &= ~used
+        windows = parts.later.take(np.flatnonzero(used))
+        part = f"at test origin {collection.times[at]} training"
+        _check_known(collection, plan, parts, windows, part, at, where)
+
+
+def _check_known(
+    collection: Collection,
+    plan: Plan,
+    parts: Parts,
+    windows: Windows,
+    part: str,
+    cut: int,
+    where: str,
+) -> None:
+    """Refuse windows that depend on values at position `cut` or later."""
+    known = collection.until(cut)
+    scales, _ = fit_scales(known, plan.season, parts.cuts["train"])
+    again = cut_windows(known, plan, scales, windows.series, windows.origin)
+    for name, what in (
+        ("targets", "targets"),
+        ("values", "inputs"),
+        ("level", "level"),
+        ("scale", "scale"),
+    ):
+        one, other = getattr(windows, name), getattr(again, name)
+        differs = (one != other).reshape(len(windows), -1).any(axis=1)
+        if differs.any():
+            i = int(differs.argmax())
+            series = collection.series[windows.series[i]].name
+            of = f"series {series!r}" if series else "the series"
+            n = count(int(differs.sum()), "window")
+            origin = collection.times[windows.origin[i]]
+            raise LeakError(
+                f"{where}: expected {part} windows made from values before "
+                f"{collection.times[cut]} alone, got {n} with {what} that depend "
+                f"on later ones; the first is of {of} at origin {origin}: correct "
+                "how the windows are divided or scaled"
+            )

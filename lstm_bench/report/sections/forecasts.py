@@ -138,12 +138,25 @@ def _intro(frame: pd.DataFrame, about: Mapping[str, Any]) -> str:
         text += ": no LSTM was better than this forecast without a network"
     elif len(linear):
         text += f"; the linear autoregression has {linear.iloc[0]['mase']:.4f}"
+    saw = (
+        "Scales, the penalty of the linear autoregression and early stopping saw "
+        "nothing of test"
+    )
+    if about.get("refit"):
+        saw = (
+            f"Every LSTM and the linear autoregression were {_again(about)}, on the "
+            "windows whose values were known by then"
+        )
     return (
         f"{text}. The parts are fixed by time: seeds change the initial weights and "
-        "the order of examples alone. Scales, the penalty of the linear "
-        "autoregression and early stopping saw nothing of test; a check that removes "
-        "all later values and makes the windows again has found the same ones."
+        f"the order of examples alone. {saw}; a check that removes all later values "
+        "and makes the windows again has found the same ones."
     )
+
+
+def _again(about: Mapping[str, Any]) -> str:
+    n = len(set(about["test"]["position"]))
+    return f"trained again at each of {count(n, 'origin')}"
 
 
 def _facts(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -169,6 +182,12 @@ def _facts(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             if of[key]:
                 text += f"; {of[key]:,} left out, as {why}"
         yield f"{part} windows", text
+    if about.get("refit"):
+        yield (
+            "refit",
+            f"{_again(about)} of test: from the same initial weights, for the epochs "
+            "that the training before it kept, with targets scaled by what is known",
+        )
     if about["left_out"]:
         name, reason = next(iter(about["left_out"].items()))
         yield "series left out", f"{len(about['left_out']):,}, as {name}: {reason}"

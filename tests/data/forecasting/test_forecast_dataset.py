@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 
 from lstm_bench.data.check import Use, check
+from lstm_bench.data.dataset import joined
 from lstm_bench.data.folder import keep, open_kept
+from lstm_bench.data.preprocessing import preprocessed
 from lstm_bench.data.registry import load_dataset
 from lstm_bench.data.splits import make_splits
 from lstm_bench.errors import DatasetError, SuiteError
 from lstm_bench.suites.suite import Suite
-from lstm_bench.training.baselines import baselines_of, run_baseline
+from lstm_bench.training.baselines import BASELINES, baselines_of, run_baseline
 from lstm_bench.training.prepare import prepare
 
 OPTIONS = {"horizon": 3, "season": 4, "window": 8, "n_windows": 5}
@@ -18,7 +20,7 @@ space: {units: [2, 4]}
 """
 
 
-def write(folder, change=lambda values: values):
+def write(folder, change=lambda values: values, **options):
     t = np.arange(160)
     values = (
         0.05 * t + np.sin(t * np.pi / 2) + np.random.default_rng(0).normal(size=160)
@@ -27,16 +29,17 @@ def write(folder, change=lambda values: values):
     cells = ("" if np.isnan(v) else repr(float(v)) for v in change(values))
     rows = (f"{i},{cell}" for i, cell in enumerate(cells))
     (folder / "series.csv").write_text("t,y\n" + "\n".join(rows) + "\n")
-    return load_dataset("forecast", {"file": "series.csv", **OPTIONS}, folder)
+    options = {"file": "series.csv", **OPTIONS, **options}
+    return load_dataset("forecast", options, folder)
 
 
-def split(dataset, replicate=0):
+def split(dataset, replicate=0, max_train_samples=None):
     return make_splits(
         dataset,
         root_seed=1,
         replicate=replicate,
         validation_fraction=0.2,
-        max_train_samples=None,
+        max_train_samples=max_train_samples,
     )
 
 
@@ -87,15 +90,93 @@ def test_what_is_fitted_knows_nothing_of_later_values(tmp_path, part):
     assert same == (part == "test")
 
 
-def test_a_kept_forecast_dataset_is_the_same(tmp_path, monkeypatch):
+@pytest.mark.parametrize("refit", [False, True])
+def test_a_kept_forecast_dataset_is_the_same(tmp_path, monkeypatch, refit):
     monkeypatch.setenv("LSTM_BENCH_CACHE", str(tmp_path / "cache"))
-    dataset = write(tmp_path)
+    dataset = write(tmp_path, refit=refit)
     kept = open_kept(keep(dataset))
     assert kept.forecast == dataset.forecast
-    for part, sequences in dataset.parts.items():
+    assert (kept.later is None) == (dataset.later is None) == (not refit)
+    pairs = [(kept.parts[part], of) for part, of in dataset.parts.items()]
+    for one, other in pairs + [(kept.later, dataset.later)] * refit:
+        np.testing.assert_array_equal(one.values, other.values)
+        np.testing.assert_array_equal(one.y, other.y)
         for name in ("level", "scale", "origin"):
-            one = getattr(kept.parts[part].units, name)
-            np.testing.assert_array_equal(one, getattr(sequences.units, name))
+            array = getattr(one.units, name)
+            np.testing.assert_array_equal(array, getattr(other.units, name))
+
+
+def test_at_each_test_origin_all_and_only_known_windows_are_trained_on(tmp_path):
+    dataset = write(tmp_path, refit=True)
+    splits = split(dataset)
+    assert splits.test_origins == [145, 148, 151, 154, 157]
+    rows = []
+    for at, (known, test, of) in zip(
+        splits.test_origins, splits.at_origins(dataset), strict=True
+    ):
+        origins = sorted(known.units.origin.tolist())
+        # Of origins 28 to 31 a target is missing.
+        assert origins == [*range(8, 28), *range(32, at - 2)]
+        assert test.units.origin.tolist() == [at]
+        scaled = known.units.scaled(known.y)
+        np.testing.assert_allclose(known.target_scaling.mean, scaled.mean(axis=0))
+        assert test.target_scaling is known.target_scaling
+        rows += of.tolist()
+    assert rows == [0, 1, 2, 3, 4]
+    few = split(dataset, max_train_samples=20)
+    for at, (known, *_) in zip(few.test_origins, few.at_origins(dataset), strict=True):
+        assert sorted(known.units.origin.tolist()) == [*range(at - 22, at - 2)]
+
+
+@pytest.mark.parametrize("number", [0, 2, 4])
+def test_a_training_at_a_test_origin_knows_nothing_of_later_values(tmp_path, number):
+    at = 160 - 3 * (5 - number)
+
+    def garbled(values):
+        values[at:] = 1e4 * np.random.default_rng(1).normal(size=160 - at)
+        return values
+
+    found = []
+    for change in (lambda values: values, garbled):
+        dataset = write(tmp_path, change, refit=True)
+        splits = split(dataset)
+        known, test, _ = list(splits.at_origins(dataset))[number]
+        linear = BASELINES["linear_ar"].fit(known, 3)
+        found.append(
+            (
+                known.copied().values,
+                known.y,
+                known.target_scaling.mean,
+                known.target_scaling.std,
+                test.copied().values,
+                linear.predict_proba(test),
+            )
+        )
+    for one, other in zip(*found, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+def test_a_refitted_baseline_is_fitted_on_what_is_known(tmp_path, monkeypatch):
+    monkeypatch.setenv("LSTM_BENCH_CACHE", str(tmp_path / "cache"))
+    once, again = write(tmp_path), write(tmp_path, refit=True)
+    found = {
+        name: [
+            run_baseline(name, dataset, split(dataset), score_test=True).predictions
+            for dataset in (once, again)
+        ]
+        for name in ("naive", "linear_ar")
+    }
+    for name, ((val, test), (val_again, test_again)) in found.items():
+        np.testing.assert_array_equal(val.y_pred, val_again.y_pred)
+        same = (test.y_pred == test_again.y_pred).all(axis=1)
+        assert same.tolist() == [name == "naive"] * 5
+    # By hand, of the last origin.
+    splits = split(again)
+    joint = joined(splits.train, again.later)
+    known = joint.take(np.flatnonzero(joint.units.origin <= 154))
+    by_hand = BASELINES["linear_ar"].fit(preprocessed(again, known), 3)
+    expected = by_hand.predict_proba(splits.test.take(np.array([4])))
+    np.testing.assert_allclose(found["linear_ar"][1][1].y_pred[4:], expected)
 
 
 def test_baselines_forecast_from_the_window_alone(tmp_path, monkeypatch):
@@ -157,8 +238,8 @@ def test_a_forecast_suite_takes_its_defaults_and_refuses_test_as_validation(tmp_
         prepare(leaking, tmp_path)
     with pytest.raises(SuiteError, match="a season \\(4\\) at least"):
         Suite("s", SUITE.replace("window: 8", "window: 2"), "s.yaml")
-    with pytest.raises(SuiteError, match="training again at every origin is not"):
-        Suite("s", SUITE.replace("window: 8", "refit: true"), "s.yaml")
+    refit = Suite("s", SUITE.replace("window: 8", "refit: true"), "s.yaml")
+    assert refit.study_name != suite.study_name
     long = Suite("s", SUITE.replace("window: 8", "window: 500"), "s.yaml")
     with pytest.raises(DatasetError, match="expected series of 563 steps at least"):
         prepare(long, tmp_path)

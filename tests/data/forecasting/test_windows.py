@@ -57,6 +57,7 @@ def test_make_parts_masks_inputs_and_leaves_out_missing_targets():
     values[20:26] = np.nan
     parts = make_parts(_collection(values), PLAN, "x")
     train = parts.windows["train"]
+    assert parts.later is None
     assert not np.isnan(train.targets).any()
     assert not np.isnan(train.values).any()
     after = train.values[train.origin == 50][0]
@@ -127,6 +128,29 @@ def test_check_future_refuses_a_scaling_fitted_on_all_values(monkeypatch):
     monkeypatch.setattr(module, "fit_scales", fit_on_all)
     with pytest.raises(LeakError, match="76 windows with inputs that depend on later"):
         make_parts(_collection(), PLAN, "x")
+
+
+def test_make_parts_has_the_windows_after_train_for_refits():
+    values = np.arange(N, dtype=float) ** 1.5
+    values[85] = np.nan
+    parts = make_parts(_collection(values), replace(PLAN, refit=True), "x")
+    # Train's last is 81, and at the last test origin, 97, those up to 94 are known.
+    assert parts.later.origin.tolist() == [82, *range(86, 95)]
+    assert set(parts.later.scale) == set(parts.windows["test"].scale)
+    np.testing.assert_array_equal(parts.later.targets[-1], values[94:97])
+
+
+def test_check_future_refuses_to_train_again_on_a_later_target(monkeypatch):
+    def one_too_many(origin, horizon, at):
+        return origin + horizon <= at + 1
+
+    monkeypatch.setattr(module, "is_known", one_too_many)
+    with pytest.raises(LeakError) as error:
+        make_parts(_collection(), replace(PLAN, refit=True), "x")
+    message = str(error.value)
+    assert "expected at test origin 91 training windows made from values" in message
+    assert "1 window with targets that depend on later ones" in message
+    assert "of series 'a' at origin 89" in message
 
 
 def test_make_parts_says_how_long_series_must_be():
