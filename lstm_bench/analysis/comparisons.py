@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from lstm_bench.analysis.contenders import (
     find_contenders,
     twins,
 )
+from lstm_bench.analysis.ensembles import Ensembles, make_ensembles
 from lstm_bench.analysis.formatting import value_label
 from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.arrays import FloatArray
@@ -76,6 +78,13 @@ class Analysis:
     baseline: Contender | None
     comparisons: pd.DataFrame
     optimism: pd.DataFrame
+
+    @cached_property
+    def ensembles(self) -> Ensembles | None:
+        """The ensembles of the confirmation; None where the suite declares none."""
+        return make_ensembles(
+            self.results.suite, self.contenders, self.winner, self.baseline
+        )
 
     @property
     def against_baseline(self) -> dict[str, Any] | None:

@@ -165,14 +165,21 @@ def differing_in(
 
 
 def best_on_validation(chosen: Sequence[Contender], metric: Metric) -> Contender | None:
-    """Return the contender with the best mean on validation, None if there is none.
+    """Return the first of `ranked_on_validation`, None if there is none."""
+    return next(iter(ranked_on_validation(chosen, metric)), None)
 
-    Only common replicates are used, so an unfinished confirmation is fair to all. Of
-    equal ones the first by key is returned, in whatever order they were trained.
+
+def ranked_on_validation(
+    chosen: Sequence[Contender], metric: Metric
+) -> list[Contender]:
+    """Return contenders by their mean on validation, the best first.
+
+    Only common replicates are used, so an unfinished confirmation is fair to all. Equal
+    ones are in the order of their keys, in whatever order they were trained.
     """
     if not chosen:
-        return None
+        return []
     ordered = sorted(chosen, key=lambda c: c.key)
     shared = common_replicates(ordered)
     means = [np.mean([c.val[r] for r in shared or c.val]) for c in ordered]
-    return ordered[int(metric.order(np.array(means))[0])]
+    return [ordered[i] for i in metric.order(np.array(means)).tolist()]

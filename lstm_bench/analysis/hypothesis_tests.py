@@ -22,6 +22,7 @@ from lstm_bench.analysis.intervals import (
     Interval,
     mean_interval,
     standard_error,
+    t_interval,
 )
 from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.metrics import merge_ties, rounding_of
@@ -276,6 +277,59 @@ def compare_unpaired(
         df_per_seed=df_per_seed,
         paired=False,
         identical=False,
+    )
+
+
+def compare_estimates(
+    mean_a: float,
+    mean_b: float,
+    error: float,
+    n: int,
+    *,
+    margin: float,
+    higher_is_better: bool,
+) -> PairedComparison:
+    """Compare two models by a difference whose standard error is known.
+
+    As `compare_paired`, where the error does not follow from one difference per seed.
+
+    Parameters
+    ----------
+    error : float
+        Standard error of ``mean_a - mean_b``; NaN below two values.
+    n : int
+        Number of independent differences that it is estimated from: groups of seeds,
+        or examples.
+    margin : float, at least 0
+    higher_is_better : bool
+
+    Returns
+    -------
+    PairedComparison
+        `n_seeds` is `n`; `p_wilcoxon` and `p_a_beats_b` are NaN.
+    """
+    tolerance = rounding_of(np.array([mean_a, mean_b]))
+    difference = mean_a - mean_b if abs(mean_a - mean_b) > tolerance else 0.0
+    error = error if math.isnan(error) or error > tolerance else 0.0
+    p_t, p_beyond, p_equivalence = _t_tests(
+        difference, error, n - 1, margin, tolerance, p_alike=0.5**n
+    )
+    return PairedComparison(
+        n_seeds=n,
+        mean_a=mean_a,
+        mean_b=mean_b,
+        difference=t_interval(difference, error, n),
+        higher_is_better=higher_is_better,
+        margin=margin,
+        p_t=float(p_t),
+        p_wilcoxon=math.nan,
+        p_beyond=float(p_beyond),
+        p_equivalence=float(p_equivalence),
+        p_a_beats_b=math.nan,
+        sd=error * math.sqrt(n),
+        df_per_seed=1.0,
+        paired=True,
+        identical=difference == 0.0 and error == 0.0,
     )
 
 

@@ -61,11 +61,24 @@ def mean_interval(values: npt.ArrayLike) -> Interval:
     Student, "The probable error of a mean", Biometrika 6(1), 1908.
     """
     scores = np.asarray(values, dtype=np.float64)
-    n, mean = len(scores), float(scores.mean())
+    return t_interval(float(scores.mean()), standard_error(scores), len(scores))
+
+
+def t_interval(estimate: float, error: float, n: int) -> Interval:
+    """Return an estimate's 95 % t interval, given its standard error.
+
+    Parameters
+    ----------
+    error : float
+        NaN below two values.
+    n : int
+        Number of values that the error is estimated from; the t distribution has
+        ``n - 1`` degrees of freedom.
+    """
     if n < 2:
-        return Interval(mean, math.nan, math.nan, n)
-    half = float(special.stdtrit(n - 1, 0.5 + LEVEL / 2)) * standard_error(scores)
-    return Interval(mean, mean - half, mean + half, n)
+        return Interval(estimate, math.nan, math.nan, n)
+    half = float(special.stdtrit(n - 1, 0.5 + LEVEL / 2)) * error
+    return Interval(estimate, estimate - half, estimate + half, n)
 
 
 def geometric_mean_interval(values: npt.ArrayLike) -> Interval:

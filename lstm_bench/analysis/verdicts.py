@@ -12,6 +12,7 @@ import pandas as pd
 
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.contenders import Contender, best_on_validation, confirm_spec
+from lstm_bench.analysis.ensembles import AGAINST_SINGLE, SEEDS
 from lstm_bench.analysis.formatting import plain
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, SWAPPED, Verdict
 from lstm_bench.analysis.intervals import LEVEL
@@ -70,7 +71,39 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
         is_baseline = QUESTIONS["baselines"] in question
         more = _none_beats(analysis) if is_baseline else ""
         yield Answer(question, describe(row, metric) + more)
+    yield from _ensemble_answers(analysis)
     yield from _optimism_answers(analysis, winner)
+
+
+def _ensemble_answers(analysis: Analysis) -> Iterator[Answer]:
+    """Yield the ensembles that are better than single seeds of the winner, if any."""
+    results, ensembles = analysis.results, analysis.ensembles
+    if ensembles is None:
+        return
+    table, metric = ensembles.comparisons, results.suite.metric
+    better = table[(table["family"] == AGAINST_SINGLE) & (table["verdict"] == "better")]
+    texts = []
+    for row in better.to_dict("records"):
+        over = row["verdict_over"]
+        difference = with_interval(
+            row["difference"],
+            row[f"{over}_low"],
+            row[f"{over}_high"],
+            f"+{metric.form}",
+        )
+        source = (
+            f"{row['n_ensembles']} ensembles without a common training"
+            if over == SEEDS
+            else f"test {results.examples}, with these seeds as given"
+        )
+        texts.append(
+            f"{row['label_a']}: test {metric.label} {row['mean_a']:{metric.form}} "
+            f"against {row['mean_b']:{metric.form}}, difference {difference} over "
+            f"{source}"
+        )
+    if texts:
+        text = f"Better than {better.iloc[0]['label_b']}: {'; '.join(texts)}."
+        yield Answer("does an ensemble help", text)
 
 
 def _each_once(
@@ -255,6 +288,9 @@ def confirmation_summary(
         "comparisons": _records(analysis.comparisons),
         "optimism": _records(analysis.optimism),
     }
+    if analysis.ensembles is not None:
+        verdicts["ensembles"] = _records(analysis.ensembles.table)
+        verdicts["ensemble_comparisons"] = _records(analysis.ensembles.comparisons)
     return {k: v for k, v in values.items() if not math.isnan(v)}, verdicts
 
 

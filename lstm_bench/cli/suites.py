@@ -115,7 +115,11 @@ def show(file: str) -> None:
             + (", ".join(f"{k}={v}" for k, v in differs.items()) or "the defaults")
         )
     echo(f"engine: {loaded.engine}")
-    parts = {"study": loaded.study, "confirm": loaded.confirm}
+    parts = {
+        "study": loaded.study,
+        "confirm": loaded.confirm,
+        "ensemble": loaded.ensemble,
+    }
     for name, part in parts.items():
         echo(f"{name}:" if part else f"{name}: none")
         for key, value in (part.model_dump() if part else {}).items():

@@ -17,6 +17,7 @@ from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.schema import (
     ConfirmSpec,
     DatasetSpec,
+    EnsembleSpec,
     Published,
     StudySpec,
     SuiteFile,
@@ -42,6 +43,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "Hyperparameters: `defaults`, `space`, `references`": TrialConfig,
     "`study`": StudySpec,
     "`confirm`": ConfirmSpec,
+    "`ensemble`": EnsembleSpec,
     "`published`, a list": Published,
 }
 

@@ -187,6 +187,19 @@ class ConfirmSpec(_Part):
         return families
 
 
+class EnsembleSpec(_Part):
+    """Ensembles of a confirmation's trainings."""
+
+    n: int = Field(
+        5,
+        ge=2,
+        le=1000,
+        description="Number of trainings whose predictions are averaged. With twice as "
+        "many seeds or more in the confirmation there are several ensembles without a "
+        "common training, and so intervals over seeds.",
+    )
+
+
 class Published(_Part):
     """Published figures of one configuration, shown beside measured ones."""
 
@@ -240,6 +253,11 @@ class SuiteFile(_Part):
         None,
         description="How the best configurations are confirmed. null: the suite has "
         "no confirmation.",
+    )
+    ensemble: EnsembleSpec | None = Field(
+        None,
+        description="Score means of the confirmed trainings' predictions. null: no "
+        "ensembles.",
     )
     published: tuple[Published, ...] = Field(
         (), description="Published figures to show beside the measured ones."
@@ -333,6 +351,7 @@ def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
             "study": StudySpec,
             "published": Published,
             "confirm": ConfirmSpec,
+            "ensemble": EnsembleSpec,
         }
         current = nested.get(name, current)
     return list(current.model_fields)

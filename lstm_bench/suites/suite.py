@@ -58,7 +58,7 @@ from lstm_bench.suites.yaml_file import (
     parse_yaml,
     safe_yaml,
 )
-from lstm_bench.tasks import Task
+from lstm_bench.tasks import FORECAST, Task
 from lstm_bench.text import listed, quoted, shortened
 
 # Characters that MLflow, Optuna and every file system accept in a file's name.
@@ -97,8 +97,9 @@ class Suite:
     defaults : TrialConfig
     space : SearchSpace
     references : dict of str to TrialConfig
-    dataset, study, confirm, published
-        As in the file; confirm is None if the suite declares no confirmation.
+    dataset, study, confirm, ensemble, published
+        As in the file; confirm is None if the suite declares no confirmation, and
+        ensemble if it declares no ensembles.
     checkpoint : bool
         Whether trainings save their state after each epoch, to resume from it.
     engine : {"auto", "stock", "packed"}
@@ -157,6 +158,8 @@ class Suite:
             field: parse_pair(field, values, base, f"{where}: confirm.pairs")
             for field, values in (file.confirm.pairs if file.confirm else {}).items()
         }
+        self.ensemble = file.ensemble
+        self._check_ensemble(where)
         self._check_forget_biases(where)
         self._check_embedding(where)
         if not self.space.axes and not self.references:
@@ -199,6 +202,33 @@ class Suite:
         self.sizes = known_sizes(self.dataset.name, self.dataset.options)
         if self.sizes is not None:
             self.check_sizes(self.sizes, where)
+
+    def _check_ensemble(self, where: str) -> None:
+        """Raise SuiteError if ensembles are declared that could not be scored."""
+        if self.ensemble is None:
+            return
+        n, problem = self.ensemble.n, f"{where}: ensemble"
+        if self.confirm is None:
+            raise SuiteError(
+                f"{problem}: an ensemble averages the trainings of a confirmation, and "
+                f"the suite has none; add confirm: {{n_replicates: {n}}}"
+            )
+        if n > self.confirm.n_replicates:
+            raise SuiteError(
+                f"{problem}.n: expected at most {self.confirm.n_replicates}, the seeds "
+                f"of the confirmation, got {n}; raise confirm.n_replicates, or lower it"
+            )
+        if self.task.name == FORECAST:
+            raise SuiteError(
+                f"{problem}: expected targets that are classes or numbers, got "
+                "forecasts, of which no ensembles are made; leave it out"
+            )
+        if self.dataset.validation == "test":
+            raise SuiteError(
+                f"{problem}: the suite validates on the test set (dataset.validation), "
+                "on which no weight of an ensemble may be chosen; leave one of the two "
+                "out"
+            )
 
     def _check_forget_biases(self, where: str) -> None:
         """Raise SuiteError if two axes, or a pair, make an LSTM's bias another cell's.
@@ -395,12 +425,13 @@ class Suite:
     def study_name(self) -> str:
         """Name of the study: suite name and a hash of what changes its results.
 
-        The number of trials, timeouts and the memory limit, the confirmation, the
-        description, published figures, checkpoints and the engine are left out: a study
-        can be resumed with more trials or on a larger machine, and the search's results
-        can be confirmed in more than one way. Engines differ by float32 rounding, as
-        two processors do: over many steps the differences grow as between two seeds,
-        but the model is the same. Each run is tagged with its engine.
+        The number of trials, timeouts and the memory limit, the confirmation, its
+        ensembles, the description, published figures, checkpoints and the engine are
+        left out: a study can be resumed with more trials or on a larger machine, and
+        the search's results can be confirmed in more than one way. Engines differ by
+        float32 rounding, as two processors do: over many steps the differences grow as
+        between two seeds, but the model is the same. Each run is tagged with its
+        engine.
         """
         dataset = self.dataset.model_dump()
         if self.dataset.embedding_file is None:

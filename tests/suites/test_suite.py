@@ -58,6 +58,22 @@ def test_the_suites_of_the_readme_are_shipped():
         ({"study:": "confirm: {pairs: {units: [2, 0]}}\nstudy:"}, "got 0"),
         ({"study:": "confirm: {margin: -1}\nstudy:"}, "confirm.margin"),
         ({"study:": "confirm: {families: [best, al]}\nstudy:"}, "'references'"),
+        ({"study:": "ensemble: {n: 5}\nstudy:"}, "add confirm: {n_replicates: 5}"),
+        (
+            {"study:": "confirm: {n_replicates: 3}\nensemble: {}\nstudy:"},
+            "ensemble.n: expected at most 3, the seeds of the confirmation, got 5",
+        ),
+        (
+            {"study:": "confirm: {}\nensemble: {m: 2}\nstudy:"},
+            "ensemble.m: unknown field; known: n",
+        ),
+        (
+            {
+                "dataset: {": "dataset: {validation: test, ",
+                "study:": "confirm: {}\nensemble: {}\nstudy:",
+            },
+            "no weight of an ensemble may be chosen",
+        ),
         ({"defaults:": "defaults:\n  cell: rnn"}, "'lstm', 'gru' or 'simple_rnn'"),
         (
             {"defaults:": "defaults:\n  cell: gru\n  forget_bias: zero"},
@@ -119,6 +135,8 @@ def test_the_study_name_changes_with_what_changes_results(write_suite):
     assert name == load_suite(write_suite({"a tiny": "another"})).study_name
     confirmed = write_suite({"study:": "confirm: {n_best: 1}\nstudy:"})
     assert name == load_suite(confirmed).study_name
+    together = write_suite({"study:": "confirm: {}\nensemble: {n: 2}\nstudy:"})
+    assert name == load_suite(together).study_name
     for change in ({"seed: 7": "seed: 8"}, {"[2, 3, 4]": "[2, 3]"}, {"240": "250"}):
         assert name != load_suite(write_suite(change)).study_name
 

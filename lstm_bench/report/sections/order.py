@@ -20,6 +20,7 @@ from lstm_bench.report.sections.confusion import confusion_section
 from lstm_bench.report.sections.cost import cost_section
 from lstm_bench.report.sections.curves import curves_section
 from lstm_bench.report.sections.data import data_section
+from lstm_bench.report.sections.ensembles import ensembles_section
 from lstm_bench.report.sections.failures import failures_section
 from lstm_bench.report.sections.forecasts import forecasts_section
 from lstm_bench.report.sections.heads import HEAD_PAIRS, heads_section
@@ -55,6 +56,11 @@ def has_axes(view: View) -> bool:
 def has_confirmation(view: View) -> bool:
     """Whether a configuration or baseline was confirmed."""
     return bool(view.analysis.contenders)
+
+
+def has_ensembles(view: View) -> bool:
+    """Whether the suite declares ensembles, and a configuration was confirmed."""
+    return view.analysis.ensembles is not None
 
 
 def is_memory(view: View) -> bool:
@@ -98,6 +104,7 @@ SECTIONS: dict[
     "forecasts": (forecasts_section, always, (FORECAST,)),
     "confirmation": (confirmation_section, always, EVERY),
     "comparisons": (comparisons_section, has_confirmation, EVERY),
+    "ensembles": (ensembles_section, has_ensembles, EVERY),
     "leaderboard": (leaderboard_section, has_search, EVERY),
     "heads": (heads_section, has_heads, CLASSES),
     "cells": (cells_section, has_cells, EVERY),
