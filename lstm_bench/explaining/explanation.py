@@ -44,7 +44,7 @@ GRADIENTS = "integrated gradients"
 NGRAMS = "n-gram contributions"
 MEASURE = (
     "absolute contribution to the score: the unit's output as it reaches the head, "
-    "times its weight there"
+    "times its weight there; of mean and maximum, both together"
 )
 
 
@@ -456,9 +456,12 @@ def rank_units(traces: Sequence[Trace], contributions: FloatArray) -> list[Unit]
     Parameters
     ----------
     contributions : ndarray of shape (n_features,)
-        To the score; by unit, the forward direction before the backward one.
+        To the score; by unit, the forward direction before the backward one. Pooling
+        that passes a unit on twice has all units for each, one after the other.
     """
     found = []
+    n_outputs = sum(trace.output.shape[1] for trace in traces)
+    contributions = contributions.reshape(-1, n_outputs).sum(axis=0)
     for at in np.argsort(-np.abs(contributions), kind="stable")[:N_UNITS]:
         n_units = traces[0].state.shape[1]
         trace, unit = traces[int(at) // n_units], int(at) % n_units

@@ -21,7 +21,7 @@ N_TOGETHER = 2**14
 """Steps of sequences that are computed together, about."""
 CLASSIFIERS = ("sigmoid", "softmax")
 """Heads whose outputs are probabilities of classes."""
-POOLED_BY_STEP = ("last", "mean", "max")
+POOLED_BY_STEP = ("last", "mean", "max", "mean_max")
 """Poolings whose value after each step follows from the outputs up to it."""
 
 
@@ -162,12 +162,13 @@ class Network:
         """
         if not self.runs_on:
             return self.proba([sequence[: n + 1] for n in range(len(sequence))])
-        h = last[0].output
-        if self.config["pooling"] == "mean":
-            h = np.cumsum(h, axis=0) / np.arange(1, len(h) + 1)[:, None]
-        elif self.config["pooling"] == "max":
-            h = np.maximum.accumulate(h, axis=0)
-        return self.proba_of_logits(self.logits(h))
+        h, pooling = last[0].output, self.config["pooling"]
+        pooled = [h] if pooling == "last" else []
+        if pooling in ("mean", "mean_max"):
+            pooled.append(np.cumsum(h, axis=0) / np.arange(1, len(h) + 1)[:, None])
+        if pooling in ("max", "mean_max"):
+            pooled.append(np.maximum.accumulate(h, axis=0))
+        return self.proba_of_logits(self.logits(np.concatenate(pooled, axis=1)))
 
     # Integrated gradients
 

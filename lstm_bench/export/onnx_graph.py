@@ -267,14 +267,18 @@ def _pool_steps(
     is_step = graph.add("Unsqueeze", is_step, last_axis)
     if pooling == "attention":
         return _attention(graph, steps, is_step, network)
-    if pooling == "max":
+    pooled = []
+    if pooling in ("mean", "mean_max"):
+        counted = graph.add("Where", is_step, steps, graph.floats(0.0))
+        total = graph.add("ReduceSum", counted, time, keepdims=0)
+        n_each = graph.add("Cast", lengths, to=TensorProto.FLOAT)
+        n_each = graph.add("Unsqueeze", n_each, last_axis)
+        pooled.append(graph.add("Div", total, n_each))
+    if pooling in ("max", "mean_max"):
         # Below all outputs, which lie in (-1, 1).
-        steps = graph.add("Where", is_step, steps, graph.floats(-1.0))
-        return graph.add("ReduceMax", steps, time, keepdims=0)
-    steps = graph.add("Where", is_step, steps, graph.floats(0.0))
-    total = graph.add("ReduceSum", steps, time, keepdims=0)
-    n_each = graph.add("Cast", lengths, to=TensorProto.FLOAT)
-    return graph.add("Div", total, graph.add("Unsqueeze", n_each, last_axis))
+        counted = graph.add("Where", is_step, steps, graph.floats(-1.0))
+        pooled.append(graph.add("ReduceMax", counted, time, keepdims=0))
+    return graph.add("Concat", *pooled, axis=-1)
 
 
 def _head(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,16 @@ CELLS: Mapping[str, Callable[..., keras.layers.Layer]] = {
     "simple_rnn": keras.layers.SimpleRNN,
 }
 """Keras's layer for each ``cell``."""
+
+INPUT_DROPOUTS: Mapping[str, Callable[..., keras.layers.Layer]] = {
+    "embedding_dropout": keras.layers.Dropout,
+    "token_dropout": functools.partial(
+        keras.layers.Dropout, noise_shape=(None, None, 1)
+    ),
+    "spatial_dropout": keras.layers.SpatialDropout1D,
+}
+"""Keras's layers between the input and the first recurrent layer, in their order, each
+under the name of the hyperparameter that is its rate."""
 
 ATTENTION_LAYERS = ("attention_hidden", "attention_score")
 """Names of the layers of attention pooling."""
@@ -45,15 +56,48 @@ def build_model(
     """
     head = HEADS[config.head]
     n_outputs = head.n_units(n_targets)
+    inputs, x, is_step = _read(config, n_channels)
+    for name, layer in INPUT_DROPOUTS.items():
+        if rate := getattr(config, name):
+            x = layer(rate, name=name)(x)
     is_causal = config.padding == "post" and not config.bidirectional
-    mask_layers = config.masking and not is_causal
-    mask = None
+    x = _recur(x, None if is_causal else is_step, config, is_causal)
+    x = _pool(x, is_step, config, is_causal)
+    if config.head_dropout:
+        x = keras.layers.Dropout(config.head_dropout, name="head_dropout")(x)
+    outputs = keras.layers.Dense(n_outputs, activation=head.activation, name="head")(x)
+    model = keras.Model(inputs, outputs, name=config.cell)
+    if config.forget_bias == "chrono":
+        _set_chrono_biases(model, config)
+    settings = {
+        "learning_rate": config.learning_rate,
+        "global_clipnorm": config.gradient_clip_norm,
+    }
+    if config.weight_decay is not None:
+        settings["weight_decay"] = config.weight_decay
+    optimizer = keras.optimizers.get(
+        {"class_name": config.optimizer, "config": settings}
+    )
+    model.compile(optimizer=optimizer, loss=head.loss, metrics=[head.metric])
+    return model
+
+
+def _read(config: TrialConfig, n_channels: int | None) -> tuple[Any, Any, Any]:
+    """Return a model's input, its vectors, and what is a step.
+
+    Returns
+    -------
+    inputs : tensor
+        See `build_model`.
+    x : float tensor of shape (batch, n_timesteps, features)
+    is_step : bool tensor of shape (batch, n_timesteps), or None
+        None without masking: all are steps.
+    """
     if n_channels is None:
         inputs = keras.Input((None,), dtype="int32", name="tokens")
         x = keras.layers.Embedding(
             config.vocabulary_size,
             config.embedding_dim,
-            mask_zero=mask_layers,
             trainable=config.embedding != "frozen",
             name="embedding",
         )(inputs)
@@ -61,9 +105,25 @@ def build_model(
     else:
         inputs = keras.Input((None, n_channels + 1), dtype="float32", name="vectors")
         x = inputs[:, :, :-1]
-        is_step = keras.ops.not_equal(inputs[:, :, -1], 0.0)
-        if mask_layers:
-            mask = is_step
+        is_step = None
+        if config.masking:
+            is_step = keras.ops.not_equal(inputs[:, :, -1], 0.0)
+    return inputs, x, is_step
+
+
+def _recur(x: Any, mask: Any, config: TrialConfig, is_causal: bool) -> Any:
+    """Return the outputs of the recurrent layers.
+
+    Parameters
+    ----------
+    x : tensor of shape (batch, n_timesteps, features)
+    mask : bool tensor of shape (batch, n_timesteps), or None
+        What the layers read; None: everything.
+
+    Returns
+    -------
+    tensor of shape (batch, n_timesteps, features), or (batch, features) of the last
+    """
     # Keras initializes forget gates with 1 unless this is False.
     options = {} if config.forget_bias == "one" else {"unit_forget_bias": False}
     for layer in range(config.num_layers):
@@ -82,33 +142,8 @@ def build_model(
             recurrent = keras.layers.Bidirectional(
                 recurrent, name=f"bidirectional_{layer + 1}"
             )
-        # An embedding's mask goes from layer to layer by itself.
         x = recurrent(x) if mask is None else recurrent(x, mask=mask)
-    if config.pooling == "attention":
-        x = _attend(x, is_step if config.masking else None)
-    elif config.masking:
-        x = _pool_steps(x, is_step, config, is_causal)
-    elif config.pooling == "mean":
-        x = keras.ops.mean(x, axis=1)
-    elif config.pooling == "max":
-        x = keras.ops.max(x, axis=1)
-    if config.head_dropout:
-        x = keras.layers.Dropout(config.head_dropout, name="head_dropout")(x)
-    outputs = keras.layers.Dense(n_outputs, activation=head.activation, name="head")(x)
-    model = keras.Model(inputs, outputs, name=config.cell)
-    if config.forget_bias == "chrono":
-        _set_chrono_biases(model, config)
-    settings = {
-        "learning_rate": config.learning_rate,
-        "global_clipnorm": config.gradient_clip_norm,
-    }
-    if config.weight_decay is not None:
-        settings["weight_decay"] = config.weight_decay
-    optimizer = keras.optimizers.get(
-        {"class_name": config.optimizer, "config": settings}
-    )
-    model.compile(optimizer=optimizer, loss=head.loss, metrics=[head.metric])
-    return model
+    return x
 
 
 def recurrent_layers(
@@ -178,33 +213,56 @@ def _attend(outputs: Any, is_step: Any) -> Any:
     return ops.sum(outputs * weights, axis=1)
 
 
-def _pool_steps(
-    outputs: Any, is_step: Any, config: TrialConfig, is_causal: bool
-) -> Any:
+def _pool(outputs: Any, is_step: Any, config: TrialConfig, is_causal: bool) -> Any:
     """Pool a layer's outputs over the steps that are not padding.
 
     Parameters
     ----------
     outputs : tensor of shape (batch, n_timesteps, features), or (batch, features)
-        where the layers are masked and only the last output is needed
-    is_step : bool tensor of shape (batch, n_timesteps)
+        where the layers read what is a step alone and only the last output is needed
+    is_step : bool tensor of shape (batch, n_timesteps), or None
+        None: all are steps.
 
     Returns
     -------
-    tensor of shape (batch, features)
+    tensor of shape (batch, features), with ``mean_max`` (batch, 2 * features)
     """
     ops = keras.ops
-    if config.pooling == "last" and not is_causal:
-        return outputs
-    if config.pooling == "max":
-        # Below all outputs, which lie in (-1, 1).
-        return ops.max(ops.where(ops.expand_dims(is_step, -1), outputs, -1.0), axis=1)
-    steps = ops.cast(is_step, "int32")
-    n_steps = ops.sum(steps, axis=1, keepdims=True)
+    if config.pooling == "attention":
+        return _attend(outputs, is_step)
     if config.pooling == "last":
+        if is_step is None or not is_causal:
+            return outputs
+        steps = ops.cast(is_step, "int32")
         position = ops.cumsum(ops.ones_like(steps), axis=1)
-        weights = ops.cast(ops.equal(position, n_steps), outputs.dtype)
-    else:
-        share = 1.0 / ops.maximum(ops.cast(n_steps, outputs.dtype), 1.0)
-        weights = ops.cast(is_step, outputs.dtype) * share
-    return ops.sum(outputs * ops.expand_dims(weights, -1), axis=1)
+        is_last = ops.equal(position, ops.sum(steps, axis=1, keepdims=True))
+        return _weighted_sum(outputs, ops.cast(is_last, outputs.dtype))
+    pooled = [POOLED[name](outputs, is_step) for name in config.pooling.split("_")]
+    return pooled[0] if len(pooled) == 1 else ops.concatenate(pooled, axis=-1)
+
+
+def _mean(outputs: Any, is_step: Any) -> Any:
+    ops = keras.ops
+    if is_step is None:
+        return ops.mean(outputs, axis=1)
+    weights = ops.cast(is_step, outputs.dtype)
+    # 0 for a sequence without steps.
+    n_steps = ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1.0)
+    return _weighted_sum(outputs, weights / n_steps)
+
+
+def _max(outputs: Any, is_step: Any) -> Any:
+    ops = keras.ops
+    if is_step is not None:
+        # Below all outputs, which lie in (-1, 1).
+        outputs = ops.where(ops.expand_dims(is_step, -1), outputs, -1.0)
+    return ops.max(outputs, axis=1)
+
+
+def _weighted_sum(outputs: Any, weights: Any) -> Any:
+    """Return the sum over the steps, given weights of shape (batch, n_timesteps)."""
+    return keras.ops.sum(outputs * keras.ops.expand_dims(weights, -1), axis=1)
+
+
+POOLED: Mapping[str, Callable[[Any, Any], Any]] = {"mean": _mean, "max": _max}
+"""Statistics of the outputs over the steps, of which a pooling's name is made."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lstm_bench.models.backend import keras, tf
-from lstm_bench.models.build import ATTENTION_LAYERS, recurrent_layers
+from lstm_bench.models.build import ATTENTION_LAYERS, INPUT_DROPOUTS, recurrent_layers
 from lstm_bench.packed.layout import Int32Array, Layout, number_distinct
 from lstm_bench.packed.operation import Rows, Weights, packed_layer
 from lstm_bench.packed.optimizer import PackedAdam
@@ -51,13 +51,11 @@ class PackedForward:
         self._embedding = next(
             (layer for layer in model.layers if layer.name == "embedding"), None
         )
-        self._tail = [
-            layer for layer in model.layers if layer.name in ("head_dropout", "head")
-        ]
+        self._input_dropouts, self._attention, self._tail = (
+            [layer for layer in model.layers if layer.name in names]
+            for names in (INPUT_DROPOUTS, ATTENTION_LAYERS, ("head_dropout", "head"))
+        )
         embedding = () if self._embedding is None else (self._embedding,)
-        self._attention = [
-            layer for layer in model.layers if layer.name in ATTENTION_LAYERS
-        ]
         layers = itertools.chain(embedding, *self._directions, self._tail)
         for layer in layers:
             if layer.compute_dtype != "float32":
@@ -85,16 +83,12 @@ class PackedForward:
             field.set_shape((None,))
         rows = Rows(*fields)
         n_reviews = tf.shape(tokens)[0]
-        all_rows = tf.range(tf.size(rows.review))
         # Where reading from the beginning and reading from the end differ.
-        output_indexes = (all_rows, rows.reverse)
+        output_indexes = (tf.range(tf.size(rows.review)), rows.reverse)
         rows_as_inputs = ((None, None, None), (rows.reverse, None, None))
         inputs: tuple[tuple[Any, Any, Any], ...] = rows_as_inputs
-        if self._embedding is None:
-            steps = tf.reshape(batch[:, :, :-1], (-1, batch.shape[-1] - 1))
-            x: Any = tf.gather(steps, rows.position)
-        else:
-            x = self._embedding.embeddings.value
+        if self._embedding is not None and not (training and self._input_dropouts):
+            x: Any = self._embedding.embeddings.value
             token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
             occurrences = _occurrences(x, token_of_row) if training else None
             inputs = (
@@ -105,6 +99,8 @@ class PackedForward:
                     _in_order(occurrences, rows.reverse) if training else None,
                 ),
             )
+        else:
+            x = self._rows_of(batch, tokens, rows, training)
         for number, directions in enumerate(self._directions, start=1):
             is_last = number == len(self._directions)
             outputs = [
@@ -171,6 +167,35 @@ class PackedForward:
             index,
         )
 
+    def _rows_of(self, batch: Any, tokens: Any, rows: Rows, training: bool) -> Any:
+        """Return the first recurrent layer's input of each row.
+
+        Returns
+        -------
+        float32 tensor of shape (n_rows, features)
+        """
+        if self._embedding is None:
+            steps = tf.reshape(batch[:, :, :-1], (-1, batch.shape[-1] - 1))
+            x = tf.gather(steps, rows.position)
+        else:
+            token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
+            x = tf.gather(self._embedding.embeddings.value, token_of_row)
+        if not training:
+            return x
+        n_reviews, n_timesteps = tf.unstack(tf.shape(tokens))
+        features = x.shape[-1]
+        # As the layers draw them: also for padding.
+        masks = {
+            "embedding_dropout": ((n_reviews, n_timesteps, features), rows.position),
+            "token_dropout": ((n_reviews, n_timesteps, 1), rows.position),
+            "spatial_dropout": ((n_reviews, 1, features), rows.review),
+        }
+        for layer in self._input_dropouts:
+            shape, index = masks[layer.name]
+            mask = layer(tf.ones(shape), training=True)
+            x *= tf.gather(tf.reshape(mask, (-1, shape[-1])), index)
+        return x
+
     def _weights(
         self, cell: Any, n_features: int, n_reviews: Any, training: bool
     ) -> Weights:
@@ -185,14 +210,10 @@ class PackedForward:
         return Weights.of(cell, _listed(input_masks), _listed(masks))
 
     def _pool(self, x: Any, rows: Rows, n_reviews: Any) -> Any:
-        """Return one vector for each sequence, of shape (n_reviews, features)."""
+        """Return one vector for each sequence, of shape (n_reviews, head inputs)."""
         pooling = self.config.pooling
         if pooling == "last":
             return x
-        if pooling == "max":
-            most = tf.math.unsorted_segment_max(x, rows.review, n_reviews)
-            # For sequences without tokens; outputs lie in (-1, 1).
-            return tf.maximum(most, -1.0)
         if pooling == "attention":
             scores = x
             for layer in self._attention:
@@ -201,8 +222,16 @@ class PackedForward:
         n_tokens = tf.scatter_nd(
             rows.order[:, None], rows.lengths, tf.reshape(n_reviews, (1,))
         )
-        total = tf.math.unsorted_segment_sum(x, rows.review, n_reviews)
-        return total / tf.maximum(tf.cast(n_tokens, tf.float32), 1.0)[:, None]
+        pooled = []
+        if pooling in ("mean", "mean_max"):
+            total = tf.math.unsorted_segment_sum(x, rows.review, n_reviews)
+            n_tokens = tf.maximum(tf.cast(n_tokens, tf.float32), 1.0)
+            pooled.append(total / n_tokens[:, None])
+        if pooling in ("max", "mean_max"):
+            most = tf.math.unsorted_segment_max(x, rows.review, n_reviews)
+            # For sequences without tokens; outputs lie in (-1, 1).
+            pooled.append(tf.maximum(most, -1.0))
+        return tf.concat(pooled, axis=-1)
 
 
 def _listed(masks: Any) -> list[Any] | None:

@@ -32,6 +32,9 @@ SHORT: Mapping[str, str | tuple[str, str] | Mapping[str, str]] = {
     "embedding": "{} embedding",
     "head": "{}",
     "forget_bias": "forget bias {}",
+    "embedding_dropout": "embedding dropout {}",
+    "token_dropout": "token dropout {}",
+    "spatial_dropout": "spatial dropout {}",
     "dropout": "dropout {}",
     "recurrent_dropout": "recurrent dropout {}",
     "head_dropout": "head dropout {}",
@@ -63,6 +66,7 @@ RANDOM = "random"
 ADDED = (
     *("class_weights", "embedding", "cell", "forget_bias", "gradient_clip_norm"),
     *("schedule", "warmup", "weight_decay", "label_smoothing", "weight_averaging"),
+    *("embedding_dropout", "token_dropout", "spatial_dropout"),
 )
 """Hyperparameters that are newer than the ids of configurations in use."""
 
@@ -107,11 +111,11 @@ class TrialConfig(BaseModel):
         False,
         description="Read each sequence in both directions, with a layer for each.",
     )
-    pooling: Literal["last", "mean", "max", "attention"] = Field(
+    pooling: Literal["last", "mean", "max", "mean_max", "attention"] = Field(
         "last",
         description="How the outputs of the last layer over time become one vector: "
-        "the last token's, their mean, their maximum, or their mean weighted by "
-        "trained attention.",
+        "the last token's, their mean, their maximum, both of these side by side "
+        "(mean_max), or their mean weighted by trained attention.",
     )
     embedding_dim: int = Field(
         128, ge=1, le=4096, description="Length of a token's embedding vector."
@@ -135,6 +139,22 @@ class TrialConfig(BaseModel):
         "its negative.",
     )
     # Regularisation
+    embedding_dropout: _Share = Field(
+        0.0,
+        description="Share of the numbers of the tokens' embeddings that is dropped in "
+        "training, each by itself (Keras's Dropout). Of tokens alone.",
+    )
+    token_dropout: _Share = Field(
+        0.0,
+        description="Share of the tokens whose whole embedding is dropped in training; "
+        "of series, share of the steps.",
+    )
+    spatial_dropout: _Share = Field(
+        0.0,
+        description="Share of the embedding's features that is dropped in training, at "
+        "all steps of a sequence (Keras's SpatialDropout1D); of series, share of the "
+        "channels.",
+    )
     dropout: _Share = Field(
         0.0,
         description="Share of a recurrent layer's inputs that is dropped in training.",

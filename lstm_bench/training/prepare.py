@@ -171,15 +171,31 @@ def search_splits(
         The suite's configurations or splits do not fit the data.
     """
     if dataset.kind == VECTORS:
-        _check_no_tokens(suite)
+        _check_no_tokens(suite, config)
     suite.check_sizes(Sizes(dataset.n_classes, len(dataset.train)), suite.path, config)
     if dataset.embedding is not None:
         suite.check_embedding_dim(dataset.embedding.dim, suite.path, config)
     return split(suite, dataset, SEARCH_REPLICATE)
 
 
-def _check_no_tokens(suite: Suite) -> None:
-    """Reject axes and pairs of hyperparameters that only tokens have."""
+def _check_no_tokens(suite: Suite, config: TrialConfig | None) -> None:
+    """Reject hyperparameters that only tokens have.
+
+    Parameters
+    ----------
+    config : TrialConfig or None
+        The one configuration to train; None for all configurations of the suite.
+    """
+    rates = suite.values_of("embedding_dropout")
+    if config is not None:
+        rates = [("embedding_dropout", config.embedding_dropout)]
+    for place, rate in rates:
+        if rate:
+            raise SuiteError(
+                f"{suite.path}: {place}: expected embedding_dropout: 0 where the data "
+                f"are vectors, which have no embedding, got {rate}; use token_dropout "
+                "(whole steps) or spatial_dropout (whole channels)"
+            )
     for field in ("vocabulary_size", "embedding_dim", "embedding"):
         for place in ("space", "confirm.pairs"):
             if field in (suite.space.axes if place == "space" else suite.pairs):

@@ -140,9 +140,10 @@ def test_onnx_gives_the_probabilities_of_keras_with_every_cell(cell, is_bidirect
     check_graph("tokens", cell=cell, bidirectional=is_bidirectional, num_layers=2)
 
 
+@pytest.mark.parametrize("pooling", ["attention", "mean_max"])
 @pytest.mark.parametrize("masking", [False, True])
-def test_onnx_pools_by_attention(masking):
-    check_graph("vectors", pooling="attention", masking=masking, padding="pre")
+def test_onnx_pools_by_attention_and_by_mean_and_maximum(masking, pooling):
+    check_graph("vectors", pooling=pooling, masking=masking, padding="pre")
 
 
 @pytest.mark.parametrize("kind", ["tokens", "vectors"])

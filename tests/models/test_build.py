@@ -136,3 +136,44 @@ def test_weight_decay_takes_a_share_of_each_weight_off():
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_allclose(new, 0.9 * old, rtol=1e-6)
     assert build(weight_decay=0.0, optimizer="adamw").optimizer.weight_decay == 0.0
+
+
+def test_mean_max_pools_the_steps_alone_the_mean_before_the_maximum():
+    from lstm_bench.models.backend import keras
+
+    model = build(n_channels=2, units=3, pooling="mean_max", bidirectional=True)
+    x = np.random.default_rng(0).normal(size=(3, 4, 3)).astype(np.float32)
+    x[:, :, -1] = [[1, 1, 1, 0], [1, 1, 1, 1], [0, 0, 0, 0]]
+    inner = [model.get_layer("bidirectional_1").output, model.get_layer("head").input]
+    h, pooled = map(np.asarray, keras.Model(model.input, inner)(x))
+    for row, n in ((0, 3), (1, 4)):
+        steps = h[row, :n]
+        wanted = np.concatenate([steps.mean(axis=0), steps.max(axis=0)])
+        np.testing.assert_allclose(pooled[row], wanted, rtol=1e-6)
+    assert pooled[2].tolist() == [0.0] * 6 + [-1.0] * 6
+
+
+@pytest.mark.parametrize(
+    ("name", "shared"),
+    [("embedding_dropout", None), ("token_dropout", 2), ("spatial_dropout", 1)],
+)
+def test_input_dropouts_drop_numbers_tokens_and_features(name, shared):
+    from lstm_bench.models.backend import keras
+
+    model = build(embedding_dim=40, **{name: 0.25})
+    inner = keras.Model(model.input, model.get_layer(name).output)
+    tokens = np.tile(np.arange(1, 20, dtype=np.int32), (20, 2))
+    kept = np.asarray(inner(tokens))
+    dropped = np.asarray(inner(tokens, training=True))
+    is_dropped = dropped == 0
+    np.testing.assert_allclose(dropped, np.where(is_dropped, 0, kept / 0.75), rtol=1e-6)
+    drawn = is_dropped
+    if shared is not None:
+        # All of an axis have one draw.
+        drawn = is_dropped.all(axis=shared)
+        assert (is_dropped == np.expand_dims(drawn, shared)).all()
+    error = np.sqrt(0.25 * 0.75 / drawn.size)
+    assert abs(drawn.mean() - 0.25) < 4 * error
+    # And they differ along every other axis.
+    for axis in range(drawn.ndim):
+        assert not (drawn == drawn.take([0], axis=axis)).all()

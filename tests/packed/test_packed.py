@@ -641,6 +641,7 @@ DROPS = (
     {"recurrent_dropout": 0.4},
     {"dropout": 0.2, "recurrent_dropout": 0.3, "head_dropout": 0.1},
 )
+INPUT_DROPS = {"embedding_dropout": 0.4, "token_dropout": 0.2, "spatial_dropout": 0.3}
 LAYERS = (
     {},
     {"bidirectional": True},
@@ -705,6 +706,25 @@ def test_outputs_and_gradients_are_those_of_keras_with_every_cell(
 
 @slow
 @pytest.mark.parametrize(
+    "options",
+    [
+        {"pooling": "mean_max", "bidirectional": True, "embedding_dropout": 0.4},
+        {"pooling": "mean_max", "masking": False, "cell": "gru", **INPUT_DROPS},
+        {"cell": "simple_rnn", "num_layers": 2, "padding": "pre", "token_dropout": 0.3},
+        {"bidirectional": True, "masking": False, "spatial_dropout": 0.3},
+        {"pooling": "max", "num_layers": 2, "dropout": 0.2, **INPUT_DROPS},
+    ],
+    ids=str,
+)
+def test_input_dropout_and_both_poolings_are_those_of_stock_keras(options):
+    config, model, packed = make_pair(**options)
+    tokens = make_tokens(LENGTHS, 12, config.padding)
+    check_gradients(model, packed, tokens)
+    assert_close(packed(tokens, training=False), model(tokens, training=False))
+
+
+@slow
+@pytest.mark.parametrize(
     ("units", "lengths", "options"),
     [
         # More than one vector of any machine, and two panels on the way back.
@@ -734,9 +754,9 @@ def test_gradients_are_those_of_stock_keras_at_other_sizes(units, lengths, optio
     embedding_dim=st.integers(1, 40),
     cell=st.sampled_from(["lstm", "gru", "simple_rnn"]),
     padding=st.sampled_from(["pre", "post"]),
-    pooling=st.sampled_from(["last", "mean", "max", "attention"]),
+    pooling=st.sampled_from(["last", "mean", "max", "mean_max", "attention"]),
     layers=st.sampled_from(LAYERS),
-    drops=st.sampled_from(DROPS),
+    drops=st.sampled_from([*DROPS, INPUT_DROPS]),
 )
 def test_gradients_are_those_of_stock_keras_at_any_shape(
     lengths, drops, layers, **options
@@ -793,6 +813,7 @@ LARGE = {
         {"optimizer": "sgd", "learning_rate": 0.3},
         {"gradient_clip_norm": 0.05, "pooling": "attention"},
         {"weight_decay": 0.5, "label_smoothing": 0.1, "weight_averaging": 0.9},
+        {"pooling": "mean_max", "bidirectional": True, **INPUT_DROPS},
         {"cell": "gru", "dropout": 0.2, "recurrent_dropout": 0.2},
         {"cell": "simple_rnn", "bidirectional": True, "dropout": 0.2},
         {**LARGE, "dropout": 0.2, "recurrent_dropout": 0.2, "head": "softmax"},

@@ -26,6 +26,7 @@ CASES = [
     {"pooling": "max", "bidirectional": True},
     {"padding": "pre"},
     {"masking": False, "pooling": "mean"},
+    {"pooling": "mean_max", "bidirectional": True, "cell": "gru"},
 ]
 
 
@@ -71,6 +72,8 @@ def test_both_engines_train_alike():
         num_layers=2,
         learning_rate=0.01,
         dropout=0.2,
+        token_dropout=0.2,
+        spatial_dropout=0.2,
     )
     data = vectors([1, 9, 4, 12, 6, 3, 2, 8])
     weights = []
