@@ -13,6 +13,7 @@ from lstm_bench.data.dataset import VECTORS
 from lstm_bench.explaining.attribution import rank_correlation
 from lstm_bench.explaining.explanation import NGRAMS, Explanation
 from lstm_bench.explaining.gates import KEEPING
+from lstm_bench.inference import heads_of
 from lstm_bench.report.blocks import (
     Answers,
     Block,
@@ -219,10 +220,14 @@ def _facts(found: Explanation) -> Iterator[tuple[str, str]]:
             f"{len(unknown)} of {len(found.words)}: {listed(dict.fromkeys(unknown))}",
         )
     if found.n_cut:
+        where = f"from the {found.cut_at}"
+        if found.cut_at == "middle":
+            # What is cut has no padding, so that all steps are its own.
+            n_first = heads_of(len(found.steps), "head_tail")
+            where += f", after the first {n_first:,}"
         yield (
             "cut off",
-            f"{count(found.n_cut, 'step')} from the {found.cut_at}: the model reads "
-            "the rest.",
+            f"{count(found.n_cut, 'step')} {where}: the model reads the rest.",
         )
     yield (
         "score",

@@ -127,6 +127,20 @@ def test_of_a_long_text_the_part_that_is_read_is_explained():
         assert given.sequence.tolist() == read.tolist()
 
 
+def test_a_text_without_its_middle_is_explained_as_it_is_read():
+    network = tiny(truncating="head_tail", sequence_length=5)
+    given = text_of(SEQUENCE, " ".join(WORDS), ABOUT, network.config)
+    found = explain_network(network, ABOUT, given, np.random.default_rng(0))
+    assert found.steps == ["(start)", "not", *WORDS[-3:]]
+    assert found.proba == pytest.approx(of_keras(network, SEQUENCE), abs=1e-5)
+    assert "2 steps from the middle, after the first 2: the" in render_page(found)
+    series = [[float(i)] for i in range(7)]
+    values = np.array(series, np.float32)
+    read = text_of(values, series, ABOUT | {"kind": "vectors"}, network.config)
+    assert read.names == [f"step {n}" for n in (1, 2, 5, 6, 7)]
+    assert read.values == [[0.0], [1.0], [4.0], [5.0], [6.0]]
+
+
 def test_gradients_converge_to_the_difference_of_the_scores():
     network = tiny(bidirectional=True)
     gaps = [
