@@ -28,11 +28,17 @@ TEXT = (
 COMMAND = ("sweep", "tiny.yaml", "--confirm", "--workers", "2")
 # Of the search with its reference, and of the confirmation: two and the reference.
 N_TRAININGS = N_TRIALS + 1 + 2 * 3
-# A few deaths each; a training whose worker died three times would be failed.
-SLOW = (
-    "import time, lstm_bench.system.limits as limits\n"
-    "limits.Limits.check = lambda self: time.sleep(0.1)\n"
-)
+# Seconds of a step. A training whose worker died three times would be failed, so it is
+# short where workers die; the study outlives the kills of its command.
+STEP_S = 0.1
+LONG_STEP_S = 0.1 if N_KILLS < 5 else 0.6
+
+
+def slow(place, seconds):
+    place.inject(
+        "import time, lstm_bench.system.limits as limits\n"
+        f"limits.Limits.check = lambda self: time.sleep({seconds})\n"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +53,7 @@ def calm(tmp_path_factory):
 
 @pytest.fixture
 def place(calm, tmp_path):
-    place = Place(tmp_path, TEXT)
-    place.inject(SLOW)
-    return place
+    return Place(tmp_path, TEXT)
 
 
 def check_like(calm, place):
@@ -82,6 +86,7 @@ def has_ended(process, seconds):
 def test_workers_killed_at_random_moments_change_no_result(calm, place):
     rng = np.random.default_rng(20)
     n_kills = 0
+    slow(place, STEP_S)
     process = place.start(*COMMAND)
     while not has_ended(process, float(rng.uniform(2, 15))):
         workers = workers_of(process)
@@ -96,18 +101,19 @@ def test_workers_killed_at_random_moments_change_no_result(calm, place):
 
 def test_commands_killed_at_random_moments_change_no_result(calm, place):
     rng = np.random.default_rng(21)
-    n_kills = n_ends = 0
-    while n_kills < N_KILLS and n_ends < 2:
+    n_kills = 0
+    slow(place, LONG_STEP_S)
+    while n_kills < N_KILLS:
         process = place.start(*COMMAND)
-        # Most of a start is over by then.
-        if has_ended(process, float(rng.uniform(5, 40))):
-            n_ends += 1
-            continue
+        # At any moment: of the start, of a training, between two of them.
+        if has_ended(process, float(rng.uniform(2, 14))):
+            break
         workers = workers_of(process)
         process.kill()
         process.communicate()
         n_kills += 1
         assert psutil.wait_procs(workers, timeout=30)[1] == []
     print(f"{n_kills} commands killed")
+    assert n_kills >= 1
     place.run(*COMMAND)
     check_like(calm, place)
