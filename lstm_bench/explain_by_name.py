@@ -254,4 +254,5 @@ def _open(folder: Path) -> tuple[Model, Any]:
         return lambda x: np.asarray(network(x))
 
     model = inference.load(folder, keep)
-    return model, Network(*inside[0], model.about["kind"])
+    kind, evidence = model.about["kind"], inference.evidence_in(folder)
+    return model, Network(*inside[0], kind, evidence)

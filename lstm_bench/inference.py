@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +18,25 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+Arrays = Mapping[str, npt.NDArray[Any]]
+Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+
 PAD, START, OUT_OF_VOCABULARY, INDEX_FROM = 0, 1, 2, 3
 """Reserved token ids, as in `keras.datasets.imdb`: the word of frequency rank r
 (from 1) has id r + INDEX_FROM."""
 
-TOKENIZERS = ("words", "whitespace", "characters")
+TOKENIZERS = ("words", "words_and_punctuation", "whitespace", "characters")
 """Ways to divide a text: as Keras's tokenizer does by default (lower case, punctuation
-removed), at white space only, or into single characters."""
+removed); in lower case with each punctuation mark as a token, and HTML line breaks as
+white space; at white space only; or into single characters."""
 
 _FILTERED = {ord(c): " " for c in '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'}
+
+
+_LINE_BREAK = re.compile(r"<br\s*/?>")
+_PIECE = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[^\w\s]|_")
 
 
 def spaced(text: str) -> str:
@@ -38,7 +49,8 @@ def tokenize(text: str, tokenizer: str) -> list[str]:
 
     Parameters
     ----------
-    tokenizer : {"words", "whitespace", "characters"}
+    tokenizer : str
+        One of `TOKENIZERS`.
 
     Raises
     ------
@@ -49,6 +61,8 @@ def tokenize(text: str, tokenizer: str) -> list[str]:
     --------
     >>> tokenize("Not bad, at all!", "words")
     ['not', 'bad', 'at', 'all']
+    >>> tokenize("Don't<br />go!", "words_and_punctuation")
+    ["don't", 'go', '!']
     >>> tokenize("Not bad, at all!", "whitespace")
     ['Not', 'bad,', 'at', 'all!']
     >>> tokenize("Not", "characters")
@@ -56,6 +70,8 @@ def tokenize(text: str, tokenizer: str) -> list[str]:
     """
     if tokenizer == "words":
         return [word for word in spaced(text).split(" ") if word]
+    if tokenizer == "words_and_punctuation":
+        return _PIECE.findall(_LINE_BREAK.sub(" ", text.lower()))
     if tokenizer == "whitespace":
         return text.split()
     if tokenizer == "characters":
@@ -122,7 +138,10 @@ def kept_of(length: int, limit: int, truncating: str) -> npt.NDArray[np.int64]:
 
 
 def batch_of(
-    sequences: Sequence[npt.NDArray[Any]], config: Mapping[str, Any], kind: str
+    sequences: Sequence[npt.NDArray[Any]],
+    config: Mapping[str, Any],
+    kind: str,
+    evidence: Arrays | None = None,
 ) -> npt.NDArray[Any]:
     """Return sequences as one input of a network.
 
@@ -135,15 +154,20 @@ def batch_of(
         ``sequence_length``, ``truncating``, ``padding``, ``masking`` and, for tokens,
         ``vocabulary_size``, as in a suite.
     kind : {"tokens", "vectors"}
+    evidence : mapping of str to ndarray, or None
+        Of a network that reads n-gram evidence, its content of `EVIDENCE`.
 
     Returns
     -------
     ndarray
         Tokens: int32 of shape (n, n_timesteps), `PAD` where padded. Vectors: float32
         of shape (n, n_timesteps, n_channels + 1), whose last channel is 1 at a step
-        and 0 where padded. n_timesteps is the length of the longest, or without
-        masking ``sequence_length``.
+        and 0 where padded. Tokens with evidence: as vectors, of the evidence's numbers,
+        and the last channel is the token id. n_timesteps is the length of the longest,
+        or without masking ``sequence_length``.
     """
+    if evidence is not None:
+        return _with_evidence(sequences, config, evidence)
     limit = config["sequence_length"]
     kept = [s[kept_of(len(s), limit, config["truncating"])] for s in sequences]
     longest = max((len(s) for s in kept), default=0)
@@ -164,6 +188,108 @@ def batch_of(
             row[first : first + length, :-1] = steps
             row[first : first + length, -1] = 1.0
     return x
+
+
+def _with_evidence(
+    sequences: Sequence[npt.NDArray[Any]],
+    config: Mapping[str, Any],
+    evidence: Arrays,
+) -> npt.NDArray[np.float32]:
+    """Return token ids as one input of a network that reads n-gram evidence."""
+    size = config["vocabulary_size"]
+    capped = [np.where(s < size, s, OUT_OF_VOCABULARY) for s in sequences]
+    ids = [s[:, None].astype(np.float32) for s in capped]
+    steps = [
+        np.concatenate(pair, axis=1)
+        for pair in zip(evidence_of(evidence, capped), ids, strict=True)
+    ]
+    x = batch_of(steps, config, "vectors")
+    # Without the channel that is 1 at a step: there is no token 0.
+    return np.ascontiguousarray(x[:, :, :-1])
+
+
+def evidence_of(
+    evidence: Arrays, sequences: Sequence[npt.NDArray[Any]]
+) -> list[npt.NDArray[np.float32]]:
+    """Return what the n-grams that end at each token say.
+
+    Parameters
+    ----------
+    evidence : mapping of str to ndarray
+        For n = 1, 2, ...: ``ngrams_<n>``, int64 of shape (n_ngrams,), ascending, and
+        ``values_<n>``, float32 of shape (n_ngrams, n_values). A word's number is its
+        token id; that of a longer n-gram is ``a * 2**31 + b``, where a is the index in
+        ``ngrams_<n - 1>`` of the n-gram without its last word, whose id is b.
+    sequences : sequence of int ndarray of shape (length,)
+        Token ids.
+
+    Returns
+    -------
+    list of float32 ndarray of shape (length, n_orders * n_values)
+        First the values for n = 1; 0 where an n-gram is not known.
+    """
+    values = np.concatenate([np.zeros(0, np.int64), *sequences]).astype(np.int64)
+    lengths = [len(s) for s in sequences]
+    ends = np.cumsum(lengths, dtype=np.int64)
+    parts, index = [], np.zeros(0, np.int64)
+    for n in range(1, n_orders_of(evidence) + 1):
+        index = ngrams_at(evidence[f"ngrams_{n}"], values, index, ends)
+        table = evidence[f"values_{n}"]
+        # The last row is for what is not known.
+        parts.append(np.append(table, np.zeros((1, table.shape[1]), table.dtype), 0))
+        parts[-1] = parts[-1][index]
+    return np.split(np.concatenate(parts, axis=1), ends[:-1])
+
+
+def n_orders_of(evidence: Arrays) -> int:
+    """Return the largest n of `evidence_of`'s n-grams."""
+    return sum(name.startswith("ngrams_") for name in evidence)
+
+
+def ngrams_at(
+    ngrams: Integers, values: Integers, before: Integers, ends: Integers
+) -> Integers:
+    """Return the index in `ngrams` of the n-gram that ends at each token.
+
+    Parameters
+    ----------
+    ngrams : int64 ndarray of shape (n_ngrams,)
+        As in `evidence_of`.
+    values : int64 ndarray of shape (n_tokens,)
+        Token ids of concatenated sequences.
+    before : int64 ndarray
+        The same of the n-grams that are one word shorter; of shape (0,) for words.
+    ends : int64 ndarray of shape (n_sequences,)
+        Where each sequence ends.
+
+    Returns
+    -------
+    int64 ndarray of shape (n_tokens,)
+        -1 where the n-gram is not known.
+    """
+    keys = ngram_keys(values, before, ends)
+    index = np.searchsorted(ngrams, keys)
+    found: Integers = np.where(np.append(ngrams, -1)[index] == keys, index, -1)
+    return np.where(keys < 0, -1, found)
+
+
+def ngram_keys(values: Integers, before: Integers, ends: Integers) -> Integers:
+    """Return the number of the n-gram that ends at each token, -1 where is none.
+
+    The parameters are those of `ngrams_at`.
+    """
+    if not len(before):
+        return np.where(values > OUT_OF_VOCABULARY, values, -1)
+    keys = np.full(len(values), -1)
+    keys[1:] = np.where(
+        (before[:-1] >= 0) & (values[1:] > OUT_OF_VOCABULARY),
+        (before[:-1] << 31) | values[1:],
+        -1,
+    )
+    # What begins a sequence follows no word.
+    keys[ends[ends < len(keys)]] = -1
+    keys[:1] = -1
+    return keys
 
 
 def proba_of(
@@ -203,11 +329,6 @@ def proba_of(
 
 
 # Baselines: fitted by `lstm_bench.training.baselines`, computed here.
-
-Arrays = Mapping[str, npt.NDArray[Any]]
-Floats = npt.NDArray[np.float64]
-Floats32 = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
 
 
 class Ragged(Protocol):
@@ -660,6 +781,8 @@ BASELINES: Mapping[str, Callable[[Arrays, list[npt.NDArray[Any]], int], Floats]]
 ABOUT, NETWORK, ARRAYS = "about.json", "model.keras", "arrays.npz"
 """Files of a model folder: what the model is and how it reads its input, and either
 the Keras model or the arrays of a baseline."""
+EVIDENCE = "evidence.npz"
+"""File of a model folder whose network reads n-gram evidence; see `evidence_of`."""
 
 FORMAT = 1
 
@@ -849,8 +972,7 @@ def load(
     index = index_of(about["vocabulary"])
     n_targets = len(about["class_names"] or about["output_names"])
     if about["model"] not in NETWORKS:
-        with np.load(path / ARRAYS, allow_pickle=False) as stored:
-            arrays = dict(stored)
+        arrays = _arrays_of(path / ARRAYS)
 
         def proba_of_baseline(sequences: list[npt.NDArray[Any]]) -> Floats:
             return baseline_proba(about["model"], arrays, sequences, n_targets)
@@ -860,6 +982,7 @@ def load(
     config, kind = about["config"], about["kind"]
     forward = (make_forward or _forward_of_keras)(model, config)
     scaling = about.get("target_scaling")
+    evidence = evidence_in(path)
 
     def network_proba(sequences: list[npt.NDArray[Any]]) -> Floats:
         # Of similar length, so that little is padded.
@@ -867,11 +990,22 @@ def load(
         proba = np.empty((len(sequences), n_targets))
         for start in range(0, len(order), BATCH):
             part = order[start : start + BATCH]
-            x = batch_of([sequences[i] for i in part], config, kind)
+            x = batch_of([sequences[i] for i in part], config, kind, evidence)
             proba[part] = proba_of(forward(x), config["head"], scaling)
         return proba
 
     return Model(about, network_proba, index)
+
+
+def evidence_in(folder: Path) -> Arrays | None:
+    """Return the n-gram evidence of a model folder, None if its network reads none."""
+    file = folder / EVIDENCE
+    return _arrays_of(file) if file.exists() else None
+
+
+def _arrays_of(file: Path) -> Arrays:
+    with np.load(file, allow_pickle=False) as stored:
+        return dict(stored)
 
 
 def _load_network(file: Path) -> Any:

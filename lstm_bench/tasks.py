@@ -60,6 +60,7 @@ _NO_CLASSES: Mapping[str, tuple[str | int, ...]] = {
     "head": ("linear",),
     "class_weights": ("none",),
     "label_smoothing": (0,),
+    "ngram_evidence": (0,),
 }
 
 TASKS: dict[TaskName, Task] = {

@@ -61,7 +61,11 @@ def _assignments(
 @click.option("--time", metavar="COL", help="Column whose order the parts follow.")
 @click.option("--test", metavar="FILE", help="File of the test part.")
 @click.option("--format", metavar="NAME", help="Format of the file. [default: by name]")
-@click.option("--tokens", metavar="HOW", help="words, whitespace or characters.")
+@click.option(
+    "--tokens",
+    metavar="HOW",
+    help="words, words_and_punctuation, whitespace, characters.",
+)
 @click.option(
     "--set",
     "others",

@@ -195,6 +195,25 @@ def is_known(origin: IntArray, horizon: int, at: int) -> npt.NDArray[np.bool_]:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """Numbers beside every step: what the n-grams that end there say.
+
+    Attributes
+    ----------
+    values : float32 ndarray of shape (n_steps, n_values)
+    starts : int64 ndarray of shape (n_sequences,)
+        Where each sequence's first step is in `values`.
+    """
+
+    values: npt.NDArray[np.float32]
+    starts: IntArray
+
+    def take(self, indices: IntArray) -> Evidence:
+        """Return the evidence of the sequences at `indices`."""
+        return replace(self, starts=self.starts[indices])
+
+
+@dataclass(frozen=True)
 class Sequences:
     """Sequences with a target each, ragged.
 
@@ -221,6 +240,10 @@ class Sequences:
         What a split has fitted on train's targets; `y` itself is never scaled.
     units : Units or None
         Of windows of series, in which the targets' scaling works.
+    groups : int64 ndarray of shape (n_sequences,), or None
+        A number for each sequence of a split, equal for those of one group.
+    evidence : Evidence or None
+        What a training has added for a network that reads it.
     """
 
     values: Values
@@ -231,6 +254,8 @@ class Sequences:
     shortest: npt.NDArray[np.int32] | None = None
     target_scaling: TargetScaling | None = None
     units: Units | None = None
+    groups: IntArray | None = None
+    evidence: Evidence | None = None
 
     def __len__(self) -> int:
         """Return the number of sequences."""
@@ -289,8 +314,14 @@ class Sequences:
         index = np.asarray(indices, np.int64)
         if self.index is not None:
             index = self.index[index]
-        units = None if self.units is None else self.units.take(indices)
-        return replace(self, y=self.y[indices], index=index, units=units)
+        return replace(
+            self,
+            y=self.y[indices],
+            index=index,
+            units=None if self.units is None else self.units.take(indices),
+            groups=None if self.groups is None else self.groups[indices],
+            evidence=None if self.evidence is None else self.evidence.take(indices),
+        )
 
     def copied(self) -> Sequences:
         """Return the same sequences with a contiguous copy of their fitted steps."""
@@ -306,6 +337,7 @@ class Sequences:
             shortest=shortest,
             target_scaling=self.target_scaling,
             units=self.units,
+            groups=self.groups,
         )
 
     def at_length(self, length: int) -> Sequences:
@@ -343,16 +375,19 @@ def joined(a: Sequences, b: Sequences) -> Sequences:
             np.concatenate([units.origin, b.units.origin]),
             units.season,
         )
+    groups = None
+    if a.groups is not None and b.groups is not None:
+        groups = np.concatenate([a.groups, b.groups])
     if a.values is b.values and a.index is not None and b.index is not None:
         index = np.concatenate([a.index, b.index])
-        return replace(a, y=y, index=index, fitted=None, units=units)
+        return replace(a, y=y, index=index, fitted=None, units=units, groups=groups)
     a, b = (replace(part, fitted=None).copied() for part in (a, b))
     offsets = np.concatenate([a.offsets, a.offsets[-1] + b.offsets[1:]])
     shortest = None
     if a.shortest is not None and b.shortest is not None:
         shortest = np.concatenate([a.shortest, b.shortest])
     values = np.concatenate([a.values, b.values])
-    return Sequences(values, offsets, y, shortest=shortest, units=units)
+    return Sequences(values, offsets, y, shortest=shortest, units=units, groups=groups)
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,15 @@ import json
 import os
 import urllib.request
 from collections import Counter
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from lstm_bench.arrays import IntArray
 from lstm_bench.data.dataset import (
     Dataset,
     Sequences,
@@ -57,17 +59,34 @@ MAX_DOWNLOAD_BYTES = 1 << 27
 MAX_INDEX_BYTES = 1 << 24
 
 # Part of the cache key: increase it when parsing gives other ids.
-_FORMAT = 2
-_ARRAYS = ("values", "offsets", "y")
+_FORMAT = 3
+# The numbers of the reviews are kept as groups.
+_ARRAYS = ("values", "offsets", "y", "groups")
 _VOCABULARY = "vocabulary.json"
 _CLASSES = ("negative", "positive")
 _FULL_COUNT = 25_000
 
 
 class Options(BaseModel):
-    """Options under ``dataset.options``: none."""
+    """Options under ``dataset.options``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens: Literal["keras", "words_and_punctuation"] = Field(
+        "keras",
+        description="How a review is divided: keras gives the ids of "
+        "`keras.datasets.imdb` (lower case, without punctuation); "
+        "words_and_punctuation has each punctuation mark as a token, and words of each "
+        "split's own training reviews.",
+    )
+    block: int = Field(
+        1,
+        ge=1,
+        le=12_500,
+        description="Reviews of one class whose numbers in the archive are in one "
+        "block of so many are never divided between train and validation: reviews of "
+        "one film have neighbouring numbers. 1: each is divided by itself.",
+    )
 
 
 def sizes(options: Options) -> Sizes:
@@ -94,16 +113,22 @@ def load(options: Options, data_dir: Path | None, seed: int) -> Dataset:
     """
     from_environment = os.environ.get("LSTM_BENCH_DATA")
     if data_dir is not None:
-        return _from_raw(data_dir, f"data_dir {data_dir}")
+        return _from_raw(data_dir, f"data_dir {data_dir}", options)
     if from_environment:
-        return _from_raw(Path(from_environment), f"LSTM_BENCH_DATA={from_environment}")
+        where = f"LSTM_BENCH_DATA={from_environment}"
+        return _from_raw(Path(from_environment), where, options)
+    if options != Options():
+        raise DatasetError(
+            "imdb: dataset.options: tokens and block need the reviews' own texts and "
+            f"numbers, which Keras's file lacks; {WHAT_TO_DO}"
+        )
     folder = _keras_folder()
     if not (folder / NPZ).exists():
         _download(folder / NPZ)
     return _from_npz(folder / NPZ)
 
 
-def _from_raw(folder: Path, where: str) -> Dataset:
+def _from_raw(folder: Path, where: str, options: Options) -> Dataset:
     archive = folder / ARCHIVE
     unpacked = folder if folder.name == FOLDER else folder / FOLDER
     if not archive.is_file() and not unpacked.is_dir():
@@ -125,11 +150,14 @@ def _from_raw(folder: Path, where: str) -> Dataset:
             source = f"{ARCHIVE} (SHA-256 {digest}), " + (
                 "the published file" if is_published else "not the published file"
             )
-        cache = cache_folder("imdb", _cache_key(digest, index_bytes))
+        if options.tokens != "keras":
+            index_bytes = None
+        cache = cache_folder("imdb", _cache_key(digest, index_bytes, options.tokens))
         cached = _read_cache(cache)
         if cached is None:
             texts = read_texts(raw)
-            cached = _parse(texts, _word_index(index_bytes, index_path))
+            index = _word_index(index_bytes, index_path)
+            cached = _parse(texts, index, options.tokens)
             try:
                 _write_cache(cache, *cached)
             except OSError as error:
@@ -142,12 +170,17 @@ def _from_raw(folder: Path, where: str) -> Dataset:
             f"imdb: {raw}: expected readable reviews, got {error}; {WHAT_TO_DO}"
         ) from error
     train, test, vocabulary = cached
-    if index_bytes is None:
+    if options.tokens != "keras":
+        tokenized = "words and punctuation marks"
+    else:
+        tokenized = "tokenized as Keras"
+    if index_bytes is None and options.tokens == "keras":
         notes.append(
             f"No {INDEX} beside the reviews: words are ranked by their count in "
             "train, which gives Keras's order up to ties."
         )
-    return _dataset(train, test, vocabulary, f"{source}; tokenized as Keras", notes)
+    source = f"{source}; {tokenized}"
+    return _dataset(train, test, vocabulary, source, notes, options)
 
 
 def _dataset(
@@ -156,7 +189,14 @@ def _dataset(
     vocabulary: tuple[str, ...],
     source: str,
     notes: list[str],
+    options: Options,
 ) -> Dataset:
+    groups: dict[str, IntArray] = {}
+    for name, part in (("train", train), ("test", test)):
+        if options.block > 1 and part.groups is not None:
+            # The numbers, which begin anew in each class, and the class.
+            groups[name] = 2 * (part.groups // options.block) + part.y
+    train, test = (replace(part, groups=None) for part in (train, test))
     for name, part in (("train", train), ("test", test)):
         counts = np.bincount(part.y, minlength=2)
         if len(part) != _FULL_COUNT:
@@ -174,7 +214,10 @@ def _dataset(
         digest=sequences_digest(train, test),
         source=source,
         example="review",
-        tokenizer="words",
+        tokenizer="words" if options.tokens == "keras" else options.tokens,
+        fits_vocabulary=options.tokens != "keras",
+        groups=groups.pop("train", None),
+        other_groups=groups,
         notes=tuple(notes),
     )
 
@@ -222,10 +265,11 @@ def _word_index(content: bytes | None, path: Path) -> dict[str, int] | None:
 
 
 def _parse(
-    texts: Texts, index: dict[str, int] | None
+    texts: Texts, index: dict[str, int] | None, tokens: str
 ) -> tuple[Sequences, Sequences, tuple[str, ...]]:
+    tokenizer = "words" if tokens == "keras" else tokens
     words = {
-        key: [tokenize(text, "words") for _, _, text in reviews]
+        key: [tokenize(text, tokenizer) for _, _, text in reviews]
         for key, reviews in texts.items()
     }
     if index is None:
@@ -235,6 +279,10 @@ def _parse(
                 counts.update(review)
         # Stable: equally frequent words keep the order of their first occurrence.
         ranked = [word for word, _ in counts.most_common()]
+        if tokens != "keras":
+            # Each split has the words of its own train; the others only need an id.
+            tested = (w for y in (0, 1) for review in words["test", y] for w in review)
+            ranked += [word for word in dict.fromkeys(tested) if word not in counts]
         index = {word: rank for rank, word in enumerate(ranked, 1)}
     ids = {word: rank + INDEX_FROM for word, rank in index.items()}
     parts = []
@@ -245,16 +293,17 @@ def _parse(
             for review in words[part, y]
         ]
         labels = np.repeat([0, 1], [len(words[part, y]) for y in (0, 1)])
-        parts.append(from_lists(lists, labels))
+        numbers = [number for y in (0, 1) for number, _, _ in texts[part, y]]
+        parts.append(replace(from_lists(lists, labels), groups=np.array(numbers)))
     return parts[0], parts[1], tuple(sorted(index, key=index.__getitem__))
 
 
 # Cache of parsed reviews
 
 
-def _cache_key(digest: str, index_bytes: bytes | None) -> str:
+def _cache_key(digest: str, index_bytes: bytes | None, tokens: str) -> str:
     index_digest = hashlib.sha256(index_bytes).hexdigest() if index_bytes else "none"
-    key = f"format {_FORMAT}\n{digest}\nindex {index_digest}"
+    key = f"format {_FORMAT}\n{digest}\nindex {index_digest}\n{tokens}"
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -276,7 +325,9 @@ def _read_cache(folder: Path) -> tuple[Sequences, Sequences, tuple[str, ...]] | 
     if not (folder / _VOCABULARY).exists():
         return None
     train, test = (
-        Sequences(*(_mapped(folder / f"{name}-{array}.npy") for array in _ARRAYS))
+        Sequences(
+            **{array: _mapped(folder / f"{name}-{array}.npy") for array in _ARRAYS}
+        )
         for name in ("train", "test")
     )
     vocabulary = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
@@ -339,7 +390,7 @@ def _from_npz(path: Path) -> Dataset:
     index = _word_index(index_bytes, index_path) or {}
     notes = [] if index else [f"No {INDEX} beside {NPZ}: words cannot be shown."]
     vocabulary = tuple(sorted(index, key=index.__getitem__))
-    return _dataset(train, test, vocabulary, f"Keras's {NPZ}", notes)
+    return _dataset(train, test, vocabulary, f"Keras's {NPZ}", notes, Options())
 
 
 def _keras_part(arrays: Any, part: str) -> Sequences:

@@ -148,6 +148,12 @@ def make_splits(
         )
         val = whole.take(val_index)
     train, test = preprocessed(dataset, whole.take(chosen)), dataset.test
+    if dataset.groups is not None:
+        train = replace(train, groups=dataset.groups[chosen])
+        of_val = dataset.groups
+        if given is not None:
+            of_val = dataset.other_groups["test" if validates_on_test else "validation"]
+        val = replace(val, groups=of_val[val_index])
     fitted, scaling = train.fitted, train.target_scaling
     if fitted is not None or scaling is not None:
         val, test = (
@@ -205,6 +211,26 @@ def divide(
         for part in (~is_held_out, is_held_out)
     )
     return rest, held_out
+
+
+def folds(sequences: Sequences, n_folds: int) -> IntArray:
+    """Divide a split's train into folds; copies and members of a group stay together.
+
+    A split's train is in random order, and balanced by class in every part of it, so
+    the first sequences are the first fold, and so on.
+
+    Returns
+    -------
+    int64 ndarray of shape (n_sequences,)
+        Fold of each, from 0; fewer than `n_folds` where there are fewer groups.
+    """
+    members = _groups_of_copies(sequences, sequences.groups)
+    sizes = np.array([len(group) for group in members])
+    of_group = (np.cumsum(sizes) - sizes) * n_folds // len(sequences)
+    _, of_group = np.unique(of_group, return_inverse=True)
+    fold = np.empty(len(sequences), np.int64)
+    fold[np.concatenate(members)] = np.repeat(of_group, sizes)
+    return fold
 
 
 def _latest_held_out(

@@ -398,7 +398,9 @@ class Read:
         is_word[self.first + text.places] = True
         before, after = (["(padding)"] * n for n in (self.first, self.n_after))
         known = (
-            self.x != OUT_OF_VOCABULARY if self.network.kind == "tokens" else is_word
+            self.network.tokens(self.x) != OUT_OF_VOCABULARY
+            if self.network.kind == "tokens"
+            else is_word
         )
         return {
             "steps": [*before, *text.names, *after],

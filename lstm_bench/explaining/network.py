@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from lstm_bench.arrays import FloatArray
 from lstm_bench.explaining.gates import Trace, recurrent_layers, trace_layers
-from lstm_bench.inference import batch_of, proba_of
+from lstm_bench.inference import Arrays, batch_of, proba_of
 from lstm_bench.models.backend import keras, tf
+from lstm_bench.models.build import EVIDENCE_LAYER
 
 Steps = npt.NDArray[Any]
 
@@ -57,12 +58,19 @@ class Network:
     config : mapping
         Its configuration, as in ``about.json``.
     kind : {"tokens", "vectors"}
+    evidence : mapping of str to ndarray, or None
+        Of a network that reads n-gram evidence; see `inference.evidence_of`.
     """
 
     def __init__(
-        self, model: keras.Model, config: Mapping[str, Any], kind: str
+        self,
+        model: keras.Model,
+        config: Mapping[str, Any],
+        kind: str,
+        evidence: Arrays | None = None,
     ) -> None:
         self.model, self.config, self.kind = model, config, kind
+        self.evidence = evidence
         self.layers = recurrent_layers(model)
         head = model.get_layer("head")
         self.weights, self.bias = head.get_weights()
@@ -74,7 +82,7 @@ class Network:
 
     def batch(self, sequences: list[Steps]) -> Steps:
         """Return sequences as one input."""
-        return batch_of(sequences, self.config, self.kind)
+        return batch_of(sequences, self.config, self.kind, self.evidence)
 
     def pooled(self, sequences: list[Steps]) -> FloatArray:
         """Return the head's inputs, of shape (n, features)."""
@@ -132,11 +140,18 @@ class Network:
 
     def embedded(self, x: Steps) -> FloatArray:
         """Return the first recurrent layer's inputs for one row of `batch`."""
-        if self.kind == "tokens":
-            table = self.model.get_layer("embedding").get_weights()[0]
-            vectors: FloatArray = table[x].astype(np.float64)
-            return vectors
-        return x[:, :-1].astype(np.float64)
+        if self.kind == "vectors":
+            return x[:, :-1].astype(np.float64)
+        table = self.model.get_layer("embedding").get_weights()[0]
+        ids, beside = x, np.zeros((len(x), 0))
+        if self.evidence is not None:
+            ids, beside = x[:, -1].astype(np.int64), x[:, :-1]
+        vectors: FloatArray = np.concatenate([table[ids], beside], 1).astype(np.float64)
+        return vectors
+
+    def tokens(self, x: Steps) -> Steps:
+        """Return the token ids of one row of `batch`, 0 where padded."""
+        return x if self.evidence is None else x[:, -1].astype(np.int32)
 
     def traces(self, x: Steps) -> list[list[Trace]]:
         """Return what each layer computes for one row of `batch`."""
@@ -231,7 +246,8 @@ class Network:
         """The traced function from points to scores and gradients."""
         tokens = path = self.model.inputs[0]
         if self.kind == "tokens":
-            path = self.model.get_layer("embedding").output
+            name = "embedding" if self.evidence is None else EVIDENCE_LAYER
+            path = self.model.get_layer(name).output
         # The tokens say what is a step, where the model asks.
         asks = self.kind == "tokens" and bool(self.config["masking"])
         pooled = keras.Model([tokens, path] if asks else [path], self._head_input)

@@ -14,6 +14,7 @@ from lstm_bench.explaining.explanation import N_POINTS, Read, running_of, text_o
 from lstm_bench.explaining.network import CLASSIFIERS, Network
 from lstm_bench.models.backend import keras
 from lstm_bench.suites.config import TrialConfig
+from lstm_bench.training.evidence import fit_evidence
 
 DIGITS = 4
 
@@ -43,7 +44,11 @@ def explain_samples(
     if config.head not in CLASSIFIERS:
         return []
     val = splits.at_length(config.sequence_length).val
-    network = Network(model, config.model_dump(), dataset.kind)
+    evidence = None
+    if config.ngram_evidence:
+        train = splits.at_length(config.sequence_length).train
+        evidence = fit_evidence(train, config, dataset.n_classes).whole
+    network = Network(model, config.model_dump(), dataset.kind, evidence)
     about = {"kind": dataset.kind, "tokenizer": dataset.tokenizer}
     found = []
     for row in rows.tolist():

@@ -17,7 +17,15 @@ from lstm_bench.arrays import FloatArray
 from lstm_bench.data.dataset import VECTORS, Values
 from lstm_bench.errors import ExportError
 from lstm_bench.export.examples import inputs_of
-from lstm_bench.inference import NETWORK, NETWORKS, batch_of, load, proba_of
+from lstm_bench.inference import (
+    EVIDENCE,
+    NETWORK,
+    NETWORKS,
+    batch_of,
+    evidence_in,
+    load,
+    proba_of,
+)
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.tracking.models import files_of
 
@@ -53,12 +61,12 @@ def network_proba(
         input_signature=[tf.TensorSpec(network.input_shape, network.inputs[0].dtype)],
         autograph=False,
     )
-    config, kind = about["config"], about["kind"]
+    config, kind, evidence = about["config"], about["kind"], evidence_in(folder)
     with _whole_float32():
         return _in_batches(
             sequences,
             lambda part: proba_of(
-                forward(batch_of(part, config, kind)).numpy(),
+                forward(batch_of(part, config, kind, evidence)).numpy(),
                 config["head"],
                 about.get("target_scaling"),
             ),
@@ -112,6 +120,13 @@ def _in_batches(
 
 def _write_keras(logged: Path, folder: Path, about: About) -> None:
     shutil.copyfile(files_of(logged) / NETWORK, folder / NETWORK)
+    _copy_evidence(logged, folder)
+
+
+def _copy_evidence(logged: Path, folder: Path) -> None:
+    """Copy what a network that reads n-gram evidence has beside it."""
+    if (file := files_of(logged) / EVIDENCE).exists():
+        shutil.copyfile(file, folder / EVIDENCE)
 
 
 def _write_saved_model(logged: Path, folder: Path, about: About) -> None:
@@ -127,6 +142,7 @@ def _write_saved_model(logged: Path, folder: Path, about: About) -> None:
     keras.Model(network.input, outputs).export(
         folder / SAVED_MODEL_FOLDER, format="tf_saved_model", verbose=False
     )
+    _copy_evidence(logged, folder)
 
 
 def _saved_model_proba(
@@ -139,8 +155,10 @@ def _saved_model_proba(
     (name,) = serve.structured_input_signature[1]
     (output,) = serve.structured_outputs
 
+    config, kind, evidence = about["config"], about["kind"], evidence_in(folder)
+
     def compute(part: Sequence[Values]) -> npt.NDArray[np.floating]:
-        x = tf.constant(batch_of(part, about["config"], about["kind"]))
+        x = tf.constant(batch_of(part, config, kind, evidence))
         proba: npt.NDArray[np.floating] = serve(**{name: x})[output].numpy()
         return proba
 
@@ -165,6 +183,11 @@ def _write_onnx(logged: Path, folder: Path, about: About) -> None:
     from lstm_bench.export.onnx_graph import onnx_model
 
     config = TrialConfig.model_validate(about["config"])
+    if config.ngram_evidence:
+        raise ExportError(
+            "--format onnx: the model reads n-gram evidence beside its words, which an "
+            "ONNX file cannot look up; use --format keras, saved_model or mlflow"
+        )
     network = _load(files_of(logged))
     n_parameters = network.count_params()
     if n_parameters >= MAX_ONNX_PARAMETERS:

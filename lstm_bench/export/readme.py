@@ -29,6 +29,7 @@ In Python, in this folder, with {packages} installed:
 
 ```python
 import json
+from pathlib import Path
 
 import numpy as np
 
@@ -93,7 +94,8 @@ _RUN = {
     "keras": f"""\
 import keras
 
-x = inference.batch_of(sequences, about["config"], about["kind"])
+evidence = inference.evidence_in(Path("."))
+x = inference.batch_of(sequences, about["config"], about["kind"], evidence)
 outputs = keras.models.load_model("{NETWORK}", compile=False).predict(x)
 head, scaling = about["config"]["head"], about.get("target_scaling")
 proba = inference.proba_of(outputs, head, scaling)""",
@@ -110,7 +112,8 @@ inputs = {{"ids": x, "lengths": np.array(lengths, np.int32)}}
 import tensorflow as tf
 
 model = tf.saved_model.load("{SAVED_MODEL_FOLDER}")
-x = inference.batch_of(sequences, about["config"], about["kind"])
+evidence = inference.evidence_in(Path("."))
+x = inference.batch_of(sequences, about["config"], about["kind"], evidence)
 proba = model.serve(x).numpy()""",
 }
 

@@ -27,6 +27,10 @@ INPUT_DROPOUTS: Mapping[str, Callable[..., keras.layers.Layer]] = {
 """Keras's layers between the input and the first recurrent layer, in their order, each
 under the name of the hyperparameter that is its rate."""
 
+EVIDENCE_INPUT, EVIDENCE_LAYER = "evidence_and_tokens", "words_and_evidence"
+"""Names of the input of a model that reads n-gram evidence, and of the layer whose
+output is the words' vectors with the evidence beside."""
+
 ATTENTION_LAYERS = ("attention_hidden", "attention_score")
 """Names of the layers of attention pooling."""
 
@@ -47,7 +51,9 @@ def build_model(
         None: the input is int token ids of shape (batch, n_timesteps), 0 where padded,
         any n_timesteps. Otherwise it is float vectors of shape (batch, n_timesteps,
         n_channels + 1), whose last channel is 1 at a step and 0 where padded, and the
-        model has no embedding.
+        model has no embedding. Of tokens with ``ngram_evidence`` it is float of shape
+        (batch, n_timesteps, `n_evidence_values` + 1), whose last channel is the token
+        id.
 
     Raises
     ------
@@ -56,10 +62,13 @@ def build_model(
     """
     head = HEADS[config.head]
     n_outputs = head.n_units(n_targets)
-    inputs, x, is_step = _read(config, n_channels)
+    inputs, x, is_step = _read(config, n_targets, n_channels)
     for name, layer in INPUT_DROPOUTS.items():
         if rate := getattr(config, name):
             x = layer(rate, name=name)(x)
+    if config.ngram_evidence:
+        beside = keras.layers.Concatenate(name=EVIDENCE_LAYER)
+        x = beside([x, inputs[:, :, :-1]])
     is_causal = config.padding == "post" and not config.bidirectional
     x = _recur(x, None if is_causal else is_step, config, is_causal)
     x = _pool(x, is_step, config, is_causal)
@@ -82,7 +91,17 @@ def build_model(
     return model
 
 
-def _read(config: TrialConfig, n_channels: int | None) -> tuple[Any, Any, Any]:
+def n_evidence_values(config: TrialConfig, n_classes: int) -> int:
+    """Return how many numbers of evidence a model of `config` reads beside a word.
+
+    Two for each n and each class; of two classes for the second alone.
+    """
+    return 2 * config.ngram_evidence * (1 if n_classes == 2 else n_classes)
+
+
+def _read(
+    config: TrialConfig, n_targets: int, n_channels: int | None
+) -> tuple[Any, Any, Any]:
     """Return a model's input, its vectors, and what is a step.
 
     Returns
@@ -94,14 +113,20 @@ def _read(config: TrialConfig, n_channels: int | None) -> tuple[Any, Any, Any]:
         None without masking: all are steps.
     """
     if n_channels is None:
-        inputs = keras.Input((None,), dtype="int32", name="tokens")
+        if config.ngram_evidence:
+            n_values = n_evidence_values(config, n_targets)
+            shape = (None, n_values + 1)
+            inputs = keras.Input(shape, dtype="float32", name=EVIDENCE_INPUT)
+            tokens = keras.ops.cast(inputs[:, :, -1], "int32")
+        else:
+            inputs = tokens = keras.Input((None,), dtype="int32", name="tokens")
         x = keras.layers.Embedding(
             config.vocabulary_size,
             config.embedding_dim,
             trainable=config.embedding != "frozen",
             name="embedding",
-        )(inputs)
-        is_step = keras.ops.not_equal(inputs, 0) if config.masking else None
+        )(tokens)
+        is_step = keras.ops.not_equal(tokens, 0) if config.masking else None
     else:
         inputs = keras.Input((None, n_channels + 1), dtype="float32", name="vectors")
         x = inputs[:, :, :-1]

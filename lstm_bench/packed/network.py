@@ -76,7 +76,8 @@ class PackedForward:
             whose last channel is 0 where padded.
         """
         tokens = batch
-        if self._embedding is None:
+        has_evidence = bool(self.config.ngram_evidence)
+        if self._embedding is None or has_evidence:
             tokens = tf.cast(batch[:, :, -1], tf.int32)
         *fields, ids, index = tf.numpy_function(self._lay_out, [tokens], [tf.int32] * 7)
         for field in (*fields, ids, index):
@@ -87,7 +88,8 @@ class PackedForward:
         output_indexes = (tf.range(tf.size(rows.review)), rows.reverse)
         rows_as_inputs = ((None, None, None), (rows.reverse, None, None))
         inputs: tuple[tuple[Any, Any, Any], ...] = rows_as_inputs
-        if self._embedding is not None and not (training and self._input_dropouts):
+        drops = training and self._input_dropouts
+        if self._embedding is not None and not drops and not has_evidence:
             x: Any = self._embedding.embeddings.value
             token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
             occurrences = _occurrences(x, token_of_row) if training else None
@@ -174,14 +176,19 @@ class PackedForward:
         -------
         float32 tensor of shape (n_rows, features)
         """
+        if len(batch.shape) == 3:
+            vectors = tf.reshape(batch[:, :, :-1], (-1, batch.shape[-1] - 1))
+            beside = tf.gather(vectors, rows.position)
         if self._embedding is None:
-            steps = tf.reshape(batch[:, :, :-1], (-1, batch.shape[-1] - 1))
-            x = tf.gather(steps, rows.position)
-        else:
-            token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
-            x = tf.gather(self._embedding.embeddings.value, token_of_row)
-        if not training:
-            return x
+            return self._dropped(beside, tokens, rows) if training else beside
+        token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
+        x = tf.gather(self._embedding.embeddings.value, token_of_row)
+        if training:
+            x = self._dropped(x, tokens, rows)
+        return tf.concat([x, beside], axis=1) if len(batch.shape) == 3 else x
+
+    def _dropped(self, x: Any, tokens: Any, rows: Rows) -> Any:
+        """Apply the dropouts of the input to each row."""
         n_reviews, n_timesteps = tf.unstack(tf.shape(tokens))
         features = x.shape[-1]
         # As the layers draw them: also for padding.

@@ -30,6 +30,13 @@ SHORT: Mapping[str, str | tuple[str, str] | Mapping[str, str]] = {
     "pooling": "{} pooling",
     "embedding_dim": "embedding {}",
     "embedding": "{} embedding",
+    "ngram_evidence": {
+        "0": "no evidence",
+        "1": "evidence of words",
+        "2": "evidence of 1- to 2-grams",
+        "3": "evidence of 1- to 3-grams",
+        "4": "evidence of 1- to 4-grams",
+    },
     "head": "{}",
     "forget_bias": "forget bias {}",
     "embedding_dropout": "embedding dropout {}",
@@ -66,7 +73,7 @@ RANDOM = "random"
 ADDED = (
     *("class_weights", "embedding", "cell", "forget_bias", "gradient_clip_norm"),
     *("schedule", "warmup", "weight_decay", "label_smoothing", "weight_averaging"),
-    *("embedding_dropout", "token_dropout", "spatial_dropout"),
+    *("embedding_dropout", "token_dropout", "spatial_dropout", "ngram_evidence"),
 )
 """Hyperparameters that are newer than the ids of configurations in use."""
 
@@ -125,6 +132,14 @@ class TrialConfig(BaseModel):
         description="Initial embedding vectors: random; from the dataset's "
         "embedding_file (pretrained); or from there and not trained (frozen). Words "
         "that the file lacks have the random ones in each case.",
+    )
+    ngram_evidence: int = Field(
+        0,
+        ge=0,
+        le=4,
+        description="Longest n-grams whose evidence is read beside the words: for each "
+        "n from 1 on, what a linear model, fitted on train, makes of the n-gram that "
+        "ends at the word. 0: words alone.",
     )
     head: Literal["sigmoid", "softmax", "linear"] = Field(
         "sigmoid",

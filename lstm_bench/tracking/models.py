@@ -23,7 +23,7 @@ from mlflow.exceptions import MlflowException
 
 from lstm_bench import inference
 from lstm_bench.errors import TrackingError
-from lstm_bench.inference import ABOUT, ARRAYS, FORMAT, NETWORK
+from lstm_bench.inference import ABOUT, ARRAYS, EVIDENCE, FORMAT, NETWORK
 from lstm_bench.system.folders import cache_folder
 from lstm_bench.system.variables import variables_set
 from lstm_bench.tracking import names as rec
@@ -158,7 +158,7 @@ def log_model(
     ):
         files = Path(name) / FOLDER
         files.mkdir()
-        for file in (NETWORK, ARRAYS):
+        for file in (NETWORK, ARRAYS, EVIDENCE):
             if (folder / file).exists():
                 shutil.copy2(folder / file, files)
         shutil.copy2(str(inference.__file__), files / "inference.py")

@@ -6,6 +6,7 @@ import numpy as np
 
 from lstm_bench.arrays import IntArray
 from lstm_bench.data.dataset import Values
+from lstm_bench.models.encoding import TokensWithEvidence
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import PACKED
 
@@ -60,7 +61,10 @@ def evaluation_batches(
 
 
 def take_batch(
-    x: Values, lengths: IntArray, index: IntArray, config: TrialConfig
+    x: Values | TokensWithEvidence,
+    lengths: IntArray,
+    index: IntArray,
+    config: TrialConfig,
 ) -> Values:
     """Return the rows at `index`, with masking trimmed to the longest of them.
 

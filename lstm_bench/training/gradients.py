@@ -39,8 +39,8 @@ def input_gradients(steps: Steps, data: Encoded) -> Callable[[], list[float]]:
     vanish or explode.
     """
     model = steps.model
-    x, targets = tf.constant(data.x), tf.constant(data.targets)
-    is_tokens = x.dtype.is_integer
+    x, targets = tf.constant(data.x[:]), tf.constant(data.targets)
+    is_tokens = any(layer.name == "embedding" for layer in model.layers)
     last = data.lengths - 1
     if steps.config.padding == "pre":
         last = np.full(len(last), data.x.shape[1] - 1)
@@ -57,7 +57,7 @@ def input_gradients(steps: Steps, data: Encoded) -> Callable[[], list[float]]:
         embeddings = model.get_layer("embedding").embeddings.value
         # Sparse: one row for each token of the batch, not summed for each word.
         rows = tape.gradient(loss, embeddings).values
-        return tf.reshape(rows, (*x.shape, -1))
+        return tf.reshape(rows, (*x.shape[:2], -1))
 
     traced = tf.function(gradient, autograph=False)
 

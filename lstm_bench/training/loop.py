@@ -17,7 +17,7 @@ from lstm_bench.data.dataset import Sequences, TargetScaling, Units, Values
 from lstm_bench.errors import TrialFailed
 from lstm_bench.metrics import Metric, evaluate
 from lstm_bench.models.backend import keras, tf
-from lstm_bench.models.encoding import encode
+from lstm_bench.models.encoding import TokensWithEvidence, encode
 from lstm_bench.models.heads import HEADS
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import PACKED, STOCK
@@ -61,7 +61,7 @@ class Encoded:
         Of windows of series; it is applied to `targets` before.
     """
 
-    x: Values
+    x: Values | TokensWithEvidence
     lengths: IntArray
     y: Targets
     targets: npt.NDArray[np.float32]

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lstm_bench.data.dataset import VECTORS, Dataset, Scaling, Sequences, Vocabulary
-from lstm_bench.inference import ABOUT, ARRAYS, FORMAT, INDEX_FROM, NETWORK
+from lstm_bench.inference import ABOUT, ARRAYS, EVIDENCE, FORMAT, INDEX_FROM, NETWORK
 from lstm_bench.suites.config import TrialConfig
+from lstm_bench.training.evidence import fit_evidence
 
 if TYPE_CHECKING:
     from lstm_bench.models.backend import keras
@@ -68,6 +69,10 @@ def write_network(
     about["vocabulary"] = vocabulary
     _write_about(folder, about)
     model.save(folder / NETWORK)
+    if config.ngram_evidence:
+        train = train.at_length(config.sequence_length)
+        evidence = fit_evidence(train, config, dataset.n_classes)
+        _write_arrays(folder / EVIDENCE, evidence.whole)
 
 
 def write_baseline(
@@ -81,7 +86,11 @@ def write_baseline(
     """Write the arrays of a fitted baseline and how it reads its input."""
     about = _about(dataset, train, origin) | {"model": name, "config": None}
     _write_about(folder, about)
-    with (folder / ARRAYS).open("wb") as stream:
+    _write_arrays(folder / ARRAYS, arrays)
+
+
+def _write_arrays(file: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    with file.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 
 

@@ -186,16 +186,23 @@ def _check_no_tokens(suite: Suite, config: TrialConfig | None) -> None:
     config : TrialConfig or None
         The one configuration to train; None for all configurations of the suite.
     """
-    rates = suite.values_of("embedding_dropout")
-    if config is not None:
-        rates = [("embedding_dropout", config.embedding_dropout)]
-    for place, rate in rates:
-        if rate:
-            raise SuiteError(
-                f"{suite.path}: {place}: expected embedding_dropout: 0 where the data "
-                f"are vectors, which have no embedding, got {rate}; use token_dropout "
-                "(whole steps) or spatial_dropout (whole channels)"
-            )
+    for field, reason in (
+        (
+            "embedding_dropout",
+            "have no embedding, got {}; use token_dropout (whole steps) or "
+            "spatial_dropout (whole channels)",
+        ),
+        ("ngram_evidence", "have no words, got {}; remove it"),
+    ):
+        values = suite.values_of(field)
+        if config is not None:
+            values = [(field, getattr(config, field))]
+        for place, value in values:
+            if value:
+                raise SuiteError(
+                    f"{suite.path}: {place}: expected {field}: 0 where the data are "
+                    f"vectors, which {reason.format(value)}"
+                )
     for field in ("vocabulary_size", "embedding_dim", "embedding"):
         for place in ("space", "confirm.pairs"):
             if field in (suite.space.axes if place == "space" else suite.pairs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.suites.config import RANDOM, TrialConfig
 from lstm_bench.suites.engines import STOCK
 from lstm_bench.training.checkpoint import Checkpoint
+from lstm_bench.training.evidence import fit_evidence
 from lstm_bench.training.gradients import N_SEQUENCES, input_gradients
 from lstm_bench.training.loop import (
     Encoded,
@@ -96,8 +98,17 @@ def run_trial(
     """
     start = time.perf_counter()
     splits = splits.at_length(config.sequence_length)
+    evidence = None
+    if config.ngram_evidence:
+        evidence = fit_evidence(splits.train, config, dataset.n_classes, on_step)
+        splits = replace(
+            splits,
+            train=evidence.of_train(splits.train),
+            val=evidence.of(splits.val),
+        )
     steps = _new_steps(config, dataset, splits.train, root_seed, replicate, engine)
-    model, initial = steps.model, steps.variables()
+    model = steps.model
+    initial = steps.variables() if splits.test_origins else []
     train = Encoded.of(splits.train, config, dataset.n_targets)
     val = Encoded.of(splits.val, config, dataset.n_targets)
     gradients: dict[str, list[float]] = {}
@@ -127,7 +138,8 @@ def run_trial(
     predictions = [prediction_of("val", splits.val, splits.val_index, val_proba)]
     errors: list[dict[str, Any]] = []
     if score_test:
-        test = Encoded.of(splits.test, config, dataset.n_targets)
+        read = splits.test if evidence is None else evidence.of(splits.test)
+        test = Encoded.of(read, config, dataset.n_targets)
         if splits.test_origins:
             test_proba = _predict_again(
                 steps,
@@ -292,6 +304,9 @@ def refit(
         The loss is not finite, or memory is exhausted.
     """
     train = train.at_length(config.sequence_length)
+    if config.ngram_evidence:
+        evidence = fit_evidence(train, config, dataset.n_classes, on_step)
+        train = evidence.of_train(train)
     steps = _new_steps(config, dataset, train, root_seed, replicate, engine)
     fit_epochs(
         steps,

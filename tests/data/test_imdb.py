@@ -512,3 +512,54 @@ def test_real_reviews_without_index_are_ranked_alike_up_to_ties(
     for rank, kerass in enumerate(rank_of_kerass, 1):
         if kerass <= 10_000:
             assert counts[rank - 1] == counts[kerass - 1]
+
+
+# Options
+
+
+def test_punctuation_marks_are_tokens_where_it_is_asked_for(tmp_path: Path) -> None:
+    write_archive(tmp_path, TINY)
+    dataset = load_dataset("imdb", {"tokens": "words_and_punctuation"}, tmp_path)
+    assert dataset.tokenizer == "words_and_punctuation"
+    assert dataset.fits_vocabulary
+    texts = [words(dataset, "train", i) for i in range(4)]
+    assert texts == [
+        "bad film",
+        'great , great film ! the " plot " : good',
+        "film good film it's",
+        "good film",
+    ]
+    # A word of test alone has an id of its own, behind all words of train.
+    assert dataset.vocabulary[-1] == "unseen"
+    assert dataset.vocabulary[:2] == ("film", "good")
+    # Keras's ids, whatever was parsed before.
+    assert words(load_imdb(tmp_path), "train", 2) == "film good film it's"
+    assert words(load_imdb(tmp_path), "train", 1) == "great great film br the plot good"
+
+
+def test_blocks_of_neighbouring_numbers_are_groups(tmp_path: Path) -> None:
+    numbers = {0: "a", 1: "b", 9: "c", 10: "d", 11: "e"}
+    files = {
+        f"{part}/{y}/{number}_5.txt": f"{part} {y} {word}"
+        for part in ("train", "test")
+        for y in ("neg", "pos")
+        for number, word in numbers.items()
+    }
+    write_archive(tmp_path, files)
+    for _ in range(2):  # parsed, and from the cache
+        dataset = load_dataset("imdb", {"block": 10}, tmp_path)
+        assert dataset.groups is not None
+        assert dataset.groups.tolist() == [0, 0, 0, 2, 2, 1, 1, 1, 3, 3]
+        assert dataset.other_groups["test"].tolist() == dataset.groups.tolist()
+        assert dataset.train.groups is None
+    alone = load_imdb(tmp_path)
+    assert alone.groups is None
+    assert alone.digest == dataset.digest
+
+
+def test_options_need_the_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for options in ({"block": 10}, {"tokens": "words_and_punctuation"}):
+        with pytest.raises(DatasetError, match="which Keras's file lacks"):
+            load_dataset("imdb", options)

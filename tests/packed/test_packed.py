@@ -713,12 +713,19 @@ def test_outputs_and_gradients_are_those_of_keras_with_every_cell(
         {"cell": "simple_rnn", "num_layers": 2, "padding": "pre", "token_dropout": 0.3},
         {"bidirectional": True, "masking": False, "spatial_dropout": 0.3},
         {"pooling": "max", "num_layers": 2, "dropout": 0.2, **INPUT_DROPS},
+        {"ngram_evidence": 1, "bidirectional": True},
+        {"ngram_evidence": 2, "padding": "pre", "cell": "gru", **INPUT_DROPS},
+        {"ngram_evidence": 3, "masking": False, "dropout": 0.3, "num_layers": 2},
     ],
     ids=str,
 )
-def test_input_dropout_and_both_poolings_are_those_of_stock_keras(options):
+def test_other_inputs_and_both_poolings_are_those_of_stock_keras(options):
     config, model, packed = make_pair(**options)
     tokens = make_tokens(LENGTHS, 12, config.padding)
+    if config.ngram_evidence:
+        shape = (*tokens.shape, 2 * config.ngram_evidence)
+        beside = np.random.default_rng(1).normal(size=shape) * (tokens != 0)[..., None]
+        tokens = np.concatenate([beside, tokens[..., None]], axis=2, dtype=np.float32)
     check_gradients(model, packed, tokens)
     assert_close(packed(tokens, training=False), model(tokens, training=False))
 

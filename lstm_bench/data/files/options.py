@@ -111,10 +111,13 @@ class FileOptions(BaseModel):
         description="Column of numbers or ISO dates: the oldest examples are train, "
         "the newest test.",
     )
-    tokens: Literal["words", "whitespace", "characters"] = Field(
-        "words",
-        description="How a text is divided: words as Keras's tokenizer does (lower "
-        "case, without punctuation), at white space, or into characters.",
+    tokens: Literal["words", "words_and_punctuation", "whitespace", "characters"] = (
+        Field(
+            "words",
+            description="How a text is divided: words as Keras's tokenizer does (lower "
+            "case, without punctuation), words in lower case and each "
+            "punctuation mark, at white space, or into characters.",
+        )
     )
     numeric_labels_are_classes: bool | None = Field(
         None,

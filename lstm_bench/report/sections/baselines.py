@@ -11,6 +11,7 @@ from lstm_bench.training.result import TRAIN_TIME
 
 TOKENS = {
     "words": "word",
+    "words_and_punctuation": "token",
     "whitespace": "word",
     "characters": "character",
     "categories": "step",

@@ -31,6 +31,7 @@ MAX_IN_ORDER = 20
 PARTS = {"train": "train", "given_validation": "validation", "test": "test"}
 STEPS = {
     "words": "words, in lower case and without punctuation",
+    "words_and_punctuation": "words in lower case, and punctuation marks",
     "whitespace": "words, divided at white space",
     "characters": "characters",
     "categories": "categories",
