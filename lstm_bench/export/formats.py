@@ -135,7 +135,8 @@ def _write_saved_model(logged: Path, folder: Path, about: About) -> None:
     network = _load(files_of(logged))
     outputs = network.output
     if about["config"]["head"] == "sigmoid":
-        outputs = keras.layers.Concatenate()([1.0 - outputs, outputs])
+        both = keras.layers.Concatenate(name="probabilities")
+        outputs = both([1.0 - outputs, outputs])
     if scaling := about.get("target_scaling"):
         scale, offset = scaling["std"], scaling["mean"]
         outputs = keras.layers.Rescaling(scale, offset)(outputs)

@@ -17,7 +17,15 @@ from lstm_bench.errors import ExportError, OutputError
 from lstm_bench.export.examples import Examples, random_sequences
 from lstm_bench.export.formats import FORMATS
 from lstm_bench.export.write import export_model
-from lstm_bench.inference import ABOUT, ARRAYS, NETWORK, batch_of, load, proba_of
+from lstm_bench.inference import (
+    ABOUT,
+    ARRAYS,
+    EVIDENCE,
+    NETWORK,
+    batch_of,
+    load,
+    proba_of,
+)
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.tracking.models import SCRIPT, files_of, read_about
 
@@ -179,6 +187,29 @@ def test_exported_folder_is_used_as_its_readme_describes(
         TEXTS if kind == "tokens" else SERIES
     )
     np.testing.assert_allclose(names["proba"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["keras", "saved_model"])
+def test_exports_of_a_model_with_evidence_have_it(form, tmp_path, monkeypatch):
+    settings = {"ngram_evidence": 2, "pooling": "mean_max", "head": "sigmoid"}
+    logged = logged_model(tmp_path / "logged", "tokens", **settings, **SETTINGS)
+    with (files_of(logged) / EVIDENCE).open("wb") as file:
+        np.savez(
+            file,
+            ngrams_1=np.array([4, 5, 6]),
+            values_1=np.array([[1.0, 2.0], [-1.0, 0.5], [3.0, -2.0]], np.float32),
+            ngrams_2=np.array([0 << 31 | 5]),
+            values_2=np.array([[-2.0, 1.0]], np.float32),
+        )
+    out = tmp_path / "out"
+    assert export_model(logged, form, out, examples_for(logged)) < 1e-6
+    names = run_readme(out, monkeypatch)
+    whole = load(files_of(logged)).predict_proba(TEXTS)
+    np.testing.assert_allclose(names["proba"], whole, atol=1e-6)
+    (files_of(logged) / EVIDENCE).unlink()
+    with pytest.raises(ExportError, match="--format onnx: the model reads n-gram"):
+        export_model(logged, "onnx", tmp_path / "onnx", examples_for(logged))
+    assert not (tmp_path / "onnx").exists()
 
 
 @pytest.mark.parametrize("form", ["keras", "onnx", "saved_model"])
