@@ -60,6 +60,17 @@ class Contender:
         return "baseline" if self.config is None else CELL_NAMES[self.config.cell]
 
     @property
+    def reads_evidence(self) -> bool:
+        """Whether it is a network that reads n-gram evidence beside its words."""
+        return self.config is not None and self.config.ngram_evidence > 0
+
+    @property
+    def kind_of_evidence(self) -> str:
+        """Of which n-grams: ``1- to 3-grams``."""
+        n = 0 if self.config is None else self.config.ngram_evidence
+        return "words" if n == 1 else f"1- to {n}-grams"
+
+    @property
     def mean_val(self) -> float:
         """Mean over replicates of the metric on validation."""
         return float(np.mean(list(self.val.values())))

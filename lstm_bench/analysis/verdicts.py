@@ -49,8 +49,9 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
         f"best {analysis.results.suite.network}",
         f"{winner.label}, chosen on validation: test {metric.label} "
         f"{with_interval(test.estimate, test.low, test.high, metric.form)} over "
-        f"{count(test.n, 'fresh seed')}.",
+        f"{count(test.n, 'fresh seed')}.{_what_it_reads(winner)}",
     )
+    yield from _words_alone(analysis, winner)
     asked: list[tuple[str, pd.Series[Any]]] = []
     for family in table["family"].unique():
         rows = table[table["family"] == family]
@@ -73,6 +74,34 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
         yield Answer(question, describe(row, metric) + more)
     yield from _ensemble_answers(analysis)
     yield from _optimism_answers(analysis, winner)
+
+
+def _what_it_reads(winner: Contender) -> str:
+    if not winner.reads_evidence:
+        return ""
+    return (
+        f" Beside its words it reads what {winner.kind_of_evidence} say, from a linear "
+        "model fitted on train: it does not compare with networks that read words "
+        "alone."
+    )
+
+
+def _words_alone(analysis: Analysis, winner: Contender) -> Iterator[Answer]:
+    """Yield the best network without n-gram evidence, where the winner reads some."""
+    suite = analysis.results.suite
+    others = [
+        c for c in analysis.contenders if not c.is_baseline and not c.reads_evidence
+    ]
+    best = best_on_validation(others, suite.metric)
+    if not winner.reads_evidence or best is None:
+        return
+    test = best.test_interval
+    yield Answer(
+        f"best {suite.network} that reads words alone",
+        f"{best.label}, chosen on validation: test {suite.metric.label} "
+        f"{with_interval(test.estimate, test.low, test.high, suite.metric.form)} over "
+        f"{count(test.n, 'fresh seed')}.",
+    )
 
 
 def _ensemble_answers(analysis: Analysis) -> Iterator[Answer]:

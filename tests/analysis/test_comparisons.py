@@ -71,6 +71,24 @@ def test_the_winner_is_chosen_by_validation_alone():
     assert analyse(changed).winner.label == TRIAL_3
 
 
+def test_a_winner_that_reads_evidence_stands_beside_the_best_that_reads_words(analysis):
+    told = {a.question: a.text for a in answers(analysis)}
+    assert "best LSTM that reads words alone" not in told
+    assert "Beside its words" not in told["best LSTM"]
+    plain, other, *rest = analysis.contenders
+    assert plain.config is not None
+    reads = plain.config.model_copy(update={"ngram_evidence": 3})
+    winner = dataclasses.replace(plain, config=reads)
+    mixed = dataclasses.replace(
+        analysis, contenders=(winner, other, *rest), winner=winner
+    )
+    told = {a.question: a.text for a in answers(mixed)}
+    assert "what 1- to 3-grams say, from a linear model" in told["best LSTM"]
+    words = told["best LSTM that reads words alone"]
+    assert words.startswith(f"{TRIAL_3}, chosen on validation: test accuracy 0.85")
+    assert list(told)[:2] == ["best LSTM", "best LSTM that reads words alone"]
+
+
 def test_differences_are_means_over_paired_seeds(analysis):
     (row,) = rows_of(analysis, "best").to_dict("records")
     assert (row["label_a"], row["label_b"]) == (TRIAL_2, TRIAL_3)
@@ -362,8 +380,10 @@ def test_equal_scores_are_identical_and_have_a_sentence_of_their_own():
     (row,) = rows_of(analysis, "best").to_dict("records")
     assert row["verdict"] == "identical"
     (said, _, *_) = [a.text for a in answers(analysis)][1:]
+    # Of equal ones the winner is the first by its id.
+    first, second = sorted(analysis.contenders[:2], key=lambda c: c.key)
     assert said == (
-        f"{TRIAL_2} and {TRIAL_3} have the same score on every seed: test accuracy "
+        f"{first.label} and {second.label} have the same score on every seed: test accuracy "
         "0.9083 over 3 paired seeds."
     )
 

@@ -64,7 +64,9 @@ def literature(analysis: Analysis) -> pd.DataFrame:
                 "n_train": results.dataset.get("n_used_train"),
                 "source": f"this study, mean over {len(scores)} seeds",
                 "url": None,
-                "note": "",
+                "note": f"Reads words and the evidence of {contender.kind_of_evidence}."
+                if contender.reads_evidence
+                else "",
                 "own": True,
             }
         )
