@@ -294,6 +294,7 @@ def predict(
     inputs: Sequence[Any],
     *,
     refit: bool = False,
+    ensemble: bool = False,
     data_dir: str | Path | None = None,
     tracking_uri: str | None = None,
     progress: bool = False,
@@ -312,6 +313,9 @@ def predict(
     refit : bool
         Whether the model is trained on train and validation together; otherwise it is
         that of the seed with the median validation score.
+    ensemble : bool
+        Whether to predict the mean of several seeds' models, as many as the suite's
+        ``ensemble`` says.
     data_dir, tracking_uri, progress
         As in `run_sweep`; data are needed only to train.
 
@@ -339,7 +343,12 @@ def predict(
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri, create=False)
         named = open_model(
-            uri, name, _progress(progress), refit=refit, data_dir=_path(data_dir)
+            uri,
+            name,
+            _progress(progress),
+            refit=refit,
+            ensemble=ensemble,
+            data_dir=_path(data_dir),
         )
     return predict_table(named.model, inputs)
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader, IncrementalNewlineDecoder
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import numpy as np
@@ -23,13 +24,13 @@ from lstm_bench.data.files.formats import format_of, open_inputs
 from lstm_bench.data.files.options import FileOptions
 from lstm_bench.data.files.streams import has_other_bytes, other_bytes
 from lstm_bench.data.registry import OWN_FILES, dataset_options
-from lstm_bench.errors import DatasetError, OutputError
-from lstm_bench.inference import NETWORK, Model
+from lstm_bench.errors import DatasetError, OutputError, SuiteError
+from lstm_bench.inference import NETWORKS, Model
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.files import replacing
 from lstm_bench.text import count, csv_cell, listed, quoted
-from lstm_bench.tracking.models import files_of, reads
-from lstm_bench.winner import find_logged_model
+from lstm_bench.tracking.models import files_of, read_about, reads
+from lstm_bench.winner import Found, find_ensemble, find_logged_model
 from lstm_bench.workers.progress import Progress
 
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
@@ -65,23 +66,59 @@ def open_model(
     progress: Progress,
     *,
     refit: bool = False,
+    ensemble: bool = False,
     data_dir: Path | None = None,
 ) -> NamedModel:
     """Find the model called `name` and load it, with the packed engine if it can run.
 
-    Parameters and errors as of `lstm_bench.winner.find_model`.
+    Parameters and errors as of `found_model`.
     """
-    found = find_logged_model(
-        tracking_uri, name, progress, refit=refit, data_dir=data_dir
-    )
-    folder = files_of(found.folder)
-    progress.doing("loading the model")
-    make_forward = None
-    if (folder / NETWORK).exists():
-        from lstm_bench.packed.serving import fast_forward
+    with found_model(
+        tracking_uri, name, progress, refit=refit, ensemble=ensemble, data_dir=data_dir
+    ) as found:
+        progress.doing("loading the model")
+        make_forward = None
+        if read_about(found.folder)["model"] in NETWORKS:
+            from lstm_bench.packed.serving import fast_forward
 
-        make_forward = fast_forward(progress.say)
-    return NamedModel(inference.load(folder, make_forward), found.side.suite)
+            make_forward = fast_forward(progress.say)
+        model = inference.load(files_of(found.folder), make_forward)
+    return NamedModel(model, found.side.suite)
+
+
+@contextmanager
+def found_model(
+    tracking_uri: str,
+    name: str,
+    progress: Progress,
+    *,
+    refit: bool = False,
+    ensemble: bool = False,
+    data_dir: Path | None = None,
+) -> Iterator[Found]:
+    """Find the model called `name`, or write its ensemble's for as long as needed.
+
+    Parameters and errors as of `lstm_bench.winner.find_model` and `find_ensemble`.
+
+    Raises
+    ------
+    SuiteError
+        Both `refit` and `ensemble` are given.
+    """
+    if refit and ensemble:
+        raise SuiteError(
+            "expected --refit or --ensemble, got both; leave out one: an ensemble has "
+            "the models of the confirmation's seeds"
+        )
+    if not ensemble:
+        yield find_logged_model(
+            tracking_uri, name, progress, refit=refit, data_dir=data_dir
+        )
+        return
+    with TemporaryDirectory() as folder:
+        yield find_ensemble(
+            tracking_uri, name, Path(folder), progress, data_dir=data_dir
+        )
 
 
 def check_files(file: Path | None, out: Path | None) -> None:

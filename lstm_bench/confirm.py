@@ -34,7 +34,7 @@ from lstm_bench.tracking.stored_runs import (
 )
 from lstm_bench.tracking.tracker import OpenRun
 from lstm_bench.training.result import N_PARAMETERS, OBJECTIVE
-from lstm_bench.winner import log_winners_model
+from lstm_bench.winner import log_ensemble_models, log_winners_model
 from lstm_bench.workers.driver import Done, Task
 from lstm_bench.workers.options import choose_workers
 from lstm_bench.workers.progress import Progress
@@ -155,6 +155,10 @@ def confirm_study(
                 study.write_again(*run_ids)
         except TrialFailed as error:
             progress.say(f"the winner's model is not logged: {error}")
+        try:
+            log_ensemble_models(study.driver, tracker, analysis)
+        except TrialFailed as error:
+            progress.say(f"the models of an ensemble are not all logged: {error}")
     return analysis
 
 

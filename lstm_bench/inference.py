@@ -786,6 +786,9 @@ EVIDENCE = "evidence.npz"
 
 FORMAT = 1
 
+MEMBERS = "members"
+"""Folder of the members in the model folder of an ensemble: model folders 0, 1, ..."""
+
 NETWORKS = ("lstm", "gru", "simple_rnn")
 """Names of the models that are Keras's; all others are baselines."""
 BATCH = 256
@@ -950,11 +953,48 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
+@dataclass(frozen=True)
+class Ensemble(Model):
+    """The mean of what several models predict.
+
+    Each member reads the inputs itself: its vocabulary or scaling is that of its own
+    training part.
+    """
+
+    members: Sequence[Model] = ()
+
+    def read(self, inputs: Sequence[Any]) -> list[Any]:
+        """Return inputs as every member reads them.
+
+        Returns
+        -------
+        list of list of ndarray
+            By input, then by member.
+        """
+        by_member = [member.read(inputs) for member in self.members]
+        return [list(each) for each in zip(*by_member, strict=True)]
+
+    def unknown_of(self, sequence: Any) -> float:
+        """Return the mean over the members of `Model.unknown_of`."""
+        pairs = zip(self.members, sequence, strict=True)
+        return float(np.mean([member.unknown_of(own) for member, own in pairs]))
+
+
+def _ensemble(about: Mapping[str, Any], members: Sequence[Model]) -> Ensemble:
+    def mean_proba(sequences: list[Any]) -> Floats:
+        by_member = zip(members, zip(*sequences, strict=True), strict=True)
+        predicted = [member.proba_of(list(own)) for member, own in by_member]
+        mean: Floats = np.mean(predicted, axis=0)
+        return mean
+
+    return Ensemble(about, mean_proba, members=members)
+
+
 def load(
     folder: str | os.PathLike[str],
     make_forward: Callable[[Any, Mapping[str, Any]], Forward] | None = None,
 ) -> Model:
-    """Load the model of a model folder.
+    """Load the model of a model folder, or the ensemble.
 
     Parameters
     ----------
@@ -969,6 +1009,9 @@ def load(
     """
     path = Path(folder)
     about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
+    if (path / MEMBERS).is_dir():
+        folders = [path / MEMBERS / str(i) for i in range(about["n_members"])]
+        return _ensemble(about, [load(each, make_forward) for each in folders])
     index = index_of(about["vocabulary"])
     n_targets = len(about["class_names"] or about["output_names"])
     if about["model"] not in NETWORKS:

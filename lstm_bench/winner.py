@@ -26,9 +26,16 @@ from lstm_bench.open_study import load_data, open_tracker, say_start
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.command_line import command_line
 from lstm_bench.tasks import FORECAST
-from lstm_bench.text import count, score_text
+from lstm_bench.text import count, listed, score_text
 from lstm_bench.tracking import names as rec
-from lstm_bench.tracking.models import files_of, has_model, model_address, model_folder
+from lstm_bench.tracking.models import (
+    files_of,
+    has_model,
+    model_address,
+    model_folder,
+    read_about,
+    write_ensemble,
+)
 from lstm_bench.tracking.queries import find_runs
 from lstm_bench.tracking.tracker import OpenRun, Tracker
 from lstm_bench.training.model_folder import Origin
@@ -218,13 +225,7 @@ def find_seeds(
     ------
     As `find_model`; and TrackingError where the confirmation has fewer seeds.
     """
-    first = choose(side.analysis, side.contender)
-    others = [
-        _choice(side.analysis, side.contender, replicate, "a further seed")
-        for replicate in sorted(side.contender.val)
-        if replicate != first.replicate
-    ]
-    n_seeds = len(others) + 1
+    n_seeds = len(side.contender.val)
     if n is not None and n > n_seeds:
         raise TrackingError(
             f"--seeds: expected at most {n_seeds}, the seeds on which "
@@ -232,19 +233,83 @@ def find_seeds(
             + command_line("confirm", side.suite.name, "--replicates", str(n))
         )
     client = MlflowClient(tracking_uri)
-    models = {c.replicate: _run_with_model(client, c) for c in (first, *others)}
-    # Those that are there first: they cost no training.
-    others.sort(key=lambda choice: models[choice.replicate] is None)
-    n_logged = sum(models[c.replicate] is not None for c in others)
-    chosen = [first, *others[: n_logged if n is None else n - 1]]
-    missing = [choice for choice in chosen if models[choice.replicate] is None]
-    if missing:
+    chosen = _seeds_of(client, side.analysis, side.contender)
+    if n is None:
+        chosen = chosen[:1] + [each for each in chosen[1:] if each[1] is not None]
+    chosen = chosen[:n]
+    if any(run_id is None for _, run_id in chosen):
         with _opened(tracking_uri, side, progress, data_dir) as (driver, tracker):
-            for choice in missing:
-                models[choice.replicate] = log_model(driver, tracker, choice)
-    return [
-        _found(client, side, choice.what, models[choice.replicate]) for choice in chosen
+            chosen = [
+                (choice, run_id or log_model(driver, tracker, choice))
+                for choice, run_id in chosen
+            ]
+    return [_found(client, side, choice.what, run_id) for choice, run_id in chosen]
+
+
+def _seeds_of(
+    client: MlflowClient, analysis: Analysis, contender: Contender
+) -> list[tuple[Choice, str | None]]:
+    """Return a configuration's seeds, each with the run that has its model, if any.
+
+    The chosen one first, then those that have a model: they cost no training.
+    """
+    first = choose(analysis, contender)
+    others = [
+        _choice(analysis, contender, replicate, "a further seed")
+        for replicate in sorted(contender.val)
+        if replicate != first.replicate
     ]
+    found = [(choice, _run_with_model(client, choice)) for choice in (first, *others)]
+    return found[:1] + sorted(found[1:], key=lambda each: each[1] is None)
+
+
+def find_ensemble(
+    tracking_uri: str,
+    name: str,
+    folder: Path,
+    progress: Progress,
+    *,
+    data_dir: Path | None = None,
+) -> Found:
+    """Write the MLflow model that predicts the mean of a configuration's seeds.
+
+    The seeds' models that are not logged yet are trained once more, and logged.
+
+    Parameters
+    ----------
+    name : str
+        As in `find_model`; the suite's ``ensemble`` has the number of seeds.
+    folder : Path
+        An empty folder to write to.
+
+    Raises
+    ------
+    As `find_model`; and SuiteError where the suite has no ensembles, TrackingError
+    where the confirmation has fewer seeds.
+    """
+    side = find_side(tracking_uri, name)
+    spec, contender = side.suite.ensemble, side.contender
+    if spec is None:
+        raise SuiteError(
+            f"{side.suite.path}: --ensemble: expected a suite that declares the number "
+            "of an ensemble's members, got none; add ensemble: {n: 5}"
+        )
+    if spec.n > len(contender.val):
+        raise TrackingError(
+            f"{side.suite.path}: ensemble.n: expected at most {len(contender.val)}, "
+            f"the seeds on which {contender.label} was confirmed, got {spec.n}; "
+            "confirm on more with "
+            + command_line("confirm", side.suite.name, "--replicates", str(spec.n))
+        )
+    members = find_seeds(tracking_uri, side, spec.n, progress, data_dir=data_dir)
+    seeds = sorted(read_about(member.folder)["replicate"] for member in members)
+    why = (
+        f"{contender.label}: the mean of what the models of {spec.n} seeds of the "
+        f"confirmation predict ({listed(map(str, seeds))})."
+    )
+    written = folder / rec.MODEL
+    write_ensemble(written, [member.folder for member in members], why)
+    return Found(side, members[0].run_id, written)
 
 
 def _found(client: MlflowClient, side: Side, name: str, run_id: str | None) -> Found:
@@ -349,6 +414,26 @@ def log_winners_model(
         "or export"
     )
     return is_new
+
+
+def log_ensemble_models(driver: Driver, tracker: Tracker, analysis: Analysis) -> None:
+    """Log the models of the winner's seeds that the suite's ensemble has.
+
+    Raises
+    ------
+    TrialFailed
+        A repeated training failed.
+    """
+    spec, winner, suite = driver.suite.ensemble, analysis.winner, driver.suite
+    if spec is None or winner is None or spec.n > len(winner.val):
+        return
+    for choice, run_id in _seeds_of(tracker.client, analysis, winner)[: spec.n]:
+        if run_id is None:
+            log_model(driver, tracker, choice)
+    driver.progress.say(
+        f"the models of {spec.n} seeds of the winner are logged; to use their mean: "
+        f"{command_line('predict', suite.name, '--ensemble')}, or serve"
+    )
 
 
 def log_model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import sys
 
 import numpy as np
@@ -78,3 +79,37 @@ def test_probabilities_of_both_heads():
     assert proba_of(np.array([[0.25]]), "sigmoid").tolist() == [[0.75, 0.25]]
     softmax = proba_of(np.array([[0.2, 0.2, 0.4]]), "softmax")
     np.testing.assert_allclose(softmax, [[0.25, 0.25, 0.5]])
+
+
+def member(folder, vocabulary, shares):
+    """Write a model folder: the shares of the classes, with these words."""
+    folder.mkdir(parents=True)
+    about = {
+        "kind": "tokens",
+        "tokenizer": "words",
+        "model": "majority",
+        "class_names": ["bad", "good"],
+        "output_names": [],
+        "vocabulary": vocabulary,
+    }
+    (folder / inference.ABOUT).write_text(json.dumps(about))
+    np.savez(folder / inference.ARRAYS, shares=np.array(shares))
+
+
+def test_an_ensemble_is_the_mean_of_models_that_each_read_the_input(tmp_path):
+    members = tmp_path / inference.MEMBERS
+    member(members / "0", ["film", "the"], [0.2, 0.8])
+    member(members / "1", ["the", "plot"], [0.7, 0.3])
+    about = json.loads((members / "0" / inference.ABOUT).read_text())
+    (tmp_path / inference.ABOUT).write_text(json.dumps(about | {"n_members": 2}))
+    ensemble = inference.load(tmp_path)
+    # Words have an id for each member: the index of its own vocabulary.
+    (read,) = ensemble.read(["the plot"])
+    assert [ids.tolist() for ids in read] == [[1, 5, 2], [1, 4, 5]]
+    y_proba = ensemble.predict_proba(["the plot", "a film"])
+    assert y_proba == pytest.approx(np.array([[0.45, 0.55]] * 2))
+    assert ensemble.columns(y_proba)["label"] == ["good", "good"]
+    # Of two words the first member knows one, the second both.
+    assert ensemble.unknown_share("the plot") == 0.25
+    assert np.isnan(ensemble.unknown_share(""))
+    assert ensemble.predict_proba([]).shape == (0, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 import shlex
@@ -25,6 +26,7 @@ from mlflow_server import free_port
 from runs import Recorder, opened
 
 from lstm_bench.analysis.comparisons import analyse
+from lstm_bench.compare_by_name import find_side
 from lstm_bench.confirm import choose_candidates, confirm_candidates
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.inference import ABOUT, load
@@ -33,8 +35,15 @@ from lstm_bench.report.sections.order import build_sections
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.load import load_results
-from lstm_bench.tracking.models import has_model, model_folder
-from lstm_bench.winner import choose, find_model, log_winners_model
+from lstm_bench.tracking.models import files_of, has_model, model_folder
+from lstm_bench.winner import (
+    choose,
+    find_ensemble,
+    find_model,
+    find_seeds,
+    log_ensemble_models,
+    log_winners_model,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +60,7 @@ defaults:
 references: {small: {units: 2}, large: {units: 4}}
 study: {metric: accuracy, seed: 7}
 confirm: {n_replicates: 3, margin: 0.1}
+ensemble: {n: 2}
 """
 TEXTS = ["on the wall stop on", "off"]
 
@@ -643,3 +653,61 @@ def test_register_makes_versions_with_an_alias_and_scores(study, predict, capfd)
 def test_register_of_a_name_that_mlflow_refuses_is_a_message(predict, capfd):
     assert run("register", "tiny.yaml", "a/b") == 2
     assert "MLflow's model registry refuses" in capfd.readouterr().err
+
+
+# ensembles
+
+
+def test_predict_of_an_ensemble_is_the_mean_of_the_seeds_models(
+    study, predict, tmp_path
+):
+    shown = predict("tiny.yaml", *TEXTS, "--ensemble").out
+    rows = list(csv.DictReader(shown.splitlines()))
+    written = find_ensemble(study.uri, "tiny.yaml", tmp_path, Recorder()).folder
+    ensemble = load(files_of(written))
+    side = find_side(study.uri, "tiny.yaml")
+    members = find_seeds(study.uri, side, 2, Recorder())
+    assert members[0].run_id == study.choice.trained
+    expected = np.mean(
+        [load(files_of(m.folder)).predict_proba(TEXTS) for m in members], axis=0
+    )
+    assert np.ptp([load(files_of(m.folder)).predict_proba(TEXTS) for m in members])
+    assert np.abs(ensemble.predict_proba(TEXTS) - expected).max() < 1e-7
+    got = [[float(r[f"p_{name}"]) for name in ensemble.class_names] for r in rows]
+    assert np.abs(np.array(got) - expected).max() < 1e-5
+    # What `serve` serves.
+    table = mlflow.pyfunc.load_model(str(written)).predict(TEXTS)
+    served = table[[f"p_{name}" for name in ensemble.class_names]].to_numpy()
+    assert np.abs(served - expected).max() < 1e-6
+
+
+def test_the_models_of_an_ensemble_are_logged_once(study, predict):
+    baseline = next(c for c in study.analysis.contenders if "tfidf_lr" in c.key)
+    analysis = dataclasses.replace(study.analysis, winner=baseline)
+    texts = []
+    for _ in range(2):
+        recorder = Recorder()
+        with opened(study.suite, study.folder, recorder) as again:
+            log_ensemble_models(again.driver, again.tracker, analysis)
+        texts.append(recorder.text())
+    assert texts[0].count("once more for its model") == 2
+    assert "once more" not in texts[1]
+    assert "predict tiny --ensemble" in texts[1]
+    said = predict("tiny.yaml:tfidf_lr", "on", "--ensemble").err
+    assert "the mean of what the models of 2 seeds of the confirmation predict" in said
+    assert "once more" not in said
+
+
+def test_an_ensemble_that_cannot_be_had_is_a_message(study, predict):
+    assert "got both" in predict("tiny.yaml", "on", "--ensemble", "--refit", code=2).err
+    original = (study.folder / "tiny.yaml").read_text()
+    more = original.replace("n_replicates: 3", "n_replicates: 4")
+    for text, message in (
+        (original.replace("ensemble: {n: 2}\n", ""), "add ensemble: {n: 5}"),
+        (more.replace("{n: 2}", "{n: 4}"), "ensemble.n: expected at most 3, the seeds"),
+    ):
+        (study.folder / "tiny.yaml").write_text(text)
+        try:
+            assert message in predict("tiny.yaml", "on", "--ensemble", code=2).err
+        finally:
+            (study.folder / "tiny.yaml").write_text(original)

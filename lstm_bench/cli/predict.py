@@ -27,6 +27,13 @@ refit_option = click.option(
     "the median validation score]",
 )
 
+ensemble_option = click.option(
+    "--ensemble",
+    is_flag=True,
+    help="The mean of several seeds of the confirmation, as many as the suite's "
+    "`ensemble` says. Models that are not logged yet are trained once more.",
+)
+
 
 @click.command()
 @click.argument("name")
@@ -51,6 +58,7 @@ refit_option = click.option(
     help="File to write: .csv or .jsonl. [default: CSV on standard output]",
 )
 @refit_option
+@ensemble_option
 @data_dir_option
 @tracking_uri_option
 def predict(
@@ -60,6 +68,7 @@ def predict(
     text: str | None,
     out: Path | None,
     refit: bool,
+    ensemble: bool,
     data_dir: Path | None,
     tracking_uri: str | None,
 ) -> None:
@@ -98,7 +107,9 @@ def predict(
     progress.doing("loading the results from MLflow")
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri, create=False)
-        named = open_model(uri, name, progress, refit=refit, data_dir=data_dir)
+        named = open_model(
+            uri, name, progress, refit=refit, ensemble=ensemble, data_dir=data_dir
+        )
     say(console, named.why)
     console.doing(None)
 

@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from mlflow.exceptions import MlflowException
 
 from lstm_bench import inference
 from lstm_bench.errors import TrackingError
-from lstm_bench.inference import ABOUT, ARRAYS, EVIDENCE, FORMAT, NETWORK
+from lstm_bench.inference import ABOUT, ARRAYS, EVIDENCE, FORMAT, MEMBERS, NETWORK
 from lstm_bench.system.folders import cache_folder
 from lstm_bench.system.variables import variables_set
 from lstm_bench.tracking import names as rec
@@ -119,6 +119,30 @@ def read_about(folder: Path) -> dict[str, Any]:
     text = (files_of(folder) / ABOUT).read_text(encoding="utf-8")
     about: dict[str, Any] = json.loads(text)
     return about
+
+
+def write_ensemble(folder: Path, members: Sequence[Path], why: str) -> None:
+    """Write the MLflow model that predicts the mean of several.
+
+    Parameters
+    ----------
+    folder : Path
+        A new one.
+    members : sequence of Path
+        Folders of MLflow models of one study.
+    why : str
+        A sentence on what the ensemble is.
+    """
+    # It is run by the same script, with the same signature and requirements.
+    shutil.copytree(members[0], folder)
+    files = files_of(folder)
+    shutil.rmtree(files)
+    for i, member in enumerate(members):
+        shutil.copytree(files_of(member), files / MEMBERS / str(i))
+    about = read_about(members[0]) | {"why": why, "n_members": len(members)}
+    text = json.dumps(about, ensure_ascii=False, indent=1)
+    (files / ABOUT).write_text(text, encoding="utf-8")
+    shutil.copy2(str(inference.__file__), files / "inference.py")
 
 
 def _download(client: MlflowClient, model: LoggedModel, folder: Path) -> None:
