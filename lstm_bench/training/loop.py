@@ -226,8 +226,14 @@ class Steps:
         data: Encoded,
         rng: np.random.Generator,
         on_step: OnStep = lambda: None,
+        n_epochs: int | None = None,
     ) -> tuple[float, FloatArray, Encoded]:
         """Train on every example once.
+
+        Parameters
+        ----------
+        n_epochs : int or None
+            That the schedule of the learning rate spans; None: `max_epochs`.
 
         Returns
         -------
@@ -247,8 +253,8 @@ class Steps:
         total, outputs = 0.0, []
         optimizer, rates = self.model.optimizer, None
         if is_scheduled(self.config):
-            rates = learning_rates(self.config, self.config.max_epochs * len(batches))
-            rates = rates[int(optimizer.iterations) :]
+            n_steps = (n_epochs or self.config.max_epochs) * len(batches)
+            rates = learning_rates(self.config, n_steps)[int(optimizer.iterations) :]
         with _expected_failures():
             for number, index in enumerate(batches, start=1):
                 if rates is not None:
@@ -434,7 +440,7 @@ def fit_epochs(
     Parameters
     ----------
     n_epochs : int
-        At most `max_epochs`, which the schedule of the learning rate spans.
+        The schedule of the learning rate spans these.
     rng : numpy.random.Generator
         Orders the examples.
 
@@ -452,7 +458,7 @@ def fit_epochs(
     history = History()
     for epoch in range(1, n_epochs + 1):
         start = time.perf_counter()
-        loss, y_pred, true = steps.train_epoch(train, rng, on_step)
+        loss, y_pred, true = steps.train_epoch(train, rng, on_step, n_epochs)
         epoch_time = time.perf_counter() - start
         scores = {"loss": loss, **true.scores(y_pred, steps.task)}
         entry = {metric_key("train", name): value for name, value in scores.items()}

@@ -51,7 +51,7 @@ def learning_rates(config: TrialConfig, n_steps: int) -> FloatArray:
     Parameters
     ----------
     n_steps : int
-        Of `max_epochs`.
+        Of all epochs.
 
     Returns
     -------

@@ -76,6 +76,8 @@ def test_a_training_and_a_refit_have_the_rate_of_each_step(dataset, splits, engi
 
         rng = derive_rng(0, "order")
         if refit:
+            # Its own epochs count, not those of the configuration.
+            steps.config = config.model_copy(update={"max_epochs": 5})
             fit_epochs(steps, train, 2, rng=rng, on_step=note)
         else:
             fit(steps, train, val, metric=METRICS["accuracy"], rng=rng, on_step=note)
