@@ -6,7 +6,7 @@ one step after the other, and everything in between is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,9 @@ def half_life(kept: FloatArray) -> FloatArray:
     return np.where(kept < 1.0, steps, np.inf)
 
 
-def trace_layers(layers: Sequence[Any], x: FloatArray) -> list[list[Trace]]:
+def trace_layers(
+    layers: Sequence[Any], x: FloatArray, chop_length: int | None = None
+) -> list[list[Trace]]:
     """Return the traces of stacked recurrent Keras layers.
 
     Parameters
@@ -89,6 +91,8 @@ def trace_layers(layers: Sequence[Any], x: FloatArray) -> list[list[Trace]]:
         LSTM, GRU (with ``reset_after``), SimpleRNN, or Bidirectional around one.
     x : ndarray of shape (n_steps, n_features)
         Input of the first: the steps of one example, without padding that is masked.
+    chop_length : int or None
+        After how many steps each layer starts again from a zero state; None: never.
 
     Returns
     -------
@@ -96,9 +100,10 @@ def trace_layers(layers: Sequence[Any], x: FloatArray) -> list[list[Trace]]:
         By layer, the forward direction before the backward one.
     """
     found = []
+    starts = np.arange(0, len(x), chop_length or max(1, len(x)))
     for number, layer in enumerate(layers, start=1):
         traces = [
-            _trace(kind, number, direction, weights, x)
+            _trace(kind, number, direction, weights, np.split(x, starts[1:]))
             for kind, direction, weights in _cells(layer)
         ]
         found.append(traces)
@@ -131,18 +136,28 @@ def _weights(layer: Any) -> list[FloatArray]:
 
 
 def _trace(
-    kind: str, layer: int, direction: str, weights: list[FloatArray], x: FloatArray
+    kind: str,
+    layer: int,
+    direction: str,
+    weights: list[FloatArray],
+    segments: list[FloatArray],
 ) -> Trace:
     # A backward layer reads the last step first.
     order = slice(None, None, -1 if direction == "backward" else 1)
-    gates, state, output = RECURRENCES[kind](weights, x[order])
+    gates, states, outputs = zip(
+        *(RECURRENCES[kind](weights, x[order]) for x in segments), strict=True
+    )
+
+    def joined(parts: Iterable[FloatArray]) -> FloatArray:
+        return np.concatenate([values[order] for values in parts])
+
     return Trace(
         kind,
         layer,
         direction,
-        {name: values[order] for name, values in gates.items()},
-        state[order],
-        output[order],
+        {name: joined(each[name] for each in gates) for name in gates[0]},
+        joined(states),
+        joined(outputs),
     )
 
 

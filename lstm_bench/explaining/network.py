@@ -155,7 +155,8 @@ class Network:
 
     def traces(self, x: Steps) -> list[list[Trace]]:
         """Return what each layer computes for one row of `batch`."""
-        return trace_layers(self.layers, self.embedded(x))
+        chop_length = self.config.get("chop_length")
+        return trace_layers(self.layers, self.embedded(x), chop_length)
 
     @property
     def runs_on(self) -> bool:

@@ -185,7 +185,9 @@ def _recurrent_layers(
         Of shape (batch, features).
     """
     kind, gates, options = NODES[config.cell]
-    last = ""
+    last, own_lengths = "", lengths
+    if config.chop_length is not None:
+        steps, lengths = _chop(graph, steps, lengths, config.chop_length)
     steps = graph.add("Transpose", steps, perm=[1, 0, 2])
     for number, layers in enumerate(recurrent_layers(network, config), start=1):
         weights = [layer.get_weights() for layer in layers]
@@ -206,7 +208,43 @@ def _recurrent_layers(
         # From (directions, batch, units).
         last = graph.add("Transpose", last, perm=[1, 0, 2])
         return graph.add("Reshape", last, graph.sizes(0, -1))
-    return _pool_steps(graph, steps, lengths, network, config.pooling)
+    if config.chop_length is not None:
+        # From (steps of a segment, segments, features).
+        steps = graph.add("Transpose", steps, perm=[1, 0, 2])
+        n_features = config.units * (1 + config.bidirectional)
+        n_sequences = graph.add("Shape", own_lengths)
+        shape = graph.add("Concat", n_sequences, graph.sizes(-1, n_features), axis=0)
+        steps = graph.add("Reshape", steps, shape)
+        steps = graph.add("Transpose", steps, perm=[1, 0, 2])
+    return _pool_steps(graph, steps, own_lengths, network, config.pooling)
+
+
+def _chop(graph: _Graph, steps: str, lengths: str, chop_length: int) -> tuple[str, str]:
+    """Cut sequences into segments, each of which is a sequence then.
+
+    Returns
+    -------
+    steps : str
+        Of shape (batch * segments, chop_length, features).
+    lengths : str
+        Of shape (batch * segments,); of a segment of padding alone 1, which pooling
+        does not count.
+    """
+    n_steps = graph.add("Shape", steps, start=1, end=2)
+    n_padded = graph.add("Mod", graph.add("Neg", n_steps), graph.sizes(chop_length))
+    zeros = graph.sizes(0, 0, 0, 0)
+    pads = graph.add("Concat", zeros, n_padded, graph.sizes(0), axis=0)
+    steps = graph.add("Pad", steps, pads)
+    last_axis = graph.sizes(-1)
+    end = graph.add("Squeeze", graph.add("Add", n_steps, n_padded))
+    first, stride = (graph.constant(n, np.int64) for n in (0, chop_length))
+    starts = graph.add("Range", first, end, stride)
+    starts = graph.add("Cast", starts, to=TensorProto.INT32)
+    left = graph.add("Sub", graph.add("Unsqueeze", lengths, last_axis), starts)
+    of_each = graph.add("Clip", left, graph.ints(1), graph.ints(chop_length))
+    by_segment = graph.add("Shape", steps, start=2)
+    shape = graph.add("Concat", graph.sizes(-1, chop_length), by_segment, axis=0)
+    return graph.add("Reshape", steps, shape), graph.add("Reshape", of_each, last_axis)
 
 
 def _weights(

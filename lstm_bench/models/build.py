@@ -70,7 +70,10 @@ def build_model(
         beside = keras.layers.Concatenate(name=EVIDENCE_LAYER)
         x = beside([x, inputs[:, :, :-1]])
     is_causal = config.padding == "post" and not config.bidirectional
-    x = _recur(x, None if is_causal else is_step, config, is_causal)
+    if config.chop_length is None:
+        x = _recur(x, None if is_causal else is_step, config, is_causal)
+    else:
+        x = _recur_by_segment(x, is_step, config, is_causal, config.chop_length)
     x = _pool(x, is_step, config, is_causal)
     if config.head_dropout:
         x = keras.layers.Dropout(config.head_dropout, name="head_dropout")(x)
@@ -151,6 +154,9 @@ def _recur(x: Any, mask: Any, config: TrialConfig, is_causal: bool) -> Any:
     """
     # Keras initializes forget gates with 1 unless this is False.
     options = {} if config.forget_bias == "one" else {"unit_forget_bias": False}
+    if config.chop_length is not None and config.cell != "simple_rnn":
+        # cuDNN reads no sequence that is all padding, as some segments are.
+        options["use_cudnn"] = False
     for layer in range(config.num_layers):
         is_last = layer == config.num_layers - 1
         recurrent = CELLS[config.cell](
@@ -236,6 +242,49 @@ def _attend(outputs: Any, is_step: Any) -> Any:
         # Of a sequence without steps, too.
         weights *= ops.cast(is_step, weights.dtype)
     return ops.sum(outputs * weights, axis=1)
+
+
+def _recur_by_segment(
+    x: Any, is_step: Any, config: TrialConfig, is_causal: bool, length: int
+) -> Any:
+    """Return the outputs of the recurrent layers, which read each segment by itself.
+
+    Every segment is a sequence of its own to them.
+
+    Parameters
+    ----------
+    x : tensor of shape (batch, n_timesteps, features)
+    is_step : bool tensor of shape (batch, n_timesteps)
+    length : int
+        Of a segment, in steps.
+
+    Returns
+    -------
+    tensor of shape (batch, n_timesteps, features)
+    """
+    ops = keras.ops
+    # No shape is known before there is a batch: places are counted.
+    ones = ops.ones_like(ops.cast(is_step, "int32"))
+    row, step = (ops.cumsum(ones, axis=axis) - 1 for axis in (0, 1))
+    # In rows of n_timesteps and padding, the first step of each segment.
+    n_columns = ops.sum(ones, axis=1, keepdims=True) + (length - 1)
+    first = (row * n_columns + step)[:, ::length]
+    n_segments = ops.sum(ops.ones_like(first), axis=1, keepdims=True)
+    # In this order: Keras would take the vector for a bias of as many channels.
+    places = ops.arange(length, dtype="int32") + ops.expand_dims(first, -1)
+
+    def segments_of(steps: Any) -> Any:
+        padded = ops.pad(steps, ((0, 0), (0, length - 1), (0, 0)))
+        flat = ops.reshape(padded, (-1, steps.shape[-1]))
+        return ops.take(flat, ops.reshape(places, (-1, length)), axis=0)
+
+    mask = None
+    # The random length of a first segment leaves padding before its steps.
+    if not is_causal or config.chop_jitter:
+        mask = segments_of(ops.expand_dims(is_step, -1))[:, :, 0]
+    outputs = _recur(segments_of(x), mask, config, is_causal)
+    flat = ops.reshape(outputs, (-1, outputs.shape[-1]))
+    return ops.take(flat, row * n_segments * length + step, axis=0)
 
 
 def _pool(outputs: Any, is_step: Any, config: TrialConfig, is_causal: bool) -> Any:

@@ -89,8 +89,19 @@ which the threads process in turn: a batch of 64 occupies four threads.
 
 The input's contribution, x W + b, comes from a table with one row per distinct token
 (2,750 of 14,600 in a batch of 64 IMDB reviews), and each row of the layout has its
-index in the table (``index``). If inputs are dropped, and in the layers above, rows
-differ, and their contribution is computed some steps ahead.
+index in the table (``index``). If inputs are dropped, whether before the layer or by
+it, and in the layers above, rows differ, and their contribution is computed some steps
+ahead.
+
+Where sequences are read in segments (``chop_length``), these are the layout's
+sequences, those without tokens left out (`layout.segments_with_tokens`): all are then
+of about one length. Keras's layers draw masks for all segments, of which those with
+tokens are taken, and the sums and maxima of pooling are over the rows of each sequence,
+whatever their segments.
+
+Dropout between embedding and first layer is drawn by the model's own layers, for
+padding too, on a tensor of ones; each row takes the mask at its position, so that the
+same seed drops the same numbers as in Keras.
 
 `forward` computes the steps of a part: z of a step's rows is one product with U, and
 then these rows pass their gates. With masks for each gate there is a product for each,

@@ -145,6 +145,33 @@ class Layout:
         )
 
 
+def segments_with_tokens(
+    tokens: Int32Array, length: int
+) -> tuple[Int32Array, Int32Array]:
+    """Cut sequences into segments; return those with tokens, the first if none has any.
+
+    Parameters
+    ----------
+    tokens : int32 ndarray of shape (n_reviews, n_timesteps)
+        0 where padded.
+    length : int
+        Of a segment.
+
+    Returns
+    -------
+    segments : int32 ndarray of shape (n_segments, length)
+    number : int32 ndarray of shape (n_segments,)
+        Of each segment among all of the batch, each sequence having the same number.
+    """
+    n_timesteps = tokens.shape[1]
+    padded = np.pad(tokens, ((0, 0), (0, -n_timesteps % length)))
+    segments = padded.reshape(-1, length)
+    number = np.flatnonzero(segments.any(axis=1))
+    if not len(number):
+        number = np.arange(min(1, len(segments)))
+    return segments[number], number.astype(np.int32)
+
+
 def number_distinct(values: Int32Array, n_values: int) -> tuple[Int32Array, Int32Array]:
     """Return the sorted distinct values, and the index of each value among them.
 

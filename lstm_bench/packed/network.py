@@ -6,14 +6,23 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from lstm_bench.models.backend import keras, tf
 from lstm_bench.models.build import ATTENTION_LAYERS, INPUT_DROPOUTS, recurrent_layers
-from lstm_bench.packed.layout import Int32Array, Layout, number_distinct
+from lstm_bench.packed.layout import (
+    Int32Array,
+    Layout,
+    number_distinct,
+    segments_with_tokens,
+)
 from lstm_bench.packed.operation import Rows, Weights, packed_layer
 from lstm_bench.packed.optimizer import PackedAdam
 from lstm_bench.packed.recurrence import Recurrence
 from lstm_bench.packed.team import Team
 from lstm_bench.suites.config import TrialConfig
+
+NO_SEGMENTS = np.zeros(0, np.int32)
 
 Update = Callable[[list[Any], list[Any]], None]
 """Applies gradients, the first argument, to variables, the second."""
@@ -79,11 +88,16 @@ class PackedForward:
         has_evidence = bool(self.config.ngram_evidence)
         if self._embedding is None or has_evidence:
             tokens = tf.cast(batch[:, :, -1], tf.int32)
-        *fields, ids, index = tf.numpy_function(self._lay_out, [tokens], [tf.int32] * 7)
-        for field in (*fields, ids, index):
+        laid_out = tf.numpy_function(self._lay_out, [tokens], [tf.int32] * 9)
+        for field in laid_out:
             field.set_shape((None,))
+        *fields, ids, index, segment, review = laid_out
         rows = Rows(*fields)
-        n_reviews = tf.shape(tokens)[0]
+        n_reviews, n_timesteps = tf.unstack(tf.shape(tokens))
+        # What the recurrent layers read as sequences.
+        n_read = n_reviews
+        if self.config.chop_length is not None:
+            n_read *= -(-n_timesteps // self.config.chop_length)
         # Where reading from the beginning and reading from the end differ.
         output_indexes = (tf.range(tf.size(rows.review)), rows.reverse)
         rows_as_inputs = ((None, None, None), (rows.reverse, None, None))
@@ -102,13 +116,15 @@ class PackedForward:
                 ),
             )
         else:
-            x = self._rows_of(batch, tokens, rows, training)
+            x = self._rows_of(batch, tokens, rows.position, review, training)
         for number, directions in enumerate(self._directions, start=1):
             is_last = number == len(self._directions)
             outputs = [
                 packed_layer(
                     self._recurrence,
-                    self._weights(direction.cell, x.shape[-1], n_reviews, training),
+                    self._weights(
+                        direction.cell, x.shape[-1], n_read, segment, training
+                    ),
                     rows,
                     inputs=x,
                     source=source,
@@ -124,7 +140,7 @@ class PackedForward:
             ]
             x = outputs[0] if len(outputs) == 1 else tf.concat(outputs, axis=-1)
             inputs = rows_as_inputs
-        x = self._pool(x, rows, n_reviews)
+        x = self._pool(x, review, n_reviews)
         for layer in self._tail:
             x = layer(x, training=training)
         return x
@@ -145,32 +161,59 @@ class PackedForward:
         return update
 
     def _lay_out(self, tokens: Int32Array) -> tuple[Int32Array, ...]:
-        """Return the layout, and the distinct tokens.
+        """Return the layout, the distinct tokens, and what the layout's sequences are.
 
         Returns
         -------
         order, lengths, review, position, reverse : int32 ndarray
-            See `Layout`.
+            See `Layout`; the position is in `tokens`, and the sequences are the
+            segments, if the configuration has such.
         ids : int32 ndarray of shape (n_distinct,)
         index : int32 ndarray of shape (n_rows,)
             Each row's index in `ids`.
+        segment : int32 ndarray
+            Number of each of the layout's segments among those of the batch; empty
+            without segments.
+        review : int32 ndarray of shape (n_rows,)
+            Number in the batch of each row's sequence.
         """
-        layout = Layout.of(tokens, self.config.masking)
+        length = self.config.chop_length
+        if length is None:
+            layout, segment = Layout.of(tokens, self.config.masking), NO_SEGMENTS
+            review, position = layout.review, layout.position
+        else:
+            segments, segment = segments_with_tokens(tokens, length)
+            layout = Layout.of(segments, self.config.masking)
+            n_timesteps = tokens.shape[1]
+            review, place = np.divmod(
+                segment[layout.review], max(1, -(-n_timesteps // length))
+            )
+            step = place * length + layout.position % length
+            position = review * n_timesteps + step
         ids, index = number_distinct(
-            tokens.reshape(-1)[layout.position], self.config.vocabulary_size
+            tokens.reshape(-1)[position], self.config.vocabulary_size
         )
         return (
             layout.order,
             layout.lengths,
             layout.review,
-            layout.position,
+            position,
             layout.reverse,
             ids,
             index,
+            segment,
+            review,
         )
 
-    def _rows_of(self, batch: Any, tokens: Any, rows: Rows, training: bool) -> Any:
+    def _rows_of(
+        self, batch: Any, tokens: Any, position: Any, review: Any, training: bool
+    ) -> Any:
         """Return the first recurrent layer's input of each row.
+
+        Parameters
+        ----------
+        position, review : int32 tensor of shape (n_rows,)
+            Of each row's token in the flattened batch, and number of its sequence.
 
         Returns
         -------
@@ -178,24 +221,25 @@ class PackedForward:
         """
         if len(batch.shape) == 3:
             vectors = tf.reshape(batch[:, :, :-1], (-1, batch.shape[-1] - 1))
-            beside = tf.gather(vectors, rows.position)
+            beside = tf.gather(vectors, position)
         if self._embedding is None:
-            return self._dropped(beside, tokens, rows) if training else beside
-        token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
+            x = beside
+            return self._dropped(x, tokens, position, review) if training else x
+        token_of_row = tf.gather(tf.reshape(tokens, (-1,)), position)
         x = tf.gather(self._embedding.embeddings.value, token_of_row)
         if training:
-            x = self._dropped(x, tokens, rows)
+            x = self._dropped(x, tokens, position, review)
         return tf.concat([x, beside], axis=1) if len(batch.shape) == 3 else x
 
-    def _dropped(self, x: Any, tokens: Any, rows: Rows) -> Any:
+    def _dropped(self, x: Any, tokens: Any, position: Any, review: Any) -> Any:
         """Apply the dropouts of the input to each row."""
         n_reviews, n_timesteps = tf.unstack(tf.shape(tokens))
         features = x.shape[-1]
         # As the layers draw them: also for padding.
         masks = {
-            "embedding_dropout": ((n_reviews, n_timesteps, features), rows.position),
-            "token_dropout": ((n_reviews, n_timesteps, 1), rows.position),
-            "spatial_dropout": ((n_reviews, 1, features), rows.review),
+            "embedding_dropout": ((n_reviews, n_timesteps, features), position),
+            "token_dropout": ((n_reviews, n_timesteps, 1), position),
+            "spatial_dropout": ((n_reviews, 1, features), review),
         }
         for layer in self._input_dropouts:
             shape, index = masks[layer.name]
@@ -204,20 +248,42 @@ class PackedForward:
         return x
 
     def _weights(
-        self, cell: Any, n_features: int, n_reviews: Any, training: bool
+        self, cell: Any, n_features: int, n_read: Any, segment: Any, training: bool
     ) -> Weights:
-        """Return a cell's weights, and the dropout masks that it draws for one call."""
+        """Return a cell's weights, and the dropout masks that it draws for one call.
+
+        Parameters
+        ----------
+        n_read : int32 tensor
+            Number of sequences that the layers read: the batch's, or all segments.
+        segment : int32 tensor
+            See `_lay_out`.
+        """
         # Keras draws masks when predicting, too, so the next step's would differ.
-        input_masks = cell.get_dropout_mask(tf.ones((n_reviews, n_features)))
-        masks = cell.get_recurrent_dropout_mask(tf.ones((n_reviews, cell.units)))
+        input_masks = cell.get_dropout_mask(tf.ones((n_read, n_features)))
+        masks = cell.get_recurrent_dropout_mask(tf.ones((n_read, cell.units)))
         cell.reset_dropout_mask()
         cell.reset_recurrent_dropout_mask()
         if not training:
             return Weights.of(cell, None, None)
-        return Weights.of(cell, _listed(input_masks), _listed(masks))
+        drawn = [_listed(input_masks), _listed(masks)]
+        if self.config.chop_length is not None:
+            drawn = [
+                masks and [tf.gather(mask, segment) for mask in masks]
+                for masks in drawn
+            ]
+        return Weights.of(cell, *drawn)
 
-    def _pool(self, x: Any, rows: Rows, n_reviews: Any) -> Any:
-        """Return one vector for each sequence, of shape (n_reviews, head inputs)."""
+    def _pool(self, x: Any, review: Any, n_reviews: Any) -> Any:
+        """Return one vector for each sequence, of shape (n_reviews, head inputs).
+
+        Parameters
+        ----------
+        x : float32 tensor
+            The last layer's outputs: of each row, or of each sequence's last.
+        review : int32 tensor of shape (n_rows,)
+            Number in the batch of each row's sequence.
+        """
         pooling = self.config.pooling
         if pooling == "last":
             return x
@@ -225,17 +291,16 @@ class PackedForward:
             scores = x
             for layer in self._attention:
                 scores = layer(scores)
-            return _attend(x, scores, rows.review, n_reviews)
-        n_tokens = tf.scatter_nd(
-            rows.order[:, None], rows.lengths, tf.reshape(n_reviews, (1,))
-        )
+            return _attend(x, scores, review, n_reviews)
         pooled = []
         if pooling in ("mean", "mean_max"):
-            total = tf.math.unsorted_segment_sum(x, rows.review, n_reviews)
-            n_tokens = tf.maximum(tf.cast(n_tokens, tf.float32), 1.0)
-            pooled.append(total / n_tokens[:, None])
+            total, n_tokens = (
+                tf.math.unsorted_segment_sum(each, review, n_reviews)
+                for each in (x, tf.ones_like(review, tf.float32))
+            )
+            pooled.append(total / tf.maximum(n_tokens, 1.0)[:, None])
         if pooling in ("max", "mean_max"):
-            most = tf.math.unsorted_segment_max(x, rows.review, n_reviews)
+            most = tf.math.unsorted_segment_max(x, review, n_reviews)
             # For sequences without tokens; outputs lie in (-1, 1).
             pooled.append(tf.maximum(most, -1.0))
         return tf.concat(pooled, axis=-1)

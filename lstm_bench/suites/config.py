@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -50,6 +51,8 @@ SHORT: Mapping[str, str | tuple[str, str] | Mapping[str, str]] = {
     "truncating": "{}-truncating",
     "padding": "{}-padding",
     "masking": ("no masking", "masking"),
+    "chop_length": "segments of {}",
+    "chop_jitter": ("first segment whole", "first segment of random length"),
     "class_weights": "{} class weights",
     "optimizer": "{}",
     "learning_rate": "learning rate {}",
@@ -65,7 +68,10 @@ SHORT: Mapping[str, str | tuple[str, str] | Mapping[str, str]] = {
 }
 
 # Of null, where it does not mean none.
-UNSET: Mapping[str, str] = {"weight_decay": "default weight decay"}
+UNSET: Mapping[str, str] = {
+    "weight_decay": "default weight decay",
+    "chop_length": "whole sequences",
+}
 
 RANDOM = "random"
 """The `embedding` that needs no file."""
@@ -74,6 +80,7 @@ ADDED = (
     *("class_weights", "embedding", "cell", "forget_bias", "gradient_clip_norm"),
     *("schedule", "warmup", "weight_decay", "label_smoothing", "weight_averaging"),
     *("embedding_dropout", "token_dropout", "spatial_dropout", "ngram_evidence"),
+    *("chop_length", "chop_jitter"),
 )
 """Hyperparameters that are newer than the ids of configurations in use."""
 
@@ -208,6 +215,20 @@ class TrialConfig(BaseModel):
         True,
         description="Ignore the padding, and trim each batch to its longest sequence.",
     )
+    chop_length: int | None = Field(
+        None,
+        ge=2,
+        le=10_000,
+        description="Number of steps of the segments that a sequence is cut into, from "
+        "its start. Each is read from a zero state, and pooling is over the steps of "
+        "all of them. null: the sequence is read as a whole.",
+    )
+    chop_jitter: bool = Field(
+        False,
+        description="With chop_length, give the first segment a random length from "
+        "half of chop_length on, drawn for each sequence of a batch, in training "
+        "alone.",
+    )
     # Training
     class_weights: Literal["none", "balanced"] = Field(
         "none",
@@ -332,6 +353,44 @@ def check_forget_bias(cell: str, forget_bias: str) -> None:
             f"forget_bias: expected one where cell is {cell}, which has no forget "
             f"gate, got {forget_bias}; remove it, or use cell: lstm"
         )
+
+
+CHOPPED: Mapping[str, tuple[Value, ...]] = {
+    "pooling": ("mean", "max", "mean_max", "attention"),
+    "masking": (True,),
+    "padding": ("post",),
+}
+"""Values of other hyperparameters that `chop_length` goes with."""
+
+
+def check_chopped(chop_length: int | None, value: Value, field: str) -> None:
+    """Raise SuiteError if segments do not go with a value of another hyperparameter."""
+    if chop_length is not None and value not in CHOPPED[field]:
+        fitting, got = (
+            [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
+            for values in (CHOPPED[field], (value,))
+        )
+        raise SuiteError(
+            f"{field}: expected {' or '.join(fitting)} where chop_length is "
+            f"{chop_length}, got {got[0]}; change it, or remove chop_length"
+        )
+
+
+TOGETHER: Sequence[tuple[str, str, Callable[[Any, Any], None]]] = (
+    ("cell", "forget_bias", check_forget_bias),
+    *(
+        ("chop_length", field, functools.partial(check_chopped, field=field))
+        for field in CHOPPED
+    ),
+)
+"""Pairs of hyperparameters whose values do not all go together, each with the function
+that raises SuiteError, given one value of each."""
+
+
+def check_together(config: TrialConfig) -> None:
+    """Raise SuiteError if two values of a configuration do not go together."""
+    for one, other, check in TOGETHER:
+        check(getattr(config, one), getattr(config, other))
 
 
 def check_task(field: str, value: Value, task: Task) -> None:

@@ -17,7 +17,7 @@ from pydantic import (
 
 from lstm_bench.data.registry import FORECAST_FILES, OWN_FILES, dataset_names
 from lstm_bench.errors import SuiteError
-from lstm_bench.suites.config import TrialConfig, check_forget_bias
+from lstm_bench.suites.config import TrialConfig, check_together
 from lstm_bench.suites.engines import EngineName
 from lstm_bench.tasks import FORECAST
 from lstm_bench.text import listed, quoted, shortened
@@ -281,7 +281,7 @@ def config_from(
     """Return the configuration of `base` updated by `values`, validated."""
     config = validate(TrialConfig, {**base, **values}, where)
     try:
-        check_forget_bias(config.cell, config.forget_bias)
+        check_together(config)
     except SuiteError as error:
         raise SuiteError(f"{where}: {error}") from error
     return config

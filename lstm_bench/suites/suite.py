@@ -29,10 +29,10 @@ from lstm_bench.suites.cells import CELL_NAMES
 from lstm_bench.suites.config import (
     CONFIG_FIELDS,
     RANDOM,
+    TOGETHER,
     TrialConfig,
     Value,
     check_classes,
-    check_forget_bias,
     check_task,
     hashed,
     short_text,
@@ -160,7 +160,7 @@ class Suite:
         }
         self.ensemble = file.ensemble
         self._check_ensemble(where)
-        self._check_forget_biases(where)
+        self._check_together(where)
         self._check_embedding(where)
         if not self.space.axes and not self.references:
             raise SuiteError(
@@ -230,24 +230,26 @@ class Suite:
                 "out"
             )
 
-    def _check_forget_biases(self, where: str) -> None:
-        """Raise SuiteError if two axes, or a pair, make an LSTM's bias another cell's.
+    def _check_together(self, where: str) -> None:
+        """Raise SuiteError if two axes, or a pair, combine what does not go together.
 
         `config_from` has checked the values of each axis and each reference alone.
         """
-        combinations = itertools.product(
-            self.values_of("cell"), self.values_of("forget_bias")
+        combinations = (
+            (check, *pair)
+            for one, other, check in TOGETHER
+            for pair in itertools.product(self.values_of(one), self.values_of(other))
         )
-        for (cell_place, cell), (bias_place, bias) in combinations:
-            kinds = [place.partition(".")[0] for place in (cell_place, bias_place)]
+        for check, (place, value), (other_place, other_value) in combinations:
+            kinds = [name.partition(".")[0] for name in (place, other_place)]
             n_pairs = kinds.count("confirm")
             if n_pairs == 2 or (not n_pairs and "references" in kinds):
                 continue
             try:
-                check_forget_bias(cell, bias)
+                check(value, other_value)
             except SuiteError as error:
                 raise SuiteError(
-                    f"{where}: {cell_place} and {bias_place}: {error}"
+                    f"{where}: {place} and {other_place}: {error}"
                 ) from error
 
     def _check_embedding(self, where: str, config: TrialConfig | None = None) -> None:

@@ -86,3 +86,27 @@ def take_batch(
     if config.padding == "post":
         return x[index, :longest]
     return x[index, x.shape[1] - longest :]
+
+
+def jitter(batch: Values, config: TrialConfig, rng: np.random.Generator) -> Values:
+    """Give the first segment of each sequence a random length, by padding before it.
+
+    The length is uniform from half of ``chop_length``, rounded up, to all of it.
+
+    Parameters
+    ----------
+    batch : ndarray
+        From `take_batch`, of a configuration with ``chop_length``.
+
+    Returns
+    -------
+    ndarray
+        With as many more steps as the most padding.
+    """
+    n, n_steps = batch.shape[:2]
+    n_most = (config.chop_length or 0) // 2
+    n_before = rng.integers(0, n_most, size=(n, 1), endpoint=True)
+    shape = (n, n_steps + int(n_before.max()), *batch.shape[2:])
+    moved = np.zeros(shape, batch.dtype)
+    moved[np.arange(n)[:, None], n_before + np.arange(n_steps)] = batch
+    return moved

@@ -19,13 +19,19 @@ from lstm_bench.metrics import Metric, evaluate
 from lstm_bench.models.backend import keras, tf
 from lstm_bench.models.encoding import TokensWithEvidence, encode
 from lstm_bench.models.heads import HEADS
+from lstm_bench.seeding import derive_rng
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.engines import PACKED, STOCK
 from lstm_bench.system.threads import n_kernel_threads
 from lstm_bench.tasks import CLASSIFICATION, TaskName
 from lstm_bench.text import first_line
 from lstm_bench.training.averaging import Averages
-from lstm_bench.training.batches import evaluation_batches, take_batch, training_batches
+from lstm_bench.training.batches import (
+    evaluation_batches,
+    jitter,
+    take_batch,
+    training_batches,
+)
 from lstm_bench.training.checkpoint import Checkpoint, State
 from lstm_bench.training.result import (
     EPOCH_TIME,
@@ -118,6 +124,8 @@ class Steps:
         Weight of each class's examples in the loss that is trained on; None: 1.
     task : {"classification", "regression"}
         Whose metrics score the predictions.
+    jitter_seed : int
+        Of the random lengths of first segments.
 
     Attributes
     ----------
@@ -140,11 +148,13 @@ class Steps:
         engine: str = STOCK,
         class_weights: Float32Array | None = None,
         task: TaskName = CLASSIFICATION,
+        jitter_seed: int = 0,
     ) -> None:
         self.model = model
         self.task: TaskName = task
         self.config = config
         self.engine = engine
+        self.jitter_seed = jitter_seed
         model.optimizer.build(model.trainable_variables)
         forward: Any = model
         update = model.optimizer.apply
@@ -252,6 +262,9 @@ class Steps:
         batches = training_batches(data.lengths, self.config, rng)
         total, outputs = 0.0, []
         optimizer, rates = self.model.optimizer, None
+        # The number of steps so far is saved with the training.
+        jitter_rng = derive_rng(self.jitter_seed, "step", int(optimizer.iterations))
+        has_jitter = self.config.chop_jitter and self.config.chop_length is not None
         if is_scheduled(self.config):
             n_steps = (n_epochs or self.config.max_epochs) * len(batches)
             rates = learning_rates(self.config, n_steps)[int(optimizer.iterations) :]
@@ -260,6 +273,8 @@ class Steps:
                 if rates is not None:
                     optimizer.learning_rate = rates[number - 1]
                 x = take_batch(data.x, data.lengths, index, self.config)
+                if has_jitter:
+                    x = jitter(x, self.config, jitter_rng)
                 loss, raw = self.train_step(x, data.targets[index])
                 batch_loss = float(loss)
                 if not np.isfinite(batch_loss):

@@ -259,7 +259,8 @@ def _new_steps(
     class_weights = None
     if config.class_weights == "balanced":
         class_weights = balanced_weights(train.y, dataset.n_classes)
-    return Steps(model, config, engine, class_weights, dataset.task)
+    jitter_seed = derive_seed(root_seed, "jitter", replicate)
+    return Steps(model, config, engine, class_weights, dataset.task, jitter_seed)
 
 
 def _take_vectors(

@@ -71,7 +71,8 @@ SHAPES = [
     {"masking": False, "padding": "post", "head": "softmax"},
     {"bidirectional": True, "masking": False, "padding": "pre", "pooling": "attention"},
     {"bidirectional": True},
-    {"pooling": "mean_max"},
+    {"pooling": "mean_max", "chop_length": 3},
+    {"pooling": "mean", "chop_length": 5, "bidirectional": True, "num_layers": 2},
 ]
 
 

@@ -163,7 +163,20 @@ def test_onnx_pads_as_in_training_where_padding_counts(padding, pooling, kind):
     )
 
 
+@pytest.mark.parametrize("kind", ["tokens", "vectors"])
+@pytest.mark.parametrize("chop_length", [2, 7, 9])
+def test_onnx_cuts_into_segments(chop_length, kind):
+    check_graph(
+        kind,
+        chop_length=chop_length,
+        pooling="mean_max",
+        bidirectional=True,
+        num_layers=2,
+    )
+
+
 SETTINGS = {"padding": "pre", "bidirectional": True}
+CHOPPED = {"chop_length": 3, "chop_jitter": True, "pooling": "mean_max"}
 
 
 @pytest.mark.parametrize(
@@ -210,6 +223,23 @@ def test_exports_of_a_model_with_evidence_have_it(form, tmp_path, monkeypatch):
     with pytest.raises(ExportError, match="--format onnx: the model reads n-gram"):
         export_model(logged, "onnx", tmp_path / "onnx", examples_for(logged))
     assert not (tmp_path / "onnx").exists()
+
+
+def test_model_of_segments_is_exported_and_predicts_alike(tmp_path):
+    settings = {"bidirectional": True, "embedding_dropout": 0.5, **CHOPPED}
+    logged = logged_model(tmp_path / "logged", **settings)
+    for form in ("keras", "onnx", "saved_model"):
+        difference = export_model(logged, form, tmp_path / form, examples_for(logged))
+        assert difference < 1e-6
+    proba = load(files_of(logged)).predict_proba(TEXTS)
+    # With the packed engine, as `predict` has it.
+    pytest.importorskip("numba")
+    from lstm_bench.packed.serving import fast_forward
+
+    found = load(files_of(logged), fast_forward(print)).predict_proba(TEXTS)
+    np.testing.assert_allclose(found, proba, atol=1e-6)
+    alone = load(files_of(logged)).predict_proba(TEXTS[:1])
+    np.testing.assert_allclose(alone, proba[:1], atol=1e-6)
 
 
 @pytest.mark.parametrize("form", ["keras", "onnx", "saved_model"])

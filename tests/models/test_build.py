@@ -177,3 +177,38 @@ def test_input_dropouts_drop_numbers_tokens_and_features(name, shared):
     # And they differ along every other axis.
     for axis in range(drawn.ndim):
         assert not (drawn == drawn.take([0], axis=axis)).all()
+
+
+def test_segments_are_read_from_a_zero_state_and_pooled_together():
+    from lstm_bench.models.backend import keras
+
+    options = {"units": 3, "bidirectional": True, "num_layers": 2}
+    whole = build(pooling="mean", **options)
+    chopped = build(pooling="mean_max", chop_length=4, **options)
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=w.shape) for w in whole.get_weights()[:-2]]
+    for model in (whole, chopped):
+        model.set_weights([*weights, *model.get_weights()[-2:]])
+    h = keras.Model(whole.input, whole.get_layer("bidirectional_2").output)
+    pooled = keras.Model(chopped.input, chopped.get_layer("head").input)
+    tokens = rng.integers(1, 20, (3, 10)).astype(np.int32)
+    tokens[1, 6:] = tokens[2, 1:] = 0
+    found = np.asarray(pooled(tokens))
+    for row, n in enumerate((10, 6, 1)):
+        segments = [tokens[row : row + 1, :n][:, i : i + 4] for i in range(0, n, 4)]
+        steps = np.concatenate([np.asarray(h(segment))[0] for segment in segments])
+        wanted = np.concatenate([steps.mean(axis=0), steps.max(axis=0)])
+        np.testing.assert_allclose(found[row], wanted, rtol=1e-5, atol=1e-6)
+    assert chopped.count_params() - whole.count_params() == 6
+
+
+def test_padding_before_a_first_segment_changes_its_length_alone():
+    model = build(units=3, pooling="max", chop_length=4, chop_jitter=True)
+    tokens = np.arange(1, 11, dtype=np.int32)[None]
+    moved = np.pad(tokens, ((0, 0), (2, 0)))
+    from lstm_bench.models.backend import keras
+
+    inner = keras.Model(model.input, model.get_layer("head").input)
+    both = np.maximum(inner(tokens[:, :2]), inner(tokens[:, 2:]))
+    np.testing.assert_allclose(inner(moved), both, rtol=1e-6)
+    assert not np.allclose(inner(moved), inner(tokens), rtol=1e-2)

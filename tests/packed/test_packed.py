@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from lstm_bench.packed.layout import Layout, find_tokens, number_distinct, parts_of
+from lstm_bench.packed.layout import (
+    Layout,
+    find_tokens,
+    number_distinct,
+    parts_of,
+    segments_with_tokens,
+)
 from lstm_bench.suites.config import TrialConfig
 
 SMALL = {"units": 5, "embedding_dim": 4, "vocabulary_size": 60, "sequence_length": 12}
@@ -76,6 +82,19 @@ def test_without_masking_padding_counts_as_tokens():
     layout = Layout.of(make_tokens([3, 0], 4), False)
     assert list(layout.lengths) == [4, 4]
     assert sorted(layout.position) == list(range(8))
+
+
+def test_segments_without_tokens_are_left_out():
+    tokens = np.array([[1, 2, 3, 4, 5], [0, 6, 0, 0, 0], [0, 0, 0, 0, 0]], np.int32)
+    segments, number = segments_with_tokens(tokens, 2)
+    assert segments.tolist() == [[1, 2], [3, 4], [5, 0], [0, 6]]
+    assert number.tolist() == [0, 1, 2, 3]
+    segments, number = segments_with_tokens(tokens[::-1], 3)
+    assert segments.tolist() == [[0, 6, 0], [1, 2, 3], [4, 5, 0]]
+    assert number.tolist() == [2, 4, 5]
+    # One is needed.
+    segments, number = segments_with_tokens(tokens[2:], 5)
+    assert (segments.tolist(), number.tolist()) == ([[0] * 5], [0])
 
 
 def test_padding_between_tokens_is_refused():
@@ -704,6 +723,15 @@ def test_outputs_and_gradients_are_those_of_keras_with_every_cell(
     assert_close(packed(tokens, training=False), model(tokens, training=False))
 
 
+def with_evidence(tokens, config):
+    """Return the input of a model of `config`: the tokens, with any evidence beside."""
+    if not config.ngram_evidence:
+        return tokens
+    shape = (*tokens.shape, 2 * config.ngram_evidence)
+    beside = np.random.default_rng(1).normal(size=shape) * (tokens != 0)[..., None]
+    return np.concatenate([beside, tokens[..., None]], axis=2, dtype=np.float32)
+
+
 @slow
 @pytest.mark.parametrize(
     "options",
@@ -721,13 +749,37 @@ def test_outputs_and_gradients_are_those_of_keras_with_every_cell(
 )
 def test_other_inputs_and_both_poolings_are_those_of_stock_keras(options):
     config, model, packed = make_pair(**options)
-    tokens = make_tokens(LENGTHS, 12, config.padding)
-    if config.ngram_evidence:
-        shape = (*tokens.shape, 2 * config.ngram_evidence)
-        beside = np.random.default_rng(1).normal(size=shape) * (tokens != 0)[..., None]
-        tokens = np.concatenate([beside, tokens[..., None]], axis=2, dtype=np.float32)
+    tokens = with_evidence(make_tokens(LENGTHS, 12, config.padding), config)
     check_gradients(model, packed, tokens)
     assert_close(packed(tokens, training=False), model(tokens, training=False))
+
+
+@slow
+@pytest.mark.parametrize(
+    ("chop_length", "options"),
+    [
+        (5, {"pooling": "mean_max", "bidirectional": True}),
+        (4, {"pooling": "mean", "dropout": 0.2, "recurrent_dropout": 0.3}),
+        (2, {"pooling": "max", "cell": "gru", "num_layers": 2, "dropout": 0.3}),
+        (7, {"pooling": "attention", "cell": "simple_rnn", "bidirectional": True}),
+        (12, {"pooling": "mean_max", **INPUT_DROPS}),
+        (50, {"pooling": "mean_max", "bidirectional": True, **INPUT_DROPS}),
+        (5, {"pooling": "max", "ngram_evidence": 1, "token_dropout": 0.2}),
+    ],
+    ids=str,
+)
+def test_segments_are_those_of_stock_keras(chop_length, options):
+    from lstm_bench.training.batches import jitter
+
+    config, model, packed = make_pair(
+        chop_length=chop_length, chop_jitter=True, **options
+    )
+    tokens = with_evidence(make_tokens(LENGTHS, 12), config)
+    moved = jitter(tokens, config, np.random.default_rng(0))
+    assert_close(packed(tokens, training=False), model(tokens, training=False))
+    check_gradients(model, packed, moved, least_of(config.pooling))
+    empty = with_evidence(make_tokens([0, 0], 3), config)
+    assert_close(packed(empty, training=False), model(empty, training=False))
 
 
 @slow
@@ -820,7 +872,7 @@ LARGE = {
         {"optimizer": "sgd", "learning_rate": 0.3},
         {"gradient_clip_norm": 0.05, "pooling": "attention"},
         {"weight_decay": 0.5, "label_smoothing": 0.1, "weight_averaging": 0.9},
-        {"pooling": "mean_max", "bidirectional": True, **INPUT_DROPS},
+        {"pooling": "mean_max", "chop_length": 5, "bidirectional": True, **INPUT_DROPS},
         {"cell": "gru", "dropout": 0.2, "recurrent_dropout": 0.2},
         {"cell": "simple_rnn", "bidirectional": True, "dropout": 0.2},
         {**LARGE, "dropout": 0.2, "recurrent_dropout": 0.2, "head": "softmax"},

@@ -90,6 +90,22 @@ def test_the_suites_of_the_readme_are_shipped():
             },
             "confirm.pairs.cell: forget_bias: expected one where cell is gru",
         ),
+        (
+            {"defaults:": "defaults:\n  chop_length: 50"},
+            "defaults: pooling: expected mean or max or mean_max or attention where "
+            "chop_length is 50, got last; change it, or remove chop_length",
+        ),
+        (
+            {"defaults:": "defaults:\n  chop_length: 5\n  pooling: max\n  masking: no"},
+            "defaults: masking: expected true where chop_length is 5, got false",
+        ),
+        (
+            {
+                "defaults:": "defaults:\n  pooling: mean",
+                "space:": "space:\n  chop_length: [null, 9]\n  padding: [pre, post]",
+            },
+            "space.chop_length and space.padding: padding: expected post where",
+        ),
         ({"description: a tiny study for tests": ""}, "description: required"),
         ({"description: a": "description: [a"}, "not valid YAML"),
     ],

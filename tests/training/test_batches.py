@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_bench.suites.config import TrialConfig
-from lstm_bench.training.batches import evaluation_batches, take_batch, training_batches
+from lstm_bench.training.batches import (
+    evaluation_batches,
+    jitter,
+    take_batch,
+    training_batches,
+)
 
 
 @given(
@@ -78,3 +84,19 @@ def test_long_reviews_are_evaluated_fewer_at_once():
     assert size(100, "packed") == size(256, "packed") == 1024
     assert size(512, "packed") == 512
     assert size(10_000, "packed") == size(100, "stock") == 256
+
+
+@pytest.mark.parametrize(("chop_length", "most"), [(5, 2), (4, 2), (2, 1)])
+def test_jitter_pads_each_row_by_up_to_half_a_segment(chop_length, most):
+    config = TrialConfig(chop_length=chop_length, chop_jitter=True, pooling="mean")
+    batch = np.tile(np.array([7, 8, 9, 0], np.int32), (600, 1))
+    moved = jitter(batch, config, np.random.default_rng(0))
+    assert moved.shape == (600, 4 + most)
+    n_before = (moved != 0).argmax(axis=1)
+    for row, n in zip(moved, n_before, strict=True):
+        assert row.tolist() == [0] * n + [7, 8, 9] + [0] * (1 + most - n)
+    counts = np.bincount(n_before, minlength=most + 1) / 600
+    np.testing.assert_allclose(counts, 1 / (most + 1), atol=0.08)
+    vectors = jitter(np.ones((3, 4, 2), np.float32), config, np.random.default_rng(0))
+    assert vectors.dtype == np.float32
+    assert (vectors.sum(axis=1) == 4).all()

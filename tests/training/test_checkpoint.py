@@ -99,13 +99,16 @@ def comparable(result):
     ]
 
 
-# What has a state of its own between two steps.
+# What has a state of its own between two steps, or is drawn anew in every epoch.
 STEPS = {
     "schedule": "one_cycle",
     "warmup": 0.3,
     "weight_decay": 0.1,
     "label_smoothing": 0.1,
     "weight_averaging": 0.9,
+    "pooling": "max",
+    "chop_length": 7,
+    "chop_jitter": True,
 }
 
 

@@ -27,6 +27,7 @@ CASES = [
     {"padding": "pre"},
     {"masking": False, "pooling": "mean"},
     {"pooling": "mean_max", "bidirectional": True, "cell": "gru"},
+    {"pooling": "mean_max", "chop_length": 4},
 ]
 
 
