@@ -188,7 +188,8 @@ def run_confirmation(
     n_best : int or None
         Configurations to take from the search; None is the suite's number.
     n_replicates : int or None
-        Fresh seeds to reach in total; None is the suite's number.
+        Fresh seeds to reach in total; None is the suite's number. With the suite's
+        ``until: settled`` none may be given.
     n_workers, scheduler, data_dir, tracking_uri, storage, out, progress
         As in `run_sweep`.
 

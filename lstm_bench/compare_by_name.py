@@ -13,6 +13,7 @@ from lstm_bench.analysis.comparisons import (
     Analysis,
     analyse,
     compare_two,
+    looks_of,
     same_seeds,
     same_test_data,
 )
@@ -202,7 +203,9 @@ def compare_by_name(tracking_uri: str, name_a: str, name_b: str) -> Comparison:
             f"{b.suite.metric.name}: give both suites one metric"
         )
     paired = same_seeds(results_a, results_b)
-    row = compare_two(a.contender, b.contender, a.suite, paired=paired)
+    suites = [a.suite] if same_study else [a.suite, b.suite]
+    n_looks = looks_of(*suites)
+    row = compare_two(a.contender, b.contender, a.suite, paired=paired, n_looks=n_looks)
     return Comparison(
         a=a.contender.label,
         b=b.contender.label,
@@ -231,6 +234,11 @@ def _sentences(a: Side, b: Side, row: Mapping[str, Any], paired: bool) -> list[s
         lines.append(
             "Tested alone; the report corrects each verdict for the other "
             "comparisons of its family."
+        )
+    if row["n_looks"] > 1:
+        lines.append(
+            "Seeds were added until comparisons were settled: interval and verdict "
+            f"allow for {row['n_looks']} looks."
         )
     for results in (results_a,) if same_study else (results_a, results_b):
         if left_out := describe_left_out(results.left_out):

@@ -7,30 +7,41 @@ MLflow alone; Optuna's storage only keeps two commands off the same study.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.comparisons import (
+    Analysis,
+    Standing,
+    find_winner,
+    standings,
+)
+from lstm_bench.analysis.contenders import confirm_spec, find_contenders
 from lstm_bench.analysis.formatting import config_of_row
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS
+from lstm_bench.analysis.looks import is_open
 from lstm_bench.analysis.tables.select import trial_runs
+from lstm_bench.analysis.verdicts import LEADS
 from lstm_bench.data.dataset import copies_in, how_different, short_identity
 from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
 from lstm_bench.open_study import OpenStudy, open_study
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
-from lstm_bench.text import count
+from lstm_bench.text import count, listed
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.results import Results
 from lstm_bench.tracking.stored_runs import (
     StoredRun,
+    StoredSession,
     StoredTraining,
     data_identities,
     describe_left_out,
+    parse_runs,
 )
 from lstm_bench.tracking.tracker import OpenRun
 from lstm_bench.training.result import N_PARAMETERS, OBJECTIVE
@@ -39,6 +50,8 @@ from lstm_bench.workers.driver import Done, Task
 from lstm_bench.workers.options import choose_workers
 from lstm_bench.workers.progress import Progress
 from lstm_bench.workers.recovery import recover
+
+NONE_WANTED: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -93,6 +106,12 @@ def run_confirmation(
             f"{suite.path}: the suite has no `confirm:` section; add one, for example "
             "confirm: {n_best: 3, n_replicates: 5, pairs: {head: [sigmoid, softmax]}}"
         )
+    if n_replicates and suite.confirm.until is not None:
+        raise SuiteError(
+            f"{suite.path}: --replicates: expected none with until: settled, got "
+            f"{n_replicates}: the looks are declared, after {suite.confirm.looks_text} "
+            "seeds; leave it out, or confirm.until"
+        )
     with open_study(
         suite,
         progress,
@@ -102,7 +121,7 @@ def run_confirmation(
         tracking_uri=tracking_uri,
         storage=storage,
         out=out,
-        n_replicates=n_replicates or suite.confirm.n_replicates,
+        n_replicates=n_replicates or suite.confirm.looks[-1],
     ) as study:
         recover(study.tracker, study.store)
         return confirm_study(study, n_best=n_best, n_replicates=n_replicates)
@@ -126,8 +145,9 @@ def confirm_study(
     suite, progress, tracker = study.suite, study.progress, study.tracker
     if suite.confirm is None:
         raise TypeError("a confirmation needs a suite with a confirm section")
-    n_best = suite.confirm.n_best if n_best is None else n_best
-    n_replicates = n_replicates or suite.confirm.n_replicates
+    spec = suite.confirm
+    n_best = spec.n_best if n_best is None else n_best
+    n_replicates = n_replicates or spec.n_replicates
     results = None
     if len(suite.space) and n_best:
         progress.doing("loading the search from MLflow")
@@ -138,7 +158,7 @@ def confirm_study(
     too_few = f" (too few for verdicts, which need {MIN_SEEDS})"
     progress.say(
         f"confirming {count(len(candidates), 'configuration')} on "
-        f"{count(n_replicates, 'fresh seed')}"
+        f"{spec.seeds_text(n_replicates)}"
         + (too_few if n_replicates < MIN_SEEDS else "")
         + ": "
         + "; ".join(candidate.label for candidate in candidates)
@@ -243,6 +263,7 @@ def confirm_candidates(
 
     Trainings of earlier commands count, and a later command may add replicates.
     Replicates are the outer loop, so that a stopped confirmation has complete pairs.
+    With the suite's ``until: settled``, `n_replicates` are those of the first look.
 
     Returns
     -------
@@ -256,7 +277,7 @@ def confirm_candidates(
     KeyboardInterrupt
         The confirmation was stopped.
     """
-    known = study.known_runs()
+    spec, known = confirm_spec(study.suite), study.known_runs()
     _check_data(study, known)
     dataset = study.prepared.dataset
 
@@ -276,17 +297,131 @@ def confirm_candidates(
             "n_replicates": n_replicates,
             "n_candidates": len(candidates),
             "n_workers": study.driver.workers.n,
+            **({} if spec.until is None else {"looks": spec.looks_text}),
         },
         parent_run_id,
         write_test_reviews,
     )
-    plan = Confirmation(study, session, known, candidates, n_replicates)
-    study.run(plan, session)
+    plans: Iterable[Confirmation]
+    if spec.until is None:
+        plans = [Confirmation(study, session, known, candidates, n_replicates)]
+    else:
+        plans = look_by_look(study, session, known, candidates)
+    study.run(plans, session)
     return str(session.run_id)
 
 
+def look_by_look(
+    study: OpenStudy,
+    session: OpenRun,
+    known: Sequence[StoredRun],
+    candidates: Sequence[Candidate],
+) -> Iterator[Confirmation]:
+    """Yield a plan for each look, until every comparison is settled.
+
+    Configurations that the study has confirmed earlier are candidates, too: they are in
+    its comparisons. What is in no open comparison gets no more seeds. Which looks were
+    taken follows from MLflow alone, so that any command goes on with the schedule.
+    """
+    spec, say = confirm_spec(study.suite), study.progress.say
+    earlier = [
+        r for r in known if isinstance(r, StoredTraining) and r.kind == "replicate"
+    ]
+    distinct = {c.config.config_id: c for c in map(_candidate_of, earlier)}
+    distinct |= {c.config.config_id: c for c in candidates}
+    _warn_of_other_looks(study, known)
+    found = _standings(study) if earlier else []
+    asked: dict[str, int] | None = None
+    while found is not None:
+        wanted = _seeds_wanted(found, spec.looks)
+        plan = Confirmation(
+            study, session, known, [*distinct.values()], spec.n_replicates, wanted
+        )
+        if not plan.n_left():
+            break
+        if wanted == asked:
+            say("no further look: not every training of this one has ended")
+            return
+        asked = wanted
+        yield plan
+        shown = {_settled_text(one, len(spec.looks)) for one in found}
+        found = _standings(study)
+        for one in found or ():
+            text = _settled_text(one, len(spec.looks))
+            if not is_open(one.judged) and text not in shown:
+                say(text)
+        known = parse_runs(study.tracker.runs_of(study.suite.study_name))[0]
+    if found is None:
+        say("no further look: not all results can be read from MLflow")
+        return
+    still = [one for one in found if is_open(one.judged)]
+    say(
+        f"{len(found) - len(still)} of {count(len(found), 'comparison')} settled"
+        + (f"; not settled with {spec.looks[-1]} seeds: " if still else "")
+        + "; ".join(" against ".join(one.labels) for one in still)
+    )
+
+
+def _candidate_of(run: StoredTraining) -> Candidate:
+    return Candidate(run.config, str(run.label), str(run.origin), run.reference)
+
+
+def _standings(study: OpenStudy) -> list[Standing] | None:
+    """Return where the comparisons stand; None where results are not (all) there."""
+    study.progress.doing("loading the results from MLflow")
+    results = study.results()
+    if results is None or results.missing:
+        return None
+    found = find_contenders(results)
+    winner = find_winner(study.suite, found)
+    return [] if winner is None else [*standings(study.suite, found, winner)]
+
+
+def _seeds_wanted(found: Sequence[Standing], looks: Sequence[int]) -> dict[str, int]:
+    """Return up to which replicate what is in open comparisons is needed, by key."""
+    wanted: dict[str, int] = {}
+    for one in found:
+        if is_open(one.judged):
+            n = looks[min(one.look or 0, len(looks) - 1)]
+            for contender in itertools.chain(*one.pairs):
+                wanted[contender.key] = max(n, wanted.get(contender.key, 0))
+    return wanted
+
+
+def _settled_text(one: Standing, n_looks: int) -> str:
+    a, b = one.labels
+    seeds = count(len(one.replicates), "seed")
+    return (
+        f"settled at look {one.look} of {n_looks}, with {seeds}: "
+        f"{LEADS[one.judged.verdict].format(a=a, b=b)} ({one.family})"
+    )
+
+
+def _warn_of_other_looks(study: OpenStudy, known: Sequence[StoredRun]) -> None:
+    own = confirm_spec(study.suite).looks_text
+    others = {
+        run.looks or "a fixed number"
+        for run in known
+        if isinstance(run, StoredSession) and run.kind == "confirm"
+    } - {own}
+    if others:
+        study.progress.say(
+            "warning: the study was confirmed with other looks: at "
+            f"{listed(sorted(others), '; ')} of seeds, now at {own}; looks that are "
+            "chosen after a verdict was seen make false verdicts more frequent"
+        )
+
+
 class Confirmation:
-    """The plan of a confirmation: every baseline and candidate on every replicate."""
+    """The plan of a confirmation: every baseline and candidate on every replicate.
+
+    Parameters
+    ----------
+    n_replicates : int
+        For all of them, but those in `wanted`.
+    wanted : mapping of str to int
+        Larger numbers of replicates by a configuration's id or ``baseline:NAME``.
+    """
 
     def __init__(
         self,
@@ -295,12 +430,15 @@ class Confirmation:
         known: Sequence[StoredRun],
         candidates: Sequence[Candidate],
         n_replicates: int,
+        wanted: Mapping[str, int] = NONE_WANTED,
     ) -> None:
         self.study, self.session = study, session
+        last = max([n_replicates, *wanted.values()])
         requested = [
             (candidate, replicate)
-            for replicate in range(1, n_replicates + 1)
+            for replicate in range(1, last + 1)
             for candidate in candidates
+            if replicate <= wanted.get(candidate.config.config_id, n_replicates)
         ]
         done = {
             (run.config_id, run.replicate)
@@ -317,8 +455,13 @@ class Confirmation:
         self.total = len(requested)
         self._n_done = self.total - len(left)
         self._tasks: list[Task] = []
-        for replicate in range(1, n_replicates + 1):
-            self._tasks += study.baselines(session, known, replicate, score_test=True)
+        for replicate in range(1, last + 1):
+            self._tasks += [
+                task
+                for task in study.baselines(session, known, replicate, score_test=True)
+                if replicate
+                <= wanted.get(f"baseline:{task.job.baseline}", n_replicates)
+            ]
             self._tasks += [self._task(*each) for each in left if each[1] == replicate]
 
     def _task(self, candidate: Candidate, replicate: int) -> Task:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.artifacts import find_moves, record_moves
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.outbox import sync
+from lstm_bench.tracking.results import Results
 from lstm_bench.tracking.server import is_away
 from lstm_bench.tracking.stored_runs import (
     StoredBaseline,
@@ -76,21 +77,28 @@ class OpenStudy:
             self.progress.say(f"warning: {text}")
         return known
 
-    def run(self, plan: Plan, session: OpenRun) -> None:
-        """Run a plan, and close the command's run.
+    def run(self, plans: Iterable[Plan], session: OpenRun) -> None:
+        """Run plans one after the other, and close the command's run.
+
+        Each is asked for when the one before it has ended.
 
         Raises
         ------
         KeyboardInterrupt
             It was stopped; the message has what is saved.
         """
+        n_done = total = 0
         try:
-            self.driver.run(plan)
+            for plan in plans:
+                try:
+                    self.driver.run(plan)
+                finally:
+                    n_done, total = plan.n_done(), plan.total
         except KeyboardInterrupt:
             session.end("KILLED")
             raise KeyboardInterrupt(
-                f"stopped: {plan.n_done()} of {plan.total} trainings are finished and "
-                "saved; the same command resumes there"
+                f"stopped: {n_done} of {total} trainings are finished and saved; the "
+                "same command resumes there"
             ) from None
         except BaseException:
             session.end("FAILED")
@@ -250,16 +258,20 @@ class OpenStudy:
             for run_id in run_ids:
                 self.tracker.log_report(run_id, self.folder)
 
-    def _analyse(self) -> Analysis | None:
-        """Return the analysis; None while results are not yet written to the server."""
+    def results(self) -> Results | None:
+        """Return the results; None while not all are written to the server."""
         if not self.tracker.catch_up():
             return None
         try:
-            return analyse(load_results(self.tracker.tracking_uri, self.suite))
+            return load_results(self.tracker.tracking_uri, self.suite)
         except Exception as error:
             if not is_away(error):
                 raise
             return None
+
+    def _analyse(self) -> Analysis | None:
+        results = self.results()
+        return None if results is None else analyse(results)
 
 
 @contextmanager

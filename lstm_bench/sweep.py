@@ -88,7 +88,7 @@ def run_sweep(
         tracking_uri=tracking_uri,
         storage=storage,
         out=out,
-        n_replicates=declared.n_replicates if confirm and declared else 0,
+        n_replicates=declared.looks[-1] if confirm and declared else 0,
     ) as study:
         run_id = run_search(
             study,
@@ -152,7 +152,7 @@ def run_search(study: OpenStudy, *, n_trials: int, timeout_s: float | None) -> s
         },
     )
     search = Search(study, session, known, n_trials, timeout_s)
-    study.run(search, session)
+    study.run([search], session)
     search.say_why_it_ended()
     return str(session.run_id)
 

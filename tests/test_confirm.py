@@ -259,6 +259,81 @@ def test_names_that_lead_nowhere_are_answered(confirmed, monkeypatch, a, b, mess
 
 
 @pytest.mark.slow
+def test_seeds_are_added_until_all_is_settled_by_any_number_of_commands(
+    tmp_path, monkeypatch, capfd
+):
+    from commands import run
+
+    # Two that learn next to nothing are equal, and one that learns too fast varies.
+    text = TEXT.replace("metric: accuracy", "metric: log_loss").replace(
+        "{small: {units: 2}}",
+        "{a: {learning_rate: 1.0e-7}, b: {learning_rate: 2.0e-7},\n"
+        "  fast: {learning_rate: 0.2}}",
+    )
+    text = text.replace("defaults:", "defaults:\n  units: 4").partition("confirm:")[0]
+    text += (
+        "confirm: {n_replicates: 4, until: settled, max_replicates: 6, margin: 0.01,\n"
+        "  families: [references]}\n"
+    )
+    suite = write(tmp_path, text, "looks")
+
+    def stop_in_the_second_look(n_epochs):
+        if n_epochs == 3 * 4 * 2 + 3:
+            raise KeyboardInterrupt
+
+    recorder = Recorder(stop_in_the_second_look)
+    with pytest.raises(KeyboardInterrupt, match="13 of 16 trainings are finished"):
+        confirm(suite, tmp_path, recorder=recorder)
+    printed = " ".join(recorder.text().split())
+    assert "settled at look 1 of 2, with 4 seeds:" in printed
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    table = analyse(load_results(uri, suite)).comparisons
+    assert table["look"].tolist() == [1, 1]
+    assert table["n_seeds"].tolist() == [4, 4]
+
+    recorder = Recorder()
+    _, results = confirm(suite, tmp_path, recorder=recorder)
+    assert recorder.n_epochs == 3 * 2
+    assert "1 of 2 comparisons settled; not settled with 6 seeds: reference" in (
+        " ".join(recorder.text().split())
+    )
+    analysis = analyse(results)
+    rows = analysis.comparisons.set_index("label_b")
+    columns = ["verdict", "look", "n_looks", "n_seeds"]
+    assert rows.loc["reference fast", columns].tolist() == ["not enough data", 2, 2, 6]
+    (other,) = {"reference a", "reference b"} - {analysis.winner.label}
+    assert rows.loc[other, columns].tolist() == ["equivalent", 1, 2, 4]
+    # What is in no open comparison has the seeds of its last look.
+    n_seeds = results.confirmed.groupby("reference")["replicate"].max().to_dict()
+    assert n_seeds == {"a": 6, "b": 6, "fast": 6} | {other.split()[1]: 4}
+    assert results.baselines["replicate"].max() == 4
+    said = " ".join(answer.text for answer in answers(analysis))
+    assert "over 6 paired seeds, after 2 of 2 looks" in said
+
+    # The command repeated trains nothing and has the same verdicts.
+    recorder = Recorder()
+    _, results = confirm(suite, tmp_path, recorder=recorder)
+    assert recorder.n_epochs == 0
+    pd.testing.assert_frame_equal(analyse(results).comparisons, analysis.comparisons)
+
+    # Other looks, chosen when verdicts are known.
+    recorder = Recorder()
+    edited = write(
+        tmp_path, text.replace("max_replicates: 6", "max_replicates: 4"), "looks"
+    )
+    confirm(edited, tmp_path, recorder=recorder)
+    assert "confirmed with other looks: at 4, 6 of seeds, now at 4" in (
+        " ".join(recorder.text().split())
+    )
+
+    monkeypatch.chdir(tmp_path)
+    assert run("confirm", "looks.yaml", "--replicates", "9") == 2
+    assert "--replicates: expected none with until: settled" in " ".join(
+        capfd.readouterr().err.split()
+    )
+
+
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_finished_and_a_second_start_goes_on(confirmed, tmp_path):
     suite = write(tmp_path)
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from lstm_bench.analysis.intervals import LEVEL, Interval, standard_error
+from lstm_bench.analysis.intervals import LEVEL, Interval, level_of, standard_error
 from lstm_bench.arrays import FloatArray, IntArray, Targets
 from lstm_bench.metrics import EPSILON, squared_errors
 from lstm_bench.training.result import Prediction
@@ -108,7 +108,10 @@ def examples_interval(
 
 
 def seeds_and_examples_interval(
-    scores: FloatArray, prediction: Prediction, rng: np.random.Generator
+    scores: FloatArray,
+    prediction: Prediction,
+    rng: np.random.Generator,
+    n_looks: int = 1,
 ) -> Interval:
     """Return the interval over seeds and examples, or windows, together.
 
@@ -117,12 +120,21 @@ def seeds_and_examples_interval(
     scores : ndarray of shape (n_seeds, n_examples)
     prediction : Prediction
         As for `examples_interval`.
+    n_looks : int
+        Looks at which the interval may be taken: all of them together have the level
+        of 95 %.
     """
+    # As many draws in each tail as with one look.
+    level, n = level_of(n_looks), 2000 * n_looks
     if prediction.origin is not None:
         block = block_length(prediction.origin, prediction.y_true.shape[1])
-        return seeds_and_windows_interval(scores, prediction.origin, block, rng=rng)
+        return seeds_and_windows_interval(
+            scores, prediction.origin, block, rng=rng, n_resamples=n, level=level
+        )
     strata = strata_of(prediction.y_true)
-    return bootstrap_seeds_and_examples(scores, strata, rng=rng)
+    return bootstrap_seeds_and_examples(
+        scores, strata, rng=rng, n_resamples=n, level=level
+    )
 
 
 def block_length(origin: IntArray, horizon: int) -> int:
@@ -213,6 +225,7 @@ def seeds_and_windows_interval(
     *,
     rng: np.random.Generator,
     n_resamples: int = 2000,
+    level: float = LEVEL,
 ) -> Interval:
     """Interval of a mean for new seeds and other times together.
 
@@ -240,7 +253,7 @@ def seeds_and_windows_interval(
     seeds = of_seeds * special.stdtrit(n_seeds - 1, points)
     windows = error * special.stdtrit(freedom, points)
     draws = estimate + rng.permutation(seeds) + windows
-    return _percentile_interval(draws, estimate, n_seeds)
+    return _percentile_interval(draws, estimate, n_seeds, level)
 
 
 def bootstrap_examples(
@@ -285,6 +298,7 @@ def bootstrap_seeds_and_examples(
     *,
     rng: np.random.Generator,
     n_resamples: int = 2000,
+    level: float = LEVEL,
 ) -> Interval:
     """Interval of a mean for new seeds and new examples together.
 
@@ -309,6 +323,8 @@ def bootstrap_seeds_and_examples(
         Class of each example.
     rng : numpy.random.Generator
     n_resamples : int
+    level : float in (0, 1)
+        Confidence level of the interval.
 
     Returns
     -------
@@ -338,7 +354,7 @@ def bootstrap_seeds_and_examples(
     points = (np.arange(n_resamples) + 0.5) / n_resamples
     seeds = of_seeds * special.stdtrit(n_seeds - 1, points)
     draws = estimate + rng.permutation(seeds) + examples
-    return _percentile_interval(draws, estimate, n_seeds)
+    return _percentile_interval(draws, estimate, n_seeds, level)
 
 
 def _resampled_means(
@@ -388,8 +404,10 @@ def _example_scale(
     return math.sqrt(max(0.0, corrected) / drawn) if drawn > 0.0 else 0.0
 
 
-def _percentile_interval(draws: FloatArray, estimate: float, n: int) -> Interval:
-    """Central 95 % of the draws, extended to include the estimate."""
-    tail = (1.0 - LEVEL) / 2
+def _percentile_interval(
+    draws: FloatArray, estimate: float, n: int, level: float = LEVEL
+) -> Interval:
+    """Central part of the draws, extended to include the estimate."""
+    tail = (1.0 - level) / 2
     low, high = np.quantile(draws, [tail, 1.0 - tail], method="hazen")
     return Interval(estimate, min(float(low), estimate), max(float(high), estimate), n)

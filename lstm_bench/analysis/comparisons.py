@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,6 +30,7 @@ from lstm_bench.analysis.contenders import (
 from lstm_bench.analysis.ensembles import Ensembles, make_ensembles
 from lstm_bench.analysis.formatting import value_label
 from lstm_bench.analysis.intervals import mean_interval
+from lstm_bench.analysis.looks import settle
 from lstm_bench.arrays import FloatArray
 from lstm_bench.metrics import Metric
 from lstm_bench.seeding import derive_rng
@@ -49,11 +50,41 @@ COLUMNS = (
     *ERRORS,
     *("margin", "verdict", "n_seeds_needed"),
 )
+# Beside them, where seeds are added until all is settled.
+LOOK_COLUMNS = ("look", "n_looks")
 # The columns that are attributes of `PairedComparison`.
 SAME_NAME = (
     *("n_seeds", "mean_a", "mean_b", "p_t", "p_wilcoxon"),
     *("p_beyond", "p_equivalence", "p_a_beats_b", "margin"),
 )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A declared comparison and its verdict.
+
+    Attributes
+    ----------
+    pairs : sequence of Pair
+        What is compared: the mean of all of them.
+    replicates : sequence of int
+        On which it is compared.
+    look : int or None
+        Where seeds are added, the look that settled it, or else the last that was
+        taken, 0 before the first; None otherwise.
+    """
+
+    family: str
+    pairs: Sequence[Pair]
+    replicates: Sequence[int]
+    comparison: stats.PairedComparison
+    judged: stats.Judged
+    look: int | None = None
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The names of a and b."""
+        return _labels(self.pairs, self.family)
 
 
 @dataclass(frozen=True)
@@ -102,8 +133,9 @@ def analyse(results: Results) -> Analysis:
     """Compare all configurations and baselines of the confirmation in `results`."""
     found = find_contenders(results)
     metric = results.suite.metric
-    winner = best_on_validation([c for c in found if not c.is_baseline], metric)
-    baseline = best_on_validation([c for c in found if c.is_baseline], metric)
+    first = confirm_spec(results.suite).chosen_on
+    winner = find_winner(results.suite, found)
+    baseline = best_on_validation([c for c in found if c.is_baseline], metric, first)
     return Analysis(
         results,
         tuple(found),
@@ -112,6 +144,12 @@ def analyse(results: Results) -> Analysis:
         compare_all(results.suite, found, winner),
         selection_optimism(results, found),
     )
+
+
+def find_winner(suite: Suite, found: Sequence[Contender]) -> Contender | None:
+    """Return the configuration that is best on validation, None if there is none."""
+    lstms = [c for c in found if not c.is_baseline]
+    return best_on_validation(lstms, suite.metric, confirm_spec(suite).chosen_on)
 
 
 def compare_all(
@@ -134,14 +172,27 @@ def compare_all(
         possible difference. ``verdict``, ``p_beyond_holm``, ``p_equivalence_holm``,
         ``n_seeds_needed``: from `hypothesis_tests.judge`. McNemar's p-values are
         medians over the seeds; each seed's test compares the two models' errors on
-        the same examples.
+        the same examples. Where seeds are added until all is settled, also `look` and
+        `n_looks`; p-values with Holm's correction and intervals then allow for all
+        looks.
     """
-    rows: list[dict[str, Any]] = []
-    if winner is not None:
-        for family in confirm_spec(suite).families:
-            for name, members in _families(family, found, suite, winner):
-                rows += _compare_family(name, members, suite)
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n_seeds_needed": "Int64"})
+    spec, columns = confirm_spec(suite), list(COLUMNS)
+    if spec.until is not None:
+        columns += LOOK_COLUMNS
+    rows = [
+        _row_of(standing, suite)
+        for standing in (() if winner is None else standings(suite, found, winner))
+    ]
+    return pd.DataFrame(rows, columns=columns).astype({"n_seeds_needed": "Int64"})
+
+
+def standings(
+    suite: Suite, found: Sequence[Contender], winner: Contender
+) -> Iterator[Standing]:
+    """Yield the comparisons of the suite's families, as `compare_all` names them."""
+    for family in confirm_spec(suite).families:
+        for name, members in _families(family, found, suite, winner):
+            yield from _judge_family(name, members, suite)
 
 
 def _families(
@@ -168,28 +219,46 @@ def _flipped(found: Sequence[Contender], field: str, suite: Suite) -> list[list[
     return comparisons
 
 
-def _compare_family(
+def _judge_family(
     family: str, members: Sequence[Sequence[Pair]], suite: Suite
-) -> list[dict[str, Any]]:
-    rows, comparisons = [], []
-    for pairs in members:
-        common = common_replicates([c for pair in pairs for c in pair])
-        if not common:
-            continue
-        field = family.removeprefix("pairs: ") if family.startswith("pairs") else None
-        row, comparison = _compare(pairs, common, suite, field)
-        rows.append({"family": family, **row})
-        comparisons.append(comparison)
-    _judge(rows, comparisons)
-    return rows
+) -> Iterator[Standing]:
+    spec = confirm_spec(suite)
+    # With looks, those of the first: a comparison has some of them or is none.
+    first = [(pairs, _common(pairs, spec.chosen_on)) for pairs in members]
+    shared = [(pairs, common) for pairs, common in first if common]
+    compared = [_paired(pairs, common, suite) for pairs, common in shared]
+    if spec.until is None:
+        for (pairs, common), comparison, judged in zip(
+            shared, compared, stats.judge(compared), strict=True
+        ):
+            yield Standing(family, pairs, common, comparison, judged)
+        return
+    at_looks = [_at_looks(pairs, suite) for pairs, _ in shared]
+    for (pairs, common), comparison, (look, judged) in zip(
+        shared, compared, settle(spec.looks, at_looks), strict=True
+    ):
+        if look > 1:
+            common = _common(pairs, spec.looks[look - 1])
+            comparison = _paired(pairs, common, suite)
+        yield Standing(family, pairs, common, comparison, judged, look)
 
 
-def _judge(
-    rows: Sequence[dict[str, Any]], comparisons: Sequence[stats.PairedComparison]
-) -> None:
-    """Add verdicts to a family's rows, from p-values with Holm's correction."""
-    for row, judged in zip(rows, stats.judge(comparisons), strict=True):
-        row |= dataclasses.asdict(judged)
+def _common(pairs: Sequence[Pair], last: int | None) -> list[int]:
+    """Return the replicates that all of `pairs` have, up to `last`."""
+    common = common_replicates([c for pair in pairs for c in pair])
+    return [r for r in common if last is None or r <= last]
+
+
+def _at_looks(
+    pairs: Sequence[Pair], suite: Suite
+) -> Callable[[int], stats.PairedComparison | None]:
+    """Return what compares `pairs` on their first n replicates, for `settle`."""
+    n_ended = min(c.n_ended for pair in pairs for c in pair)
+
+    def compare(n: int) -> stats.PairedComparison | None:
+        return _paired(pairs, _common(pairs, n), suite) if n <= n_ended else None
+
+    return compare
 
 
 def same_test_data(a: Results, b: Results) -> bool:
@@ -208,14 +277,19 @@ def same_seeds(a: Results, b: Results) -> bool:
 
 
 def compare_two(
-    a: Contender, b: Contender, suite: Suite, *, paired: bool
+    a: Contender, b: Contender, suite: Suite, *, paired: bool, n_looks: int = 1
 ) -> dict[str, Any]:
     """Return one comparison as a row of `COLUMNS`; see `compare_each`."""
-    return compare_each("two", [(a, b)], suite, paired=[paired])[0]
+    return compare_each("two", [(a, b)], suite, paired=[paired], n_looks=n_looks)[0]
 
 
 def compare_each(
-    family: str, members: Sequence[Pair], suite: Suite, *, paired: Sequence[bool]
+    family: str,
+    members: Sequence[Pair],
+    suite: Suite,
+    *,
+    paired: Sequence[bool],
+    n_looks: int = 1,
 ) -> list[dict[str, Any]]:
     """Return rows of `COLUMNS` for one family, by `suite`'s metric and margin.
 
@@ -225,22 +299,39 @@ def compare_each(
         For each pair, whether equal replicates of both had equal splits and seeds.
         If not, or if they share no replicate, Welch's interval and test are used,
         without an interval over examples or McNemar's test.
+    n_looks : int
+        Numbers of seeds at which one of them could have ended: see `looks_of`.
     """
     rows, comparisons = [], []
     for (a, b), is_paired in zip(members, paired, strict=True):
         common = common_replicates([a, b]) if is_paired else []
         if common:
-            row, comparison = _compare([(a, b)], common, suite, None)
+            comparison = _paired([(a, b)], common, suite, n_looks)
+            row = _paired_row(family, [(a, b)], common, comparison, suite, n_looks)
         else:
-            row, comparison = _compare_unpaired(a, b, suite)
-        rows.append({**dict.fromkeys(COLUMNS, math.nan), **row, "family": family})
+            row, comparison = _compare_unpaired(a, b, suite, n_looks)
+        row |= {"family": family, "n_looks": n_looks}
+        rows.append({**dict.fromkeys(COLUMNS, math.nan), **row})
         comparisons.append(comparison)
-    _judge(rows, comparisons)
+    judged = stats.judge(comparisons, n_looks=n_looks)
+    for row, one in zip(rows, judged, strict=True):
+        row |= dataclasses.asdict(one)
     return rows
 
 
+def looks_of(*suites: Suite) -> int:
+    """Return at how many numbers of seeds a comparison across studies could be made.
+
+    Parameters
+    ----------
+    suites
+        Of the studies, each once.
+    """
+    return math.prod(len(confirm_spec(suite).looks) for suite in suites)
+
+
 def _compare_unpaired(
-    a: Contender, b: Contender, suite: Suite
+    a: Contender, b: Contender, suite: Suite, n_looks: int
 ) -> tuple[dict[str, Any], stats.PairedComparison]:
     scores = [np.array([c.test[r] for r in sorted(c.test)]) for c in (a, b)]
     comparison = stats.compare_unpaired(
@@ -248,6 +339,7 @@ def _compare_unpaired(
         scores[1],
         margin=confirm_spec(suite).margin,
         higher_is_better=suite.metric.higher_is_better,
+        n_looks=n_looks,
     )
     row = _row(a.label, b.label, a.key, b.key, comparison, suite.metric)
     return row, comparison
@@ -274,36 +366,77 @@ def _row(
     }
 
 
-def _compare(
-    pairs: Sequence[Pair], replicates: Sequence[int], suite: Suite, field: str | None
-) -> tuple[dict[str, Any], stats.PairedComparison]:
-    """Compare a with b, each averaged over `pairs` within a replicate."""
+def _paired(
+    pairs: Sequence[Pair],
+    replicates: Sequence[int],
+    suite: Suite,
+    n_looks: int | None = None,
+) -> stats.PairedComparison:
+    """Compare a with b, each averaged over `pairs` within a replicate.
+
+    Parameters
+    ----------
+    n_looks : int or None
+        None: those of the suite's confirmation.
+    """
     metric = suite.metric
     a = [float(np.mean([p[0].test[r] for p in pairs])) for r in replicates]
     b = [float(np.mean([p[1].test[r] for p in pairs])) for r in replicates]
-    comparison = stats.compare_paired(
+    return stats.compare_paired(
         np.array(a),
         np.array(b),
         margin=confirm_spec(suite).margin,
         higher_is_better=metric.higher_is_better,
+        n_looks=n_looks or looks_of(suite),
     )
-    both = _both_interval(pairs, replicates, suite)
-    label_a, label_b = pairs[0][0].label, pairs[0][1].label
-    if len(pairs) > 1 and field is not None:
-        values = [
-            value_label(getattr(contender.config, field)) for contender in pairs[0]
-        ]
-        label_a, label_b = (
-            f"{field} {value}, mean of {len(pairs)} configurations" for value in values
-        )
+
+
+def _labels(pairs: Sequence[Pair], family: str) -> tuple[str, str]:
+    """Return the names of a and b: of several pairs, the value of their field."""
+    a, b = pairs[0]
+    if len(pairs) == 1:
+        return a.label, b.label
+    field, many = family.removeprefix("pairs: "), f"mean of {len(pairs)} configurations"
+    values = [value_label(getattr(contender.config, field)) for contender in (a, b)]
+    return f"{field} {values[0]}, {many}", f"{field} {values[1]}, {many}"
+
+
+def _row_of(standing: Standing, suite: Suite) -> dict[str, Any]:
+    n_looks = looks_of(suite)
+    row = _paired_row(
+        standing.family,
+        standing.pairs,
+        standing.replicates,
+        standing.comparison,
+        suite,
+        n_looks,
+    )
+    looks = {"look": standing.look, "n_looks": n_looks}
+    return {
+        "family": standing.family,
+        **row,
+        **dataclasses.asdict(standing.judged),
+        **({} if standing.look is None else looks),
+    }
+
+
+def _paired_row(
+    family: str,
+    pairs: Sequence[Pair],
+    replicates: Sequence[int],
+    comparison: stats.PairedComparison,
+    suite: Suite,
+    n_looks: int,
+) -> dict[str, Any]:
+    both = _both_interval(pairs, replicates, suite, n_looks)
+    label_a, label_b = _labels(pairs, family)
     id_a, id_b = (" ".join(pair[i].key for pair in pairs) for i in (0, 1))
-    row = {
-        **_row(label_a, label_b, id_a, id_b, comparison, metric),
+    return {
+        **_row(label_a, label_b, id_a, id_b, comparison, suite.metric),
         "both_low": both[0],
         "both_high": both[1],
         **_compare_errors(pairs, replicates, suite),
     }
-    return row, comparison
 
 
 def _compare_errors(
@@ -324,7 +457,7 @@ def _compare_errors(
 
 
 def _both_interval(
-    pairs: Sequence[Pair], replicates: Sequence[int], suite: Suite
+    pairs: Sequence[Pair], replicates: Sequence[int], suite: Suite, n_looks: int
 ) -> tuple[float, float]:
     """Return the interval of the difference over seeds and examples."""
     name = suite.metric.name
@@ -341,7 +474,7 @@ def _both_interval(
     keys = [c.key for pair in pairs for c in pair]
     rng = derive_rng(suite.study.seed, "bootstrap", *keys)
     interval = bootstrap.seeds_and_examples_interval(
-        np.array(scores), test, rng
+        np.array(scores), test, rng, n_looks
     ).within(*suite.metric.difference_bounds)
     return interval.low, interval.high
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,9 @@ from lstm_bench.suites.schema import ConfirmSpec
 from lstm_bench.suites.suite import Suite
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import Prediction, metric_key
+
+ENDED = ("complete", "failed")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Contender:
         The metric by replicate.
     predictions : mapping of int to mapping of str to Prediction
         By replicate, then split.
+    n_ended : int
+        Replicates 1 to this one have all ended, complete or failed.
     """
 
     key: str
@@ -48,6 +54,7 @@ class Contender:
     val: Mapping[int, float]
     test: Mapping[int, float]
     predictions: Mapping[int, Mapping[str, Prediction]]
+    n_ended: int = 0
 
     @property
     def is_baseline(self) -> bool:
@@ -93,7 +100,11 @@ def confirm_spec(suite: Suite) -> ConfirmSpec:
 
 
 def find_contenders(results: Results) -> list[Contender]:
-    """Return the confirmed configurations, then the baselines on the same splits."""
+    """Return the confirmed configurations, then the baselines on the same splits.
+
+    Where seeds are added look by look, each has those of whole looks alone, if there is
+    one: no verdict may come from other numbers of seeds.
+    """
     name = results.suite.metric.name
     val, test = metric_key("val", name), metric_key("test", name)
     # A run without its predictions cannot be compared.
@@ -111,7 +122,25 @@ def find_contenders(results: Results) -> list[Contender]:
             _contender(results, group, f"baseline:{key}", val, test)
             for key, group in scored.groupby("baseline", sort=False)
         ]
-    return found
+    spec = confirm_spec(results.suite)
+    return found if spec.until is None else [_at_look(c, spec.looks) for c in found]
+
+
+def _at_look(contender: Contender, looks: Sequence[int]) -> Contender:
+    """Return a contender with the replicates of its whole looks, if there is one."""
+    whole = [n for n in looks if n <= contender.n_ended]
+    if not whole:
+        return contender
+
+    def first(by_replicate: Mapping[int, T]) -> dict[int, T]:
+        return {r: value for r, value in by_replicate.items() if r <= whole[-1]}
+
+    return replace(
+        contender,
+        val=first(contender.val),
+        test=first(contender.test),
+        predictions=first(contender.predictions),
+    )
 
 
 def _contender(
@@ -120,6 +149,8 @@ def _contender(
     first = group.iloc[0]
     replicates = [int(r) for r in group["replicate"].tolist()]
     is_baseline = key.startswith("baseline:")
+    runs = results.confirmed
+    ended = runs[(runs["config_id"] == key) & runs["state"].isin(ENDED)]["replicate"]
     return Contender(
         key,
         str(first["label"]) if is_baseline else results.names[key],
@@ -134,7 +165,14 @@ def _contender(
                 replicates, group["run_id"].tolist(), strict=True
             )
         },
+        _n_first(replicates if is_baseline else ended.tolist()),
     )
+
+
+def _n_first(replicates: Sequence[int]) -> int:
+    """Return the largest n of which all replicates from 1 to n are there."""
+    there = set(replicates)
+    return next(n for n in itertools.count() if n + 1 not in there)
 
 
 def common_replicates(members: Sequence[Contender]) -> list[int]:
@@ -175,22 +213,29 @@ def differing_in(
     return list(groups.values())
 
 
-def best_on_validation(chosen: Sequence[Contender], metric: Metric) -> Contender | None:
+def best_on_validation(
+    chosen: Sequence[Contender], metric: Metric, within: int | None = None
+) -> Contender | None:
     """Return the first of `ranked_on_validation`, None if there is none."""
-    return next(iter(ranked_on_validation(chosen, metric)), None)
+    return next(iter(ranked_on_validation(chosen, metric, within)), None)
 
 
 def ranked_on_validation(
-    chosen: Sequence[Contender], metric: Metric
+    chosen: Sequence[Contender], metric: Metric, within: int | None = None
 ) -> list[Contender]:
     """Return contenders by their mean on validation, the best first.
 
     Only common replicates are used, so an unfinished confirmation is fair to all. Equal
     ones are in the order of their keys, in whatever order they were trained.
+
+    Parameters
+    ----------
+    within : int or None
+        Last replicate to use, as `ConfirmSpec.chosen_on`.
     """
     if not chosen:
         return []
     ordered = sorted(chosen, key=lambda c: c.key)
-    shared = common_replicates(ordered)
+    shared = [r for r in common_replicates(ordered) if within is None or r <= within]
     means = [np.mean([c.val[r] for r in shared or c.val]) for c in ordered]
     return [ordered[i] for i in metric.order(np.array(means)).tolist()]

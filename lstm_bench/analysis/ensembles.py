@@ -317,8 +317,12 @@ def make_ensembles(
     if suite.ensemble is None or winner is None:
         return None
     n, metric = suite.ensemble.n, suite.metric
-    best = ranked_on_validation([c for c in found if not c.is_baseline], metric)[:n]
-    seeds = common_replicates([*best, *([] if baseline is None else [baseline])])
+    # Where seeds are added until all is settled, their number depends on the scores.
+    first = confirm_spec(suite).chosen_on
+    lstms = [c for c in found if not c.is_baseline]
+    best = ranked_on_validation(lstms, metric, first)[:n]
+    common = common_replicates([*best, *([] if baseline is None else [baseline])])
+    seeds = [r for r in common if first is None or r <= first]
     if len(seeds) < n:
         return Ensembles(n, len(seeds), _frame([], TABLE), _frame([], COLUMNS))
     scorer = _Scorer(metric, divide(seeds, n, derive_rng(suite.study.seed, "divide")))

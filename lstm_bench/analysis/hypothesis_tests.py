@@ -20,6 +20,7 @@ from scipy import special
 from lstm_bench.analysis.intervals import (
     LEVEL,
     Interval,
+    level_of,
     mean_interval,
     standard_error,
     t_interval,
@@ -63,7 +64,8 @@ class PairedComparison:
         Seeds of both; of the smaller group when not `paired`.
     mean_a, mean_b : float
     difference : Interval
-        t interval of ``mean_a - mean_b`` over seeds, in the metric's unit.
+        t interval of ``mean_a - mean_b`` over seeds, in the metric's unit; of 95 %, or
+        of what `level_of` gives for several looks.
     higher_is_better : bool
         Direction of the metric.
     margin : float
@@ -115,7 +117,8 @@ class Judged:
     ----------
     verdict : one of `VERDICTS`
     p_beyond_holm, p_equivalence_holm : float
-        The p-values behind the verdict, with Holm's correction within the family.
+        The p-values behind the verdict, with Holm's correction within the family, and
+        with Bonferroni's for the looks.
     n_seeds_needed : int or None
         For "not enough data": the smallest larger number of seeds at which the same
         rule would give another verdict, if the whole family had as many seeds and the
@@ -149,7 +152,12 @@ class McNemar:
 
 
 def compare_paired(
-    a: npt.ArrayLike, b: npt.ArrayLike, *, margin: float, higher_is_better: bool
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    *,
+    margin: float,
+    higher_is_better: bool,
+    n_looks: int = 1,
 ) -> PairedComparison:
     """Compare two models trained with the same seeds, by the differences per seed.
 
@@ -165,6 +173,8 @@ def compare_paired(
     margin : float, at least 0
         Largest negligible difference, in the metric's unit.
     higher_is_better : bool
+    n_looks : int
+        Looks at which the comparison may be made; they widen the interval.
 
     Returns
     -------
@@ -185,7 +195,7 @@ def compare_paired(
     differences = tied_a - tied_b
     # Ties are merged by absolute value, so that swapping a and b changes only the sign.
     differences = np.sign(differences) * merge_ties(np.abs(differences), tolerance)
-    interval = mean_interval(differences)
+    interval = mean_interval(differences, level_of(n_looks))
     spread = standard_error(differences)
     p_t, p_beyond, p_equivalence = _t_tests(
         interval.estimate, spread, n - 1, margin, tolerance, p_alike=0.5**n
@@ -210,7 +220,12 @@ def compare_paired(
 
 
 def compare_unpaired(
-    a: npt.ArrayLike, b: npt.ArrayLike, *, margin: float, higher_is_better: bool
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    *,
+    margin: float,
+    higher_is_better: bool,
+    n_looks: int = 1,
 ) -> PairedComparison:
     """Compare two models trained with different seeds, by Welch's t test.
 
@@ -225,6 +240,8 @@ def compare_unpaired(
     margin : float, at least 0
         Largest negligible difference, in the metric's unit.
     higher_is_better : bool
+    n_looks : int
+        As for `compare_paired`.
 
     Returns
     -------
@@ -256,7 +273,7 @@ def compare_unpaired(
         if spread > 0.0:
             df = _welch_df(parts / parts.sum(), sizes)
             df_per_seed = _welch_df(variances / variances.sum(), np.array([2, 2]))
-        half = spread * float(special.stdtrit(df, 0.5 + LEVEL / 2))
+        half = spread * float(special.stdtrit(df, 0.5 + level_of(n_looks) / 2))
         low, high = mean - half, mean + half
     p_t, p_beyond, p_equivalence = _t_tests(
         mean, spread, df, margin, tolerance, p_alike=1 / math.comb(n_a + n_b, n_a)
@@ -404,32 +421,63 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
     return adjusted
 
 
-def judge(family: Sequence[PairedComparison]) -> list[Judged]:
+def judge(
+    family: Sequence[PairedComparison],
+    *,
+    n_looks: int = 1,
+    settled: Sequence[Verdict] = (),
+) -> list[Judged]:
     """Return the verdict on every comparison of a family.
 
     Parameters
     ----------
     family : sequence of PairedComparison
-        All comparisons that Holm's correction covers.
+        All comparisons that Holm's correction covers, but those that are settled.
+    n_looks : int
+        Looks that are planned: each has an equal share of the 5 %.
+    settled : sequence of Verdict
+        The verdicts of earlier looks on the family's other comparisons.
 
     Returns
     -------
     list of Judged
         In the order of `family`.
     """
-    p_beyond = holm([c.p_beyond for c in family])
-    p_equivalence = holm([c.p_equivalence for c in family])
+    others = _settled_p_values(settled)
+    found = [[c.p_beyond for c in family], [c.p_equivalence for c in family]]
+    p_beyond, p_equivalence = _corrected(np.array(found), others, n_looks)
     verdicts = [
         verdict(c, beyond, equivalence)
         for c, beyond, equivalence in zip(family, p_beyond, p_equivalence, strict=True)
     ]
-    needed = _seeds_needed(family, [v == "not enough data" for v in verdicts])
+    is_open = [v == "not enough data" for v in verdicts]
+    needed = _seeds_needed(family, is_open, others, n_looks)
     return [
         Judged(v, float(beyond), float(equivalence), n)
         for v, beyond, equivalence, n in zip(
             verdicts, p_beyond, p_equivalence, needed, strict=True
         )
     ]
+
+
+def _settled_p_values(settled: Sequence[Verdict]) -> FloatArray:
+    """Return what settled comparisons add to their family, of shape (2, n_settled).
+
+    NaN, which `holm` does not count, where the hypothesis is rejected; 1 where it is
+    not and will not be: such a one still counts, or its end would make the test of
+    those that go on less strict.
+    """
+    beyond = [math.nan if v in ("better", "worse") else 1.0 for v in settled]
+    inside = [math.nan if v in ("equivalent", "identical") else 1.0 for v in settled]
+    return np.array([beyond, inside])
+
+
+def _corrected(p: FloatArray, others: FloatArray, n_looks: int) -> FloatArray:
+    """Correct `p`, of shape (2, ..., n_comparisons), for the family and the looks."""
+    shape = (*p.shape[:-1], others.shape[-1])
+    beside = np.broadcast_to(others.reshape(2, *[1] * (p.ndim - 2), -1), shape)
+    family = holm(np.concatenate([p, beside], axis=-1))[..., : p.shape[-1]]
+    return np.minimum(1.0, n_looks * family)
 
 
 def verdict(
@@ -463,7 +511,10 @@ def verdict(
 
 
 def _seeds_needed(
-    family: Sequence[PairedComparison], is_open: Sequence[bool]
+    family: Sequence[PairedComparison],
+    is_open: Sequence[bool],
+    others: FloatArray,
+    n_looks: int,
 ) -> list[int | None]:
     """Return `Judged.n_seeds_needed` where `is_open`, None for the others."""
     if not any(is_open):
@@ -471,7 +522,7 @@ def _seeds_needed(
     n = np.arange(MIN_SEEDS, MAX_SEEDS_NEEDED + 1)
     expected = np.array([_outlook(comparison, n) for comparison in family])
     # Of shape (2, seeds, comparisons): beyond the margin, and inside it.
-    p_values = holm(np.moveaxis(expected, 0, -1))
+    p_values = _corrected(np.moveaxis(expected, 0, -1), others, n_looks)
     decided: npt.NDArray[np.bool_] = np.any(p_values < ALPHA, axis=0)
     needed: list[int | None] = []
     for comparison, still, enough in zip(family, is_open, decided.T, strict=True):

@@ -16,7 +16,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its 95 % confidence interval.
+    """An estimate and its confidence interval, of 95 % unless another level is given.
 
     Attributes
     ----------
@@ -42,13 +42,26 @@ class Interval:
         return replace(self, low=low, high=high)
 
 
-def mean_interval(values: npt.ArrayLike) -> Interval:
-    """Return the mean of scores over seeds and its 95 % t interval.
+def level_of(n_looks: int) -> float:
+    """Return the level at which intervals of `n_looks` looks have 95 % together.
+
+    By Bonferroni's inequality, whatever the dependence between the looks: the repeated
+    confidence intervals of Jennison & Turnbull, "Interim analyses: the repeated
+    confidence interval approach", Journal of the Royal Statistical Society B 51(3),
+    1989.
+    """
+    return LEVEL if n_looks == 1 else 1.0 - (1.0 - LEVEL) / n_looks
+
+
+def mean_interval(values: npt.ArrayLike, level: float = LEVEL) -> Interval:
+    """Return the mean of scores over seeds and its t interval.
 
     Parameters
     ----------
     values : array of shape (n_seeds,), n_seeds >= 1, all finite
         One score per seed, in any unit.
+    level : float in (0, 1)
+        Confidence level of the interval.
 
     Returns
     -------
@@ -61,11 +74,11 @@ def mean_interval(values: npt.ArrayLike) -> Interval:
     Student, "The probable error of a mean", Biometrika 6(1), 1908.
     """
     scores = np.asarray(values, dtype=np.float64)
-    return t_interval(float(scores.mean()), standard_error(scores), len(scores))
+    return t_interval(float(scores.mean()), standard_error(scores), len(scores), level)
 
 
-def t_interval(estimate: float, error: float, n: int) -> Interval:
-    """Return an estimate's 95 % t interval, given its standard error.
+def t_interval(estimate: float, error: float, n: int, level: float = LEVEL) -> Interval:
+    """Return an estimate's t interval, given its standard error.
 
     Parameters
     ----------
@@ -77,7 +90,7 @@ def t_interval(estimate: float, error: float, n: int) -> Interval:
     """
     if n < 2:
         return Interval(estimate, math.nan, math.nan, n)
-    half = float(special.stdtrit(n - 1, 0.5 + LEVEL / 2)) * error
+    half = float(special.stdtrit(n - 1, 0.5 + level / 2)) * error
     return Interval(estimate, estimate - half, estimate + half, n)
 
 

@@ -65,7 +65,8 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
             # Only the best other configuration on validation; the table has all.
             by_key = {c.key: c for c in analysis.contenders}
             opponents = [by_key[key] for key in rows["id_b"].tolist()]
-            strongest = best_on_validation(opponents, metric)
+            spec = confirm_spec(analysis.results.suite)
+            strongest = best_on_validation(opponents, metric, spec.chosen_on)
             row = rows[rows["id_b"] == (strongest.key if strongest else None)].iloc[0]
             asked.append((QUESTIONS[family], row))
     for question, row in _each_once(asked):
@@ -92,7 +93,7 @@ def _words_alone(analysis: Analysis, winner: Contender) -> Iterator[Answer]:
     others = [
         c for c in analysis.contenders if not c.is_baseline and not c.reads_evidence
     ]
-    best = best_on_validation(others, suite.metric)
+    best = best_on_validation(others, suite.metric, confirm_spec(suite).chosen_on)
     if not winner.reads_evidence or best is None:
         return
     test = best.test_interval
@@ -234,7 +235,7 @@ def describe(
 ) -> str:
     """Return one comparison as a sentence with verdict, interval and seeds."""
     n, form = int(row["n_seeds"]), metric.form
-    seeds = count(n, "paired seed")
+    seeds = count(n, "paired seed") + after_looks(row)
     if not paired:
         n_a, n_b = row.get("n_a", n), row.get("n_b", n)
         each = f"{count(n, 'seed')} each" if n_a == n_b else f"{n_a} and {n_b} seeds"
@@ -259,9 +260,23 @@ def describe(
     return text + "."
 
 
+def after_looks(row: Mapping[str, Any] | pd.Series[Any]) -> str:
+    """Return ``, after 2 of 6 looks`` where seeds are added look by look, else nothing.
+
+    The row's interval and verdict then allow for all looks.
+    """
+    if "look" not in row:
+        return ""
+    look, n_looks = int(row["look"]), int(row["n_looks"])
+    return f", after {look} of {count(n_looks, 'look')}" if look else ""
+
+
 def what_it_takes(row: Mapping[str, Any] | pd.Series[Any], metric: Metric) -> str:
     """Return how many seeds an undecided comparison needs, and why."""
     n, needed, alpha = int(row["n_seeds"]), row["n_seeds_needed"], 1.0 - LEVEL
+    n_looks = int(row.get("n_looks", 1))
+    if row.get("look") == 0:
+        return f"the first of {count(n_looks, 'look')} is not complete"
     least = f"a verdict takes at least {MIN_SEEDS} seeds"
     if n < 2:
         return f"one seed shows nothing of the spread over seeds, and {least}"
@@ -280,9 +295,10 @@ def what_it_takes(row: Mapping[str, Any] | pd.Series[Any], metric: Metric) -> st
         alone, p = "equivalent", row["p_equivalence_holm"]
     if not alone:
         return settled
+    looks = "" if n_looks == 1 else f" and for {count(n_looks, 'look')}"
     return (
         f"tested alone it would be {alone}, but corrected for the other comparisons of "
-        f"its family (Holm) p is {p:.3f}; {settled}"
+        f"its family (Holm){looks} p is {p:.3f}; {settled}"
     )
 
 

@@ -24,7 +24,8 @@ from lstm_bench.system.command_line import command_line
     "--replicates",
     metavar="R",
     callback=as_in_suite("confirm", "n_replicates"),
-    help="Fresh seeds to reach in total. [default: the suite's]",
+    help="Fresh seeds to reach in total; not with the suite's until: settled. "
+    "[default: the suite's]",
 )
 @study_options
 def confirm(

@@ -174,6 +174,5 @@ def describe_plan(suite: Suite, n_trials: int, *, confirm: bool) -> str:
         )
     plan = f"{' and '.join(parts)} on {suite.data_name}"
     if confirm and suite.confirm is not None:
-        seeds = count(suite.confirm.n_replicates, "fresh seed")
-        plan += f"; confirmed on {seeds}"
+        plan += f"; confirmed on {suite.confirm.seeds_text(suite.confirm.n_replicates)}"
     return plan

@@ -299,7 +299,7 @@ def commands(results: Results) -> tuple[str, ...]:
         if searched and n_best != spec.n_best:
             words += ["--best", str(n_best)]
         n_replicates = int(results.confirmed["replicate"].nunique())
-        if n_replicates != spec.n_replicates:
+        if spec.until is None and n_replicates != spec.n_replicates:
             words += ["--replicates", str(n_replicates)]
         found.append(shlex.join(words))
     return tuple(found)

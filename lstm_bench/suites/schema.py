@@ -20,7 +20,7 @@ from lstm_bench.errors import SuiteError
 from lstm_bench.suites.config import TrialConfig, check_together
 from lstm_bench.suites.engines import EngineName
 from lstm_bench.tasks import FORECAST
-from lstm_bench.text import listed, quoted, shortened
+from lstm_bench.text import count, listed, quoted, shortened
 
 MAX_NAME = 80
 MAX_TEXT = 10_000
@@ -158,7 +158,20 @@ class ConfirmSpec(_Part):
         ge=1,
         le=1000,
         description="Number of fresh seeds, the same for every configuration. A "
-        "verdict takes at least three.",
+        "verdict takes at least three. With `until`: seeds of the first look, and from "
+        "each look to the next.",
+    )
+    until: Literal["settled"] | None = Field(
+        None,
+        description="`settled`: add seeds, `n_replicates` at a time, until each "
+        "comparison has a verdict. null: train `n_replicates` seeds.",
+    )
+    max_replicates: int = Field(
+        30,
+        ge=1,
+        le=1000,
+        description="With `until`: fresh seeds after which comparisons without a "
+        "verdict stay undecided.",
     )
     pairs: dict[str, Any] = Field(
         {},
@@ -178,6 +191,42 @@ class ConfirmSpec(_Part):
         "the references, the baselines; and whether pairs are compared. p-values are "
         "corrected within each family, so fewer comparisons find smaller differences.",
     )
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of replicates at which verdicts are given, increasing."""
+        if self.until is None:
+            return (self.n_replicates,)
+        last = self.max_replicates
+        return (*range(self.n_replicates, last, self.n_replicates), last)
+
+    @property
+    def chosen_on(self) -> int | None:
+        """Number of replicates on which the winner is chosen; None: on all of them.
+
+        Were it another one at each look, so would be what is compared.
+        """
+        return None if self.until is None else self.n_replicates
+
+    @property
+    def looks_text(self) -> str:
+        """The `looks` in words: ``5, 10, 15``."""
+        return ", ".join(map(str, self.looks))
+
+    def seeds_text(self, n_replicates: int) -> str:
+        """Return on how many seeds a confirmation trains: ``5 fresh seeds``.
+
+        Parameters
+        ----------
+        n_replicates : int
+            The suite's, or those of the command.
+        """
+        if self.until is None:
+            return count(n_replicates, "fresh seed")
+        return (
+            f"{n_replicates} to {count(self.looks[-1], 'fresh seed')}, until all "
+            f"comparisons are settled ({count(len(self.looks), 'look')} at most)"
+        )
 
     @field_validator("families")
     @classmethod

@@ -78,6 +78,10 @@ _OWN_NAMES = re.compile(
     re.IGNORECASE,
 )
 MAX_GRID = 100_000
+# With fewer seeds there is no verdict: `hypothesis_tests.MIN_SEEDS`, which this module
+# may not import; a test compares the two.
+MIN_FIRST_LOOK = 3
+MAX_LOOKS = 20
 
 # Fields of `study:` that limit a search without changing its results.
 MACHINE_FIELDS = {"n_trials", "timeout_s", "trial_timeout_s", "trial_memory_gib"}
@@ -160,6 +164,8 @@ class Suite:
         }
         self.ensemble = file.ensemble
         self._check_ensemble(where)
+        if self.confirm:
+            self._check_looks(self.confirm, f"{where}: confirm.")
         self._check_together(where)
         self._check_embedding(where)
         if not self.space.axes and not self.references:
@@ -228,6 +234,39 @@ class Suite:
                 f"{problem}: the suite validates on the test set (dataset.validation), "
                 "on which no weight of an ensemble may be chosen; leave one of the two "
                 "out"
+            )
+
+    def _check_looks(self, spec: ConfirmSpec, where: str) -> None:
+        """Raise SuiteError if the looks of a confirmation are no schedule."""
+        if spec.until is None:
+            if "max_replicates" in spec.model_fields_set:
+                raise SuiteError(
+                    f"{where}max_replicates: expected none without until: settled, got "
+                    f"{spec.max_replicates}; add until: settled, or set n_replicates "
+                    "instead"
+                )
+            return
+        if spec.n_replicates < MIN_FIRST_LOOK:
+            raise SuiteError(
+                f"{where}n_replicates: expected at least {MIN_FIRST_LOOK} with until: "
+                f"settled, got {spec.n_replicates}: fewer seeds give no verdict"
+            )
+        if spec.max_replicates < spec.n_replicates:
+            raise SuiteError(
+                f"{where}max_replicates: expected at least n_replicates "
+                f"({spec.n_replicates}), the seeds of the first look, got "
+                f"{spec.max_replicates}"
+            )
+        if len(spec.looks) > MAX_LOOKS:
+            raise SuiteError(
+                f"{where}n_replicates: expected at most {MAX_LOOKS} looks, which share "
+                f"the significance level, got {len(spec.looks)} (every "
+                f"{spec.n_replicates} seeds up to {spec.max_replicates}); raise it"
+            )
+        if not set(spec.families) - (set() if self.pairs else {"pairs"}):
+            raise SuiteError(
+                f"{where}until: expected a comparison to settle, got none; name "
+                "families, or pairs, or leave until out"
             )
 
     def _check_together(self, where: str) -> None:

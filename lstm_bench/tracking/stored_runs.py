@@ -86,6 +86,7 @@ PARAMS = (
     "dataset_digest",
     "embedding_digest",
     "study.metric",
+    "looks",
 )
 N_NAMED = 3
 MAX_REASON = 400
@@ -190,11 +191,15 @@ class StoredSession(StoredRun):
     ----------
     metric : str or None
         Of the suite; None for a confirmation's run.
+    looks : str or None
+        Numbers of seeds at which a confirmation gives verdicts, ``5, 10, 15``; None for
+        one with a fixed number, and for a sweep's run.
     owner : str or None
         The process that wrote it, as stored; see `parse_owner`.
     """
 
     metric: str | None = Field(None, alias="study.metric")
+    looks: Line | None = Field(None, alias="looks")
     owner: str | None = Field(None, alias=rec.TAG_OWNER)
 
 

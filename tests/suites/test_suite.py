@@ -74,6 +74,31 @@ def test_the_suites_of_the_readme_are_shipped():
             },
             "no weight of an ensemble may be chosen",
         ),
+        ({"study:": "confirm: {until: setled}\nstudy:"}, "'settled', got 'setled'"),
+        (
+            {"study:": "confirm: {until: settled, n_replicates: 2}\nstudy:"},
+            "confirm.n_replicates: expected at least 3 with until: settled, got 2",
+        ),
+        (
+            {"study:": "confirm: {until: settled, max_replicates: 4}\nstudy:"},
+            "confirm.max_replicates: expected at least n_replicates (5)",
+        ),
+        (
+            {"study:": "confirm: {until: settled, n_replicates: 31}\nstudy:"},
+            "expected at least n_replicates (31), the seeds of the first look, got 30",
+        ),
+        (
+            {"study:": "confirm: {until: settled, max_replicates: 101}\nstudy:"},
+            "confirm.n_replicates: expected at most 20 looks",
+        ),
+        (
+            {"study:": "confirm: {max_replicates: 30}\nstudy:"},
+            "confirm.max_replicates: expected none without until: settled, got 30",
+        ),
+        (
+            {"study:": "confirm: {until: settled, families: [pairs]}\nstudy:"},
+            "confirm.until: expected a comparison to settle, got none",
+        ),
         ({"defaults:": "defaults:\n  cell: rnn"}, "'lstm', 'gru' or 'simple_rnn'"),
         (
             {"defaults:": "defaults:\n  cell: gru\n  forget_bias: zero"},
@@ -116,6 +141,15 @@ def test_a_wrong_suite_says_file_field_expected_and_got(write_suite, replace, me
         load_suite(file)
     assert message in str(error.value)
     assert "tiny.yaml" in str(error.value)
+
+
+def test_looks_are_declared_by_first_and_last(write_suite):
+    text = "confirm: {until: settled, n_replicates: 4, max_replicates: 10}\nstudy:"
+    spec = load_suite(write_suite({"study:": text})).confirm
+    assert spec.looks == (4, 8, 10)
+    assert spec.seeds_text(4) == (
+        "4 to 10 fresh seeds, until all comparisons are settled (3 looks at most)"
+    )
 
 
 def test_a_suite_without_axes_and_references_is_refused(write_suite):

@@ -17,6 +17,7 @@ from lstm_bench.analysis.comparisons import (
     COLUMNS,
     Analysis,
     compare_each,
+    looks_of,
     same_seeds,
     same_test_data,
 )
@@ -235,6 +236,7 @@ def _compare(
         if a is None or b is None:
             continue
         first, second = one.results, other.results
+        suites = [first.suite] if one is other else [first.suite, second.suite]
         a = dataclasses.replace(a, label=f"{a.label} in {label_a}")
         b = dataclasses.replace(b, label=f"{b.label} in {label_b}")
         known: dict[str, Any] = {
@@ -251,7 +253,8 @@ def _compare(
             paired = (one is other or same_seeds(first, second)) and bool(
                 common_replicates([a, b])
             )
-            compared.append((a, b, first.suite, known | {"paired": paired}))
+            known |= {"paired": paired, "n_looks": looks_of(*suites)}
+            compared.append((a, b, first.suite, known))
             continue
         means = {"mean_a": a.mean_test, "mean_b": b.mean_test}
         withheld.append(known | means | {"verdict": WITHHELD, "why": why})
@@ -262,6 +265,7 @@ def _compare(
         [(a, b) for a, b, *_ in compared],
         compared[0][2],
         paired=[known["paired"] for *_, known in compared],
+        n_looks=max(known["n_looks"] for *_, known in compared),
     )
     return withheld + [
         {**row, **known} for row, (*_, known) in zip(found, compared, strict=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_bench.analysis.contenders import Contender
+from lstm_bench.analysis.contenders import Contender, confirm_spec
 from lstm_bench.analysis.hypothesis_tests import Verdict
 from lstm_bench.analysis.imbalance import balance_of, shares_of
 from lstm_bench.analysis.memory import task_of
@@ -195,8 +195,10 @@ def _question(view: View, facts: dict[str, Any]) -> str:
     if len(runs):
         n = int(runs["config_id"].nunique())
         seeds = int(runs["replicate"].nunique())
+        most = "" if confirm_spec(suite).until is None else "up to "
         parts.append(
-            f"{count(n, 'configuration')} confirmed on {count(seeds, 'fresh seed')}"
+            f"{count(n, 'configuration')} confirmed on {most}"
+            f"{count(seeds, 'fresh seed')}"
         )
     what = f": {'; '.join(parts)}." if parts else "."
     n_test = (data.get("test") or {}).get("n")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from lstm_bench.analysis.bootstrap import MEAN_METRICS
 from lstm_bench.analysis.contenders import confirm_spec
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, smallest_rank_p
+from lstm_bench.analysis.intervals import level_of
 from lstm_bench.analysis.tables.cost import simplest_key
 from lstm_bench.report.blocks import Column, Drawing, Section, Table, count
 from lstm_bench.report.figures.forest import plot_forest
@@ -16,6 +19,12 @@ UNEQUAL = (
     "Not every configuration has the same number of seeds: the confirmation is "
     "unfinished, or trainings failed. The winner is chosen over the seeds that all "
     "have; this table's means and order are over each one's own."
+)
+UNEQUAL_BY_LOOKS = (
+    "Not every configuration has the same number of seeds: each got more until its "
+    "comparisons were settled. The winner is chosen over the seeds of the first look; "
+    "this table's means and order are over each one's own, and its intervals do not "
+    "allow for the looks, as those of the comparisons do."
 )
 HOW = {"true": "scored", "validation": "used as validation data"}
 
@@ -82,13 +91,18 @@ COMPARISONS = (
 )
 
 
+# Where seeds are added look by look, behind the seeds.
+LOOK = Column("look", "after look", "count")
+
+
 def comparisons_section(view: View) -> Section:
     """Show the paired differences with intervals and verdicts."""
     title, anchor = "Comparisons and verdicts", "comparisons"
     frame, metric = view.analysis.comparisons, view.metric
     if frame.empty:
         return Section(title, anchor, "No two configurations were confirmed together.")
-    margin = confirm_spec(view.suite).margin
+    spec = confirm_spec(view.suite)
+    margin, n_looks = spec.margin, count(len(spec.looks), "look")
     drawn = frame[frame["id_b"] != simplest_key(view.suite)]
     return Section(
         title,
@@ -97,12 +111,21 @@ def comparisons_section(view: View) -> Section:
         "is negligible in practice, by the suite's choice. Where there is no verdict, "
         "the table has the number of seeds that one would need by the same rule. "
         f"Fewer than {MIN_SEEDS} seeds give no verdict: two are too few to estimate "
-        "the spread.",
+        "the spread."
+        + (
+            ""
+            if spec.until is None
+            else f" Seeds were added until a comparison was settled, in {n_looks} at "
+            f"most (after {spec.looks_text} seeds). Intervals, corrected p-values and "
+            "verdicts allow for all of them, so that false verdicts are no more "
+            "frequent than with one look."
+        ),
         (
             Drawing(
                 "forest",
                 f"Difference in test {metric.label}, a − b: thick bars are 95 % t "
-                "intervals over seeds, "
+                "intervals over seeds"
+                + (", " if spec.until is None else f" (all {n_looks} together), ")
                 + (
                     f"thin ones over seeds and {view.results.examples}; "
                     if metric.name in MEAN_METRICS
@@ -122,7 +145,8 @@ def comparisons_section(view: View) -> Section:
 def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
     """Return the table of comparisons, with differences, p-values and verdicts."""
     metric, is_numeric = view.metric, view.suite.task.is_numeric
-    margin, n = confirm_spec(view.suite).margin, int(frame["n_seeds"].max())
+    spec, n = confirm_spec(view.suite), int(frame["n_seeds"].max())
+    margin = spec.margin
     caption = (
         f"Differences in test {metric.label} on the same seeds. Better or worse: "
         f"Holm's p of a difference beyond the margin of {margin:g} is below 5 %; the "
@@ -135,4 +159,14 @@ def comparison_table(view: View, frame: pd.DataFrame, name: str) -> Table:
         f"{smallest_rank_p(n):.3g}."
     )
     columns = [c for c in COMPARISONS if not (is_numeric and "mcnemar" in c.name)]
+    if "look" in frame:
+        n_looks = count(len(spec.looks), "look")
+        caption += (
+            f" With {n_looks} a corrected p counts {len(spec.looks)} times, and an "
+            f"interval has {level_of(len(spec.looks)):.2%}, so that those of all looks "
+            "have 95 % together."
+        )
+        meaning = f"of {n_looks}; 0: the first is not complete"
+        after = [c.name for c in columns].index("n_seeds") + 1
+        columns.insert(after, replace(LOOK, meaning=meaning))
     return view.table(name, caption, frame, columns)

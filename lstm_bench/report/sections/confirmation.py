@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from lstm_bench.analysis import bootstrap
 from lstm_bench.analysis.comparisons import Analysis
-from lstm_bench.analysis.contenders import Contender
+from lstm_bench.analysis.contenders import Contender, confirm_spec
 from lstm_bench.analysis.formatting import data_option, train_command
 from lstm_bench.analysis.tables.confirmed import contender_runs
 from lstm_bench.analysis.tables.cost import simplest_key
@@ -41,6 +41,7 @@ from lstm_bench.report.figures.style import (
 from lstm_bench.report.sections.comparisons import (
     HOW,
     UNEQUAL,
+    UNEQUAL_BY_LOOKS,
 )
 from lstm_bench.report.view import View
 from lstm_bench.seeding import derive_rng
@@ -168,7 +169,8 @@ def confirmation_section(view: View) -> Section:
     ]
     blocks: list[Block] = []
     if board["n_seeds"].nunique() > 1:
-        blocks.append(Note(UNEQUAL, True))
+        by_looks = confirm_spec(suite).until is not None
+        blocks.append(Note(UNEQUAL_BY_LOOKS if by_looks else UNEQUAL, not by_looks))
     blocks += [
         view.table("confirmed", caption, board, columns),
         Drawing(

@@ -6,7 +6,7 @@ import dataclasses
 
 import pandas as pd
 
-from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.comparisons import Analysis, looks_of
 from lstm_bench.analysis.tables.search import leaderboard
 from lstm_bench.analysis.tables.select import CI_HIGH, CI_LOW, validation_curves
 from lstm_bench.analysis.tables.studies import (
@@ -220,6 +220,11 @@ def differences(compared: StudyComparison) -> Section:
         "Between studies the margin is the first one's, within a study its own"
         + (", and so is the metric." if compared.metric is None else ".")
     )
+    if any(looks_of(one.results.suite) > 1 for one in compared.analyses):
+        caption += (
+            " Where a study added seeds until its comparisons were settled, corrected "
+            "p-values and intervals of its family allow for all looks."
+        )
     columns = (
         *COMPARISONS,
         Column("paired", "paired", "yes"),
