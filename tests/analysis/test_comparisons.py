@@ -383,8 +383,8 @@ def test_equal_scores_are_identical_and_have_a_sentence_of_their_own():
     # Of equal ones the winner is the first by its id.
     first, second = sorted(analysis.contenders[:2], key=lambda c: c.key)
     assert said == (
-        f"{first.label} and {second.label} have the same score on every seed: test accuracy "
-        "0.9083 over 3 paired seeds."
+        f"{first.label} and {second.label} have the same score on every seed: test "
+        "accuracy 0.9083 over 3 paired seeds."
     )
 
 
