@@ -1,7 +1,10 @@
 """The folder that a suite's data are read from."""
 
-from lstm_bench.suites.suite import load_suite
-from lstm_bench.training.prepare import data_folder
+import pytest
+
+from lstm_bench.errors import SuiteError
+from lstm_bench.suites.suite import load_suite, suite_from_text
+from lstm_bench.training.prepare import data_folder, prepare
 
 
 def test_a_suites_own_files_are_read_from_its_folder(tmp_path, monkeypatch):
@@ -19,3 +22,18 @@ def test_a_suites_own_files_are_read_from_its_folder(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("text,label\n", encoding="utf-8")
     assert data_folder(own, None) == tmp_path
     assert data_folder(load_suite("quick"), None) is None
+
+
+def test_series_have_no_embedding_to_drop():
+    text = (
+        "description: d\ndataset: {name: digits}\nspace: {units: [2, 3]}\n"
+        "defaults: {head: softmax, token_dropout: 0.1, spatial_dropout: 0.1}\n"
+    )
+    suite = suite_from_text("s", text)
+    prepare(suite, None)
+    refused = "embedding_dropout: 0 where the data are vectors.*use token_dropout"
+    with pytest.raises(SuiteError, match=refused):
+        prepare(suite, None, suite.with_overrides(["embedding_dropout=0.2"]))
+    axis = text.replace("units: [2, 3]", "embedding_dropout: [0.0, 0.5]")
+    with pytest.raises(SuiteError, match=f"space.embedding_dropout: .*{refused}"):
+        prepare(suite_from_text("s", axis), None)
