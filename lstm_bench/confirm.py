@@ -26,6 +26,7 @@ from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS
 from lstm_bench.analysis.looks import is_open
 from lstm_bench.analysis.tables.select import trial_runs
 from lstm_bench.analysis.verdicts import LEADS
+from lstm_bench.budget import Budget, minutes
 from lstm_bench.data.dataset import copies_in, how_different, short_identity
 from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
 from lstm_bench.open_study import OpenStudy, open_study
@@ -133,11 +134,14 @@ def confirm_study(
     n_best: int | None = None,
     n_replicates: int | None = None,
     sweep_run_id: str | None = None,
+    budget: Budget | None = None,
 ) -> Analysis | None:
     """Confirm an open study, write its report and log the winner's model.
 
     Parameters
     ----------
+    budget : Budget or None
+        Limits the number of seeds to those that fit, one at least.
     sweep_run_id : str or None
         Run of the sweep that started the confirmation; the report is logged with it,
         too.
@@ -149,12 +153,17 @@ def confirm_study(
     n_best = spec.n_best if n_best is None else n_best
     n_replicates = n_replicates or spec.n_replicates
     results = None
-    if len(suite.space) and n_best:
+    if (len(suite.space) and n_best) or budget is not None:
         progress.doing("loading the search from MLflow")
         results = load_results(tracker.tracking_uri, suite)
         if left_out := describe_left_out(results.left_out):
             progress.say(f"warning: {left_out}")
     candidates = choose_candidates(suite, results, n_best)
+    n_most = None
+    if budget is not None and results is not None:
+        n_most = _seeds_that_fit(study, budget, results, candidates)
+        if spec.until is None:
+            n_replicates = min(n_replicates, n_most)
     too_few = f" (too few for verdicts, which need {MIN_SEEDS})"
     progress.say(
         f"confirming {count(len(candidates), 'configuration')} on "
@@ -163,7 +172,7 @@ def confirm_study(
         + ": "
         + "; ".join(candidate.label for candidate in candidates)
     )
-    run_id = confirm_candidates(study, candidates, n_replicates, sweep_run_id)
+    run_id = confirm_candidates(study, candidates, n_replicates, sweep_run_id, n_most)
     run_ids = [run_id, sweep_run_id] if sweep_run_id else [run_id]
     analysis = study.report(*run_ids)
     if analysis is not None:
@@ -180,6 +189,24 @@ def confirm_study(
         except TrialFailed as error:
             progress.say(f"the models of an ensemble are not all logged: {error}")
     return analysis
+
+
+def _seeds_that_fit(
+    study: OpenStudy,
+    budget: Budget,
+    results: Results,
+    candidates: Sequence[Candidate],
+) -> int:
+    config_ids = [candidate.config.config_id for candidate in candidates]
+    n = budget.n_seeds(results, config_ids, study.driver.workers.n)
+    spec = confirm_spec(study.suite)
+    least = 1 if spec.until is None else spec.n_replicates
+    study.progress.say(
+        f"{minutes(budget.confirmation_s())} left for the confirmation, in which "
+        f"{count(n, 'seed')} of {count(len(candidates), 'configuration')} fit"
+        + ("" if n >= least else f"; {least} trained all the same")
+    )
+    return max(least, n)
 
 
 def is_confirmed(analysis: Analysis) -> bool:
@@ -258,12 +285,14 @@ def confirm_candidates(
     candidates: Sequence[Candidate],
     n_replicates: int,
     parent_run_id: str | None = None,
+    n_most: int | None = None,
 ) -> str:
     """Train every candidate on replicates 1 to `n_replicates` and score test.
 
     Trainings of earlier commands count, and a later command may add replicates.
     Replicates are the outer loop, so that a stopped confirmation has complete pairs.
-    With the suite's ``until: settled``, `n_replicates` are those of the first look.
+    With the suite's ``until: settled``, `n_replicates` are those of the first look, and
+    no look of more than `n_most` is begun.
 
     Returns
     -------
@@ -306,7 +335,7 @@ def confirm_candidates(
     if spec.until is None:
         plans = [Confirmation(study, session, known, candidates, n_replicates)]
     else:
-        plans = look_by_look(study, session, known, candidates)
+        plans = look_by_look(study, session, known, candidates, n_most)
     study.run(plans, session)
     return str(session.run_id)
 
@@ -316,6 +345,7 @@ def look_by_look(
     session: OpenRun,
     known: Sequence[StoredRun],
     candidates: Sequence[Candidate],
+    n_most: int | None = None,
 ) -> Iterator[Confirmation]:
     """Yield a plan for each look, until every comparison is settled.
 
@@ -341,6 +371,9 @@ def look_by_look(
             break
         if wanted == asked:
             say("no further look: not every training of this one has ended")
+            return
+        if n_most is not None and max([spec.n_replicates, *wanted.values()]) > n_most:
+            say("no further look: its seeds do not fit the budget")
             return
         asked = wanted
         yield plan

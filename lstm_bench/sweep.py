@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.budget import Budget, minutes
 from lstm_bench.confirm import confirm_study, is_confirmed
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url
@@ -53,6 +54,7 @@ def run_sweep(
     n_trials: int | None = None,
     timeout_s: float | None = None,
     confirm: bool = False,
+    budget_s: float | None = None,
     data_dir: Path | None = None,
     n_workers: int | None = None,
     scheduler: str | None = None,
@@ -70,6 +72,9 @@ def run_sweep(
         As in `lstm_bench.run_sweep`.
     confirm : bool
         Also run the suite's confirmation, if it has one.
+    budget_s : float or None
+        Seconds that the command should take: fewer trials than asked for are started,
+        and fewer seeds confirmed, if they do not fit. A training is not cut off.
 
     Raises
     ------
@@ -79,11 +84,16 @@ def run_sweep(
         The sweep was stopped; finished trainings are saved.
     """
     declared = suite.confirm
+    workers = choose_workers(n_workers, scheduler)
+    budget = None
+    if budget_s is not None:
+        budget = Budget(budget_s, confirm and declared is not None)
+        progress.say(f"budget of {budget.before()}")
     with open_study(
         suite,
         progress,
         "sweep",
-        choose_workers(n_workers, scheduler),
+        workers,
         data_dir=data_dir,
         tracking_uri=tracking_uri,
         storage=storage,
@@ -93,8 +103,9 @@ def run_sweep(
         run_id = run_search(
             study,
             n_trials=n_trials or suite.study.n_trials,
-            timeout_s=timeout_s or suite.study.timeout_s,
+            timeout_s=_timeout(timeout_s or suite.study.timeout_s, budget),
         )
+        searched_s = budget.used() if budget else 0.0
         best = study.store.best()
         if best is None:
             progress.say(
@@ -108,10 +119,21 @@ def run_sweep(
         analysis = study.report(run_id)
         is_due = declared is not None and best is not None
         if confirm and is_due and analysis is not None:
-            analysis = confirm_study(study, sweep_run_id=run_id)
-            return SweepResult(best, analysis, is_confirmation_due=False)
-        is_due = is_due and not (analysis and is_confirmed(analysis))
+            analysis = confirm_study(study, sweep_run_id=run_id, budget=budget)
+            is_due = False
+        else:
+            is_due = is_due and not (analysis and is_confirmed(analysis))
+        if budget is not None:
+            progress.say(
+                f"{minutes(budget.used())} of {minutes(budget.seconds)} used, "
+                f"{minutes(searched_s)} of them until the search had ended"
+            )
         return SweepResult(best, analysis, is_due)
+
+
+def _timeout(timeout_s: float | None, budget: Budget | None) -> float | None:
+    limits = [timeout_s, None if budget is None else budget.search_s()]
+    return min((each for each in limits if each is not None), default=None)
 
 
 def run_search(study: OpenStudy, *, n_trials: int, timeout_s: float | None) -> str:

@@ -49,6 +49,7 @@ ORDER = (
     "explain_by_name",
     "serve",
     "register",
+    "budget",
     "confirm",
     "sweep",
     "export",

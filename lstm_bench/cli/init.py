@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import click
 
 from lstm_bench.cli.data import echo_findings
+from lstm_bench.cli.options import seconds
 from lstm_bench.cli.output import echo, filled
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.system.command_line import command_line
 from lstm_bench.text import quoted
-
-
-def _seconds(context: click.Context, option: click.Parameter, value: str) -> float:
-    """Parse ``30m``, ``2h``, ``90s`` or minutes without a unit."""
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smh]?)", value.strip())
-    unit_s = {"s": 1, "": 60, "m": 60, "h": 3600}
-    if found is None or float(found[1]) <= 0:
-        raise click.BadParameter(
-            f"expected a time such as 30m, 2h or 900s, got {quoted(value)}",
-            context,
-            option,
-        )
-    return float(found[1]) * unit_s[found[2]]
 
 
 def _assignments(
@@ -80,7 +67,7 @@ def _assignments(
     metavar="TIME",
     default="30m",
     show_default=True,
-    callback=_seconds,
+    callback=seconds,
     help="Time for `sweep --confirm` on this machine.",
 )
 @click.option(

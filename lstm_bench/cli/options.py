@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,23 @@ def as_in_suite(part: str, field: str, **bounds: Any) -> Callback:
         return (click.FloatRange if is_float else click.IntRange)(**own | bounds)
 
     return read_by(make_type)
+
+
+def seconds(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> float | None:
+    """Parse ``30m``, ``2h``, ``90s`` or minutes without a unit."""
+    if not value:
+        return None
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smh]?)", value.strip())
+    unit_s = {"s": 1, "": 60, "m": 60, "h": 3600}
+    if found is None or float(found[1]) <= 0:
+        raise click.BadParameter(
+            f"expected a time such as 30m, 2h or 900s, got {quoted(value)}",
+            context,
+            option,
+        )
+    return float(found[1]) * unit_s[found[2]]
 
 
 def http_url(

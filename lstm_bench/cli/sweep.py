@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lstm_bench import __version__
-from lstm_bench.cli.options import as_in_suite, study_options
+from lstm_bench.cli.options import as_in_suite, seconds, study_options
 from lstm_bench.cli.output import announce_reading, open_console, say
 from lstm_bench.cli.suites import describe_plan
 from lstm_bench.system.command_line import command_line
@@ -32,9 +32,22 @@ from lstm_bench.system.command_line import command_line
     default=False,
     help="Then run the suite's confirmation, if it has one.",
 )
+@click.option(
+    "--budget",
+    "budget_s",
+    metavar="TIME",
+    callback=seconds,
+    help="Time that the command should take, such as 45m or 2h: limits trials, and "
+    "seeds of the confirmation.",
+)
 @study_options
 def sweep(
-    suite: str, trials: int | None, timeout: float | None, confirm: bool, **shared: Any
+    suite: str,
+    trials: int | None,
+    timeout: float | None,
+    confirm: bool,
+    budget_s: float | None,
+    **shared: Any,
 ) -> None:
     """Search the hyperparameter space of SUITE and write a report.
 
@@ -64,6 +77,7 @@ def sweep(
         n_trials=trials,
         timeout_s=timeout,
         confirm=confirm,
+        budget_s=budget_s,
         **shared,
     )
     if done.analysis is None:
