@@ -16,7 +16,7 @@ from lstm_bench.packed.layout import (
     number_distinct,
     segments_with_tokens,
 )
-from lstm_bench.packed.operation import Rows, Weights, packed_layer
+from lstm_bench.packed.operation import Rows, Weights, packed_layer, weakly
 from lstm_bench.packed.optimizer import PackedAdam
 from lstm_bench.packed.recurrence import Recurrence
 from lstm_bench.packed.team import Team
@@ -88,7 +88,7 @@ class PackedForward:
         has_evidence = bool(self.config.ngram_evidence)
         if self._embedding is None or has_evidence:
             tokens = tf.cast(batch[:, :, -1], tf.int32)
-        laid_out = tf.numpy_function(self._lay_out, [tokens], [tf.int32] * 9)
+        laid_out = tf.numpy_function(weakly(self._lay_out), [tokens], [tf.int32] * 9)
         for field in laid_out:
             field.set_shape((None,))
         *fields, ids, index, segment, review = laid_out

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import functools
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from lstm_bench.models.backend import keras, tf
 from lstm_bench.packed.recurrence import Recurrence, recurrence_of
+
+
+def weakly(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that calls a bound method and does not keep its object alive.
+
+    TensorFlow stores custom gradients, and with them the graph of a model and every
+    function that it calls, for as long as the process lives.
+    """
+    name, reference = method.__qualname__, weakref.WeakMethod(method)
+
+    def call(*args: Any) -> Any:
+        alive = reference()
+        if alive is None:
+            raise ReferenceError(f"the model of {name} is gone")
+        return alive(*args)
+
+    return call
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 from lstm_bench.models.backend import keras, tf
 from lstm_bench.packed.buffers import Buffers
 from lstm_bench.packed.grouped import AdamState, Groups, step_adam
+from lstm_bench.packed.operation import weakly
 from lstm_bench.packed.team import Team
 
 
@@ -77,7 +78,7 @@ class PackedAdam:
         alpha /= 1.0 - tf.pow(optimizer.beta_1, step)
         variables = (self._embedding, self._m, self._v)
         updated = tf.numpy_function(
-            self._step,
+            weakly(self._step),
             [
                 gradient.values,
                 gradient.indices,

@@ -984,9 +984,11 @@ def test_a_model_that_is_gone_leaves_no_threads_and_no_memory():
     import gc
     import weakref
 
+    from lstm_bench.packed.recurrence import _alive
     from lstm_bench.training.trial import free_memory
 
-    kept = []
+    free_memory()
+    n_before, kept = len(_alive), []
     for _ in range(3):
         config, model, packed = make_pair(dropout=0.3, recurrent_dropout=0.3)
         outputs_and_gradients(
@@ -998,3 +1000,5 @@ def test_a_model_that_is_gone_leaves_no_threads_and_no_memory():
     free_memory()
     gc.collect()
     assert [ref() for ref in kept] == [None] * 3
+    # Of the models that were trained in a graph, too.
+    assert len(_alive) == n_before
