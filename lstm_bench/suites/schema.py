@@ -370,7 +370,16 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         for problem in error.errors(include_url=False, include_context=False)
         if problem["loc"][-1:] != ("str",) or problem["type"] == "extra_forbidden"
     ]
-    lines = [_explain_one(problem, model, where) for problem in problems[:MAX_PROBLEMS]]
+    lines: list[str] = []
+    listed: set[tuple[str, ...]] = set()
+    for problem in problems[:MAX_PROBLEMS]:
+        lines.append(_explain_one(problem, model, where))
+        if problem["type"] == "extra_forbidden":
+            # A part's fields are listed once, however many are unknown.
+            part = tuple(map(str, problem["loc"][:-1]))
+            if part not in listed:
+                lines[-1] += f"; known: {', '.join(_fields_at(model, part))}"
+            listed.add(part)
     n_more = len(problems) - len(lines)
     if n_more:
         lines.append(f"{where}: and {n_more:,} more problems")
@@ -381,9 +390,8 @@ def _explain_one(problem: Any, model: type[BaseModel], where: str) -> str:
     parts = [str(p) for p in problem["loc"] if str(p) != "DatasetSpec"]
     location = ": ".join([where, *([".".join(map(shortened, parts))] if parts else [])])
     if problem["type"] == "extra_forbidden":
-        known = _fields_at(model, parts[:-1])
-        guess = did_you_mean(parts[-1], known)
-        return f"{location}: unknown field{guess}; known: {', '.join(known)}"
+        guess = did_you_mean(parts[-1], _fields_at(model, parts[:-1]))
+        return f"{location}: unknown field{guess}"
     if problem["type"] == "missing":
         return f"{location}: required, but not given"
     expected = problem["msg"].removeprefix("Value error, ")
