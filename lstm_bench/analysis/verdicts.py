@@ -12,7 +12,7 @@ import pandas as pd
 
 from lstm_bench.analysis.comparisons import Analysis
 from lstm_bench.analysis.contenders import Contender, best_on_validation, confirm_spec
-from lstm_bench.analysis.ensembles import AGAINST_SINGLE, SEEDS
+from lstm_bench.analysis.ensembles import AGAINST_BASELINE, AGAINST_SINGLE, SEEDS
 from lstm_bench.analysis.formatting import plain
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, SWAPPED, Verdict
 from lstm_bench.analysis.intervals import LEVEL
@@ -106,34 +106,38 @@ def _words_alone(analysis: Analysis, winner: Contender) -> Iterator[Answer]:
 
 
 def _ensemble_answers(analysis: Analysis) -> Iterator[Answer]:
-    """Yield the ensembles that are better than single seeds of the winner, if any."""
+    """Yield the ensembles that are better than one seed, and than the best baseline."""
     results, ensembles = analysis.results, analysis.ensembles
     if ensembles is None:
         return
     table, metric = ensembles.comparisons, results.suite.metric
-    better = table[(table["family"] == AGAINST_SINGLE) & (table["verdict"] == "better")]
-    texts = []
-    for row in better.to_dict("records"):
-        over = row["verdict_over"]
-        difference = with_interval(
-            row["difference"],
-            row[f"{over}_low"],
-            row[f"{over}_high"],
-            f"+{metric.form}",
-        )
-        source = (
-            f"{row['n_ensembles']} ensembles without a common training"
-            if over == SEEDS
-            else f"test {results.examples}, with these seeds as given"
-        )
-        texts.append(
-            f"{row['label_a']}: test {metric.label} {row['mean_a']:{metric.form}} "
-            f"against {row['mean_b']:{metric.form}}, difference {difference} over "
-            f"{source}"
-        )
-    if texts:
-        text = f"Better than {better.iloc[0]['label_b']}: {'; '.join(texts)}."
-        yield Answer("does an ensemble help", text)
+    for family, question in (
+        (AGAINST_SINGLE, "does an ensemble help"),
+        (AGAINST_BASELINE, "is an ensemble better than the best baseline"),
+    ):
+        better = table[(table["family"] == family) & (table["verdict"] == "better")]
+        texts = []
+        for row in better.to_dict("records"):
+            over = row["verdict_over"]
+            difference = with_interval(
+                row["difference"],
+                row[f"{over}_low"],
+                row[f"{over}_high"],
+                f"+{metric.form}",
+            )
+            source = (
+                f"{row['n_ensembles']} ensembles without a common training"
+                if over == SEEDS
+                else f"test {results.examples}, with these seeds as given"
+            )
+            texts.append(
+                f"{row['label_a']}: test {metric.label} {row['mean_a']:{metric.form}} "
+                f"against {row['mean_b']:{metric.form}}, difference {difference} over "
+                f"{source}"
+            )
+        if texts:
+            text = f"Better than {better.iloc[0]['label_b']}: {'; '.join(texts)}."
+            yield Answer(question, text)
 
 
 def _each_once(

@@ -31,6 +31,8 @@ with (
     import keras
     import tensorflow as tf
 
+# Several models in one process are no reason to warn of tracing.
+tf.get_logger().setLevel("ERROR")
 # In case Keras was imported before.
 keras.config.set_floatx("float32")
 keras.config.set_epsilon(1e-7)

@@ -74,12 +74,16 @@ def test_a_better_ensemble_is_among_the_answers():
     results = make_confirmed_results(suite_text=TEXT)
     analysis = analyse(dataclasses.replace(results, predictions=complementary(results)))
     # Each is right on two of three, and the majority of the three on all.
-    (text,) = (a.text for a in answers(analysis) if "ensemble" in a.question)
+    told = {a.question: a.text for a in answers(analysis) if "ensemble" in a.question}
+    text = told.pop("does an ensemble help")
     assert text.startswith(
         f"Better than {TRIAL_2}, one seed: {TRIAL_2}, 3 seeds: test accuracy 1.0000 "
         "against 0.6667, difference +0.3333 (95 % "
     )
     assert "over test reviews, with these seeds as given" in text
+    ((question, text),) = told.items()
+    assert question == "is an ensemble better than the best baseline"
+    assert text.startswith(f"Better than Bag of words: {TRIAL_2}, 3 seeds: test")
     _, verdicts = confirmation_summary(analysis)
     assert verdicts["ensembles"][1]["test_mean"] == 1.0
     assert verdicts["ensemble_comparisons"][0]["verdict"] == "better"
