@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import click
 import pytest
 from conftest import TINY_SUITE
 from results_builder import make_results
@@ -12,7 +11,7 @@ from runs import Recorder
 
 from lstm_bench import budget
 from lstm_bench.budget import Budget
-from lstm_bench.cli.options import seconds
+from lstm_bench.cli.options import TIME
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.sweep import run_sweep
 from lstm_bench.training.result import TOTAL_TIME, TRAIN_TIME
@@ -58,7 +57,7 @@ def test_the_seeds_that_fit_take_as_long_as_in_the_search(monkeypatch):
     ("text", "wanted"), [("45m", 2700.0), ("2h", 7200.0), ("90s", 90.0), ("5", 300.0)]
 )
 def test_a_time_has_a_unit(text, wanted):
-    assert seconds(click.Context(click.Command("x")), None, text) == wanted
+    assert TIME.convert(text, None, None) == wanted
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from lstm_bench.cli.data import echo_findings
-from lstm_bench.cli.options import seconds
+from lstm_bench.cli.options import TIME
 from lstm_bench.cli.output import echo, filled
 from lstm_bench.errors import LstmBenchError
 from lstm_bench.system.command_line import command_line
@@ -67,7 +67,7 @@ def _assignments(
     metavar="TIME",
     default="30m",
     show_default=True,
-    callback=seconds,
+    type=TIME,
     help="Time for `sweep --confirm` on this machine.",
 )
 @click.option(

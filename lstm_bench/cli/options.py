@@ -55,21 +55,26 @@ def as_in_suite(part: str, field: str, **bounds: Any) -> Callback:
     return read_by(make_type)
 
 
-def seconds(
-    context: click.Context, option: click.Parameter, value: str | None
-) -> float | None:
-    """Parse ``30m``, ``2h``, ``90s`` or minutes without a unit."""
-    if not value:
-        return None
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smh]?)", value.strip())
-    unit_s = {"s": 1, "": 60, "m": 60, "h": 3600}
-    if found is None or float(found[1]) <= 0:
-        raise click.BadParameter(
-            f"expected a time such as 30m, 2h or 900s, got {quoted(value)}",
-            context,
-            option,
-        )
-    return float(found[1]) * unit_s[found[2]]
+class _Time(click.ParamType[float]):
+    """``30m``, ``2h``, ``90s`` or minutes without a unit, as seconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smh]?)", value.strip())
+        unit_s = {"s": 1, "": 60, "m": 60, "h": 3600}
+        if found is None or float(found[1]) <= 0:
+            self.fail(
+                f"expected a time such as 30m, 2h or 900s, got {quoted(value)}",
+                param,
+                ctx,
+            )
+        return float(found[1]) * unit_s[found[2]]
+
+
+TIME = _Time()
 
 
 def http_url(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lstm_bench import __version__
-from lstm_bench.cli.options import as_in_suite, seconds, study_options
+from lstm_bench.cli.options import TIME, as_in_suite, or_empty, study_options
 from lstm_bench.cli.output import announce_reading, open_console, say
 from lstm_bench.cli.suites import describe_plan
 from lstm_bench.system.command_line import command_line
@@ -36,7 +36,7 @@ from lstm_bench.system.command_line import command_line
     "--budget",
     "budget_s",
     metavar="TIME",
-    callback=seconds,
+    callback=or_empty(TIME),
     help="Time that the command should take, such as 45m or 2h: limits trials, and "
     "seeds of the confirmation.",
 )

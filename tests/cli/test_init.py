@@ -131,7 +131,13 @@ def test_budget_is_a_time(text, seconds):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--budget", "soon"), ("--budget", "0m"), ("--set", "shape"), ("--set", "x=[")],
+    [
+        ("--budget", "soon"),
+        ("--budget", "0m"),
+        ("--budget", ""),
+        ("--set", "shape"),
+        ("--set", "x=["),
+    ],
 )
 def test_options_that_cannot_be_read_end_with_2(tmp_path, arguments, capsys):
     assert run("init", str(tmp_path / "x.csv"), *arguments) == 2
