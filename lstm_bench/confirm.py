@@ -20,7 +20,7 @@ from lstm_bench.analysis.comparisons import (
     find_winner,
     standings,
 )
-from lstm_bench.analysis.contenders import confirm_spec, find_contenders
+from lstm_bench.analysis.contenders import ENDED, confirm_spec, find_contenders
 from lstm_bench.analysis.formatting import config_of_row
 from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS
 from lstm_bench.analysis.looks import is_open
@@ -478,7 +478,7 @@ class Confirmation:
             for run in known
             if isinstance(run, StoredTraining)
             and run.kind == "replicate"
-            and run.state in ("complete", "failed")
+            and run.state in ENDED
         }
         left = [
             (candidate, replicate)

@@ -242,8 +242,7 @@ def _text(model: Model, value: Any) -> Text:
 def _open(folder: Path) -> tuple[Model, Any]:
     """Return a model, and what is inside: a `Network`, or a baseline's arrays."""
     if (folder / ARRAYS).exists():
-        with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
-            return inference.load(folder), dict(arrays)
+        return inference.load(folder), inference.arrays_of(folder / ARRAYS)
     # First, since it imports Keras without its log output.
     from lstm_bench.explaining.network import Network
 

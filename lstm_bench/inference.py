@@ -122,6 +122,11 @@ def heads_of(limit: int, truncating: str) -> int:
     return {"pre": 0, "post": limit, "head_tail": limit // 2}[truncating]
 
 
+def capped(ids: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """Return token ids, those outside of a vocabulary of `size` as unknown."""
+    return np.where(ids < size, ids, OUT_OF_VOCABULARY)
+
+
 def kept_of(length: int, limit: int, truncating: str) -> npt.NDArray[np.int64]:
     """Return which of `length` steps remain of at most `limit`, in their order.
 
@@ -181,9 +186,7 @@ def batch_of(
         length = len(steps)
         first = n_timesteps - length if config["padding"] == "pre" else 0
         if kind == "tokens":
-            row[first : first + length] = np.where(
-                steps < config["vocabulary_size"], steps, OUT_OF_VOCABULARY
-            )
+            row[first : first + length] = capped(steps, config["vocabulary_size"])
         else:
             row[first : first + length, :-1] = steps
             row[first : first + length, -1] = 1.0
@@ -197,11 +200,11 @@ def _with_evidence(
 ) -> npt.NDArray[np.float32]:
     """Return token ids as one input of a network that reads n-gram evidence."""
     size = config["vocabulary_size"]
-    capped = [np.where(s < size, s, OUT_OF_VOCABULARY) for s in sequences]
-    ids = [s[:, None].astype(np.float32) for s in capped]
+    known = [capped(s, size) for s in sequences]
+    ids = [s[:, None].astype(np.float32) for s in known]
     steps = [
         np.concatenate(pair, axis=1)
-        for pair in zip(evidence_of(evidence, capped), ids, strict=True)
+        for pair in zip(evidence_of(evidence, known), ids, strict=True)
     ]
     x = batch_of(steps, config, "vectors")
     # Without the channel that is 1 at a step: there is no token 0.
@@ -1015,7 +1018,7 @@ def load(
     index = index_of(about["vocabulary"])
     n_targets = len(about["class_names"] or about["output_names"])
     if about["model"] not in NETWORKS:
-        arrays = _arrays_of(path / ARRAYS)
+        arrays = arrays_of(path / ARRAYS)
 
         def proba_of_baseline(sequences: list[npt.NDArray[Any]]) -> Floats:
             return baseline_proba(about["model"], arrays, sequences, n_targets)
@@ -1043,10 +1046,11 @@ def load(
 def evidence_in(folder: Path) -> Arrays | None:
     """Return the n-gram evidence of a model folder, None if its network reads none."""
     file = folder / EVIDENCE
-    return _arrays_of(file) if file.exists() else None
+    return arrays_of(file) if file.exists() else None
 
 
-def _arrays_of(file: Path) -> Arrays:
+def arrays_of(file: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a file that was written with `np.savez`."""
     with np.load(file, allow_pickle=False) as stored:
         return dict(stored)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.contenders import ENDED
 from lstm_bench.budget import Budget, minutes
 from lstm_bench.confirm import confirm_study, is_confirmed
 from lstm_bench.errors import TrackingError
@@ -213,7 +214,7 @@ class Search:
     def _add_reference(self, run: StoredTraining) -> None:
         name = run.reference or ""
         config = self.suite.references.get(name)
-        is_done = run.state in ("complete", "failed")
+        is_done = run.state in ENDED
         if is_done and config is not None and config.config_id == run.config_id:
             value = run.metrics[OBJECTIVE] if run.state == "complete" else None
             label = self.suite.name_of(config)

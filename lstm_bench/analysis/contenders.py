@@ -14,7 +14,7 @@ from lstm_bench.analysis.formatting import config_of_row
 from lstm_bench.analysis.intervals import Interval, mean_interval
 from lstm_bench.metrics import Metric
 from lstm_bench.suites.cells import CELL_NAMES
-from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.config import TrialConfig, short_text
 from lstm_bench.suites.schema import ConfirmSpec
 from lstm_bench.suites.suite import Suite
 from lstm_bench.tracking.results import Results
@@ -75,7 +75,7 @@ class Contender:
     def kind_of_evidence(self) -> str:
         """Of which n-grams: ``1- to 3-grams``."""
         n = 0 if self.config is None else self.config.ngram_evidence
-        return "words" if n == 1 else f"1- to {n}-grams"
+        return short_text("ngram_evidence", n).removeprefix("evidence of ")
 
     @property
     def mean_val(self) -> float:

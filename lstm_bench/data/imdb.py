@@ -88,6 +88,11 @@ class Options(BaseModel):
         "one film have neighbouring numbers. 1: each is divided by itself.",
     )
 
+    @property
+    def tokenizer(self) -> str:
+        """One of `inference.TOKENIZERS`."""
+        return "words" if self.tokens == "keras" else self.tokens
+
 
 def sizes(options: Options) -> Sizes:
     """Return the number of classes; a folder may contain a subset of the reviews."""
@@ -157,7 +162,7 @@ def _from_raw(folder: Path, where: str, options: Options) -> Dataset:
         if cached is None:
             texts = read_texts(raw)
             index = _word_index(index_bytes, index_path)
-            cached = _parse(texts, index, options.tokens)
+            cached = _parse(texts, index, options.tokenizer)
             try:
                 _write_cache(cache, *cached)
             except OSError as error:
@@ -214,7 +219,7 @@ def _dataset(
         digest=sequences_digest(train, test),
         source=source,
         example="review",
-        tokenizer="words" if options.tokens == "keras" else options.tokens,
+        tokenizer=options.tokenizer,
         fits_vocabulary=options.tokens != "keras",
         groups=groups.pop("train", None),
         other_groups=groups,
@@ -265,9 +270,8 @@ def _word_index(content: bytes | None, path: Path) -> dict[str, int] | None:
 
 
 def _parse(
-    texts: Texts, index: dict[str, int] | None, tokens: str
+    texts: Texts, index: dict[str, int] | None, tokenizer: str
 ) -> tuple[Sequences, Sequences, tuple[str, ...]]:
-    tokenizer = "words" if tokens == "keras" else tokens
     words = {
         key: [tokenize(text, tokenizer) for _, _, text in reviews]
         for key, reviews in texts.items()
@@ -279,7 +283,7 @@ def _parse(
                 counts.update(review)
         # Stable: equally frequent words keep the order of their first occurrence.
         ranked = [word for word, _ in counts.most_common()]
-        if tokens != "keras":
+        if tokenizer != "words":
             # Each split has the words of its own train; the others only need an id.
             tested = (w for y in (0, 1) for review in words["test", y] for w in review)
             ranked += [word for word in dict.fromkeys(tested) if word not in counts]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lstm_bench.arrays import Float32Array, IntArray
 from lstm_bench.data.dataset import Sequences, Values, places
-from lstm_bench.inference import OUT_OF_VOCABULARY, heads_of
+from lstm_bench.inference import capped, heads_of
 from lstm_bench.suites.config import TrialConfig
 
 
@@ -110,7 +110,7 @@ def encode(
         vectors[is_step, :-1] = values
         vectors[is_step, -1] = 1.0
         return vectors, lengths
-    ids = np.where(values < config.vocabulary_size, values, OUT_OF_VOCABULARY)
+    ids = capped(values, config.vocabulary_size)
     x = np.zeros((len(sequences), limit), np.int32)
     x[is_step] = ids
     if config.ngram_evidence:

@@ -31,9 +31,9 @@ from lstm_bench.arrays import IntArray
 from lstm_bench.data.dataset import Evidence, Sequences, first_copies, sequences_digest
 from lstm_bench.data.splits import folds
 from lstm_bench.inference import (
-    OUT_OF_VOCABULARY,
     Arrays,
     blocks_of,
+    capped,
     evidence_of,
     n_orders_of,
     ngram_keys,
@@ -167,7 +167,7 @@ class _Tokens:
         values = np.concatenate(blocks).astype(np.int64)
         group = first_copies(part) if part.groups is None else part.groups
         y = np.asarray(part.y, np.int64)
-        return cls(_capped(values, size), part.lengths, y, group, size)
+        return cls(capped(values, size), part.lengths, y, group, size)
 
     def of_sequences(self, is_taken: npt.NDArray[np.bool_]) -> _Tokens:
         return replace(
@@ -177,10 +177,6 @@ class _Tokens:
             y=self.y[is_taken],
             group=self.group[is_taken],
         )
-
-
-def _capped(values: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
-    return np.where(values < size, values, OUT_OF_VOCABULARY)
 
 
 def _tables(tokens: _Tokens, n: int, n_classes: int) -> Arrays:
@@ -267,7 +263,7 @@ def _rows(
     found: npt.NDArray[np.float32] | None = None
     for k, table in enumerate(tables):
         for chosen in np.array_split(np.flatnonzero(which == k), 1 + len(part) // 1024):
-            sequences = [_capped(part[i], size) for i in chosen]
+            sequences = [capped(part[i], size) for i in chosen]
             steps = evidence_of(table, sequences)
             if found is None:
                 found = np.zeros((int(ends[-1]), steps[0].shape[1]), np.float32)
