@@ -187,11 +187,14 @@ def _optimism_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]
         )
         best = searched.iloc[int(metric.order(searched["search"].to_numpy())[0])]
         by = best["search_minus_val"]
+        how_much = f"{abs(by):{form}}"
+        is_zero = float(how_much) == 0.0
+        how = "optimistic" if by >= 0 else "pessimistic"
         text = (
             f"The search's best score, {best['search']:{form}} with one seed of "
-            f"{best['label']}, was {'optimistic' if by >= 0 else 'pessimistic'} by "
-            f"{abs(by):{form}}: over fresh seeds the mean is "
-            f"{best['val_mean']:{form}}. "
+            f"{best['label']}, was "
+            + ("not optimistic" if is_zero else f"{how} by {how_much}")
+            + f": over fresh seeds the mean is {best['val_mean']:{form}}. "
         )
     text += f"Validation minus test of {winner.label}: {gap}."
     yield Answer("how optimistic the choice was", text)
