@@ -89,6 +89,9 @@ def _whole_float32() -> Iterator[None]:
 
 def model_proba(folder: Path, about: About, sequences: Sequence[Values]) -> FloatArray:
     """Return the probabilities of any model in `folder`, from raw inputs."""
+    if about["model"] in NETWORKS:
+        # The model imports Keras; as the package does, it is quiet.
+        import lstm_bench.models.backend  # noqa: F401
     return load(folder).predict_proba(inputs_of(about, sequences))
 
 
@@ -242,10 +245,10 @@ def _mlflow_proba(
 ) -> FloatArray:
     import mlflow
 
-    if about["model"] in NETWORKS:
-        # The model imports Keras; as the package does, it is quiet.
-        import lstm_bench.models.backend  # noqa: F401
     model = mlflow.pyfunc.load_model(str(folder))
+    # Where Python has compiled the program, here and where it was copied from.
+    for compiled in [*folder.rglob("__pycache__")]:
+        shutil.rmtree(compiled)
     table = model.predict(inputs_of(about, sequences))
     columns = [name for name in table if name != "label"]
     proba: FloatArray = table[columns].to_numpy(np.float64)

@@ -392,6 +392,7 @@ def test_mlflow_folder_is_the_logged_model(kind, reads, tmp_path, monkeypatch):
     out = tmp_path / "out"
     assert export_model(logged, "mlflow", out, examples_for(logged)) < 1e-6
     assert (out / "MLmodel").read_bytes() == (logged / "MLmodel").read_bytes()
+    assert not [*out.rglob("__pycache__")]
     table = run_readme(out, monkeypatch)["table"]
     expected = load(files_of(logged)).predict_proba(
         TEXTS if kind == "tokens" else SERIES
