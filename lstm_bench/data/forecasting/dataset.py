@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from lstm_bench.arrays import FloatArray
@@ -72,7 +69,7 @@ def forecast_dataset(
         source=source or collection.files,
         synthetic=synthetic,
         example="window",
-        notes=(*collection.notes, *notes, *_left_out(about)),
+        notes=(*collection.notes, *notes),
         kind=VECTORS,
         channels=CHANNELS,
         scales_channels=False,
@@ -93,28 +90,3 @@ def _sequences(windows: Windows, plan: Plan) -> Sequences:
         windows.targets,
         units=Units(windows.level, windows.scale, windows.origin, plan.season),
     )
-
-
-def _left_out(about: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return notes on missing values and on what was left out because of them."""
-    notes = []
-    if about["n_missing"]:
-        notes.append(
-            f"{about['n_missing']:,} of {about['n_values']:,} values are missing: in "
-            "inputs they are 0 and marked by a channel of their own."
-        )
-    for reason, key in (
-        ("a target is missing", "n_without_targets"),
-        ("every input is missing", "n_without_inputs"),
-    ):
-        left = {part: of[key] for part, of in about["parts"].items() if of[key]}
-        if left:
-            each = ", ".join(f"{n:,} of {part}" for part, n in left.items())
-            notes.append(f"Windows were left out because {reason}: {each}.")
-    if about["left_out"]:
-        name, reason = next(iter(about["left_out"].items()))
-        notes.append(
-            f"{count(len(about['left_out']), 'series')} left out, as {name!r}: "
-            f"{reason}."
-        )
-    return tuple(notes)
