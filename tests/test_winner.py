@@ -368,6 +368,10 @@ def test_explain_writes_a_page_and_its_numbers(study, explain):
     # Seeds are compared where their models are logged, and no training is begun.
     assert found["seeds"] == []
     assert "--seeds 3 trains two more" in page
+    assert "do not rely on it" not in said
+    # It knows one word of six.
+    said = explain("tiny.yaml", "on wall a1 b2 c3 d4")
+    assert "does not know 83% of the words: do not rely on it" in said
 
 
 def test_explain_trains_further_seeds_once(study, explain):

@@ -88,7 +88,7 @@ def explain(
     if n_given != 1:
         raise LstmBenchError(
             f"explain: expected one of TEXT, --file and --example, got {n_given}; for "
-            f'example lstm-bench explain {name} "a text"'
+            f"example lstm-bench explain {name} --example 0"
         )
     check_out(out)
     console = open_console(err=True)

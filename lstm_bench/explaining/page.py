@@ -44,6 +44,8 @@ N_TELLING = 5
 MAX_COLUMNS = 160
 # A gap above this share of the difference is a warning.
 MAX_GAP = 0.05
+# Above this share of unknown words, an answer says nothing of the text.
+MOSTLY_UNKNOWN = 0.5
 ACTS = {
     "forget": "forget gate: near 1 the cell keeps what it has, near 0 it drops it",
     "input": "input gate: near 1 the step is written into the cell",
@@ -86,7 +88,16 @@ def answer(found: Explanation) -> str:
             if is_right
             else f" Its true class is {class_label(found.true_class)}."
         )
+    share = len(_unknown(found)) / max(1, len(found.words))
+    if share > MOSTLY_UNKNOWN:
+        text += f" It does not know {share:.0%} of the words: do not rely on it."
     return text
+
+
+def _unknown(found: Explanation) -> list[str]:
+    """Return the words that the model does not know."""
+    known = zip(found.steps, found.is_word, found.is_known, strict=True)
+    return [step for step, is_word, is_known in known if is_word and not is_known]
 
 
 def build_sections(found: Explanation) -> Iterator[Section]:
@@ -207,14 +218,7 @@ def _summary(found: Explanation) -> Iterator[tuple[str, str]]:
 
 def _facts(found: Explanation) -> Iterator[tuple[str, str]]:
     yield "model", found.why
-    unknown = [
-        step
-        for step, is_word, is_known in zip(
-            found.steps, found.is_word, found.is_known, strict=True
-        )
-        if is_word and not is_known
-    ]
-    if unknown:
+    if unknown := _unknown(found):
         yield (
             "words that the model does not know",
             f"{len(unknown)} of {len(found.words)}: {listed(dict.fromkeys(unknown))}",
@@ -533,11 +537,14 @@ def _faithful_text(found: Explanation) -> str | None:
     )
     words = count(test.k[i], f"most telling {_step(found)}")
     if test.top[i] < test.random_low[i]:
-        verdict = "The words that are called telling do matter to the model."
+        verdict = f"The telling {_step(found)}s do matter to the model."
     elif test.top[i] < test.random_mean[i]:
-        verdict = "That is more than by chance, but some random words did as much."
+        verdict = (
+            f"The telling {_step(found)}s take more than the mean of {test.n_draws} "
+            f"draws, but some draws took as much: rely on them little."
+        )
     else:
-        verdict = "That is no more than by chance: do not rely on the attributions."
+        verdict = "That is no more than at random: do not rely on the attributions."
     return (
         f"Without the {words}, p({class_label(found.target_name)}) goes from "
         f"{whole:.3f} to {top:.3f}; without {test.k[i]} at random to {mean:.3f} "
