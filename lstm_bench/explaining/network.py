@@ -249,8 +249,11 @@ class Network:
         if self.kind == "tokens":
             name = "embedding" if self.evidence is None else EVIDENCE_LAYER
             path = self.model.get_layer(name).output
-        # The tokens say what is a step, where the model asks.
-        asks = self.kind == "tokens" and bool(self.config["masking"])
+        # The tokens say what is a step, and which numbers are dropped, where the model
+        # asks.
+        asks = self.kind == "tokens" and bool(
+            self.config["masking"] or self.config.get("embedding_dropout")
+        )
         pooled = keras.Model([tokens, path] if asks else [path], self._head_input)
         weights, bias = tf.constant(self.weights), tf.constant(self.bias)
         is_sigmoid = self.config["head"] == "sigmoid"

@@ -17,15 +17,18 @@ CELLS: Mapping[str, Callable[..., keras.layers.Layer]] = {
 }
 """Keras's layer for each ``cell``."""
 
-INPUT_DROPOUTS: Mapping[str, Callable[..., keras.layers.Layer]] = {
-    "embedding_dropout": keras.layers.Dropout,
+EMBEDDING_DROPOUT = "embedding_dropout"
+"""Name of the hyperparameter, and of the layer, that drops numbers of the embedding
+matrix."""
+
+STEP_DROPOUTS: Mapping[str, Callable[..., keras.layers.Layer]] = {
     "token_dropout": functools.partial(
         keras.layers.Dropout, noise_shape=(None, None, 1)
     ),
     "spatial_dropout": keras.layers.SpatialDropout1D,
 }
-"""Keras's layers between the input and the first recurrent layer, in their order, each
-under the name of the hyperparameter that is its rate."""
+"""Keras's layers that drop numbers of the first recurrent layer's input, in their
+order, each under the name of the hyperparameter that is its rate."""
 
 EVIDENCE_INPUT, EVIDENCE_LAYER = "evidence_and_tokens", "words_and_evidence"
 """Names of the input of a model that reads n-gram evidence, and of the layer whose
@@ -63,7 +66,7 @@ def build_model(
     head = HEADS[config.head]
     n_outputs = head.n_units(n_targets)
     inputs, x, is_step = _read(config, n_targets, n_channels)
-    for name, layer in INPUT_DROPOUTS.items():
+    for name, layer in STEP_DROPOUTS.items():
         if rate := getattr(config, name):
             x = layer(rate, name=name)(x)
     if config.ngram_evidence:
@@ -129,6 +132,8 @@ def _read(
             trainable=config.embedding != "frozen",
             name="embedding",
         )(tokens)
+        if config.embedding_dropout:
+            x *= _kept_of_words(tokens, config)
         is_step = keras.ops.not_equal(tokens, 0) if config.masking else None
     else:
         inputs = keras.Input((None, n_channels + 1), dtype="float32", name="vectors")
@@ -137,6 +142,24 @@ def _read(
         if config.masking:
             is_step = keras.ops.not_equal(inputs[:, :, -1], 0.0)
     return inputs, x, is_step
+
+
+def _kept_of_words(tokens: Any, config: TrialConfig) -> Any:
+    """Return the mask of the embedding matrix, drawn for each batch, of each token.
+
+    All occurrences of a word in a batch have the same numbers dropped.
+
+    References
+    ----------
+    Gal & Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
+    Neural Networks", NeurIPS 2016, section 4.2, which drops whole rows.
+    """
+    ops = keras.ops
+    # Zero of the model's input: Keras would draw the mask of a constant only once.
+    zero = ops.cast(ops.sum(ops.zeros_like(tokens)), "float32")
+    matrix = ops.ones((config.vocabulary_size, config.embedding_dim)) + zero
+    dropout = keras.layers.Dropout(config.embedding_dropout, name=EMBEDDING_DROPOUT)
+    return ops.take(dropout(matrix), tokens, axis=0)
 
 
 def _recur(x: Any, mask: Any, config: TrialConfig, is_causal: bool) -> Any:

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from lstm_bench.models.backend import keras, tf
-from lstm_bench.models.build import ATTENTION_LAYERS, INPUT_DROPOUTS, recurrent_layers
+from lstm_bench.models.build import (
+    ATTENTION_LAYERS,
+    EMBEDDING_DROPOUT,
+    STEP_DROPOUTS,
+    recurrent_layers,
+)
 from lstm_bench.packed.layout import (
     Int32Array,
     Layout,
@@ -62,7 +67,11 @@ class PackedForward:
         )
         self._input_dropouts, self._attention, self._tail = (
             [layer for layer in model.layers if layer.name in names]
-            for names in (INPUT_DROPOUTS, ATTENTION_LAYERS, ("head_dropout", "head"))
+            for names in (
+                (EMBEDDING_DROPOUT, *STEP_DROPOUTS),
+                ATTENTION_LAYERS,
+                ("head_dropout", "head"),
+            )
         )
         embedding = () if self._embedding is None else (self._embedding,)
         layers = itertools.chain(embedding, *self._directions, self._tail)
@@ -224,20 +233,28 @@ class PackedForward:
             beside = tf.gather(vectors, position)
         if self._embedding is None:
             x = beside
-            return self._dropped(x, tokens, position, review) if training else x
+            return self._dropped(x, tokens, position, review, None) if training else x
         token_of_row = tf.gather(tf.reshape(tokens, (-1,)), position)
         x = tf.gather(self._embedding.embeddings.value, token_of_row)
         if training:
-            x = self._dropped(x, tokens, position, review)
+            x = self._dropped(x, tokens, position, review, token_of_row)
         return tf.concat([x, beside], axis=1) if len(batch.shape) == 3 else x
 
-    def _dropped(self, x: Any, tokens: Any, position: Any, review: Any) -> Any:
-        """Apply the dropouts of the input to each row."""
+    def _dropped(
+        self, x: Any, tokens: Any, position: Any, review: Any, token_of_row: Any
+    ) -> Any:
+        """Apply the dropouts of the input to each row.
+
+        Parameters
+        ----------
+        token_of_row : int32 tensor of shape (n_rows,), or None
+            None of vectors, which have no embedding.
+        """
         n_reviews, n_timesteps = tf.unstack(tf.shape(tokens))
         features = x.shape[-1]
         # As the layers draw them: also for padding.
         masks = {
-            "embedding_dropout": ((n_reviews, n_timesteps, features), position),
+            EMBEDDING_DROPOUT: ((self.config.vocabulary_size, features), token_of_row),
             "token_dropout": ((n_reviews, n_timesteps, 1), position),
             "spatial_dropout": ((n_reviews, 1, features), review),
         }

@@ -163,8 +163,9 @@ class TrialConfig(BaseModel):
     # Regularisation
     embedding_dropout: _Share = Field(
         0.0,
-        description="Share of the numbers of the tokens' embeddings that is dropped in "
-        "training, each by itself (Keras's Dropout). Of tokens alone.",
+        description="Share of the embedding matrix's numbers that is dropped in "
+        "training, drawn for each batch: the same ones at all occurrences of a word. "
+        "Of tokens alone.",
     )
     token_dropout: _Share = Field(
         0.0,

@@ -155,9 +155,9 @@ def test_mean_max_pools_the_steps_alone_the_mean_before_the_maximum():
 
 @pytest.mark.parametrize(
     ("name", "shared"),
-    [("embedding_dropout", None), ("token_dropout", 2), ("spatial_dropout", 1)],
+    [("token_dropout", 2), ("spatial_dropout", 1)],
 )
-def test_input_dropouts_drop_numbers_tokens_and_features(name, shared):
+def test_input_dropouts_drop_tokens_and_features(name, shared):
     from lstm_bench.models.backend import keras
 
     model = build(embedding_dim=40, **{name: 0.25})
@@ -167,16 +167,39 @@ def test_input_dropouts_drop_numbers_tokens_and_features(name, shared):
     dropped = np.asarray(inner(tokens, training=True))
     is_dropped = dropped == 0
     np.testing.assert_allclose(dropped, np.where(is_dropped, 0, kept / 0.75), rtol=1e-6)
-    drawn = is_dropped
-    if shared is not None:
-        # All of an axis have one draw.
-        drawn = is_dropped.all(axis=shared)
-        assert (is_dropped == np.expand_dims(drawn, shared)).all()
+    # All of an axis have one draw.
+    drawn = is_dropped.all(axis=shared)
+    assert (is_dropped == np.expand_dims(drawn, shared)).all()
     error = np.sqrt(0.25 * 0.75 / drawn.size)
     assert abs(drawn.mean() - 0.25) < 4 * error
     # And they differ along every other axis.
     for axis in range(drawn.ndim):
         assert not (drawn == drawn.take([0], axis=axis)).all()
+
+
+@pytest.mark.parametrize("masking", [True, False])
+def test_embedding_dropout_drops_the_same_numbers_wherever_a_word_is(masking):
+    from lstm_bench.models.backend import keras
+
+    options = {"embedding_dim": 400, "masking": masking}
+    model = build(embedding_dropout=0.25, **options)
+    inner = keras.Model(model.input, model.get_layer("lstm_1").input)
+    tokens = np.array([[3, 4, 3, 5], [5, 3, 0, 0]], np.int32)
+    kept = np.asarray(inner(tokens))
+    plain = build(**options)
+    plain.set_weights(model.get_weights())
+    np.testing.assert_array_equal(model(tokens), plain(tokens))
+    draws = [np.asarray(inner(tokens, training=True)) for _ in range(2)]
+    for dropped in draws:
+        is_dropped = dropped == 0
+        wanted = np.where(is_dropped, 0, kept / 0.75)
+        np.testing.assert_allclose(dropped, wanted, rtol=1e-6)
+        assert abs(is_dropped[0].mean() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 1200)
+        for other in ((0, 2), (1, 1)):
+            np.testing.assert_array_equal(dropped[other], dropped[0, 0])
+        np.testing.assert_array_equal(dropped[1, 0], dropped[0, 3])
+        assert not (is_dropped[0, 0] == is_dropped[0, 1]).all()
+    assert not (draws[0] == draws[1]).all()
 
 
 def test_segments_are_read_from_a_zero_state_and_pooled_together():
