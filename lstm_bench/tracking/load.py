@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts, list_artifacts
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
@@ -229,6 +230,7 @@ class _Reader:
 
     def __init__(self, client: MlflowClient) -> None:
         self._client = client
+        self._artifacts = _Artifacts(client.tracking_uri)
         self.left_out: list[LeftOut] = []
         self.whole = _Whole(client.tracking_uri)
         self.n_classes: int | None = None
@@ -257,7 +259,7 @@ class _Reader:
             Whether every finished run should have it, so that its absence is counted.
         """
         try:
-            content = _read_artifact(run, self._client, name)
+            content = self._artifacts.read(run, name)
             if is_needed:
                 self.whole.check(run, name, content is not None)
             return None if content is None else parse(content)
@@ -424,7 +426,7 @@ def _sampled(runs: pd.DataFrame, metric: Metric) -> list[str]:
 def load_suite_of(client: MlflowClient, run: StoredRun) -> Suite:
     """Return the suite that was logged with a command's or a training's run."""
     try:
-        content = _read_artifact(run, client, rec.SUITE_FILE)
+        content = _Artifacts(client.tracking_uri).read(run, rec.SUITE_FILE)
         text = None if content is None else parse_text(content)
     except StoredError as error:
         raise TrackingError(
@@ -505,29 +507,52 @@ def _no_study(
     )
 
 
-def _read_artifact(run: StoredRun, client: MlflowClient, name: str) -> bytes | None:
-    """Return an artifact, read from the disk if it is there, else from the server.
+class _Artifacts:
+    """Reads artifacts, from the disk if they are there, else from the server.
 
-    Raises
-    ------
-    StoredError
-        It is a link, is not a file, or exceeds its size limit.
+    A server is asked by a run's artifact address: by the run's id, MLflow would fetch
+    the run and search all logged models of its experiment for each file.
     """
-    folder = run_folder(client.tracking_uri, run.artifact_uri)
-    if folder is not None:
-        return read_artifact_file(folder, name)
-    parent, _, _ = name.rpartition("/")
-    listed = client.list_artifacts(run.run_id, parent or None)
-    sizes = {item.path: item.file_size for item in listed if not item.is_dir}
-    if name not in sizes:
-        return None
-    check_size(name, sizes[name] or 0)
-    with tempfile.TemporaryDirectory() as local:
-        # MLflow leaves out the folders of a single file.
-        folder = Path(local, parent)
-        folder.mkdir(exist_ok=True)
-        client.download_artifacts(run.run_id, name, str(folder))
-        return read_artifact_file(Path(local), name)
+
+    def __init__(self, tracking_uri: str) -> None:
+        self._tracking_uri = tracking_uri
+        self._listed: dict[str, dict[str, int]] = {}
+
+    def read(self, run: StoredRun, name: str) -> bytes | None:
+        """Return the content of an artifact; None if it is not there.
+
+        Raises
+        ------
+        StoredError
+            It is a link, is not a file, or exceeds its size limit.
+        """
+        folder = run_folder(self._tracking_uri, run.artifact_uri)
+        if folder is not None:
+            return read_artifact_file(folder, name)
+        address = f"{run.artifact_uri}/{name}"
+        parent, _, file = address.rpartition("/")
+        sizes = self._sizes(parent)
+        if file not in sizes:
+            return None
+        check_size(name, sizes[file])
+        with tempfile.TemporaryDirectory() as local:
+            download_artifacts(
+                artifact_uri=address,
+                dst_path=str(Path(local, name).parent),
+                tracking_uri=self._tracking_uri,
+            )
+            return read_artifact_file(Path(local), name)
+
+    def _sizes(self, folder: str) -> dict[str, int]:
+        """Return the sizes of the files in a folder by name, requested once."""
+        if folder not in self._listed:
+            found = list_artifacts(artifact_uri=folder, tracking_uri=self._tracking_uri)
+            self._listed[folder] = {
+                Path(item.path).name: item.file_size or 0
+                for item in found
+                if not item.is_dir
+            }
+        return self._listed[folder]
 
 
 def _history_from_metrics(

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 from commands import run
 from conftest import TEST_PATHS, TINY_SUITE
 from gateway import Gateway
@@ -427,6 +429,31 @@ def test_live_writes_that_were_lost_are_in_the_finished_run(
     *away, back = said
     assert away and all("and finished runs wait in" in line for line in away)
     assert back == "the tracking server answers again; written: 1 run"
+
+
+@pytest.mark.slow
+def test_load_results_asks_a_server_for_folders_and_files_alone(
+    server, suite, monkeypatch, capfd
+):
+    with closing(Tracker(server.uri, suite.study_name)) as tracker:
+        session = tracker.start_session("sweep", prepare(suite, None), {})
+        finish(begin(tracker, suite, session), suite)
+        assert tracker.catch_up()
+    asked, send = [], requests.Session.send
+
+    def keep(session, request, **more):
+        asked.append(urlsplit(request.url).path)
+        return send(session, request, **more)
+
+    monkeypatch.setattr(requests.Session, "send", keep)
+    capfd.readouterr()
+    assert len(load_results(server.uri, suite).predictions) == 1
+    # Not by a run's id, which would ask for its run and all models each time.
+    by_id = [path for path in asked if path.endswith(("/runs/get", "models/search"))]
+    assert by_id == []
+    # Eight searches; three folders, and five files with two requests each.
+    assert len(asked) <= 8 + 3 + 2 * 5 + 1, asked
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.slow
