@@ -23,8 +23,6 @@ from lstm_bench.errors import LstmBenchError
 SET = {
     # Figures go to files. A missing backend would end the import.
     "MPLBACKEND": "agg",
-    # Otherwise MLflow prints two lines for each run that it closes on a server.
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # Otherwise an empty optuna.py in the working folder would be imported as Optuna.
     "PYTHONSAFEPATH": "1",
 }

@@ -26,8 +26,6 @@ GATEWAY_CODES = (502, 503, 504)
 # Status codes after which MLflow itself retries.
 UNWELL_CODES = (408, 429, 500)
 _RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
-# MLflow fetches each run that it closes once more, to print its address.
-_PRINT = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
 
 
 def is_server(tracking_uri: str) -> bool:
@@ -85,21 +83,13 @@ def _code(failure: RequestException) -> int | None:
 
 
 @contextmanager
-def patience(timeout_s: int, quiet: bool = False) -> Iterator[None]:
+def patience(timeout_s: int) -> Iterator[None]:
     """Limit MLflow's requests to `timeout_s` seconds and one attempt.
 
     MLflow reads both from the environment at every request; its defaults are 120 s and
     7 retries, minutes for a write.
-
-    Parameters
-    ----------
-    quiet : bool
-        Whether to suppress the address of a run that is closed.
     """
-    wanted = {_RETRIES: "0", _TIMEOUT: str(timeout_s)}
-    if quiet:
-        wanted[_PRINT] = "true"
-    with variables_set(wanted):
+    with variables_set({_RETRIES: "0", _TIMEOUT: str(timeout_s)}):
         yield
 
 

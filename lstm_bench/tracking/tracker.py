@@ -80,7 +80,7 @@ COMMANDS = {
     "refit": "predict --refit",
 }
 
-# MLflow logs which tables it creates, and shows a progress bar for each file.
+# MLflow logs which tables it creates.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 # It warns that pip is missing in uv's environments; requirements are explicit here.
 logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
@@ -88,9 +88,6 @@ logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
 logging.getLogger("mlflow.types.type_hints").setLevel(logging.ERROR)
 # It prints the traceback of every database error that it also raises.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# It prints two addresses whenever a run on a server is closed.
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 
 def draw_nothing(artifacts: Path, metric_name: str) -> None:

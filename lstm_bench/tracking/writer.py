@@ -137,7 +137,7 @@ class Writer:
             on_lost()
             return
         try:
-            with patience(own_timeout_s(LIVE_TIMEOUT_S), quiet=True):
+            with patience(own_timeout_s(LIVE_TIMEOUT_S)):
                 write()
         except Exception as error:
             on_lost()
@@ -155,7 +155,7 @@ class Writer:
         while self.waiting:
             parcel = self.waiting[0]
             try:
-                with patience(timeout_s, quiet=True):
+                with patience(timeout_s):
                     run_id = send(
                         self.client,
                         parcel.folder,

@@ -57,7 +57,7 @@ def test_patience_leaves_the_environment_as_it_was(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
     before = dict(os.environ)
-    with pytest.raises(ZeroDivisionError), patience(3, quiet=True):
+    with pytest.raises(ZeroDivisionError), patience(3):
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "3"
         raise ZeroDivisionError
     assert dict(os.environ) == before
