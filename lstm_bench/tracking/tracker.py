@@ -102,11 +102,6 @@ class OpenRun:
     prepared : Prepared or None
         What the run's context describes; None for a command's own run, which has it
         already.
-
-    Attributes
-    ----------
-    run_id : str or None
-        None until MLflow has the run.
     """
 
     def __init__(
@@ -115,24 +110,28 @@ class OpenRun:
         self.tracker = tracker
         self.record = record
         self.prepared = prepared
-        self.run_id = record.run_id
-        self._is_shown = True
+        self._n_shown = 0
         if prepared is not None:
-            tracker.writer.show(self._create, self._lose)
+            tracker.writer.show(self._create)
+
+    @property
+    def run_id(self) -> str | None:
+        """The run's id; None until MLflow has the run."""
+        return self.record.run_id
 
     def _create(self) -> None:
-        self.run_id = create_run(self.tracker.client, self.record)
-        self.tracker.describe_command(self.run_id, self.record.name)
+        self._was_sent(create_run(self.tracker.client, self.record))
+        self.tracker.describe_command(str(self.run_id), self.record.name)
 
-    def _lose(self) -> None:
-        self._is_shown = False
+    def _was_sent(self, run_id: str) -> None:
+        self.record.run_id = run_id
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Write the metrics of one step in one request."""
         now = now_ms()
         points = [(key, float(value), now, step) for key, value in metrics.items()]
         self.record.metrics += points
-        self.tracker.writer.show(lambda: self._log(points), self._lose)
+        self.tracker.writer.show(lambda: self._log(points))
 
     def log_epoch(self, entry: Mapping[str, float]) -> None:
         """Write the history's entry of one epoch."""
@@ -140,11 +139,13 @@ class OpenRun:
         self.log(metrics, int(entry["epoch"]))
 
     def _log(self, points: Sequence[Point]) -> None:
-        if self.run_id is None:
-            self._is_shown = False
-            return
-        items = [Metric(*point) for point in points]
-        self.tracker.client.log_batch(self.run_id, metrics=items)
+        if self.run_id is not None:
+            items = [Metric(*point) for point in points]
+            self.tracker.client.log_batch(self.run_id, metrics=items)
+            self._n_shown += len(points)
+
+    def _has_metrics(self) -> bool:
+        return self._n_shown == len(self.record.metrics)
 
     def _log_summary(
         self, values: Mapping[str, float], predictions: Sequence[Prediction], step: int
@@ -263,10 +264,7 @@ class OpenRun:
                     (folder / MODEL / name).write_bytes(content)
 
         folder = self.tracker.outbox.put(self.record, write)
-        self.tracker.writer.send(Parcel(folder, lambda: self._is_shown, self._was_sent))
-
-    def _was_sent(self, run_id: str) -> None:
-        self.run_id = run_id
+        self.tracker.writer.send(Parcel(folder, self._has_metrics, self._was_sent))
 
 
 class Tracker:

@@ -79,15 +79,9 @@ class Writer:
 
     # From the command's thread
 
-    def show(self, write: Callable[[], None], on_lost: Callable[[], None]) -> None:
-        """Write something of a running training; while the server is away, do not.
-
-        Parameters
-        ----------
-        on_lost : callable
-            Called if it was not written.
-        """
-        self._tasks.put(lambda: self._show(write, on_lost))
+    def show(self, write: Callable[[], None]) -> None:
+        """Write something of a running training; while the server is away, do not."""
+        self._tasks.put(lambda: self._show(write))
 
     def send(self, parcel: Parcel) -> None:
         """Send a run that has ended, now or when the server takes it."""
@@ -132,15 +126,13 @@ class Writer:
             except BaseException as error:
                 self._error = error
 
-    def _show(self, write: Callable[[], None], on_lost: Callable[[], None]) -> None:
+    def _show(self, write: Callable[[], None]) -> None:
         if self._is_away:
-            on_lost()
             return
         try:
             with patience(own_timeout_s(LIVE_TIMEOUT_S)):
                 write()
         except Exception as error:
-            on_lost()
             self._put_off(error)
 
     def _accept(self, parcel: Parcel) -> None:
