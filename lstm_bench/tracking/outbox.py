@@ -37,7 +37,7 @@ from lstm_bench.system.folders import cache_folder
 from lstm_bench.text import count, first_line
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.models import has_model, log_model, remove_others
-from lstm_bench.tracking.server import address, is_away, is_server, is_unwell
+from lstm_bench.tracking.server import address, is_away, is_server
 
 RUN, ARTIFACTS, MODEL, LOCK, STORE = "run.json", "artifacts", "model", "lock", "store"
 # MLflow's limit for one request.
@@ -371,7 +371,7 @@ def sync(
                 send(client, folder, draw, skip)
                 n_runs += 1
         except Exception as error:
-            if not (is_away(error) or is_unwell(error)):
+            if not is_away(error):
                 raise
             raise TrackingError(
                 f"the tracking server at {_name(tracking_uri)} does not answer "
@@ -410,7 +410,7 @@ def send(
     try:
         run_id = upload(client, record, folder, has_metrics)
     except (MlflowException, RequestException) as error:
-        if is_away(error) or is_unwell(error) or not is_server(client.tracking_uri):
+        if is_away(error) or not is_server(client.tracking_uri):
             raise
         why = mask_text(first_line(error), known_secrets(client.tracking_uri))
         if skip is None:

@@ -22,9 +22,8 @@ from lstm_bench.masking import bare_url
 from lstm_bench.system.variables import variables_set
 from lstm_bench.text import first_line, quoted
 
-GATEWAY_CODES = (502, 503, 504)
 # Status codes after which MLflow itself retries.
-UNWELL_CODES = (408, 429, 500)
+AWAY_CODES = (408, 429, 500, 502, 503, 504)
 _RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
 
 
@@ -34,18 +33,12 @@ def is_server(tracking_uri: str) -> bool:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether `error` means that no server answered, or only a gateway for it."""
+    """Whether `error` means that no server answered, or that it failed for now."""
     failure = _request_failure(error)
     if isinstance(failure, RetryError | HTTPError):
-        return _code(failure) in GATEWAY_CODES
+        return _code(failure) in AWAY_CODES
     # A response that breaks off counts as no answer.
     return isinstance(failure, ConnectionError | Timeout | ChunkedEncodingError)
-
-
-def is_unwell(error: BaseException) -> bool:
-    """Whether the server answered with a temporary failure: 408, 429 or 500."""
-    failure = _request_failure(error)
-    return failure is not None and _code(failure) in UNWELL_CODES
 
 
 def describe(error: BaseException) -> str:

@@ -22,7 +22,6 @@ from lstm_bench.tracking.server import (
     describe,
     is_away,
     is_server,
-    is_unwell,
     own_timeout_s,
     patience,
 )
@@ -171,7 +170,7 @@ class Writer:
 
     def _put_off(self, error: Exception) -> None:
         uri = self.client.tracking_uri
-        if not is_server(uri) or not (is_away(error) or is_unwell(error)):
+        if not is_server(uri) or not is_away(error):
             raise error
         self.reason = mask_text(describe(error), known_secrets(uri))
         self._next_try = time.monotonic() + TRY_EVERY_S
