@@ -328,7 +328,7 @@ class Driver:
             self.progress.doing(f"fitting {task.label}")
         elif running.training is None:
             running.training = Training(
-                task.label, plan.n_done() + 1, plan.total, task.config.max_epochs
+                task.label, plan.n_done(), plan.total, task.config.max_epochs
             )
             self.progress.training(running.training)
 
@@ -496,8 +496,7 @@ class Driver:
         plan.ended(task, Done(state, value, reason, outcome, run))
         if running.training is not None:
             seconds = time.monotonic() - (running.started or running.since)
-            position = plan.n_done() + (state == "interrupted")
-            training = replace(running.training, position=position)
+            training = replace(running.training, n_done=plan.n_done())
             ended = Ended(state, value, plan.best(), seconds, reason)
             self.progress.ended(training, ended)
         elif self._running and not any(r.training for r in self._running.values()):

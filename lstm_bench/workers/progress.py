@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from lstm_bench.masking import mask_text
 from lstm_bench.text import count, score_text
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Training:
-    """A training that starts: its name, position and largest number of epochs."""
+    """A training: its name, and how many of `total` are done when it begins or ends."""
 
     label: str
-    position: int
+    n_done: int
     total: int
     max_epochs: int
 
@@ -35,45 +35,6 @@ class Ended:
     best: float | None
     seconds: float
     reason: str | None = None
-
-
-class Progress(Protocol):
-    """Receives the events of a sweep or confirmation, and shows them."""
-
-    def say(self, message: str) -> None:
-        """Show a message."""
-
-    def begin(self, total: int, done: int, n_workers: int = 1) -> None:
-        """Start with `done` of `total` trainings finished earlier."""
-
-    def training(self, training: Training) -> None:
-        """Show that a training starts."""
-
-    def epoch(
-        self, training: Training, entry: Mapping[str, float], metric: str
-    ) -> None:
-        """Show that an epoch of `training` has ended."""
-
-    def origin(self, training: Training, number: int, n: int) -> None:
-        """Show that it is trained again at a test origin, the first of `n` is 1."""
-
-    def ended(self, training: Training, ended: Ended) -> None:
-        """Show how a training ended."""
-
-    def skipped(self, label: str, earlier: str) -> None:
-        """Show that the sampler has suggested the configuration of `earlier` again."""
-
-    def doing(self, what: str, since: float | None = None) -> None:
-        """Show an activity between trainings, such as ``fitting the baselines``.
-
-        Parameters
-        ----------
-        since : float or None
-            Its start on the monotonic clock; None is now.
-        """
-
-    def close(self) -> None:
-        """Remove the live display."""
 
 
 def clock_text(seconds: float) -> str:
@@ -95,9 +56,10 @@ class _Clock:
         self.n_workers = 1
         self.seconds = 0.0
 
-    def add(self, seconds: float) -> None:
-        self.n_done += 1
-        self.seconds += seconds
+    def add(self, ended: Ended) -> None:
+        if ended.state != "interrupted":
+            self.n_done += 1
+            self.seconds += ended.seconds
 
     def left(self, n_left: int) -> str:
         if not self.n_done:
@@ -105,23 +67,18 @@ class _Clock:
         return clock_text(n_left * self.seconds / self.n_done / self.n_workers)
 
 
-def _n_finished(training: Training, ended: Ended) -> int:
-    """Return the number of finished trainings; an interrupted one is not finished."""
-    return training.position - (ended.state == "interrupted")
-
-
 def _summary(training: Training, ended: Ended) -> str:
     value = "" if ended.value is None else f" {score_text(ended.value)}"
     best = "" if ended.best is None else f", best {score_text(ended.best)}"
     reason = f" ({ended.reason})" if ended.reason else ""
     return (
-        f"[{_n_finished(training, ended)}/{training.total}] {training.label}: "
+        f"[{training.n_done}/{training.total}] {training.label}: "
         f"{ended.state}{value}{reason} in {clock_text(ended.seconds)}{best}"
     )
 
 
-class PlainProgress:
-    """One plain line per training, for pipes and logs."""
+class Progress:
+    """Shows what happens, with one plain line per training: for pipes and logs."""
 
     def __init__(self, console: LastingConsole) -> None:
         self.console = console
@@ -130,29 +87,29 @@ class PlainProgress:
         self.running: dict[str, tuple[str, float]] = {}
 
     def say(self, message: str) -> None:
-        """Print the message as it is."""
+        """Show a message as it is."""
         self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
     def begin(self, total: int, done: int, n_workers: int = 1) -> None:
-        """Print the number of trainings finished earlier, if any."""
+        """Start with `done` of `total` trainings finished earlier."""
         self.clock.n_workers = n_workers
         if done:
             self.say(f"{done} of {total} trainings were finished earlier")
 
     def training(self, training: Training) -> None:
-        """Print a line only if the training takes long."""
+        """Show that a training starts: here only if it takes long."""
         self.running[training.label] = training.label, time.monotonic()
         self._show_running()
 
     def epoch(
         self, training: Training, entry: Mapping[str, float], metric: str
     ) -> None:
-        """Print a line only if the next epoch takes long."""
+        """Show that an epoch has ended: here only if the next one takes long."""
         n = f"{entry['epoch']:g} of {count(training.max_epochs, 'epoch')}"
         self._show(training, f"after {n}")
 
     def origin(self, training: Training, number: int, n: int) -> None:
-        """Print a line only if the training at this origin takes long."""
+        """Show that it is trained again at a test origin, the first of `n` is 1."""
         self._show(training, f"again at origin {number:,} of {n:,}")
 
     def _show(self, training: Training, note: str) -> None:
@@ -165,11 +122,9 @@ class PlainProgress:
         self.doing(f"training {' and '.join(names)}", min(begun))
 
     def ended(self, training: Training, ended: Ended) -> None:
-        """Print the training's line."""
-        n_finished = _n_finished(training, ended)
-        if ended.state != "interrupted":
-            self.clock.add(ended.seconds)
-        left = self.clock.left(training.total - n_finished)
+        """Show how a training ended."""
+        self.clock.add(ended)
+        left = self.clock.left(training.total - training.n_done)
         self.say(f"{_summary(training, ended)}, about {left} left")
         self.running.pop(training.label, None)
         if self.running:
@@ -178,26 +133,31 @@ class PlainProgress:
             self.doing("preparing what comes next")
 
     def skipped(self, label: str, earlier: str) -> None:
-        """Print that a trial's number is used up."""
+        """Show that the sampler has suggested the configuration of `earlier` again."""
         self.say(f"{label} repeats {earlier}: skipped")
 
     def doing(self, what: str, since: float | None = None) -> None:
-        """Print the activity if it takes long."""
+        """Show an activity such as ``fitting the baselines``, if it takes long.
+
+        Parameters
+        ----------
+        since : float or None
+            Its start on the monotonic clock; None is now.
+        """
         self.console.doing(what, since)
 
     def close(self) -> None:
-        """Do nothing: there is no live display."""
+        """Remove the live display, if there is one."""
 
 
-class LiveProgress:
+class LiveProgress(Progress):
     """Progress bars for the study and for the epochs of running trainings."""
 
     def __init__(self, console: LastingConsole) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bars
 
-        self.console = console
-        self.clock = _Clock()
+        super().__init__(console)
         self.best: float | None = None
         self.bars = Bars(
             TextColumn("{task.description}", markup=False),
@@ -211,10 +171,6 @@ class LiveProgress:
         # One bar for the epochs of each running training.
         self.epochs: dict[str, TaskID] = {}
 
-    def say(self, message: str) -> None:
-        """Print the message above the bars."""
-        self.console.print(message, markup=False, highlight=False, soft_wrap=True)
-
     def begin(self, total: int, done: int, n_workers: int = 1) -> None:
         """Show the bars."""
         self.clock.n_workers = n_workers
@@ -222,17 +178,20 @@ class LiveProgress:
         self.bars.start()
         self.console.doing(None)
 
-    def _note(self, n_left: int) -> str:
+    def _show_study(self, training: Training) -> None:
+        self.latest = training
         best = "" if self.best is None else f"best {score_text(self.best)}, "
         elapsed = clock_text(time.monotonic() - self.clock.start)
-        return f"{best}elapsed {elapsed}, about {self.clock.left(n_left)} left"
+        left = self.clock.left(training.total - training.n_done)
+        self.bars.update(
+            self.study,
+            completed=training.n_done,
+            note=f"{best}elapsed {elapsed}, about {left} left",
+        )
 
     def training(self, training: Training) -> None:
         """Add a bar for the training's epochs."""
-        self.n_left = training.total - training.position + 1
-        self.bars.update(
-            self.study, completed=training.position - 1, note=self._note(self.n_left)
-        )
+        self._show_study(training)
         self.epochs[training.label] = self.bars.add_task(
             training.label, total=training.max_epochs, note=""
         )
@@ -248,7 +207,7 @@ class LiveProgress:
             note=f"{metric.replace('_', ' ')} {score_text(entry[metric])}"
             + ("" if seconds is None else f", {seconds:.1f} s an epoch"),
         )
-        self.bars.update(self.study, note=self._note(self.n_left))
+        self._show_study(self.latest)
 
     def origin(self, training: Training, number: int, n: int) -> None:
         """Show test origins on the training's bar."""
@@ -261,35 +220,25 @@ class LiveProgress:
 
     def ended(self, training: Training, ended: Ended) -> None:
         """Print the training's line above the bars."""
-        n_finished = _n_finished(training, ended)
-        if ended.state != "interrupted":
-            self.clock.add(ended.seconds)
+        self.clock.add(ended)
         self.best = ended.best
         self.say(_summary(training, ended))
         self.bars.remove_task(self.epochs.pop(training.label))
-        self.bars.update(
-            self.study,
-            completed=n_finished,
-            note=self._note(training.total - n_finished),
-        )
-
-    def skipped(self, label: str, earlier: str) -> None:
-        """Print above the bars that a trial's number is used up."""
-        self.say(f"{label} repeats {earlier}: skipped")
+        self._show_study(training)
 
     def doing(self, what: str, since: float | None = None) -> None:
         """Show the activity beside the study's bar; without a bar, if it takes long."""
         if self.bars.live.is_started:
             self.bars.update(self.study, note=what)
         else:
-            self.console.doing(what, since)
+            super().doing(what, since)
 
     def close(self) -> None:
         """Remove the bars."""
         self.bars.stop()
 
 
-class LoggedProgress(PlainProgress):
+class LoggedProgress(Progress):
     """One line per training for a log, without an estimate of the remaining time.
 
     Parameters
@@ -319,4 +268,4 @@ class LoggedProgress(PlainProgress):
 
 def make_progress(console: LastingConsole) -> Progress:
     """Return the live display on a terminal, plain lines elsewhere."""
-    return LiveProgress(console) if console.is_terminal else PlainProgress(console)
+    return (LiveProgress if console.is_terminal else Progress)(console)

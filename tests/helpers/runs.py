@@ -12,10 +12,10 @@ from lstm_bench.suites.suite import Suite
 from lstm_bench.sweep import run_search
 from lstm_bench.tracking.load import load_results
 from lstm_bench.workers.options import Workers
-from lstm_bench.workers.progress import PlainProgress
+from lstm_bench.workers.progress import Progress
 
 
-class Recorder(PlainProgress):
+class Recorder(Progress):
     """Real progress lines, kept; `at_epoch` is called as each epoch ends."""
 
     def __init__(self, at_epoch=None) -> None:
