@@ -47,7 +47,7 @@ from lstm_bench.tracking.stored_runs import (
 from lstm_bench.tracking.tracker import OpenRun
 from lstm_bench.training.result import N_PARAMETERS, OBJECTIVE
 from lstm_bench.winner import log_ensemble_models, log_winners_model
-from lstm_bench.workers.driver import Done, Task
+from lstm_bench.workers.driver import Done, Plan, Task
 from lstm_bench.workers.options import choose_workers
 from lstm_bench.workers.progress import Progress
 from lstm_bench.workers.recovery import recover
@@ -445,7 +445,7 @@ def _warn_of_other_looks(study: OpenStudy, known: Sequence[StoredRun]) -> None:
         )
 
 
-class Confirmation:
+class Confirmation(Plan):
     """The plan of a confirmation: every baseline and candidate on every replicate.
 
     Parameters
@@ -485,17 +485,16 @@ class Confirmation:
             for candidate, replicate in requested
             if (candidate.config.config_id, replicate) not in done
         ]
-        self.total = len(requested)
-        self._n_done = self.total - len(left)
-        self._tasks: list[Task] = []
+        tasks: list[Task] = []
         for replicate in range(1, last + 1):
-            self._tasks += [
+            tasks += [
                 task
                 for task in study.baselines(session, known, replicate, score_test=True)
                 if replicate
                 <= wanted.get(f"baseline:{task.job.baseline}", n_replicates)
             ]
-            self._tasks += [self._task(*each) for each in left if each[1] == replicate]
+            tasks += [self._task(*each) for each in left if each[1] == replicate]
+        super().__init__(tasks, len(requested), len(requested) - len(left))
 
     def _task(self, candidate: Candidate, replicate: int) -> Task:
         return self.study.training(
@@ -510,32 +509,11 @@ class Confirmation:
             origin=candidate.origin,
         )
 
-    def n_done(self) -> int:
-        """Return the number of finished trainings, of earlier commands, too."""
-        return self._n_done
-
-    def n_left(self) -> int:
-        """Return the number of tasks left to start."""
-        return len(self._tasks)
-
-    def next(self) -> Task | None:
-        """Return the next task."""
-        return self._tasks.pop(0) if self._tasks else None
-
-    def epoch(self, task: Task, epoch: int, value: float) -> bool:
-        """Prune nothing."""
-        return False
-
     def ended(self, task: Task, done: Done) -> None:
-        """Count a training that has ended."""
+        """Count a training, or show how a baseline ended."""
+        super().ended(task, done)
         if task.config is None:
             self.study.say_baseline(task, done)
-        else:
-            self._n_done += done.state != "interrupted"
-
-    def best(self) -> float | None:
-        """Show no best score: a confirmation must not be steered by its scores."""
-        return None
 
 
 def _check_data(study: OpenStudy, known: Sequence[StoredRun]) -> None:

@@ -93,7 +93,7 @@ class OpenStudy:
                 try:
                     self.driver.run(plan)
                 finally:
-                    n_done, total = plan.n_done(), plan.total
+                    n_done, total = plan.n_done, plan.total
         except KeyboardInterrupt:
             session.end("KILLED")
             raise KeyboardInterrupt(

@@ -21,7 +21,7 @@ from lstm_bench.text import score_text
 from lstm_bench.tracking.stored_runs import StoredRun, StoredTraining
 from lstm_bench.tracking.tracker import OpenRun
 from lstm_bench.training.result import BEST_VALUE, OBJECTIVE
-from lstm_bench.workers.driver import Done, Task
+from lstm_bench.workers.driver import Done, Plan, Task
 from lstm_bench.workers.options import choose_workers
 from lstm_bench.workers.progress import Progress
 from lstm_bench.workers.recovery import lost_trials, recover
@@ -180,7 +180,7 @@ def run_search(study: OpenStudy, *, n_trials: int, timeout_s: float | None) -> s
     return str(session.run_id)
 
 
-class Search:
+class Search(Plan):
     """The plan of a search: baselines, references, then what the sampler suggests."""
 
     def __init__(
@@ -195,14 +195,13 @@ class Search:
         self.suite, self.store = study.suite, study.store
         self.n_trials = n_trials if len(self.suite.space) else 0
         self.deadline = None if timeout_s is None else time.time() + timeout_s
-        self.total = len(self.suite.references) + self.n_trials
         self._reported: set[tuple[int, int]] = set()
         for run in known:
             if isinstance(run, StoredTraining) and run.kind == "reference":
                 self._add_reference(run)
         # One command works on the study, so that it need not be read again.
-        self._n_done, self._best = self.store.n_finished(), self.store.best()
-        self._first = [
+        self._best = self.store.best()
+        first = [
             *study.baselines(session, known, 0, score_test=False),
             *(
                 self._reference_task(name, config)
@@ -210,6 +209,8 @@ class Search:
                 if name not in self.store.references
             ),
         ]
+        total = len(self.suite.references) + self.n_trials
+        super().__init__(first, total, self.store.n_finished())
 
     def _add_reference(self, run: StoredTraining) -> None:
         name = run.reference or ""
@@ -229,25 +230,19 @@ class Search:
             reference=name,
         )
 
-    def n_done(self) -> int:
-        """Return the number of finished references and trials."""
-        return self._n_done
-
     def n_left(self) -> int:
         """Return the number of tasks left to start, at most."""
         is_over = self.store.is_exhausted() or self._is_late()
         n_trials = 0 if is_over else self.n_trials - len(self.store.finished())
-        return len(self._first) + max(0, n_trials)
+        return super().n_left() + max(0, n_trials)
 
     def _is_late(self) -> bool:
         return self.deadline is not None and time.time() >= self.deadline
 
     def next(self) -> Task | None:
         """Return the next baseline, reference or trial."""
-        if self._first:
-            return self._first.pop(0)
-        if self._is_late():
-            return None
+        if (task := super().next()) is not None or self._is_late():
+            return task
         step = self.store.next_trial(self.n_trials, self.study.progress.skipped)
         if step is None:
             return None
@@ -286,13 +281,13 @@ class Search:
         else:
             reference = Reference(task.label, config_id, done.value)
             self.store.references[task.reference] = reference
-        self._n_done += 1
+        super().ended(task, done)
         if done.value is None:
             return
         is_better = self.suite.metric.is_better
         if self._best is None or is_better(done.value, self._best.value):
             self._best = Best(done.value, config_id, task.label)
-        self.session.log({BEST_VALUE: self._best.value}, self._n_done)
+        self.session.log({BEST_VALUE: self._best.value}, self.n_done)
 
     def best(self) -> float | None:
         """Return the best objective so far."""

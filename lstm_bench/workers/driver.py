@@ -10,10 +10,10 @@ from __future__ import annotations
 import queue
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from distributed import CancelledError, Event, KilledWorker
 from optuna.trial import Trial
@@ -90,28 +90,51 @@ class Done:
     run: OpenRun | None
 
 
-class Plan(Protocol):
-    """What a command trains."""
+class Plan:
+    """What a command trains: some tasks in order, or what a subclass makes of them.
 
-    total: int
+    Attributes
+    ----------
+    total, n_done : int
+        Trainings to have in the end, and finished ones, those of earlier commands
+        included.
+    """
 
-    def n_done(self) -> int:
-        """Return how many of the `total` trainings are done."""
+    def __init__(self, tasks: Iterable[Task], total: int, n_done: int = 0) -> None:
+        self.total = total
+        self._tasks = [*tasks]
+        self.n_done = n_done
 
     def n_left(self) -> int:
         """Return how many tasks there may be left to start."""
+        return len(self._tasks)
 
     def next(self) -> Task | None:
         """Return the next task; None if there is none (now)."""
+        return self._tasks.pop(0) if self._tasks else None
 
     def epoch(self, task: Task, epoch: int, value: float) -> bool:
         """Learn an epoch's objective; return whether the training is to be pruned."""
+        return False
 
     def ended(self, task: Task, done: Done) -> None:
         """Learn that a task has ended; its run is kept already."""
+        if task.config is not None and done.state != "interrupted":
+            self.n_done += 1
 
     def best(self) -> float | None:
         """Return the best objective so far, where it is to be shown."""
+        return None
+
+
+class _Single(Plan):
+    """A single task, whose end is kept."""
+
+    done: Done | None = None
+
+    def ended(self, task: Task, done: Done) -> None:
+        super().ended(task, done)
+        self.done = done
 
 
 @dataclass
@@ -198,7 +221,7 @@ class Driver:
         KeyboardInterrupt
             It was stopped.
         """
-        plan = Single(task)
+        plan = _Single([task], total=1)
         self.run(plan)
         if plan.done is None:
             raise RuntimeError(f"{task.label}: the driver ended without it")
@@ -224,7 +247,7 @@ class Driver:
         n_left = plan.n_left()
         if n_left and self._cluster is None and self.workers.scheduler is None:
             self.workers = replace(self.workers, n=min(self.workers.n, n_left))
-        self.progress.begin(plan.total, plan.n_done(), max(1, self.workers.n))
+        self.progress.begin(plan.total, plan.n_done, max(1, self.workers.n))
         if not n_left:
             self.progress.close()
             return
@@ -328,7 +351,7 @@ class Driver:
             self.progress.doing(f"fitting {task.label}")
         elif running.training is None:
             running.training = Training(
-                task.label, plan.n_done(), plan.total, task.config.max_epochs
+                task.label, plan.n_done, plan.total, task.config.max_epochs
             )
             self.progress.training(running.training)
 
@@ -377,9 +400,6 @@ class Driver:
     @property
     def _name(self) -> str:
         return self.suite.metric.name
-
-    def _event(self, name: str) -> Event:
-        return Event(name, client=self.cluster.client)
 
     def _end_hanging(self, plan: Plan) -> None:
         """Restart the worker of a training that does not notice its time limit."""
@@ -496,7 +516,7 @@ class Driver:
         plan.ended(task, Done(state, value, reason, outcome, run))
         if running.training is not None:
             seconds = time.monotonic() - (running.started or running.since)
-            training = replace(running.training, n_done=plan.n_done())
+            training = replace(running.training, n_done=plan.n_done)
             ended = Ended(state, value, plan.best(), seconds, reason)
             self.progress.ended(training, ended)
         elif self._running and not any(r.training for r in self._running.values()):
@@ -518,7 +538,7 @@ class Driver:
                 self._forget(running)
                 self._finish(plan, running, Outcome("stopped"))
             else:
-                self._event(running.task.job.key).set()
+                Event(running.task.job.key, client=self.cluster.client).set()
 
     def _give_up(self, plan: Plan, error: BaseException) -> None:
         """Stop what runs at once, and close its runs and trials where that works."""
@@ -551,38 +571,3 @@ def open_driver(
         yield driver
     finally:
         driver.close()
-
-
-class Single:
-    """A plan of a single task, whose end is kept."""
-
-    total = 1
-
-    def __init__(self, task: Task) -> None:
-        self._task: Task | None = task
-        self.done: Done | None = None
-
-    def n_done(self) -> int:
-        """Return 1 when the task has ended."""
-        return 0 if self.done is None else 1
-
-    def n_left(self) -> int:
-        """Return 1 until the task is started."""
-        return 0 if self._task is None else 1
-
-    def next(self) -> Task | None:
-        """Return the task, once."""
-        task, self._task = self._task, None
-        return task
-
-    def epoch(self, task: Task, epoch: int, value: float) -> bool:
-        """Prune nothing."""
-        return False
-
-    def ended(self, task: Task, done: Done) -> None:
-        """Keep the end."""
-        self.done = done
-
-    def best(self) -> float | None:
-        """Show no best."""
-        return None
