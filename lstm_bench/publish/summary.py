@@ -21,10 +21,9 @@ from lstm_bench.metrics import METRICS
 from lstm_bench.report.heading import last_work, machine
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import Suite
+from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.results import Results
 from lstm_bench.training.result import OBJECTIVE, TOTAL_TIME
-
-FINISHED = ("complete", "pruned", "failed")
 
 
 class _Part(BaseModel):
@@ -287,7 +286,7 @@ def commands(results: Results) -> tuple[str, ...]:
     if len(results.runs):
         words = ["lstm-bench", "sweep", *begin]
         runs = results.runs[results.runs["kind"] == "trial"]
-        n_trials = int(runs["state"].isin(FINISHED).sum())
+        n_trials = int(runs["state"].isin(rec.ENDED).sum())
         if searched and n_trials != suite.study.n_trials:
             words += ["--trials", str(n_trials)]
         found.append(shlex.join(words))

@@ -37,7 +37,6 @@ from lstm_bench.training.result import OBJECTIVE
 # Commands and their end states, as a list of studies shows them.
 COMMANDS = {"sweep": "search", "confirm": "confirmation"}
 ENDS = {"KILLED": "stopped"}
-ENDED = ("complete", "pruned", "failed")
 # A store's address may contain an @ of its own; it begins with a scheme.
 AT_STORE = re.compile(r"(?P<name>.+?)@(?P<store>[A-Za-z][\w+.-]*:/.*|[^@]*)")
 
@@ -186,7 +185,7 @@ def _entry(
         suite=last.suite,
         last=last.start_time / 1000,
         n_trials=sum(
-            training.kind == "trial" and training.state in ENDED
+            training.kind == "trial" and training.state in rec.ENDED
             for training in trainings
         ),
         state=f"{COMMANDS[last.kind]} {_status(last)}",

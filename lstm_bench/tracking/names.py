@@ -44,6 +44,7 @@ KINDS = (
 )
 ORIGINS = ("search", "reference", "pair")
 STATES = ("running", "complete", "pruned", "failed", "interrupted")
+ENDED = ("complete", "pruned", "failed")  # the training ended by itself
 SKIPPED = "skipped"  # a baseline that would have taken too long
 MLFLOW_STATUS = {
     SKIPPED: "KILLED",

@@ -607,13 +607,6 @@ class Tracker:
 
     # What belongs to a run that has ended
 
-    def close_left_run(self, run_id: str, state: str, reason: str) -> None:
-        """Close the run of a training whose command was killed."""
-        tags = {rec.TAG_STATE: state, rec.TAG_FAILURE: mask_text(reason)}
-        items = [RunTag(key, value) for key, value in tags.items()]
-        self.client.log_batch(run_id, tags=items)
-        self.client.set_terminated(run_id, rec.MLFLOW_STATUS[state])
-
     def log_verdicts(
         self, run_id: str, metrics: Mapping[str, float], verdicts: Mapping[str, Any]
     ) -> None:

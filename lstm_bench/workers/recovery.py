@@ -5,9 +5,9 @@ The command has the study's lease, so nothing of the study is running.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from mlflow.entities import Run
+from mlflow.entities import Run, RunTag
 
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.search.study import CONFIG_ID, StudyStore
@@ -33,45 +33,43 @@ def recover(tracker: Tracker, store: StudyStore) -> int:
     TrackingError
         Another command of this machine works on the study, with another storage.
     """
-    n_runs = close_left_runs(tracker, tracker.runs_of(store.suite.study_name))
-    left = store.running()
-    if not left:
-        return n_runs
+    runs = tracker.runs_of(store.suite.study_name)
+    left, trials = left_runs(runs), store.running()
+    for run in left:
+        _close(tracker, run)
     # Trials of another storage have the same numbers.
     ended = {
         (run.trial, run.config_id): run
-        for run in parse_runs(tracker.runs_of(store.suite.study_name))[0]
-        if isinstance(run, StoredTraining) and run.kind == "trial"
+        for run in (parse_runs(runs)[0] if trials else ())
+        if isinstance(run, StoredTraining)
+        and run.kind == "trial"
+        and run.state in rec.ENDED
     }
-    for trial in left:
-        run = ended.get((trial.number, str(trial.user_attrs.get(CONFIG_ID))))
-        if run is None or run.state not in ("complete", "pruned", "failed"):
+    for trial in trials:
+        run_of = ended.get((trial.number, str(trial.user_attrs.get(CONFIG_ID))))
+        if run_of is None:
             store.requeue(trial)
         else:
-            value = run.metrics.get(OBJECTIVE)
-            store.tell(trial.number, run.state, value, run.failure)
-    return n_runs + len(left)
+            value = run_of.metrics.get(OBJECTIVE)
+            store.tell(trial.number, run_of.state, value, run_of.failure)
+    return len(left) + len(trials)
 
 
-def close_left_runs(tracker: Tracker, runs: Sequence[Run]) -> int:
-    """Close the runs of a study that are open and that no command works on."""
-    left = left_runs(runs)
-    for run in left:
-        tags, run_id = run.data.tags, run.info.run_id
-        owner = parse_owner(tags[rec.TAG_OWNER])
-        if is_here(owner) and not is_gone(owner) and owner != this_process():
-            raise TrackingError(
-                f"another command, process {owner[1]}, works on this study with "
-                "another --storage; wait for it or stop it"
-            )
-        state = tags.get(rec.TAG_STATE)
-        if state is None:
-            tracker.client.set_terminated(run_id, "KILLED")
-        elif state in rec.MLFLOW_STATUS:
-            tracker.client.set_terminated(run_id, rec.MLFLOW_STATUS[state])
-        else:
-            tracker.close_left_run(run_id, "interrupted", REASON)
-    return len(left)
+def _close(tracker: Tracker, run: Run) -> None:
+    tags, run_id = run.data.tags, run.info.run_id
+    owner = parse_owner(tags[rec.TAG_OWNER])
+    if is_here(owner) and not is_gone(owner) and owner != this_process():
+        raise TrackingError(
+            f"another command, process {owner[1]}, works on this study with "
+            "another --storage; wait for it or stop it"
+        )
+    # A command's own run has no state.
+    state = tags.get(rec.TAG_STATE)
+    if state == "running":
+        closed = {rec.TAG_STATE: "interrupted", rec.TAG_FAILURE: REASON}
+        items = [RunTag(key, value) for key, value in closed.items()]
+        tracker.client.log_batch(run_id, tags=items)
+    tracker.client.set_terminated(run_id, rec.MLFLOW_STATUS.get(str(state), "KILLED"))
 
 
 def left_runs(runs: Iterable[Run]) -> list[Run]:
