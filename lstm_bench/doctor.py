@@ -8,7 +8,7 @@ first: it closes the runs and trials that killed commands left.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +33,12 @@ from lstm_bench.system.process import parse_owner
 from lstm_bench.text import count
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.address import resolve_tracking_uri
-from lstm_bench.tracking.artifacts import find_moves, record_moves, run_folder
+from lstm_bench.tracking.artifacts import find_moves, record_moves
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.outbox import sync, what_waits
 from lstm_bench.tracking.stored_runs import (
+    LeftOut,
+    StoredRun,
     StoredSession,
     StoredTraining,
     data_identities,
@@ -50,8 +52,6 @@ from lstm_bench.workers.recovery import left_runs, lost_trials, recover
 
 # With less, a sweep of a few dozen trainings may fill the disk.
 ENOUGH_DISK_GIB = 2.0
-# Artifacts of a finished training's run.
-WHOLE = (rec.CURVES, rec.CONFIG, rec.SAMPLES, rec.PREDICTIONS)
 
 
 @dataclass(frozen=True)
@@ -224,20 +224,17 @@ def examine_study(store: StudyStore, tracker: Tracker) -> list[Finding]:
     list of Finding
         Empty if both agree and every finished run is complete.
     """
-    runs = {run.info.run_id: run for run in tracker.runs_of(store.suite.study_name)}
-    trained = [
-        run
-        for run in parse_runs(runs.values())[0]
-        if isinstance(run, StoredTraining) and run.state == "complete"
-    ]
+    runs = tracker.runs_of(store.suite.study_name)
+    known, left_out = parse_runs(runs)
     damages = store.damages()
     found = [Finding(text) for text in damages]
-    found += [*_unreadable(store, tracker, runs), *_foreign_runs(runs)]
+    found += _incomplete(store, tracker, known, left_out)
+    found += _foreign_runs(runs)
     if not damages:
         if at_work(store.study) is None:
             found += [*_left(store, runs), *_lost_runs(store, tracker, runs)]
-        found += _unknown(store, runs, trained)
-    return [*found, *_damaged(tracker, trained)]
+        found += _unknown(store, known)
+    return found
 
 
 def repair(store: StudyStore, tracker: Tracker) -> int:
@@ -263,25 +260,33 @@ def _name(run: Run) -> str:
     return f"run {run.info.run_id} ({run.info.run_name})"
 
 
-def _unreadable(
-    store: StudyStore, tracker: Tracker, runs: Mapping[str, Run]
+def _incomplete(
+    store: StudyStore,
+    tracker: Tracker,
+    known: Sequence[StoredRun],
+    left_out: Sequence[LeftOut],
 ) -> Iterator[Finding]:
-    """Yield the runs and artifacts that the report leaves out."""
-    known, left_out = parse_runs(runs.values())
-    frame = left_out_frame(left_out)
+    """Yield what a report leaves out, or misses."""
+    frame, missing = left_out_frame(left_out), ""
     if any(isinstance(run, StoredSession | StoredTraining) for run in known):
-        frame = load_results(tracker.tracking_uri, store.suite).left_out
+        results = load_results(tracker.tracking_uri, store.suite)
+        frame, missing = results.left_out, results.missing
     for row in frame.to_dict("records"):
         part = "" if row["part"] == "run" else f"{row['part']} of "
         yield Finding(
             f"{part}run {row['run_id']} ({row['run_name']}) cannot be read: "
             f"{row['reason']}; the report leaves it out"
         )
+    if missing:
+        yield Finding(
+            f"{missing}; restore them, or delete the runs in MLflow: without them the "
+            "report is incomplete"
+        )
 
 
-def _foreign_runs(runs: Mapping[str, Run]) -> Iterator[Finding]:
+def _foreign_runs(runs: Sequence[Run]) -> Iterator[Finding]:
     """Yield the open runs of which it is not known who works on them."""
-    for run in runs.values():
+    for run in runs:
         if run.info.status != "RUNNING":
             continue
         stored = run.data.tags.get(rec.TAG_OWNER)
@@ -297,9 +302,9 @@ def _foreign_runs(runs: Mapping[str, Run]) -> Iterator[Finding]:
             )
 
 
-def _left(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
+def _left(store: StudyStore, runs: Sequence[Run]) -> Iterator[Finding]:
     """Yield the runs and trials that a command has left open."""
-    for run in left_runs(runs.values()):
+    for run in left_runs(runs):
         yield Finding(f"{_name(run)} is RUNNING, but its command is gone", True)
     for trial in store.running():
         yield Finding(
@@ -310,9 +315,9 @@ def _left(store: StudyStore, runs: Mapping[str, Run]) -> Iterator[Finding]:
 
 
 def _lost_runs(
-    store: StudyStore, tracker: Tracker, runs: Mapping[str, Run]
+    store: StudyStore, tracker: Tracker, runs: Sequence[Run]
 ) -> Iterator[Finding]:
-    lost = lost_trials(store, runs.values())
+    lost = lost_trials(store, runs)
     # They may be among those that wait on this machine.
     if lost and not what_waits(tracker.tracking_uri).n_runs:
         yield Finding(
@@ -322,40 +327,21 @@ def _lost_runs(
         )
 
 
-def _unknown(
-    store: StudyStore, runs: Mapping[str, Run], trained: Sequence[StoredTraining]
-) -> Iterator[Finding]:
-    known = {
+def _unknown(store: StudyStore, known: Sequence[StoredRun]) -> Iterator[Finding]:
+    trials = {
         (trial.number, trial.user_attrs.get(CONFIG_ID))
         for trial in [*store.finished(), *store.running()]
     }
     unknown = [
-        runs[run.run_id]
-        for run in trained
-        if run.kind == "trial" and (run.trial, run.config_id) not in known
+        run
+        for run in known
+        if isinstance(run, StoredTraining)
+        and (run.kind, run.state) == ("trial", "complete")
+        and (run.trial, run.config_id) not in trials
     ]
     if unknown:
         yield Finding(
-            f"{len(unknown)} complete runs are unknown to Optuna (the first: "
-            f"{_name(unknown[0])}); they are in the report, but a search with this "
-            "--storage does not learn from them"
+            f"{len(unknown)} complete runs are unknown to Optuna (the first: run "
+            f"{unknown[0].run_id}, {unknown[0].run_name}); they are in the report, but "
+            "a search with this --storage does not learn from them"
         )
-
-
-def _damaged(tracker: Tracker, trained: Sequence[StoredTraining]) -> Iterator[Finding]:
-    for run in trained:
-        if run.kind == "train":
-            continue
-        folder = run_folder(tracker.tracking_uri, run.artifact_uri)
-        if folder is None:
-            listed = tracker.client.list_artifacts(run.run_id)
-            held = {item.path for item in listed}
-        else:
-            held = {file.name for file in folder.glob("*")}
-        missing = [name for name in WHOLE if name not in held]
-        if missing:
-            yield Finding(
-                f"run {run.run_id} ({run.run_name}) is complete, but lacks "
-                f"{', '.join(missing)}: its files were removed; restore them, or "
-                "delete the run in MLflow: without them the report is incomplete"
-            )

@@ -238,7 +238,8 @@ def test_examine_study_finds_a_run_without_its_files(study):
     uri = study.client.get_run(run_id).info.artifact_uri
     shutil.rmtree(Path(uri.removeprefix("file://")) / rec.PREDICTIONS)
     (text,) = study.texts()
-    assert f"lacks {rec.PREDICTIONS}" in text
+    assert f"{run_id}, " in text and f"{rec.PREDICTIONS}/val.parquet" in text
+    assert "1 of 1 finished trainings and baselines lack files" in text
 
 
 def test_examine_data_finds_other_data(study):
