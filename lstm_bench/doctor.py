@@ -36,6 +36,7 @@ from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.artifacts import find_moves, record_moves
 from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.outbox import sync, what_waits
+from lstm_bench.tracking.server import is_server, server_version
 from lstm_bench.tracking.stored_runs import (
     LeftOut,
     StoredRun,
@@ -155,10 +156,15 @@ def system_facts(folder: Path) -> list[tuple[str, str]]:
 
 
 def store_facts(store: StudyStore, tracker: Tracker) -> list[tuple[str, str]]:
-    """Return the locations and versions of a study's two stores."""
+    """Return where a study's two stores are.
+
+    A database has tables of the installed version, or it would not have been opened.
+    """
+    uri = tracker.tracking_uri
+    server = f", MLflow {server_version(uri)}" if is_server(uri) else ""
     return [
-        ("Optuna's store", f"{bare_url(store.url)}, {store.version()}"),
-        ("MLflow's store", f"{bare_url(tracker.tracking_uri)}, {tracker.version()}"),
+        ("Optuna's store", bare_url(store.url)),
+        ("MLflow's store", f"{bare_url(uri)}{server}"),
     ]
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-import sqlite3
 import time
 from pathlib import Path
 
@@ -103,15 +101,11 @@ def test_examine_study_finds_nothing_in_a_whole_study(study):
     assert doctor.examine_data(study.store, study.tracker, digest) == []
 
 
-def test_store_facts_have_addresses_and_versions(study):
-    facts = dict(doctor.store_facts(study.store, study.tracker))
-    optuna_says = facts["Optuna's store"]
-    assert optuna_says.startswith(study.store.url) and "version v" in optuna_says
-    with contextlib.closing(
-        sqlite3.connect(study.tracker.tracking_uri.removeprefix("sqlite:///"))
-    ) as connection:
-        (version,) = connection.execute("SELECT version_num FROM alembic_version")
-    assert f"version {version[0]} of MLflow's tables" in facts["MLflow's store"]
+def test_store_facts_have_addresses(study):
+    assert doctor.store_facts(study.store, study.tracker) == [
+        ("Optuna's store", study.store.url),
+        ("MLflow's store", study.uri),
+    ]
 
 
 def test_repair_closes_what_a_killed_command_left(study):

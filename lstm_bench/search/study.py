@@ -178,11 +178,6 @@ class StudyStore:
                 values.append((name, [axis.value(i) for i in range(n)]))
         return values
 
-    def version(self) -> str:
-        """Return the version of the storage's tables, and Optuna's newest."""
-        here = self._storage.get_current_version()
-        return f"version {here} of Optuna's {self._storage.get_head_version()}"
-
     # The stored trials
 
     def trials(self) -> list[FrozenTrial]:

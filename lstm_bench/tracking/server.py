@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
 from requests.exceptions import (
     ChunkedEncodingError,
     ConnectionError,
@@ -30,6 +32,13 @@ _RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIM
 def is_server(tracking_uri: str) -> bool:
     """Whether `tracking_uri` names a server and not a database."""
     return tracking_uri.startswith(("http://", "https://"))
+
+
+def server_version(tracking_uri: str) -> str:
+    """Return the version of MLflow that a server runs."""
+    host = get_default_host_creds(tracking_uri)  # type: ignore[no-untyped-call]
+    answer = http_request(host, "/version", "GET")  # type: ignore[no-untyped-call]
+    return str(answer.text.strip())
 
 
 def is_away(error: BaseException) -> bool:

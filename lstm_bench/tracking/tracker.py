@@ -15,12 +15,9 @@ from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
-import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.utils.credentials import get_default_host_creds
-from mlflow.utils.rest_utils import http_request
 
 from lstm_bench.data.dataset import Dataset
 from lstm_bench.errors import TrackingError
@@ -51,7 +48,6 @@ from lstm_bench.tracking.outbox import (
     now_ms,
 )
 from lstm_bench.tracking.queries import find_runs
-from lstm_bench.tracking.server import is_server
 from lstm_bench.tracking.writer import Parcel, Writer
 from lstm_bench.training.baselines import BASELINES, BaselineResult
 from lstm_bench.training.prepare import Prepared
@@ -703,22 +699,6 @@ class Tracker:
         if self._outbox is None:
             self._outbox = Outbox.create(self.tracking_uri, self.study)
         return self._outbox
-
-    def version(self) -> str:
-        """Return the version of the server, or of the database's tables."""
-        if is_server(self.tracking_uri):
-            host = get_default_host_creds(self.tracking_uri)  # type: ignore[no-untyped-call]
-            answer = http_request(host, "/version", "GET")  # type: ignore[no-untyped-call]
-            return f"MLflow server {answer.text.strip()}"
-        engine = sqlalchemy.create_engine(self.tracking_uri)
-        try:
-            with engine.connect() as connection:
-                query = sqlalchemy.text("SELECT version_num FROM alembic_version")
-                return (
-                    f"version {connection.execute(query).scalar()} of MLflow's tables"
-                )
-        finally:
-            engine.dispose()
 
     def runs_of(self, study: str) -> list[Run]:
         """Return every run of `study`, of commands and trainings, oldest first."""

@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import mlflow
 import pytest
 import requests
 from commands import run
@@ -21,7 +22,7 @@ from processes import holding
 from results_builder import make_predictions
 from runs import Recorder, opened
 
-from lstm_bench.doctor import examine_outbox, examine_study, repair
+from lstm_bench.doctor import examine_outbox, examine_study, repair, store_facts
 from lstm_bench.errors import TrackingError
 from lstm_bench.open_study import open_tracker
 from lstm_bench.report.figures.training import draw_training
@@ -486,7 +487,10 @@ def test_what_waits_is_written_by_sync_and_by_the_next_command(
         (found,) = examine_outbox(Tracker(server.uri, suite.study_name))
         assert found.is_repairable and "waiting: 2 runs" in found.text
         with opened_store(suite, tmp_path) as store:
-            assert repair(store, Tracker(server.uri, suite.study_name)) == 2
+            tracker = Tracker(server.uri, suite.study_name)
+            assert repair(store, tracker) == 2
+            _, (_, where) = store_facts(store, tracker)
+            assert where == f"{server.uri}, MLflow {mlflow.__version__}"
     else:
         recorder = Recorder()
         with open_tracker(server.uri, suite, recorder):
