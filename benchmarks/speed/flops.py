@@ -15,9 +15,9 @@ training, since each review then has a mask of its own.
 
 Training computes the recurrence three times: forward, for the gradient of the state,
 and for that of the recurrent kernel. The inputs' product is computed forward, for the
-gradient of the kernel (both P), and for that of the embeddings, which is needed for
-each of the T tokens: Keras's optimizers square it at every occurrence before they sum
-it.
+gradient of the kernel (both P), and for that of the embeddings: P times, or, with
+``embedding_gradient: per_occurrence``, for each of the T tokens, since the optimizer
+squares it at every occurrence before it sums it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstm_bench.packed.tiles import CELLS
-from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.config import PER_OCCURRENCE, TrialConfig
 
 N_GATES = CELLS["lstm"].n_gates
 
@@ -41,13 +41,15 @@ def layer_flop(
     units: int,
     features: int,
     training: bool,
+    per_occurrence: bool,
 ) -> int:
     """Return the operations of one batch; see the module for the formula."""
     recurrence = 2 * units * N_GATES * units * (n_tokens - n_reviews)
     input_row = 2 * features * N_GATES * units
     if not training:
         return recurrence + input_row * n_inputs
-    return 3 * recurrence + input_row * (2 * n_inputs + n_tokens)
+    n_gradients = n_tokens if per_occurrence else n_inputs
+    return 3 * recurrence + input_row * (2 * n_inputs + n_gradients)
 
 
 def batches_flop(
@@ -69,5 +71,6 @@ def batches_flop(
             units=config.units,
             features=config.embedding_dim,
             training=training,
+            per_occurrence=config.embedding_gradient == PER_OCCURRENCE,
         )
     return total

@@ -30,7 +30,7 @@ from lstm_bench.models.build import build_model
 from lstm_bench.packed.choice import choose_engine
 from lstm_bench.packed.vectors import target_of_this_machine
 from lstm_bench.seeding import derive_rng, derive_seed
-from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.config import PER_OCCURRENCE, TrialConfig
 from lstm_bench.suites.engines import PACKED, STOCK
 from lstm_bench.system.environment import describe_environment
 from lstm_bench.training.batches import evaluation_batches, take_batch, training_batches
@@ -51,8 +51,12 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 def own_config(model: str, **shape: Any) -> TrialConfig:
-    """Return how this project trains: masked, trimmed, sorted by length."""
-    return TrialConfig(**{"batch_size": BATCH, **MODELS[model], **shape})
+    """Return how this project trains: masked, trimmed, sorted by length.
+
+    The embedding's gradient is that of plain Keras, so that both train alike.
+    """
+    common = {"batch_size": BATCH, "embedding_gradient": PER_OCCURRENCE}
+    return TrialConfig(**{**common, **MODELS[model], **shape})
 
 
 def plain_config(model: str, **shape: Any) -> TrialConfig:

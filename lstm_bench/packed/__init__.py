@@ -112,11 +112,13 @@ every row are stored.
 dh, from the last to the first; then, while dz of the chunk is in the cache, the sums of
 dU, dW and db over its rows, and dx. If inputs come from the table, dz of all rows of a
 part with the same input is summed first (`shared`), since x^T dz of each would be one
-more product. No sum is longer than a chunk before it is added to the others: in a
-running sum of thousands of similar rows each would lose the same digits. Each part has
-its own sums, which are added at the end in the order of the parts, so that the result
-does not depend on the number of threads. x has an additional last feature 1, whose
-weights are b.
+more product, and so would dx = dz W^T: the gradient of an embedding is computed once
+for each distinct token of a part, and the parts' are added. If inputs are dropped, rows
+have masks of their own, and dx is computed for each row and added by token. No sum is
+longer than a chunk before it is added to the others: in a running sum of thousands of
+similar rows each would lose the same digits. Each part has its own sums, which are
+added at the end in the order of the parts, so that the result does not depend on the
+number of threads. x has an additional last feature 1, whose weights are b.
 
 `tiles`: the inner loops, written as vector instructions (`vectors`), since loops
 compiled from Python by Numba were three to four times as slow. A tile of a product is
@@ -140,9 +142,11 @@ and gradients differ by some 1e-6 of the largest, as each does from float64. tan
 or -1 beyond 8. Numbers below 1e-38 (denormals) count as zero. If the weights are so
 large that gradients explode, any rounding is amplified, in Keras's layers too.
 
-An embedding's gradient has one row for each occurrence of a token, as in Keras's layer:
-Keras's optimizers square it before they add the rows, so adding the rows first would
-train a different model.
+An embedding's gradient is the sum over a token's occurrences, in a tensor of the
+embedding's shape. TensorFlow's gradient has one row for each occurrence, which Keras's
+optimizers square before they add the rows, so it trains a different model:
+``embedding_gradient: per_occurrence`` does the same, and then dx is computed for every
+row. With ``per_token`` both engines train as Keras does with a dense gradient.
 
 Why Numba, and its maintenance
 ------------------------------

@@ -24,6 +24,7 @@ from lstm_bench.packed.shared import (
     add_input_products,
     add_rows_up,
     find_shared,
+    write_input_gradients,
 )
 from lstm_bench.packed.signature import CONST_FLOATS, CONST_INTS, FLOATS, INTS
 from lstm_bench.packed.tiles import GRU, LSTM, backward_gates
@@ -42,6 +43,11 @@ def backward_function(version: str) -> Any:
     input, and ``sums``, the part's own: rows of the gradients of W, b and U, one below
     the other.
 
+    With ``dx_by_input``, which needs a table, ``dx`` has the sum over the rows of an
+    input instead, in one row or several if many share it, and ``inputs`` the input of
+    each row of ``dx``. There are at most as many as the part has rows, and the
+    ``inputs`` of the others are unchanged.
+
     See `forward.forward_function` for the other arrays and ``version``.
 
     Some steps are processed at a time: first the recurrence, then everything that
@@ -53,8 +59,8 @@ def backward_function(version: str) -> Any:
             *[CONST_INTS] * 6,
             *[CONST_FLOATS] * 10,
             *[FLOATS] * 6,
-            INTS,
-            *[types.int64] * 22,
+            *[INTS] * 2,
+            *[types.int64] * 23,
         ),
         cache=True,
         nogil=True,
@@ -83,6 +89,7 @@ def backward_function(version: str) -> Any:
         scratch: Any,
         shared: Any,
         numbers: Any,
+        inputs: Any,
         cell: int,
         n_gates: int,
         n_state_gates: int,
@@ -98,6 +105,7 @@ def backward_function(version: str) -> Any:
         is_masked: int,
         n_input_masks: int,
         has_table: int,
+        dx_by_input: int,
         n_inputs: int,
         has_outputs: int,
         gate_stride: int,
@@ -121,6 +129,7 @@ def backward_function(version: str) -> Any:
             row += lengths[first_review + r]
         shared_sums = shared.ctypes.data + FLOAT_BYTES * shared_at
         n_sums_of_shared = 0
+        dx_row = first_row
         if has_table:
             n_sums_of_shared = find_shared(
                 index, first_row, row - first_row, numbers, numbers_at, n_inputs
@@ -218,24 +227,25 @@ def backward_function(version: str) -> Any:
                     state_sums + FLOAT_BYTES * number * gate_stride,
                     gates_stride,
                 )
-            multiply(
-                n_rows,
-                dz,
-                gates_stride,
-                n_gates,
-                gate_stride,
-                units,
-                input_weights.ctypes.data,
-                features,
-                dx.ctypes.data + FLOAT_BYTES * chunk_row * features,
-                features,
-                0,
-                0,
-                0,
-                input_masks.ctypes.data if n_input_masks else 0,
-                review.ctypes.data + FLOAT_BYTES * chunk_row,
-                n_all_reviews * features if n_input_masks == n_gates else 0,
-            )
+            if not dx_by_input:
+                multiply(
+                    n_rows,
+                    dz,
+                    gates_stride,
+                    n_gates,
+                    gate_stride,
+                    units,
+                    input_weights.ctypes.data,
+                    features,
+                    dx.ctypes.data + FLOAT_BYTES * chunk_row * features,
+                    features,
+                    0,
+                    0,
+                    0,
+                    input_masks.ctypes.data if n_input_masks else 0,
+                    review.ctypes.data + FLOAT_BYTES * chunk_row,
+                    n_all_reviews * features if n_input_masks == n_gates else 0,
+                )
             if has_table:
                 n_others = add_rows_up(
                     index,
@@ -250,6 +260,22 @@ def backward_function(version: str) -> Any:
                     n_columns,
                     shared_sums,
                 )
+                if dx_by_input:
+                    dx_row = write_input_gradients(
+                        numbers,
+                        numbers_at + 2 * n_inputs,
+                        n_others,
+                        dz,
+                        gates_stride,
+                        n_gates,
+                        gate_stride,
+                        units,
+                        input_weights.ctypes.data,
+                        features,
+                        dx.ctypes.data,
+                        inputs,
+                        dx_row,
+                    )
                 add_input_products(
                     x.ctypes.data,
                     numbers,
@@ -289,6 +315,22 @@ def backward_function(version: str) -> Any:
                         input_sums + FLOAT_BYTES * number * gate_stride,
                         gates_stride,
                     )
+        if dx_by_input:
+            write_input_gradients(
+                numbers,
+                numbers_at + 2 * n_inputs + CHUNK_ROWS,
+                n_sums_of_shared,
+                shared_sums,
+                gates_stride,
+                n_gates,
+                gate_stride,
+                units,
+                input_weights.ctypes.data,
+                features,
+                dx.ctypes.data,
+                inputs,
+                dx_row,
+            )
         add_input_products(
             x.ctypes.data,
             numbers,

@@ -10,8 +10,9 @@ import numpy as np
 
 from lstm_bench.models.backend import keras, tf
 from lstm_bench.models.build import build_model
+from lstm_bench.models.gradients import added_by_token
 from lstm_bench.packed.self_test import does_not_run, why_not_running
-from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.config import PER_OCCURRENCE, PER_TOKEN, TrialConfig
 from lstm_bench.suites.engines import PACKED, STOCK, TAKES_STOCK, EngineName, impossible
 from lstm_bench.system.threads import n_threads
 
@@ -112,7 +113,7 @@ def largest_difference(cell: str) -> float:
     tokens = (numbers % 9 + 1).reshape(n_reviews, n_timesteps)
     tokens[::5, 2:] = 0
     worst = 0.0
-    for rate in (0.0, 0.5):
+    for rate, embedding_gradient in ((0.0, PER_TOKEN), (0.5, PER_OCCURRENCE)):
         # More units than one vector of any machine, and not a multiple of it.
         config = TrialConfig.model_validate(
             {
@@ -123,13 +124,14 @@ def largest_difference(cell: str) -> float:
                 "sequence_length": n_timesteps,
                 "dropout": rate,
                 "recurrent_dropout": rate,
+                "embedding_gradient": embedding_gradient,
             }
         )
         model = build_model(config, n_targets=2)
         packed = PackedForward(model, config, n_threads)
         results = [
-            _one_step(model, model, lambda optimizer: optimizer.apply, tokens),
-            _one_step(packed, model, packed.update_of, tokens),
+            _one_step(model, model, config, lambda optimizer: optimizer.apply, tokens),
+            _one_step(packed, model, config, packed.update_of, tokens),
         ]
         for wanted, got in zip(*results, strict=True):
             scale = float(np.abs(wanted).max()) or 1.0
@@ -140,6 +142,7 @@ def largest_difference(cell: str) -> float:
 def _one_step(
     forward: Callable[..., Any],
     model: keras.Model,
+    config: TrialConfig,
     update_of: Callable[[keras.optimizers.Optimizer], Any],
     tokens: Any,
 ) -> list[Any]:
@@ -157,6 +160,8 @@ def _one_step(
     with tf.GradientTape() as tape:
         outputs = forward(tokens, training=True)
     gradients = tape.gradient(outputs, model.trainable_variables)
+    if config.embedding_gradient == PER_TOKEN:
+        gradients = added_by_token(gradients, model.trainable_variables)
     update_of(optimizer)(gradients, model.trainable_variables)
     after = [variable.numpy() for variable in model.trainable_variables]
     model.set_weights(before)

@@ -1,4 +1,4 @@
-"""Adam's step from a gradient that is one row for each occurrence of a token.
+"""Adam's step from a gradient of some rows for each token, or none.
 
 The loops are plain Numba: they wait for memory, so that explicit vector instructions
 gain nothing. Each sum is computed by one thread, row by row in order: it does not
@@ -155,14 +155,14 @@ def step_adam(
 ) -> None:
     """Write Adam's step of a variable whose gradient is a sum over some rows.
 
-    As in Keras's Adam for an embedding, the second moment accumulates the sum of the
-    rows' squares, not the square of their sum, and the moments of rows without a
-    gradient decay, too.
+    As in Keras's Adam on TensorFlow, the second moment accumulates the sum of the rows'
+    squares, not the square of their sum, and the moments of rows without a gradient
+    decay, too.
 
     Parameters
     ----------
     gradient : float32 ndarray of shape (n_rows, features)
-        One row for each occurrence of a row of the variable.
+        Each belongs to one row of the variable.
     groups : Groups
         The variable's row that each of them belongs to.
     new : AdamState

@@ -25,7 +25,7 @@ from lstm_bench.packed.operation import Rows, Weights, packed_layer, weakly
 from lstm_bench.packed.optimizer import PackedAdam
 from lstm_bench.packed.recurrence import Recurrence
 from lstm_bench.packed.team import Team
-from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.config import PER_OCCURRENCE, TrialConfig
 
 NO_SEGMENTS = np.zeros(0, np.int32)
 
@@ -115,13 +115,17 @@ class PackedForward:
         if self._embedding is not None and not drops and not has_evidence:
             x: Any = self._embedding.embeddings.value
             token_of_row = tf.gather(tf.reshape(tokens, (-1,)), rows.position)
-            occurrences = _occurrences(x, token_of_row) if training else None
+            occurrences = None
+            if training and self.config.embedding_gradient == PER_OCCURRENCE:
+                occurrences = _occurrences(x, token_of_row)
             inputs = (
                 (token_of_row, (ids, index), occurrences),
                 (
                     tf.gather(token_of_row, rows.reverse),
                     (ids, tf.gather(index, rows.reverse)),
-                    _in_order(occurrences, rows.reverse) if training else None,
+                    None
+                    if occurrences is None
+                    else _in_order(occurrences, rows.reverse),
                 ),
             )
         else:

@@ -116,8 +116,8 @@ def packed_layer(
         Each row's index in the outputs.
     occurrences : float32 tensor, or None
         If given, it gets the gradient of each row's input, of shape (n_rows, features),
-        and `inputs` gets none: Keras's optimizers square an embedding's gradient at
-        every occurrence of a token, before adding.
+        and `inputs` gets none: with ``embedding_gradient: per_occurrence`` the rows
+        must not be added.
     is_kept : bool
         Whether a gradient will be computed.
 
@@ -171,6 +171,11 @@ def _operation(
     and not one for each model.
     """
     flags: dict[str, Any] = {"returns_sequences": returns_sequences}
+    back_flags = {
+        **flags,
+        "has_table": has_table,
+        "dx_by_input": has_table and not has_occurrences,
+    }
 
     def forward(number: Any, *arrays: Any) -> Any:
         recurrence = recurrence_of(number)
@@ -179,7 +184,7 @@ def _operation(
         )
 
     def backward(number: Any, *arrays: Any) -> Any:
-        return recurrence_of(number).backward(*arrays, **flags, has_table=has_table)
+        return recurrence_of(number).backward(*arrays, **back_flags)
 
     @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[
@@ -225,7 +230,7 @@ def _operation(
             y, kept = run(x, kernel, bias, recurrent_kernel)
 
             def gradient(dy: Any) -> Any:
-                d_rows, d_kernel, d_bias, d_recurrent = tf.numpy_function(
+                d_rows, input_of_row, d_kernel, d_bias, d_recurrent = tf.numpy_function(
                     backward,
                     [
                         number,
@@ -238,15 +243,17 @@ def _operation(
                         index,
                         *layout,
                     ],
-                    [tf.float32] * 4,
+                    [tf.float32, tf.int32, *[tf.float32] * 3],
                 )
                 d_rows.set_shape((None, None))
+                input_of_row.set_shape((None,))
                 if has_occurrences:
                     return None, d_kernel, d_bias, d_recurrent, d_rows
                 dx = d_rows
                 if not is_by_row:
+                    # It leaves out the rows of a negative input.
                     n = tf.shape(x)[0]
-                    dx = tf.math.unsorted_segment_sum(d_rows, source, n)
+                    dx = tf.math.unsorted_segment_sum(d_rows, input_of_row, n)
                 return dx, d_kernel, d_bias, d_recurrent, None
 
             return y, gradient

@@ -1,7 +1,7 @@
 """A model's optimizer step, with Adam's step for the embedding computed by Numba.
 
-Keras adds an embedding's gradient, one row for each occurrence of a token, and its
-squares into two arrays of the embedding's size, and applies several operations to
+Keras applies several operations to arrays of the embedding's size, and, if its gradient
+is one row for each occurrence of a token, adds the rows and their squares into two of
 them: a quarter of a packed training step. Here it is one pass over the embedding, with
 the same formula.
 """
@@ -27,7 +27,8 @@ class PackedAdam:
     optimizer : keras.optimizers.Adam
         Built; Keras's own, without weight decay, clipping or averages.
     embedding : keras.Variable of shape (vocabulary, features)
-        Its gradient is a ``tf.IndexedSlices``.
+        Its gradient is a ``tf.IndexedSlices``, whose rows are squared before they are
+        added, or has the embedding's shape.
     """
 
     def __init__(
@@ -76,12 +77,16 @@ class PackedAdam:
         alpha = tf.convert_to_tensor(optimizer.learning_rate, tf.float32)
         alpha *= tf.sqrt(1.0 - tf.pow(optimizer.beta_2, step))
         alpha /= 1.0 - tf.pow(optimizer.beta_1, step)
+        if isinstance(gradient, tf.IndexedSlices):
+            rows, indices = gradient.values, gradient.indices
+        else:
+            rows, indices = gradient, tf.range(self._embedding.shape[0])
         variables = (self._embedding, self._m, self._v)
         updated = tf.numpy_function(
             weakly(self._step),
             [
-                gradient.values,
-                gradient.indices,
+                rows,
+                indices,
                 alpha,
                 *(variable.value for variable in variables),
             ],

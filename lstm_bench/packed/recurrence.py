@@ -259,8 +259,9 @@ class Recurrence:
         lengths: Int32Array,
         *,
         has_table: bool,
+        dx_by_input: bool,
         returns_sequences: bool,
-    ) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
+    ) -> tuple[Float32Array, Int32Array, Float32Array, Float32Array, Float32Array]:
         """Return the gradients.
 
         Parameters
@@ -268,11 +269,17 @@ class Recurrence:
         dy : float32 ndarray, of the shape of the outputs
         h, c, gates : float32 ndarray
             As `forward` returned them; the other arguments are those of `forward`.
+        dx_by_input : bool
+            Whether the gradients of rows with the same input are added up before they
+            are multiplied by W^T; needs `has_table`.
 
         Returns
         -------
         dx : float32 ndarray of shape (n_rows, features)
-            Of each row's input.
+            Of each row's input; with `dx_by_input`, parts of the gradients of the
+            inputs that occur.
+        inputs : int32 ndarray of shape (n_rows,)
+            The index in `x` of each row of `dx`; -1: the row is undefined.
         d_kernel, d_bias, d_recurrent_kernel : float32 ndarray
         """
         units, n_reviews, n_rows = len(recurrent_kernel), len(order), len(source)
@@ -283,6 +290,7 @@ class Recurrence:
         parts = parts_of(lengths)
         take = self._buffers.take
         dx = take(n_rows, features)
+        inputs = np.full(n_rows if dx_by_input else 0, -1, np.int32)
         dh, dc, zeros = (take(n_reviews, units) for _ in range(3))
         dh[...] = 0.0 if returns_sequences else dy[order]
         dc[...] = zeros[...] = 0.0
@@ -306,6 +314,7 @@ class Recurrence:
                 output_index,
                 *flat,
                 numbers.reshape(-1),
+                inputs,
                 cell.code,
                 cell.n_gates,
                 cell.n_state_gates,
@@ -321,6 +330,7 @@ class Recurrence:
                 is_masked,
                 n_input_masks,
                 has_table,
+                dx_by_input,
                 n_inputs,
                 returns_sequences,
                 sizes.gate_stride,
@@ -335,7 +345,8 @@ class Recurrence:
         by_gate = total.reshape(len(total), cell.n_gates, -1)[:, :, :units]
         of_input = by_gate[: features + 1].reshape(features + 1, -1)
         of_state = by_gate[features + 1 :, : cell.n_state_gates].reshape(units, -1)
-        return dx, of_input[:features], of_input[features], of_state
+        inputs = inputs if dx_by_input else source
+        return dx, inputs, of_input[:features], of_input[features], of_state
 
 
 def _flat(array: Float32Array) -> Float32Array:

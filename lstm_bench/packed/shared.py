@@ -1,7 +1,8 @@
 """Inputs that several rows of a part share, such as the occurrences of a word.
 
 The gradient of W is the sum over rows of x^T dz. For rows with the same x it is x^T
-times the sum of their dz: one addition per row in place of a product.
+times the sum of their dz: one addition per row in place of a product. The gradient of
+such an x is that sum times W^T, too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,13 @@ from typing import Any
 
 import numba
 
-from lstm_bench.packed.products import add_products, add_row, copy_row, take_inputs
+from lstm_bench.packed.products import (
+    add_products,
+    add_row,
+    copy_row,
+    multiply,
+    take_inputs,
+)
 from lstm_bench.packed.scratch import CHUNK_ROWS
 from lstm_bench.packed.vectors import FLOAT_BYTES
 
@@ -128,3 +135,46 @@ def add_input_products(
             input_sums,
             stride,
         )
+
+
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]
+def write_input_gradients(
+    numbers: Any,
+    first: int,
+    n: int,
+    dz: int,
+    stride: int,
+    n_gates: int,
+    gate_stride: int,
+    units: int,
+    weights: int,
+    features: int,
+    dx: int,
+    inputs: Any,
+    row: int,
+) -> int:
+    """Write the gradients of the inputs of ``n`` rows of dz from ``row`` of dx on.
+
+    Their positions in x, which are ``numbers`` from ``first`` on, are written to
+    ``inputs``; the row after the last is returned.
+    """
+    multiply(
+        n,
+        dz,
+        stride,
+        n_gates,
+        gate_stride,
+        units,
+        weights,
+        features,
+        dx + FLOAT_BYTES * row * features,
+        features,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
+    inputs[row : row + n] = numbers[first : first + n]
+    return row + n

@@ -55,6 +55,10 @@ SHORT: Mapping[str, str | tuple[str, str] | Mapping[str, str]] = {
     "chop_jitter": ("first segment whole", "first segment of random length"),
     "class_weights": "{} class weights",
     "optimizer": "{}",
+    "embedding_gradient": {
+        "per_token": "embedding gradient per token",
+        "per_occurrence": "embedding gradient per occurrence",
+    },
     "learning_rate": "learning rate {}",
     "schedule": "{} schedule",
     "warmup": "warmup {}",
@@ -80,9 +84,14 @@ ADDED = (
     *("class_weights", "embedding", "cell", "forget_bias", "gradient_clip_norm"),
     *("schedule", "warmup", "weight_decay", "label_smoothing", "weight_averaging"),
     *("embedding_dropout", "token_dropout", "spatial_dropout", "ngram_evidence"),
-    *("chop_length", "chop_jitter"),
+    *("chop_length", "chop_jitter", "embedding_gradient"),
 )
 """Hyperparameters that are newer than the ids of configurations in use."""
+
+PER_TOKEN, PER_OCCURRENCE = "per_token", "per_occurrence"
+
+FORMER: Mapping[str, Value] = {"embedding_gradient": PER_OCCURRENCE}
+"""What configurations had before there was such a field, if not its default."""
 
 
 def canonical(value: float) -> float:
@@ -239,6 +248,13 @@ class TrialConfig(BaseModel):
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = Field(
         "adam", description="Keras optimizer."
     )
+    embedding_gradient: Literal["per_token", "per_occurrence"] = Field(
+        "per_token",
+        description="What an optimizer gets as the embedding's gradient: the sum over "
+        "a token's occurrences in the batch (per_token), as in Keras on JAX and "
+        "PyTorch; or each of them (per_occurrence), as in Keras on TensorFlow, whose "
+        "adam, adamw and rmsprop square them before they add them.",
+    )
     learning_rate: Annotated[_Float, Field(gt=0, le=10)] = Field(
         1e-3, description="Learning rate of the optimizer."
     )
@@ -316,14 +332,20 @@ def config_id_of(values: Mapping[str, Any]) -> str:
 def hashed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that the names of configurations and studies are hashes of.
 
-    Fields of `ADDED` are left out at their default, so that names stay what they were
-    before there was such a field.
+    Fields of `ADDED` are left out at their `former` value, so that names stay what they
+    were before there was such a field.
     """
     return {
         field: value
         for field, value in values.items()
-        if field not in ADDED or value != TrialConfig.model_fields[field].default
+        if field not in ADDED or value != former(field)
     }
+
+
+def former(field: str) -> Value:
+    """Return the value that every configuration had before `field` was added."""
+    default: Value = TrialConfig.model_fields[field].default
+    return FORMER.get(field, default)
 
 
 CONFIG_FIELDS: tuple[str, ...] = tuple(TrialConfig.model_fields)

@@ -32,7 +32,7 @@ from pydantic import (
 from lstm_bench.errors import StoredError
 from lstm_bench.masking import printable
 from lstm_bench.metrics import METRICS
-from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig, config_id_of
+from lstm_bench.suites.config import CONFIG_FIELDS, TrialConfig, config_id_of, former
 from lstm_bench.suites.engines import PACKED, STOCK, split_engines
 from lstm_bench.system.process import parse_owner
 from lstm_bench.tasks import TASKS, TaskName
@@ -377,10 +377,11 @@ def _config(params: dict[str, str], config_id: str | None) -> TrialConfig:
         for key, value in params.items()
         if key in CONFIG_FIELDS
     }
-    config = _validated(lambda: TrialConfig.model_validate(stored))
     missing = [name for name in CONFIG_FIELDS if name not in stored]
-    # A version from before a hyperparameter existed used its default and left it out
-    # of the id; if the id does not match, the parameter was lost.
+    values = stored | {name: former(name) for name in missing}
+    config = _validated(lambda: TrialConfig.model_validate(values))
+    # A version from before a hyperparameter existed left it out of the id; if the id
+    # does not match, the parameter was lost.
     known = {key: value for key, value in config.model_dump().items() if key in stored}
     if missing and config_id_of(known) != config_id:
         raise StoredError(f"parameter {missing[0]}: a training has it, but it is gone")

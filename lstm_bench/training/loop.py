@@ -18,9 +18,10 @@ from lstm_bench.errors import TrialFailed
 from lstm_bench.metrics import Metric, evaluate
 from lstm_bench.models.backend import keras, tf
 from lstm_bench.models.encoding import TokensWithEvidence, encode
+from lstm_bench.models.gradients import added_by_token
 from lstm_bench.models.heads import HEADS
 from lstm_bench.seeding import derive_rng
-from lstm_bench.suites.config import TrialConfig
+from lstm_bench.suites.config import PER_TOKEN, TrialConfig
 from lstm_bench.suites.engines import PACKED, STOCK
 from lstm_bench.system.threads import n_kernel_threads
 from lstm_bench.tasks import CLASSIFICATION, TaskName
@@ -182,8 +183,11 @@ class Steps:
                 raw = forward(x, training=True)
                 losses = trained_loss_fn(y, raw)
                 loss = tf.reduce_mean(_weighted(losses, y, class_weights))
-            gradients = tape.gradient(loss, model.trainable_variables)
-            update(gradients, model.trainable_variables)
+            variables = model.trainable_variables
+            gradients = tape.gradient(loss, variables)
+            if config.embedding_gradient == PER_TOKEN:
+                gradients = added_by_token(gradients, variables)
+            update(gradients, variables)
             if averages is not None:
                 averages.update()
             return loss, raw

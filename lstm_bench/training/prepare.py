@@ -203,7 +203,12 @@ def _check_no_tokens(suite: Suite, config: TrialConfig | None) -> None:
                     f"{suite.path}: {place}: expected {field}: 0 where the data are "
                     f"vectors, which {reason.format(value)}"
                 )
-    for field in ("vocabulary_size", "embedding_dim", "embedding"):
+    for field in (
+        "vocabulary_size",
+        "embedding_dim",
+        "embedding",
+        "embedding_gradient",
+    ):
         for place in ("space", "confirm.pairs"):
             if field in (suite.space.axes if place == "space" else suite.pairs):
                 raise SuiteError(

@@ -254,8 +254,12 @@ def test_operations_agree_with_a_count_by_hand(speed):
     # times 2 * 2 * 12.
     assert flops.batches_flop([x], config, training=False) == 3 * 72 + 3 * 48
     # Training: the state's product three times; the inputs' for the 3 distinct tokens
-    # forward and for the kernel, and for all 5 tokens for the embedding.
-    assert flops.batches_flop([x], config, training=True) == 3 * 216 + 11 * 48
+    # forward, for the kernel and for the embedding.
+    assert flops.batches_flop([x], config, training=True) == 3 * 216 + 9 * 48
+    # For the embedding's gradient per occurrence, for all 5 tokens.
+    shape["embedding_gradient"] = "per_occurrence"
+    apart = TrialConfig(**shape)
+    assert flops.batches_flop([x], apart, training=True) == 3 * 216 + 11 * 48
     # Each review has a mask of its own: 2 and 2 distinct tokens.
     dropping = TrialConfig(**shape, dropout=0.5)
     assert flops.batches_flop([x], dropping, training=True) == 3 * 216 + 13 * 48

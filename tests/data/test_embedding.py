@@ -248,13 +248,15 @@ def test_a_file_that_no_training_uses_is_refused(own):
         suite_with(own, "embedding: [random, pretrained, frozen], ", "")
 
 
-def test_a_file_is_part_of_the_studys_name_only_where_there_is_one(own, tiny_suite):
+def test_a_file_is_part_of_the_studys_name_only_where_there_is_one(own, write_suite):
     name = load_suite(own).study_name
     (own.parent / "other.txt").write_bytes(GLOVE)
     assert suite_with(own, "vectors.txt", "other.txt").study_name != name
     # As it was before there were embedding files.
-    assert tiny_suite.study_name == "tiny-e511a6fb"
-    assert tiny_suite.defaults.config_id == "3054feb482d7"
+    former = {"defaults:": "defaults:\n  embedding_gradient: per_occurrence"}
+    suite = load_suite(write_suite(former))
+    assert suite.study_name == "tiny-e511a6fb"
+    assert suite.defaults.config_id == "3054feb482d7"
 
 
 DIMS = {

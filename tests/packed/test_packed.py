@@ -158,6 +158,7 @@ def run_kernel(
     masked=False,
     n_input_masks=0,
     table=False,
+    by_input=False,
     sequences=False,
     n_threads=2,
     seed=0,
@@ -218,8 +219,7 @@ def run_kernel(
     y, *kept = forward(is_kept=True)
     dy = draw(*y.shape)
     dy *= np.float32(dy_scale)
-    names = ("dx", "dw", "db", "du")
-    gradients = recurrence.backward(
+    dx, inputs, dw, db, du = recurrence.backward(
         dy,
         x,
         w,
@@ -231,11 +231,15 @@ def run_kernel(
         *layout_of,
         **flags,
         has_table=table,
+        dx_by_input=by_input,
     )
     got = {
         "y": y,
         "without a way back": forward(is_kept=False)[0],
-        **dict(zip(names, gradients, strict=True)),
+        "dx": added_by_input(dx, inputs, len(x)) if by_input else dx,
+        "dw": dw,
+        "db": db,
+        "du": du,
     }
     all_masks = np.ones((n_gates, n, features))
     all_masks[...] = input_masks if n_input_masks else 1.0
@@ -249,7 +253,22 @@ def run_kernel(
         sequences,
     )
     wanted["without a way back"] = wanted["y"]
+    if by_input:
+        wanted["dx"] = added_by_input(wanted["dx"], index, len(x))
+        # One product for the rows of a part that share an input, or 64 of them.
+        parts = parts_of(layout.lengths)
+        of_parts = (index[p.first_row : p.first_row + p.n_rows] for p in parts)
+        assert (inputs >= 0).sum() == sum(
+            -(-n // 64) for part in of_parts for n in np.bincount(part)
+        )
     return got, wanted
+
+
+def added_by_input(dx, inputs, n_inputs):
+    """Return the sum of each input's rows of `dx`; those of input -1 are none's."""
+    added = np.zeros((n_inputs, dx.shape[1]))
+    np.add.at(added, inputs[inputs >= 0], dx[inputs >= 0])
+    return added
 
 
 # Of the inputs, and of h of the step before.
@@ -379,9 +398,11 @@ CASES = [
 # As from Keras: four masks of the inputs where the state is dropped too.
 DROPPED = [
     {"table": True},
+    {"table": True, "by_input": True},
     {},
     {"n_input_masks": 1},
     {"masked": True, "table": True},
+    {"masked": True, "table": True, "by_input": True},
     {"masked": True},
     {"masked": True, "n_input_masks": 1},
     {"masked": True, "n_input_masks": 4},
@@ -442,10 +463,14 @@ def test_gates_far_in_saturation_are_right_and_pass_no_gradient_on(spread):
 @pytest.mark.parametrize("n_ids", [2, 300, 5000])
 def test_the_inputs_of_a_part_are_added_up_however_many_rows_share_them(n_ids):
     """All the same, more shared ones than a chunk has rows, or hardly any."""
-    check_kernel([60] * 16 + [9], 20, table=True, n_ids=n_ids)
+    for by_input in (False, True):
+        lengths = [60] * 16 + [9]
+        check_kernel(lengths, 20, table=True, by_input=by_input, n_ids=n_ids)
 
 
-@pytest.mark.parametrize("dropped", [{"table": True}, {}], ids=str)
+@pytest.mark.parametrize(
+    "dropped", [{"table": True}, {"table": True, "by_input": True}, {}], ids=str
+)
 def test_sums_of_thousands_of_alike_rows_keep_their_digits(dropped):
     """One word all along, as padding is that is not masked, and gates that remember."""
     check_kernel(
@@ -454,7 +479,13 @@ def test_sums_of_thousands_of_alike_rows_keep_their_digits(dropped):
 
 
 @pytest.mark.parametrize(
-    "options", [{"masked": True, "n_input_masks": 4}, {"table": True}], ids=str
+    "options",
+    [
+        {"masked": True, "n_input_masks": 4},
+        {"table": True},
+        {"table": True, "by_input": True},
+    ],
+    ids=str,
 )
 def test_nothing_depends_on_the_number_of_threads(options):
     lengths = list(range(30)) * 2
@@ -566,7 +597,9 @@ for cell in ("gru", "simple_rnn"):
                 take=guarded,
                 **dropped,
             )
-test_packed.check_kernel([60] * 16, 20, table=True, n_ids=300, take=guarded)
+for by_input in (False, True):
+    options = {{"table": True, "by_input": by_input, "n_ids": 300, "take": guarded}}
+    test_packed.check_kernel([60] * 16, 20, **options)
 assert held and copies
 print("whole")
 """
@@ -660,6 +693,7 @@ DROPS = (
     {"recurrent_dropout": 0.4},
     {"dropout": 0.2, "recurrent_dropout": 0.3, "head_dropout": 0.1},
 )
+PER_OCCURRENCE = {"embedding_gradient": "per_occurrence"}
 INPUT_DROPS = {"embedding_dropout": 0.4, "token_dropout": 0.2, "spatial_dropout": 0.3}
 LAYERS = (
     {},
@@ -786,6 +820,9 @@ def test_segments_are_those_of_stock_keras(chop_length, options):
 @pytest.mark.parametrize(
     ("units", "lengths", "options"),
     [
+        (5, LENGTHS, PER_OCCURRENCE),
+        (5, LENGTHS, {"dropout": 0.2, "bidirectional": True, **PER_OCCURRENCE}),
+        (70, [12] * 40, {"num_layers": 2, "bidirectional": True, **PER_OCCURRENCE}),
         # More than one vector of any machine, and two panels on the way back.
         (100, LENGTHS, {"dropout": 0.2, "recurrent_dropout": 0.2}),
         (70, [12] * 40, {"num_layers": 2, "bidirectional": True, "pooling": "max"}),
@@ -816,6 +853,7 @@ def test_gradients_are_those_of_stock_keras_at_other_sizes(units, lengths, optio
     pooling=st.sampled_from(["last", "mean", "max", "mean_max", "attention"]),
     layers=st.sampled_from(LAYERS),
     drops=st.sampled_from([*DROPS, INPUT_DROPS]),
+    embedding_gradient=st.sampled_from(["per_token", "per_occurrence"]),
 )
 def test_gradients_are_those_of_stock_keras_at_any_shape(
     lengths, drops, layers, **options
@@ -834,7 +872,10 @@ def losses_of(engine, n_steps, n_reviews=16, **options):
     keras.utils.set_random_seed(3)
     config = TrialConfig(**{**SMALL, "learning_rate": 0.01, **options})
     model = build_model(config, 2)
-    steps = Steps(model, config, engine)
+    if engine == "keras":
+        train_step = keras_step(model, config)
+    else:
+        train_step = Steps(model, config, engine).train_step
     n_timesteps, n_ids = config.sequence_length, config.vocabulary_size
     rng, losses = np.random.default_rng(1), []
     for step in range(n_steps):
@@ -845,8 +886,28 @@ def losses_of(engine, n_steps, n_reviews=16, **options):
         targets = y[:, None].astype(np.float32)
         if config.head == "softmax":
             targets = np.eye(2, dtype=np.float32)[y.astype(int)]
-        losses.append(float(steps.train_step(tokens, targets)[0]))
+        losses.append(float(train_step(tokens, targets)[0]))
     return np.array(losses), model
+
+
+def keras_step(model, config):
+    """Return a step as a user of Keras would write it, with a dense gradient or not."""
+    from lstm_bench.models.backend import keras, tf
+
+    model.optimizer.build(model.trainable_variables)
+    loss_fn = keras.losses.get(model.loss)
+
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            outputs = model(x, training=True)
+            loss = tf.reduce_mean(loss_fn(y, outputs))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        if config.embedding_gradient == "per_token":
+            gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        model.optimizer.apply(gradients, model.trainable_variables)
+        return loss, outputs
+
+    return step
 
 
 # The size of the write-up's model, at which rounding has more to grow from.
@@ -887,6 +948,47 @@ def test_fifty_steps_give_the_losses_of_stock_keras(options):
     pairs = zip(packed_model.weights, stock_model.weights, strict=True)
     for got, wanted in pairs:
         np.testing.assert_allclose(got.numpy(), wanted.numpy(), atol=1e-4)
+
+
+@slow
+@pytest.mark.parametrize("embedding_gradient", ["per_token", "per_occurrence"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"optimizer": "adamw"},
+        {"optimizer": "rmsprop", "learning_rate": 0.003},
+        {"optimizer": "sgd", "learning_rate": 0.3},
+        {"weight_decay": 0.5},
+        {"gradient_clip_norm": 0.05},
+        {"weight_averaging": 0.9, "dropout": 0.2},
+        {"bidirectional": True, **INPUT_DROPS},
+        {"embedding": "frozen"},
+    ],
+    ids=str,
+)
+def test_both_engines_train_as_keras_with_the_same_gradient(
+    options, embedding_gradient
+):
+    """Per token, that is Keras with a dense gradient; no token has one every step."""
+    few = {"n_reviews": 4, "learning_rate": 0.001, **options}
+    few["embedding_gradient"] = embedding_gradient
+    losses, wanted = losses_of("keras", 8, **few)
+    for engine in ("stock", "packed"):
+        own_losses, model = losses_of(engine, 8, **few)
+        np.testing.assert_allclose(own_losses, losses, rtol=RELATIVE)
+        for got, weight in zip(model.weights, wanted.weights, strict=True):
+            assert_close(got.numpy(), weight.numpy(), f"{engine}: {weight.path}")
+
+
+@slow
+def test_a_gradient_per_occurrence_trains_another_model():
+    (_, one), (_, other) = (
+        losses_of("packed", 8, embedding_gradient=each)
+        for each in ("per_token", "per_occurrence")
+    )
+    vectors = [model.get_layer("embedding").get_weights()[0] for model in (one, other)]
+    assert np.abs(vectors[0] - vectors[1]).max() > 1e-3
 
 
 @slow

@@ -19,6 +19,7 @@ from commands import run
 from conftest import TINY_SUITE
 from results_builder import make_predictions
 
+from lstm_bench.analysis.formatting import config_of_row
 from lstm_bench.search.lease import LEASE
 from lstm_bench.search.study import CONFIG_ID, DIGEST, FAILED, StudyStore
 from lstm_bench.suites.suite import Suite, load_suite
@@ -354,6 +355,20 @@ def test_a_run_that_does_not_parse_is_left_out_and_named(study, damaged):
         read = (results.runs, results.confirmed, results.baselines, results.sessions)
         assert [len(frame) for frame in read] == expected, case
     assert load_results(study.uri, study.suite).left_out.empty
+
+
+def test_a_run_from_before_the_sum_by_token_was_trained_per_occurrence(study):
+    def row_of_trial():
+        results = load_results(study.uri, study.suite)
+        assert results.left_out.empty
+        return results.runs.set_index("run_id").loc[study.run_id(TRIAL)]
+
+    values = {"embedding_gradient": "per_occurrence"}
+    older = config_of_row(row_of_trial()).model_copy(update=values)
+    with restored(study):
+        study.param(TRIAL, "embedding_gradient", None)
+        study.tag(TRIAL, rec.TAG_CONFIG_ID, older.config_id)
+        assert config_of_row(row_of_trial()) == older
 
 
 @contextlib.contextmanager

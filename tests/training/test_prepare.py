@@ -37,3 +37,8 @@ def test_series_have_no_embedding_to_drop():
     axis = text.replace("units: [2, 3]", "embedding_dropout: [0.0, 0.5]")
     with pytest.raises(SuiteError, match=f"space.embedding_dropout: .*{refused}"):
         prepare(suite_from_text("s", axis), None)
+    axis = text.replace(
+        "units: [2, 3]", "embedding_gradient: [per_token, per_occurrence]"
+    )
+    with pytest.raises(SuiteError, match=r"space.embedding_gradient: .* no embedding"):
+        prepare(suite_from_text("s", axis), None)
