@@ -310,7 +310,9 @@ def predict(
         A suite, which means the winner of its confirmation, or
         ``SUITE:CONFIGURATION``, as in `compare`.
     inputs : sequence
-        Texts; lists of categories; or series of shape (length, n_channels).
+        Texts; lists of categories; series of shape (length, n_channels); or of a model
+        of forecasts the last values of series, as in `Forecaster` of
+        `lstm_bench.inference`.
     refit : bool
         Whether the model is trained on train and validation together; otherwise it is
         that of the seed with the median validation score.
@@ -324,7 +326,8 @@ def predict(
     -------
     pandas.DataFrame
         One row per input: ``label``, and the probability ``p_<class>`` of each class;
-        or ``prediction``, of a model of numbers.
+        or ``prediction``, of a model of numbers; or ``prediction_1`` and so on, the
+        next values of a series.
 
     Raises
     ------

@@ -23,7 +23,10 @@ from lstm_bench.data.files.examples import Source
 from lstm_bench.data.files.formats import format_of, open_inputs
 from lstm_bench.data.files.options import FileOptions
 from lstm_bench.data.files.streams import has_other_bytes, other_bytes
-from lstm_bench.data.registry import OWN_FILES, dataset_options
+from lstm_bench.data.forecasting.future import times_from
+from lstm_bench.data.forecasting.options import SeriesOptions
+from lstm_bench.data.forecasting.read import read_series
+from lstm_bench.data.registry import FORECAST_FILES, OWN_FILES, dataset_options
 from lstm_bench.errors import DatasetError, OutputError, SuiteError
 from lstm_bench.inference import NETWORKS, Model
 from lstm_bench.suites.suite import Suite
@@ -38,6 +41,8 @@ PREDICTED = "predicted_label"
 """Column of the classes where the file has a column ``label``."""
 UNKNOWN = "unknown_words"
 READS = {"texts": "texts", "categories": "categories", "series": "vectors"}
+VALUES = "values"
+"""What a model of forecasts reads."""
 READ_BYTES = 1 << 16
 """Most bytes of standard input that are read at once."""
 
@@ -51,8 +56,13 @@ class NamedModel:
 
     @property
     def reads(self) -> str:
-        """What the model reads: "texts", "categories" or "series"."""
+        """What the model reads: "texts", "categories", "series" or "values"."""
         return reads(self.model.about)
+
+    def is_file(self, text: str) -> bool:
+        """Whether a text names a file of series, of which this model forecasts all."""
+        is_list = text.lstrip().startswith(("[", "{")) or text == "-"
+        return self.reads == VALUES and not is_list
 
     @property
     def why(self) -> str:
@@ -131,7 +141,8 @@ def check_files(file: Path | None, out: Path | None) -> None:
     OutputError
         The name of `out` is of no format that can be written.
     """
-    if file is not None:
+    # Files of series to be forecast alone have that name.
+    if file is not None and ".tsf" not in file.suffixes:
         format_of(file, None)
     if out is not None and out.suffix.lower() not in SUFFIXES:
         raise OutputError(
@@ -153,8 +164,11 @@ def parse_input(named: NamedModel, text: str) -> Any:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
-    if not isinstance(value, list):
-        example = json.dumps(named.model.about["input_example"][0][:2])
+    is_named = named.reads == VALUES and isinstance(value, dict)
+    if not isinstance(value, list) and not is_named:
+        example = "[368.1, null, 369.4, ...]"
+        if named.reads != VALUES:
+            example = json.dumps(named.model.about["input_example"][0][:2])
         raise DatasetError(
             f"{quoted(text)}: this model reads {named.reads}; expected a JSON list "
             f"such as {example}"
@@ -195,7 +209,7 @@ def predict_file(
     All columns of the file are kept; ``label`` and one ``p_<class>`` for each class are
     added, or ``prediction`` where numbers are predicted, and, for texts,
     ``unknown_words``: the share of words that the model does not know, in [0, 1]; empty
-    where a text has no words.
+    where a text has no words. Of a model of forecasts see `_forecasts`.
 
     Parameters
     ----------
@@ -211,6 +225,13 @@ def predict_file(
     OutputError
         `out` cannot be written.
     """
+    if named.reads == VALUES:
+        columns = _forecasts(named, file, say)
+        with _writer(out, stdout) as write:
+            write(columns, len(columns["ds"]))
+        if out is not None:
+            say(f"{count(len(columns['ds']), 'row')}: {out}")
+        return
     source = open_inputs(file, _options(named.suite, text))
     if source.kind != READS[named.reads]:
         raise DatasetError(
@@ -224,6 +245,42 @@ def predict_file(
         for block in source.blocks(bad)
     )
     _write(named.model, blocks, out, stdout, say, bad.check)
+
+
+def _forecasts(
+    named: NamedModel, file: Path, say: Callable[[str], None]
+) -> dict[str, list[Any]]:
+    """Return the next values of each series of a file, a row per series and step.
+
+    Every series is forecast from its own end on. The columns are named as other
+    packages name them: ``unique_id``, ``ds``, ``horizon`` (from 1) and ``prediction``.
+    """
+    about, dataset = named.model.about["forecast"], named.suite.dataset
+    given: dict[str, Any] = {}
+    if dataset.name == FORECAST_FILES:
+        options = dataset_options(dataset.name, dataset.options)
+        given = options.model_dump(include={"header", "series", "time", "value"})
+    horizon = about["horizon"]
+    collection = read_series(
+        SeriesOptions(file=str(file), horizon=horizon, **given), Path()
+    )
+    for note in collection.notes:
+        say(f"note: {note}")
+    series = collection.series
+    try:
+        y_pred = named.model.predict_proba(
+            [{"unique_id": one.name, "values": one.values} for one in series]
+        )
+    except ValueError as error:
+        raise DatasetError(f"{file}: {error}") from error
+    times = [times_from(collection.times, one.stop, horizon) for one in series]
+    return {
+        "unique_id": [one.name for one in series for _ in range(horizon)],
+        "ds": [time for each in times for time in each],
+        "horizon": [*range(1, horizon + 1)] * len(series),
+        # Networks compute with some seven digits.
+        "prediction": [float(f"{y:.7g}") for y in y_pred.reshape(-1)],
+    }
 
 
 def predict_lines(

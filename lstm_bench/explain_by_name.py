@@ -91,8 +91,8 @@ def explain_by_name(
     side = find_side(tracking_uri, name)
     if side.suite.task.is_numeric:
         raise TrackingError(
-            f"{name}: the study predicts numbers, and explain shows classes; give a "
-            "study that classifies"
+            f"{name}: expected a study of classification, got one of "
+            f"{side.suite.task.name}, whose models explain does not show yet"
         )
     if side.contender.is_baseline:
         _check_baseline(side.contender.key.removeprefix("baseline:"))

@@ -603,6 +603,59 @@ def _summary_ridge(
 # Windows of series: the last known value is 0, and a second channel is 1 where missing.
 
 
+def seasonal_errors(values: Floats, season: int) -> float:
+    """Return the mean absolute difference of values one season apart.
+
+    Of the training part, it is the unit of the mean absolute scaled error: what the
+    seasonal naive forecast is wrong by one season ahead, in sample.
+
+    Parameters
+    ----------
+    values : float64 ndarray of shape (n_steps,)
+        NaN where missing; pairs with a missing value are left out.
+    season : int
+        Steps of a season; 1 for none.
+
+    Returns
+    -------
+    float
+        NaN if no pair of values is a season apart.
+
+    References
+    ----------
+    Hyndman and Koehler, "Another look at measures of forecast accuracy", International
+    Journal of Forecasting 22(4), 2006.
+    """
+    differences = np.abs(values[season:] - values[:-season])
+    known = differences[~np.isnan(differences)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def scaled_windows(known: Floats, scale: Floats) -> tuple[Floats32, Floats]:
+    """Return windows of values as a network reads them, and each one's level.
+
+    Parameters
+    ----------
+    known : float64 ndarray of shape (n, window)
+        NaN where missing.
+    scale : float64 ndarray of shape (n,)
+        `seasonal_errors` of each window's series.
+
+    Returns
+    -------
+    values : float32 ndarray of shape (n, window, 2)
+        ``(value - level) / scale``, 0 where missing; and 1 where missing, else 0.
+    level : float64 ndarray of shape (n,)
+        The last known value; NaN if none is known.
+    """
+    n, window = known.shape
+    is_known = ~np.isnan(known)
+    last = window - 1 - is_known[:, ::-1].argmax(axis=1)
+    level = known[np.arange(n), last]
+    scaled = np.where(is_known, (known - level[:, None]) / scale[:, None], 0.0)
+    return np.stack([scaled, ~is_known], axis=2).astype(np.float32), level
+
+
 def _naive(arrays: Arrays, sequences: list[npt.NDArray[Any]], horizon: int) -> Floats:
     return np.zeros((len(sequences), horizon))
 
@@ -809,9 +862,10 @@ class Model:
     about : dict
         The content of ``about.json``: among others ``kind`` ("tokens" or "vectors"),
         ``tokenizer``, ``model`` (one of `NETWORKS`, or the name of a baseline),
-        ``task`` ("classification" or "regression"), ``class_names``, ``output_names``,
-        ``config``, ``vocabulary``, ``scaling``, ``target_scaling``, ``channels``, and
-        ``why``, a sentence on which of a study's models it is.
+        ``task`` ("classification", "regression" or "forecast"), ``class_names``,
+        ``output_names``, ``config``, ``vocabulary``, ``scaling``, ``target_scaling``,
+        ``channels``, ``forecast`` (``window``, ``horizon``, ``season`` and, by series,
+        ``scales``), and ``why``, a sentence on which of a study's models it is.
     """
 
     about: Mapping[str, Any]
@@ -835,7 +889,8 @@ class Model:
         ----------
         inputs : sequence
             Texts; for the tokenizer "categories", lists of str; for vectors, series
-            of shape (length, n_channels), or (length,) of one channel.
+            of shape (length, n_channels), or (length,) of one channel; for forecasts
+            as in `Forecaster`.
 
         Returns
         -------
@@ -857,9 +912,12 @@ class Model:
         -------
         dict of str to list or ndarray
             ``label``, the most probable classes, and one ``p_<class>`` each. Of numbers
-            ``prediction``, or of several ``prediction_<output>`` each.
+            ``prediction``, or of several ``prediction_<output>`` each; of forecasts
+            ``prediction_<k>`` for the k-th next step.
         """
         outputs = self.output_names
+        if self.about.get("forecast"):
+            return {f"prediction_{k}": y for k, y in enumerate(y_proba.T, start=1)}
         if len(outputs) == 1:
             return {"prediction": y_proba[:, 0]}
         if outputs:
@@ -957,6 +1015,94 @@ def _shown(value: Any) -> str:
 
 
 @dataclass(frozen=True)
+class Window:
+    """The last values of a series, as a network reads them.
+
+    Attributes
+    ----------
+    values : float32 ndarray of shape (window, 2)
+        See `scaled_windows`.
+    level, scale : float
+        What forecasts are to be added to, after they were multiplied by `scale`.
+    """
+
+    values: Floats32
+    level: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class Forecaster(Model):
+    """A trained model that forecasts the next values of series.
+
+    An input is a list of a series' values in time order, or a dict with these as
+    ``values`` and the series' name as ``unique_id``. A missing value is None or NaN.
+    The last ``window`` values are read. A series of the model's study has the scale
+    that it had there, another one that of its own differences from season to season.
+    """
+
+    def read(self, inputs: Sequence[Any]) -> list[Any]:
+        """Return inputs as `Window`.
+
+        Raises
+        ------
+        ValueError
+            An input is no series of numbers, is shorter than the window, or has no
+            known value in it, or no scale.
+        """
+        return [self._window(value, i) for i, value in enumerate(inputs)]
+
+    def proba_of(self, sequences: list[Any]) -> Floats:
+        """Return the next values, of shape (n, horizon), in each series' own unit."""
+        predicted = super().proba_of([each.values for each in sequences])
+        scale = np.array([each.scale for each in sequences])[:, None]
+        level = np.array([each.level for each in sequences])[:, None]
+        forecasts: Floats = predicted * scale + level
+        return forecasts
+
+    def _window(self, value: Any, i: int) -> Window:
+        about = self.about["forecast"]
+        is_named = isinstance(value, dict) and set(value) <= {"unique_id", "values"}
+        name = str(value.get("unique_id") or "") if is_named else ""
+        given = value.get("values") if is_named else value
+        what = f"series {name!r}" if name else f"input {i + 1}"
+        try:
+            # None becomes NaN.
+            values = np.asarray(given, np.float64)
+        except (ValueError, TypeError):
+            values = np.zeros((0, 0))
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = values[:, 0]
+        if values.ndim != 1 or np.isinf(values).any():
+            raise ValueError(
+                f"{what}: expected a list of numbers, None where one is missing, got "
+                f"{_shown(given)}"
+            )
+        if len(values) < about["window"]:
+            raise ValueError(
+                f"{what}: expected {about['window']:,} values at least, the window "
+                f"that the model was trained on, got {len(values):,}"
+            )
+        scale = about["scales"].get(name)
+        if scale is None:
+            scale = seasonal_errors(values, about["season"])
+            if not scale > 0:
+                raise ValueError(
+                    f"{what}: expected values that differ from those a season of "
+                    f"{about['season']:,} before, which its scale comes from, or a "
+                    "series of the model's study; give more values"
+                )
+        known = values[None, -about["window"] :]
+        scaled, level = scaled_windows(known, np.array([scale]))
+        if np.isnan(level[0]):
+            raise ValueError(
+                f"{what}: expected a known value among the last {about['window']:,}, "
+                "got none"
+            )
+        return Window(scaled[0], float(level[0]), scale)
+
+
+@dataclass(frozen=True)
 class Ensemble(Model):
     """The mean of what several models predict.
 
@@ -1017,13 +1163,14 @@ def load(
         return _ensemble(about, [load(each, make_forward) for each in folders])
     index = index_of(about["vocabulary"])
     n_targets = len(about["class_names"] or about["output_names"])
+    model_class = Forecaster if about.get("forecast") else Model
     if about["model"] not in NETWORKS:
         arrays = arrays_of(path / ARRAYS)
 
         def proba_of_baseline(sequences: list[npt.NDArray[Any]]) -> Floats:
             return baseline_proba(about["model"], arrays, sequences, n_targets)
 
-        return Model(about, proba_of_baseline, index)
+        return model_class(about, proba_of_baseline, index)
     model = _load_network(path / NETWORK)
     config, kind = about["config"], about["kind"]
     forward = (make_forward or _forward_of_keras)(model, config)
@@ -1040,7 +1187,7 @@ def load(
             proba[part] = proba_of(forward(x), config["head"], scaling)
         return proba
 
-    return Model(about, network_proba, index)
+    return model_class(about, network_proba, index)
 
 
 def evidence_in(folder: Path) -> Arrays | None:

@@ -11,7 +11,7 @@ from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.intervals import mean_interval
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import bare_url
-from lstm_bench.metrics import metrics_of
+from lstm_bench.metrics import evaluate, metrics_of
 from lstm_bench.tasks import Task
 from lstm_bench.text import count, with_interval
 from lstm_bench.tracking.models import read_about, whole_model
@@ -105,11 +105,10 @@ def register_model(
 def test_scores(contender: Contender, task: Task) -> dict[str, str]:
     """Return the task's metrics on test: mean, 95 % t interval and number of seeds."""
     scores = {}
+    tests = [parts["test"] for parts in contender.predictions.values()]
+    of_seeds = [evaluate(t.y_true, t.y_proba, task.name, t.scale) for t in tests]
     for metric in metrics_of(task.name).values():
-        values = [
-            metric.fn(parts["test"].y_true, parts["test"].y_proba)
-            for parts in contender.predictions.values()
-        ]
+        values = [scores_of[metric.name] for scores_of in of_seeds]
         found = mean_interval(values).within(*metric.bounds)
         text = with_interval(found.estimate, found.low, found.high, metric.form)
         scores[f"test_{metric.name}"] = f"{text}, {count(found.n, 'seed')}"

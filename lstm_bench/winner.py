@@ -25,7 +25,6 @@ from lstm_bench.errors import SuiteError, TrackingError, TrialFailed
 from lstm_bench.open_study import load_data, open_tracker, say_start
 from lstm_bench.suites.suite import Suite
 from lstm_bench.system.command_line import command_line
-from lstm_bench.tasks import FORECAST
 from lstm_bench.text import count, listed, score_text
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.models import (
@@ -183,12 +182,6 @@ def find_logged_model(
 ) -> Found:
     """Return the logged model called `name`, see `find_model`."""
     side = find_side(tracking_uri, name)
-    if side.suite.task.name == FORECAST:
-        raise SuiteError(
-            f"{name}: expected a study of classes or numbers, got one of forecasts, "
-            "whose models cannot be used beyond their study yet; its forecasts on test "
-            "are in the report and in the runs' predictions/test.parquet"
-        )
     choice = choose(side.analysis, side.contender)
     client = MlflowClient(tracking_uri)
     n_epochs = _n_epochs(side) if refit else None
@@ -401,7 +394,7 @@ def log_winners_model(
     TrialFailed
         The repeated training failed.
     """
-    if analysis.winner is None or driver.suite.task.name == FORECAST:
+    if analysis.winner is None:
         return False
     choice = choose(analysis, analysis.winner)
     run_id = _run_with_model(tracker.client, choice)

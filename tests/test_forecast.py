@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from commands import run
+from mlflow.exceptions import MlflowException
 from runs import Recorder, opened
 
 from lstm_bench.analysis.comparisons import analyse
 from lstm_bench.confirm import choose_candidates, confirm_candidates
-from lstm_bench.errors import SuiteError
+from lstm_bench.inference import load
 from lstm_bench.report.render import write_report
 from lstm_bench.report.sections.order import build_sections
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.sweep import run_search
 from lstm_bench.tracking.load import load_results
-from lstm_bench.winner import find_model
+from lstm_bench.tracking.models import files_of
+from lstm_bench.winner import find_logged_model, find_model
 from lstm_bench.workers.recovery import recover
 
 pytestmark = pytest.mark.slow
@@ -99,12 +105,103 @@ def test_the_report_shows_forecasts_beside_the_floor(study):
         assert word not in text, word
 
 
-def test_a_forecast_model_is_refused_outside_its_study(study):
+@pytest.fixture
+def commands(study, monkeypatch, capsys):
+    """Run commands in the study's folder; return what they print."""
     folder, _ = study
-    with pytest.raises(SuiteError, match="got one of forecasts"):
-        find_model(
-            f"sqlite:///{folder}/mlflow.db", str(folder / "ahead.yaml"), Recorder()
-        )
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def call(*arguments, code=0):
+        assert run(*map(str, arguments)) == code
+        return capsys.readouterr()
+
+    return call
+
+
+def windows_of(analysis) -> tuple[list[list[float]], list[list[float]]]:
+    """Return the values before each test origin, and those from it on."""
+    forecast = analysis.results.dataset["forecast"]
+    (series,) = forecast["shown"]
+    places = [at - series["first"] for at in forecast["test"]["position"]]
+    values = series["values"]
+    return [values[:at] for at in places], [values[at : at + 3] for at in places]
+
+
+@pytest.mark.parametrize("name", ["", ":linear_ar", ":seasonal_naive", ":naive"])
+def test_a_model_forecasts_what_its_study_scored(study, name):
+    folder, analysis = study
+    uri = f"sqlite:///{folder}/mlflow.db"
+    found = find_model(uri, f"{folder}/ahead.yaml{name}", Recorder())
+    model = load(found)
+    key = f"baseline{name}" if name else analysis.winner.key
+    contender = next(c for c in analysis.contenders if c.key == key)
+    scored = contender.predictions[model.about["replicate"]]["test"]
+    before, after = windows_of(analysis)
+    np.testing.assert_allclose(scored.y_true, after)
+    y_pred = model.predict_proba(before)
+    np.testing.assert_allclose(y_pred, scored.y_pred, atol=2e-5)
+    if name == ":seasonal_naive":
+        np.testing.assert_allclose(y_pred, [v[-12:-9] for v in before], atol=1e-5)
+    if name == ":naive":
+        np.testing.assert_array_equal(y_pred, [[v[-1]] * 3 for v in before])
+
+
+def test_a_logged_model_answers_json_as_a_server_does(study):
+    folder, analysis = study
+    uri = f"sqlite:///{folder}/mlflow.db"
+    found = find_logged_model(uri, f"{folder}/ahead.yaml", Recorder())
+    loaded = mlflow.pyfunc.load_model(str(found.folder))
+    before, _ = windows_of(analysis)
+    values = [*before[0][:-3], None, *before[0][-2:]]
+    table = loaded.predict([values, {"unique_id": "", "values": values}])
+    assert [*table] == ["prediction_1", "prediction_2", "prediction_3"]
+    model = load(files_of(found.folder))
+    expected = model.predict_proba([values])[0]
+    np.testing.assert_allclose(table, [expected, expected], atol=1e-6)
+    with pytest.raises(MlflowException, match="expected 24 values at least"):
+        loaded.predict([[1.0, 2.0]])
+
+
+def test_predict_continues_every_series_of_a_file(study, commands):
+    folder, analysis = study
+    before, _ = windows_of(analysis)
+    days = [f"2024-01-{d:02d}" for d in range(1, 29)]
+    lines = ["unique_id,ds,y"]
+    lines += [f"a,{day},{y}" for day, y in zip(days, before[-1][-28:], strict=True)]
+    # It ends two days before.
+    lines += [f"b,{day},{y}" for day, y in zip(days, range(26), strict=False)]
+    (folder / "new.csv").write_text("\n".join(lines))
+    said = commands("predict", "ahead.yaml:naive", "new.csv", "--out", "ahead.csv").err
+    assert "6 rows: ahead.csv" in said
+    table = pd.read_csv("ahead.csv")
+    assert [*table] == ["unique_id", "ds", "horizon", "prediction"]
+    assert table["unique_id"].tolist() == ["a"] * 3 + ["b"] * 3
+    later = ["2024-01-29", "2024-01-30", "2024-01-31"]
+    assert table["ds"].tolist() == [*later, *days[26:], later[0]]
+    assert table["horizon"].tolist() == [1, 2, 3] * 2
+    expected = [before[-1][-1]] * 3 + [25.0] * 3
+    assert table["prediction"].tolist() == pytest.approx(expected, rel=1e-6)
+    shown = commands("predict", "ahead.yaml:naive", json.dumps(before[-1])).out
+    assert shown.splitlines()[2] == f"step 3  {before[-1][-1]:.6g}"
+    (folder / "short.csv").write_text("y\n1\n2\n")
+    said = commands("predict", "ahead.yaml", "--file", "short.csv", code=2).err
+    assert "short.csv: input 1: expected 24 values at least" in said
+
+
+def test_forecasts_are_exported_and_registered_with_their_scales(study, commands):
+    folder, _ = study
+    said = commands("export", "ahead.yaml", "--format", "mlflow", "--out", "out").out
+    assert "12 validation examples: the largest difference of a prediction" in said
+    assert (folder / "out" / "MLmodel").exists()
+    said = commands("export", "ahead.yaml", "--format", "keras", code=2).err
+    assert "--format mlflow exports it" in said
+    commands("register", "ahead.yaml", "ahead", "--alias", "best")
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    tags = client.get_model_version_by_alias("ahead", "best").tags
+    assert ", 3 seeds" in tags["lstm_bench.test_mase"]
+    said = commands("explain", "ahead.yaml", "--example", "0", code=2).err
+    assert "got one of forecast" in said
 
 
 def test_a_study_that_trains_again_at_every_origin_says_so(tmp_path):

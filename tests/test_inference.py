@@ -113,3 +113,66 @@ def test_an_ensemble_is_the_mean_of_models_that_each_read_the_input(tmp_path):
     assert ensemble.unknown_share("the plot") == 0.25
     assert np.isnan(ensemble.unknown_share(""))
     assert ensemble.predict_proba([]).shape == (0, 2)
+
+
+def forecaster(folder, name="seasonal_naive", **about):
+    """Return a baseline that forecasts three steps from four, in seasons of two."""
+    folder.mkdir()
+    known = {"window": 4, "horizon": 3, "season": 2, "scales": {"": 2.0, "b": 10.0}}
+    about = {
+        "kind": "vectors",
+        "task": "forecast",
+        "model": name,
+        "class_names": [],
+        "output_names": ["step 1", "step 2", "step 3"],
+        "vocabulary": [],
+        "forecast": known,
+    } | about
+    (folder / inference.ABOUT).write_text(json.dumps(about))
+    # The network's part: the mean of a window and half of its last-but-one value.
+    coefficients = np.array([[0.25] * 4, [0, 0, 0.5, 0], [0] * 4])
+    arrays = {"coefficients": coefficients, "intercepts": np.array([0.0, 0.0, 1.0])}
+    np.savez(folder / inference.ARRAYS, season=2, **arrays)
+    return inference.load(folder)
+
+
+def test_a_forecast_is_in_the_series_own_unit(tmp_path):
+    model = forecaster(tmp_path / "seasonal")
+    # One season before: 3, 8, and 3 again.
+    assert model.predict_proba([[9.0, 1, 2, 3, 8]]).tolist() == [[3, 8, 3]]
+    # 3 is missing, so the season before it.
+    assert model.predict_proba([[9.0, 1, 2, None, 8]]).tolist() == [[1, 8, 1]]
+    columns = model.columns(model.predict_proba([[9.0, 1, 2, 3, 8]]))
+    assert [*columns] == ["prediction_1", "prediction_2", "prediction_3"]
+
+    linear = forecaster(tmp_path / "linear", "linear_ar")
+    values = [1.0, 2, 4, 8]
+    # Scaled by 2: -3.5, -3, -2, 0; of them -2.125, -1 and the intercept 1.
+    (expected,) = [[8 - 2 * 2.125, 8 - 2 * 1, 8 + 2 * 1]]
+    assert linear.predict_proba([values]).tolist() == [expected]
+    assert linear.predict_proba([[[v] for v in values]]).tolist() == [expected]
+    # Its scale is 10, in which the intercept counts.
+    (named,) = linear.predict_proba([{"unique_id": "b", "values": values}])
+    assert named == pytest.approx([3.75, 6, 18])
+    # Of another series it is the mean of 3 and 6.
+    (other,) = linear.predict_proba([{"unique_id": "c", "values": values}])
+    assert other == pytest.approx([3.75, 6, 8 + 4.5])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([1.0, 2, 3], "input 1: expected 4 values at least"),
+        ([None, None, None, None], "known value among the last 4"),
+        ({"unique_id": "c", "values": [5.0] * 9}, "series 'c': expected values that"),
+        ({"unique_id": "b", "value": [5.0] * 9}, "expected a list of numbers"),
+        ([[1.0, 2.0]] * 4, "expected a list of numbers"),
+        ("1, 2, 3, 4", "expected a list of numbers"),
+        ([1.0, 2, 3, float("inf")], "expected a list of numbers"),
+        (["a", "b", "c", "d"], "expected a list of numbers"),
+        ([], "expected 4 values at least"),
+    ],
+)
+def test_what_is_no_series_to_forecast_is_named(tmp_path, value, message):
+    with pytest.raises(ValueError, match=message):
+        forecaster(tmp_path / "model").predict_proba([value])

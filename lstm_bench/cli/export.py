@@ -78,7 +78,7 @@ def export(
     say(console, f"model: {done.why}")
     say(
         console,
-        f"compared on {done.examples}: the largest difference of a probability is "
+        f"compared on {done.examples}: the largest difference of {done.what} is "
         f"{done.difference:.1e}",
     )
     say(console, f"exported: {done.folder}")

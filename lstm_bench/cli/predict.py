@@ -81,9 +81,15 @@ def predict(
     `prediction` by a model of numbers. For a model of series, TEXT or line is a JSON
     list of steps.
 
+    A model of forecasts gives the next values of each series of a FILE like the one of
+    its study, a row for each series and step: `unique_id`, `ds`, `horizon` and
+    `prediction`. TEXT may name the file, or be a JSON list of one series' last values.
+
     lstm-bench predict reviews "what a film"
 
     lstm-bench predict reviews:nb_lr --file new.csv --out labelled.csv
+
+    lstm-bench predict co2 co2.csv --out ahead.csv
     """
     from lstm_bench.classify import (
         check_files,
@@ -116,13 +122,16 @@ def predict(
     def note(line: str) -> None:
         say(console, line)
 
+    if file is None and len(texts) == 1 and named.is_file(texts[0]):
+        file = Path(texts[0])
+        check_files(file, out)
     if file is not None:
         predict_file(named, file, out, sys.stdout, note, text)
     elif texts in ((), ("-",)):
         if not texts and sys.stdin.isatty():
             raise LstmBenchError(
                 "predict: expected TEXT, --file or lines on standard input, got none; "
-                f'for example lstm-bench predict {name} "a text"'
+                f"for example lstm-bench predict {name} --file FILE"
             )
         # Bytes, because text streams wait for more than a line.
         stdin = cast(BufferedReader, sys.stdin.buffer)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lstm_bench.export.examples import examples_of
-from lstm_bench.export.write import check_export, export_model
+from lstm_bench.export.write import check_export, compared, export_model
 from lstm_bench.tracking.models import read_about
 from lstm_bench.winner import find_logged_model
 from lstm_bench.workers.progress import Progress
@@ -23,13 +23,16 @@ class Exported:
         A sentence: which of the study's models it is.
     examples : str
         Such as ``256 validation examples``.
+    what : str
+        What was compared: a probability, or a prediction.
     difference : float
-        The largest difference of a probability between the export and the model.
+        The largest difference of it between the export and the model.
     """
 
     folder: Path
     why: str
     examples: str
+    what: str
     difference: float
 
 
@@ -72,4 +75,5 @@ def export_by_name(
     about = read_about(found.folder)
     examples = examples_of(about, found.side.suite, data_dir)
     difference = export_model(found.folder, form, out, examples)
-    return Exported(out, about["why"], examples.what, difference)
+    what, _ = compared(about)
+    return Exported(out, about["why"], examples.what, what, difference)

@@ -96,12 +96,18 @@ def random_sequences(about: Mapping[str, Any], n: int = N_EXAMPLES) -> list[Valu
     -------
     list of ndarray
         Token ids that begin with the start token, each of the vocabulary's words and
-        "out of vocabulary" equally probable; or standard normal vectors.
+        "out of vocabulary" equally probable; or standard normal vectors; of forecasts
+        whole windows.
     """
     rng = derive_rng(SEED, "export")
     config = about["config"]
     longest = config["sequence_length"] if config else LONGEST_BASELINE
     lengths = np.linspace(1, longest, n).round().astype(int)
+    if forecast := about.get("forecast"):
+        windows = rng.normal(size=(n, forecast["window"])).astype(np.float32)
+        # The last value is known, and is the level.
+        windows[:, -1] = 0.0
+        return [*np.stack([windows, np.zeros_like(windows)], axis=2)]
     if about["kind"] == VECTORS:
         shape = len(about["channels"])
         return [rng.normal(size=(k, shape)).astype(np.float32) for k in lengths]
@@ -122,8 +128,20 @@ def inputs_of(about: Mapping[str, Any], sequences: Sequence[Values]) -> list[Any
     Returns
     -------
     list
-        Texts, lists of categories, or series that are not scaled, as nested lists.
+        Texts, lists of categories, or series that are not scaled, as nested lists; of
+        forecasts windows of one of the study's series, whose last known value is 0.
     """
+    if about.get("forecast"):
+        name, scale = next(iter(about["forecast"]["scales"].items()))
+        return [
+            {
+                "unique_id": name,
+                "values": np.where(
+                    window[:, 1] == 1, np.nan, window[:, 0] * scale
+                ).tolist(),
+            }
+            for window in sequences
+        ]
     if about["kind"] == VECTORS:
         mean, std = (np.array(about["scaling"][key]) for key in ("mean", "std"))
         return [(sequence * std + mean).tolist() for sequence in sequences]

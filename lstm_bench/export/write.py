@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lstm_bench.arrays import FloatArray
 from lstm_bench.errors import ExportError, OutputError
 from lstm_bench.export.examples import Examples
 from lstm_bench.export.formats import FORMATS, MLFLOW
@@ -71,6 +73,11 @@ def export_model(logged: Path, form: str, out: Path, examples: Examples) -> floa
             f"--format {form}: {about['name']} is a baseline, and {form} has only "
             f"networks; --format {MLFLOW} exports it"
         )
+    if about.get("forecast") and form != MLFLOW:
+        raise ExportError(
+            f"--format {form}: {about['name']} forecasts series, whose scales {form} "
+            f"has no place for; --format {MLFLOW} exports it"
+        )
     try:
         with new_folder(out) as folder:
             difference = _write(logged, form, folder, about, examples)
@@ -82,6 +89,23 @@ def export_model(logged: Path, form: str, out: Path, examples: Examples) -> floa
     return difference
 
 
+def compared(about: Mapping[str, Any]) -> tuple[str, FloatArray | float]:
+    """Return what is compared, in words, and the unit of its differences.
+
+    Parameters
+    ----------
+    about : mapping
+        The content of a model folder's ``about.json``.
+    """
+    scaling, forecast = about.get("target_scaling"), about.get("forecast")
+    if scaling is None:
+        return "a probability", 1.0
+    # All examples of forecasts have the scale of the first series.
+    scale = next(iter(forecast["scales"].values())) if forecast else 1.0
+    unit: FloatArray = np.asarray(scaling["std"], np.float64) * scale
+    return "a prediction, in standard deviations of the targets,", unit
+
+
 def _write(
     logged: Path, form: str, folder: Path, about: dict[str, Any], examples: Examples
 ) -> float:
@@ -89,12 +113,8 @@ def _write(
     chosen.write(logged, folder, about)
     expected = chosen.expected(files_of(logged), about, examples.sequences)
     got = chosen.proba(folder, about, examples.sequences)
-    scaling, what = about.get("target_scaling"), "a probability"
-    differences = np.abs(got - expected)
-    if scaling is not None:
-        what = "a prediction, in standard deviations of the targets,"
-        differences /= np.asarray(scaling["std"])
-    difference = float(differences.max())
+    what, unit = compared(about)
+    difference = float((np.abs(got - expected) / unit).max())
     # NaN is not within.
     if not difference <= TOLERANCE:
         raise ExportError(

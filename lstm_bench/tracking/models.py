@@ -217,7 +217,9 @@ def _log(
 
 
 def reads(about: Mapping[str, Any]) -> str:
-    """Return what a model reads: "texts", "categories" or "series"."""
+    """Return what a model reads: "texts", "categories", "series" or "values"."""
+    if about.get("forecast"):
+        return "values"
     if about["kind"] != "tokens":
         return "series"
     return "categories" if about["tokenizer"] == "categories" else "texts"

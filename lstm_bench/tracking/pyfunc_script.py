@@ -94,12 +94,26 @@ class Series(Classifier):
         return self.table(model_input)
 
 
+class Values(Classifier):
+    """Reads the values of series: lists of numbers, or dicts with the series' names."""
+
+    def predict(
+        self,
+        context: PythonModelContext,
+        model_input: list[list[Any] | dict[str, Any]],
+        params: dict[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """Return the table of `Classifier`."""
+        return self.table(model_input)
+
+
 _hints.setLevel(_level)
 
 READS: dict[str, type[PythonModel]] = {
     "texts": Texts,
     "categories": Categories,
     "series": Series,
+    "values": Values,
 }
 settings = mlflow.models.ModelConfig(development_config={})
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lstm_bench.data.dataset import VECTORS, Dataset, Scaling, Sequences, Vocabulary
+from lstm_bench.data.dataset import (
+    VECTORS,
+    Dataset,
+    Scaling,
+    Sequences,
+    Units,
+    Vocabulary,
+)
 from lstm_bench.inference import ABOUT, ARRAYS, EVIDENCE, FORMAT, INDEX_FROM, NETWORK
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.training.evidence import fit_evidence
@@ -21,6 +28,8 @@ if TYPE_CHECKING:
 
 
 EXAMPLE_LETTERS, EXAMPLE_STEPS = 80, 20
+FORECAST = ("window", "horizon", "season", "scales")
+"""What a model of forecasts has of its dataset's description."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,9 @@ def _about(dataset: Dataset, train: Sequences, origin: Origin) -> dict[str, Any]
             "std": train.target_scaling.std.tolist(),
         },
         "channels": list(dataset.channels),
+        "forecast": {key: dataset.forecast[key] for key in FORECAST}
+        if dataset.forecast
+        else None,
         "example": dataset.example,
         "input_example": _examples(dataset, train),
         **asdict(origin),
@@ -126,6 +138,8 @@ def _examples(dataset: Dataset, train: Sequences) -> list[Any]:
     """Return two short inputs, as a model's user would give them; [] of ids alone."""
     if dataset.kind != VECTORS and not dataset.vocabulary:
         return []
+    if dataset.forecast and train.units is not None:
+        return [_example_window(train, train.units, dataset.forecast["scales"])]
     chosen = range(min(2, len(train)))
     if dataset.kind == VECTORS:
         n_channels = len(dataset.channels)
@@ -138,6 +152,19 @@ def _examples(dataset: Dataset, train: Sequences) -> list[Any]:
         each[: EXAMPLE_LETTERS if isinstance(each, str) else EXAMPLE_STEPS]
         for each in raw
     ]
+
+
+def _example_window(
+    train: Sequences, units: Units, scales: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return the first window in the units of its series, with the series' name."""
+    level, scale = units.level[0], units.scale[0]
+    values = [
+        None if is_missing else float(f"{level + value * scale:.6g}")
+        for value, is_missing in train[0].tolist()
+    ]
+    name = next(name for name, of in scales.items() if of == scale)
+    return {"unique_id": name, "values": values}
 
 
 def _write_about(folder: Path, about: Mapping[str, Any]) -> None:

@@ -29,8 +29,8 @@ def describe(
     -------
     dict
         ``parts``: for each its first and last origin, the number of windows, and of
-        those left out. ``test``: series, time and scale of each window. ``shown``: the
-        last values of a few series.
+        those left out. ``scales``: of each series, by name. ``test``: series, time and
+        scale of each window. ``shown``: the last values of a few series.
     """
     shown = [int(i) for i in dict.fromkeys(parts.windows["test"].series.tolist())]
     tail = plan.window + plan.horizon + plan.step * (plan.n_test - 1)
@@ -44,6 +44,7 @@ def describe(
         "n_values": sum(len(one.values) for one in collection.series),
         "n_missing": sum(one.n_missing for one in collection.series),
         "series_with_missing": sum(one.n_missing > 0 for one in collection.series),
+        "scales": parts.scales,
         "left_out": parts.left_out,
         "parts": {part: _part(collection, parts, part) for part in PARTS},
         "test": {

@@ -84,31 +84,3 @@ def value_of(cell: Cell) -> float | None:
         return math.nan
     found = number(cell)
     return None if found is None or math.isinf(found) else found
-
-
-def seasonal_errors(values: FloatArray, season: int) -> float:
-    """Return the mean absolute difference of values one season apart.
-
-    Of the training part, it is the unit of the mean absolute scaled error: what the
-    seasonal naive forecast is wrong by one season ahead, in sample.
-
-    Parameters
-    ----------
-    values : float64 ndarray of shape (n_steps,)
-        NaN where missing; pairs with a missing value are left out.
-    season : int
-        Steps of a season; 1 for none.
-
-    Returns
-    -------
-    float
-        NaN if no pair of values is a season apart.
-
-    References
-    ----------
-    Hyndman and Koehler, "Another look at measures of forecast accuracy", International
-    Journal of Forecasting 22(4), 2006.
-    """
-    differences = np.abs(values[season:] - values[:-season])
-    known = differences[~np.isnan(differences)]
-    return float(known.mean()) if len(known) else float("nan")

@@ -16,8 +16,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from lstm_bench.arrays import Float32Array, FloatArray, IntArray
 from lstm_bench.data.dataset import is_known
-from lstm_bench.data.forecasting.series import Collection, Series, seasonal_errors
+from lstm_bench.data.forecasting.series import Collection, Series
 from lstm_bench.errors import LeakError, UnfitDataError
+from lstm_bench.inference import scaled_windows, seasonal_errors
 from lstm_bench.text import count
 
 PARTS = ("train", "validation", "test")
@@ -122,6 +123,8 @@ class Parts:
         Windows of each part that were left out because a target is missing.
     n_without_inputs : dict of str to int
         Windows of each part that were left out because every input is missing.
+    scales : dict of str to float
+        The scale of each series that has one, by name.
     left_out : dict of str to str
         Series without a scale, by name, with the reason.
     later : Windows or None
@@ -132,6 +135,7 @@ class Parts:
     cuts: dict[str, int]
     n_without_targets: dict[str, int]
     n_without_inputs: dict[str, int]
+    scales: dict[str, float]
     left_out: dict[str, str]
     later: Windows | None = None
 
@@ -195,7 +199,12 @@ def make_parts(collection: Collection, plan: Plan, where: str) -> Parts:
     if plan.refit:
         origin = plan.later(len(collection.times))
         later, *_ = _whole_windows(collection, plan, scales, origin)
-    parts = Parts(windows, cuts, n_targets, n_inputs, left_out, later)
+    by_name = {
+        one.name: scale
+        for one, scale in zip(collection.series, scales.tolist(), strict=True)
+        if one.name not in left_out
+    }
+    parts = Parts(windows, cuts, n_targets, n_inputs, by_name, left_out, later)
     check_future(collection, plan, parts, where)
     return parts
 
@@ -281,17 +290,8 @@ def cut_windows(
             collection.series[number], origin[mine] - plan.window, length
         )
     known, targets = runs[:, : plan.window], runs[:, plan.window :]
-    is_known = ~np.isnan(known)
-    last = plan.window - 1 - is_known[:, ::-1].argmax(axis=1)
-    level = known[np.arange(n), last]
     scale = scales[series]
-    values = np.stack(
-        [
-            np.where(is_known, (known - level[:, None]) / scale[:, None], 0.0),
-            ~is_known,
-        ],
-        axis=2,
-    ).astype(np.float32)
+    values, level = scaled_windows(known, scale)
     return Windows(series, origin, level, scale, values, targets)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lstm_bench.data.forecasting import windows as module
-from lstm_bench.data.forecasting.series import Collection, Series, seasonal_errors
+from lstm_bench.data.forecasting.series import Collection, Series
 from lstm_bench.data.forecasting.windows import (
     Plan,
     check_future,
@@ -12,6 +12,7 @@ from lstm_bench.data.forecasting.windows import (
     make_parts,
 )
 from lstm_bench.errors import LeakError, UnfitDataError
+from lstm_bench.inference import seasonal_errors
 
 PLAN = Plan(window=6, horizon=3, season=2, step=2, n_test=4, n_validation=3)
 # Test origins 91, 93, 95, 97; validation's 84, 86, 88; train's targets end before 84.
