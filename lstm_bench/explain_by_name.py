@@ -29,6 +29,7 @@ from lstm_bench.inference import ARRAYS, NETWORKS, Model
 from lstm_bench.report.render import write_text
 from lstm_bench.seeding import derive_rng
 from lstm_bench.system.folders import make_folder
+from lstm_bench.tasks import FORECAST
 from lstm_bench.text import count, listed, quoted
 from lstm_bench.tracking.models import files_of
 from lstm_bench.training.baselines import BASELINES
@@ -89,10 +90,10 @@ def explain_by_name(
     content = None if given.file is None else _content(given.file)
     progress.doing("loading the results from MLflow")
     side = find_side(tracking_uri, name)
-    if side.suite.task.is_numeric:
+    if side.suite.task.name == FORECAST:
         raise TrackingError(
-            f"{name}: expected a study of classification, got one of "
-            f"{side.suite.task.name}, whose models explain does not show yet"
+            f"{name}: expected a study of classes or numbers, got one of forecasts, "
+            "which explain does not show yet"
         )
     if side.contender.is_baseline:
         _check_baseline(side.contender.key.removeprefix("baseline:"))
@@ -104,7 +105,7 @@ def explain_by_name(
     progress.doing("loading the model")
     opened = [_open(files_of(each.folder)) for each in found]
     progress.doing("explaining")
-    value, true_class = _input(opened[0][0], side, given, content, dataset)
+    value, truth = _input(opened[0][0], side, given, content, dataset)
     texts = [_text(model, value) for model, _ in opened]
     if not len(texts[0].places):
         raise DatasetError("the text has no words; give one that has")
@@ -114,11 +115,7 @@ def explain_by_name(
         (other.about, its, text)
         for (other, its), text in zip(others, texts[1:], strict=True)
     ]
-    about: dict[str, Any] = {
-        "true_class": true_class,
-        "example": given.example,
-        "seeds": seeds,
-    }
+    about: dict[str, Any] = {**truth, "example": given.example, "seeds": seeds}
     if model.about["model"] not in NETWORKS:
         return explain_baseline(inner, model.about, texts[0], rng, **about)
     return explain_network(
@@ -193,20 +190,23 @@ def _input(
     given: Given,
     content: str | None,
     dataset: Dataset | None,
-) -> tuple[Any, str | None]:
-    """Return the input as a user of the model gives it, and its true class."""
+) -> tuple[Any, dict[str, Any]]:
+    """Return the input as a user of the model gives it, and its true class or number.
+
+    The second is named as in `Explanation`; empty where it is not known.
+    """
     if dataset is not None and given.example is not None:
         test, config = dataset.test, model.about["config"]
         if config is not None:
             test = test.at_length(config["sequence_length"])
-        value = dataset.raw(test, given.example)
-        return value, dataset.class_names[int(test.y[given.example])]
+        value, y = dataset.raw(test, given.example), test.y[given.example]
+        if dataset.is_numeric:
+            return value, {"true_value": float(y[0])}
+        return value, {"true_class": dataset.class_names[int(y)]}
     named = NamedModel(model, side.suite)
     if content is not None and named.reads == "series":
-        return _series(content, str(given.file)), None
-    return parse_input(
-        named, content if content is not None else given.text or ""
-    ), None
+        return _series(content, str(given.file)), {}
+    return parse_input(named, content if content is not None else given.text or ""), {}
 
 
 def _series(content: str, name: str) -> list[list[float]]:
@@ -254,4 +254,5 @@ def _open(folder: Path) -> tuple[Model, Any]:
 
     model = inference.load(folder, keep)
     kind, evidence = model.about["kind"], inference.evidence_in(folder)
-    return model, Network(*inside[0], kind, evidence)
+    scaling = model.about.get("target_scaling")
+    return model, Network(*inside[0], kind, evidence, scaling)

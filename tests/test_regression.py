@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+from commands import run
 from runs import Recorder, opened
 
 from lstm_bench.analysis.comparisons import analyse
@@ -18,6 +21,7 @@ from lstm_bench.report.sections.order import CLASSES, SECTIONS, build_sections
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.sweep import run_search
 from lstm_bench.tracking.load import load_results
+from lstm_bench.training.prepare import load_dataset_of
 from lstm_bench.workers.recovery import recover
 
 pytestmark = pytest.mark.slow
@@ -129,3 +133,22 @@ def test_a_registered_model_has_the_scores_of_its_task(study):
     scores = scores_of(analysis.winner, analysis.results.suite.task)
     assert set(scores) == {"test_mse", "test_rmse", "test_mae", "test_r2"}
     assert scores["test_mse"].endswith("3 seeds") and "95 %" in scores["test_mse"]
+
+
+def test_a_number_is_explained_as_it_is_predicted(study, monkeypatch, capsys):
+    folder, _ = study
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert run("explain", "numbers.yaml", "--example", "3", "--out", "it.html") == 0
+    said = capsys.readouterr().err
+    assert "The model predicts sum " in said and "The true value is " in said
+    found = json.loads((folder / "it.json").read_text())
+    suite = load_suite(folder / "numbers.yaml")
+    dataset = load_dataset_of(suite, None)
+    assert found["true_value"] == dataset.test.y[3][0]
+    uri = f"sqlite:///{folder}/mlflow.db"
+    model = open_model(uri, "numbers.yaml", Recorder()).model
+    (expected,) = model.predict_proba([dataset.raw(dataset.test, 3)])[0]
+    assert found["proba"] == pytest.approx([expected], abs=1e-5)
+    assert run("explain", "numbers.yaml:summary_ridge", "--example", "3") == 2
+    assert "cannot be explained word by word" in capsys.readouterr().err

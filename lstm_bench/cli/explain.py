@@ -65,7 +65,7 @@ def explain(
     """Show what the model called NAME makes of one TEXT, word by word, on a page.
 
     NAME is as for `lstm-bench predict`: a suite, or SUITE:CONFIGURATION. The page has
-    the class probability after each word, the words that it rests on by two measures,
+    the probability or number after each word, the words it rests on by two measures,
     the gates and the memory of the units, and whether other seeds agree.
 
     lstm-bench explain reviews "what a film"

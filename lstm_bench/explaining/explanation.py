@@ -31,6 +31,7 @@ from lstm_bench.inference import (
     kept_of,
     tokenize,
 )
+from lstm_bench.tasks import CLASSIFICATION
 
 if TYPE_CHECKING:
     from lstm_bench.explaining.network import Network
@@ -186,10 +187,17 @@ class Explanation:
         The kind of the cells, or a baseline's name.
     cell : str or None
         Kind of the recurrent layers' cells.
+    task : {"classification", "regression"}
+    class_names : list of str
+        Or names of the numbers that the model predicts.
     target : int
-        The explained class: the most probable one.
+        The explained class: the most probable one; of numbers the first.
+    proba : list of float
+        Of the classes, or the predicted numbers, in the data's units.
     true_class : str or None
         Of an example of the test set.
+    true_value : float or None
+        Its true number.
     steps : list of str
         What the model reads, padding included where it is not masked.
     is_word : list of bool
@@ -197,17 +205,17 @@ class Explanation:
     is_known : list of bool
         Whether the token is in the model's vocabulary.
     running : list of list of float
-        Probability of each class after each step.
+        Probability of each class, or each number, after each step.
     running_from : {"states", "prefixes"}
         Whether from the states as the model reads on, or by feeding it each prefix.
     turn : int or None
-        The step since which the most probable class is the final one.
+        The step since which the most probable class is the final one; None of numbers.
     method : str
         Of `attribution`: `GRADIENTS` or `NGRAMS`.
     attribution : list of float
         Contribution of each step to the score.
     score : float
-        Log-odds of the explained class.
+        Log-odds of the explained class, or the predicted number.
     by_channel : list of list of float
         Of series: `attribution` by step and channel.
     baseline_score, gap : float
@@ -236,10 +244,12 @@ class Explanation:
     kind: str
     tokenizer: str | None
     channels: list[str]
+    task: str
     class_names: list[str]
     target: int
     proba: list[float]
     true_class: str | None
+    true_value: float | None
     example: int | None
     steps: list[str]
     is_word: list[bool]
@@ -268,8 +278,13 @@ class Explanation:
     format: int = FORMAT
 
     @property
+    def is_numeric(self) -> bool:
+        """Whether the model predicts numbers."""
+        return self.task != CLASSIFICATION
+
+    @property
     def target_name(self) -> str:
-        """Name of the explained class."""
+        """Name of the explained class or number."""
         return self.class_names[self.target]
 
     @property
@@ -297,9 +312,10 @@ def explain_network(
     n_points: int = N_POINTS,
     seeds: Sequence[tuple[Mapping[str, Any], Network, Text]] = (),
     true_class: str | None = None,
+    true_value: float | None = None,
     example: int | None = None,
 ) -> Explanation:
-    """Explain a network's probabilities for one example.
+    """Explain a network's probabilities, or the first number, for one example.
 
     Parameters
     ----------
@@ -316,7 +332,8 @@ def explain_network(
     pooled = network.pooled([sequence])[0]
     logits = network.logits(pooled[None])
     proba = network.proba_of_logits(logits)[0]
-    target = int(proba.argmax())
+    is_numeric = about["task"] != CLASSIFICATION
+    target = 0 if is_numeric else int(proba.argmax())
     running = running_of(read, traces[-1])
 
     def score(sequences: list[Steps]) -> FloatArray:
@@ -337,11 +354,12 @@ def explain_network(
         target=target,
         proba=proba.tolist(),
         true_class=true_class,
+        true_value=true_value,
         example=example,
         **read.shown(),
         running=running.tolist(),
         running_from="states" if network.runs_on else "prefixes",
-        turn=turn(running),
+        turn=None if is_numeric else turn(running),
         method=GRADIENTS,
         attribution=by_step.tolist(),
         by_channel=found.values.tolist() if network.kind == "vectors" else [],
@@ -503,7 +521,8 @@ def _of_model(about: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{key: about[key] for key in (*taken, "tokenizer")},
         "channels": list(about["channels"]) if about["kind"] != "tokens" else [],
-        "class_names": list(about["class_names"]),
+        "task": about["task"],
+        "class_names": list(about["class_names"] or about["output_names"]),
     }
 
 
@@ -551,6 +570,7 @@ def explain_baseline(
         target=target,
         proba=proba.tolist(),
         true_class=true_class,
+        true_value=None,
         example=example,
         steps=text.names,
         is_word=np.isin(np.arange(len(sequence)), places).tolist(),

@@ -22,6 +22,8 @@ N_TOGETHER = 2**14
 """Steps of sequences that are computed together, about."""
 CLASSIFIERS = ("sigmoid", "softmax")
 """Heads whose outputs are probabilities of classes."""
+NUMBERS = "linear"
+"""The head whose outputs are numbers."""
 POOLED_BY_STEP = ("last", "mean", "max", "mean_max")
 """Poolings whose value after each step follows from the outputs up to it."""
 
@@ -60,6 +62,8 @@ class Network:
     kind : {"tokens", "vectors"}
     evidence : mapping of str to ndarray, or None
         Of a network that reads n-gram evidence; see `inference.evidence_of`.
+    scaling : mapping or None
+        Of a network that predicts numbers, ``mean`` and ``std`` of each; None: classes.
     """
 
     def __init__(
@@ -68,8 +72,10 @@ class Network:
         config: Mapping[str, Any],
         kind: str,
         evidence: Arrays | None = None,
+        scaling: Mapping[str, Any] | None = None,
     ) -> None:
         self.model, self.config, self.kind = model, config, kind
+        self.scaling = scaling
         self.evidence = evidence
         self.layers = recurrent_layers(model)
         head = model.get_layer("head")
@@ -103,18 +109,26 @@ class Network:
         return found
 
     def proba(self, sequences: list[Steps]) -> FloatArray:
-        """Return probabilities of shape (n, n_classes)."""
+        """Return probabilities of shape (n, n_classes), or numbers."""
         return self.proba_of_logits(self.logits(self.pooled(sequences)))
 
     def proba_of_logits(self, logits: FloatArray) -> FloatArray:
-        """Return probabilities, given the head's outputs before its activation."""
+        """Return probabilities, given the head's outputs before its activation.
+
+        Of a network that predicts numbers, these in the data's units.
+        """
+        if self.config["head"] == NUMBERS:
+            return proba_of(logits, NUMBERS, self.scaling)
         if self.config["head"] == "sigmoid":
             return proba_of(0.5 * (1.0 + np.tanh(0.5 * logits)), "sigmoid")
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
         return proba_of(shifted, "softmax")
 
     def score(self, logits: FloatArray, target: int) -> FloatArray:
-        """Return the log-odds of class `target`, of shape (n,)."""
+        """Return the log-odds of class `target`, or number `target`, of shape (n,)."""
+        if self.config["head"] == NUMBERS:
+            numbers: FloatArray = self.proba_of_logits(logits)[:, target]
+            return numbers
         if self.config["head"] == "sigmoid":
             return _of_sigmoid(logits, target)
         rest = np.delete(logits, target, axis=1)
@@ -130,6 +144,9 @@ class Network:
         the others, since their log-odds are not linear.
         """
         weights = self.weights.astype(np.float64)
+        if self.config["head"] == NUMBERS:
+            # In the data's units, where the score is the number.
+            return self.score(weights, target) - self.score(0.0 * weights, target)
         if self.config["head"] == "sigmoid":
             return _of_sigmoid(weights, target)
         rest = np.delete(weights, target, axis=1).mean(axis=1)
@@ -256,14 +273,19 @@ class Network:
         )
         pooled = keras.Model([tokens, path] if asks else [path], self._head_input)
         weights, bias = tf.constant(self.weights), tf.constant(self.bias)
-        is_sigmoid = self.config["head"] == "sigmoid"
+        head = self.config["head"]
+        scaling = self.scaling or {"mean": [0.0], "std": [1.0]}
+        mean, std = (tf.constant(scaling[key], tf.float32) for key in ("mean", "std"))
 
         def differentiated(ids: Any, points: Any, target: Any) -> Any:
             with tf.GradientTape() as tape:
                 tape.watch(points)
                 inputs = [ids, points] if asks else [points]
                 logits = pooled(inputs, training=False) @ weights + bias
-                if is_sigmoid:
+                if head == NUMBERS:
+                    own = tf.gather(logits, target, axis=1)
+                    score = own * tf.gather(std, target) + tf.gather(mean, target)
+                elif head == "sigmoid":
                     score = logits[:, 0] * tf.cast(2 * target - 1, tf.float32)
                 else:
                     is_target = tf.one_hot(target, logits.shape[1])

@@ -80,7 +80,12 @@ def page_of(found: Explanation) -> Page:
 def answer(found: Explanation) -> str:
     """Return what the model says of the example, in a sentence or two."""
     p = found.proba[found.target]
-    text = f"The model says {class_label(found.target_name)}, with probability {p:.3f}."
+    if found.is_numeric:
+        text = f"The model predicts {_target(found)} {_value(found, p)}."
+        if found.true_value is not None:
+            text += f" The true value is {_value(found, found.true_value)}."
+    else:
+        text = f"The model says {_target(found)}, with probability {p:.3f}."
     if found.true_class is not None:
         is_right = found.true_class == found.target_name
         text += (
@@ -92,6 +97,35 @@ def answer(found: Explanation) -> str:
     if share > MOSTLY_UNKNOWN:
         text += f" It does not know {share:.0%} of the words: do not rely on it."
     return text
+
+
+def _target(found: Explanation) -> str:
+    """Return the name of the explained class or number."""
+    return class_label(found.target_name)
+
+
+def _said(found: Explanation) -> str:
+    """Return the name of what the model gives: a probability, or a number."""
+    return _target(found) if found.is_numeric else f"p({_target(found)})"
+
+
+def _value(found: Explanation, value: float) -> str:
+    """Return what the model gives, as text."""
+    text = f"{value:.4g}" if found.is_numeric else f"{value:.3f}"
+    return text.replace("-", "−")
+
+
+def _unit(found: Explanation) -> str:
+    """Return the unit of contributions."""
+    target = _target(found)
+    return f"the unit of {target}" if found.is_numeric else f"log-odds of {target}"
+
+
+def _contribution(found: Explanation, value: float, digits: int = 2) -> str:
+    """Return a contribution to the score, with its sign."""
+    if found.is_numeric:
+        return f"{value:+.3g}".replace("-", "−")
+    return _signed(value, digits)
 
 
 def _unknown(found: Explanation) -> list[str]:
@@ -116,22 +150,25 @@ def build_sections(found: Explanation) -> Iterator[Section]:
 
 def _course(found: Explanation) -> Section:
     """Return the leading section: running probability and coloured words."""
-    target = class_label(found.target_name)
+    target = _target(found)
+    what = target if found.is_numeric else "the probability"
     blocks: list[Block] = []
     if found.kind != VECTORS:
         blocks.append(coloured_words(found))
     blocks.append(
         Drawing(
             "running",
-            f"Above: the probability after each {_step(found)}. {_how_run(found)} "
-            f"Below: what each {_step(found)} contributes to the log-odds of {target} "
+            f"Above: {what} after each {_step(found)}. {_how_run(found)} "
+            f"Below: what each {_step(found)} contributes, in {_unit(found)} "
             f"({found.method}).",
             plot_running(running_of(found), "contribution"),
             pd.DataFrame(
                 {
                     "step": found.steps,
                     **{
-                        f"p_{name}": [row[i] for row in found.running]
+                        name if found.is_numeric else f"p_{name}": [
+                            row[i] for row in found.running
+                        ]
                         for i, name in enumerate(found.class_names)
                     },
                     "attribution": found.attribution,
@@ -145,8 +182,13 @@ def _course(found: Explanation) -> Section:
     return Section(
         "Step by step",
         "course",
-        f"Read the words from left to right: blue speaks for {target}, orange against "
-        "it, stronger colour for more of it; + and − mark the ones that count most.",
+        f"Read the {_step(found)}s from left to right: "
+        + (
+            f"blue raises {target}, orange lowers it"
+            if found.is_numeric
+            else f"blue speaks for {target}, orange against it"
+        )
+        + ", stronger colour for more of it; + and − mark the ones that count most.",
         tuple(blocks),
     )
 
@@ -173,6 +215,7 @@ def running_of(found: Explanation) -> Running:
         found.target,
         found.turn,
         found.attribution,
+        found.is_numeric,
     )
 
 
@@ -185,20 +228,22 @@ def coloured_words(found: Explanation) -> Words:
         )
         if step != "(padding)"
     ]
-    target = class_label(found.target_name)
+    target, is_numeric = _target(found), found.is_numeric
     return Words(
         f"The {count(len(words), 'token')} that the model reads, coloured by "
         f"{found.method}; the strongest has the strongest colour.",
         tuple(words),
-        f"for {target}",
-        f"against {target}",
+        f"raises {target}" if is_numeric else f"for {target}",
+        f"lowers {target}" if is_numeric else f"against {target}",
         found.tokenizer == "characters",
     )
 
 
 def _summary(found: Explanation) -> Iterator[tuple[str, str]]:
-    target = class_label(found.target_name)
-    if found.turn is None:
+    target = _target(found)
+    if found.is_numeric:
+        yield "where it moves most", _moved(found)
+    elif found.turn is None:
         yield "where it turns", f"Nowhere: {target} is ahead from the first step on."
     else:
         yield (
@@ -207,13 +252,27 @@ def _summary(found: Explanation) -> Iterator[tuple[str, str]]:
             f"{len(found.steps)}: from there on {target} is the most probable class.",
         )
     telling = [
-        f"{found.steps[i]} ({_signed(found.attribution[i], 2)})"
+        f"{found.steps[i]} ({_contribution(found, found.attribution[i])})"
         for i in found.telling(N_TELLING)
     ]
-    yield f"most telling {_step(found)}s", f"{', '.join(telling)}, in log-odds."
+    unit = _unit(found) if found.is_numeric else "log-odds"
+    yield f"most telling {_step(found)}s", f"{', '.join(telling)}, in {unit}."
     if (text := _faithful_text(found)) is not None:
         yield "does that hold?", text
     yield "other seeds", _seeds_text(found)
+
+
+def _moved(found: Explanation) -> str:
+    """Return the step at which the running number changes most, in a sentence."""
+    course = [row[found.target] for row in found.running]
+    if len(course) < 2:
+        return "There is one step."
+    at = int(np.abs(np.diff(course)).argmax()) + 1
+    before, after = _value(found, course[at - 1]), _value(found, course[at])
+    return (
+        f"At “{found.steps[at]}”, step {at + 1} of {len(course)}: from {before} to "
+        f"{after}."
+    )
 
 
 def _facts(found: Explanation) -> Iterator[tuple[str, str]]:
@@ -235,14 +294,19 @@ def _facts(found: Explanation) -> Iterator[tuple[str, str]]:
         )
     yield (
         "score",
-        f"log-odds {_signed(found.score)} of {class_label(found.target_name)}; "
-        f"{_signed(found.baseline_score)} {_baseline_name(found)}",
+        (
+            f"{_target(found)} {_value(found, found.score)}; "
+            f"{_value(found, found.baseline_score)} {_baseline_name(found)}"
+            if found.is_numeric
+            else f"log-odds {_signed(found.score)} of {_target(found)}; "
+            f"{_signed(found.baseline_score)} {_baseline_name(found)}"
+        ),
     )
     if found.n_points is not None:
         yield (
             "convergence",
             f"{found.n_points} points; the attributions' sum misses the difference "
-            f"of the two scores by {_signed(found.gap, 4)}",
+            f"of the two scores by {_contribution(found, found.gap, 4)}",
         )
 
 
@@ -264,6 +328,13 @@ def _baseline_name(found: Explanation) -> str:
     return "with padding in place of every token"
 
 
+def _formats(found: Explanation) -> tuple[str, str]:
+    """Return the formats of contributions and of what the model gives, in tables."""
+    return (
+        ("signed_digits", "score_digits") if found.is_numeric else ("signed", "score")
+    )
+
+
 def _words(found: Explanation) -> Section:
     words = found.words
     pairs = [(found.attribution[i], found.deletion[i]) for i in words]
@@ -280,21 +351,22 @@ def _words(found: Explanation) -> Section:
     )
     order = frame["attribution"].abs().sort_values(ascending=False, kind="stable")
     frame = frame.loc[order.index].reset_index(drop=True)
-    target = class_label(found.target_name)
+    signed, score = _formats(found)
+    falls = _target(found) if found.is_numeric else "the log-odds"
     columns = (
         Column("step", "step", "whole"),
         Column("word", _step(found), "name"),
-        Column("attribution", found.method, "signed"),
-        Column(
-            "deletion", "deletion", "signed", meaning="fall of the log-odds without it"
-        ),
-        Column("p", f"p({target}) after it", "score"),
+        Column("attribution", found.method, signed),
+        Column("deletion", "deletion", signed, meaning=f"fall of {falls} without it"),
+        Column("p", f"{_said(found)} after it", score),
     )
     blocks: list[Block] = [
         Table(
             "words",
             f"The {_step(found)}s of the largest {found.method}. Both columns are in "
-            f"log-odds of {target}: positive speaks for it.{_all_of(found.words)}",
+            f"{_unit(found)}: positive "
+            + ("raises it." if found.is_numeric else "speaks for it.")
+            + _all_of(found.words),
             frame.head(N_TABLE),
             columns,
             N_TABLE,
@@ -337,12 +409,15 @@ def _words(found: Explanation) -> Section:
             )
         )
     difference = abs(found.score - found.baseline_score)
-    if found.n_points is not None and abs(found.gap) > MAX_GAP * max(difference, 0.1):
+    # Where contributions cancel, of what they are.
+    least = 0.1 * float(np.abs(found.attribution).sum()) if found.is_numeric else 0.1
+    if found.n_points is not None and abs(found.gap) > MAX_GAP * max(difference, least):
         blocks.insert(
             0,
             Note(
                 f"The integral has not converged: the attributions miss the score by "
-                f"{_signed(found.gap)} of {difference:.3f}. Ask for more points with "
+                f"{_contribution(found, found.gap, 3)} of "
+                f"{_value(found, difference)}. Ask for more points with "
                 "--points.",
                 warning=True,
             ),
@@ -369,6 +444,7 @@ def _how_attributed(found: Explanation) -> str:
 def _channels(found: Explanation) -> Section:
     """Return attributions of a series by step and channel."""
     by_channel = np.asarray(found.by_channel)
+    signed, score = _formats(found)
     total = np.abs(by_channel).sum(axis=0)
     order = np.argsort(-total, kind="stable")[:N_TABLE]
     rows = [(found.channels[i], by_channel[:, i].tolist()) for i in order]
@@ -383,8 +459,12 @@ def _channels(found: Explanation) -> Section:
         "Which channels",
         "channels",
         "The same attributions by time step and channel: a row per channel, its "
-        "strongest step in the strongest colour; blue speaks for the class, orange "
-        "against it.",
+        "strongest step in the strongest colour; "
+        + (
+            "blue raises the number, orange lowers it."
+            if found.is_numeric
+            else "blue speaks for the class, orange against it."
+        ),
         (
             Drawing(
                 "channels",
@@ -398,8 +478,8 @@ def _channels(found: Explanation) -> Section:
                 frame,
                 (
                     Column("channel", "channel", "name"),
-                    Column("sum", "sum", "signed"),
-                    Column("absolute", "sum of absolute values", "score"),
+                    Column("sum", "sum", signed),
+                    Column("absolute", "sum of absolute values", score),
                 ),
                 N_TABLE,
                 wide=False,
@@ -482,7 +562,7 @@ def _units(found: Explanation) -> Section:
     )
     columns = [
         Column("unit", "unit", "name"),
-        Column("contribution", "contribution to the score", "signed"),
+        Column("contribution", "contribution to the score", _formats(found)[0]),
     ]
     if found.units[0].kept is not None:
         columns += [
@@ -490,7 +570,7 @@ def _units(found: Explanation) -> Section:
             Column("half_life", "half-life", "seconds", "steps"),
         ]
     rows = [
-        (f"{unit.name} ({_signed(unit.contribution, 2)})", unit.state)
+        (f"{unit.name} ({_contribution(found, unit.contribution)})", unit.state)
         for unit in found.units
     ]
     return Section(
@@ -520,7 +600,10 @@ def _units(found: Explanation) -> Section:
     )
 
 
-def _logistic(values: Any) -> list[float]:
+def _given(found: Explanation, values: Any) -> list[float]:
+    """Return scores as the model gives them: as probabilities, or numbers."""
+    if found.is_numeric:
+        return list(values)
     odds = np.asarray(values, float)
     p: list[float] = (0.5 * (1.0 + np.tanh(0.5 * odds))).tolist()
     return p
@@ -532,10 +615,11 @@ def _faithful_text(found: Explanation) -> str | None:
         return None
     i = test.at
     whole = found.proba[found.target]
-    top, mean, low, high = _logistic(
-        [test.top[i], test.random_mean[i], test.random_low[i], test.random_high[i]]
-    )
+    scores = [test.top[i], test.random_mean[i], test.random_low[i], test.random_high[i]]
+    top, mean, low, high = (_value(found, v) for v in _given(found, scores))
     words = count(test.k[i], f"most telling {_step(found)}")
+    if found.is_numeric:
+        words = f"{count(test.k[i], _step(found))} that raise it most"
     if test.top[i] < test.random_low[i]:
         verdict = f"The telling {_step(found)}s do matter to the model."
     elif test.top[i] < test.random_mean[i]:
@@ -546,9 +630,9 @@ def _faithful_text(found: Explanation) -> str | None:
     else:
         verdict = "That is no more than at random: do not rely on the attributions."
     return (
-        f"Without the {words}, p({class_label(found.target_name)}) goes from "
-        f"{whole:.3f} to {top:.3f}; without {test.k[i]} at random to {mean:.3f} "
-        f"({low:.3f} to {high:.3f} in {test.n_draws} draws). {verdict}"
+        f"Without the {words}, {_said(found)} goes from {_value(found, whole)} to "
+        f"{top}; without {test.k[i]} at random to {mean} ({low} to {high} in "
+        f"{test.n_draws} draws). {verdict}"
     )
 
 
@@ -567,10 +651,10 @@ def _faithful(found: Explanation) -> Section:
     test = found.faithfulness
     whole = found.proba[found.target]
     parts = {
-        "top": _logistic(test.top),
-        "random_mean": _logistic(test.random_mean),
-        "random_low": _logistic(test.random_low),
-        "random_high": _logistic(test.random_high),
+        "top": _given(found, test.top),
+        "random_mean": _given(found, test.random_mean),
+        "random_low": _given(found, test.random_low),
+        "random_high": _given(found, test.random_high),
     }
     return Section(
         "Do the telling words matter?",
@@ -580,9 +664,9 @@ def _faithful(found: Explanation) -> Section:
             Note(text),
             Drawing(
                 "faithfulness",
-                "The probability without the k words of the highest attribution, and "
-                f"without k drawn at random ({test.n_draws} times: mean, lowest and "
-                "highest).",
+                f"{_said(found)} without the k {_step(found)}s of the highest "
+                f"attribution, and without k drawn at random ({test.n_draws} times: "
+                "mean, lowest and highest).",
                 plot_faithfulness(
                     test.k,
                     whole,
@@ -590,7 +674,8 @@ def _faithful(found: Explanation) -> Section:
                     parts["random_mean"],
                     parts["random_low"],
                     parts["random_high"],
-                    class_label(found.target_name),
+                    _said(found),
+                    found.is_numeric,
                 ),
                 pd.DataFrame({"k": test.k, **parts}),
             ),
@@ -606,7 +691,13 @@ def _seeds_text(found: Explanation) -> str:
         )
     n = len(found.seeds) + 1
     said = sum(seed.predicted == found.target for seed in found.seeds) + 1
-    text = f"{said} of {n} seeds say {class_label(found.target_name)}."
+    text = f"{said} of {n} seeds say {_target(found)}."
+    if found.is_numeric:
+        numbers = [found.proba[found.target], *(seed.proba for seed in found.seeds)]
+        text = (
+            f"{n} seeds predict {_target(found)} from {_value(found, min(numbers))} to "
+            f"{_value(found, max(numbers))}."
+        )
     if found.agreement:
         low, high = min(found.agreement), max(found.agreement)
         mean = float(np.mean(found.agreement))
@@ -640,7 +731,8 @@ def _seeds(found: Explanation) -> Section:
                     "seed": replicate,
                     "p": proba,
                     "telling": ", ".join(
-                        f"{shortened(found.steps[i], 30)} ({_signed(values[i], 2)})"
+                        f"{shortened(found.steps[i], 30)} "
+                        f"({_contribution(found, values[i])})"
                         for i in best
                     ),
                     "rho": rho,
@@ -653,7 +745,7 @@ def _seeds(found: Explanation) -> Section:
                 pd.DataFrame(rows),
                 (
                     Column("seed", "seed", "whole"),
-                    Column("p", f"p({class_label(found.target_name)})", "score"),
+                    Column("p", _said(found), _formats(found)[1]),
                     Column("telling", f"most telling {_step(found)}s", "prose"),
                     Column("rho", "rank correlation with the first row", "score"),
                 ),

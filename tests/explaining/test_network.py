@@ -37,7 +37,9 @@ ABOUT = {
     "kind": "tokens",
     "tokenizer": "words",
     "channels": [],
+    "task": "classification",
     "class_names": ["bad", "good"],
+    "output_names": [],
 }
 
 
@@ -207,6 +209,49 @@ def test_a_series_is_explained_by_step_and_channel():
     assert found.steps == [f"step {i}" for i in range(1, 6)]
     page = render_page(found)
     assert "Which channels" in page and "Gates and memory" in page
+
+
+def test_a_number_is_explained_in_its_own_unit():
+    scaling = {"mean": [500.0, 0.0], "std": [100.0, 1.0]}
+    plain = tiny(n_channels=1, n_classes=2, head="linear", pooling="mean")
+    network = Network(plain.model, plain.config, "vectors", None, scaling)
+    series = np.random.default_rng(4).normal(size=(8, 1)).astype(np.float32)
+    about = ABOUT | {
+        "kind": "vectors",
+        "tokenizer": None,
+        "channels": ["x"],
+        "task": "regression",
+        "class_names": [],
+        "output_names": ["price", "age"],
+    }
+    given = text_of(series, series.tolist(), about, network.config)
+    options = {"seeds": [(about | {"replicate": 3}, network, given)]}
+    found = explain_network(
+        network, about, given, np.random.default_rng(0), true_value=480.0, **options
+    )
+    outputs = network.model(network.batch([series]), training=False).numpy()[0]
+    expected = outputs * [100, 1] + [500, 0]
+    assert found.proba == pytest.approx(expected, rel=1e-5)
+    assert found.score == pytest.approx(expected[0], rel=1e-5)
+    assert found.running[-1] == pytest.approx(expected, rel=1e-5)
+    # Attributions add up to the difference from channels at their mean.
+    nothing = network.proba([np.zeros_like(series)])[0][0]
+    assert found.baseline_score == pytest.approx(nothing, rel=1e-4)
+    total = sum(found.attribution)
+    assert total == pytest.approx(found.score - nothing, rel=1e-3, abs=1e-2)
+    without = network.proba([np.delete(series, 2, axis=0)])[0][0]
+    assert found.deletion[2] == pytest.approx(expected[0] - without, abs=1e-2)
+    # The head's weights times the pooled units, and its bias.
+    units = network.pooled([series])[0] * network.weights[:, 0] * 100
+    contributions = sorted(abs(unit.contribution) for unit in found.units)
+    assert contributions == pytest.approx(sorted(abs(units)), rel=1e-4)
+    assert found.turn is None and found.target_name == "price"
+    page = render_page(found)
+    assert f"The model predicts price {expected[0]:.4g}." in page.replace("−", "-")
+    assert "The true value is 480." in page and "blue raises price" in page
+    assert "2 seeds predict price from" in page
+    for word in ("probability", "log-odds", "p(price)"):
+        assert word not in page, word
 
 
 def test_the_page_loads_nothing_and_the_json_is_json():

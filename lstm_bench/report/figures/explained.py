@@ -47,6 +47,8 @@ class Running:
         The step since which the most probable class is the final one.
     values : sequence of float
         Contribution of each step to the target's score.
+    is_numeric : bool
+        Whether `proba` are numbers, `class_names` their names.
     """
 
     steps: Sequence[str]
@@ -55,11 +57,12 @@ class Running:
     target: int
     turn: int | None
     values: Sequence[float]
+    is_numeric: bool = False
 
 
 @house_style()
 def plot_running(running: Running, ylabel: str) -> Figure:
-    """Draw the class probabilities after each step, above the steps' contributions."""
+    """Draw probabilities, or a number, after each step, above the contributions."""
     fig = Figure(figsize=(WIDE, 4.2), layout="constrained")
     top, below = fig.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     for ax in (top, below):
@@ -70,7 +73,8 @@ def plot_running(running: Running, ylabel: str) -> Figure:
     # The explained class first, then the most probable others.
     final = proba[-1].copy()
     final[running.target] = np.inf
-    n_curves = 1 if len(final) == 2 else min(MAX_CURVES, len(final))
+    is_one = len(final) == 2 or running.is_numeric
+    n_curves = 1 if is_one else min(MAX_CURVES, len(final))
     for i, c in enumerate(np.argsort(-final, kind="stable")[:n_curves]):
         (line,) = top.plot(
             np.arange(1, n_steps + 1),
@@ -82,14 +86,17 @@ def plot_running(running: Running, ylabel: str) -> Figure:
             label=f"p({class_label(running.class_names[c])})",
         )
         handles.append(line)
-    _mark_turn(top, running)
-    top.set(ylim=(-0.03, 1.03), ylabel="probability after the step")
+    if running.is_numeric:
+        top.set_ylabel(class_label(running.class_names[running.target]))
+    else:
+        _mark_turn(top, running)
+        top.set(ylim=(-0.03, 1.03), ylabel="probability after the step")
     _draw_bars(below, running.values)
     below.set_ylabel(ylabel)
     _name_steps(below, running.steps)
     if len(handles) > 1:
         add_legend(fig, handles)
-    else:
+    elif not running.is_numeric:
         top.set_ylabel(f"p({class_label(running.class_names[running.target])})")
     return fig
 
@@ -287,9 +294,10 @@ def plot_faithfulness(
     mean: Sequence[float],
     low: Sequence[float],
     high: Sequence[float],
-    target: str,
+    ylabel: str,
+    is_numeric: bool = False,
 ) -> Figure:
-    """Draw the probability without k words: the most telling, and random ones."""
+    """Draw what is predicted without k words: the most telling, and random ones."""
     fig, ax = new_figure(NARROW, 3.2)
     x = [0, *k]
     (told,) = ax.plot(
@@ -305,7 +313,9 @@ def plot_faithfulness(
         x, [whole, *mean], color=OTHERS, lw=1.8, marker="s", ms=4, label="at random"
     )
     ax.fill_between(x, [whole, *low], [whole, *high], color=OTHERS, alpha=0.25, lw=0)
-    ax.set(ylim=(-0.03, 1.03), xlabel="deleted words", ylabel=f"p({target})")
+    ax.set(xlabel="deleted steps", ylabel=ylabel)
+    if not is_numeric:
+        ax.set_ylim(-0.03, 1.03)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     add_legend(fig, [told, drawn])
     return fig
