@@ -98,6 +98,7 @@ def make_splits(
     validation_fraction: float,
     max_train_samples: int | None,
     validates_on_test: bool = False,
+    n_subset: int | None = None,
 ) -> Splits:
     """Split into train, validation and test; classes are stratified.
 
@@ -117,6 +118,10 @@ def make_splits(
     validates_on_test : bool
         Whether to train on all of train and validate on the test set, as the source
         write-up did. Such a validation score does not estimate performance on new data.
+    n_subset : int or None
+        Train on this many of the sequences to train on, which include those of any
+        smaller number; validation remains. Of groups, on whole ones: on so many at
+        most, or on one group.
 
     Raises
     ------
@@ -147,6 +152,8 @@ def make_splits(
             rest, min(n_train, max_train_samples or n_train), dataset.times
         )
         val = whole.take(val_index)
+    if n_subset is not None:
+        chosen = _subset(chosen, n_subset, dataset)
     train, test = preprocessed(dataset, whole.take(chosen)), dataset.test
     if dataset.groups is not None:
         train = replace(train, groups=dataset.groups[chosen])
@@ -262,6 +269,19 @@ def _latest(index: IntArray, n: int, times: FloatArray | IntArray | None) -> Int
         return index[:n]
     latest = np.argsort(-times[index], kind="stable")[:n]
     return index[np.sort(latest)]
+
+
+def _subset(chosen: IntArray, n: int, dataset: Dataset) -> IntArray:
+    """Return the first `n` of `chosen`, or the latest, without a group's part."""
+    taken = _latest(chosen, n, dataset.times)
+    if dataset.groups is None:
+        return taken
+    left_out = dataset.groups[np.setdiff1d(chosen, taken)]
+    whole = taken[~np.isin(dataset.groups[taken], left_out)]
+    if len(whole):
+        return whole
+    one: IntArray = chosen[dataset.groups[chosen] == dataset.groups[taken[0]]]
+    return one
 
 
 def split_sizes(

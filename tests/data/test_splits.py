@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -139,6 +141,51 @@ def test_max_train_samples_limits_training_and_keeps_the_fraction(small):
     parts = split(small, max_train_samples=60)
     assert (len(parts.train), len(parts.val)) == (60, 20)
     assert not rows_of(parts.train) & rows_of(parts.val)
+
+
+def test_subsets_are_nested_balanced_and_validated_on_the_same(small):
+    whole = split(small, replicate=2)
+    previous: set[bytes] = set()
+    for n in (20, 60, 150):
+        parts = split(small, replicate=2, n_subset=n)
+        assert len(parts.train) == n
+        assert rows_of(parts.train) >= previous
+        assert abs(parts.train.y.mean() - whole.train.y.mean()) < 0.06
+        assert parts.val_index.tolist() == whole.val_index.tolist()
+        assert parts.train.fitted is None or parts.val.fitted is parts.train.fitted
+        previous = rows_of(parts.train)
+    assert previous == rows_of(whole.train)
+    assert rows_of(split(small, replicate=1, n_subset=20).train) != rows_of(
+        split(small, replicate=2, n_subset=20).train
+    )
+
+
+def test_subsets_take_whole_groups(small):
+    groups = np.arange(200) // 7
+    grouped = replace(small, groups=groups)
+    whole = split(grouped)
+    taken: set[int] = set()
+    for n in (10, 33, 100):
+        train = split(grouped, n_subset=n).train
+        assert n - 7 < len(train) <= n
+        chosen, counts = np.unique(train.groups, return_counts=True)
+        _, of_whole = np.unique(
+            whole.train.groups[np.isin(whole.train.groups, chosen)], return_counts=True
+        )
+        assert counts.tolist() == of_whole.tolist()
+        assert taken <= set(chosen.tolist())
+        taken = set(chosen.tolist())
+    # One group at least.
+    assert len(np.unique(split(grouped, n_subset=3).train.groups)) == 1
+
+
+def test_subsets_of_data_with_times_are_the_latest(small):
+    times = np.random.default_rng(0).permutation(200).astype(float)
+    timed = replace(small, times=times)
+    rows = {small.train[i].tobytes(): times[i] for i in range(200)}
+    parts = split(timed, n_subset=30)
+    used = sorted(rows[row] for row in rows_of(split(timed).train))
+    assert sorted(rows[row] for row in rows_of(parts.train)) == used[-30:]
 
 
 def test_validating_on_test_trains_on_everything(small):
