@@ -45,19 +45,28 @@ class Budget:
         return max(0.0, (1.0 - REST_SHARE) * self.seconds - self.used())
 
     def n_seeds(
-        self, results: Results, config_ids: Collection[str], n_workers: int
+        self,
+        results: Results,
+        config_ids: Collection[str],
+        n_workers: int,
+        work: float = 1.0,
     ) -> int:
         """Return how many seeds of a confirmation fit, 0 where not even one does.
 
         A seed takes one training of each configuration and each baseline. They take as
         long as in the search; what was not trained there, as their mean.
+
+        Parameters
+        ----------
+        work : float
+            Examples that a seed's trainings have together, 1 for all examples once.
         """
         runs = results.runs[results.runs["state"] == "complete"]
         times = runs.groupby("config_id")[TOTAL_TIME].mean()
         known = times.reindex(list(config_ids))
         seed_s = float(known.fillna(times.mean()).sum())
         searched = results.baselines[results.baselines["replicate"] == 0]
-        seed_s += float(searched[TRAIN_TIME].sum())
+        seed_s = work * (seed_s + float(searched[TRAIN_TIME].sum()))
         return int(self.confirmation_s() * max(1, n_workers) / max(seed_s, 1e-3))
 
     def before(self) -> str:

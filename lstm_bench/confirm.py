@@ -164,10 +164,13 @@ def confirm_study(
         n_most = _seeds_that_fit(study, budget, results, candidates)
         if spec.until is None:
             n_replicates = min(n_replicates, n_most)
+    sizes = [f"{size:,}" for size in study.prepared.subset_sizes]
+    examples = study.prepared.dataset.examples
     too_few = f" (too few for verdicts, which need {MIN_SEEDS})"
     progress.say(
         f"confirming {count(len(candidates), 'configuration')} on "
         f"{spec.seeds_text(n_replicates)}"
+        + (f", also with {listed(sizes)} {examples}" if sizes else "")
         + (too_few if n_replicates < MIN_SEEDS else "")
         + ": "
         + "; ".join(candidate.label for candidate in candidates)
@@ -198,7 +201,9 @@ def _seeds_that_fit(
     candidates: Sequence[Candidate],
 ) -> int:
     config_ids = [candidate.config.config_id for candidate in candidates]
-    n = budget.n_seeds(results, config_ids, study.driver.workers.n)
+    sizes, n_all = study.prepared.subset_sizes, len(study.prepared.splits.train)
+    work = 1.0 + sum(sizes) / n_all
+    n = budget.n_seeds(results, config_ids, study.driver.workers.n, work)
     spec = confirm_spec(study.suite)
     least = 1 if spec.until is None else spec.n_replicates
     study.progress.say(
@@ -291,6 +296,7 @@ def confirm_candidates(
 
     Trainings of earlier commands count, and a later command may add replicates.
     Replicates are the outer loop, so that a stopped confirmation has complete pairs.
+    Then follow the suite's ``train_sizes``, on the first `n_replicates`.
     With the suite's ``until: settled``, `n_replicates` are those of the first look, and
     no look of more than `n_most` is begun.
 
@@ -332,10 +338,20 @@ def confirm_candidates(
         write_test_reviews,
     )
     plans: Iterable[Confirmation]
+    sizes = study.prepared.subset_sizes
     if spec.until is None:
-        plans = [Confirmation(study, session, known, candidates, n_replicates)]
+        plans = [
+            Confirmation(
+                study, session, known, candidates, n_replicates, sizes=(None, *sizes)
+            )
+        ]
     else:
         plans = look_by_look(study, session, known, candidates, n_most)
+        if sizes:
+            last = Confirmation(
+                study, session, known, candidates, n_replicates, sizes=sizes
+            )
+            plans = itertools.chain(plans, [last])
     study.run(plans, session)
     return str(session.run_id)
 
@@ -454,6 +470,8 @@ class Confirmation(Plan):
         For all of them, but those in `wanted`.
     wanted : mapping of str to int
         Larger numbers of replicates by a configuration's id or ``baseline:NAME``.
+    sizes : sequence of int or None
+        Numbers of training examples to train on; None: all.
     """
 
     def __init__(
@@ -464,45 +482,50 @@ class Confirmation(Plan):
         candidates: Sequence[Candidate],
         n_replicates: int,
         wanted: Mapping[str, int] = NONE_WANTED,
+        sizes: Sequence[int | None] = (None,),
     ) -> None:
         self.study, self.session = study, session
         last = max([n_replicates, *wanted.values()])
-        requested = [
-            (candidate, replicate)
-            for replicate in range(1, last + 1)
-            for candidate in candidates
-            if replicate <= wanted.get(candidate.config.config_id, n_replicates)
-        ]
         done = {
-            (run.config_id, run.replicate)
+            (run.config_id, run.replicate, run.n_subset)
             for run in known
             if isinstance(run, StoredTraining)
-            and run.kind == "replicate"
+            and run.kind in ("replicate", rec.SUBSET)
             and run.state in ENDED
         }
-        left = [
-            (candidate, replicate)
-            for candidate, replicate in requested
-            if (candidate.config.config_id, replicate) not in done
-        ]
         tasks: list[Task] = []
-        for replicate in range(1, last + 1):
+        total = left = 0
+        # All examples first: what is stopped then is a confirmation without subsets.
+        for size, replicate in sorted(
+            itertools.product(sizes, range(1, last + 1)),
+            key=lambda each: 0 if each[0] is None else each[1],
+        ):
             tasks += [
                 task
-                for task in study.baselines(session, known, replicate, score_test=True)
+                for task in study.baselines(
+                    session, known, replicate, score_test=True, n_subset=size
+                )
                 if replicate
                 <= wanted.get(f"baseline:{task.job.baseline}", n_replicates)
             ]
-            tasks += [self._task(*each) for each in left if each[1] == replicate]
-        super().__init__(tasks, len(requested), len(requested) - len(left))
+            for candidate in candidates:
+                config_id = candidate.config.config_id
+                if replicate > wanted.get(config_id, n_replicates):
+                    continue
+                total += 1
+                if (config_id, replicate, size) not in done:
+                    left += 1
+                    tasks.append(self._task(candidate, replicate, size))
+        super().__init__(tasks, total, total - left)
 
-    def _task(self, candidate: Candidate, replicate: int) -> Task:
+    def _task(self, candidate: Candidate, replicate: int, size: int | None) -> Task:
         return self.study.training(
             candidate.config,
-            f"{candidate.label}, seed {replicate}",
+            f"{candidate.label}, {self.study.seed_text(replicate, size)}",
             self.session,
-            kind="replicate",
+            kind="replicate" if size is None else rec.SUBSET,
             replicate=replicate,
+            n_subset=size,
             score_test=True,
             reference=candidate.reference,
             label=candidate.label,

@@ -38,7 +38,7 @@ from lstm_bench.tracking.stored_runs import (
     left_out_frame,
     parse_runs,
 )
-from lstm_bench.tracking.tracker import OpenRun, Tracker
+from lstm_bench.tracking.tracker import OpenRun, Tracker, seed_text
 from lstm_bench.training.baselines import BaselineResult, baselines_of
 from lstm_bench.training.check import check_data
 from lstm_bench.training.prepare import SEARCH_REPLICATE, Prepared, prepare
@@ -115,6 +115,7 @@ class OpenStudy:
         replicate: int = SEARCH_REPLICATE,
         score_test: bool = False,
         reference: str | None = None,
+        n_subset: int | None = None,
         **tags: Any,
     ) -> Task:
         """Return the task of a training; `kind` and `tags` as in `Tracker.start_run`.
@@ -129,6 +130,7 @@ class OpenStudy:
         job = self.driver.job(
             replicate,
             config=config,
+            n_subset=n_subset,
             score_test=score_test,
             explains=kind == "reference",
         )
@@ -141,6 +143,7 @@ class OpenStudy:
                 parent_run_id=session.run_id,
                 engine=engine,
                 reference=reference,
+                n_subset=n_subset,
                 **tags,
             )
 
@@ -153,6 +156,7 @@ class OpenStudy:
         replicate: int,
         *,
         score_test: bool,
+        n_subset: int | None = None,
     ) -> list[Task]:
         """Return the tasks of the baselines that are not complete for a replicate.
 
@@ -167,27 +171,43 @@ class OpenStudy:
             for run in known
             if isinstance(run, StoredBaseline)
             and run.state in ("complete", rec.SKIPPED)
-            and run.replicate == replicate
+            and (run.replicate, run.n_subset) == (replicate, n_subset)
             and (
                 run.state == rec.SKIPPED or not score_test or run.test_scored == "true"
             )
         }
         data = self.prepared.dataset
         return [
-            self._baseline(name, baseline.label, session, replicate, score_test)
+            self._baseline(
+                name, baseline.label, session, replicate, score_test, n_subset
+            )
             for name, baseline in baselines_of(data.kind, data.task).items()
             if name not in done
         ]
 
     def _baseline(
-        self, name: str, label: str, session: OpenRun, replicate: int, score_test: bool
+        self,
+        name: str,
+        label: str,
+        session: OpenRun,
+        replicate: int,
+        score_test: bool,
+        n_subset: int | None,
     ) -> Task:
         def open_run(prepared: Prepared, engine: str) -> OpenRun:
-            return self.tracker.start_baseline(name, prepared, str(session.run_id))
+            return self.tracker.start_baseline(
+                name, prepared, str(session.run_id), n_subset
+            )
 
-        seed = f", seed {replicate}" if replicate else ""
-        job = self.driver.job(replicate, baseline=name, score_test=score_test)
+        seed = f", {self.seed_text(replicate, n_subset)}" if replicate else ""
+        job = self.driver.job(
+            replicate, baseline=name, n_subset=n_subset, score_test=score_test
+        )
         return Task(job, f"baseline {label}{seed}", open_run)
+
+    def seed_text(self, replicate: int, n_subset: int | None) -> str:
+        """Return the words for a replicate: ``seed 1``, or ``seed 1, 500 reviews``."""
+        return seed_text(replicate, n_subset, self.prepared.dataset.example)
 
     def say_baseline(self, task: Task, done: Done) -> None:
         """Show how a baseline ended."""

@@ -30,6 +30,7 @@ from lstm_bench.analysis.contenders import (
 from lstm_bench.analysis.ensembles import Ensembles, make_ensembles
 from lstm_bench.analysis.formatting import value_label
 from lstm_bench.analysis.intervals import mean_interval
+from lstm_bench.analysis.learning_curve import LearningCurve, make_learning_curve
 from lstm_bench.analysis.looks import settle
 from lstm_bench.arrays import FloatArray
 from lstm_bench.metrics import Metric
@@ -116,6 +117,25 @@ class Analysis:
         return make_ensembles(
             self.results.suite, self.contenders, self.winner, self.baseline
         )
+
+    @cached_property
+    def learning_curve(self) -> LearningCurve | None:
+        """The scores by number of training examples; None without subsets."""
+        n_train = self.results.dataset.get("n_used_train")
+        if n_train is None:
+            # The file with it is lost, which the report says.
+            return None
+        subsets = self.results.subsets
+        return make_learning_curve(
+            self.results.suite, subsets, n_train, self.contenders, self.baseline
+        )
+
+    @property
+    def n_trainings(self) -> int:
+        """Number of trainings of the search and of the confirmation, at all sizes."""
+        curve = self.learning_curve
+        n_all = len(self.results.runs) + len(self.results.confirmed)
+        return n_all + (0 if curve is None else curve.n_trainings)
 
     @property
     def against_baseline(self) -> dict[str, Any] | None:

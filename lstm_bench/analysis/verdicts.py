@@ -74,6 +74,7 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
         more = _none_beats(analysis) if is_baseline else ""
         yield Answer(question, describe(row, metric) + more)
     yield from _ensemble_answers(analysis)
+    yield from _more_data_answers(analysis, winner)
     yield from _optimism_answers(analysis, winner)
 
 
@@ -138,6 +139,81 @@ def _ensemble_answers(analysis: Analysis) -> Iterator[Answer]:
         if texts:
             text = f"Better than {better.iloc[0]['label_b']}: {'; '.join(texts)}."
             yield Answer(question, text)
+
+
+def _more_data_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer]:
+    """Yield what twice the data would give, and from how much on networks are ahead."""
+    curve, metric = analysis.learning_curve, analysis.results.suite.metric
+    if curve is None:
+        return
+    asked = [c.key for c in (winner, analysis.baseline) if c is not None]
+    texts = []
+    for law in curve.laws[curve.laws["key"].isin(asked)].to_dict("records"):
+        predicted = with_interval(
+            law["predicted"], law["predicted_low"], law["predicted_high"], metric.form
+        )
+        texts.append(
+            f"{law['label']} about {predicted} instead of {law['mean']:{metric.form}}"
+        )
+    if texts:
+        n = int(curve.laws["n_train"].max())
+        yield Answer(
+            "what would more data give",
+            f"Test {metric.label} with twice the {n:,} training "
+            f"{analysis.results.examples}, if the error goes on falling as a power of "
+            f"their number: {'; '.join(texts)}.",
+        )
+    texts = [
+        crossing_text(row, analysis.results.examples)
+        for row in curve.crossings.to_dict("records")
+    ]
+    if texts:
+        yield Answer(
+            f"with how much data does the {analysis.results.suite.network} pass "
+            f"{curve.crossings.iloc[0]['label_b']}",
+            f"{'; '.join(texts)}.",
+        )
+
+
+def crossing_text(row: Mapping[Any, Any], examples: str) -> str:
+    """Return from how many examples on a network is ahead of the best baseline.
+
+    Parameters
+    ----------
+    row : mapping
+        Of `LearningCurve.crossings`.
+    """
+    first, last = int(row["smallest"]), int(row["largest"])
+
+    def size(n: float) -> str:
+        if n < first:
+            return f"below {first:,}"
+        return f"beyond {last:,}" if n > last else f"{about(n):,}"
+
+    interval = ""
+    if not math.isnan(row["from_low"]):
+        low, high = size(row["from_low"]), size(row["from_high"])
+        interval = f" (95 % {low}{'' if low == high else f' to {high}'})"
+    if row["ahead_from"] == 0:
+        return (
+            f"{row['label']} is ahead with {first:,} {examples} and at every larger "
+            f"size{interval}"
+        )
+    if math.isinf(row["ahead_from"]):
+        before = f", though ahead with {first:,}" if row["leads_first"] else ""
+        return (
+            f"{row['label']} does not pass it within {first:,} to {last:,} {examples}"
+            f"{interval}: it is behind with {last:,}{before}"
+        )
+    return (
+        f"{row['label']} passes it at about {size(row['ahead_from'])} {examples}"
+        f"{interval}"
+    )
+
+
+def about(n: float) -> int:
+    """Return a number of examples with two digits: 3,400 for 3,412."""
+    return int(float(f"{n:.2g}"))
 
 
 def _each_once(
@@ -343,6 +419,10 @@ def confirmation_summary(
     if analysis.ensembles is not None:
         verdicts["ensembles"] = _records(analysis.ensembles.table)
         verdicts["ensemble_comparisons"] = _records(analysis.ensembles.comparisons)
+    if (curve := analysis.learning_curve) is not None:
+        verdicts["scores_by_size"] = _records(curve.scores)
+        verdicts["power_laws"] = _records(curve.laws)
+        verdicts["crossings"] = _records(curve.crossings)
     return {k: v for k, v in values.items() if not math.isnan(v)}, verdicts
 
 

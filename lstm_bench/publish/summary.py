@@ -164,7 +164,7 @@ def summarise(analysis: Analysis) -> Summary | None:
     if winner is None:
         return None
     suite, data, environment = results.suite, results.dataset, results.environment
-    row = analysis.against_baseline
+    row, curve = analysis.against_baseline, analysis.learning_curve
     return Summary(
         suite=suite.name,
         question=" ".join(suite.description.split()),
@@ -192,9 +192,11 @@ def summarise(analysis: Analysis) -> Summary | None:
         answers=tuple(
             QuestionAnswered(**dataclasses.asdict(a)) for a in answers(analysis)
         ),
-        n_trainings=len(results.runs) + len(results.confirmed),
+        n_trainings=analysis.n_trainings,
         total_time_s=float(
-            study_summary(results)["total_time_s"] + results.confirmed[TOTAL_TIME].sum()
+            study_summary(results)["total_time_s"]
+            + results.confirmed[TOTAL_TIME].sum()
+            + (0.0 if curve is None else curve.time_s)
         ),
         machine=machine(results),
         date=last_work(results),

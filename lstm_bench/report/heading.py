@@ -21,7 +21,7 @@ def study_page(analysis: Analysis) -> Page:
             (
                 f"study {results.study}",
                 last_work(results),
-                count(len(results.runs) + len(results.confirmed), "training"),
+                count(analysis.n_trainings, "training"),
                 machine(results),
             )
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -191,6 +192,12 @@ class ConfirmSpec(_Part):
         "the references, the baselines; and whether pairs are compared. p-values are "
         "corrected within each family, so fewer comparisons find smaller differences.",
     )
+    train_sizes: tuple[Annotated[int, Field(ge=2)], ...] = Field(
+        (),
+        description="Numbers of training examples on which all of it is trained, too, "
+        "for the score against the size: `[1000, 2000, 5000]`, nested subsets of what "
+        "the confirmation trains on. All of that is always a size. []: nothing else.",
+    )
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -234,6 +241,13 @@ class ConfirmSpec(_Part):
         if len(set(families)) < len(families):
             raise ValueError("expected each family once")
         return families
+
+    @field_validator("train_sizes")
+    @classmethod
+    def _check_train_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if any(a >= b for a, b in itertools.pairwise(sizes)):
+            raise ValueError("expected increasing numbers")
+        return sizes
 
 
 class EnsembleSpec(_Part):

@@ -205,6 +205,7 @@ class Suite:
                 )
 
         self.check_task(where)
+        self.check_train_sizes(None, where)
         self.sizes = known_sizes(self.dataset.name, self.dataset.options)
         if self.sizes is not None:
             self.check_sizes(self.sizes, where)
@@ -268,6 +269,41 @@ class Suite:
                 f"{where}until: expected a comparison to settle, got none; name "
                 "families, or pairs, or leave until out"
             )
+
+    def check_train_sizes(self, n_train: int | None, where: str) -> None:
+        """Raise SuiteError if a size needs more examples than there are to train on.
+
+        Parameters
+        ----------
+        n_train : int or None
+            None while it is unknown.
+        """
+        sizes = () if self.confirm is None else self.confirm.train_sizes
+        if not sizes:
+            return
+        if self.task.name == FORECAST:
+            raise SuiteError(
+                f"{where}: confirm.train_sizes: expected none for forecasts, got "
+                f"{listed(map(str, sizes))}: windows overlap, so that their number is "
+                "not the amount of data; leave it out"
+            )
+        if n_train is not None and sizes[-1] > n_train:
+            raise SuiteError(
+                f"{where}: confirm.train_sizes: expected at most {n_train:,}, the "
+                f"number of examples to train on, got {sizes[-1]:,}; remove it, or "
+                "lower dataset.validation_fraction"
+            )
+
+    def subset_sizes(self, n_train: int) -> tuple[int, ...]:
+        """Return the confirmation's `train_sizes` without that of all examples.
+
+        Parameters
+        ----------
+        n_train : int
+            Number of examples to train on.
+        """
+        sizes = () if self.confirm is None else self.confirm.train_sizes
+        return tuple(size for size in sizes if size < n_train)
 
     def _check_together(self, where: str) -> None:
         """Raise SuiteError if two axes, or a pair, combine what does not go together.

@@ -15,7 +15,7 @@ from lstm_bench.training.result import OBJECTIVE, TRAIN_TIME, metric_key
 
 TAG_PREFIX = "mlflow.sharedViewState."
 MAX_RUNS = 100
-HIDDEN = ("sweep", "confirm", "baseline")
+HIDDEN = ("sweep", "confirm", "baseline", rec.SUBSET, rec.SUBSET_BASELINE)
 
 
 def chart_view_state(suite: Suite) -> dict[str, Any]:

@@ -69,6 +69,7 @@ from lstm_bench.training.result import (
     N_EPOCHS,
     N_FEATURES,
     OBJECTIVE,
+    TOTAL_TIME,
     TRAIN_TIME,
     Prediction,
     is_curve_key,
@@ -114,7 +115,7 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
     dataset = reader.context(context, rec.DATASET, parse_dataset)
     reader.n_classes = len(dataset.get("class_names", ())) or None
     environment = reader.context(context, rec.ENVIRONMENT, parse_environment)
-    runs, confirmed, baselines = [], [], []
+    runs, confirmed, baselines, subsets = [], [], [], []
     skipped: dict[tuple[str, bool], str] = {}
     curves, predictions, gradients = _Curves(), {}, {}
     is_memory = memory_task(suite.dataset.name) is not None
@@ -122,6 +123,12 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
     samples, errors = _Samples(reader, rec.SAMPLES), _Samples(reader, rec.ERRORS)
     searched: dict[str, StoredTraining] = {}
     for run in known:
+        if (
+            isinstance(run, StoredBaseline | StoredTraining)
+            and run.n_subset is not None
+        ):
+            subsets.append(_subset_row(run))
+            continue
         if isinstance(run, StoredBaseline) and run.state == "complete":
             baselines.append(_baseline_row(run))
             predictions[run.run_id] = reader.predictions(run)
@@ -163,6 +170,7 @@ def load_results(tracking_uri: str, suite: Suite, study: str | None = None) -> R
         samples=samples.frame(),
         confirmed=_runs_frame(confirmed, ("origin",)),
         baselines=_baselines_frame(baselines),
+        subsets=pd.DataFrame(subsets, columns=SUBSET_COLUMNS),
         predictions=predictions,
         errors=errors.frame(),
         test_reviews=_test_reviews(reader, sessions, predictions),
@@ -640,6 +648,26 @@ def _baseline_row(run: StoredBaseline) -> dict[str, Any]:
         "label": run.label,
         "replicate": run.replicate,
         **{key: run.metrics.get(key, float("nan")) for key in BASELINE_NUMBERS},
+    }
+
+
+SUBSET_NUMBERS = (
+    *(TRAIN_TIME, TOTAL_TIME),
+    *(metric_key("test", name) for name in METRICS),
+)
+SUBSET_COLUMNS = ["run_id", "key", "n_train", "replicate", "state", *SUBSET_NUMBERS]
+
+
+def _subset_row(run: StoredBaseline | StoredTraining) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "key": run.config_id
+        if isinstance(run, StoredTraining)
+        else f"baseline:{run.baseline}",
+        "n_train": run.n_subset,
+        "replicate": run.replicate,
+        "state": run.state,
+        **{key: run.metrics.get(key, float("nan")) for key in SUBSET_NUMBERS},
     }
 
 

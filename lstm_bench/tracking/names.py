@@ -17,6 +17,7 @@ TAG_ORIGIN = "lstm_bench.origin"  # why it is confirmed: one of ORIGINS
 TAG_BASELINE = "lstm_bench.baseline"
 TAG_MODEL = "lstm_bench.model"  # of the winner: the address of its model
 TAG_REFIT_OF = "lstm_bench.refit_of"  # the configuration's id, or baseline:NAME
+PARAM_SUBSET = "n_subset"  # training examples, where it is trained on a subset
 TAG_ENGINE = "lstm_bench.engine"  # of the LSTMs; absent: stock Keras
 # Tags that begin with "mlflow." are not shown in MLflow's UI.
 TAG_OWNER = "mlflow.lstm_bench.owner"  # the process that works on the run, as JSON
@@ -37,10 +38,12 @@ TAG_TEST_SCORED = "lstm_bench.test_scored"
 TEST_LOOKS = ("true", "validation")
 
 # Of a command ("sweep", "confirm"), of a training (in the search, in the confirmation,
-# standalone, on train and validation together), and of a baseline.
+# standalone, on train and validation together), of a baseline, and of both where a
+# confirmation trains on a subset of the examples.
+SUBSET, SUBSET_BASELINE = "subset", "subset_baseline"
 KINDS = (
     *("sweep", "confirm", "trial", "reference", "replicate", "train", "refit"),
-    "baseline",
+    *("baseline", SUBSET, SUBSET_BASELINE),
 )
 ORIGINS = ("search", "reference", "pair")
 STATES = ("running", "complete", "pruned", "failed", "interrupted")

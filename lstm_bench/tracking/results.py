@@ -95,6 +95,10 @@ class Results:
     baselines : DataFrame, one row per fitted baseline
         ``run_id, experiment_id, baseline, replicate`` (0: the search's split),
         ``train_time_s, n_features``, ``val_<metric>, test_<metric>``.
+    subsets : DataFrame, one row per training or fit on a subset of the examples
+        ``run_id``, ``key`` (the configuration's id, or ``baseline:<name>``),
+        ``n_train`` (examples trained on), ``replicate, state, train_time_s,
+        total_time_s``, ``test_<metric>``.
     skipped_baselines : tuple of str
         A sentence for each baseline that was not fitted, with the reason.
     predictions : dict of str to dict of str to Prediction
@@ -145,6 +149,7 @@ class Results:
     samples: pd.DataFrame
     confirmed: pd.DataFrame
     baselines: pd.DataFrame
+    subsets: pd.DataFrame
     predictions: dict[str, dict[str, Prediction]]
     errors: pd.DataFrame
     test_reviews: pd.DataFrame

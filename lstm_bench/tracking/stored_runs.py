@@ -87,6 +87,7 @@ PARAMS = (
     "embedding_digest",
     "study.metric",
     "looks",
+    rec.PARAM_SUBSET,
 )
 N_NAMED = 3
 MAX_REASON = 400
@@ -208,6 +209,8 @@ class StoredFit(StoredRun):
 
     Attributes
     ----------
+    n_subset : int or None
+        Number of training examples, of a subset; None: all.
     metrics : dict of str to float
         Metrics that a table may show, by MLflow's key; finite and within their bounds.
     """
@@ -218,6 +221,7 @@ class StoredFit(StoredRun):
     test_scored: str = Field("false", alias=rec.TAG_TEST_SCORED)
     dataset_digest: str | None = None
     embedding_digest: str | None = None
+    n_subset: Whole | None = None
     failure: str | None = Field(None, alias=rec.TAG_FAILURE)
     metrics: dict[str, float]
 
@@ -227,6 +231,11 @@ class StoredFit(StoredRun):
             raise ValueError(
                 f"tag {rec.TAG_REPLICATE} is {self.tagged_replicate}, parameter "
                 f"seed.replicate {self.replicate}; expected the same"
+            )
+        is_subset = self.kind in (rec.SUBSET, rec.SUBSET_BASELINE)
+        if is_subset and self.n_subset is None:
+            raise ValueError(
+                f"parameter {rec.PARAM_SUBSET}: a {self.kind} has it, but it is gone"
             )
         return self
 
@@ -268,6 +277,7 @@ class StoredTraining(StoredFit):
             "trial": {rec.TAG_TRIAL: self.trial},
             "reference": {rec.TAG_REFERENCE: self.reference},
             "replicate": {rec.TAG_LABEL: self.label, rec.TAG_ORIGIN: self.origin},
+            rec.SUBSET: {rec.TAG_LABEL: self.label},
         }
         missing = [t for t, value in needed.get(self.kind, {}).items() if value is None]
         if missing:
@@ -289,8 +299,10 @@ class StoredTraining(StoredFit):
 
 _MODELS: dict[str, type[StoredRun]] = {
     **dict.fromkeys(("sweep", "confirm"), StoredSession),
-    **dict.fromkeys(("trial", "reference", "replicate", "train"), StoredTraining),
-    "baseline": StoredBaseline,
+    **dict.fromkeys(
+        ("trial", "reference", "replicate", rec.SUBSET, "train"), StoredTraining
+    ),
+    **dict.fromkeys(("baseline", rec.SUBSET_BASELINE), StoredBaseline),
     # Not a result: nothing is scored.
     "refit": StoredRun,
 }

@@ -26,7 +26,7 @@ from lstm_bench.metrics import evaluate
 from lstm_bench.stores import create_whole, opening_store, sqlite_file
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.system.process import this_process
-from lstm_bench.text import first_line
+from lstm_bench.text import count, first_line
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.chart_view import TAG_PREFIX, chart_view_state
 from lstm_bench.tracking.models import (
@@ -72,6 +72,8 @@ COMMANDS = {
     "reference": "sweep",
     "confirm": "confirm",
     "replicate": "confirm",
+    rec.SUBSET: "confirm",
+    rec.SUBSET_BASELINE: "confirm",
     "train": "train",
     "refit": "predict --refit",
 }
@@ -470,6 +472,7 @@ class Tracker:
         reference: str | None = None,
         label: str | None = None,
         origin: str | None = None,
+        n_subset: int | None = None,
     ) -> OpenRun:
         """Open the run of a training.
 
@@ -477,17 +480,20 @@ class Tracker:
         ----------
         prepared : Prepared
             With the seeds of the training's replicate.
-        kind : {"trial", "reference", "replicate", "train"}
+        kind : {"trial", "reference", "replicate", "subset", "train"}
         engine : str
             Of the LSTMs; see `join_engines`.
         label, origin : str or None
             Display name of the configuration in a confirmation, and why it was
             selected.
+        n_subset : int or None
+            Number of training examples, of a subset.
         """
         suite = prepared.suite
         name = label or suite.name_of(config, trial)
-        if kind == "replicate":
-            name += f", seed {prepared.replicate}"
+        if kind in ("replicate", rec.SUBSET):
+            example = prepared.dataset.example
+            name += f", {seed_text(prepared.replicate, n_subset, example)}"
         if kind == "train":
             name = f"{name} (one training)" if name else "one training"
         tags = self._tags(prepared, kind, parent_run_id) | {
@@ -503,7 +509,8 @@ class Tracker:
             rec.TAG_REFERENCE: reference,
         }
         tags |= {key: value for key, value in more.items() if value is not None}
-        return self._open(name, tags, config.model_dump(), prepared)
+        params = {**config.model_dump(), **_of_subset(n_subset)}
+        return self._open(name, tags, params, prepared)
 
     def start_refit(
         self,
@@ -530,18 +537,27 @@ class Tracker:
         return self._open(f"{label} (refit)", tags, params, prepared)
 
     def start_baseline(
-        self, name: str, prepared: Prepared, parent_run_id: str
+        self,
+        name: str,
+        prepared: Prepared,
+        parent_run_id: str,
+        n_subset: int | None = None,
     ) -> OpenRun:
-        """Open the run of a baseline."""
+        """Open the run of a baseline; `n_subset` as in `start_run`."""
         baseline = BASELINES[name]
-        tags = self._tags(prepared, "baseline", parent_run_id) | {
+        kind = "baseline" if n_subset is None else rec.SUBSET_BASELINE
+        tags = self._tags(prepared, kind, parent_run_id) | {
             rec.TAG_BASELINE: name,
             rec.TAG_LABEL: baseline.label,
             rec.TAG_NOTE: baseline.description,
         }
-        seed = f", seed {prepared.replicate}" if prepared.replicate else ""
+        seed = ""
+        if prepared.replicate:
+            example = prepared.dataset.example
+            seed = f", {seed_text(prepared.replicate, n_subset, example)}"
         title = f"{baseline.label} (baseline{seed})"
-        return self._open(title, tags, {"baseline": name}, prepared)
+        params = {"baseline": name, **_of_subset(n_subset)}
+        return self._open(title, tags, params, prepared)
 
     def _open(
         self,
@@ -703,6 +719,16 @@ class Tracker:
     def runs_of(self, study: str) -> list[Run]:
         """Return every run of `study`, of commands and trainings, oldest first."""
         return find_runs(self.client, f"tags.`{rec.TAG_STUDY}` = '{study}'")
+
+
+def seed_text(replicate: int, n_subset: int | None, example: str) -> str:
+    """Return the words for a replicate: ``seed 1``, or ``seed 1, 500 reviews``."""
+    of = "" if n_subset is None else f", {count(n_subset, example)}"
+    return f"seed {replicate}{of}"
+
+
+def _of_subset(n_subset: int | None) -> dict[str, int]:
+    return {} if n_subset is None else {rec.PARAM_SUBSET: n_subset}
 
 
 def _check_active(experiment: Experiment) -> None:

@@ -56,15 +56,18 @@ class Checkpoint:
     file: Path
 
     @classmethod
-    def of(cls, study: str, config_id: str, replicate: int) -> Checkpoint:
-        """Return the checkpoint of a training, in the cache.
+    def of(
+        cls, study: str, config_id: str, replicate: int, n_subset: int | None = None
+    ) -> Checkpoint:
+        """Return the checkpoint of a training, perhaps on a subset, in the cache.
 
         Other versions of Keras or of this package, which may number variables
         differently, use other files.
         """
         from importlib.metadata import version
 
-        name = f"{config_id}-{replicate}-{__version__}-{version('keras')}.npz"
+        of = "" if n_subset is None else f"-{n_subset}"
+        name = f"{config_id}-{replicate}{of}-{__version__}-{version('keras')}.npz"
         return cls(cache_folder("checkpoints", study, name))
 
     def save(self, state: State) -> None:

@@ -60,6 +60,11 @@ class Prepared:
             },
         }
 
+    @property
+    def subset_sizes(self) -> tuple[int, ...]:
+        """The numbers of training examples of subsets that are trained on."""
+        return self.suite.subset_sizes(len(self.splits.train))
+
     def at(self, replicate: int) -> Prepared:
         """Return the same data, split as for replicate `replicate`.
 
@@ -96,8 +101,11 @@ def prepare(
     """
     dataset = load_dataset_of(suite, data_dir)
     splits = search_splits(suite, dataset, config)
+    suite.check_train_sizes(len(splits.train), suite.path)
+    # The smallest subset has all classes, or no larger one need have.
+    smallest = next(iter(suite.subset_sizes(len(splits.train))), None)
     for replicate in range(1, n_replicates + 1):
-        split(suite, dataset, replicate)
+        split(suite, dataset, replicate, smallest)
     described = describe_dataset(dataset)
     about = {
         **described,
@@ -246,8 +254,15 @@ def _code_digest(name: str) -> str:
     return files_digest(file.parent, [file])
 
 
-def split(suite: Suite, dataset: Dataset, replicate: int) -> Splits:
+def split(
+    suite: Suite, dataset: Dataset, replicate: int, n_subset: int | None = None
+) -> Splits:
     """Return the splits of a replicate; 0 is the search's.
+
+    Parameters
+    ----------
+    n_subset : int or None
+        Number of training examples; None: all.
 
     Raises
     ------
@@ -267,6 +282,7 @@ def split(suite: Suite, dataset: Dataset, replicate: int) -> Splits:
         validation_fraction=spec.validation_fraction,
         max_train_samples=spec.max_train_samples,
         validates_on_test=spec.validation == "test",
+        n_subset=n_subset,
     )
     for part, sequences in (
         ("to train on", splits.train),
@@ -282,6 +298,6 @@ def split(suite: Suite, dataset: Dataset, replicate: int) -> Splits:
                 f"{suite.path}: dataset: expected examples of each class {part}, got "
                 f"none of {quoted(missing)} among {len(sequences):,}; give more of "
                 "them, join small classes into one or leave them out, or set another "
-                "validation_fraction or max_train_samples"
+                "validation_fraction, max_train_samples or confirm.train_sizes"
             )
     return splits

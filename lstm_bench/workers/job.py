@@ -64,6 +64,8 @@ class Job:
         None: a baseline.
     baseline : str
         Name of the baseline.
+    n_subset : int or None
+        Number of training examples, of a subset; None: all.
     is_refit : bool
         Whether it is trained on train and validation together, for all of the
         configuration's epochs, and scored on nothing.
@@ -85,6 +87,7 @@ class Job:
     replicate: int = 0
     config: TrialConfig | None = None
     baseline: str = ""
+    n_subset: int | None = None
     score_test: bool = False
     is_refit: bool = False
     origin: Origin | None = None
@@ -154,7 +157,9 @@ def run_job(job: Job) -> Outcome | DataMissing:
         worker.log_event(job.topic, {"key": job.key, "what": what, **about})
 
     suite = _suite(job.suite_name, job.suite_text)
-    splits = _splits(job.suite_name, job.suite_text, job.data, job.replicate)
+    splits = _splits(
+        job.suite_name, job.suite_text, job.data, job.replicate, job.n_subset
+    )
     if job.config is None:
         return _fit_baseline(job, dataset, splits, tell)
     return _train(job, job.config, suite, dataset, splits, tell)
@@ -182,11 +187,13 @@ def _suite(name: str, text: str) -> Suite:
 
 
 @functools.lru_cache(maxsize=1)
-def _splits(name: str, text: str, data: str, replicate: int) -> Splits:
+def _splits(
+    name: str, text: str, data: str, replicate: int, n_subset: int | None
+) -> Splits:
     dataset = _dataset(data)
     if dataset is None:
         raise RuntimeError(f"the data {data} are gone")
-    return split(_suite(name, text), dataset, replicate)
+    return split(_suite(name, text), dataset, replicate, n_subset)
 
 
 @functools.lru_cache(maxsize=1)
@@ -239,7 +246,9 @@ def _train(
     engine = choose_engine(suite.engine, config.cell, _sayer(job.topic))
     checkpoint = None
     if suite.checkpoint and not job.is_refit and job.origin is None:
-        checkpoint = Checkpoint.of(suite.study_name, config.config_id, job.replicate)
+        checkpoint = Checkpoint.of(
+            suite.study_name, config.config_id, job.replicate, job.n_subset
+        )
     saved = checkpoint.load() if checkpoint is not None else None
     engines = join_engines([*(saved.engines if saved else []), engine])
     limits = Limits(suite.study.trial_timeout_s, suite.study.trial_memory_gib)

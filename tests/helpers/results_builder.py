@@ -13,6 +13,7 @@ from lstm_bench.metrics import METRICS, evaluate
 from lstm_bench.suites.config import CONFIG_FIELDS
 from lstm_bench.suites.schema import config_from
 from lstm_bench.suites.suite import Suite
+from lstm_bench.tracking.load import SUBSET_COLUMNS
 from lstm_bench.tracking.results import METRIC_COLUMNS, RUN_NUMBER_COLUMNS, Results
 from lstm_bench.tracking.stored_runs import left_out_frame
 from lstm_bench.training.result import Prediction
@@ -122,6 +123,7 @@ def make_results(
         "dataset": dataset,
         "confirmed": _frame([], (*columns, "origin")),
         "baselines": pd.DataFrame(columns=list(BASELINE_COLUMNS)),
+        "subsets": pd.DataFrame(columns=SUBSET_COLUMNS),
         "predictions": {},
         "errors": pd.DataFrame(
             columns=["run_id", "index", "text", "y_true", "y_pred", "y_proba"]

@@ -59,6 +59,18 @@ def test_the_suites_of_the_readme_are_shipped():
         ({"study:": "confirm: {pairs: {units: [2, 0]}}\nstudy:"}, "got 0"),
         ({"study:": "confirm: {margin: -1}\nstudy:"}, "confirm.margin"),
         ({"study:": "confirm: {families: [best, al]}\nstudy:"}, "'references'"),
+        (
+            {"study:": "confirm: {train_sizes: [80, 40]}\nstudy:"},
+            "confirm.train_sizes: expected increasing numbers",
+        ),
+        (
+            {"study:": "confirm: {train_sizes: [1, 40]}\nstudy:"},
+            "confirm.train_sizes.0: input should be greater than or equal to 2, got 1",
+        ),
+        (
+            {"study:": "confirm: {train_sizes: 40}\nstudy:"},
+            "confirm.train_sizes: input should be a valid tuple, got 40",
+        ),
         ({"study:": "ensemble: {n: 5}\nstudy:"}, "add confirm: {n_replicates: 5}"),
         (
             {"study:": "confirm: {n_replicates: 3}\nensemble: {}\nstudy:"},

@@ -331,6 +331,11 @@ def _cost(view: View, facts: dict[str, Any]) -> str:
             f"{count(len(runs), 'training')} of the confirmation took "
             f"{duration(float(runs[TOTAL_TIME].sum()))}"
         )
+    if (curve := view.analysis.learning_curve) is not None:
+        parts.append(
+            f"{count(curve.n_trainings, 'training')} on parts of the training "
+            f"{view.results.examples} took {duration(curve.time_s)}"
+        )
     looks = int(view.results.test_looks["n"].sum())
     return (
         (

@@ -33,6 +33,7 @@ from lstm_bench.report.sections.provenance import provenance_section
 from lstm_bench.report.sections.published import published_section
 from lstm_bench.report.sections.runs import runs_section
 from lstm_bench.report.sections.samples import samples_section
+from lstm_bench.report.sections.sizes import sizes_section
 from lstm_bench.report.sections.slices import slices_section
 from lstm_bench.report.view import View, make_view
 from lstm_bench.tasks import FORECAST, REGRESSION, TASKS, TaskName
@@ -61,6 +62,11 @@ def has_confirmation(view: View) -> bool:
 def has_ensembles(view: View) -> bool:
     """Whether the suite declares ensembles, and a configuration was confirmed."""
     return view.analysis.ensembles is not None
+
+
+def has_sizes(view: View) -> bool:
+    """Whether the confirmation has trained on several numbers of examples."""
+    return view.analysis.learning_curve is not None
 
 
 def is_memory(view: View) -> bool:
@@ -105,6 +111,7 @@ SECTIONS: dict[
     "confirmation": (confirmation_section, always, EVERY),
     "comparisons": (comparisons_section, has_confirmation, EVERY),
     "ensembles": (ensembles_section, has_ensembles, EVERY),
+    "sizes": (sizes_section, has_sizes, EVERY),
     "leaderboard": (leaderboard_section, has_search, EVERY),
     "heads": (heads_section, has_heads, CLASSES),
     "cells": (cells_section, has_cells, EVERY),
