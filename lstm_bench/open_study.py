@@ -340,9 +340,9 @@ def open_study(
         say_start(progress)
         with (
             closing(StudyStore(suite, storage_url)) as store,
-            store.leased(command) as keeper,
+            store.leased(command) as lease,
             open_tracker(uri, suite, progress) as tracker,
-            open_driver(workers, prepared, tracker, progress, keeper.check) as driver,
+            open_driver(workers, prepared, tracker, progress, lease.check) as driver,
         ):
             yield OpenStudy(prepared, tracker, store, driver, folder, progress)
 

@@ -6,12 +6,15 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import optuna
 
 from lstm_bench.errors import TrackingError
+from lstm_bench.stores import is_store_error
 from lstm_bench.system.process import is_gone, is_here, this_process
 
 LEASE = "lease"
@@ -39,34 +42,45 @@ class Lease:
             "command": command,
             "began": time.time(),
         }
+        self._error: Exception | None = None
         holder = study.user_attrs.get(LEASE)
         if holder is not None and not is_over(holder):
             raise TrackingError(_refusal(study.study_name, holder))
-        is_contested = not self._is_own(holder)
         self._write()
-        if is_contested:
+        if not self._is_own(holder):
             time.sleep(SETTLE_S)
-        self._check()
+        self._check_holder()
 
     def renew(self) -> None:
-        """Show that the command still runs, every 30 s; call it more often."""
-        if time.time() - self._renewed > RENEW_S:
-            self._check()
-            self._write()
+        """Show that the command still runs."""
+        self._check_holder()
+        self._write()
 
     def release(self) -> None:
         """Release the study, unless another command has taken it over."""
         if self._is_own(self.study.user_attrs.get(LEASE)):
             self.study.set_user_attr(LEASE, None)
 
+    def keep(self, over: threading.Event) -> None:
+        """Renew the lease every 30 s until `over` is set or that fails."""
+        while self._error is None and not over.wait(RENEW_S):
+            try:
+                self.renew()
+            except Exception as error:
+                self._error = error
+
+    def check(self) -> None:
+        """Raise the error that `keep` met, if any: call it often."""
+        if self._error is not None:
+            raise self._error
+
     def _is_own(self, holder: dict[str, Any] | None) -> bool:
         return holder is not None and holder["owner"] == self._about["owner"]
 
     def _write(self) -> None:
-        self._renewed = time.time()
-        self.study.set_user_attr(LEASE, {**self._about, "renewed": self._renewed})
+        self.study.set_user_attr(LEASE, {**self._about, "renewed": time.time()})
 
-    def _check(self) -> None:
+    def _check_holder(self) -> None:
         holder = self.study.user_attrs.get(LEASE)
         if not self._is_own(holder):
             raise TrackingError(
@@ -75,32 +89,31 @@ class Lease:
             )
 
 
-class Keeper:
-    """A thread that renews a lease, also while a report is written."""
+@contextmanager
+def leased(study: optuna.Study, command: str) -> Iterator[Lease]:
+    """Let only this command work on a study; `command` is its name.
 
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
-        self._over = threading.Event()
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
-        self._thread.start()
-
-    def _keep(self) -> None:
-        while self._error is None and not self._over.wait(1.0):
-            try:
-                self._lease.renew()
-            except Exception as error:
-                self._error = error
-
-    def check(self) -> None:
-        """Raise the error that renewing met, if any: call it often."""
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        """Renew no more."""
-        self._over.set()
-        self._thread.join()
+    Raises
+    ------
+    TrackingError
+        Another command works on it.
+    """
+    lease, over = Lease(study, command), threading.Event()
+    # A thread of its own: no report that is written holds it up.
+    thread = threading.Thread(target=lease.keep, args=(over,), daemon=True)
+    thread.start()
+    is_store_away = False
+    try:
+        yield lease
+    except BaseException as error:
+        # Then the next start sees that the process is gone.
+        is_store_away = is_store_error(error)
+        raise
+    finally:
+        over.set()
+        thread.join()
+        if not is_store_away:
+            lease.release()
 
 
 def at_work(study: optuna.Study) -> str | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,11 +16,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from lstm_bench.data.dataset import how_different, short_identity
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import mask_text, mask_url
-from lstm_bench.search.lease import Keeper, Lease
+from lstm_bench.search.lease import Lease, leased
 from lstm_bench.search.storage import close_storage, open_storage, study_names
 from lstm_bench.search.suggest import SeededTPESampler
 from lstm_bench.seeding import derive_rng, derive_seed
-from lstm_bench.stores import is_store_error, opening_store
+from lstm_bench.stores import opening_store
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.suites.suite import MAX_GRID, Suite
 from lstm_bench.system.garbage import collector_paused
@@ -116,8 +116,7 @@ class StudyStore:
         """Close the connections to the database; a later use reopens them."""
         close_storage(self._storage)
 
-    @contextmanager
-    def leased(self, command: str) -> Iterator[Keeper]:
+    def leased(self, command: str) -> AbstractContextManager[Lease]:
         """Let only this command work on the study; `command` is its name.
 
         Raises
@@ -126,18 +125,7 @@ class StudyStore:
             Another command works on it, or it is damaged.
         """
         self.check_whole()
-        lease = Lease(self.study, command)
-        keeper = Keeper(lease)
-        try:
-            yield keeper
-        except BaseException as error:
-            keeper.close()
-            # Where the storage is away, the next start sees that the process is gone.
-            if not is_store_error(error):
-                lease.release()
-            raise
-        keeper.close()
-        lease.release()
+        return leased(self.study, command)
 
     def _pruner(self) -> optuna.pruners.BasePruner:
         study = self.suite.study
