@@ -154,18 +154,6 @@ class StudyStore:
             self._known_space, seed=seed, n_startup_trials=study.n_startup_trials
         )
 
-    def _grid_values(self) -> list[tuple[str, list[Any]]]:
-        values = []
-        for name, axis in self.suite.space:
-            n = axis.n_choices
-            if n is None:
-                raise TypeError(f"{name} has no end of values")
-            if hasattr(axis, "choices"):
-                values.append((name, list(axis.choices)))
-            else:
-                values.append((name, [axis.value(i) for i in range(n)]))
-        return values
-
     # The stored trials
 
     def trials(self) -> list[FrozenTrial]:
@@ -344,7 +332,7 @@ class StudyStore:
             )
             if n_trials is not None and n_at_work >= n_trials:
                 return None
-            if n is not None and self._n_tried_in_space(tried) >= n:
+            if self._has_all(tried):
                 return None
             # What an uninterrupted search would have asked for by now.
             n_asked = sum(not _is_interrupted(trial, failed) for trial in trials)
@@ -371,9 +359,7 @@ class StudyStore:
 
     def is_exhausted(self) -> bool:
         """Whether every configuration of the space was tried or is running."""
-        n = self.suite.space.n_configurations
-        tried = self._tried(self.trials(), self._failed())
-        return n is not None and self._n_tried_in_space(tried) >= n
+        return self._has_all(self._tried(self.trials(), self._failed()))
 
     def _tried(self, trials: list[FrozenTrial], failed: set[int]) -> dict[str, Tried]:
         """Return the trainings that count, and the running ones, by configuration."""
@@ -394,24 +380,23 @@ class StudyStore:
     def _label(self, tried: Tried) -> str:
         return tried.label if isinstance(tried, Reference) else self._name(tried)
 
-    def _n_tried_in_space(self, tried: Mapping[str, Tried]) -> int:
+    def _has_all(self, tried: Mapping[str, Tried]) -> bool:
         n = self.suite.space.n_configurations
         if n is None or n > MAX_GRID or len(tried) < n:
-            return 0
-        return sum(config_id in tried for config_id in self._configurations)
+            return False
+        return self._configurations.keys() <= tried.keys()
 
     @cached_property
     def _configurations(self) -> dict[str, dict[str, Any]]:
         """The values of every configuration of a finite space, by its id."""
         base = self.suite.defaults.model_dump()
-        names, values = zip(*self._grid_values(), strict=True)
-        combinations = (
-            dict(zip(names, combination, strict=True))
-            for combination in itertools.product(*values)
-        )
+        values = [
+            [(name, axis.value(i)) for i in range(axis.n_choices or 0)]
+            for name, axis in self.suite.space
+        ]
         return {
-            TrialConfig.model_validate({**base, **chosen}).config_id: chosen
-            for chosen in combinations
+            TrialConfig.model_validate(base | dict(chosen)).config_id: dict(chosen)
+            for chosen in itertools.product(*values)
         }
 
     def _enqueue_untried(

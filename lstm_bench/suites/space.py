@@ -53,6 +53,10 @@ class CategoricalAxis:
         """Number of distinct values; None if it is infinite."""
         return len(self.choices)
 
+    def value(self, i: int) -> Value:
+        """Return the choice of that index."""
+        return self.choices[i]
+
     def suggest(self, trial: TrialLike, name: str) -> Value:
         """Return the value that the trial's sampler chooses."""
         choice: Value = trial.suggest_categorical(name, list(self.choices))
