@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -27,33 +28,36 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
 
     A run that ended while the server was unreachable is kept on this machine, and
     written when the server answers again, by the same command or the next one on the
-    same study. This command does it now.
+    same study. This command does it now, for every server unless one is named.
     """
     from lstm_bench.report.figures.training import draw_training
     from lstm_bench.stores import store_errors
     from lstm_bench.tracking.address import resolve_tracking_uri
-    from lstm_bench.tracking.outbox import known_stores, store_to_sync
+    from lstm_bench.tracking.outbox import known_stores
     from lstm_bench.tracking.outbox import sync as write_waiting
 
     console = open_console()
-    uri = store_to_sync(tracking_uri)
-    if uri is None:
+    asked = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    stores = [asked] if asked else known_stores()
+    if not stores:
         say(console, "no run waits for any tracking server")
-        return
 
     def skip(record: Record, why: str) -> None:
         say(console, f"given up: {record.name}, which the server refuses ({why})")
 
-    with store_errors():
-        uri = resolve_tracking_uri(uri, create=False)
-        done = write_waiting(uri, draw_training, skip=skip if skip_refused else None)
-    rest = "running commands have the rest" if done.n_in_use else "nothing is left"
-    say(console, f"written: {count(done.n_runs, 'run')}; {rest}")
-    others = known_stores()
-    if others:
-        say(console, f"runs also wait for --tracking-uri {', '.join(others)}")
-    if done.n_in_use:
+    n_in_use = 0
+    for store in stores:
+        with store_errors():
+            uri = resolve_tracking_uri(store, create=False)
+            done = write_waiting(
+                uri, draw_training, skip=skip if skip_refused else None
+            )
+        n_in_use += done.n_in_use
+        rest = "running commands have the rest" if done.n_in_use else "nothing is left"
+        where = f" to {store}" if len(stores) > 1 else ""
+        say(console, f"written{where}: {count(done.n_runs, 'run')}; {rest}")
+    if n_in_use:
         raise LstmBenchError(
-            f"{count(done.n_in_use, 'command')} still running here; each writes its "
-            "own runs when the server answers"
+            f"{count(n_in_use, 'command')} still running here; each writes its own "
+            "runs when the server answers"
         )

@@ -29,7 +29,6 @@ from requests.exceptions import RequestException
 
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import known_secrets, mask_text, without_password
-from lstm_bench.stores import check_address
 from lstm_bench.system.command_line import command_line
 from lstm_bench.system.file_lock import lock_within
 from lstm_bench.system.files import new_folder
@@ -262,30 +261,6 @@ def outbox_folders(tracking_uri: str, study: str | None = None) -> list[Path]:
     found = _store_folder(tracking_uri).glob(f"{study or '*'}/*/")
     shown = (folder for folder in found if folder.name[0] != ".")
     return sorted(shown, key=lambda folder: folder.name)
-
-
-def store_to_sync(tracking_uri: str | None) -> str | None:
-    """Return the store to write to; None if no run waits for any.
-
-    Order: `tracking_uri`, the environment's ``MLFLOW_TRACKING_URI``, the only store
-    that runs wait for.
-
-    Raises
-    ------
-    TrackingError
-        Not an address, or runs wait for several stores and none is named.
-    """
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
-    if uri is not None:
-        check_address(uri, "--tracking-uri")
-        return uri
-    known = known_stores()
-    if len(known) > 1:
-        raise TrackingError(
-            f"--tracking-uri: runs wait for {len(known)} servers; name one of "
-            f"{', '.join(known)}"
-        )
-    return known[0] if known else None
 
 
 def known_stores() -> list[str]:

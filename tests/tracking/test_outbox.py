@@ -17,7 +17,7 @@ from commands import run
 from conftest import TEST_PATHS, TINY_SUITE
 from gateway import Gateway
 from mlflow import MlflowClient
-from mlflow_server import MlflowServer, free_port
+from mlflow_server import MlflowServer
 from processes import holding
 from results_builder import make_predictions
 from runs import Recorder, opened
@@ -38,7 +38,6 @@ from lstm_bench.tracking.outbox import (
     create_run,
     outbox_folders,
     read_record,
-    store_to_sync,
     sync,
     upload,
     what_waits,
@@ -295,21 +294,22 @@ def test_a_damaged_run_is_named_with_its_file(uri, damaged, capfd):
 
 
 def test_sync_needs_no_server_where_nothing_waits(capfd):
-    assert store_to_sync(None) is None
     assert run("sync") == 0
     assert "no run waits for any tracking server" in capfd.readouterr().out
 
 
-def test_sync_asks_which_of_several_servers(capfd):
-    uris = [f"http://127.0.0.1:{free_port()}" for _ in range(2)]
+def test_sync_writes_to_every_store_that_runs_wait_for(tmp_path, capfd):
+    uris = [f"sqlite:///{tmp_path}/{name}.db" for name in "ab"]
     for uri in uris:
+        Tracker(uri)
         with closing(Outbox.create(uri, "study")) as outbox:
             outbox.put(record("1"), write_artifact)
-    assert run("sync") == 2
-    said = capfd.readouterr().err
-    assert "runs wait for 2 servers; name one of" in said
-    assert all(uri in said for uri in uris)
-    assert store_to_sync(uris[1]) == uris[1]
+    assert run("sync") == 0
+    said = capfd.readouterr().out
+    for uri in uris:
+        assert f"written to {uri}: 1 run; nothing is left" in said
+        (one,) = content(MlflowClient(uri))
+        check_run(one)
 
 
 def test_a_database_of_this_machine_has_each_run_at_once(tiny_suite, uri):
