@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import optuna
-import sqlalchemy
 
 from lstm_bench.errors import TrackingError
 from lstm_bench.masking import hide_login
@@ -61,10 +60,3 @@ def close_storage(storage: optuna.storages.RDBStorage) -> None:
     """Close the connections of a storage."""
     storage.remove_session()
     storage.engine.dispose()
-
-
-def study_names(storage: optuna.storages.RDBStorage) -> list[str]:
-    """Return the names of all studies, without decoding their attributes."""
-    with storage.engine.connect() as connection:
-        rows = connection.execute(sqlalchemy.text("SELECT study_name FROM studies"))
-        return [str(name) for (name,) in rows]

@@ -17,7 +17,7 @@ from lstm_bench.data.dataset import how_different, short_identity
 from lstm_bench.errors import StoredError, TrackingError
 from lstm_bench.masking import mask_text, mask_url
 from lstm_bench.search.lease import Lease, leased
-from lstm_bench.search.storage import close_storage, open_storage, study_names
+from lstm_bench.search.storage import close_storage, open_storage
 from lstm_bench.search.suggest import SeededTPESampler
 from lstm_bench.seeding import derive_rng, derive_seed
 from lstm_bench.stores import opening_store
@@ -97,20 +97,26 @@ class StudyStore:
         self._known_space = IntersectionSearchSpace(include_pruned=True)
         with opening_store(storage_url, "--storage"):
             storage = self._storage = open_storage(storage_url)
-            if not create and suite.study_name not in study_names(storage):
+            if create:
+                optuna.create_study(
+                    storage=storage,
+                    study_name=suite.study_name,
+                    direction=suite.metric.direction,
+                    load_if_exists=True,
+                )
+            try:
+                self.study = optuna.load_study(
+                    storage=storage,
+                    study_name=suite.study_name,
+                    pruner=self._pruner(),
+                    sampler=self._sampler(0),
+                )
+            except KeyError:
                 raise TrackingError(
                     f"--storage: {mask_url(self.url)} has no study "
                     f"{suite.study_name}; run `lstm-bench sweep` first, or name the "
                     "storage that it was run with"
-                )
-            self.study = optuna.create_study(
-                storage=storage,
-                study_name=suite.study_name,
-                direction=suite.metric.direction,
-                pruner=self._pruner(),
-                sampler=self._sampler(0),
-                load_if_exists=True,
-            )
+                ) from None
 
     def close(self) -> None:
         """Close the connections to the database; a later use reopens them."""

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -625,20 +624,16 @@ class Tracker:
         """Write the verdicts of a confirmation, as metrics and as JSON."""
         points = [Metric(key, value, now_ms(), 0) for key, value in metrics.items()]
         self.client.log_batch(run_id, metrics=points)
-        with tempfile.TemporaryDirectory() as folder:
-            _write_json(Path(folder) / rec.VERDICTS, verdicts)
-            self.client.log_artifacts(run_id, folder)
+        self.client.log_dict(run_id, dict(verdicts), rec.VERDICTS)
 
     def log_report(self, run_id: str, folder: Path) -> None:
         """Attach the report in `folder` to a command's run, without files beside it."""
-        with tempfile.TemporaryDirectory() as name:
-            attached = Path(name)
-            for part in rec.REPORT_FILES:
-                if (folder / part).is_dir():
-                    shutil.copytree(folder / part, attached / part)
-                else:
-                    shutil.copy2(folder / part, attached / part)
-            self.client.log_artifacts(run_id, name, rec.REPORT)
+        for name in rec.REPORT_FILES:
+            part = folder / name
+            if part.is_dir():
+                self.client.log_artifacts(run_id, str(part), f"{rec.REPORT}/{name}")
+            else:
+                self.client.log_artifact(run_id, str(part), rec.REPORT)
 
     def log_model(self, run_id: str, folder: Path, packages: Mapping[str, str]) -> None:
         """Log the model folder `folder` with a run that has ended, unless it has one.
