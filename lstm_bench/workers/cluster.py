@@ -138,7 +138,7 @@ class Cluster:
         for name in ("distributed", "distributed.client", "distributed.nanny"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if self.is_local:
-            self._threads = workers.threads or max(1, n_cores() // workers.n)
+            self._threads = max(1, n_cores() // workers.n)
             dask.config.set({"distributed.scheduler.allowed-failures": MAX_DEATHS - 1})
             # Until the end: a worker that dies is started again.
             self._main = HiddenMain()

@@ -1,4 +1,4 @@
-"""Number of workers, where they run, and threads of each."""
+"""Number of workers, and where they run."""
 
 from __future__ import annotations
 
@@ -25,13 +25,10 @@ class Workers:
         Number of workers; on a cluster, 0 is one for each Dask worker.
     scheduler : str or None
         Address of a Dask scheduler, or None for this machine.
-    threads : int or None
-        Threads of each local worker; None divides the cores.
     """
 
     n: int = 1
     scheduler: str | None = None
-    threads: int | None = None
 
 
 def default_workers() -> int:
