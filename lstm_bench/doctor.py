@@ -35,7 +35,7 @@ from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.address import resolve_tracking_uri
 from lstm_bench.tracking.artifacts import find_moves, record_moves
 from lstm_bench.tracking.load import load_results
-from lstm_bench.tracking.outbox import sync, what_waits
+from lstm_bench.tracking.outbox import sync, waiting, waiting_text
 from lstm_bench.tracking.server import is_server, server_version
 from lstm_bench.tracking.stored_runs import (
     LeftOut,
@@ -110,6 +110,7 @@ def examine(
         for term, fact in store_facts(store, tracker):
             say(f"{term}: {fact}")
         runs = count(len(tracker.runs_of(name)), "run")
+        command = None
         if store.damages():
             unrepaired = ", so nothing is repaired" if fix else ""
             say(f"study {name}: {runs}; its trials are damaged{unrepaired}")
@@ -118,14 +119,16 @@ def examine(
                 f"study {name}: {count(len(store.finished()), 'finished trial')}, "
                 f"{runs}"
             )
-            if (command := at_work(store.study)) is not None:
+            command = at_work(store.study)
+            if command is not None:
                 say(f"works on it now: {command}")
             if fix:
                 say(f"repaired: {repair(store, tracker)}")
             findings += examine_data(store, tracker, dataset.identity)
         return [
             *findings,
-            *examine_outbox(tracker),
+            # A command at work sends its own runs.
+            *(examine_outbox(tracker) if command is None else ()),
             *examine_moves(tracker),
             *examine_study(store, tracker),
         ]
@@ -200,14 +203,9 @@ def examine_data(store: StudyStore, tracker: Tracker, identity: str) -> list[Fin
 
 
 def examine_outbox(tracker: Tracker) -> list[Finding]:
-    """Return what waits on this machine for an MLflow server that was unreachable.
-
-    Runs of commands that still run are left out: the commands write them themselves.
-    """
-    waiting = what_waits(tracker.tracking_uri)
-    if not waiting.n_runs:
-        return []
-    return [Finding(waiting.describe(tracker.tracking_uri), True)]
+    """Return what waits on this machine for an MLflow server that was unreachable."""
+    uri = tracker.tracking_uri
+    return [Finding(waiting_text(uri), True)] if waiting(uri) else []
 
 
 def examine_moves(tracker: Tracker) -> list[Finding]:
@@ -256,7 +254,7 @@ def repair(store: StudyStore, tracker: Tracker) -> int:
         study.
     """
     with store.leased("doctor --fix"):
-        n_late = sync(tracker.tracking_uri, draw_training).n_runs
+        n_late = sync(tracker.tracking_uri, draw_training)
         moves = find_moves(tracker.tracking_uri)
         record_moves(tracker.tracking_uri, moves)
         return n_late + len(moves) + recover(tracker, store)
@@ -325,7 +323,7 @@ def _lost_runs(
 ) -> Iterator[Finding]:
     lost = lost_trials(store, runs)
     # They may be among those that wait on this machine.
-    if lost and not what_waits(tracker.tracking_uri).n_runs:
+    if lost and not waiting(tracker.tracking_uri):
         yield Finding(
             f"{len(lost)} finished trials have no run in this tracking store (the "
             f"first: trial {lost[0]}); give the --tracking-uri they were written to, "

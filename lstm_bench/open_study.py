@@ -395,11 +395,11 @@ def open_tracker(uri: str, suite: Suite, progress: Progress) -> Iterator[Tracker
 
     Results still not written at the end are shown, even after an error.
     """
-    earlier = sync(uri, draw_training, suite.study_name)
-    if earlier.n_runs:
+    n_late = sync(uri, draw_training, suite.study_name)
+    if n_late:
         progress.say(
             "written to the tracking server, which an earlier command did not reach: "
-            + count(earlier.n_runs, "run")
+            + count(n_late, "run")
         )
     tracker = Tracker(uri, suite.study_name, progress.say, draw_training)
     if moves := find_moves(uri):

@@ -9,7 +9,6 @@ import click
 
 from lstm_bench.cli.options import tracking_uri_option
 from lstm_bench.cli.output import open_console, say
-from lstm_bench.errors import LstmBenchError
 from lstm_bench.text import count
 
 if TYPE_CHECKING:
@@ -45,19 +44,9 @@ def sync(tracking_uri: str | None, skip_refused: bool) -> None:
     def skip(record: Record, why: str) -> None:
         say(console, f"given up: {record.name}, which the server refuses ({why})")
 
-    n_in_use = 0
     for store in stores:
         with store_errors():
             uri = resolve_tracking_uri(store, create=False)
-            done = write_waiting(
-                uri, draw_training, skip=skip if skip_refused else None
-            )
-        n_in_use += done.n_in_use
-        rest = "running commands have the rest" if done.n_in_use else "nothing is left"
+            n = write_waiting(uri, draw_training, skip=skip if skip_refused else None)
         where = f" to {store}" if len(stores) > 1 else ""
-        say(console, f"written{where}: {count(done.n_runs, 'run')}; {rest}")
-    if n_in_use:
-        raise LstmBenchError(
-            f"{count(n_in_use, 'command')} still running here; each writes its own "
-            "runs when the server answers"
-        )
+        say(console, f"written{where}: {count(n, 'run')}; nothing is left")

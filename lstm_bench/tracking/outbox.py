@@ -16,10 +16,10 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset as MlflowDataset
@@ -38,7 +38,7 @@ from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.models import has_model, log_model, remove_others
 from lstm_bench.tracking.server import address, is_away, is_server
 
-RUN, ARTIFACTS, MODEL, LOCK, STORE = "run.json", "artifacts", "model", "lock", "store"
+RUN, ARTIFACTS, MODEL, STORE = "run.json", "artifacts", "model", "store"
 # MLflow's limit for one request.
 MAX_POINTS = 1000
 
@@ -164,62 +164,57 @@ def _dataset_input(about: dict[str, str]) -> DatasetInput:
     )
 
 
-class Outbox:
-    """The waiting runs of one command, in a folder that this process has locked."""
+def put(
+    tracking_uri: str,
+    study: str,
+    record: Record,
+    write_files: Callable[[Path], None],
+) -> Path:
+    """Keep a record and its files, all or nothing; return their folder.
 
-    def __init__(self, folder: Path, lock: int) -> None:
-        self.folder = folder
-        self._lock = lock
+    Parameters
+    ----------
+    write_files : callable
+        Writes ``artifacts/`` and ``model/`` into the folder that it gets.
+    """
+    outbox = outbox_folder(tracking_uri, study)
+    folder = outbox / record.key
+    with new_folder(folder) as partial:
+        (outbox.parent / STORE).write_text(_name(tracking_uri), encoding="utf-8")
+        write_files(partial)
+        text = json.dumps(asdict(record))
+        (partial / RUN).write_text(text, encoding="utf-8")
+    return folder
 
-    @classmethod
-    def create(cls, tracking_uri: str, study: str) -> Self:
-        """Create the outbox of a command."""
-        store = _store_folder(tracking_uri)
-        (store / study).mkdir(parents=True, exist_ok=True)
-        (store / STORE).write_text(_name(tracking_uri), encoding="utf-8")
-        folder = store / study / f"{now_ms()}-{uuid.uuid4().hex[:8]}"
-        # Locked before `sync` sees it, which would remove it as empty.
-        with new_folder(folder) as partial:
-            opened = cls.open(partial)
-        if opened is None:
-            raise RuntimeError(f"{folder}: another process has locked a new folder")
-        opened.folder = folder
-        return opened
 
-    @classmethod
-    def open(cls, folder: Path) -> Self | None:
-        """Open a command's outbox; None if that command still runs."""
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        if not lock_within(lock, 0.0):
-            os.close(lock)
-            return None
-        return cls(folder, lock)
+def outbox_folder(tracking_uri: str, study: str) -> Path:
+    """Return the folder in which a study's runs wait for a store."""
+    digest = hashlib.sha256(_name(tracking_uri).encode()).hexdigest()[:12]
+    return cache_folder("outbox", digest, study)
 
-    def put(self, record: Record, write_files: Callable[[Path], None]) -> Path:
-        """Keep a record and its files, all or nothing; return their folder.
 
-        Parameters
-        ----------
-        write_files : callable
-            Writes ``artifacts/`` and ``model/`` into the folder that it gets.
-        """
-        folder = self.folder / record.key
-        with new_folder(folder) as partial:
-            write_files(partial)
-            text = json.dumps(asdict(record))
-            (partial / RUN).write_text(text, encoding="utf-8")
-        return folder
+def waiting(tracking_uri: str, study: str | None = None) -> list[Path]:
+    """Return the runs that wait for a store, of one study or all, oldest first."""
+    files = outbox_folder(tracking_uri, "").glob(f"*/[!.]*/{RUN}")
+    runs = [file.parent for file in files if study in (None, file.parts[-3])]
+    return sorted(runs, key=lambda folder: folder.name)
 
-    def waiting(self) -> list[Path]:
-        """Return the folders of the waiting runs, oldest first."""
-        files = self.folder.glob(f"*/{RUN}")
-        return sorted(file.parent for file in files if file.parent.name[0] != ".")
 
-    def close(self) -> None:
-        """Unlock the outbox; remove it if nothing waits."""
-        if not self.waiting():
-            shutil.rmtree(self.folder, ignore_errors=True)
-        os.close(self._lock)
+def waiting_text(tracking_uri: str, reason: str = "") -> str:
+    """Return how many runs wait for a store and why, and the command to write them."""
+    why = f" ({reason})" if reason else ""
+    return (
+        f"waiting: {count(len(waiting(tracking_uri)), 'run')} for "
+        f"{_name(tracking_uri)} in {outbox_folder(tracking_uri, '')}, since it did not "
+        f"answer{why}; when it does: " + command_line("sync", tracking_uri=tracking_uri)
+    )
+
+
+def known_stores() -> list[str]:
+    """Return the addresses of the stores for which runs wait here."""
+    files = sorted(cache_folder("outbox").glob(f"*/{STORE}"))
+    names = [file.read_text(encoding="utf-8") for file in files]
+    return [name for name in names if waiting(name)]
 
 
 def new_key() -> str:
@@ -251,83 +246,18 @@ def _name(tracking_uri: str) -> str:
     return address(tracking_uri) if is_http else without_password(tracking_uri)
 
 
-def _store_folder(tracking_uri: str) -> Path:
-    digest = hashlib.sha256(_name(tracking_uri).encode()).hexdigest()[:12]
-    return cache_folder("outbox", digest)
-
-
-def outbox_folders(tracking_uri: str, study: str | None = None) -> list[Path]:
-    """Return the commands' outboxes for a store, of one study or all, oldest first."""
-    found = _store_folder(tracking_uri).glob(f"{study or '*'}/*/")
-    shown = (folder for folder in found if folder.name[0] != ".")
-    return sorted(shown, key=lambda folder: folder.name)
-
-
-def known_stores() -> list[str]:
-    """Return the addresses of the stores for which runs wait here."""
-    names = [
-        file.read_text(encoding="utf-8")
-        for file in sorted(cache_folder("outbox").glob(f"*/{STORE}"))
-    ]
-    return [name for name in names if what_waits(name).n_runs]
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Runs that wait, in outboxes of commands that have ended."""
-
-    n_runs: int
-    folders: tuple[Path, ...]
-
-    def describe(self, tracking_uri: str, reason: str = "") -> str:
-        """Return how many runs wait and why, and the command that writes them."""
-        why = f" ({reason})" if reason else ""
-        return (
-            f"waiting: {count(self.n_runs, 'run')} for {_name(tracking_uri)} in "
-            f"{', '.join(map(str, self.folders))}, since it did not answer{why}; when "
-            "it does: " + command_line("sync", tracking_uri=tracking_uri)
-        )
-
-
-def what_waits(tracking_uri: str) -> Waiting:
-    """Return what `sync` would write now, without contacting the store."""
-    folders = []
-    n_runs = 0
-    for outbox in _ended(outbox_folders(tracking_uri)):
-        n = len(outbox.waiting())
-        outbox.close()
-        if n:
-            n_runs += n
-            folders.append(outbox.folder)
-    return Waiting(n_runs, tuple(folders))
-
-
-def _ended(folders: list[Path]) -> Iterator[Outbox]:
-    for folder in folders:
-        # Another command may remove an empty outbox meanwhile.
-        with suppress(FileNotFoundError):
-            if (outbox := Outbox.open(folder)) is not None:
-                yield outbox
-
-
-@dataclass(frozen=True)
-class Synced:
-    """How many runs were written, and how many commands that run have others."""
-
-    n_runs: int
-    n_in_use: int
-
-
 def sync(
     tracking_uri: str,
     draw: Draw,
     study: str | None = None,
     skip: Callable[[Record, str], None] | None = None,
-) -> Synced:
-    """Write the runs that wait for a store, of one study or all, oldest first.
+) -> int:
+    """Write the runs that wait for a store; return how many there were.
 
     Parameters
     ----------
+    study : str or None
+        None: of all studies.
     skip : callable or None
         Called with each refused run and the reason; the run is given up.
 
@@ -336,27 +266,20 @@ def sync(
     TrackingError
         The server does not answer, or refuses a run and `skip` is None.
     """
-    client = MlflowClient(tracking_uri)
-    folders = outbox_folders(tracking_uri, study)
-    n_runs = n_ended = 0
-    for outbox in _ended(folders):
-        n_ended += 1
+    client, folders = MlflowClient(tracking_uri), waiting(tracking_uri, study)
+    for n_written, folder in enumerate(folders):
         try:
-            for folder in outbox.waiting():
-                send(client, folder, draw, skip)
-                n_runs += 1
+            send(client, folder, draw, skip)
         except Exception as error:
             if not is_away(error):
                 raise
             raise TrackingError(
                 f"the tracking server at {_name(tracking_uri)} does not answer "
-                f"({first_line(error)}): {count(n_runs, 'run')} written, "
-                f"{len(outbox.waiting())} left in {outbox.folder}; give the same "
+                f"({first_line(error)}): {count(n_written, 'run')} written, "
+                f"{len(folders) - n_written} left in {folder.parent}; give the same "
                 "command when it is back"
             ) from error
-        finally:
-            outbox.close()
-    return Synced(n_runs, len(folders) - n_ended)
+    return len(folders)
 
 
 def send(
@@ -371,29 +294,46 @@ def send(
     Returns
     -------
     str or None
-        None: the store refused the run, and it was given up.
+        None: another process writes it, or the store refused it and it was given up.
 
     Raises
     ------
     TrackingError
         The server refuses the run, and `skip` is None.
     """
-    record, run_id = read_record(folder), None
-    artifacts = folder / ARTIFACTS
-    if record.metric and not (artifacts / rec.FIGURES).exists():
-        draw(artifacts, record.metric)
+    with _locked(folder) as is_locked:
+        if not is_locked:
+            return None
+        record, run_id = read_record(folder), None
+        artifacts = folder / ARTIFACTS
+        if record.metric and not (artifacts / rec.FIGURES).exists():
+            draw(artifacts, record.metric)
+        try:
+            run_id = upload(client, record, folder, has_metrics)
+        except (MlflowException, RequestException) as error:
+            if is_away(error) or not is_server(client.tracking_uri):
+                raise
+            why = mask_text(first_line(error), known_secrets(client.tracking_uri))
+            if skip is None:
+                raise TrackingError(
+                    f"the tracking server refuses the run {record.name!r}, which waits "
+                    f"in {folder}: {why}; `lstm-bench sync --skip-refused` gives up "
+                    "what is refused and writes the rest"
+                ) from error
+            skip(record, why)
+        shutil.rmtree(folder)
+        return run_id
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Lock a waiting run; yield False where another process has it, or had it."""
     try:
-        run_id = upload(client, record, folder, has_metrics)
-    except (MlflowException, RequestException) as error:
-        if is_away(error) or not is_server(client.tracking_uri):
-            raise
-        why = mask_text(first_line(error), known_secrets(client.tracking_uri))
-        if skip is None:
-            raise TrackingError(
-                f"the tracking server refuses the run {record.name!r}, which waits in "
-                f"{folder}: {why}; `lstm-bench sync --skip-refused` gives up what is "
-                "refused and writes the rest"
-            ) from error
-        skip(record, why)
-    shutil.rmtree(folder)
-    return run_id
+        file = os.open(folder / RUN, os.O_RDWR)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        yield lock_within(file, 0.0) and (folder / RUN).exists()
+    finally:
+        os.close(file)

@@ -38,13 +38,14 @@ from lstm_bench.tracking.outbox import (
     ARTIFACTS,
     MODEL,
     Draw,
-    Outbox,
     Point,
     Record,
-    Waiting,
     create_run,
     new_key,
     now_ms,
+    outbox_folder,
+    put,
+    waiting_text,
 )
 from lstm_bench.tracking.queries import find_runs
 from lstm_bench.tracking.writer import Parcel, Writer
@@ -260,8 +261,9 @@ class OpenRun:
                 for name, content in model.items():
                     (folder / MODEL / name).write_bytes(content)
 
-        folder = self.tracker.outbox.put(self.record, write)
-        self.tracker.writer.send(Parcel(folder, self._has_metrics, self._was_sent))
+        tracker = self.tracker
+        folder = put(tracker.tracking_uri, tracker.study, self.record, write)
+        tracker.writer.send(Parcel(folder, self._has_metrics, self._was_sent))
 
 
 class Tracker:
@@ -307,7 +309,6 @@ class Tracker:
             self.experiment_id = self._experiment(study, say) if create else ""
         self.study, self.say = study, say
         self._writer: Writer | None = None
-        self._outbox: Outbox | None = None
 
     def _experiment(self, study: str, say: Callable[[str], None]) -> str:
         """Return the id of the study's experiment, which is created if it is new."""
@@ -687,29 +688,20 @@ class Tracker:
         return self._writer is None or self._writer.flush(self.say)
 
     def close(self) -> None:
-        """Write what can be written and release the outbox; show what waits."""
-        if self._writer is None or self._outbox is None:
-            return
-        writer, self._writer = self._writer, None
-        writer.close()
-        waiting = Waiting(len(writer.waiting), (self._outbox.folder,))
-        self._outbox.close()
-        if waiting.n_runs:
-            self.say(waiting.describe(self.tracking_uri, writer.reason))
+        """Write what can be written; show what waits."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.close()
+            if writer.waiting:
+                self.say(waiting_text(self.tracking_uri, writer.reason))
 
     @property
     def writer(self) -> Writer:
         """The thread that writes; it begins with the first run."""
         if self._writer is None:
-            self._writer = Writer(self.client, self.outbox.folder, self.draw)
+            outbox = outbox_folder(self.tracking_uri, self.study)
+            self._writer = Writer(self.client, outbox, self.draw)
         return self._writer
-
-    @property
-    def outbox(self) -> Outbox:
-        """The runs that have ended and are not in MLflow yet."""
-        if self._outbox is None:
-            self._outbox = Outbox.create(self.tracking_uri, self.study)
-        return self._outbox
 
     def runs_of(self, study: str) -> list[Run]:
         """Return every run of `study`, of commands and trainings, oldest first."""

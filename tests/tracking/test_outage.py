@@ -14,7 +14,7 @@ from processes import Place, wait_for, workers_of
 
 from lstm_bench.tracking import names as rec
 from lstm_bench.tracking.load import load_results
-from lstm_bench.tracking.outbox import outbox_folders
+from lstm_bench.tracking.outbox import waiting
 from lstm_bench.tracking.queries import find_runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.chaos]
@@ -64,7 +64,7 @@ def test_workers_train_on_without_the_server_and_nothing_is_lost(
     print(f"away {OUTAGE_S:g} s; {n_meanwhile} of 6 trainings ended meanwhile\n{said}")
     assert "training goes on, and finished runs wait in" in said
     assert "report: " in said
-    assert outbox_folders(server.uri) == []
+    assert waiting(server.uri) == []
     results = load_results(server.uri, place.suite)
     complete = results.runs[results.runs["state"] == "complete"]
     assert len(complete) == 6 and complete["config_id"].is_unique

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import signal
 import subprocess
@@ -33,14 +34,15 @@ from lstm_bench.tracking.load import load_results
 from lstm_bench.tracking.outbox import (
     ARTIFACTS,
     RUN,
-    Outbox,
     Record,
     create_run,
-    outbox_folders,
+    outbox_folder,
+    put,
     read_record,
+    send,
     sync,
     upload,
-    what_waits,
+    waiting,
 )
 from lstm_bench.tracking.queries import find_runs
 from lstm_bench.tracking.tracker import Tracker, draw_nothing
@@ -121,24 +123,21 @@ def check_run(one: dict) -> None:
 
 
 def test_put_keeps_a_run_whole_and_sync_writes_it_whole(uri):
-    outbox = Outbox.create(uri, "study")
-    folder = outbox.put(record("1"), write_artifact)
+    folder = put(uri, "study", record("1"), write_artifact)
     assert read_record(folder) == record("1")
-    assert outbox.waiting() == [folder]
-    outbox.close()
-    assert outbox_folders(uri, "study") == [outbox.folder]
-    assert outbox_folders(uri, "other") == []
-    assert sync(uri, draw_nothing, "other").n_runs == 0
-    assert sync(uri, draw_nothing).n_runs == 1
+    assert waiting(uri) == waiting(uri, "study") == [folder]
+    assert waiting(uri, "other") == []
+    assert sync(uri, draw_nothing, "other") == 0
+    assert sync(uri, draw_nothing) == 1
     (one,) = content(MlflowClient(uri))
     check_run(one)
-    assert outbox_folders(uri) == []
-    assert sync(uri, draw_nothing).n_runs == 0
+    assert waiting(uri) == []
+    assert sync(uri, draw_nothing) == 0
 
 
 def test_upload_twice_changes_nothing_and_creates_no_second_run(uri):
     client = MlflowClient(uri)
-    folder = Outbox.create(uri, "study").put(record("1"), write_artifact)
+    folder = put(uri, "study", record("1"), write_artifact)
     run_id = upload(client, record("1"), folder)
     once = content(client)
     # As after a kill between the last write and the removal of the folder.
@@ -152,7 +151,7 @@ def test_upload_finds_a_run_that_was_created_live(uri):
     run_id = create_run(client, live)
     other = create_run(client, record("2"))
     client.log_metric(run_id, "loss", 1.0, 1001, 1)
-    folder = Outbox.create(uri, "study").put(live, write_artifact)
+    folder = put(uri, "study", live, write_artifact)
     assert upload(client, live, folder) == run_id
     check_run(next(r for r in content(client) if r["info"]["run_id"] == run_id))
     assert client.get_run(other).info.status == "RUNNING"
@@ -160,7 +159,7 @@ def test_upload_finds_a_run_that_was_created_live(uri):
 
 def test_upload_leaves_out_metrics_that_were_shown_live(uri):
     client = MlflowClient(uri)
-    folder = Outbox.create(uri, "study").put(record("1"), write_artifact)
+    folder = put(uri, "study", record("1"), write_artifact)
     run_id = upload(client, record("1"), folder, has_metrics=True)
     assert client.get_run(run_id).data.metrics == {}
 
@@ -199,17 +198,14 @@ def test_a_run_killed_between_any_two_requests_is_written_whole_and_once(
 ):
     for n_requests in itertools.count():
         uri = f"sqlite:///{tmp_path}/{n_requests}.db"
-        client, one, folder = Dying(uri, n_requests), record("1"), None
-        outbox = Outbox.create(uri, "study")
+        client, one = Dying(uri, n_requests), record("1")
         try:
             if is_live:
                 with suppress(Killed):
                     create_run(client, one)
-            folder = outbox.put(one, write_artifact)
-            upload(client, one, folder)
+            upload(client, one, put(uri, "study", one, write_artifact))
         except Killed:
-            outbox.close()
-            assert sync(uri, draw_nothing).n_runs == 1
+            assert sync(uri, draw_nothing) == 1
         else:
             break
         (written,) = content(MlflowClient(uri))
@@ -218,53 +214,49 @@ def test_a_run_killed_between_any_two_requests_is_written_whole_and_once(
 
 
 def test_put_leaves_nothing_of_a_run_that_it_could_not_keep(uri):
-    outbox = Outbox.create(uri, "study")
-
     def fail(folder: Path) -> None:
         write_artifact(folder)
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        outbox.put(record("1"), fail)
-    assert outbox.waiting() == []
-    assert {path.name for path in outbox.folder.iterdir()} == {"lock"}
+        put(uri, "study", record("1"), fail)
+    assert waiting(uri) == []
+    assert list(outbox_folder(uri, "study").iterdir()) == []
 
 
-def test_a_running_command_keeps_its_outbox_and_a_killed_one_leaves_what_is_whole(uri):
+def test_a_killed_command_leaves_what_is_whole(uri):
     script = f"""
 import os, signal, sys
 sys.path[:0] = {[str(Path(__file__).parent), *TEST_PATHS]!r}
-from test_outbox import Outbox, record, write_artifact
-outbox = Outbox.create({uri!r}, "study")
-outbox.put(record("1"), write_artifact)
-print(outbox.folder, flush=True)
-input()
+from test_outbox import put, record, write_artifact
+put({uri!r}, "study", record("1"), write_artifact)
 def die(folder):
     write_artifact(folder)
     os.kill(os.getpid(), signal.SIGKILL)
-outbox.put(record("2"), die)
+put({uri!r}, "study", record("2"), die)
 """
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    folder = Path(process.stdout.readline().strip())
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], timeout=60)
+    assert done.returncode == -signal.SIGKILL
     MlflowClient(uri).search_experiments()
-    assert Outbox.open(folder) is None
-    assert what_waits(uri).n_runs == 0
-    assert sync(uri, draw_nothing).n_runs == 0
-    assert sync(uri, draw_nothing).n_in_use == 1
-    process.communicate("\n", timeout=60)
-    assert process.returncode == -signal.SIGKILL
-    assert len(list(folder.iterdir())) == 3
-    waiting = what_waits(uri)
-    assert (waiting.n_runs, waiting.folders) == (1, (folder,))
-    assert sync(uri, draw_nothing).n_runs == 1
+    assert len(list(outbox_folder(uri, "study").iterdir())) == 2
+    assert [folder.name for folder in waiting(uri)] == ["1"]
+    assert sync(uri, draw_nothing) == 1
     (one,) = content(MlflowClient(uri))
     check_run(one)
-    assert not folder.exists()
+    assert waiting(uri) == []
+
+
+def test_send_leaves_a_run_to_the_process_that_writes_it(uri):
+    client = MlflowClient(uri)
+    folder = put(uri, "study", record("1"), write_artifact)
+    with (folder / RUN).open() as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert send(client, folder, draw_nothing) is None
+    assert waiting(uri) == [folder] and content(client) == []
+    assert send(client, folder, draw_nothing) is not None
+    # Another process has it listed still.
+    assert send(client, folder, draw_nothing) is None
+    assert len(content(client)) == 1
 
 
 @pytest.mark.parametrize(
@@ -281,9 +273,7 @@ outbox.put(record("2"), die)
     ],
 )
 def test_a_damaged_run_is_named_with_its_file(uri, damaged, capfd):
-    outbox = Outbox.create(uri, "study")
-    folder = outbox.put(record("1"), write_artifact)
-    outbox.close()
+    folder = put(uri, "study", record("1"), write_artifact)
     (folder / RUN).write_bytes(damaged)
     with pytest.raises(TrackingError) as raised:
         sync(uri, draw_nothing)
@@ -302,8 +292,7 @@ def test_sync_writes_to_every_store_that_runs_wait_for(tmp_path, capfd):
     uris = [f"sqlite:///{tmp_path}/{name}.db" for name in "ab"]
     for uri in uris:
         Tracker(uri)
-        with closing(Outbox.create(uri, "study")) as outbox:
-            outbox.put(record("1"), write_artifact)
+        put(uri, "study", record("1"), write_artifact)
     assert run("sync") == 0
     said = capfd.readouterr().out
     for uri in uris:
@@ -317,8 +306,7 @@ def test_a_database_of_this_machine_has_each_run_at_once(tiny_suite, uri):
         session = tracker.start_session("sweep", prepare(tiny_suite, None), {})
         session.end("FINISHED")
         assert tracker.catch_up()
-        assert tracker.outbox.waiting() == []
-    assert outbox_folders(uri) == []
+        assert waiting(uri) == []
     assert tracker.client.get_run(session.run_id).info.status == "FINISHED"
 
 
@@ -420,10 +408,10 @@ def test_live_writes_that_were_lost_are_in_the_finished_run(
             server.stop()
         finish(one, suite)
         assert not tracker.catch_up()
-        assert len(tracker.outbox.waiting()) == 1
+        assert len(waiting(server.uri, suite.study_name)) == 1
         server.start()
         assert tracker.catch_up()
-        assert tracker.outbox.waiting() == []
+        assert waiting(server.uri, suite.study_name) == []
         session.end("FINISHED")
         assert tracker.catch_up()
     assert check_training(server.uri, suite) == one.run_id
@@ -478,7 +466,7 @@ def test_what_waits_is_written_by_sync_and_by_the_next_command(
     assert run("sync") == 2
     error = capfd.readouterr().err
     assert "answers" in error and "Traceback" not in error
-    assert what_waits(server.uri).n_runs == 2
+    assert len(waiting(server.uri)) == 2
     server.start()
     if by == "sync":
         assert run("sync") == 0
@@ -496,7 +484,7 @@ def test_what_waits_is_written_by_sync_and_by_the_next_command(
         with open_tracker(server.uri, suite, recorder):
             pass
         assert "which an earlier command did not reach: 2 runs" in recorder.text()
-    assert what_waits(server.uri).n_runs == 0
+    assert waiting(server.uri) == []
     check_training(server.uri, suite)
 
 
@@ -520,9 +508,8 @@ def test_a_run_deleted_meanwhile_is_named_and_can_be_given_up(server, suite, cap
     client = MlflowClient(server.uri)
     session_gone = client.get_run(session.run_id)
     client.delete_run(session.run_id)
-    with closing(Outbox.create(server.uri, suite.study_name)) as outbox:
-        refused = record("1", run_id=session_gone.info.run_id, name="the search")
-        folder = outbox.put(refused, write_artifact)
+    refused = record("1", run_id=session_gone.info.run_id, name="the search")
+    folder = put(server.uri, suite.study_name, refused, write_artifact)
     assert run("sync", "--tracking-uri", server.uri) == 2
     error = capfd.readouterr().err
     assert f"refuses the run 'the search', which waits in {folder}" in error
@@ -547,7 +534,7 @@ def test_no_password_reaches_the_outbox_or_a_message(server, suite, tmp_path, ca
         reason = f"no answer from {uri}/api, where {password!r} was wrong"
         begin(tracker, suite, session).abandon("failed", reason, suite.defaults, [])
         tracker.catch_up()
-        (folder,) = tracker.outbox.waiting()
+        (folder,) = waiting(uri)
     kept = (folder / RUN).read_text()
     assert "***" in kept and suite.study_name in kept
     assert run("sync") == 2
@@ -617,7 +604,7 @@ def check_outage(server, suite, folder, go, come_back) -> None:
     assert "the tracking server does not answer" in text
     assert "[3/3]" in text
     check_whole(server.uri, suite, 3, 2)
-    assert outbox_folders(server.uri) == []
+    assert waiting(server.uri) == []
 
 
 @pytest.mark.slow
@@ -668,13 +655,13 @@ if __name__ == "__main__":
     assert done.returncode == -signal.SIGKILL
     server.start()
     # The ends of two trainings.
-    assert what_waits(server.uri).n_runs >= 2
+    assert len(waiting(server.uri)) >= 2
     search(server.uri, suite, tmp_path)
     results = load_results(server.uri, suite)
     assert results.runs["state"].tolist() == ["complete"] * 3
     assert results.runs["config_id"].is_unique
     assert results.sessions["status"].tolist() == ["KILLED", "FINISHED"]
-    assert what_waits(server.uri).n_runs == 0
+    assert waiting(server.uri) == []
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from conftest import TINY_SUITE
 from processes import Place, workers_of
 from whole import scores, whole_runs
 
-from lstm_bench.tracking.outbox import what_waits
+from lstm_bench.tracking.outbox import waiting
 
 pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 
@@ -65,7 +65,7 @@ def check_like(calm, place):
     assert len(ids) == len(set(ids)) == N_TRIALS
     results = place.results()
     assert set(results.runs["state"]) | set(results.confirmed["state"]) == {"complete"}
-    assert what_waits(place.uri).n_runs == 0
+    assert waiting(place.uri) == []
     page = (place.folder / "reports" / "tiny" / "index.html").read_text()
     assert page.rstrip().endswith("</html>")
     assert not list(place.folder.rglob("*.new"))

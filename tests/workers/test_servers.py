@@ -15,7 +15,7 @@ from lstm_bench.search.storage import resolve_storage
 from lstm_bench.search.study import StudyStore
 from lstm_bench.suites.suite import load_suite
 from lstm_bench.sweep import run_search
-from lstm_bench.tracking.outbox import what_waits
+from lstm_bench.tracking.outbox import waiting
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +123,7 @@ def test_a_sweep_outlives_its_tracking_server(tmp_path):
         assert "the tracking server does not answer" in said
         assert "training goes on" in said and "\nreport: " in said
         assert len(whole_runs(server.uri, place.suite)) == N_TRIALS
-        assert what_waits(server.uri).n_runs == 0
+        assert waiting(server.uri) == []
         assert store.running() == []
     finally:
         server.stop()
