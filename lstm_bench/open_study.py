@@ -147,7 +147,7 @@ class OpenStudy:
                 **tags,
             )
 
-        return Task(job, shown, open_run, config, reference or "")
+        return Task(job, shown, open_run, reference or "")
 
     def baselines(
         self,

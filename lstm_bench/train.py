@@ -102,4 +102,4 @@ def _train(
         return tracker.start_run(config, prepared, kind="train", engine=engine)
 
     job = driver.job(replicate, config=config, score_test=score_test, origin=origin)
-    return driver.run_one(Task(job, "training", open_run, config))
+    return driver.run_one(Task(job, "training", open_run))

@@ -457,7 +457,7 @@ def log_model(
         baseline=_baseline(contender) if is_baseline else "",
         origin=_origin(suite, choice, f"{what}: {choice.why}."),
     )
-    outcome = _trained(driver, Task(job, what, None, contender.config)).outcome
+    outcome = _trained(driver, Task(job, what, None)).outcome
     run_id = choice.trained
     if isinstance(outcome.result, TrialResult):
         run_id = _run_of(driver, tracker, choice, outcome.result, outcome, session)
@@ -578,5 +578,5 @@ def _log_refit(
         is_refit=True,
         origin=_origin(suite, choice, why),
     )
-    task = Task(job, "on train and validation", open_run, config)
+    task = Task(job, "on train and validation", open_run)
     return _written(tracker, _trained(driver, task).run)

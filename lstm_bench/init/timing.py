@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from lstm_bench.init.plan import Cost
 from lstm_bench.packed.self_test import require_running
 from lstm_bench.suites.config import TrialConfig
 from lstm_bench.system.threads import VARIABLE, n_cores
+from lstm_bench.system.variables import variables_set
 from lstm_bench.training.baselines import baselines_of, why_not_run
 from lstm_bench.workers.options import default_workers
 
@@ -39,23 +38,10 @@ def measure(
     """
     n_workers = default_workers()
     require_running("auto", say)
-    with _threads(max(1, n_cores() // n_workers)):
+    with variables_set({VARIABLE: str(max(1, n_cores() // n_workers))}):
         step_s, eval_step_s, setup_s = _training(dataset, splits, config, say)
         baselines_s = _baselines(dataset, splits)
     return Cost(step_s, eval_step_s, setup_s, baselines_s, n_workers)
-
-
-@contextmanager
-def _threads(n: int) -> Iterator[None]:
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = str(n)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[VARIABLE]
-        else:
-            os.environ[VARIABLE] = before
 
 
 def _training(

@@ -55,8 +55,6 @@ class Task:
     open_run : callable
         Opens its MLflow run, given the data and machine as they are described, and the
         engine; None: it has no run.
-    config : TrialConfig or None
-        None: a baseline.
     reference : str
         Name of a reference.
     trial : Trial or None
@@ -66,9 +64,13 @@ class Task:
     job: Job
     label: str
     open_run: Callable[[Prepared, str], OpenRun] | None
-    config: TrialConfig | None = None
     reference: str = ""
     trial: Trial | None = None
+
+    @property
+    def config(self) -> TrialConfig | None:
+        """What is trained; None: a baseline."""
+        return self.job.config
 
 
 @dataclass(frozen=True)
