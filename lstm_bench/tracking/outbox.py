@@ -62,8 +62,6 @@ class Record:
         Its ``name``, ``digest`` and ``source``.
     start, end : int
         In ms since 1970.
-    artifact_path : str or None
-        Where the artifacts go in the run.
     packages : dict of str to str
         Installed versions, for the model.
     metric : str
@@ -82,7 +80,6 @@ class Record:
     status: str = "FINISHED"
     start: int = 0
     end: int = 0
-    artifact_path: str | None = None
     packages: dict[str, str] = field(default_factory=dict)
     metric: str = ""
     key: str = ""
@@ -127,7 +124,7 @@ def upload(
         part = points[start : start + MAX_POINTS]
         client.log_batch(run_id, metrics=[Metric(*point) for point in part])
     if (folder / ARTIFACTS).is_dir():
-        client.log_artifacts(run_id, str(folder / ARTIFACTS), record.artifact_path)
+        client.log_artifacts(run_id, str(folder / ARTIFACTS))
     if (folder / MODEL).is_dir() and not has_model(client, run_id):
         remove_others(client, run_id)
         # Logging a model restarts and ends the run.
