@@ -179,9 +179,10 @@ def compare_all(
 
     Families (those in the suite): ``best``, the winner against the other
     configurations taken from the search; ``references``, the winner against the
-    suite's references; ``pairs: <field>``, configurations that differ in one field,
-    and the mean of all such pairs of equal values; ``baselines``, the winner against
-    every baseline. The winner is the best on validation.
+    suite's references, or one of these against the others; ``pairs: <field>``,
+    configurations that differ in one field, and the mean of all such pairs of equal
+    values; ``baselines``, the winner against every baseline. The winner is the best on
+    validation.
 
     Returns
     -------
@@ -226,7 +227,26 @@ def _families(
         return
     origin = {"best": "search", "references": "reference", "baselines": "baseline"}
     chosen = [c for c in others if c.origin == origin[family]]
+    against = confirm_spec(suite).against
+    if family == "references" and against is not None:
+        yield family, _against(suite.references[against].config_id, found, winner)
+        return
     yield family, [[(winner, other)] for other in chosen]
+
+
+def _against(
+    key: str, found: Sequence[Contender], winner: Contender
+) -> list[list[Pair]]:
+    """Return the comparisons of one reference with the others, and of the winner's.
+
+    A winner that is no reference is compared with that one, too.
+    """
+    base = next((c for c in found if c.key == key), None)
+    if base is None:
+        return []
+    others = [c for c in found if c.origin == "reference" and c is not base]
+    first = [] if winner is base or winner in others else [[(winner, base)]]
+    return [*first, *([(base, other)] for other in others)]
 
 
 def _flipped(found: Sequence[Contender], field: str, suite: Suite) -> list[list[Pair]]:

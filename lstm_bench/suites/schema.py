@@ -192,6 +192,12 @@ class ConfirmSpec(_Part):
         "the references, the baselines; and whether pairs are compared. p-values are "
         "corrected within each family, so fewer comparisons find smaller differences.",
     )
+    against: str | None = Field(
+        None,
+        description="Name of a reference: in the family `references` each other one is "
+        "compared with it, and not with the winner, as for what each part of a "
+        "configuration does.",
+    )
     train_sizes: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         (),
         description="Numbers of training examples on which all of it is trained, too, "

@@ -179,6 +179,13 @@ class Suite:
                 f"{where}: confirm.n_best: expected at least 1 where the suite has no "
                 "references, got 0: nothing would be confirmed"
             )
+        against = self.confirm.against if self.confirm else None
+        if against not in (None, *self.references):
+            got = quoted(str(against))
+            expected = f"expected null, since there are no references, got {got}"
+            if self.references:
+                expected = expected_one_of(self.references, str(against))
+            raise SuiteError(f"{where}: confirm.against: {expected}")
         n = self.space.n_configurations
         if self.study.sampler == "grid" and (n is None or n > MAX_GRID):
             many = "no end of configurations" if n is None else f"{n:,} configurations"

@@ -18,7 +18,7 @@ from results_builder import (
 )
 
 from lstm_bench.analysis import verdicts as answer_words
-from lstm_bench.analysis.comparisons import analyse
+from lstm_bench.analysis.comparisons import analyse, compare_all
 from lstm_bench.analysis.contenders import find_contenders
 from lstm_bench.analysis.hypothesis_tests import SWAPPED, VERDICTS
 from lstm_bench.analysis.tables.confirmed import baselines
@@ -123,6 +123,25 @@ def test_each_family_holds_what_it_says(analysis):
         "pairs: head",
         "baselines",
     }
+
+
+def test_one_reference_is_compared_with_the_others():
+    results = make_confirmed_results(suite_text=CONFIRM_SUITE + "  against: old\n")
+    suite, by_label = results.suite, {c.label: c for c in find_contenders(results)}
+    old, best = by_label["reference old"], by_label[TRIAL_2]
+    new = dataclasses.replace(by_label[TRIAL_3], origin="reference")
+
+    def compared(winner):
+        table = compare_all(suite, [old, best, new], winner)
+        rows = table[table["family"] == "references"]
+        return list(zip(rows["label_a"], rows["label_b"], strict=True))
+
+    assert compared(best) == [(best.label, old.label), (old.label, new.label)]
+    assert compared(old) == [(old.label, new.label)]
+    assert compared(new) == [(old.label, new.label)]
+    # Not trained yet.
+    table = compare_all(suite, [best, new], best)
+    assert "references" not in set(table["family"])
 
 
 def test_a_suite_names_its_families():

@@ -71,6 +71,14 @@ def test_the_suites_of_the_readme_are_shipped():
             {"study:": "confirm: {train_sizes: 40}\nstudy:"},
             "confirm.train_sizes: input should be a valid tuple, got 40",
         ),
+        (
+            {"study:": "confirm: {against: new}\nstudy:"},
+            "confirm.against: expected null, since there are no references, got 'new'",
+        ),
+        (
+            {"study:": "references: {old: {}}\nconfirm: {against: odl}\nstudy:"},
+            "confirm.against: expected one of old, got 'odl'; did you mean 'old'?",
+        ),
         ({"study:": "ensemble: {n: 5}\nstudy:"}, "add confirm: {n_replicates: 5}"),
         (
             {"study:": "confirm: {n_replicates: 3}\nensemble: {}\nstudy:"},
