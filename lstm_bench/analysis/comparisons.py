@@ -220,17 +220,16 @@ def _families(
     family: str, found: Sequence[Contender], suite: Suite, winner: Contender
 ) -> Iterator[tuple[str, list[list[Pair]]]]:
     """Yield each family's name and comparisons, each a list of pairs to average."""
-    others = [c for c in found if c is not winner]
     if family == "pairs":
         for field in suite.pairs:
             yield f"pairs: {field}", _flipped(found, field, suite)
         return
-    origin = {"best": "search", "references": "reference", "baselines": "baseline"}
-    chosen = [c for c in others if c.origin == origin[family]]
     against = confirm_spec(suite).against
     if family == "references" and against is not None:
         yield family, _against(suite.references[against].config_id, found, winner)
         return
+    origin = {"best": "search", "references": "reference", "baselines": "baseline"}
+    chosen = [c for c in found if c is not winner and c.origin == origin[family]]
     yield family, [[(winner, other)] for other in chosen]
 
 

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lstm_bench.analysis.contenders import Contender
+from lstm_bench.analysis.contenders import ENDED, Contender
 from lstm_bench.analysis.intervals import LEVEL, mean_interval
 from lstm_bench.arrays import FloatArray
 from lstm_bench.metrics import Metric
@@ -135,7 +135,7 @@ def make_learning_curve(
         if baseline is not None and b.key == baseline.key and not c.is_baseline
     ]
     networks = subsets[~subsets["key"].str.startswith("baseline:")]
-    ended = networks[networks["state"].isin(("complete", "failed"))]
+    ended = networks[networks["state"].isin(ENDED)]
     return LearningCurve(
         pd.DataFrame(
             [row for c, by_size in curves for row in _score_rows(c, by_size)],
