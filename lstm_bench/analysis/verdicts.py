@@ -88,14 +88,21 @@ def _what_it_reads(winner: Contender) -> str:
     )
 
 
-def _words_alone(analysis: Analysis, winner: Contender) -> Iterator[Answer]:
-    """Yield the best network without n-gram evidence, where the winner reads some."""
+def words_alone_of(analysis: Analysis, winner: Contender) -> Contender | None:
+    """Return the best network without n-gram evidence, where the winner reads some."""
+    if not winner.reads_evidence:
+        return None
     suite = analysis.results.suite
     others = [
         c for c in analysis.contenders if not c.is_baseline and not c.reads_evidence
     ]
-    best = best_on_validation(others, suite.metric, confirm_spec(suite).chosen_on)
-    if not winner.reads_evidence or best is None:
+    return best_on_validation(others, suite.metric, confirm_spec(suite).chosen_on)
+
+
+def _words_alone(analysis: Analysis, winner: Contender) -> Iterator[Answer]:
+    suite = analysis.results.suite
+    best = words_alone_of(analysis, winner)
+    if best is None:
         return
     test = best.test_interval
     yield Answer(

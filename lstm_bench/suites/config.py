@@ -77,8 +77,10 @@ UNSET: Mapping[str, str] = {
     "chop_length": "whole sequences",
 }
 
-RANDOM = "random"
-"""The `embedding` that needs no file."""
+COOCCURRENCE = "cooccurrence"
+"""The `embedding` whose vectors are fitted on the training sequences."""
+FROM_FILE = ("pretrained", "frozen")
+"""Each `embedding` that needs an embedding file."""
 
 ADDED = (
     *("class_weights", "embedding", "cell", "forget_bias", "gradient_clip_norm"),
@@ -143,11 +145,12 @@ class TrialConfig(BaseModel):
     embedding_dim: int = Field(
         128, ge=1, le=4096, description="Length of a token's embedding vector."
     )
-    embedding: Literal["random", "pretrained", "frozen"] = Field(
+    embedding: Literal["random", "cooccurrence", "pretrained", "frozen"] = Field(
         "random",
-        description="Initial embedding vectors: random; from the dataset's "
-        "embedding_file (pretrained); or from there and not trained (frozen). Words "
-        "that the file lacks have the random ones in each case.",
+        description="Initial embedding vectors: random; from which words stand near "
+        "each other in train (cooccurrence); from the dataset's embedding_file "
+        "(pretrained); or from there and not trained (frozen). Words without such a "
+        "vector have the random ones.",
     )
     ngram_evidence: int = Field(
         0,

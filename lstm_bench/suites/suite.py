@@ -28,7 +28,7 @@ from lstm_bench.suites.axes import parse_axis, parse_pair
 from lstm_bench.suites.cells import CELL_NAMES
 from lstm_bench.suites.config import (
     CONFIG_FIELDS,
-    RANDOM,
+    FROM_FILE,
     TOGETHER,
     TrialConfig,
     Value,
@@ -345,7 +345,7 @@ class Suite:
         values = self.values_of("embedding")
         if config is not None:
             values = [("embedding", config.embedding)]
-        used = [(place, value) for place, value in values if value != RANDOM]
+        used = [(place, value) for place, value in values if value in FROM_FILE]
         file = self.dataset.embedding_file
         if used and file is None:
             place, value = used[0]
@@ -374,13 +374,13 @@ class Suite:
         """
         if config is not None:
             values = [("embedding_dim", config.embedding_dim)]
-            if config.embedding == RANDOM:
+            if config.embedding not in FROM_FILE:
                 values = []
         else:
             values = [
                 (place, value)
                 for place, value in self.values_of("embedding_dim")
-                if any(name != RANDOM for name in self._embeddings_at(place))
+                if any(name in FROM_FILE for name in self._embeddings_at(place))
             ]
         for place, value in values:
             if value != dim:

@@ -17,11 +17,9 @@ Networks 5(2), 1992, for a model that reads what others, fitted on other folds, 
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,20 +38,17 @@ from lstm_bench.inference import (
     ngrams_at,
 )
 from lstm_bench.suites.config import TrialConfig
-from lstm_bench.system.file_lock import lock_within
-from lstm_bench.system.files import replacing
-from lstm_bench.system.folders import cache_folder
 from lstm_bench.training.baselines.ngrams import (
     NB_C,
     fit_one_against_rest,
     log_count_ratio,
 )
+from lstm_bench.training.fitted import fitted_once
 
 N_FOLDS = 5
 MIN_GROUPS = 3
 """An n-gram counts if it is in as many groups of training sequences, or in as many
 different sequences where the data have no groups: rarer ones may be names."""
-WAIT_S = 1.0
 
 # Part of the cache key: increase it when the evidence changes.
 _FORMAT = 1
@@ -107,21 +102,14 @@ def fit_evidence(
     n, size = config.ngram_evidence, config.vocabulary_size
     version = importlib.metadata.version("scikit-learn")
     key = f"format {_FORMAT}\n{version}\n{n}\n{size}\n{sequences_digest(train)}\n"
-    digest = hashlib.sha256(key.encode() + fold.tobytes())
-    if train.groups is not None:
-        digest.update(train.groups.tobytes())
-    file = cache_folder("evidence", f"{digest.hexdigest()}.npz")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    # Workers of one search need the same: one of them fits, the others wait.
-    with file.with_suffix(".lock").open("w") as lock:
-        while not lock_within(lock.fileno(), WAIT_S):
-            on_wait()
-        if file.exists():
-            return _read(file)
-        fitted = _fit(train, fold, config, n_classes)
-        with replacing(file) as partial, partial.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **_named(fitted))
-    return fitted
+    groups = b"" if train.groups is None else train.groups.tobytes()
+    arrays = fitted_once(
+        "evidence",
+        key.encode() + fold.tobytes() + groups,
+        lambda: _named(_fit(train, fold, config, n_classes)),
+        on_wait,
+    )
+    return _of_arrays(arrays)
 
 
 def _fit(
@@ -289,9 +277,7 @@ def _named(fitted: FittedEvidence) -> dict[str, npt.NDArray[Any]]:
     return named | {"fold": fitted.fold, "size": np.array(fitted.size)}
 
 
-def _read(file: Path) -> FittedEvidence:
-    with np.load(file, allow_pickle=False) as stored:
-        arrays = dict(stored)
+def _of_arrays(arrays: Arrays) -> FittedEvidence:
     fold = arrays["fold"]
     whole, *others = (
         {

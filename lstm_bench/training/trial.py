@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from lstm_bench.arrays import FloatArray, IntArray
+from lstm_bench.arrays import Float32Array, FloatArray, IntArray
 from lstm_bench.data.dataset import VECTORS, Dataset, Sequences
 from lstm_bench.data.registry import memory_task
 from lstm_bench.data.splits import Splits
@@ -19,9 +20,10 @@ from lstm_bench.metrics import Metric
 from lstm_bench.models.backend import keras, keras_seed
 from lstm_bench.models.build import build_model
 from lstm_bench.seeding import derive_rng, derive_seed
-from lstm_bench.suites.config import RANDOM, TrialConfig
+from lstm_bench.suites.config import COOCCURRENCE, FROM_FILE, TrialConfig
 from lstm_bench.suites.engines import STOCK
 from lstm_bench.training.checkpoint import Checkpoint
+from lstm_bench.training.cooccurrence import fit_cooccurrence
 from lstm_bench.training.evidence import fit_evidence
 from lstm_bench.training.gradients import N_SEQUENCES, input_gradients
 from lstm_bench.training.loop import (
@@ -106,7 +108,9 @@ def run_trial(
             train=evidence.of_train(splits.train),
             val=evidence.of(splits.val),
         )
-    steps = _new_steps(config, dataset, splits.train, root_seed, replicate, engine)
+    steps = _new_steps(
+        config, dataset, splits.train, root_seed, replicate, engine, on_step
+    )
     model = steps.model
     initial = steps.variables() if splits.test_origins else []
     train = Encoded.of(splits.train, config, dataset.n_targets)
@@ -250,12 +254,16 @@ def _new_steps(
     root_seed: int,
     replicate: int,
     engine: str,
+    on_wait: OnStep = lambda: None,
 ) -> Steps:
     """Return the steps of a new model with a replicate's initial weights."""
     with keras_seed(derive_seed(root_seed, "init", replicate)):
         model = build_model(config, dataset.n_targets, dataset.n_channels)
-    if config.embedding != RANDOM:
-        _take_vectors(model, config, dataset, train)
+    if config.embedding == COOCCURRENCE:
+        seed = derive_seed(root_seed, "cooccurrence", replicate)
+        _set_vectors(model, *fit_cooccurrence(train, config, seed, on_wait))
+    if config.embedding in FROM_FILE:
+        _set_vectors(model, *_from_file(config, dataset, train))
     class_weights = None
     if config.class_weights == "balanced":
         class_weights = balanced_weights(train.y, dataset.n_classes)
@@ -263,19 +271,25 @@ def _new_steps(
     return Steps(model, config, engine, class_weights, dataset.task, jitter_seed)
 
 
-def _take_vectors(
-    model: keras.Model, config: TrialConfig, dataset: Dataset, train: Sequences
-) -> None:
-    """Give words of the embedding file their vectors; others keep the random ones."""
+def _from_file(
+    config: TrialConfig, dataset: Dataset, train: Sequences
+) -> tuple[npt.NDArray[np.int32], Float32Array]:
+    """Return ids and vectors of the words that the embedding file has."""
     if dataset.embedding is None:
         raise SuiteError(
             f"embedding: {config.embedding} needs data with word vectors, got none; "
             "name a file in dataset.embedding_file"
         )
-    ids, vectors = dataset.embedding.rows_of(train.fitted, config.vocabulary_size)
+    return dataset.embedding.rows_of(train.fitted, config.vocabulary_size)
+
+
+def _set_vectors(
+    model: keras.Model, ids: npt.NDArray[np.int32], vectors: Float32Array
+) -> None:
+    """Give some words their vectors; all other numbers remain the random ones."""
     embeddings = model.get_layer("embedding").embeddings
     weights = np.array(embeddings)
-    weights[ids] = vectors
+    weights[ids, : vectors.shape[1]] = vectors
     embeddings.assign(weights)
 
 
@@ -308,7 +322,7 @@ def refit(
     if config.ngram_evidence:
         evidence = fit_evidence(train, config, dataset.n_classes, on_step)
         train = evidence.of_train(train)
-    steps = _new_steps(config, dataset, train, root_seed, replicate, engine)
+    steps = _new_steps(config, dataset, train, root_seed, replicate, engine, on_step)
     fit_epochs(
         steps,
         Encoded.of(train, config, dataset.n_targets),

@@ -31,7 +31,7 @@ from lstm_bench.report.sections.confusion import (
 )
 from lstm_bench.report.sections.data import data_section
 from lstm_bench.report.sections.leaderboard import leaderboard_section
-from lstm_bench.report.sections.literature import literature_section
+from lstm_bench.report.sections.literature import literature, literature_section
 from lstm_bench.report.sections.samples import samples, samples_section
 from lstm_bench.report.sections.slices import slices_section
 from lstm_bench.report.view import make_view
@@ -366,6 +366,31 @@ def test_a_series_of_one_step_and_a_study_without_values_are_shown():
     section, page = series_page(None, channels=["x"])
     assert '<svg class="series' not in page
     assert len(tables(section)) == 2
+
+
+def test_the_best_network_that_reads_words_alone_has_a_row_of_its_own():
+    results = make_class_results(["a", "b"], (12, 30))
+    suite = Suite("small", results.suite.text + PUBLISHED, "small.yaml")
+    analysis = analyse(dataclasses.replace(results, suite=suite))
+    plain, *rest = analysis.contenders
+    reads = plain.config.model_copy(update={"ngram_evidence": 2})
+    near = rest[0].config.model_copy(update={"embedding": "cooccurrence"})
+    winner = dataclasses.replace(plain, config=reads)
+    words = dataclasses.replace(rest[0], config=near)
+    baselines = [c for c in rest if c.is_baseline]
+    rows = literature(
+        dataclasses.replace(
+            analysis, contenders=(winner, words, *baselines), winner=winner
+        )
+    )
+    assert rows.set_index("label")["note"][
+        [f"here: {winner.label}", f"here: {words.label}", "here: Bag of words"]
+    ].tolist() == [
+        "Reads words and the evidence of 1- to 2-grams.",
+        "Reads words alone. Its word vectors begin with which words stand close in "
+        "train.",
+        "",
+    ]
 
 
 PUBLISHED = """

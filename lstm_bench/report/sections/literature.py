@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 
 from lstm_bench.analysis.comparisons import Analysis
+from lstm_bench.analysis.contenders import Contender
 from lstm_bench.analysis.literature import REGIMES, load_published_results
+from lstm_bench.analysis.verdicts import words_alone_of
 from lstm_bench.metrics import METRICS
 from lstm_bench.report.blocks import Column, Section, column_names
 from lstm_bench.report.view import View
+from lstm_bench.suites.config import COOCCURRENCE
 
 LITERATURE = (
     Column("label", "model"),
@@ -50,7 +53,9 @@ def literature(analysis: Analysis) -> pd.DataFrame:
         for entry in results.suite.published
         if entry.test_accuracy is not None
     ]
-    for contender in (analysis.winner, analysis.baseline) if rows else ():
+    winner = analysis.winner
+    words_alone = None if winner is None else words_alone_of(analysis, winner)
+    for contender in (winner, words_alone, analysis.baseline) if rows else ():
         if contender is None:
             continue
         tests = [parts["test"] for parts in contender.predictions.values()]
@@ -64,9 +69,7 @@ def literature(analysis: Analysis) -> pd.DataFrame:
                 "n_train": results.dataset.get("n_used_train"),
                 "source": f"this study, mean over {len(scores)} seeds",
                 "url": None,
-                "note": f"Reads words and the evidence of {contender.kind_of_evidence}."
-                if contender.reads_evidence
-                else "",
+                "note": _what_it_reads(contender, contender is words_alone),
                 "own": True,
             }
         )
@@ -74,6 +77,17 @@ def literature(analysis: Analysis) -> pd.DataFrame:
     return table.sort_values(
         "accuracy", ascending=False, kind="stable", ignore_index=True
     )
+
+
+def _what_it_reads(contender: Contender, is_words_alone: bool) -> str:
+    notes = []
+    if contender.reads_evidence:
+        notes.append(f"Reads words and the evidence of {contender.kind_of_evidence}.")
+    if is_words_alone:
+        notes.append("Reads words alone.")
+    if contender.config is not None and contender.config.embedding == COOCCURRENCE:
+        notes.append("Its word vectors begin with which words stand close in train.")
+    return " ".join(notes)
 
 
 def literature_section(view: View) -> Section:
