@@ -378,11 +378,11 @@ def plain(cell, x, w, b, u, layout, input_masks, masks, dy, sequences):
     return {"y": y, "dx": dx, "dw": columns(dw), "db": db.ravel(), "du": columns(du)}
 
 
-def check_kernel(*arguments, **options):
+def check_kernel(*arguments, at_least=0.1, **options):
     got, wanted = run_kernel(*arguments, **options)
     for name, values in got.items():
         # A lone output may be what is left of two larger terms.
-        assert_close(values, wanted[name], name, at_least=0.1)
+        assert_close(values, wanted[name], name, at_least)
 
 
 CASES = [
@@ -441,6 +441,8 @@ def test_the_kernel_agrees_with_the_formulas_of_every_cell(cell, dropped, sequen
 def test_the_kernel_agrees_at_any_shape(
     lengths, cell, units, features, dropped, sequences, n_threads, seed
 ):
+    # Many inputs saturate a cell: its derivative, 1 - h^2, is then exact to about the
+    # last digit of 1, and gradients are to that of what comes in, which is about 1.
     check_kernel(
         lengths,
         units,
@@ -449,6 +451,7 @@ def test_the_kernel_agrees_at_any_shape(
         sequences=sequences,
         n_threads=n_threads,
         seed=seed,
+        at_least=1.0,
         **dropped,
     )
 
