@@ -24,7 +24,7 @@ def test_every_shipped_suite_is_valid(file):
 
 def test_the_suites_of_the_readme_are_shipped():
     names = {"quick", "imdb", "imdb_small", "heads", "write_up"}
-    names |= {"imdb_best", "imdb_ablation", "imdb_sizes"}
+    names |= {"imdb_best", "imdb_ablation", "imdb_axes", "imdb_sizes"}
     names |= {"memory", "memory_full", "memory_adding", "memory_adding_full"}
     names |= {"digits", "digits_cells", "digits_pixels", "mnist_rows"}
     names |= {"reuters", "reuters_best", "vowels"}
