@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from lstm_bench.data.dataset import VECTORS
 from lstm_bench.explaining.attribution import rank_correlation
 from lstm_bench.explaining.explanation import NGRAMS, Explanation
 from lstm_bench.explaining.gates import KEEPING
+from lstm_bench.explaining.wording import Wording, signed, wording_of
 from lstm_bench.inference import heads_of
 from lstm_bench.report.blocks import (
     Answers,
@@ -35,7 +35,6 @@ from lstm_bench.report.figures.explained import (
     plot_running,
     plot_two_ways,
 )
-from lstm_bench.report.figures.style import class_label
 from lstm_bench.report.html import Page, render_html
 from lstm_bench.text import count, listed, shortened
 
@@ -65,7 +64,7 @@ def render_page(found: Explanation) -> str:
 
 def page_of(found: Explanation) -> Page:
     """Return the page's heading and footer."""
-    what = "series" if found.kind == VECTORS else "text"
+    what = wording_of(found).what
     given = what if found.example is None else f"test example {found.example}"
     return Page(
         kind=f"lstm-bench explain, one {what}",
@@ -79,53 +78,11 @@ def page_of(found: Explanation) -> Page:
 
 def answer(found: Explanation) -> str:
     """Return what the model says of the example, in a sentence or two."""
-    p = found.proba[found.target]
-    if found.is_numeric:
-        text = f"The model predicts {_target(found)} {_value(found, p)}."
-        if found.true_value is not None:
-            text += f" The true value is {_value(found, found.true_value)}."
-    else:
-        text = f"The model says {_target(found)}, with probability {p:.3f}."
-    if found.true_class is not None:
-        is_right = found.true_class == found.target_name
-        text += (
-            " That is right."
-            if is_right
-            else f" Its true class is {class_label(found.true_class)}."
-        )
+    text = wording_of(found).answer()
     share = len(_unknown(found)) / max(1, len(found.words))
     if share > MOSTLY_UNKNOWN:
         text += f" It does not know {share:.0%} of the words: do not rely on it."
     return text
-
-
-def _target(found: Explanation) -> str:
-    """Return the name of the explained class or number."""
-    return class_label(found.target_name)
-
-
-def _said(found: Explanation) -> str:
-    """Return the name of what the model gives: a probability, or a number."""
-    return _target(found) if found.is_numeric else f"p({_target(found)})"
-
-
-def _value(found: Explanation, value: float) -> str:
-    """Return what the model gives, as text."""
-    text = f"{value:.4g}" if found.is_numeric else f"{value:.3f}"
-    return text.replace("-", "−")
-
-
-def _unit(found: Explanation) -> str:
-    """Return the unit of contributions."""
-    target = _target(found)
-    return f"the unit of {target}" if found.is_numeric else f"log-odds of {target}"
-
-
-def _contribution(found: Explanation, value: float, digits: int = 2) -> str:
-    """Return a contribution to the score, with its sign."""
-    if found.is_numeric:
-        return f"{value:+.3g}".replace("-", "−")
-    return _signed(value, digits)
 
 
 def _unknown(found: Explanation) -> list[str]:
@@ -136,39 +93,35 @@ def _unknown(found: Explanation) -> list[str]:
 
 def build_sections(found: Explanation) -> Iterator[Section]:
     """Yield the page's sections, in their order."""
-    yield _course(found)
-    yield _words(found)
+    w = wording_of(found)
+    yield _course(found, w)
+    yield _words(found, w)
     if found.by_channel:
-        yield _channels(found)
+        yield _channels(found, w)
     if found.layers:
         yield _gates(found)
-        yield _units(found)
-    yield _faithful(found)
-    yield _seeds(found)
-    yield _limits(found)
+        yield _units(found, w)
+    yield _faithful(found, w)
+    yield _seeds(found, w)
+    yield _limits(found, w)
 
 
-def _course(found: Explanation) -> Section:
+def _course(found: Explanation, w: Wording) -> Section:
     """Return the leading section: running probability and coloured words."""
-    target = _target(found)
-    what = target if found.is_numeric else "the probability"
     blocks: list[Block] = []
     if found.kind != VECTORS:
         blocks.append(coloured_words(found))
     blocks.append(
         Drawing(
             "running",
-            f"Above: {what} after each {_step(found)}. {_how_run(found)} "
-            f"Below: what each {_step(found)} contributes, in {_unit(found)} "
-            f"({found.method}).",
+            f"Above: {w.course} after each {w.step}. {_how_run(found, w)} "
+            f"Below: what each {w.step} contributes, in {w.unit} ({found.method}).",
             plot_running(running_of(found), "contribution"),
             pd.DataFrame(
                 {
                     "step": found.steps,
                     **{
-                        name if found.is_numeric else f"p_{name}": [
-                            row[i] for row in found.running
-                        ]
+                        w.column(name): [row[i] for row in found.running]
                         for i, name in enumerate(found.class_names)
                     },
                     "attribution": found.attribution,
@@ -177,33 +130,26 @@ def _course(found: Explanation) -> Section:
             ),
         )
     )
-    blocks.append(Answers(tuple(_summary(found))))
-    blocks.append(Facts(tuple(_facts(found))))
+    blocks.append(Answers(tuple(_summary(found, w))))
+    blocks.append(Facts(tuple(_facts(found, w))))
     return Section(
         "Step by step",
         "course",
-        f"Read the {_step(found)}s from left to right: "
-        + (
-            f"blue raises {target}, orange lowers it"
-            if found.is_numeric
-            else f"blue speaks for {target}, orange against it"
-        )
-        + ", stronger colour for more of it; + and − mark the ones that count most.",
+        f"Read the {w.step}s from left to right: {w.colours}, stronger colour for more "
+        "of it; + and − mark the ones that count most.",
         tuple(blocks),
     )
 
 
-def _step(found: Explanation) -> str:
-    return "step" if found.kind == VECTORS else "word"
-
-
-def _how_run(found: Explanation) -> str:
+def _how_run(found: Explanation, w: Wording) -> str:
     if found.running_from == "states":
         return (
             "It follows from the states of the layers as the model reads on, in one "
             "pass."
         )
-    return "Each is the answer to the text up to there, fed as a text of its own."
+    return (
+        f"Each is the answer to the {w.what} up to there, fed as a {w.what} of its own."
+    )
 
 
 def running_of(found: Explanation) -> Running:
@@ -228,54 +174,30 @@ def coloured_words(found: Explanation) -> Words:
         )
         if step != "(padding)"
     ]
-    target, is_numeric = _target(found), found.is_numeric
+    w = wording_of(found)
     return Words(
         f"The {count(len(words), 'token')} that the model reads, coloured by "
         f"{found.method}; the strongest has the strongest colour.",
         tuple(words),
-        f"raises {target}" if is_numeric else f"for {target}",
-        f"lowers {target}" if is_numeric else f"against {target}",
+        f"{w.towards} {w.target}",
+        f"{w.against} {w.target}",
         found.tokenizer == "characters",
     )
 
 
-def _summary(found: Explanation) -> Iterator[tuple[str, str]]:
-    target = _target(found)
-    if found.is_numeric:
-        yield "where it moves most", _moved(found)
-    elif found.turn is None:
-        yield "where it turns", f"Nowhere: {target} is ahead from the first step on."
-    else:
-        yield (
-            "where it turns",
-            f"At “{found.steps[found.turn]}”, step {found.turn + 1} of "
-            f"{len(found.steps)}: from there on {target} is the most probable class.",
-        )
+def _summary(found: Explanation, w: Wording) -> Iterator[tuple[str, str]]:
+    yield w.turning()
     telling = [
-        f"{found.steps[i]} ({_contribution(found, found.attribution[i])})"
+        f"{found.steps[i]} ({w.contribution(found.attribution[i])})"
         for i in found.telling(N_TELLING)
     ]
-    unit = _unit(found) if found.is_numeric else "log-odds"
-    yield f"most telling {_step(found)}s", f"{', '.join(telling)}, in {unit}."
-    if (text := _faithful_text(found)) is not None:
+    yield f"most telling {w.step}s", f"{', '.join(telling)}, in {w.unit}."
+    if (text := _faithful_text(found, w)) is not None:
         yield "does that hold?", text
-    yield "other seeds", _seeds_text(found)
+    yield "other seeds", _seeds_text(found, w)
 
 
-def _moved(found: Explanation) -> str:
-    """Return the step at which the running number changes most, in a sentence."""
-    course = [row[found.target] for row in found.running]
-    if len(course) < 2:
-        return "There is one step."
-    at = int(np.abs(np.diff(course)).argmax()) + 1
-    before, after = _value(found, course[at - 1]), _value(found, course[at])
-    return (
-        f"At “{found.steps[at]}”, step {at + 1} of {len(course)}: from {before} to "
-        f"{after}."
-    )
-
-
-def _facts(found: Explanation) -> Iterator[tuple[str, str]]:
+def _facts(found: Explanation, w: Wording) -> Iterator[tuple[str, str]]:
     yield "model", found.why
     if unknown := _unknown(found):
         yield (
@@ -294,24 +216,15 @@ def _facts(found: Explanation) -> Iterator[tuple[str, str]]:
         )
     yield (
         "score",
-        (
-            f"{_target(found)} {_value(found, found.score)}; "
-            f"{_value(found, found.baseline_score)} {_baseline_name(found)}"
-            if found.is_numeric
-            else f"log-odds {_signed(found.score)} of {_target(found)}; "
-            f"{_signed(found.baseline_score)} {_baseline_name(found)}"
-        ),
+        f"{w.score} {w.scored(found.score)}; {w.scored(found.baseline_score)} "
+        f"{_baseline_name(found)}",
     )
     if found.n_points is not None:
         yield (
             "convergence",
             f"{found.n_points} points; the attributions' sum misses the difference "
-            f"of the two scores by {_contribution(found, found.gap, 4)}",
+            f"of the two scores by {w.contribution(found.gap, 4)}",
         )
-
-
-def _signed(value: float, digits: int = 3) -> str:
-    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def _all_of(rows: Sized) -> str:
@@ -328,14 +241,7 @@ def _baseline_name(found: Explanation) -> str:
     return "with padding in place of every token"
 
 
-def _formats(found: Explanation) -> tuple[str, str]:
-    """Return the formats of contributions and of what the model gives, in tables."""
-    return (
-        ("signed_digits", "score_digits") if found.is_numeric else ("signed", "score")
-    )
-
-
-def _words(found: Explanation) -> Section:
+def _words(found: Explanation, w: Wording) -> Section:
     words = found.words
     pairs = [(found.attribution[i], found.deletion[i]) for i in words]
     given = [(a, d) for a, d in pairs if d is not None]
@@ -351,22 +257,24 @@ def _words(found: Explanation) -> Section:
     )
     order = frame["attribution"].abs().sort_values(ascending=False, kind="stable")
     frame = frame.loc[order.index].reset_index(drop=True)
-    signed, score = _formats(found)
-    falls = _target(found) if found.is_numeric else "the log-odds"
+    contribution, score = w.formats
     columns = (
         Column("step", "step", "whole"),
-        Column("word", _step(found), "name"),
-        Column("attribution", found.method, signed),
-        Column("deletion", "deletion", signed, meaning=f"fall of {falls} without it"),
-        Column("p", f"{_said(found)} after it", score),
+        Column("word", w.step, "name"),
+        Column("attribution", found.method, contribution),
+        Column(
+            "deletion",
+            "deletion",
+            contribution,
+            meaning=f"fall of {w.score} without it",
+        ),
+        Column("p", f"{w.said} after it", score),
     )
     blocks: list[Block] = [
         Table(
             "words",
-            f"The {_step(found)}s of the largest {found.method}. Both columns are in "
-            f"{_unit(found)}: positive "
-            + ("raises it." if found.is_numeric else "speaks for it.")
-            + _all_of(found.words),
+            f"The {w.step}s of the largest {found.method}. Both columns are in "
+            f"{w.unit}: positive {w.towards} it." + _all_of(found.words),
             frame.head(N_TABLE),
             columns,
             N_TABLE,
@@ -378,7 +286,7 @@ def _words(found: Explanation) -> Section:
         blocks.append(
             Drawing(
                 "two-ways",
-                f"Every {_step(found)} by both measures. Along the diagonal they "
+                f"Every {w.step} by both measures. Along the diagonal they "
                 f"agree; their rank correlation is {agree}.",
                 plot_two_ways(
                     frame["word"].tolist(),
@@ -396,7 +304,7 @@ def _words(found: Explanation) -> Section:
                 "ngrams",
                 "The words and pairs of words of the text that the model knows: "
                 "coefficient times value. Their sum and the intercept of "
-                f"{_signed(found.baseline_score)} are the score. A coloured word has "
+                f"{w.scored(found.baseline_score)} are the score. A coloured word has "
                 "an equal share of each n-gram that it is in." + _all_of(found.ngrams),
                 ngrams,
                 (
@@ -409,24 +317,22 @@ def _words(found: Explanation) -> Section:
             )
         )
     difference = abs(found.score - found.baseline_score)
-    # Where contributions cancel, of what they are.
-    least = 0.1 * float(np.abs(found.attribution).sum()) if found.is_numeric else 0.1
-    if found.n_points is not None and abs(found.gap) > MAX_GAP * max(difference, least):
+    allowed = MAX_GAP * max(difference, w.least)
+    if found.n_points is not None and abs(found.gap) > allowed:
         blocks.insert(
             0,
             Note(
                 f"The integral has not converged: the attributions miss the score by "
-                f"{_contribution(found, found.gap, 3)} of "
-                f"{_value(found, difference)}. Ask for more points with "
-                "--points.",
+                f"{w.contribution(found.gap, 3)} of {w.value(difference)}. "
+                "Ask for more points with --points.",
                 warning=True,
             ),
         )
     return Section(
-        f"Which {_step(found)}s",
+        f"Which {w.step}s",
         "words",
         f"Two answers to the same question. {_how_attributed(found)} Deletion leaves "
-        f"the {_step(found)} out and asks the model again. Where the two disagree, "
+        f"the {w.step} out and asks the model again. Where the two disagree, "
         "trust neither alone.",
         tuple(blocks),
     )
@@ -441,10 +347,10 @@ def _how_attributed(found: Explanation) -> str:
     )
 
 
-def _channels(found: Explanation) -> Section:
+def _channels(found: Explanation, w: Wording) -> Section:
     """Return attributions of a series by step and channel."""
     by_channel = np.asarray(found.by_channel)
-    signed, score = _formats(found)
+    contribution, score = w.formats
     total = np.abs(by_channel).sum(axis=0)
     order = np.argsort(-total, kind="stable")[:N_TABLE]
     rows = [(found.channels[i], by_channel[:, i].tolist()) for i in order]
@@ -459,12 +365,7 @@ def _channels(found: Explanation) -> Section:
         "Which channels",
         "channels",
         "The same attributions by time step and channel: a row per channel, its "
-        "strongest step in the strongest colour; "
-        + (
-            "blue raises the number, orange lowers it."
-            if found.is_numeric
-            else "blue speaks for the class, orange against it."
-        ),
+        f"strongest step in the strongest colour; {w.colours}.",
         (
             Drawing(
                 "channels",
@@ -478,7 +379,7 @@ def _channels(found: Explanation) -> Section:
                 frame,
                 (
                     Column("channel", "channel", "name"),
-                    Column("sum", "sum", signed),
+                    Column("sum", "sum", contribution),
                     Column("absolute", "sum of absolute values", score),
                 ),
                 N_TABLE,
@@ -548,7 +449,7 @@ def _gates(found: Explanation) -> Section:
     )
 
 
-def _units(found: Explanation) -> Section:
+def _units(found: Explanation, w: Wording) -> Section:
     frame = pd.DataFrame(
         [
             {
@@ -562,7 +463,7 @@ def _units(found: Explanation) -> Section:
     )
     columns = [
         Column("unit", "unit", "name"),
-        Column("contribution", "contribution to the score", _formats(found)[0]),
+        Column("contribution", "contribution to the score", w.formats[0]),
     ]
     if found.units[0].kept is not None:
         columns += [
@@ -570,7 +471,7 @@ def _units(found: Explanation) -> Section:
             Column("half_life", "half-life", "seconds", "steps"),
         ]
     rows = [
-        (f"{unit.name} ({_contribution(found, unit.contribution)})", unit.state)
+        (f"{unit.name} ({w.contribution(unit.contribution)})", unit.state)
         for unit in found.units
     ]
     return Section(
@@ -600,71 +501,59 @@ def _units(found: Explanation) -> Section:
     )
 
 
-def _given(found: Explanation, values: Any) -> list[float]:
-    """Return scores as the model gives them: as probabilities, or numbers."""
-    if found.is_numeric:
-        return list(values)
-    odds = np.asarray(values, float)
-    p: list[float] = (0.5 * (1.0 + np.tanh(0.5 * odds))).tolist()
-    return p
-
-
-def _faithful_text(found: Explanation) -> str | None:
+def _faithful_text(found: Explanation, w: Wording) -> str | None:
     test = found.faithfulness
     if test.at is None:
         return None
     i = test.at
-    whole = found.proba[found.target]
+    whole = w.value(found.proba[found.target])
     scores = [test.top[i], test.random_mean[i], test.random_low[i], test.random_high[i]]
-    top, mean, low, high = (_value(found, v) for v in _given(found, scores))
-    words = count(test.k[i], f"most telling {_step(found)}")
-    if found.is_numeric:
-        words = f"{count(test.k[i], _step(found))} that raise it most"
+    top, mean, low, high = (w.value(v) for v in w.given(scores))
     if test.top[i] < test.random_low[i]:
-        verdict = f"The telling {_step(found)}s do matter to the model."
+        verdict = f"The telling {w.step}s do matter to the model."
     elif test.top[i] < test.random_mean[i]:
         verdict = (
-            f"The telling {_step(found)}s take more than the mean of {test.n_draws} "
+            f"The telling {w.step}s take more than the mean of {test.n_draws} "
             f"draws, but some draws took as much: rely on them little."
         )
     else:
         verdict = "That is no more than at random: do not rely on the attributions."
     return (
-        f"Without the {words}, {_said(found)} goes from {_value(found, whole)} to "
-        f"{top}; without {test.k[i]} at random to {mean} ({low} to {high} in "
-        f"{test.n_draws} draws). {verdict}"
+        f"Without the {count(test.k[i], w.step)} of the highest contribution, {w.said} "
+        f"goes from {whole} to {top}; without {test.k[i]} at random to {mean} "
+        f"({low} to {high} in {test.n_draws} draws). {verdict}"
     )
 
 
-def _faithful(found: Explanation) -> Section:
-    text = _faithful_text(found)
+def _faithful(found: Explanation, w: Wording) -> Section:
+    text = _faithful_text(found, w)
     intro = (
-        "If the telling words carry the answer, leaving them out must change it more "
-        "than leaving out as many others."
+        f"If the telling {w.step}s carry the answer, leaving them out must change it "
+        "more than leaving out as many others."
     )
     if text is None:
         return Section(
-            "Do the telling words matter?",
+            f"Do the telling {w.step}s matter?",
             "faithfulness",
             f"{intro} This example is too short for the check.",
         )
     test = found.faithfulness
     whole = found.proba[found.target]
     parts = {
-        "top": _given(found, test.top),
-        "random_mean": _given(found, test.random_mean),
-        "random_low": _given(found, test.random_low),
-        "random_high": _given(found, test.random_high),
+        "top": w.given(test.top),
+        "random_mean": w.given(test.random_mean),
+        "random_low": w.given(test.random_low),
+        "random_high": w.given(test.random_high),
     }
     return Section(
-        "Do the telling words matter?",
+        f"Do the telling {w.step}s matter?",
         "faithfulness",
         intro,
         (
             Note(text),
             Drawing(
                 "faithfulness",
-                f"{_said(found)} without the k {_step(found)}s of the highest "
+                f"{w.said} without the k {w.step}s of the highest "
                 f"attribution, and without k drawn at random ({test.n_draws} times: "
                 "mean, lowest and highest).",
                 plot_faithfulness(
@@ -674,7 +563,7 @@ def _faithful(found: Explanation) -> Section:
                     parts["random_mean"],
                     parts["random_low"],
                     parts["random_high"],
-                    _said(found),
+                    w.said,
                     found.is_numeric,
                 ),
                 pd.DataFrame({"k": test.k, **parts}),
@@ -683,39 +572,31 @@ def _faithful(found: Explanation) -> Section:
     )
 
 
-def _seeds_text(found: Explanation) -> str:
+def _seeds_text(found: Explanation, w: Wording) -> str:
     if not found.seeds:
         return (
             "Only one seed's model is here. --seeds 3 trains two more, once, and shows "
-            "whether they look at the same words."
+            f"whether they look at the same {w.step}s."
         )
-    n = len(found.seeds) + 1
-    said = sum(seed.predicted == found.target for seed in found.seeds) + 1
-    text = f"{said} of {n} seeds say {_target(found)}."
-    if found.is_numeric:
-        numbers = [found.proba[found.target], *(seed.proba for seed in found.seeds)]
-        text = (
-            f"{n} seeds predict {_target(found)} from {_value(found, min(numbers))} to "
-            f"{_value(found, max(numbers))}."
-        )
+    text = w.seeds()
     if found.agreement:
         low, high = min(found.agreement), max(found.agreement)
         mean = float(np.mean(found.agreement))
         text += (
-            f" On the words' ranks they agree to {_signed(mean, 2)} (mean rank "
+            f" On the {w.step}s' ranks they agree to {signed(mean, 2)} (mean rank "
             f"correlation of {count(len(found.agreement), 'pair')}, "
-            f"{_signed(low, 2)} to {_signed(high, 2)}; 1 is the same order, 0 none)."
+            f"{signed(low, 2)} to {signed(high, 2)}; 1 is the same order, 0 none)."
         )
     return text
 
 
-def _seeds(found: Explanation) -> Section:
+def _seeds(found: Explanation, w: Wording) -> Section:
     intro = (
         "The same configuration, trained with another seed and split. Where seeds "
-        "agree on the telling words, the words tell of the data; where they do not, of "
-        "one training's accidents."
+        f"agree on the telling {w.step}s, these tell of the data; where they do "
+        "not, of one training's accidents."
     )
-    blocks: list[Block] = [Note(_seeds_text(found))]
+    blocks: list[Block] = [Note(_seeds_text(found, w))]
     if found.seeds:
         own = (found.replicate, found.proba[found.target], found.attribution)
         others = [(s.replicate, s.proba, s.attribution) for s in found.seeds]
@@ -731,8 +612,7 @@ def _seeds(found: Explanation) -> Section:
                     "seed": replicate,
                     "p": proba,
                     "telling": ", ".join(
-                        f"{shortened(found.steps[i], 30)} "
-                        f"({_contribution(found, values[i])})"
+                        f"{shortened(found.steps[i], 30)} ({w.contribution(values[i])})"
                         for i in best
                     ),
                     "rho": rho,
@@ -741,12 +621,13 @@ def _seeds(found: Explanation) -> Section:
         blocks.append(
             Table(
                 "seeds",
-                "The seeds' most telling words; the first row is the explained model.",
+                f"The seeds' most telling {w.step}s; the first row is the explained "
+                "model.",
                 pd.DataFrame(rows),
                 (
                     Column("seed", "seed", "whole"),
-                    Column("p", _said(found), _formats(found)[1]),
-                    Column("telling", f"most telling {_step(found)}s", "prose"),
+                    Column("p", w.said, w.formats[1]),
+                    Column("telling", f"most telling {w.step}s", "prose"),
                     Column("rho", "rank correlation with the first row", "score"),
                 ),
             )
@@ -754,7 +635,7 @@ def _seeds(found: Explanation) -> Section:
     return Section("Do other seeds agree?", "seeds", intro, tuple(blocks))
 
 
-def _limits(found: Explanation) -> Section:
+def _limits(found: Explanation, w: Wording) -> Section:
     gates = (
         (
             "gates",
@@ -773,20 +654,21 @@ def _limits(found: Explanation) -> Section:
                 (
                     (
                         "not a cause",
-                        "A word's number depends on the words around it. Two words "
-                        "that matter only together may both get little, or both all.",
+                        f"A {w.step}'s number depends on the {w.step}s around it. Two "
+                        f"{w.step}s that matter only together may both get little, or "
+                        "both all.",
                     ),
                     (
                         "not the only answer",
                         "Other baselines (here: "
                         f"{_baseline_name(found).removeprefix('with ')}) give other "
-                        "numbers, and a text without a word is one that the model "
-                        "may never have seen the like of.",
+                        f"numbers, and a {w.what} without a {w.step} is one that the "
+                        "model may never have seen the like of.",
                     ),
                     (
                         "not the rule",
-                        "One text shows one case. Whether the model is right, and how "
-                        "sure it is of it, is in the study's report.",
+                        f"One {w.what} shows one case. Whether the model is right, and "
+                        "how sure it is of it, is in the study's report.",
                     ),
                     *(gates if found.layers else ()),
                 )
