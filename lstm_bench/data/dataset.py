@@ -525,7 +525,8 @@ class Dataset:
         Returns
         -------
         str, list of str or list of list of float
-            A text, its tokens joined; categories; or vectors, not scaled.
+            A text, its tokens joined; categories; or vectors, not scaled. Not of
+            windows; see `window`.
 
         Parameters
         ----------
@@ -541,6 +542,27 @@ class Dataset:
         if self.tokenizer == "categories":
             return words
         return ("" if self.tokenizer == "characters" else " ").join(words)
+
+    def window(self, sequences: Sequences, i: int) -> dict[str, Any]:
+        """Return window `i` as a user of a model of forecasts would give it.
+
+        Returns
+        -------
+        dict
+            ``values`` in the unit of the series, None where missing, and
+            ``unique_id``, the name of a series with the window's scale.
+        """
+        if sequences.units is None:
+            raise ValueError("expected windows of series, got sequences without units")
+        level, scale = sequences.units.level[i], sequences.units.scale[i]
+        scales = self.forecast["scales"]
+        return {
+            "unique_id": next(name for name, of in scales.items() if of == scale),
+            "values": [
+                None if is_missing else float(level + value * scale)
+                for value, is_missing in sequences[i].tolist()
+            ],
+        }
 
     def text(self, sequences: Sequences, i: int, max_words: int = 200) -> str:
         """Return the words of a sequence without the start token, or its vectors' size.

@@ -16,7 +16,6 @@ from lstm_bench.data.dataset import (
     Dataset,
     Scaling,
     Sequences,
-    Units,
     Vocabulary,
 )
 from lstm_bench.inference import ABOUT, ARRAYS, EVIDENCE, FORMAT, INDEX_FROM, NETWORK
@@ -138,8 +137,10 @@ def _examples(dataset: Dataset, train: Sequences) -> list[Any]:
     """Return two short inputs, as a model's user would give them; [] of ids alone."""
     if dataset.kind != VECTORS and not dataset.vocabulary:
         return []
-    if dataset.forecast and train.units is not None:
-        return [_example_window(train, train.units, dataset.forecast["scales"])]
+    if dataset.forecast:
+        window = dataset.window(train, 0)
+        values = (None if v is None else float(f"{v:.6g}") for v in window["values"])
+        return [window | {"values": list(values)}]
     chosen = range(min(2, len(train)))
     if dataset.kind == VECTORS:
         n_channels = len(dataset.channels)
@@ -152,19 +153,6 @@ def _examples(dataset: Dataset, train: Sequences) -> list[Any]:
         each[: EXAMPLE_LETTERS if isinstance(each, str) else EXAMPLE_STEPS]
         for each in raw
     ]
-
-
-def _example_window(
-    train: Sequences, units: Units, scales: Mapping[str, float]
-) -> dict[str, Any]:
-    """Return the first window in the units of its series, with the series' name."""
-    level, scale = units.level[0], units.scale[0]
-    values = [
-        None if is_missing else float(f"{level + value * scale:.6g}")
-        for value, is_missing in train[0].tolist()
-    ]
-    name = next(name for name, of in scales.items() if of == scale)
-    return {"unique_id": name, "values": values}
 
 
 def _write_about(folder: Path, about: Mapping[str, Any]) -> None:
