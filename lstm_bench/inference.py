@@ -667,12 +667,28 @@ def _seasonal_naive(
     season = int(arrays["season"])
     found = np.zeros((len(sequences), horizon))
     for row, window in zip(found, sequences, strict=True):
-        known = window[:, 1] == 0
-        for k in range(horizon):
-            # Places of the same season, from the latest on.
-            places = np.arange(len(window) + k % season - season, -1, -season)
-            places = places[known[places]]
-            row[k] = window[places[0], 0] if len(places) else 0.0
+        row[:] = window[repeated_steps(window, horizon, season), 0]
+    return found
+
+
+def repeated_steps(
+    window: npt.NDArray[Any], horizon: int, season: int
+) -> npt.NDArray[np.int64]:
+    """Return for each step ahead the last known one of the same step of the season.
+
+    Where none is known, it is the last known one of all.
+
+    Parameters
+    ----------
+    window : ndarray of shape (n_steps, 2)
+        See `scaled_windows`; one value is known at least.
+    """
+    known = np.flatnonzero(window[:, 1] == 0)
+    found = np.full(horizon, known[-1])
+    for k in range(horizon):
+        same = known[(len(window) + k - known) % season == 0]
+        if len(same):
+            found[k] = same[-1]
     return found
 
 
