@@ -365,6 +365,7 @@ def explain(
     example: int | None = None,
     n_seeds: int | None = None,
     n_points: int = N_POINTS,
+    step: int | None = None,
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
     tracking_uri: str | None = None,
@@ -378,13 +379,15 @@ def explain(
         As in `predict`.
     text, file, example : str, Path, int or None
         What to explain, exactly one: a text (or the JSON list of a series), a file with
-        one text (or a CSV with one series), or the index of an example in the test set,
+        one text (or one series), or the index of an example in the test set,
         from 0.
     n_seeds : int or None
         Compare the models of this many seeds, trained once more where they are not
         logged; None: of those that are logged.
     n_points : int
         Points at which integrated gradients take the gradient.
+    step : int or None
+        Of forecasts, the step ahead to explain, from 1; None: the mean of all.
     out : str, Path or None
         Page to write, with a JSON beside it; None writes nothing.
     data_dir, tracking_uri, progress
@@ -414,6 +417,7 @@ def explain(
             _progress(progress),
             n_seeds=n_seeds,
             n_points=n_points,
+            step=step,
             data_dir=_path(data_dir),
         )
     if out is not None:

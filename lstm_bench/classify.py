@@ -26,6 +26,7 @@ from lstm_bench.data.files.streams import has_other_bytes, other_bytes
 from lstm_bench.data.forecasting.future import times_from
 from lstm_bench.data.forecasting.options import SeriesOptions
 from lstm_bench.data.forecasting.read import read_series
+from lstm_bench.data.forecasting.series import Collection
 from lstm_bench.data.registry import FORECAST_FILES, OWN_FILES, dataset_options
 from lstm_bench.errors import DatasetError, OutputError, SuiteError
 from lstm_bench.inference import NETWORKS, Model
@@ -247,6 +248,23 @@ def predict_file(
     _write(named.model, blocks, out, stdout, say, bad.check)
 
 
+def collection_of(named: NamedModel, file: Path) -> Collection:
+    """Return the series of a file that is laid out as that of a model's study.
+
+    Raises
+    ------
+    DatasetError
+        As `read_series`.
+    """
+    dataset = named.suite.dataset
+    given: dict[str, Any] = {}
+    if dataset.name == FORECAST_FILES:
+        options = dataset_options(dataset.name, dataset.options)
+        given = options.model_dump(include={"header", "series", "time", "value"})
+    horizon = named.model.about["forecast"]["horizon"]
+    return read_series(SeriesOptions(file=str(file), horizon=horizon, **given), Path())
+
+
 def _forecasts(
     named: NamedModel, file: Path, say: Callable[[str], None]
 ) -> dict[str, list[Any]]:
@@ -255,15 +273,8 @@ def _forecasts(
     Every series is forecast from its own end on. The columns are named as other
     packages name them: ``unique_id``, ``ds``, ``horizon`` (from 1) and ``prediction``.
     """
-    about, dataset = named.model.about["forecast"], named.suite.dataset
-    given: dict[str, Any] = {}
-    if dataset.name == FORECAST_FILES:
-        options = dataset_options(dataset.name, dataset.options)
-        given = options.model_dump(include={"header", "series", "time", "value"})
-    horizon = about["horizon"]
-    collection = read_series(
-        SeriesOptions(file=str(file), horizon=horizon, **given), Path()
-    )
+    horizon = named.model.about["forecast"]["horizon"]
+    collection = collection_of(named, file)
     for note in collection.notes:
         say(f"note: {note}")
     series = collection.series

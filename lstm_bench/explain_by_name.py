@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lstm_bench import inference
-from lstm_bench.classify import NamedModel, parse_input
+from lstm_bench.classify import NamedModel, collection_of, parse_input
 from lstm_bench.compare_by_name import Side, find_side
 from lstm_bench.data.dataset import Dataset
+from lstm_bench.data.forecasting.future import times_from
 from lstm_bench.errors import DatasetError, OutputError, TrackingError
+from lstm_bench.explaining.baselines import WHOLE, explain_baseline
 from lstm_bench.explaining.explanation import (
     N_POINTS,
+    Ahead,
     Explanation,
     Text,
-    explain_baseline,
     explain_network,
     text_of,
 )
-from lstm_bench.explaining.ngrams import LINEAR
 from lstm_bench.explaining.page import render_page
-from lstm_bench.inference import ARRAYS, NETWORKS, Model
+from lstm_bench.inference import ARRAYS, NETWORKS, Model, Window
 from lstm_bench.report.render import write_text
 from lstm_bench.seeding import derive_rng
 from lstm_bench.system.folders import make_folder
@@ -48,7 +49,7 @@ class Given:
         A text, or the JSON list of a series or of categories.
     file : Path or None
         A file with one text in UTF-8; for a model of series, a CSV with a row per step
-        and a column per channel.
+        and a column per channel; for forecasts, a file of one series like the study's.
     example : int or None
         Index of an example in the test set, from 0, as in the report's tables.
     """
@@ -66,6 +67,7 @@ def explain_by_name(
     *,
     n_seeds: int | None = None,
     n_points: int = N_POINTS,
+    step: int | None = None,
     data_dir: Path | None = None,
 ) -> Explanation:
     """Explain one input with the model called `name`.
@@ -78,6 +80,8 @@ def explain_by_name(
         Models of how many seeds to compare; None: of those that are logged.
     n_points : int
         Points of the integrated gradients.
+    step : int or None
+        Of forecasts, the step ahead to explain, from 1; None: the mean of all.
     data_dir : Path or None
         For an example of test, and to train a model that is not logged.
 
@@ -87,14 +91,13 @@ def explain_by_name(
         The model does not exist or cannot be explained; the input has no words, is not
         of the kind that the model reads, or there is no such example.
     """
-    content = None if given.file is None else _content(given.file)
     progress.doing("loading the results from MLflow")
     side = find_side(tracking_uri, name)
-    if side.suite.task.name == FORECAST:
-        raise TrackingError(
-            f"{name}: expected a study of classes or numbers, got one of forecasts, "
-            "which explain does not show yet"
-        )
+    is_forecast = side.suite.task.name == FORECAST
+    content = None
+    if given.file is not None and not is_forecast:
+        content = _content(given.file)
+    _check_step(side, step)
     if side.contender.is_baseline:
         _check_baseline(side.contender.key.removeprefix("baseline:"))
     dataset = None
@@ -105,21 +108,30 @@ def explain_by_name(
     progress.doing("loading the model")
     opened = [_open(files_of(each.folder)) for each in found]
     progress.doing("explaining")
-    value, truth = _input(opened[0][0], side, given, content, dataset)
-    texts = [_text(model, value) for model, _ in opened]
+    value = _input(opened[0][0], side, given, content, dataset)
+    texts = [_text(model, value, given.file) for model, _ in opened]
     if not len(texts[0].places):
         raise DatasetError("the text has no words; give one that has")
     rng = derive_rng(side.suite.study.seed, "explain")
-    (model, inner), *others = opened
+    (model, inner), *others = [
+        (model, _in_unit(inner, text))
+        for (model, inner), text in zip(opened, texts, strict=True)
+    ]
     seeds = [
         (other.about, its, text)
         for (other, its), text in zip(others, texts[1:], strict=True)
     ]
-    about: dict[str, Any] = {**truth, "example": given.example, "seeds": seeds}
-    if model.about["model"] not in NETWORKS:
-        return explain_baseline(inner, model.about, texts[0], rng, **about)
-    return explain_network(
-        inner, model.about, texts[0], rng, n_points=n_points, **about
+    explain = explain_network if model.about["model"] in NETWORKS else explain_baseline
+    return explain(
+        inner,
+        model.about,
+        texts[0],
+        rng,
+        n_points=n_points,
+        seeds=seeds,
+        step=step,
+        example=given.example,
+        **value.known,
     )
 
 
@@ -150,10 +162,26 @@ def check_out(out: Path | None) -> None:
 
 
 def _check_baseline(name: str) -> None:
-    if name not in LINEAR:
+    if name in WHOLE:
         raise TrackingError(
-            f"{BASELINES[name].label}: it cannot be explained word by word; explain an "
-            f"LSTM, or one of {listed(LINEAR)}"
+            f"{BASELINES[name].label} cannot be explained: {WHOLE[name]}; explain an "
+            "LSTM or another baseline"
+        )
+
+
+def _check_step(side: Side, step: int | None) -> None:
+    if step is None:
+        return
+    forecast = side.analysis.results.dataset.get("forecast")
+    if not forecast:
+        raise TrackingError(
+            f"--step: {side.suite.name} forecasts nothing; leave it out, or name a "
+            "study of forecasts"
+        )
+    if step > forecast["horizon"]:
+        raise TrackingError(
+            f"--step: expected 1 to {forecast['horizon']:,}, the steps ahead that "
+            f"{side.suite.name} forecasts, got {step:,}"
         )
 
 
@@ -184,29 +212,90 @@ def _test_data(side: Side, example: int, data_dir: Path | None) -> Dataset:
     return dataset
 
 
+@dataclass(frozen=True)
+class _Input:
+    """An input as a user of the model gives it, and what is known of it.
+
+    Attributes
+    ----------
+    known : dict
+        Its true class or number, named as in `Explanation`; empty if not known.
+    times, truth : list
+        Of a window, as in `Ahead`.
+    """
+
+    value: Any
+    known: dict[str, Any] = field(default_factory=dict)
+    times: list[str] = field(default_factory=list)
+    truth: list[float] | None = None
+
+
 def _input(
     model: Model,
     side: Side,
     given: Given,
     content: str | None,
     dataset: Dataset | None,
-) -> tuple[Any, dict[str, Any]]:
-    """Return the input as a user of the model gives it, and its true class or number.
-
-    The second is named as in `Explanation`; empty where it is not known.
-    """
-    if dataset is not None and given.example is not None:
+) -> _Input:
+    named, example = NamedModel(model, side.suite), given.example
+    forecast = model.about.get("forecast")
+    if dataset is not None and example is not None:
         test, config = dataset.test, model.about["config"]
+        if forecast:
+            return _test_window(dataset, example)
         if config is not None:
             test = test.at_length(config["sequence_length"])
-        value, y = dataset.raw(test, given.example), test.y[given.example]
+        value, y = dataset.raw(test, example), test.y[example]
         if dataset.is_numeric:
-            return value, {"true_value": float(y[0])}
-        return value, {"true_class": dataset.class_names[int(y)]}
-    named = NamedModel(model, side.suite)
+            return _Input(value, {"true_value": float(y[0])})
+        return _Input(value, {"true_class": dataset.class_names[int(y)]})
+    if forecast and given.file is not None:
+        return _end_of_series(named, given.file)
     if content is not None and named.reads == "series":
-        return _series(content, str(given.file)), {}
-    return parse_input(named, content if content is not None else given.text or ""), {}
+        return _Input(_series(content, str(given.file)))
+    value = parse_input(named, content if content is not None else given.text or "")
+    times: list[str] = []
+    if forecast:
+        times = [f"step {i}" for i in range(1, forecast["window"] + 1)]
+        times += [f"{k} ahead" for k in range(1, forecast["horizon"] + 1)]
+    return _Input(value, times=times)
+
+
+def _test_window(dataset: Dataset, example: int) -> _Input:
+    """Return a window of test with its times and what came after it."""
+    about = dataset.forecast
+    origin = about["test"]["position"][example]
+    # All series have one time axis.
+    times = {
+        one["first"] + i: time
+        for one in about["shown"]
+        for i, time in enumerate(one["times"])
+    }
+    places = range(origin - about["window"], origin + about["horizon"])
+    name = about["test"]["series"][example]
+    return _Input(
+        {**dataset.window(dataset.test, example), "unique_id": name},
+        times=[times.get(place, f"position {place}") for place in places],
+        truth=dataset.test.y[example].tolist(),
+    )
+
+
+def _end_of_series(named: NamedModel, file: Path) -> _Input:
+    """Return the last values of a file's one series, and the times from then on."""
+    collection = collection_of(named, file)
+    if len(collection.series) != 1:
+        names = listed(quoted(one.name) for one in collection.series[:5])
+        raise DatasetError(
+            f"{file}: expected one series, got {len(collection.series):,} ({names}"
+            f"{', ...' if len(collection.series) > 5 else ''}); give a file with "
+            "the one to explain"
+        )
+    (one,), about = collection.series, named.model.about["forecast"]
+    before = collection.times[max(0, one.stop - about["window"]) : one.stop]
+    return _Input(
+        {"unique_id": one.name, "values": one.values},
+        times=[*before, *times_from(collection.times, one.stop, about["horizon"])],
+    )
 
 
 def _series(content: str, name: str) -> list[list[float]]:
@@ -231,12 +320,33 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _text(model: Model, value: Any) -> Text:
+def _text(model: Model, given: _Input, file: Path | None) -> Text:
+    value, about = given.value, model.about
     try:
-        (sequence,) = model.read([value])
+        (read,) = model.read([value])
     except ValueError as error:
-        raise DatasetError(str(error)) from error
-    return text_of(sequence, value, model.about, model.about["config"])
+        where = "" if file is None else f"{file}: "
+        raise DatasetError(f"{where}{error}") from error
+    if not isinstance(read, Window):
+        return text_of(read, value, about, about["config"])
+    is_named = isinstance(value, dict)
+    values = np.asarray(value["values"] if is_named else value, np.float64).reshape(-1)
+    ahead = Ahead(
+        str(value.get("unique_id") or "") if is_named else "",
+        given.times,
+        [None if np.isnan(v) else v for v in values[-len(read.values) :].tolist()],
+        read.level,
+        read.scale,
+        given.truth,
+    )
+    return text_of(read.values, None, about, about["config"], ahead)
+
+
+def _in_unit(inner: Any, text: Text) -> Any:
+    """Return a `Network` with its forecasts in the unit of a window's series."""
+    if text.ahead is None or isinstance(inner, dict):
+        return inner
+    return inner.ahead(text.ahead.level, text.ahead.scale)
 
 
 def _open(folder: Path) -> tuple[Model, Any]:

@@ -36,6 +36,7 @@ space: {units: [2, 4]}
 study: {n_trials: 2, seed: 7}
 confirm: {n_best: 1, n_replicates: 3, margin: 0.02}
 """
+NAMES = ["", ":linear_ar", ":seasonal_naive", ":naive"]
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +129,7 @@ def windows_of(analysis) -> tuple[list[list[float]], list[list[float]]]:
     return [values[:at] for at in places], [values[at : at + 3] for at in places]
 
 
-@pytest.mark.parametrize("name", ["", ":linear_ar", ":seasonal_naive", ":naive"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_model_forecasts_what_its_study_scored(study, name):
     folder, analysis = study
     uri = f"sqlite:///{folder}/mlflow.db"
@@ -200,8 +201,72 @@ def test_forecasts_are_exported_and_registered_with_their_scales(study, commands
     client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
     tags = client.get_model_version_by_alias("ahead", "best").tags
     assert ", 3 seeds" in tags["lstm_bench.test_mase"]
-    said = commands("explain", "ahead.yaml", "--example", "0", code=2).err
-    assert "got one of forecast" in said
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_explain_shows_what_the_study_scored(study, commands, name):
+    folder, analysis = study
+    said = commands(
+        *("explain", f"ahead.yaml{name}", "--example", "5", "--out", "it.html")
+    ).err
+    assert "The model forecasts " in said and "The true value is " in said
+    found = json.loads((folder / "it.json").read_text())
+    key = f"baseline{name}" if name else analysis.winner.key
+    contender = next(c for c in analysis.contenders if c.key == key)
+    scored = contender.predictions[found["replicate"]]["test"]
+    forecast = [*scored.y_pred[5], scored.y_pred[5].mean()]
+    assert found["proba"] == pytest.approx(forecast, abs=2e-5)
+    assert found["true_value"] == pytest.approx(scored.y_true[5].mean())
+    before, _ = windows_of(analysis)
+    assert found["ahead"]["values"] == pytest.approx(before[5][-24:], abs=1e-5)
+    assert found["ahead"]["level"] == before[5][-1]
+    about = analysis.results.dataset["forecast"]
+    assert found["ahead"]["times"][24] == about["test"]["origin"][5]
+    page = (folder / "it.html").read_text()
+    assert ("Gates and memory" in page) == (not name)
+    if found["repeats"]:
+        assert "What it repeats" in page and found["attribution"] == []
+        return
+    n_steps = 24 if name else 12
+    assert found["steps"] == found["ahead"]["times"][24 - n_steps : 24]
+    assert {len(found[key]) for key in ("running", "attribution", "deletion")} == {
+        n_steps
+    }
+    total = sum(found["attribution"]) + found["baseline_score"]
+    assert total == pytest.approx(found["score"], abs=1e-3)
+    assert found["score"] == pytest.approx(forecast[-1], abs=2e-5)
+
+
+def test_explain_continues_a_series_of_ones_own(study, commands):
+    folder, analysis = study
+    before, _ = windows_of(analysis)
+    days = [f"2024-01-{d:02d}" for d in range(1, 29)]
+    rows = [f"a,{day},{y}" for day, y in zip(days, before[-1][-28:], strict=True)]
+    (folder / "one.csv").write_text("\n".join(["unique_id,ds,y", *rows]))
+    options = ("--step", "2", "--seeds", "2", "--out", "own.html")
+    said = commands("explain", "ahead.yaml", "--file", "one.csv", *options).err
+    assert "for step 2 ahead; the last known value is " in said
+    found = json.loads((folder / "own.json").read_text())
+    commands("predict", "ahead.yaml", "one.csv", "--out", "ahead.csv")
+    predicted = pd.read_csv("ahead.csv")
+    assert found["proba"][:3] == pytest.approx(predicted["prediction"], abs=1e-4)
+    assert found["ahead"]["times"][24:] == predicted["ds"].tolist()
+    assert (found["target"], found["true_value"]) == (1, None)
+    assert len(found["seeds"]) == 1 and len(found["agreement"]) == 1
+    commands("explain", "ahead.yaml:naive", json.dumps(before[-1]), "--out", "own.html")
+    found = json.loads((folder / "own.json").read_text())
+    assert found["ahead"]["times"][23:25] == ["step 24", "1 ahead"]
+    (folder / "two.csv").write_text("\n".join(["unique_id,ds,y", *rows, "b,2024,1"]))
+    (folder / "short.csv").write_text("y\n1\n2\n")
+    for arguments, message in (
+        (("--file", "two.csv"), "two.csv: expected one series, got 2"),
+        (("--file", "short.csv"), "short.csv: input 1: expected 24 values at least"),
+        (("--file", "none.csv"), "none.csv"),
+        (("--example", "0", "--step", "4"), "--step: expected 1 to 3"),
+        (("--example", "12"), "expected 0 to 11, the 12 windows"),
+        (("what comes next?",), "this model reads values; expected a JSON list"),
+    ):
+        assert message in commands("explain", "ahead.yaml", *arguments, code=2).err
 
 
 def test_a_study_that_trains_again_at_every_origin_says_so(tmp_path):

@@ -150,5 +150,26 @@ def test_a_number_is_explained_as_it_is_predicted(study, monkeypatch, capsys):
     model = open_model(uri, "numbers.yaml", Recorder()).model
     (expected,) = model.predict_proba([dataset.raw(dataset.test, 3)])[0]
     assert found["proba"] == pytest.approx([expected], abs=1e-5)
-    assert run("explain", "numbers.yaml:summary_ridge", "--example", "3") == 2
-    assert "cannot be explained word by word" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["summary_ridge", "train_mean"])
+def test_a_baseline_of_numbers_is_explained(study, monkeypatch, capsys, name):
+    folder, analysis = study
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    options = ("--example", "3", "--out", "it.html")
+    assert run("explain", f"numbers.yaml:{name}", *options) == 0
+    found = json.loads((folder / "it.json").read_text())
+    contender = next(c for c in analysis.contenders if c.key == f"baseline:{name}")
+    scored = contender.predictions[found["replicate"]]["test"].y_pred[3]
+    assert found["proba"] == pytest.approx(scored, abs=1e-5)
+    if name == "train_mean":
+        assert "repeats the mean of the targets in train: sum" in found["repeats"]
+        assert found["repeats"] in capsys.readouterr().err
+        return
+    total = sum(found["attribution"]) + found["baseline_score"]
+    assert total == pytest.approx(found["proba"][0])
+    assert len(found["terms"]) == 14 and len(found["by_channel"][0]) == 2
+    # A network of numbers forecasts no step.
+    assert run("explain", "numbers.yaml", *options, "--step", "1") == 2
+    assert "--step: numbers forecasts nothing" in capsys.readouterr().err

@@ -398,6 +398,12 @@ def test_explain_shows_an_example_of_test_and_its_class(study, explain):
     assert found["layers"] == []
 
 
+def test_explain_says_what_a_baseline_repeats(explain):
+    said = explain("tiny.yaml:majority", "on a1 b2 c3")
+    assert "It reads nothing of the input and repeats the classes' shares" in said
+    assert "do not rely on it" not in said
+
+
 def test_explain_refuses_what_it_cannot_explain(study, explain, tmp_path):
     (tmp_path / "one.txt").write_text("on the wall")
     assert "page:" in explain("tiny.yaml", "--file", f"{tmp_path}/one.txt")
@@ -405,7 +411,6 @@ def test_explain_refuses_what_it_cannot_explain(study, explain, tmp_path):
         (("tiny.yaml", "--example", "40"), "expected 0 to 39"),
         (("tiny.yaml", " "), "no words"),
         (("tinny.yaml", "on"), "tinny"),
-        (("tiny.yaml:majority", "on"), "cannot be explained word by word"),
         (("tiny.yaml",), "expected one of TEXT, --file and --example, got 0"),
         (("tiny.yaml", "on", "--example", "1"), "got 2"),
         (("tiny.yaml", "--file", f"{tmp_path}/two.txt"), "No such file"),

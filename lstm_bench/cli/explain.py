@@ -19,7 +19,7 @@ from lstm_bench.errors import LstmBenchError
     metavar="FILE",
     callback=or_empty(click.Path(path_type=Path)),
     help="File with one text; of series, a CSV with a row per step and a column per "
-    "channel.",
+    "channel; of forecasts, a file with one series like the study's.",
 )
 @click.option(
     "--example",
@@ -43,6 +43,12 @@ from lstm_bench.errors import LstmBenchError
     help="Points at which integrated gradients take the gradient. [default: 50]",
 )
 @click.option(
+    "--step",
+    metavar="K",
+    callback=or_empty(click.IntRange(min=1)),
+    help="Of forecasts, explain the K-th step ahead. [default: the mean of all]",
+)
+@click.option(
     "--out",
     metavar="FILE",
     callback=or_empty(click.Path(path_type=Path)),
@@ -58,19 +64,23 @@ def explain(
     example: int | None,
     n_seeds: int | None,
     n_points: int | None,
+    step: int | None,
     out: Path | None,
     data_dir: Path | None,
     tracking_uri: str | None,
 ) -> None:
     """Show what the model called NAME makes of one TEXT, word by word, on a page.
 
-    NAME is as for `lstm-bench predict`: a suite, or SUITE:CONFIGURATION. The page has
-    the probability or number after each word, the words it rests on by two measures,
-    the gates and the memory of the units, and whether other seeds agree.
+    NAME is as for `lstm-bench predict`: a suite, or SUITE:CONFIGURATION, also a
+    baseline. The page has the probability, number or forecast after each word or step,
+    those it rests on by two measures, the gates and the memory of the units, and
+    whether other seeds agree.
 
     lstm-bench explain reviews "what a film"
 
     lstm-bench explain reviews --example 17 --seeds 3
+
+    lstm-bench explain co2 --file co2.csv --step 26
     """
     from lstm_bench.explain_by_name import (
         Given,
@@ -102,6 +112,7 @@ def explain(
             progress,
             n_seeds=n_seeds,
             n_points=n_points or N_POINTS,
+            step=step,
             data_dir=data_dir,
         )
     progress.doing("writing the page")

@@ -17,6 +17,8 @@ from lstm_bench.arrays import FloatArray, IntArray
 Steps = npt.NDArray[Any]
 Score = Callable[[list[Steps]], FloatArray]
 """From sequences of token ids or vectors to their log-odds of the explained class."""
+Without = Callable[[IntArray], Steps]
+"""From places to the sequence without the steps there."""
 
 DELETED = (1, 2, 3, 5, 10, 20, 50)
 """How many words are deleted together in `faithfulness`."""
@@ -52,11 +54,13 @@ def turn(proba: FloatArray) -> int | None:
     return int(others[-1]) + 1 if len(others) else None
 
 
-def deletion(score: Score, sequence: Steps, places: IntArray) -> FloatArray:
+def deletion(score: Score, without: Without, places: IntArray) -> FloatArray:
     """Return how much the score falls when each word is left out.
 
     Parameters
     ----------
+    without : callable
+        Returns the sequence without the steps at some places.
     places : int64 ndarray of shape (n,)
         The steps to leave out, one at a time.
 
@@ -71,8 +75,8 @@ def deletion(score: Score, sequence: Steps, places: IntArray) -> FloatArray:
     "Erasure" in Li, Monroe and Jurafsky, "Understanding neural networks through
     representation erasure", arXiv:1612.08220.
     """
-    without = [np.delete(sequence, place, axis=0) for place in places]
-    scores = score([sequence, *without])
+    deleted = [without(places[i : i + 1]) for i in range(len(places))]
+    scores = score([without(places[:0]), *deleted])
     fall: FloatArray = scores[0] - scores[1:]
     return fall
 
@@ -108,7 +112,7 @@ class Faithfulness:
 
 def faithfulness(
     score: Score,
-    sequence: Steps,
+    without: Without,
     places: IntArray,
     values: FloatArray,
     rng: np.random.Generator,
@@ -117,6 +121,8 @@ def faithfulness(
 
     Parameters
     ----------
+    without : callable
+        As in `deletion`.
     places : int64 ndarray of shape (n,)
         The steps that may be left out.
     values : ndarray of shape (n,)
@@ -128,7 +134,7 @@ def faithfulness(
     chosen += [rng.choice(places, k, replace=False) for k in ks for _ in range(N_DRAWS)]
     scores = np.zeros(0)
     if ks:
-        scores = score([np.delete(sequence, gone, axis=0) for gone in chosen])
+        scores = score([without(gone) for gone in chosen])
     drawn = scores[len(ks) :].reshape(len(ks), N_DRAWS)
     return Faithfulness(
         ks,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -15,23 +15,19 @@ from lstm_bench.explaining.attribution import (
     Faithfulness,
     deletion,
     faithfulness,
-    log_odds,
     rank_correlation,
     turn,
 )
 from lstm_bench.explaining.gates import Trace, half_life
-from lstm_bench.explaining.ngrams import Contributions, contributions
 from lstm_bench.inference import (
     CUT_FROM,
     OUT_OF_VOCABULARY,
     PAD,
     START,
-    Arrays,
-    baseline_proba,
     kept_of,
     tokenize,
 )
-from lstm_bench.tasks import CLASSIFICATION
+from lstm_bench.tasks import CLASSIFICATION, FORECAST
 
 if TYPE_CHECKING:
     from lstm_bench.explaining.network import Network
@@ -43,10 +39,71 @@ N_POINTS = 50
 N_UNITS = 8
 GRADIENTS = "integrated gradients"
 NGRAMS = "n-gram contributions"
+SUMS = "linear contributions"
 MEASURE = (
     "absolute contribution to the score: the unit's output as it reaches the head, "
     "times its weight there; of mean and maximum, both together"
 )
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A window of a series that is to be forecast, in the series' own unit.
+
+    Attributes
+    ----------
+    series : str
+        The series' name; empty if it has none.
+    times : list of str
+        Of the window's values, then of the steps ahead.
+    values : list of float or None
+        The window; None where a value is missing.
+    level : float
+        The last known value. A model reads differences from it.
+    scale : float
+        The unit of what a model reads; see `inference.seasonal_errors`.
+    truth : list of float or None
+        The true values ahead, of an example of test.
+    """
+
+    series: str
+    times: list[str]
+    values: list[float | None]
+    level: float
+    scale: float
+    truth: list[float] | None
+
+    @property
+    def horizon(self) -> int:
+        """The number of steps ahead."""
+        return len(self.times) - len(self.values)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the numbers that are forecast, their mean last."""
+        n = self.horizon
+        return [
+            *(f"step {k} ahead" for k in range(1, n + 1)),
+            f"mean of {n} steps ahead",
+        ]
+
+    def in_unit(self, scaled: FloatArray) -> FloatArray:
+        """Return forecasts as a model gives them in the series' unit, and their mean.
+
+        Parameters
+        ----------
+        scaled : ndarray of shape (n, horizon)
+
+        Returns
+        -------
+        float64 ndarray of shape (n, horizon + 1)
+        """
+        return with_mean(scaled * self.scale + self.level)
+
+
+def with_mean(values: FloatArray) -> FloatArray:
+    """Return rows of numbers with each row's mean behind them."""
+    return np.concatenate([values, values.mean(axis=1, keepdims=True)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -63,13 +120,16 @@ class Text:
     n_cut : int
         Steps that were cut off.
     values : list of list of float
-        A series' values, as given; [] for tokens.
+        A series' values, as given, None where missing; [] for tokens.
+    ahead : Ahead or None
+        Of a window that is to be forecast.
     """
 
     sequence: Steps
     names: list[str]
     n_cut: int
-    values: list[list[float]]
+    values: list[list[float | None]]
+    ahead: Ahead | None = None
 
     @property
     def places(self) -> IntArray:
@@ -78,8 +138,26 @@ class Text:
             return np.arange(len(self.sequence))
         return np.flatnonzero(~np.isin(self.sequence, (PAD, START)))
 
+    def without(self, places: IntArray) -> Steps:
+        """Return the sequence without the steps at some places.
 
-def text_of(sequence: Steps, given: Any, about: Mapping[str, Any], config: Any) -> Text:
+        A window keeps its length: the last known value, 0 as models read it, takes a
+        value's place.
+        """
+        if self.ahead is None:
+            return np.delete(self.sequence, places, axis=0)
+        rest = self.sequence.copy()
+        rest[places] = 0.0
+        return rest
+
+
+def text_of(
+    sequence: Steps,
+    given: Any,
+    about: Mapping[str, Any],
+    config: Any,
+    ahead: Ahead | None = None,
+) -> Text:
     """Return an example as the model reads it.
 
     Parameters
@@ -87,7 +165,7 @@ def text_of(sequence: Steps, given: Any, about: Mapping[str, Any], config: Any) 
     sequence : ndarray
         From `Model.read`: all of it.
     given : str, list of str or list of list of float
-        The input that it was read from.
+        The input that it was read from; not used of a window.
     about : mapping
         ``kind`` and ``tokenizer``.
     config : mapping or None
@@ -97,6 +175,10 @@ def text_of(sequence: Steps, given: Any, about: Mapping[str, Any], config: Any) 
     if config is not None:
         kept = kept_of(len(sequence), config["sequence_length"], config["truncating"])
     n_cut = len(sequence) - len(kept)
+    if ahead is not None:
+        names = [ahead.times[i] for i in kept]
+        known = [[ahead.values[i]] for i in kept]
+        return Text(sequence[kept], names, n_cut, known, ahead)
     if about["kind"] != "tokens":
         values = np.asarray(given, np.float64).reshape(len(sequence), -1)[kept]
         names = [f"step {i + 1}" for i in kept]
@@ -159,6 +241,22 @@ class Ngram:
 
 
 @dataclass(frozen=True)
+class Term:
+    """A statistic of a channel, and its contribution to a linear baseline's score.
+
+    Attributes
+    ----------
+    value : float
+        In the data's units.
+    """
+
+    statistic: str
+    channel: str
+    value: float
+    contribution: float
+
+
+@dataclass(frozen=True)
 class Seed:
     """The same configuration, trained with another seed.
 
@@ -187,17 +285,20 @@ class Explanation:
         The kind of the cells, or a baseline's name.
     cell : str or None
         Kind of the recurrent layers' cells.
-    task : {"classification", "regression"}
+    task : {"classification", "regression", "forecast"}
     class_names : list of str
-        Or names of the numbers that the model predicts.
+        Or names of the numbers that the model predicts; of forecasts their mean last.
     target : int
-        The explained class: the most probable one; of numbers the first.
+        The explained class: the most probable one; of numbers the first, of forecasts
+        the mean or the step that was asked for.
     proba : list of float
         Of the classes, or the predicted numbers, in the data's units.
     true_class : str or None
         Of an example of the test set.
     true_value : float or None
         Its true number.
+    ahead : Ahead or None
+        Of a forecast, the window that it continues.
     steps : list of str
         What the model reads, padding included where it is not masked.
     is_word : list of bool
@@ -206,12 +307,13 @@ class Explanation:
         Whether the token is in the model's vocabulary.
     running : list of list of float
         Probability of each class, or each number, after each step.
-    running_from : {"states", "prefixes"}
-        Whether from the states as the model reads on, or by feeding it each prefix.
+    running_from : {"states", "prefixes", "flattened", ""}
+        Whether from the states as the model reads on, by feeding it each prefix, or
+        the window with the last known value at all later steps.
     turn : int or None
         The step since which the most probable class is the final one; None of numbers.
     method : str
-        Of `attribution`: `GRADIENTS` or `NGRAMS`.
+        Of `attribution`: `GRADIENTS`, `NGRAMS` or `SUMS`.
     attribution : list of float
         Contribution of each step to the score.
     score : float
@@ -219,8 +321,9 @@ class Explanation:
     by_channel : list of list of float
         Of series: `attribution` by step and channel.
     baseline_score, gap : float
-        Score of the baseline (padding, the channels' means, or no n-gram), and sum of
-        the attributions minus the difference to it.
+        Score of the baseline (padding, the channels' means, the last known value at
+        every step, or no n-gram), and sum of the attributions minus the difference to
+        it.
     n_points : int or None
         Points at which the gradient was computed.
     deletion : list of float or None
@@ -231,6 +334,14 @@ class Explanation:
         Further seeds of the same configuration.
     agreement : list of float
         Rank correlations of the words' attributions, for each pair of seeds.
+    terms : list of Term
+        Of a baseline of summary statistics, those of the highest absolute contribution
+        first.
+    repeats : str
+        Of a baseline that repeats what it has seen, a sentence on that. It has no
+        attributions: all fields about them are empty, `baseline_score` is the score.
+    repeated : list of int
+        Of a naive forecast, the step of the window that each step ahead repeats.
     """
 
     suite: str
@@ -250,13 +361,14 @@ class Explanation:
     proba: list[float]
     true_class: str | None
     true_value: float | None
+    ahead: Ahead | None
     example: int | None
     steps: list[str]
     is_word: list[bool]
     is_known: list[bool]
     n_cut: int
     cut_at: str
-    values: list[list[float]]
+    values: list[list[float | None]]
     running: list[list[float]]
     running_from: str
     turn: int | None
@@ -275,6 +387,9 @@ class Explanation:
     ngrams: list[Ngram]
     seeds: list[Seed]
     agreement: list[float]
+    terms: list[Term] = field(default_factory=list)
+    repeats: str = ""
+    repeated: list[int] = field(default_factory=list)
     format: int = FORMAT
 
     @property
@@ -311,20 +426,25 @@ def explain_network(
     *,
     n_points: int = N_POINTS,
     seeds: Sequence[tuple[Mapping[str, Any], Network, Text]] = (),
+    step: int | None = None,
     true_class: str | None = None,
     true_value: float | None = None,
     example: int | None = None,
 ) -> Explanation:
-    """Explain a network's probabilities, or the first number, for one example.
+    """Explain a network's probabilities, or a number, for one example.
 
     Parameters
     ----------
+    network : Network
+        Of forecasts, from `Network.ahead`.
     about : mapping
         From the model's folder.
     rng : Generator
         Draws the words that are deleted at random.
     seeds : sequence of (about, network, text)
         The same configuration with other seeds, and the text as each reads it.
+    step : int or None
+        Of forecasts, the step ahead to explain, from 1; None: the mean.
     """
     sequence, places = text.sequence, text.places
     read = Read(network, text)
@@ -333,7 +453,7 @@ def explain_network(
     logits = network.logits(pooled[None])
     proba = network.proba_of_logits(logits)[0]
     is_numeric = about["task"] != CLASSIFICATION
-    target = 0 if is_numeric else int(proba.argmax())
+    target = target_of(about, proba, step)
     running = running_of(read, traces[-1])
 
     def score(sequences: list[Steps]) -> FloatArray:
@@ -347,14 +467,14 @@ def explain_network(
     for other, its, its_text in seeds:
         said = its.proba([its_text.sequence])[0]
         slopes = its.gradients(its_text.sequence, target, n_points).values
-        others.append(_seed(other, said, target, slopes.sum(axis=1)))
+        others.append(seed_of(other, said, target, slopes.sum(axis=1)))
     return Explanation(
-        **_of_model(about),
+        **of_model(about, text),
         cell=traces[0][0].kind,
         target=target,
         proba=proba.tolist(),
         true_class=true_class,
-        true_value=true_value,
+        true_value=true_value_of(text, target, true_value),
         example=example,
         **read.shown(),
         running=running.tolist(),
@@ -367,15 +487,31 @@ def explain_network(
         baseline_score=total - found.difference,
         gap=found.gap,
         n_points=n_points,
-        deletion=read.spread(deletion(score, sequence, places)),
-        faithfulness=faithfulness(score, sequence, places, ranked, rng),
+        deletion=read.spread(deletion(score, text.without, places)),
+        faithfulness=faithfulness(score, text.without, places, ranked, rng),
         layers=[_layer_gates(trace) for layer in traces for trace in layer],
         measure=MEASURE,
         units=rank_units(traces[-1], pooled * network.direction(target)),
         ngrams=[],
         seeds=others,
-        agreement=_agreement([by_step.tolist(), *_values(others)], places + read.first),
+        agreement=agreement_of(by_step.tolist(), others, places + read.first),
     )
+
+
+def target_of(about: Mapping[str, Any], proba: FloatArray, step: int | None) -> int:
+    """Return which class or number is explained; see `Explanation`."""
+    if about["task"] == CLASSIFICATION:
+        return int(proba.argmax())
+    if about["task"] == FORECAST:
+        return len(proba) - 1 if step is None else step - 1
+    return 0
+
+
+def true_value_of(text: Text, target: int, given: float | None) -> float | None:
+    """Return the true number: of a window that of step `target`, else the given."""
+    if text.ahead is None or text.ahead.truth is None:
+        return given
+    return float(with_mean(np.array([text.ahead.truth]))[0, target])
 
 
 @dataclass(frozen=True)
@@ -448,9 +584,10 @@ def running_of(read: Read, last: list[Trace]) -> FloatArray:
     return np.concatenate([before, running, np.repeat(running[-1:], read.n_after, 0)])
 
 
-def _seed(
+def seed_of(
     about: Mapping[str, Any], proba: FloatArray, target: int, values: FloatArray
 ) -> Seed:
+    """Return what a seed's model gives, and its attribution."""
     return Seed(
         int(about["replicate"]),
         about["run_id"],
@@ -460,11 +597,17 @@ def _seed(
     )
 
 
-def _values(seeds: Sequence[Seed]) -> list[list[float]]:
-    return [seed.attribution for seed in seeds]
+def agreement_of(
+    own: list[float], seeds: Sequence[Seed], places: IntArray
+) -> list[float]:
+    """Return the rank correlations of the words' attributions, of each pair of seeds.
 
-
-def _agreement(attributions: Sequence[list[float]], places: IntArray) -> list[float]:
+    Parameters
+    ----------
+    own : list of float
+        The explained model's attribution, by step.
+    """
+    attributions = [own, *(seed.attribution for seed in seeds)]
     of_words = [[values[i] for i in places.tolist()] for values in attributions]
     pairs = [rank_correlation(a, b) for a, b in combinations(of_words, 2)]
     return [value for value in pairs if value is not None]
@@ -486,7 +629,7 @@ def rank_units(traces: Sequence[Trace], contributions: FloatArray) -> list[Unit]
         n_units = traces[0].state.shape[1]
         trace, unit = traces[int(at) // n_units], int(at) % n_units
         kept = trace.kept
-        lasting = None if kept is None else _finite(half_life(kept[unit : unit + 1]))[0]
+        lasting = None if kept is None else finite(half_life(kept[unit : unit + 1]))[0]
         backward = ", backward" if trace.direction == "backward" else ""
         found.append(
             Unit(
@@ -507,104 +650,23 @@ def _layer_gates(trace: Trace) -> LayerGates:
     }
     means["state"] = np.abs(trace.state).mean(axis=1).tolist()
     kept = trace.kept
-    lasting = None if kept is None else _finite(half_life(kept))
+    lasting = None if kept is None else finite(half_life(kept))
     return LayerGates(trace.name, trace.kind, means, lasting)
 
 
-def _finite(values: FloatArray) -> list[float | None]:
+def finite(values: FloatArray) -> list[float | None]:
+    """Return values as a list, None where they are not finite."""
     return [float(v) if np.isfinite(v) else None for v in values]
 
 
-def _of_model(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that an explanation takes from a model's folder."""
+def of_model(about: Mapping[str, Any], text: Text) -> dict[str, Any]:
+    """Return the fields from a model's folder, and of a window."""
     taken = ("suite", "study", "name", "replicate", "run_id", "why", "model", "kind")
+    names = about["class_names"] or about["output_names"]
     return {
         **{key: about[key] for key in (*taken, "tokenizer")},
+        "ahead": text.ahead,
         "channels": list(about["channels"]) if about["kind"] != "tokens" else [],
         "task": about["task"],
-        "class_names": list(about["class_names"] or about["output_names"]),
+        "class_names": list(names) if text.ahead is None else text.ahead.names,
     }
-
-
-def explain_baseline(
-    arrays: Arrays,
-    about: Mapping[str, Any],
-    text: Text,
-    rng: np.random.Generator,
-    *,
-    seeds: Sequence[tuple[Mapping[str, Any], Arrays, Text]] = (),
-    true_class: str | None = None,
-    example: int | None = None,
-) -> Explanation:
-    """Explain the probabilities of a linear baseline of n-grams for one text.
-
-    Parameters as of `explain_network`; `arrays` are what fitting it resulted in.
-    """
-    name, n_classes = str(about["model"]), len(about["class_names"])
-    sequence, places = text.sequence, text.places
-
-    def proba_of(sequences: list[Steps]) -> FloatArray:
-        return baseline_proba(name, arrays, sequences, n_classes)
-
-    proba = proba_of([sequence])[0]
-    target = int(proba.argmax())
-    running = proba_of([sequence[: n + 1] for n in range(len(sequence))])
-
-    def score(sequences: list[Steps]) -> FloatArray:
-        return log_odds(proba_of(sequences), target)
-
-    found = contributions(name, arrays, sequence, target)
-    fall = np.full(len(sequence), np.nan)
-    fall[places] = deletion(score, sequence, places)
-    words = dict(zip(sequence.tolist(), text.names, strict=True))
-    words[OUT_OF_VOCABULARY] = "(unknown)"
-    others = []
-    for other, its, its_text in seeds:
-        said = baseline_proba(name, its, [its_text.sequence], n_classes)[0]
-        sums = contributions(name, its, its_text.sequence, target).by_step
-        others.append(_seed(other, said, target, sums))
-    total = float(found.values.sum()) + found.intercept
-    return Explanation(
-        **_of_model(about),
-        cell=None,
-        target=target,
-        proba=proba.tolist(),
-        true_class=true_class,
-        true_value=None,
-        example=example,
-        steps=text.names,
-        is_word=np.isin(np.arange(len(sequence)), places).tolist(),
-        is_known=(sequence != OUT_OF_VOCABULARY).tolist(),
-        n_cut=0,
-        cut_at="start",
-        values=[],
-        running=running.tolist(),
-        running_from="prefixes",
-        turn=turn(running),
-        method=NGRAMS,
-        attribution=found.by_step.tolist(),
-        by_channel=[],
-        score=total,
-        baseline_score=found.intercept,
-        gap=float(found.by_step.sum() - found.values.sum()),
-        n_points=None,
-        deletion=_finite(fall),
-        faithfulness=faithfulness(score, sequence, places, found.by_step[places], rng),
-        layers=[],
-        measure="",
-        units=[],
-        ngrams=_ngrams(found, words),
-        seeds=others,
-        agreement=_agreement([found.by_step.tolist(), *_values(others)], places),
-    )
-
-
-def _ngrams(found: Contributions, words: Mapping[int, str]) -> list[Ngram]:
-    """Return the n-grams, those of the highest absolute contribution first."""
-    order = np.argsort(-np.abs(found.values), kind="stable")
-    rows = []
-    for i in order:
-        first, second = divmod(int(found.ngrams[i]), 1 << 31)
-        name = words[second] if not first else f"{words[first]} {words[second]}"
-        rows.append(Ngram(name, int(found.counts[i]), float(found.values[i])))
-    return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -83,6 +84,27 @@ class Network:
         pooled = keras.Model(model.inputs, head.input)
         self._pooled = _traced(pooled, model.inputs)
         self._head_input = head.input
+
+    def ahead(self, level: float, scale: float) -> Network:
+        """Return the network with forecasts in a series' unit, and their mean last.
+
+        Parameters
+        ----------
+        level, scale : float
+            Of `inference.Window`.
+        """
+        if self.scaling is None:
+            raise ValueError("expected a network of numbers, got one of classes")
+        mean, std = (np.asarray(self.scaling[key]) for key in ("mean", "std"))
+        found, mean = copy(self), mean * scale + level
+        found.__dict__.pop("_differentiated", None)
+        # The head is linear, so that the mean is an output of its own.
+        found.weights, found.bias = (
+            np.append(each, (each * std).mean(axis=-1, keepdims=True), axis=-1)
+            for each in (self.weights, self.bias)
+        )
+        found.scaling = {"mean": [*mean, mean.mean()], "std": [*std * scale, scale]}
+        return found
 
     # From sequences to scores
 
@@ -209,8 +231,9 @@ class Network:
         """Return the integrated gradients of the score of one example.
 
         The path leads from the baseline straight to the example: for tokens, from the
-        embedding of padding at every step; for vectors, from each channel's mean over
-        train. What is a step stays one. The integral is taken by Gauss-Legendre
+        embedding of padding at every step; for vectors, from 0: each channel's mean
+        over train, or of a window that is to be forecast its last known value, nothing
+        missing. What is a step stays one. The integral is taken by Gauss-Legendre
         quadrature with `n_points` points.
 
         References
@@ -252,7 +275,10 @@ class Network:
     def _slopes(
         self, x: Steps, points: FloatArray, target: int
     ) -> tuple[FloatArray, FloatArray]:
-        """Return scores and their gradients at points between baseline and example."""
+        """Return scores and their gradients at points between baseline and example.
+
+        A number's score is without its mean over train, which differences do not have.
+        """
         tokens = np.repeat(x, len(points), axis=0)
         score, slopes = self._differentiated(
             tokens, points.astype(np.float32), np.int32(target)
@@ -272,10 +298,11 @@ class Network:
             self.config["masking"] or self.config.get("embedding_dropout")
         )
         pooled = keras.Model([tokens, path] if asks else [path], self._head_input)
-        weights, bias = tf.constant(self.weights), tf.constant(self.bias)
+        weights, bias = (
+            tf.constant(each, tf.float32) for each in (self.weights, self.bias)
+        )
         head = self.config["head"]
-        scaling = self.scaling or {"mean": [0.0], "std": [1.0]}
-        mean, std = (tf.constant(scaling[key], tf.float32) for key in ("mean", "std"))
+        std = tf.constant((self.scaling or {"std": [1.0]})["std"], tf.float32)
 
         def differentiated(ids: Any, points: Any, target: Any) -> Any:
             with tf.GradientTape() as tape:
@@ -284,7 +311,7 @@ class Network:
                 logits = pooled(inputs, training=False) @ weights + bias
                 if head == NUMBERS:
                     own = tf.gather(logits, target, axis=1)
-                    score = own * tf.gather(std, target) + tf.gather(mean, target)
+                    score = own * tf.gather(std, target)
                 elif head == "sigmoid":
                     score = logits[:, 0] * tf.cast(2 * target - 1, tf.float32)
                 else:

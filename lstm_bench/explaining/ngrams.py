@@ -11,9 +11,6 @@ import numpy.typing as npt
 from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.inference import START, Arrays, count_ngrams, ngrams_of
 
-LINEAR = ("tfidf_lr", "nb_lr")
-"""Baselines whose score is a sum over the n-grams of a text."""
-
 
 @dataclass(frozen=True)
 class Contributions:
@@ -43,14 +40,14 @@ class Contributions:
 def contributions(
     name: str, arrays: Arrays, sequence: npt.NDArray[Any], target: int
 ) -> Contributions:
-    """Return the contributions to the class's own score, before normalisation.
+    """Return the contributions to a number, or a class's score before normalisation.
 
-    Of two classes it is the class's log-odds; of more, the log-odds of that class
-    against the rest, by its own logistic regression.
+    Of two classes the score is the class's log-odds; of more, the log-odds of that
+    class against the rest, by its own logistic regression.
 
     Parameters
     ----------
-    name : {"tfidf_lr", "nb_lr"}
+    name : {"tfidf_lr", "nb_lr", "tfidf_ridge"}
     arrays : mapping
         What fitting the baseline resulted in.
     sequence : int ndarray of shape (n_steps,)
@@ -59,7 +56,7 @@ def contributions(
     known = arrays["ngrams"]
     _, columns, counts = count_ngrams([sequence], known)
     features = np.ones(len(columns))
-    if name == "tfidf_lr":
+    if name != "nb_lr":
         features = (1.0 + np.log(counts)) * arrays["idf"][columns]
         features = features / np.sqrt((features**2).sum())
     coefficients, intercept = _row(arrays, target)
@@ -80,7 +77,9 @@ def contributions(
 
 
 def _row(arrays: Arrays, target: int) -> tuple[FloatArray, float]:
-    """Return the coefficients and the intercept of a class's score."""
+    """Return the coefficients and the intercept of a number or a class's score."""
+    if "classes" not in arrays:
+        return arrays["coefficients"][target], float(arrays["intercepts"][target])
     classes = arrays["classes"].tolist()
     n_models = len(arrays["coefficients"])
     n_features = len(arrays["ngrams"])

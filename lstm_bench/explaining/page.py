@@ -10,7 +10,7 @@ import pandas as pd
 from lstm_bench import __version__
 from lstm_bench.data.dataset import VECTORS
 from lstm_bench.explaining.attribution import rank_correlation
-from lstm_bench.explaining.explanation import NGRAMS, Explanation
+from lstm_bench.explaining.explanation import NGRAMS, SUMS, Ahead, Explanation
 from lstm_bench.explaining.gates import KEEPING
 from lstm_bench.explaining.wording import Wording, signed, wording_of
 from lstm_bench.inference import heads_of
@@ -35,10 +35,13 @@ from lstm_bench.report.figures.explained import (
     plot_running,
     plot_two_ways,
 )
+from lstm_bench.report.figures.forecasts import Line, plot_forecasts
+from lstm_bench.report.figures.style import PALETTE
 from lstm_bench.report.html import Page, render_html
 from lstm_bench.text import count, listed, shortened
 
 N_TABLE = 20
+N_AHEAD = 60
 N_TELLING = 5
 MAX_COLUMNS = 160
 # A gap above this share of the difference is a warning.
@@ -79,6 +82,8 @@ def page_of(found: Explanation) -> Page:
 def answer(found: Explanation) -> str:
     """Return what the model says of the example, in a sentence or two."""
     text = wording_of(found).answer()
+    if found.repeats:
+        return f"{text} {found.repeats}"
     share = len(_unknown(found)) / max(1, len(found.words))
     if share > MOSTLY_UNKNOWN:
         text += f" It does not know {share:.0%} of the words: do not rely on it."
@@ -94,6 +99,11 @@ def _unknown(found: Explanation) -> list[str]:
 def build_sections(found: Explanation) -> Iterator[Section]:
     """Yield the page's sections, in their order."""
     w = wording_of(found)
+    if found.ahead is not None:
+        yield _ahead(found, found.ahead, w)
+    if found.repeats:
+        yield _repeats(found, w)
+        return
     yield _course(found, w)
     yield _words(found, w)
     if found.by_channel:
@@ -104,6 +114,96 @@ def build_sections(found: Explanation) -> Iterator[Section]:
     yield _faithful(found, w)
     yield _seeds(found, w)
     yield _limits(found, w)
+
+
+def _ahead(found: Explanation, ahead: Ahead, w: Wording) -> Section:
+    """Return the window and what is forecast from its end on."""
+    n = len(ahead.values)
+    forecast = found.proba[: ahead.horizon]
+    truth = ahead.truth or [np.nan] * ahead.horizon
+    frame = pd.DataFrame(
+        {
+            "step": range(1, ahead.horizon + 1),
+            "time": ahead.times[n:],
+            "forecast": forecast,
+            "truth": truth,
+        }
+    )
+    frame["error"] = frame["forecast"] - frame["truth"]
+    if found.repeated:
+        frame["repeats"] = [ahead.times[i] for i in found.repeated]
+    columns = [
+        Column("step", "step ahead", "whole"),
+        Column("time", "time", "name"),
+        Column("forecast", "forecast", w.formats[1]),
+    ]
+    if found.repeated:
+        columns.append(Column("repeats", "value of", "name"))
+    if ahead.truth is not None:
+        columns.append(Column("truth", "true value", w.formats[1]))
+    if ahead.truth is not None and not found.repeated:
+        meaning = "forecast minus true value"
+        columns.append(Column("error", "error", w.formats[0], meaning=meaning))
+    known = [i for i, value in enumerate(ahead.values) if value is not None]
+    whose = f" of series {ahead.series}" if ahead.series else ""
+    facts = (
+        (
+            "window",
+            f"{count(n, 'value')}{whose}, {ahead.times[0]} to {ahead.times[n - 1]}, "
+            f"{n - len(known):,} missing",
+        ),
+        ("last known value", f"{w.value(ahead.level)}, {ahead.times[known[-1]]}"),
+    )
+    series = np.array([*ahead.values, *truth], float)
+    line = Line("forecast", PALETTE[0], np.array([forecast]))
+    return Section(
+        "Forecast",
+        "forecast",
+        f"The {count(ahead.horizon, 'step')} after the window, in the unit of the "
+        "series."
+        + (
+            ""
+            if found.repeats
+            else f" The rest of the page is about one number: {w.target}."
+        ),
+        (
+            Drawing(
+                "forecast",
+                "The window, and from the vertical line on the forecast"
+                + (" beside the true values." if ahead.truth is not None else "."),
+                plot_forecasts(series, 0, [n], [line], ahead.times),
+                pd.DataFrame(
+                    {
+                        "time": ahead.times,
+                        "series": series,
+                        "forecast": [*[np.nan] * n, *forecast],
+                    }
+                ),
+            ),
+            Table(
+                "ahead",
+                "The forecast by step." + _all_of(frame, N_AHEAD),
+                frame.head(N_AHEAD),
+                tuple(columns),
+                N_AHEAD,
+                wide=False,
+            ),
+            Facts(facts),
+        ),
+    )
+
+
+def _repeats(found: Explanation, w: Wording) -> Section:
+    """Return the section on a baseline that repeats what it has seen."""
+    facts = [("model", found.why)]
+    if found.seeds:
+        facts.append(("other seeds", w.seeds()))
+    return Section(
+        "What it repeats",
+        "repeats",
+        f"{found.repeats} No {w.step} is weighed, so there is nothing else to explain.",
+        (Facts(tuple(facts)),),
+    )
 
 
 def _course(found: Explanation, w: Wording) -> Section:
@@ -135,18 +235,31 @@ def _course(found: Explanation, w: Wording) -> Section:
     return Section(
         "Step by step",
         "course",
-        f"Read the {w.step}s from left to right: {w.colours}, stronger colour for more "
-        "of it; + and − mark the ones that count most.",
+        f"Read the {w.step}s from left to right: {w.colours}"
+        + (
+            "."
+            if found.kind == VECTORS
+            else ", stronger colour for more of it; + and − mark the ones that count "
+            "most."
+        ),
         tuple(blocks),
     )
 
 
 def _how_run(found: Explanation, w: Wording) -> str:
     if found.running_from == "states":
-        return (
+        text = (
             "It follows from the states of the layers as the model reads on, in one "
             "pass."
         )
+        if found.ahead is not None:
+            text += (
+                " From the first step on, values are differences from the last known "
+                "one of the window."
+            )
+        return text
+    if found.running_from == "flattened":
+        return "Each is the forecast with the last known value at all later steps."
     return (
         f"Each is the answer to the {w.what} up to there, fed as a {w.what} of its own."
     )
@@ -217,7 +330,7 @@ def _facts(found: Explanation, w: Wording) -> Iterator[tuple[str, str]]:
     yield (
         "score",
         f"{w.score} {w.scored(found.score)}; {w.scored(found.baseline_score)} "
-        f"{_baseline_name(found)}",
+        f"{w.nothing}",
     )
     if found.n_points is not None:
         yield (
@@ -227,18 +340,10 @@ def _facts(found: Explanation, w: Wording) -> Iterator[tuple[str, str]]:
         )
 
 
-def _all_of(rows: Sized) -> str:
-    if len(rows) <= N_TABLE:
+def _all_of(rows: Sized, n_shown: int = N_TABLE) -> str:
+    if len(rows) <= n_shown:
         return ""
-    return f" The first {N_TABLE} of {len(rows):,}; the JSON has all."
-
-
-def _baseline_name(found: Explanation) -> str:
-    if found.method == NGRAMS:
-        return "without any n-gram"
-    if found.kind == VECTORS:
-        return "with every channel at its mean over train"
-    return "with padding in place of every token"
+    return f" The first {n_shown} of {len(rows):,}; the JSON has all."
 
 
 def _words(found: Explanation, w: Wording) -> Section:
@@ -260,7 +365,7 @@ def _words(found: Explanation, w: Wording) -> Section:
     contribution, score = w.formats
     columns = (
         Column("step", "step", "whole"),
-        Column("word", w.step, "name"),
+        Column("word", w.step if found.ahead is None else "time", "name"),
         Column("attribution", found.method, contribution),
         Column(
             "deletion",
@@ -310,7 +415,26 @@ def _words(found: Explanation, w: Wording) -> Section:
                 (
                     Column("ngram", "n-gram", "name"),
                     Column("count", "times", "whole"),
-                    Column("contribution", "contribution", "signed"),
+                    Column("contribution", "contribution", contribution),
+                ),
+                N_TABLE,
+                wide=False,
+            )
+        )
+    if found.terms:
+        blocks.append(
+            Table(
+                "statistics",
+                "The statistics that the model reads: each one's value in the data's "
+                "units, and its coefficient times its value in the scaled series. "
+                f"Their sum and {w.scored(found.baseline_score)} {w.nothing} are the "
+                "score." + _all_of(found.terms),
+                pd.DataFrame([vars(term) for term in found.terms]),
+                (
+                    Column("statistic", "statistic", "name"),
+                    Column("channel", "channel", "name"),
+                    Column("value", "value", "score_digits"),
+                    Column("contribution", "contribution", contribution),
                 ),
                 N_TABLE,
                 wide=False,
@@ -331,26 +455,45 @@ def _words(found: Explanation, w: Wording) -> Section:
     return Section(
         f"Which {w.step}s",
         "words",
-        f"Two answers to the same question. {_how_attributed(found)} Deletion leaves "
-        f"the {w.step} out and asks the model again. Where the two disagree, "
-        "trust neither alone.",
+        f"Two answers to the same question. {_how_attributed(found, w)} Deletion "
+        f"{w.deletes} and asks the model again. Where the two disagree, trust neither "
+        "alone.",
         tuple(blocks),
     )
 
 
-def _how_attributed(found: Explanation) -> str:
+def _how_attributed(found: Explanation, w: Wording) -> str:
     if found.method == NGRAMS:
         return "The model is a sum over n-grams, so each one's part is exact."
-    return (
-        "Integrated gradients follow the score from an empty input to this one and "
-        "divide the difference among the inputs."
+    if found.method == SUMS and found.ahead is not None:
+        return (
+            "The model is a sum over the steps, coefficient times the difference from "
+            "the last known value, so each one's part is exact; the last known value "
+            "is where the forecast begins. A missing value counts as the one before."
+        )
+    if found.method == SUMS:
+        return (
+            "The model is a sum over statistics of each channel. A statistic's part is "
+            "divided among the steps by its derivatives, which is exact: it doubles as "
+            f"the values do, counted from {w.start}."
+        )
+    text = (
+        f"Integrated gradients follow the score from {w.start} to this one and divide "
+        "the difference among the inputs."
     )
+    if found.ahead is not None:
+        text += (
+            " The model reads differences from the last known value, which therefore "
+            "contributes nothing itself: it is where the forecast begins."
+        )
+    return text
 
 
 def _channels(found: Explanation, w: Wording) -> Section:
     """Return attributions of a series by step and channel."""
     by_channel = np.asarray(found.by_channel)
-    contribution, score = w.formats
+    contribution = w.formats[0]
+    unsigned = contribution.replace("signed", "score")
     total = np.abs(by_channel).sum(axis=0)
     order = np.argsort(-total, kind="stable")[:N_TABLE]
     rows = [(found.channels[i], by_channel[:, i].tolist()) for i in order]
@@ -380,7 +523,7 @@ def _channels(found: Explanation, w: Wording) -> Section:
                 (
                     Column("channel", "channel", "name"),
                     Column("sum", "sum", contribution),
-                    Column("absolute", "sum of absolute values", score),
+                    Column("absolute", "sum of absolute values", unsigned),
                 ),
                 N_TABLE,
                 wide=False,
@@ -492,7 +635,7 @@ def _units(found: Explanation, w: Wording) -> Section:
             ),
             Table(
                 "units",
-                "Contributions of all units and the head's bias add up to the score.",
+                f"Contributions of all units and {w.constant} add up to the score.",
                 frame,
                 tuple(columns),
                 wide=False,
@@ -553,9 +696,9 @@ def _faithful(found: Explanation, w: Wording) -> Section:
             Note(text),
             Drawing(
                 "faithfulness",
-                f"{w.said} without the k {w.step}s of the highest "
-                f"attribution, and without k drawn at random ({test.n_draws} times: "
-                "mean, lowest and highest).",
+                f"Without the k {w.step}s of the highest attribution, and without k "
+                f"drawn at random ({test.n_draws} times: mean, lowest and highest): "
+                f"{w.said}.",
                 plot_faithfulness(
                     test.k,
                     whole,
@@ -592,7 +735,7 @@ def _seeds_text(found: Explanation, w: Wording) -> str:
 
 def _seeds(found: Explanation, w: Wording) -> Section:
     intro = (
-        "The same configuration, trained with another seed and split. Where seeds "
+        f"The same configuration, {w.again}. Where seeds "
         f"agree on the telling {w.step}s, these tell of the data; where they do "
         "not, of one training's accidents."
     )
@@ -660,9 +803,8 @@ def _limits(found: Explanation, w: Wording) -> Section:
                     ),
                     (
                         "not the only answer",
-                        "Other baselines (here: "
-                        f"{_baseline_name(found).removeprefix('with ')}) give other "
-                        f"numbers, and a {w.what} without a {w.step} is one that the "
+                        f"Contributions are counted from a {w.what} {w.nothing}; from "
+                        f"another one they differ. And {w.lacking} is one that the "
                         "model may never have seen the like of.",
                     ),
                     (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lstm_bench.data.dataset import VECTORS
-from lstm_bench.explaining.explanation import Explanation
+from lstm_bench.explaining.explanation import NGRAMS, Explanation
 from lstm_bench.report.figures.style import class_label
 
 
@@ -20,7 +20,7 @@ class Wording(ABC):
     step : str
         A step of the input: "word" or "step".
     what : str
-        The input: "text" or "series".
+        The input: "text", "series" or "window".
     target : str
         Name of the explained class or number.
     said : str
@@ -35,21 +35,41 @@ class Wording(ABC):
         What a positive and a negative contribution does.
     formats : tuple of str
         Formats of contributions and of what the model gives, in tables.
+    start : str
+        The input that integrated gradients begin at.
+    nothing : str
+        How a score without the input's steps is named.
+    deletes, lacking : str
+        What a deletion does, and the input that results.
+    constant : str
+        What the contributions of units leave of the score.
+    again : str
+        What the trainings of other seeds differ in.
     """
 
     said: str
     course: str
+    constant: str
     score: str
     unit: str
     towards: str
     against: str
     formats: tuple[str, str]
+    again = "trained with another seed and split"
 
     def __init__(self, found: Explanation) -> None:
         self.found = found
-        is_series = found.kind == VECTORS
-        self.step = "step" if is_series else "word"
-        self.what = "series" if is_series else "text"
+        self.step, self.what = "word", "text"
+        self.start = "an empty text"
+        self.nothing = "with padding in place of every token"
+        if found.kind == VECTORS:
+            self.step, self.what = "step", "series"
+            self.start = "a series with every channel at its mean over train"
+            self.nothing = "with every channel at its mean over train"
+        if found.method == NGRAMS:
+            self.nothing = "without any n-gram"
+        self.deletes = f"leaves the {self.step} out"
+        self.lacking = f"a {self.what} without a {self.step}"
         self.target = class_label(found.target_name)
 
     @property
@@ -99,6 +119,7 @@ class OfClass(Wording):
     """Of the most probable class."""
 
     towards, against = "speaks for", "against"
+    constant = "the head's bias"
     course = "the probability"
     formats = ("signed", "score")
     least = 0.1
@@ -164,6 +185,7 @@ class OfNumber(Wording):
     """Of a number, in the data's units."""
 
     towards, against = "raises", "lowers"
+    constant = "a constant (the head's bias and the targets' mean in train)"
     formats = ("signed_digits", "score_digits")
 
     def __init__(self, found: Explanation) -> None:
@@ -228,8 +250,48 @@ class OfNumber(Wording):
         return 0.1 * float(np.abs(self.found.attribution).sum())
 
 
+class OfForecast(OfNumber):
+    """Of a step ahead, or the mean of all, in the unit of the series."""
+
+    formats = ("signed_digits", "six_digits")
+    again = "trained with other initial weights and another order of the windows"
+    constant = (
+        "a constant (the head's bias, the targets' mean in train and the last known "
+        "value)"
+    )
+
+    def __init__(self, found: Explanation) -> None:
+        super().__init__(found)
+        if found.target == len(found.class_names) - 1:
+            self.target = f"the {self.target}"
+        self.said = self.course = self.score = self.target
+        self.what, self.unit = "window", "the unit of the series"
+        self.start = "a window with every step at the last known value"
+        self.nothing = "with every step at the last known value"
+        self.deletes = f"puts the last known value in the {self.step}'s place"
+        self.lacking = "a window with the last known value in a step's place"
+
+    def answer(self) -> str:
+        """Return the forecast, the last known value, and the true one."""
+        found = self.found
+        assert found.ahead is not None
+        text = (
+            f"The model forecasts {self.value(found.proba[found.target])} for "
+            f"{self.target}; the last known value is {self.value(found.ahead.level)}."
+        )
+        if found.true_value is not None:
+            text += f" The true value is {self.value(found.true_value)}."
+        return text
+
+    def value(self, value: float) -> str:
+        """Return a number with six digits: forecasts may differ in the last ones."""
+        return f"{value:.6g}".replace("-", "−")
+
+
 def wording_of(found: Explanation) -> Wording:
     """Return the words for an explanation."""
+    if found.ahead is not None:
+        return OfForecast(found)
     return OfNumber(found) if found.is_numeric else OfClass(found)
 
 

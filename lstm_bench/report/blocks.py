@@ -256,6 +256,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "signed": lambda v: f"{float(v):+.4f}",
     "score_digits": lambda v: f"{float(v):{DIGITS}}",
     "signed_digits": lambda v: f"{float(v):+{DIGITS}}",
+    "six_digits": lambda v: f"{float(v):#.6g}".removesuffix("."),
     "share": lambda v: f"{float(v):.1%}",
     "seconds": lambda v: f"{float(v):,.1f}",
     "count": lambda v: f"{float(v):,.1f}".removesuffix(".0"),
@@ -272,7 +273,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
 NUMERIC_FORMATS = frozenset(
     {"score", "signed", "share", "seconds", "count", "number", "interval", "p", "whole"}
     | {"bar", "interval_s", "interval_share"}
-    | {"score_digits", "signed_digits", "interval_digits"}
+    | {"score_digits", "signed_digits", "interval_digits", "six_digits"}
 )
 # Formats of intervals, from their two bounds.
 INTERVALS = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -36,7 +38,7 @@ def test_turn_is_the_last_change_to_the_final_class():
 
 def test_deletion_is_what_a_sum_loses():
     sequence = np.array([1, 3, 4, 5])
-    found = deletion(score, sequence, np.array([1, 2, 3]))
+    found = deletion(score, partial(np.delete, sequence), np.array([1, 2, 3]))
     assert found.tolist() == [2.0, -1.0, 0.5]
 
 
@@ -44,7 +46,8 @@ def test_faithfulness_deletes_the_highest_first_and_the_same_number_at_random():
     sequence = np.array([1, 3, 4, 5, 6, 6])
     places = np.arange(1, 6)
     values = WEIGHTS[sequence[places]]
-    found = faithfulness(score, sequence, places, values, np.random.default_rng(0))
+    without = partial(np.delete, sequence)
+    found = faithfulness(score, without, places, values, np.random.default_rng(0))
     assert found.k == [1, 2]
     # 2 of 2 - 1 + 0.5 + 0.25 + 0.25 goes first, then 0.5.
     assert found.top == [0.0, -0.5]
@@ -60,6 +63,21 @@ def test_rank_correlation_is_not_defined_for_equal_values():
 
 
 PAIR = (3 << 31) | 4
+
+
+def test_contributions_of_ngrams_add_up_to_a_number():
+    arrays = {
+        "ngrams": np.array([3, 4, PAIR]),
+        "coefficients": np.array([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]]),
+        "intercepts": np.array([10.0, 20.0]),
+        "idf": np.array([1.0, 2.0, 3.0]),
+    }
+    sequence = np.array([1, 3, 4, 3, 5])
+    numbers = baseline_proba("tfidf_ridge", arrays, [sequence], 2)[0]
+    for target in (0, 1):
+        found = contributions("tfidf_ridge", arrays, sequence, target)
+        total = found.by_step.sum() + found.intercept
+        assert total == pytest.approx(numbers[target])
 
 
 @pytest.mark.parametrize("name", ["tfidf_lr", "nb_lr"])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lstm_bench.explaining.explanation import (
+    Ahead,
     Text,
     explain_network,
     rank_units,
@@ -18,7 +19,7 @@ from lstm_bench.explaining.explanation import (
 from lstm_bench.explaining.gates import Trace
 from lstm_bench.explaining.network import Network
 from lstm_bench.explaining.page import coloured_words, render_page
-from lstm_bench.inference import batch_of, proba_of
+from lstm_bench.inference import batch_of, proba_of, scaled_windows
 from lstm_bench.models.backend import keras_seed
 from lstm_bench.models.build import build_model
 from lstm_bench.suites.config import TrialConfig
@@ -252,6 +253,72 @@ def test_a_number_is_explained_in_its_own_unit():
     assert "2 seeds predict price from" in page
     for word in ("probability", "log-odds", "p(price)"):
         assert word not in page, word
+
+
+@pytest.mark.parametrize("values", [{"pooling": "mean"}, {"bidirectional": True}])
+@pytest.mark.parametrize("step", [None, 3])
+def test_a_forecast_is_explained_in_the_unit_of_its_series(values, step):
+    plain = tiny(n_channels=2, n_classes=3, head="linear", sequence_length=7, **values)
+    scaling = {"mean": [0.5, 1.0, 1.5], "std": [2.0, 1.0, 0.5]}
+    given = np.array([[5.0, 7, 9, 8, 6, np.nan, 7, 11, 12]]) + 400
+    windows, levels = scaled_windows(given, np.array([4.0]))
+    level, scale = float(levels[0]), 4.0
+    network = Network(plain.model, plain.config, "vectors", None, scaling)
+    network = network.ahead(level, scale)
+    known = [None if np.isnan(v) else v for v in given[0].tolist()]
+    times = [f"2024-01-{d:02d}" for d in range(1, 13)]
+    ahead = Ahead("x", times, known, level, scale, [412.0, 413.0, 417.0])
+    about = ABOUT | {
+        "kind": "vectors",
+        "tokenizer": None,
+        "channels": ["value", "is missing"],
+        "task": "forecast",
+        "class_names": [],
+        "output_names": ["step 1", "step 2", "step 3"],
+    }
+    text = text_of(windows[0], None, about, network.config, ahead)
+    rng = np.random.default_rng(0)
+    found = explain_network(network, about, text, rng, step=step)
+    # The network reads the last seven steps.
+    assert found.steps == times[2:9] and found.n_cut == 2
+    assert found.values[3] == [None] and found.values[-1] == [412.0]
+
+    def forecast(window):
+        outputs = network.model(network.batch([window]), training=False).numpy()[0]
+        y = (outputs * scaling["std"] + scaling["mean"]) * scale + level
+        return np.append(y, y.mean())
+
+    read, target = windows[0][2:], 3 if step is None else 2
+    expected = forecast(read)
+    assert found.proba == pytest.approx(expected, rel=1e-6)
+    assert found.running[-1] == pytest.approx(expected, rel=1e-6)
+    assert found.score == pytest.approx(expected[target], rel=1e-6)
+    assert found.true_value == (414.0 if step is None else 417.0)
+    # Attributions lead from a window whose every step is at the last known value.
+    flat = forecast(np.zeros_like(read))[target]
+    assert found.baseline_score == pytest.approx(flat, rel=1e-6)
+    assert sum(found.attribution) == pytest.approx(found.score - flat, abs=1e-2)
+    assert abs(found.gap) < 1e-2 and found.attribution[-1] == 0.0
+    assert np.sum(found.by_channel, axis=1) == pytest.approx(found.attribution)
+    # So does a deletion, and nothing moves up.
+    without = read.copy()
+    without[1] = 0.0
+    fall = expected[target] - forecast(without)[target]
+    assert found.deletion[1] == pytest.approx(fall, abs=1e-3)
+    assert found.deletion[-1] == pytest.approx(0.0, abs=1e-3)
+    # What the units contribute, and a constant.
+    units = network.pooled([read])[0] * network.direction(target)
+    nothing = network.score(network.bias[None], target)[0]
+    assert units.sum() + nothing == pytest.approx(found.score, rel=1e-6)
+    page = render_page(found)
+    name = "the mean of 3 steps ahead" if step is None else "step 3 ahead"
+    assert f"The model forecasts {expected[target]:.6g} for {name}" in page
+    assert "9 values of series x, 2024-01-01 to 2024-01-09, 1 missing" in page
+    assert "puts the last known value in the step&#39;s place" in page
+    assert "Gates and memory" in page and f"blue raises {name}" in page
+    for word in ("probability", "log-odds", "mean over train", "p("):
+        assert word not in page.split("<main>")[1].split("<script")[0], word
+    json.dumps(found.as_json(), allow_nan=False)
 
 
 def test_the_page_loads_nothing_and_the_json_is_json():

@@ -244,7 +244,7 @@ def plot_half_lives(
         )
         handles.append(line)
     (length,) = ax.plot(
-        [0, 1], [n_steps] * 2, color=INK, lw=0.9, ls="--", label="length of the text"
+        [0, 1], [n_steps] * 2, color=INK, lw=0.9, ls="--", label="steps that were read"
     )
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(10, (1, 2, 5)))

@@ -83,7 +83,7 @@ def plot_forecasts(
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ticks = [int(t) for t in ax.get_xticks() if first <= t < first + len(truth)]
     ax.set_xticks(ticks, [plain_text(names[t - first]) for t in ticks])
-    ax.set_xlabel("time")
+    ax.set(xlabel="time", ylabel="value")
     add_legend(fig, handles, 5)
     return fig
 
