@@ -283,7 +283,7 @@ def compare(a: str, b: str, *, tracking_uri: str | None = None) -> Comparison:
     >>> comparison.n_seeds
     2
     >>> comparison.verdict  # two seeds are too few
-    'not enough data'
+    'undecided'
     """
     with store_errors():
         uri = resolve_tracking_uri(tracking_uri, create=False)

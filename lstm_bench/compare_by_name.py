@@ -56,7 +56,7 @@ class Comparison:
         The configurations' names.
     metric : str
         The metric, measured on test.
-    verdict : {"better", "worse", "equivalent", "identical", "not enough data"}
+    verdict : {"better", "worse", "equivalent", "identical", "undecided"}
         Of `a` against `b`.
     difference, ci_low, ci_high : float
         Mean of a - b over seeds in the metric's unit, and its 95 % interval; NaN where

@@ -301,7 +301,7 @@ def test_seeds_are_added_until_all_is_settled_by_any_number_of_commands(
     analysis = analyse(results)
     rows = analysis.comparisons.set_index("label_b")
     columns = ["verdict", "look", "n_looks", "n_seeds"]
-    assert rows.loc["reference fast", columns].tolist() == ["not enough data", 2, 2, 6]
+    assert rows.loc["reference fast", columns].tolist() == ["undecided", 2, 2, 6]
     (other,) = {"reference a", "reference b"} - {analysis.winner.label}
     assert rows.loc[other, columns].tolist() == ["equivalent", 1, 2, 4]
     # What is in no open comparison has the seeds of its last look.

@@ -29,7 +29,7 @@ from lstm_bench.arrays import FloatArray, IntArray
 from lstm_bench.metrics import merge_ties, rounding_of
 
 # Mappings from verdicts to words or colours must have all of these.
-Verdict = Literal["better", "worse", "equivalent", "identical", "not enough data"]
+Verdict = Literal["better", "worse", "equivalent", "identical", "undecided"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 # The verdict on (b, a) by the verdict on (a, b).
 SWAPPED: dict[Verdict, Verdict] = {
@@ -37,7 +37,7 @@ SWAPPED: dict[Verdict, Verdict] = {
     "worse": "better",
     "equivalent": "equivalent",
     "identical": "identical",
-    "not enough data": "not enough data",
+    "undecided": "undecided",
 }
 
 # No verdict from fewer. With two seeds the standard deviation has one degree of
@@ -120,7 +120,7 @@ class Judged:
         The p-values behind the verdict, with Holm's correction within the family, and
         with Bonferroni's for the looks.
     n_seeds_needed : int or None
-        For "not enough data": the smallest larger number of seeds at which the same
+        For "undecided": the smallest larger number of seeds at which the same
         rule would give another verdict, if the whole family had as many seeds and the
         observed means and variances; per group when not paired. None for other
         verdicts, below two seeds, or above `MAX_SEEDS_NEEDED`. A forecast, not a
@@ -450,7 +450,7 @@ def judge(
         verdict(c, beyond, equivalence)
         for c, beyond, equivalence in zip(family, p_beyond, p_equivalence, strict=True)
     ]
-    is_open = [v == "not enough data" for v in verdicts]
+    is_open = [v == "undecided" for v in verdicts]
     needed = _seeds_needed(family, is_open, others, n_looks)
     return [
         Judged(v, float(beyond), float(equivalence), n)
@@ -497,17 +497,17 @@ def verdict(
         "identical": the same score on every seed; else, from `MIN_SEEDS` seeds on,
         "better" or "worse": ``p_beyond < ALPHA``, by the sign of the difference and
         the metric's direction; "equivalent": ``p_equivalence < ALPHA``; otherwise,
-        and for NaN, "not enough data".
+        and for NaN, "undecided".
     """
     if comparison.identical:
         return "identical"
     if comparison.n_seeds < MIN_SEEDS:
-        return "not enough data"
+        return "undecided"
     # NaN < ALPHA is False.
     if p_beyond < ALPHA:
         is_higher = comparison.difference.estimate > 0.0
         return "better" if is_higher == comparison.higher_is_better else "worse"
-    return "equivalent" if p_equivalence < ALPHA else "not enough data"
+    return "equivalent" if p_equivalence < ALPHA else "undecided"
 
 
 def _seeds_needed(

@@ -29,7 +29,7 @@ from lstm_bench.analysis.hypothesis_tests import (
     judge,
 )
 
-NOT_JUDGED = Judged("not enough data", math.nan, math.nan, None)
+NOT_JUDGED = Judged("undecided", math.nan, math.nan, None)
 
 
 def settle(
@@ -76,4 +76,4 @@ def is_open(judged: Judged) -> bool:
     """Whether a comparison is not settled."""
     if judged.verdict == "identical":
         return not judged.p_equivalence_holm < ALPHA
-    return judged.verdict == "not enough data"
+    return judged.verdict == "undecided"

@@ -18,6 +18,7 @@ from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, SWAPPED, Verdict
 from lstm_bench.analysis.intervals import LEVEL
 from lstm_bench.analysis.memory import memory_answer
 from lstm_bench.metrics import Metric
+from lstm_bench.suites.config import COOCCURRENCE
 from lstm_bench.text import count, with_interval
 from lstm_bench.training.result import OBJECTIVE, metric_key
 
@@ -60,7 +61,9 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
             field = family.removeprefix("pairs: ")
             asked.append((f"does {field} matter", rows.iloc[0]))
         elif family == "references":
-            asked += [(QUESTIONS[family], row) for _, row in rows.iterrows()]
+            against = confirm_spec(analysis.results.suite).against
+            for _, row in rows.iterrows():
+                asked.append((_asked_of_reference(row, against), row))
         else:
             # Only the best other configuration on validation; the table has all.
             by_key = {c.key: c for c in analysis.contenders}
@@ -79,13 +82,19 @@ def _confirmed_answers(analysis: Analysis, winner: Contender) -> Iterator[Answer
 
 
 def _what_it_reads(winner: Contender) -> str:
-    if not winner.reads_evidence:
-        return ""
-    return (
-        f" Beside its words it reads what {winner.kind_of_evidence} say, from a linear "
-        "model fitted on train: it does not compare with networks that read words "
-        "alone."
-    )
+    text = ""
+    if winner.reads_evidence:
+        text += (
+            f" Beside its words it reads what {winner.kind_of_evidence} say, from a "
+            "linear model fitted on train: it does not compare with networks that read "
+            "words alone."
+        )
+    if winner.config is not None and winner.config.embedding == COOCCURRENCE:
+        text += (
+            " Its embedding began with vectors of which words stand near each other in "
+            "train."
+        )
+    return text
 
 
 def words_alone_of(analysis: Analysis, winner: Contender) -> Contender | None:
@@ -109,7 +118,7 @@ def _words_alone(analysis: Analysis, winner: Contender) -> Iterator[Answer]:
         f"best {suite.network} that reads words alone",
         f"{best.label}, chosen on validation: test {suite.metric.label} "
         f"{with_interval(test.estimate, test.low, test.high, suite.metric.form)} over "
-        f"{count(test.n, 'fresh seed')}.",
+        f"{count(test.n, 'fresh seed')}.{_what_it_reads(best)}",
     )
 
 
@@ -223,6 +232,14 @@ def about(n: float) -> int:
     return int(float(f"{n:.2g}"))
 
 
+def _asked_of_reference(row: pd.Series[Any], against: str | None) -> str:
+    if against is None:
+        return QUESTIONS["references"]
+    names = [row[side].removeprefix("reference ") for side in ("label_a", "label_b")]
+    other = next(name for name in names if name != against)
+    return f"{against} or {other}"
+
+
 def _each_once(
     asked: Sequence[tuple[str, pd.Series[Any]]],
 ) -> Iterator[tuple[str, pd.Series[Any]]]:
@@ -316,7 +333,7 @@ LEADS: dict[Verdict, str] = {
     "worse": "{a} is worse than {b}",
     "equivalent": "{a} and {b} are equivalent",
     "identical": "{a} and {b} have the same score on every seed",
-    "not enough data": "Undecided between {a} and {b}",
+    "undecided": "Undecided between {a} and {b}",
 }
 
 
@@ -345,7 +362,7 @@ def describe(
     )
     if row["margin"]:
         text += f"; differences within the margin of {row['margin']:g} are negligible"
-    if row["verdict"] == "not enough data":
+    if row["verdict"] == "undecided":
         text += f"; {what_it_takes(row, metric)}"
     return text + "."
 

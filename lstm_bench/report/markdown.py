@@ -23,12 +23,15 @@ from lstm_bench.report.blocks import (
 )
 
 
-def render_markdown(sections: Sequence[Section], title: str) -> str:
+def render_markdown(sections: Sequence[Section], title: str, question: str = "") -> str:
     """Return the report as GitHub-flavoured Markdown, without figures."""
     lines = [f"# {escape_markdown(title)}", ""]
+    if question:
+        lines += [escape_markdown(question), ""]
     for section in sections:
         lines += [f"## {escape_markdown(section.title)}", ""]
-        lines += [escape_markdown(section.intro), ""]
+        if section.intro:
+            lines += [escape_markdown(section.intro), ""]
         for block in section.blocks:
             lines += [*_markdown_block(block), ""]
     return "\n".join(lines).rstrip() + "\n"

@@ -80,7 +80,7 @@ def report_files(
     if "html" in formats:
         files["index.html"] = render_html(sections, page)
     if "md" in formats:
-        files["report.md"] = render_markdown(sections, page.title)
+        files["report.md"] = render_markdown(sections, page.title, page.question)
     blocks = [block for section in sections for block in section.blocks]
     shown = [block for block in blocks if isinstance(block, Table)]
     for table in shown if "csv" in formats else ():

@@ -356,7 +356,7 @@ def test_the_winner_of_an_unfinished_round_is_chosen_over_shared_seeds():
 
 def test_not_enough_data_says_what_it_would_take(analysis):
     row = rows_of(analysis, "baselines").iloc[0].to_dict()
-    row |= {"verdict": "not enough data", "p_beyond_holm": 0.0812}
+    row |= {"verdict": "undecided", "p_beyond_holm": 0.0812}
     metric = analysis.results.suite.metric
     for needed, n, p, said in (
         (12, 3, 0.06, "are negligible; about 12 seeds would be needed to decide."),

@@ -176,7 +176,7 @@ def test_one_ensemble_is_compared_over_test_examples():
     assert row["examples_low"] == pytest.approx(0.25 - half, abs=1e-5)
     assert row["examples_high"] == pytest.approx(0.25 + half, abs=1e-5)
     assert math.isnan(row["seeds_low"])
-    assert (row["verdict_over"], row["verdict"]) == ("examples", "not enough data")
+    assert (row["verdict_over"], row["verdict"]) == ("examples", "undecided")
     # Beyond the margin: t = (0.25 - 0.05) / 0.144338 = 1.385641, two-sided.
     assert row["p_beyond_holm"] == pytest.approx(0.25994, abs=1e-4)
 
@@ -273,7 +273,7 @@ def test_a_metric_that_is_no_mean_over_examples_has_no_verdict_from_one_ensemble
     assert own["test_mean"] == 1.0
     assert math.isnan(own["examples_low"])
     row = compared(ensembles, AGAINST_SINGLE, "seeds")
-    assert row["verdict"] == "not enough data"
+    assert row["verdict"] == "undecided"
     assert math.isnan(row["examples_low"])
 
 

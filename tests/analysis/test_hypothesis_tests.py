@@ -72,7 +72,7 @@ def test_seeds_needed_are_more_than_there_are():
     alone = judged(a, b, margin=0.005)
     assert (alone.verdict, alone.n_seeds_needed) == ("better", None)
     twice = judged(a, b, margin=0.005, n_times=2)
-    assert twice.verdict == "not enough data"
+    assert twice.verdict == "undecided"
     assert twice.p_beyond_holm == pytest.approx(2 * alone.p_beyond_holm)
     assert twice.n_seeds_needed == 4
 
@@ -83,7 +83,7 @@ def test_only_what_is_open_needs_seeds_and_more_of_them(pairs, margin, n_times):
     a, b = map(list, zip(*pairs, strict=True))
     said = judged(a, b, margin, n_times)
     if said.n_seeds_needed is not None:
-        assert said.verdict == "not enough data"
+        assert said.verdict == "undecided"
         assert said.n_seeds_needed > len(a)
         assert said.n_seeds_needed >= hypothesis_tests.MIN_SEEDS
 
@@ -100,7 +100,7 @@ def test_two_seeds_decide_nothing(compare, higher):
     assert near.p_equivalence < 0.001
     for one in (two, near):
         (said,) = hypothesis_tests.judge([one])
-        assert (said.verdict, said.n_seeds_needed) == ("not enough data", 3)
+        assert (said.verdict, said.n_seeds_needed) == ("undecided", 3)
 
 
 @given(PAIRS, MARGIN)
@@ -217,7 +217,7 @@ def test_one_seed_decides_nothing(compare):
     )
     assert all(map(math.isnan, numbers))
     (said,) = hypothesis_tests.judge([result])
-    assert (said.verdict, said.n_seeds_needed) == ("not enough data", None)
+    assert (said.verdict, said.n_seeds_needed) == ("undecided", None)
 
 
 def test_without_a_margin_equivalence_is_undefined():
@@ -361,13 +361,13 @@ def comparison(low: float, high: float, higher: bool = True) -> PairedComparison
         (-0.04, -0.02, True, 0.01, 0.9, "worse"),
         (-0.04, -0.02, False, 0.01, 0.9, "better"),
         # Beyond the margin if asked alone, but not after Holm.
-        (0.02, 0.04, True, 0.06, 0.9, "not enough data"),
+        (0.02, 0.04, True, 0.06, 0.9, "undecided"),
         # A difference that is certain and does not matter.
         (0.001, 0.004, True, 1.0, 0.01, "equivalent"),
         (-0.004, 0.004, True, 0.9, 0.01, "equivalent"),
-        (0.005, 0.02, True, 0.7, 0.3, "not enough data"),
-        (-0.05, 0.05, True, 0.9, 0.9, "not enough data"),
-        (math.nan, math.nan, True, math.nan, math.nan, "not enough data"),
+        (0.005, 0.02, True, 0.7, 0.3, "undecided"),
+        (-0.05, 0.05, True, 0.9, 0.9, "undecided"),
+        (math.nan, math.nan, True, math.nan, math.nan, "undecided"),
     ],
 )
 def test_verdict(low, high, higher, p_beyond, p_equivalence, expected):

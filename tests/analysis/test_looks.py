@@ -32,7 +32,7 @@ from lstm_bench.report.sections.confirmation import confirmation_section
 from lstm_bench.report.view import make_view
 from lstm_bench.suites.suite import MIN_FIRST_LOOK
 
-CODES = {"better": 1, "worse": -1, "equivalent": 2, "not enough data": 0}
+CODES = {"better": 1, "worse": -1, "equivalent": 2, "undecided": 0}
 UNTIL = CONFIRM_SUITE.replace(
     "n_replicates: 3", "n_replicates: 3\n  until: settled\n  max_replicates: 9"
 )
@@ -118,11 +118,11 @@ def test_a_look_needs_every_replicate_of_what_is_open():
     )
     # What is settled needs no more: its seeds are those of its look.
     assert (look, judged.verdict) == (1, "better")
-    assert (other, open_one.verdict) == (2, "not enough data")
+    assert (other, open_one.verdict) == (2, "undecided")
     before = settle(LOOKS, [compared(large, n_there=4), compared(small)])
     assert [(look, judged.verdict) for look, judged in before] == [
-        (0, "not enough data"),
-        (0, "not enough data"),
+        (0, "undecided"),
+        (0, "undecided"),
     ]
 
 
@@ -139,7 +139,7 @@ def test_equal_scores_are_settled_when_chance_would_not_make_them():
     assert (look, judged.verdict) == (2, "identical")
     by_chance = np.array([0.0] * 5 + [0.3, -0.2] * 12 + [0.1])
     ((look, judged),) = settle(LOOKS, [compared(by_chance, margin=0.05)])
-    assert (look, judged.verdict) == (6, "not enough data")
+    assert (look, judged.verdict) == (6, "undecided")
 
 
 def test_corrected_p_values_count_the_looks_and_what_is_not_rejected():
@@ -212,7 +212,7 @@ def test_comparisons_have_their_looks_and_the_seeds_of_them():
     ).comparisons
     (best,) = table[table["family"] == "best"].to_dict("records")
     assert (best["look"], best["n_looks"], best["n_seeds"]) == (2, 3, 6)
-    assert best["verdict"] == "not enough data"
+    assert best["verdict"] == "undecided"
     # Differences 2, 2, 3, 0, 3, 1 of 40; t of five degrees of freedom at 1 - 0.05 / 3.
     steps = np.array([2, 2, 3, 0, 3, 1]) / 40
     assert best["difference"] == pytest.approx(steps.mean())
@@ -261,7 +261,7 @@ def test_before_the_first_look_nothing_is_decided():
     analysis = analyse(results)
     table = analysis.comparisons
     of_winner = table[table["family"] == "references"].iloc[0]
-    assert (of_winner["look"], of_winner["verdict"]) == (0, "not enough data")
+    assert (of_winner["look"], of_winner["verdict"]) == (0, "undecided")
     (said,) = (a for a in answers(analysis) if a.question == "against the reference")
     assert "the first of 3 looks is not complete" in said.text
 

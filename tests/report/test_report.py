@@ -318,6 +318,8 @@ def test_words_have_signs_that_can_be_read_without_colours():
     assert ">a</span>" in page and 'title="+0.100"' in page
     text = render_markdown([Section("S", "s", "", (block,))], "t")
     assert "(start) &lt;b&gt;(++) so(−) a" in text
+    asked = render_markdown([Section("S", "s", "", (block,))], "t", "Why?")
+    assert asked.startswith("# t\n\nWhy?\n\n## S\n\n")
 
 
 def test_samples_of_a_reference_are_shown_step_by_step():

@@ -129,7 +129,7 @@ def test_other_seeds_are_two_samples_with_welchs_interval():
     assert row["difference"] == pytest.approx(7 / 120)
     assert row["ci_low"] == pytest.approx(7 / 120 - half)
     assert np.isnan(row["both_low"])
-    assert row["verdict"] == "not enough data"
+    assert row["verdict"] == "undecided"
 
 
 def test_unpaired_winners_name_the_seeds_of_both():
@@ -146,7 +146,7 @@ def test_several_winners_are_one_family_for_holm():
     # p of t = 7 with two degrees of freedom, asked twice; the third p is 1.
     assert rows[0]["p_t"] == pytest.approx(0.0198, abs=1e-4)
     assert rows[0]["p_beyond_holm"] == pytest.approx(3 * rows[0]["p_beyond"])
-    assert rows[0]["verdict"] == "not enough data"
+    assert rows[0]["verdict"] == "undecided"
 
 
 @pytest.mark.parametrize("n", [1, 3])

@@ -27,7 +27,7 @@ VERDICT_COLOURS: Mapping[str, str] = {
     "worse": PALETTE[1],
     "equivalent": PALETTE[0],
     "identical": PALETTE[5],
-    "not enough data": OTHERS,
+    "undecided": OTHERS,
 }
 
 

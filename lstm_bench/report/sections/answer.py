@@ -45,7 +45,7 @@ AGAINST: dict[Verdict, str] = {
     "worse": "worse than",
     "equivalent": "equivalent to",
     "identical": "the same score on every seed as",
-    "not enough data": "undecided against",
+    "undecided": "undecided against",
 }
 
 
@@ -204,6 +204,9 @@ def _question(view: View, facts: dict[str, Any]) -> str:
     n_test = (data.get("test") or {}).get("n")
     name = data.get("name", DASH)
     asked = f"Which {view.suite.network} has the best {view.metric.label}"
+    against = confirm_spec(suite).against
+    if against is not None:
+        asked = f"How the other references compare with {against}"
     if task_of(view.results) is not None:
         asked = "Up to which length is the task solved"
     return (
@@ -371,7 +374,7 @@ def _limits(view: View) -> Iterator[str]:
                 f"The spread over seeds: {count(n, 'seed')} "
                 f"{'is' if n == 1 else 'are'} few to estimate it."
             )
-        undecided = analysis.comparisons["verdict"] == "not enough data"
+        undecided = analysis.comparisons["verdict"] == "undecided"
         if n_open := int(undecided.sum()):
             total = len(analysis.comparisons)
             yield (

@@ -90,6 +90,8 @@ def budget_section(view: View) -> Section:
             f"From {paid} trials on, the rest of the budget is expected to bring less "
             f"than the margin of {margin:g}."
             if paid < n
+            else "All configurations of the space were tried: there are no more."
+            if n == suite.space.n_configurations
             else "It was still rising by more than the margin at the end."
         )
         + " A sampler that learns does not draw at random, so its own curve may rise "

@@ -32,7 +32,7 @@ COMPARISONS = (
     Column("family", "family", meaning="comparisons that share Holm's correction"),
     Column("label_a", "a", "name"),
     Column("label_b", "b", "name"),
-    Column("verdict", "verdict: a is", colour_by="verdict"),
+    Column("verdict", "verdict on a", colour_by="verdict"),
     Column("n_seeds", "seeds (n)", "count"),
     Column("mean_a", "mean of a", "score", meaning="test {metric} over the seeds"),
     Column("mean_b", "mean of b", "score", meaning="test {metric} over the seeds"),

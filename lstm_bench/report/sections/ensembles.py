@@ -45,7 +45,7 @@ COMPARED = (
     Column("kind_a"),
     Column("label_a", "a", "name"),
     Column("label_b", "b", "name"),
-    Column("verdict", "verdict: a is", colour_by="verdict"),
+    Column("verdict", "verdict on a", colour_by="verdict"),
     Column("verdict_over", "verdict over", meaning="what the p-values are over"),
     Column("n_ensembles", "ensembles (n)", "count"),
     Column("mean_a", "mean of a", "score", meaning="test {metric}"),
