@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -195,8 +196,8 @@ class ConfirmSpec(_Part):
     against: str | None = Field(
         None,
         description="Name of a reference: in the family `references` each other one is "
-        "compared with it, and not with the winner, as for what each part of a "
-        "configuration does.",
+        "compared with it, and not with the winner: see [What each part "
+        "does](#what-each-part-does).",
     )
     train_sizes: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         (),
@@ -382,8 +383,19 @@ def validate(model: type[M], values: Mapping[str, Any], where: str) -> M:
         raise SuiteError(explain(error, model, where)) from error
 
 
-def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
-    """Return one line per problem: where, what was expected, what was found."""
+def explain(
+    error: ValidationError,
+    model: type[BaseModel],
+    where: str,
+    beside: Sequence[str] = (),
+) -> str:
+    """Return one line per problem: where, what was expected, what was found.
+
+    Parameters
+    ----------
+    beside : sequence of str
+        Fields that may stand beside the model's own.
+    """
     # Errors of the other type of a union, such as "dataset: name or mapping".
     problems = [
         problem
@@ -393,12 +405,13 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     lines: list[str] = []
     listed: set[tuple[str, ...]] = set()
     for problem in problems[:MAX_PROBLEMS]:
-        lines.append(_explain_one(problem, model, where))
+        lines.append(_explain_one(problem, model, where, beside))
         if problem["type"] == "extra_forbidden":
             # A part's fields are listed once, however many are unknown.
             part = tuple(map(str, problem["loc"][:-1]))
             if part not in listed:
-                lines[-1] += f"; known: {', '.join(_fields_at(model, part))}"
+                known = [*beside, *_fields_at(model, part)]
+                lines[-1] += f"; known: {', '.join(known)}"
             listed.add(part)
     n_more = len(problems) - len(lines)
     if n_more:
@@ -406,17 +419,36 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     return "\n".join(lines)
 
 
-def _explain_one(problem: Any, model: type[BaseModel], where: str) -> str:
+# What pydantic says in Python's words.
+_EXPECTED = {
+    "tuple_type": "expected a list",
+    "dict_type": "expected a mapping",
+    "model_type": "expected a mapping",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+}
+
+
+def _explain_one(
+    problem: Any, model: type[BaseModel], where: str, beside: Sequence[str]
+) -> str:
     parts = [str(p) for p in problem["loc"] if str(p) != "DatasetSpec"]
     location = ": ".join([where, *([".".join(map(shortened, parts))] if parts else [])])
     if problem["type"] == "extra_forbidden":
-        guess = did_you_mean(parts[-1], _fields_at(model, parts[:-1]))
+        guess = did_you_mean(parts[-1], [*beside, *_fields_at(model, parts[:-1])])
         return f"{location}: unknown field{guess}"
     if problem["type"] == "missing":
         return f"{location}: required, but not given"
     expected = problem["msg"].removeprefix("Value error, ")
-    expected = expected[0].lower() + expected[1:]
-    return f"{location}: {expected}, got {quoted(problem['input'])}"
+    expected = _EXPECTED.get(problem["type"], expected[0].lower() + expected[1:])
+    got = problem["input"]
+    guess = ""
+    if problem["type"] == "literal_error" and isinstance(got, str):
+        guess = did_you_mean(got, re.findall(r"'([^']+)'", expected))
+    return f"{location}: {expected}, got {quoted(got)}{guess}"
 
 
 def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:

@@ -186,6 +186,18 @@ class Suite:
             if self.references:
                 expected = expected_one_of(self.references, str(against))
             raise SuiteError(f"{where}: confirm.against: {expected}")
+        if self.confirm and against is not None:
+            if len(self.references) == 1 and not self.confirm.n_best:
+                raise SuiteError(
+                    f"{where}: confirm.against: expected other references to compare "
+                    f"{quoted(against)} with, got none; add one, or leave it out"
+                )
+            if "references" not in self.confirm.families:
+                raise SuiteError(
+                    f"{where}: confirm.against: compares references, and "
+                    "confirm.families leaves these comparisons out; add references "
+                    "there, or leave it out"
+                )
         n = self.space.n_configurations
         if self.study.sampler == "grid" and (n is None or n > MAX_GRID):
             many = "no end of configurations" if n is None else f"{n:,} configurations"
@@ -212,7 +224,8 @@ class Suite:
                 )
 
         self.check_task(where)
-        self.check_train_sizes(None, where)
+        # At most so many are trained on; the data may have fewer.
+        self.check_train_sizes(self.dataset.max_train_samples, where)
         self.sizes = known_sizes(self.dataset.name, self.dataset.options)
         if self.sizes is not None:
             self.check_sizes(self.sizes, where)
@@ -762,7 +775,15 @@ def _check_dataset(spec: DatasetSpec, where: str) -> DatasetSpec:
 
         model: type[BaseModel] = dataset_module(spec.name).Options
         place = "dataset" if spec.name in OWN else "dataset.options"
-        raise SuiteError(explain(error, model, f"{where}: {place}")) from error
+        beside = [f for f in DatasetSpec.model_fields if f not in ("name", "options")]
+        raise SuiteError(
+            explain(
+                error,
+                model,
+                f"{where}: {place}",
+                beside if spec.name in OWN else (),
+            )
+        ) from error
     try:
         # The options are part of the study's name.
         json.dumps(spec.options, allow_nan=False)

@@ -108,9 +108,9 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     try:
         raw = safe_yaml(text)
     except yaml.YAMLError as error:
-        raise SuiteError(
-            f"{where}: not valid YAML: {shortened(str(error), 600)}"
-        ) from error
+        # The text has been read already: PyYAML knows no name for it.
+        what = str(error).replace('in "<unicode string>", ', "")
+        raise SuiteError(f"{where}: not valid YAML: {shortened(what, 600)}") from error
     if not isinstance(raw, dict):
         raise SuiteError(
             f"{where}: expected a mapping with description, dataset and space, "

@@ -69,7 +69,7 @@ def test_the_suites_of_the_readme_are_shipped():
         ),
         (
             {"study:": "confirm: {train_sizes: 40}\nstudy:"},
-            "confirm.train_sizes: input should be a valid tuple, got 40",
+            "confirm.train_sizes: expected a list, got 40",
         ),
         (
             {"study:": "confirm: {against: new}\nstudy:"},
@@ -78,6 +78,35 @@ def test_the_suites_of_the_readme_are_shipped():
         (
             {"study:": "references: {old: {}}\nconfirm: {against: odl}\nstudy:"},
             "confirm.against: expected one of old, got 'odl'; did you mean 'old'?",
+        ),
+        (
+            {
+                "study:": "references: {old: {}}\nconfirm: {n_best: 0, against: old}\n"
+                "study:"
+            },
+            "confirm.against: expected other references to compare 'old' with",
+        ),
+        (
+            {
+                "study:": "references: {a: {}, b: {units: 9}}\n"
+                "confirm: {against: a, families: [best]}\nstudy:"
+            },
+            "confirm.against: compares references, and confirm.families leaves",
+        ),
+        (
+            {
+                "dataset: {": "dataset: {max_train_samples: 50, ",
+                "study:": "confirm: {train_sizes: [40, 60]}\nstudy:",
+            },
+            "confirm.train_sizes: expected at most 50, the number of examples",
+        ),
+        (
+            {"study:": "ensemble: 3\nconfirm: {}\nstudy:"},
+            "ensemble: expected a mapping, got 3",
+        ),
+        (
+            {"defaults:": "defaults:\n  embedding: coocurrence"},
+            "got 'coocurrence'; did you mean 'cooccurrence'?",
         ),
         ({"study:": "ensemble: {n: 5}\nstudy:"}, "add confirm: {n_replicates: 5}"),
         (
@@ -164,6 +193,24 @@ def test_a_wrong_suite_says_file_field_expected_and_got(write_suite, replace, me
     assert "tiny.yaml" in str(error.value)
 
 
+def test_a_misspelt_field_beside_own_files_is_told(tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text(
+        "description: d\ndataset: {file: a.csv, max_train_sample: 9}\n"
+        "space: {units: [2, 3]}\nstudy: {n_trials: 2}\n"
+    )
+    with pytest.raises(SuiteError) as error:
+        load_suite(file)
+    assert "unknown field; did you mean 'max_train_samples'?" in str(error.value)
+    assert "validation_fraction" in str(error.value).split("known:")[1]
+
+
+def test_yaml_that_cannot_be_read_has_the_files_name_alone(write_suite):
+    with pytest.raises(SuiteError) as error:
+        load_suite(write_suite({"description: a": "description: [a"}))
+    assert "unicode string" not in str(error.value)
+
+
 def test_looks_are_declared_by_first_and_last(write_suite):
     text = "confirm: {until: settled, n_replicates: 4, max_replicates: 10}\nstudy:"
     spec = load_suite(write_suite({"study:": text})).confirm
@@ -218,7 +265,7 @@ def test_overrides_are_checked_like_the_suite(tiny_suite):
     for wrong, message in (
         ("units", "expected field=value"),
         ("unit=3", "did you mean 'units'"),
-        ("units=none", "valid integer"),
+        ("units=none", "expected a whole number"),
     ):
         with pytest.raises(SuiteError, match=message):
             tiny_suite.with_overrides([wrong])
