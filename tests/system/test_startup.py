@@ -312,7 +312,13 @@ def test_a_hostile_place_gives_the_results_of_a_plain_one(tmp_path):
         done = run(*arguments, cwd=folder, variables=more)
         assert done.returncode == 0, done.stderr.decode()
         assert b"died" not in done.stdout
-    assert scores(plain) == scores(hostile)
+    # On some machines sums of floats differ in the ninth digit from process to process;
+    # float16 or another epsilon would differ in the fourth.
+    expected, got = scores(plain), scores(hostile)
+    assert got.keys() == expected.keys()
+    for config, epochs in expected.items():
+        for one, other in zip(epochs, got[config], strict=True):
+            assert other == pytest.approx(one, rel=1e-6)
     (recorded,) = {
         json.loads(file.read_text(encoding="utf-8"))["settings"].get(
             "TF_ENABLE_ONEDNN_OPTS"
