@@ -14,7 +14,7 @@ from lstm_bench.analysis.formatting import config_of_row
 from lstm_bench.analysis.intervals import Interval, mean_interval
 from lstm_bench.metrics import Metric
 from lstm_bench.suites.cells import CELL_NAMES
-from lstm_bench.suites.config import TrialConfig, short_text
+from lstm_bench.suites.config import COOCCURRENCE, TrialConfig, short_text
 from lstm_bench.suites.schema import ConfirmSpec
 from lstm_bench.suites.suite import Suite
 from lstm_bench.tracking.results import Results
@@ -70,6 +70,13 @@ class Contender:
     def reads_evidence(self) -> bool:
         """Whether it is a network that reads n-gram evidence beside its words."""
         return self.config is not None and self.config.ngram_evidence > 0
+
+    @property
+    def origin_of_vectors(self) -> str:
+        """A sentence on its word vectors, if they are from train; else empty."""
+        if self.config is None or self.config.embedding != COOCCURRENCE:
+            return ""
+        return "Its word vectors begin with which words stand close in train."
 
     @property
     def kind_of_evidence(self) -> str:

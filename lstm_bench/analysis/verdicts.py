@@ -18,7 +18,6 @@ from lstm_bench.analysis.hypothesis_tests import MIN_SEEDS, SWAPPED, Verdict
 from lstm_bench.analysis.intervals import LEVEL
 from lstm_bench.analysis.memory import memory_answer
 from lstm_bench.metrics import Metric
-from lstm_bench.suites.config import COOCCURRENCE
 from lstm_bench.text import count, with_interval
 from lstm_bench.training.result import OBJECTIVE, metric_key
 
@@ -89,11 +88,8 @@ def _what_it_reads(winner: Contender) -> str:
             "linear model fitted on train: it does not compare with networks that read "
             "words alone."
         )
-    if winner.config is not None and winner.config.embedding == COOCCURRENCE:
-        text += (
-            " Its embedding began with vectors of which words stand near each other in "
-            "train."
-        )
+    if winner.origin_of_vectors:
+        text += f" {winner.origin_of_vectors}"
     return text
 
 

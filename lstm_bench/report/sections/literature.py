@@ -14,7 +14,6 @@ from lstm_bench.analysis.verdicts import words_alone_of
 from lstm_bench.metrics import METRICS
 from lstm_bench.report.blocks import Column, Section, column_names
 from lstm_bench.report.view import View
-from lstm_bench.suites.config import COOCCURRENCE
 
 LITERATURE = (
     Column("label", "model"),
@@ -85,9 +84,7 @@ def _what_it_reads(contender: Contender, is_words_alone: bool) -> str:
         notes.append(f"Reads words and the evidence of {contender.kind_of_evidence}.")
     if is_words_alone:
         notes.append("Reads words alone.")
-    if contender.config is not None and contender.config.embedding == COOCCURRENCE:
-        notes.append("Its word vectors begin with which words stand close in train.")
-    return " ".join(notes)
+    return " ".join([*notes, contender.origin_of_vectors]).strip()
 
 
 def literature_section(view: View) -> Section:
